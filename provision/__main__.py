@@ -1,0 +1,14 @@
+"""`provision` and `python -m provision`: hand over to the command line."""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Run the command line; ends the process with one of DESIGN's exit codes."""
+    from provision.cli import run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""The command line: thin commands over the engine. Heavy packages are imported in the commands
+that use them, so that `--help` and `--version` answer at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import NoReturn
+
+import click
+
+from provision import __version__
+from provision.errors import ProvisionError
+
+# command name: (module below provision.cli, one line for --help)
+COMMANDS: dict[str, tuple[str, str]] = {
+    "boards": ("boards", "List the board profiles, or show one."),
+    "schema": ("schema", "Print the JSON schema of the manifest."),
+    "show": ("show", "Show the desired state of each device, secrets masked."),
+    "validate": ("validate", "Check a manifest without touching any board."),
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module when it is run, not when help lists it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"provision.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][1]) for name in sorted(COMMANDS)])
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show tracebacks of errors.")
+@click.version_option(__version__, prog_name="provision")
+def main(debug: bool) -> None:
+    """Make a fleet of MicroPython boards match a manifest."""
+
+
+def run() -> NoReturn:
+    """Run the command line and end the process with one of DESIGN's exit codes."""
+    debug = "--debug" in sys.argv[1:]
+    try:
+        code = main.main(standalone_mode=False, prog_name="provision")
+    except ProvisionError as error:
+        if debug:
+            raise
+        report_error(error)
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        code = 130
+    except BrokenPipeError:
+        code = 0
+    except Exception as error:
+        if debug:
+            raise
+        click.echo(f"error: internal: {type(error).__name__}: {error}", err=True)
+        click.echo("hint: run again with --debug and report what it prints", err=True)
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def report_error(error: ProvisionError) -> None:
+    """Narrate one error on stderr: device, what happened, what to do next."""
+    where = f"{error.device}: " if error.device else ""
+    click.echo(f"error: {where}{error.message}", err=True)
+    if error.hint:
+        click.echo(f"hint: {error.hint}", err=True)

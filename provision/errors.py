@@ -1,0 +1,167 @@
+"""Every error a user can meet: what happened, on which device, why, and what to do next.
+
+The tree, with the exit code each ends a run with::
+
+    ProvisionError                1
+    ├── UsageError                2  the command line asks for something impossible
+    ├── ManifestError             3  the manifest is invalid: every problem, located
+    ├── SourceError               3  a firmware image or other input cannot be used
+    │   └── ImageError            3  an image is damaged, truncated, or of another kind
+    ├── DeviceError               4  something went wrong on one device
+    │   ├── Refused               4  a safety rule forbids it; nothing was written
+    │   ├── BoardError            4  the board answered with an error
+    │   │   ├── OutOfSpace        4  the files do not fit the board's filesystem
+    │   │   └── CheckFailed       4  the app did not prove that it runs
+    │   ├── FlashFailed           4  erasing or writing the flash failed
+    │   └── Unreachable           5  the device cannot be talked to
+    │       ├── PortNotFound      5  no such port, or nothing plugged in
+    │       ├── PortBusy          5  another process owns the port
+    │       ├── PortDenied        5  no permission to open the port
+    │       ├── PortLost          5  the port vanished while in use
+    │       ├── NoAnswer          5  the board does not answer
+    │       └── NeedsHands        5  a person must put the board in download mode
+    ├── SimulatorError            1  a virtual board cannot be brought up
+    └── Interrupted             130  the user stopped the run
+
+An error carries a message (what happened and why), a hint (what to do next) and, where one
+device is concerned, its name. Other libraries' exceptions become one of these at the adapter
+that calls them; anything else that reaches the command line is an internal error, exit code 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from provision.model.place import Problem
+
+
+class ProvisionError(Exception):
+    """The root: `message` says what and why, `hint` what to do next, `device` where."""
+
+    code: ClassVar[str] = "internal"
+    exit_code: ClassVar[int] = 1
+    default_hint: ClassVar[str] = "run again with --debug and report what it prints"
+
+    def __init__(self, message: str, *, hint: str | None = None, device: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint if hint is not None else self.default_hint
+        self.device = device
+
+    def on(self, device: str) -> ProvisionError:
+        """Name the device this happened on, unless it is named already; returns itself."""
+        if self.device is None:
+            self.device = device
+        return self
+
+
+class UsageError(ProvisionError):
+    code = "usage"
+    exit_code = 2
+    default_hint = "see `provision --help`"
+
+
+class ManifestError(ProvisionError):
+    """The manifest is invalid; `problems` holds every located problem, sorted by place."""
+
+    code = "manifest"
+    exit_code = 3
+    default_hint = "correct the lines named above, then try `provision validate`"
+
+    def __init__(self, problems: Sequence[Problem], *, hint: str | None = None) -> None:
+        self.problems = tuple(sorted(problems, key=lambda problem: problem.sort_key))
+        count = len(self.problems)
+        super().__init__(f"the manifest has {count} problem{'s' if count != 1 else ''}", hint=hint)
+
+
+class SourceError(ProvisionError):
+    code = "source"
+    exit_code = 3
+    default_hint = "check the firmware table of the manifest"
+
+
+class ImageError(SourceError):
+    code = "image"
+    default_hint = "download the image again; it must be the .bin of a release for this board"
+
+
+class DeviceError(ProvisionError):
+    code = "device"
+    exit_code = 4
+    default_hint = "run again; what is done already is not done twice"
+
+
+class Refused(DeviceError):
+    code = "refused"
+    default_hint = "nothing was written; check that the right board is on this port"
+
+
+class BoardError(DeviceError):
+    code = "board"
+    default_hint = "run again with -vv to see the conversation with the board"
+
+
+class OutOfSpace(BoardError):
+    code = "out-of-space"
+    default_hint = "remove files, prune what is no longer needed, or use a board with more flash"
+
+
+class CheckFailed(BoardError):
+    code = "check-failed"
+    default_hint = "open a REPL on the port to see why the app does not start"
+
+
+class FlashFailed(DeviceError):
+    code = "flash-failed"
+    default_hint = "try a lower baud rate, a shorter cable, or a port directly on the computer"
+
+
+class Unreachable(DeviceError):
+    code = "unreachable"
+    exit_code = 5
+    default_hint = "check cable and power, then run again"
+
+
+class PortNotFound(Unreachable):
+    code = "port-not-found"
+    default_hint = "plug the board in; `provision discover` lists what is there"
+
+
+class PortBusy(Unreachable):
+    code = "port-busy"
+    default_hint = "close the other program that uses the port"
+
+
+class PortDenied(Unreachable):
+    code = "port-denied"
+    default_hint = (
+        "add yourself to the group that owns the port (often `dialout`) and log in again; no sudo"
+    )
+
+
+class PortLost(Unreachable):
+    code = "port-lost"
+    default_hint = "plug the board in again, directly rather than through a hub, and run again"
+
+
+class NoAnswer(Unreachable):
+    code = "no-answer"
+    default_hint = "press RESET, check that the cable carries data, and run again"
+
+
+class NeedsHands(Unreachable):
+    code = "needs-hands"
+    default_hint = "put the board in download mode by hand, then run again on a terminal"
+
+
+class SimulatorError(ProvisionError):
+    code = "simulator"
+    default_hint = "install the virtual boards with `pip install 'provision[sim]'`"
+
+
+class Interrupted(ProvisionError):
+    code = "interrupted"
+    exit_code = 130
+    default_hint = "run again; it goes on from where it stopped"

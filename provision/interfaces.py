@@ -1,0 +1,202 @@
+"""What the engine needs of the world, as small Protocols named by role.
+
+`device/` implements them for real ports, `tests/fakes/` by hand; `cli/wiring.py` builds them.
+Every method raises errors of `provision.errors` and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from provision.model.board import BoardProfile
+from provision.model.chip import Chip
+from provision.model.state import FileState, Filesystem, FirmwareIdentity, PortSelector
+
+Progress = Callable[[int, int], None]
+"""Called with bytes done and bytes in all; both count what goes over the wire."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PortInfo:
+    """One serial port that is plugged in, as the operating system tells."""
+
+    path: str
+    description: str = ""
+    usb_id: str | None = None  # "10c4:ea60"
+    serial_number: str | None = None
+    location: str | None = None  # "1-1.4"
+    links: tuple[str, ...] = ()  # by-id and by-path names
+
+
+class Discovery(Protocol):
+    """Finds ports."""
+
+    def ports(self) -> Sequence[PortInfo]:
+        """All serial ports plugged in now."""
+        ...
+
+    def resolve(self, selector: PortSelector) -> str:
+        """The path or URL for a selector of any kind but `mac`; PortNotFound when nothing,
+        UsageError when more than one port matches."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScanRequest:
+    """What to look at on a board's filesystem.
+
+    `paths` are single files (or directories to know of), `trees` are walked whole. `expected`
+    are the files hoped for, so that a board where all is as it should be can say so in one byte.
+    """
+
+    paths: tuple[str, ...]
+    trees: tuple[str, ...] = ()
+    expected: Mapping[str, FileState]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReplFacts:
+    """What a running MicroPython tells of itself; `bytecode` is `sys.implementation._mpy`."""
+
+    firmware: FirmwareIdentity
+    mac: str | None
+    flash_size: int | None
+    bytecode: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BootloaderFacts:
+    chip: Chip
+    description: str  # as esptool says it: "ESP32-D0WD-V3 (revision v3.0)"
+    mac: str
+    flash_size: int | None
+    secured: str | None  # "secure boot", "flash encryption" or None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Region:
+    """Bytes to be in flash at an offset: "bootloader", "partition table", "app", "filesystem"."""
+
+    name: str
+    offset: int
+    data: bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Put:
+    """Write a file whole, atomically."""
+
+    path: str
+    data: bytes
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Remove:
+    """Remove a file; one that is gone already is no error."""
+
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MakeDir:
+    """Make one directory; its parent exists. One that is there already is no error."""
+
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RemoveDir:
+    """Remove a directory if it is empty."""
+
+    path: str
+
+
+FileOperation = Put | Remove | MakeDir | RemoveDir
+
+
+class Repl(Protocol):
+    """A board's MicroPython, held at its raw REPL."""
+
+    def facts(self) -> ReplFacts: ...
+
+    def scan(self, request: ScanRequest) -> Filesystem:
+        """Hash what is asked for, in one round trip; changes nothing on the board."""
+        ...
+
+    def observe(self, request: ScanRequest) -> tuple[ReplFacts, Filesystem]:
+        """`facts` and `scan` in one round trip."""
+        ...
+
+    def transfer(self, operations: Sequence[FileOperation], progress: Progress) -> None:
+        """Carry out the operations in order; each Put is verified by sha256 on the board and
+        renamed into place, so that a path holds its old or its new content, nothing else."""
+        ...
+
+    def evaluate(self, expression: str, timeout: float) -> str:
+        """The repr of an expression, stripped of control characters; BoardError if it raises."""
+        ...
+
+    def leave(self) -> None:
+        """Back to the friendly REPL, without a reset."""
+        ...
+
+
+class Bootloader(Protocol):
+    """A board in download mode, its flasher stub running."""
+
+    def facts(self) -> BootloaderFacts: ...
+
+    def raise_baud(self, baud: int) -> int:
+        """Go up to `baud` where the line holds it; returns the rate in use."""
+        ...
+
+    def erase(self) -> None:
+        """Erase the whole flash."""
+        ...
+
+    def md5(self, offset: int, size: int) -> str:
+        """MD5 of a part of the flash, as 32 hex digits, computed on the board."""
+        ...
+
+    def read(self, offset: int, size: int) -> bytes: ...
+
+    def write(self, regions: Sequence[Region], progress: Progress) -> None:
+        """Write and verify the regions as they are."""
+        ...
+
+
+class Connection(Protocol):
+    """One port, owned exclusively from opening to `close`; the board behind it may be running
+    its app, at its REPL or in download mode, and these calls take it from one to another."""
+
+    def repl(self, *, reset: bool) -> Repl:
+        """Interrupt what runs and take the raw REPL; with `reset`, reset first and interrupt
+        early. NoAnswer when no MicroPython answers."""
+        ...
+
+    def bootloader(
+        self, board: BoardProfile, *, wait_for_hands: Callable[[float], bool] | None
+    ) -> Bootloader:
+        """Enter download mode and start the stub. On a board that needs a person,
+        `wait_for_hands(seconds_left)` is called about every second until the board answers or
+        it returns False; without it NeedsHands is raised at once."""
+        ...
+
+    def restart(self) -> None:
+        """Reset into run mode by the lines or, where there are none, through the REPL."""
+        ...
+
+    def console(self, pattern: str, timeout: float) -> str:
+        """Wait for a line that the board prints; returns it, or raises CheckFailed."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Connector(Protocol):
+    def connect(self, address: str, board: BoardProfile, *, device: str, baud: int) -> Connection:
+        """Open and lock the port at a path or pyserial URL."""
+        ...

@@ -1,0 +1,38 @@
+"""A board profile: what must be known of a board before it can be flashed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from provision.model.chip import Chip
+
+
+class ResetWiring(str, Enum):
+    """How the port's DTR and RTS lines reach the chip's EN and IO0."""
+
+    AUTO = "auto"  # two transistors, as on every board with automatic download
+    USB_JTAG = "usb-jtag"  # the chip's own USB-Serial-JTAG peripheral
+    NONE = "none"  # not wired: a person's fingers
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BoardProfile:
+    """One board. Sizes are in bytes; `flash_size` is the chip on the board, `header_size` what
+    the image header shall say (esptool's `--flash-size`: "detect", "keep" or as "4MB").
+    """
+
+    name: str
+    title: str
+    chip: Chip
+    flash_size: int | None
+    flash_mode: str  # qio, qout, dio, dout or keep
+    flash_freq: str  # "keep" or esptool's --flash-freq
+    header_size: str
+    reset: ResetWiring
+    download: str  # what a person does to enter download mode, one or two sentences
+    release: str  # the name of its builds on micropython.org: ESP8266_GENERIC
+    usb: tuple[str, ...] = ()  # VID:PID of the USB bridges it is sold with, lower-case hex
+    baud: int = 460800  # the highest rate the bridge is known to hold when flashing
+    quirks: tuple[str, ...] = ()
+    url: str | None = None

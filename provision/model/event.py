@@ -1,0 +1,138 @@
+"""Events: what happens during a run, as it happens. `output/` renders them.
+
+Their JSON form, one object a line, is `schemas/event.schema.json`, whose version is
+EVENT_VERSION: it grows by new optional keys; anything else raises it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from provision.model.plan import Action, Plan
+
+EVENT_VERSION = 1
+
+Stage = Literal[
+    "connect",
+    "observe",
+    "hands",
+    "erase",
+    "flash",
+    "verify",
+    "boot",
+    "files",
+    "reset",
+    "check",
+    "settle",
+]
+Outcome = Literal[
+    "ok", "changed", "pending", "failed", "refused", "unreachable", "interrupted", "skipped"
+]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunStarted:
+    kind: ClassVar[str] = "run-started"
+    command: str
+    fleet: str
+    devices: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StageStarted:
+    kind: ClassVar[str] = "stage-started"
+    device: str
+    stage: Stage
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StageProgress:
+    """`done` of `total` bytes over the wire."""
+
+    kind: ClassVar[str] = "stage-progress"
+    device: str
+    stage: Stage
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HandsNeeded:
+    """A person must act: `instructions` from the board profile, seconds left to do it."""
+
+    kind: ClassVar[str] = "hands-needed"
+    device: str
+    instructions: str
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DevicePlanned:
+    kind: ClassVar[str] = "device-planned"
+    device: str
+    plan: Plan
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ActionDone:
+    kind: ClassVar[str] = "action-done"
+    device: str
+    action: Action
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Notice:
+    """Something worth knowing that is no failure; `device` is None for the whole run."""
+
+    kind: ClassVar[str] = "notice"
+    message: str
+    device: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trace:
+    """One piece of the conversation with a board, for -v (level 1) and -vv (level 2)."""
+
+    kind: ClassVar[str] = "trace"
+    device: str
+    level: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeviceFinished:
+    """`error` is what the user reads, `code` its stable word, `stands` where the board is left."""
+
+    kind: ClassVar[str] = "device-finished"
+    device: str
+    outcome: Outcome
+    seconds: float
+    error: str | None = None
+    hint: str | None = None
+    code: str | None = None
+    stands: str | None = None
+    changes: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunFinished:
+    kind: ClassVar[str] = "run-finished"
+    seconds: float
+    exit_code: int
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+
+
+Event = (
+    RunStarted
+    | StageStarted
+    | StageProgress
+    | HandsNeeded
+    | DevicePlanned
+    | ActionDone
+    | Notice
+    | Trace
+    | DeviceFinished
+    | RunFinished
+)

@@ -1,0 +1,111 @@
+"""The plan: ordered actions that turn actual into desired, each with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from provision.model.state import Check, FirmwareIdentity
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EraseFlash:
+    kind: ClassVar[str] = "erase-flash"
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WriteFirmware:
+    kind: ClassVar[str] = "write-firmware"
+    identity: FirmwareIdentity
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeleteFile:
+    kind: ClassVar[str] = "delete-file"
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RemoveDirectory:
+    """Remove a directory that this plan leaves empty."""
+
+    kind: ClassVar[str] = "remove-directory"
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MakeDirectory:
+    kind: ClassVar[str] = "make-directory"
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WriteFile:
+    """Write one file whole; `sha256` is None in anything shown when the file is `sensitive`."""
+
+    kind: ClassVar[str] = "write-file"
+    path: str
+    size: int
+    sensitive: bool
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reset:
+    kind: ClassVar[str] = "reset"
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunCheck:
+    kind: ClassVar[str] = "check"
+    check: Check
+    reason: str
+
+
+Action = (
+    EraseFlash
+    | WriteFirmware
+    | DeleteFile
+    | RemoveDirectory
+    | MakeDirectory
+    | WriteFile
+    | Reset
+    | RunCheck
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refusal:
+    """Why a board must not be touched: `kind` is a stable word, `message` for people."""
+
+    kind: str
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """Actions in the order they are carried out. With any refusal there are no actions."""
+
+    device: str
+    actions: tuple[Action, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+
+    @property
+    def changes(self) -> bool:
+        """Whether carrying it out would change the board."""
+        return bool(self.actions)
+
+    @property
+    def erases(self) -> bool:
+        return any(isinstance(action, EraseFlash) for action in self.actions)
+
+    @property
+    def flashes(self) -> bool:
+        return any(isinstance(action, (EraseFlash, WriteFirmware)) for action in self.actions)

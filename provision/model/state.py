@@ -1,0 +1,187 @@
+"""What a device must be (desired) and what its board is (actual), in comparable terms.
+
+Paths on a board are absolute POSIX paths without `.`, `..`, empty parts or a trailing slash.
+Sizes are bytes; a sha256 is 64 lower-case hex digits; a MAC is six lower-case hex pairs joined
+by colons.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import Literal
+
+from provision.model.board import BoardProfile
+from provision.model.chip import Chip
+
+PortKind = Literal["path", "url", "serial", "location", "usb", "mac"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PortSelector:
+    """How the manifest names a port: a path, a pyserial URL, or a property to look for."""
+
+    kind: PortKind
+    value: str
+
+    def __str__(self) -> str:
+        return self.value if self.kind in ("path", "url") else f"{self.kind} {self.value}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """The bytes of one file; `secrets` are the secret texts that went into them.
+
+    A content made with secrets is `sensitive`: neither it nor its digest may be shown.
+    """
+
+    data: bytes = field(repr=False)
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+
+    @property
+    def sensitive(self) -> bool:
+        return bool(self.secrets)
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    @cached_property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DesiredFile:
+    """One file the board must hold at `dest`; `source` is what the manifest calls it.
+
+    With `create_only` the file is written when missing and never compared afterwards.
+    """
+
+    dest: str
+    source: str
+    content: Content
+    create_only: bool = False
+    template: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FirmwareIdentity:
+    """What a MicroPython says of itself in its banner.
+
+    `version` without the leading v ("1.24.1", "1.25.0-preview.31.g1234567"); `machine` is the
+    banner's last part ("Generic ESP32 module with ESP32"); `date` as ISO 8601 or "".
+    """
+
+    version: str
+    machine: str
+    chip: Chip
+    date: str = ""
+
+    def agrees_with(self, other: FirmwareIdentity) -> bool:
+        """Same version, board and chip; the build date is not compared."""
+        return (self.version, self.machine, self.chip) == (other.version, other.machine, other.chip)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FirmwareSource:
+    """Where the manifest says an image comes from: exactly one of file, url, version is set
+    (a file or url may also declare the version and board it expects to find).
+    """
+
+    name: str  # the key in the firmware table, or the version for a bare one
+    file: str | None = None
+    url: str | None = None
+    version: str | None = None
+    board: str | None = None  # release name: ESP32_GENERIC
+    variant: str | None = None
+    preview: bool = False
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DesiredFirmware:
+    """The firmware a board must run. `identity` is None until the image has been read.
+
+    `erase`: "auto" erases the whole flash when what is on it is not MicroPython for this chip,
+    "always" before every write, "never" not at all. `verify`: "banner" trusts what the running
+    firmware says, "flash" also compares the flash's MD5 region by region.
+    """
+
+    source: FirmwareSource
+    identity: FirmwareIdentity | None = None
+    erase: Literal["auto", "always", "never"] = "auto"
+    verify: Literal["banner", "flash"] = "banner"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Check:
+    """Proof that the app runs: an expression that must be true, or a line on the console."""
+
+    expression: str | None = None
+    console: str | None = None  # a regular expression searched in what the board prints
+    timeout: float = 10.0  # seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class DesiredState:
+    """What one device must be, everything resolved. `files` is sorted by dest, one each."""
+
+    device: str
+    board: BoardProfile
+    port: PortSelector | None
+    mac: str | None = None
+    firmware: DesiredFirmware | None = None
+    files: tuple[DesiredFile, ...] = ()
+    absent: tuple[str, ...] = ()
+    prune: tuple[str, ...] = ()
+    check: Check | None = None
+    baud: int = 115200
+    groups: tuple[str, ...] = ()
+    variables: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+
+    @cached_property
+    def files_by_dest(self) -> Mapping[str, DesiredFile]:
+        return MappingProxyType({file.dest: file for file in self.files})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FileState:
+    """One file on a board. `sha256` is None where it is there but its content is unknown."""
+
+    size: int | None
+    sha256: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Filesystem:
+    """What was seen of a board's filesystem: files by path, directories (without "/"), room.
+
+    Only what lies at or below the paths that were asked for is listed. `free` counts bytes in
+    whole blocks of `block` bytes.
+    """
+
+    files: Mapping[str, FileState]
+    directories: frozenset[str] = frozenset()
+    free: int | None = None
+    block: int = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActualState:
+    """What was read from a board. None means that it could not be learned.
+
+    `firmware` is None for a blank flash or anything that is not MicroPython; `filesystem` is
+    None when nobody could look (the board was met in its bootloader).
+    """
+
+    chip: Chip | None
+    mac: str | None
+    flash_size: int | None = None
+    firmware: FirmwareIdentity | None = None
+    filesystem: Filesystem | None = None
+    secured: str | None = None  # "secure boot" or "flash encryption" when the chip says so
+    flash_differs: tuple[str, ...] = ()  # regions whose MD5 differs, with verify: flash
