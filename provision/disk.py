@@ -1,0 +1,148 @@
+"""Files of our own on this computer: replaced whole, and locked between processes.
+
+The lock of identity, the cache and the ports stand on these few functions. A lock is advisory,
+belongs to the open file and is gone with the process, so that nothing is stale after a kill.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+import platformdirs
+
+from provision.errors import UsageError
+
+if sys.platform == "win32":
+    import msvcrt
+
+    # Windows locks ranges and forbids reading them: lock a byte far behind the text.
+    _LOCK_BYTE = 1 << 30
+
+    def _lock(file: BinaryIO, wait: bool) -> bool:
+        while True:
+            file.seek(_LOCK_BYTE)
+            try:
+                msvcrt.locking(file.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+            except OSError:
+                if wait:  # LK_LOCK itself waits, ten seconds at a time
+                    continue
+                return False
+            file.seek(0)
+            return True
+
+else:
+    import fcntl
+
+    def _lock(file: BinaryIO, wait: bool) -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
+def runtime_directory() -> Path:
+    """This user's private directory for locks, made when missing.
+
+    `PROVISION_RUNTIME_DIR` names another one. UsageError when it cannot be made or belongs to
+    somebody else, who could then hold our locks.
+    """
+    named = os.environ.get("PROVISION_RUNTIME_DIR")
+    path = Path(named) if named else platformdirs.user_runtime_path("provision")
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        owner = path.stat().st_uid
+    except OSError as error:
+        raise UsageError(
+            f"the directory for locks, {path}, cannot be made: {error.strerror}",
+            hint="set PROVISION_RUNTIME_DIR to a directory of yours",
+        ) from error
+    if not named and sys.platform != "win32" and owner != os.geteuid():
+        raise UsageError(
+            f"the directory for locks, {path}, belongs to another user",
+            hint="set PROVISION_RUNTIME_DIR to a directory of yours",
+        )
+    return path
+
+
+def lock_path(kind: str, name: str) -> Path:
+    """Where the lock of one named thing is kept: `port` and "/dev/ttyUSB0", say."""
+    return runtime_directory() / f"{kind}-{hashlib.sha256(name.encode()).hexdigest()[:20]}.lock"
+
+
+def take_lock(path: Path, *, wait: bool) -> BinaryIO | None:
+    """Lock a file, made when missing, until the returned file is closed or the process ends.
+
+    None when another process, or another caller in this one, holds it and `wait` is false. The
+    file stays where it is: removing it would let two callers lock two files of one name.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    file = os.fdopen(descriptor, "r+b", buffering=0)
+    try:
+        if _lock(file, wait):
+            return file
+    except BaseException:
+        file.close()
+        raise
+    file.close()
+    return None
+
+
+@contextmanager
+def locked(kind: str, name: str) -> Iterator[None]:
+    """Hold the lock of one named thing, waiting for whoever has it."""
+    file = take_lock(lock_path(kind, name), wait=True)
+    try:
+        yield
+    finally:
+        if file is not None:
+            file.close()
+
+
+def write_atomic(path: Path, data: bytes, *, mode: int | None = None) -> None:
+    """Replace a file's content so that a reader, or a kill, finds the old or the new, whole.
+
+    Written beside, flushed to the disk, renamed. Permission bits are `mode`, else those of the
+    file replaced, else what the umask leaves. A symbolic link stays one: its target is
+    replaced. Raises OSError; then the old content stands.
+    """
+    path = path.resolve()
+    if mode is None:
+        with suppress(FileNotFoundError):
+            mode = stat.S_IMODE(path.stat().st_mode)
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    descriptor = os.open(
+        beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else 0o600
+    )
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            if mode is not None and sys.platform != "win32":
+                os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    _sync_directory(path.parent)
+
+
+def _sync_directory(path: Path) -> None:
+    """Let the rename itself reach the disk; not every filesystem can, and none must."""
+    if sys.platform == "win32":
+        return
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
