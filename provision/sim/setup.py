@@ -1,0 +1,264 @@
+"""What a virtual board is made of: the settings of its `sim://` address, kept in its directory.
+
+`provision/sim` is built around one `BoardSetup`; nobody changes it while the board runs. The
+small words that the parts of a board say to one another (why it was reset, what its application
+asks for) stand here too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+from typing import Protocol, TypeVar
+from urllib.parse import parse_qsl, urlsplit
+
+from provision.errors import SimulatorError
+from provision.model.board import ResetWiring
+from provision.model.chip import Chip
+
+_E = TypeVar("_E", Chip, ResetWiring)
+
+SCHEME = "sim"
+CONSOLE_BAUD = 115200
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_SIZE = re.compile(r"(\d+)\s*(|k|kb|m|mb)", re.IGNORECASE)
+_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s)")
+_UNITS = {"": 1, "k": 1024, "kb": 1024, "m": 1 << 20, "mb": 1 << 20}
+_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
+
+# Addresses of blocks that Espressif owns, one a chip, so that a glance tells the chip.
+_OUI = {
+    Chip.ESP8266: "5ccf7f",
+    Chip.ESP32: "246f28",
+    Chip.ESP32S2: "7cdfa1",
+    Chip.ESP32S3: "348518",
+    Chip.ESP32C3: "84f703",
+    Chip.ESP32C6: "543204",
+}
+
+
+class ResetCause(str, Enum):
+    """Why the chip starts."""
+
+    POWER_ON = "power-on"
+    EXTERNAL = "external"  # EN went low and high again
+    SOFTWARE = "software"  # machine.reset()
+    WATCHDOG = "watchdog"
+    DEEPSLEEP = "deepsleep"  # woke from it
+
+
+class LeaveKind(str, Enum):
+    """What an application can ask of the chip."""
+
+    RESET = "reset"
+    BOOTLOADER = "bootloader"
+    DEEPSLEEP = "deepsleep"
+    WATCHDOG = "watchdog"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Leave:
+    """The application gives up the chip; `seconds` until deep sleep ends, None for never."""
+
+    kind: LeaveKind
+    seconds: float | None = None
+
+
+class Send(Protocol):
+    """Hands bytes to the chip's UART (or USB), which sends them at `baud`, 115200 if None."""
+
+    def __call__(self, data: bytes, *, baud: int | None = None) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WireModel:
+    """The line between host and chip. All off: bytes arrive at once and none are lost.
+
+    `paced`: a byte takes ten bit times of the baud in use, or of `ceiling` where that is lower.
+    `latency`: seconds that a USB bridge holds bytes back from the host. `ring`: bytes that the
+    chip's receive ring takes before it drops what the application has not read; None for no
+    limit. Two sides at different baud rates exchange garbage in any case.
+    """
+
+    paced: bool = False
+    ceiling: int | None = None
+    latency: float = 0.0
+    ring: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BoardSetup:
+    """One virtual board. Sizes in bytes.
+
+    `timing`: erasing and writing flash take the time a real chip takes. `scale`: every modelled
+    delay is divided by it. `psram` and `heap` bound the application's memory; None is the chip's
+    own. `firmware`: an image the flash held when the board was made. `directory` is where the
+    board keeps its state.
+    """
+
+    name: str
+    chip: Chip
+    flash_size: int
+    mac: str
+    directory: Path
+    wiring: ResetWiring = ResetWiring.AUTO
+    wire: WireModel = WireModel()
+    timing: bool = False
+    scale: float = 1.0
+    psram: int = 0
+    heap: int | None = None
+    firmware: str | None = None
+
+    @property
+    def mac_bytes(self) -> bytes:
+        return bytes.fromhex(self.mac.replace(":", ""))
+
+    @property
+    def flash_path(self) -> Path:
+        return self.directory / "flash.bin"
+
+    def at(self, directory: Path) -> BoardSetup:
+        return replace(self, directory=directory)
+
+    def to_json(self) -> str:
+        """The settings as the query of an address would give them, without name and place."""
+        return json.dumps(_to_query(self), indent=1, sort_keys=True)
+
+    @classmethod
+    def from_query(cls, name: str, query: dict[str, str], directory: Path) -> BoardSetup:
+        """SimulatorError names the setting that cannot be."""
+        return _from_query(name, query, directory)
+
+    def contradictions(self, query: dict[str, str]) -> list[str]:
+        """What another opening's query wants different, one readable clause a setting."""
+        mine = _to_query(self)
+        wanted = _to_query(_from_query(self.name, {**mine, **query}, self.directory))
+        return [
+            f"{key} is {mine.get(key, 'unset')}, not {wanted[key]}"
+            for key in sorted(query)
+            if wanted.get(key) != mine.get(key)
+        ]
+
+
+def parse_address(address: str) -> tuple[str, dict[str, str]]:
+    """Take `sim://NAME?key=value&…` apart; SimulatorError when it is no such address."""
+    parts = urlsplit(address)
+    name = parts.netloc + parts.path.rstrip("/")
+    if parts.scheme != SCHEME or not NAME.fullmatch(name):
+        raise SimulatorError(
+            f"{address!r} is no address of a virtual board",
+            hint="write sim://NAME, the name made of letters, digits, '.', '_' and '-'",
+        )
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    query = dict(pairs)
+    if len(query) != len(pairs):
+        raise SimulatorError(f"{address!r} gives one setting twice", hint="keep one of the two")
+    return name, query
+
+
+def _from_query(name: str, query: dict[str, str], directory: Path) -> BoardSetup:
+    unknown = sorted(set(query) - _KEYS)
+    if unknown:
+        raise SimulatorError(
+            f"sim://{name}: unknown setting {unknown[0]!r}",
+            hint="known are " + ", ".join(sorted(_KEYS)),
+        )
+    chip = _choice(name, "chip", Chip, query.get("chip", "esp32"))
+    wire = query.get("wire", "off")
+    ceiling = int(wire) if wire.isdigit() else None
+    if wire not in {"on", "off"} and not ceiling:
+        raise _bad(name, "wire", wire, "on, off or a baud rate")
+    flash_size = _size(name, "flash", query.get("flash", "4MB"))
+    if flash_size not in {1 << power for power in range(19, 26)}:
+        raise _bad(name, "flash", query["flash"], "512KB, 1MB, 2MB, 4MB, 8MB, 16MB or 32MB")
+    ring = query.get("ring", "")
+    heap = query.get("heap", "")
+    scale = query.get("scale", "1")
+    if not re.fullmatch(r"\d+(\.\d+)?", scale) or float(scale) <= 0:
+        raise _bad(name, "scale", scale, "a number above 0")
+    return BoardSetup(
+        name=name,
+        chip=chip,
+        flash_size=flash_size,
+        mac=_mac(name, chip, query.get("mac")),
+        directory=directory,
+        wiring=_choice(name, "wiring", ResetWiring, query.get("wiring", "auto")),
+        wire=WireModel(
+            paced=wire != "off",
+            ceiling=ceiling,
+            latency=_seconds(name, "latency", query.get("latency", "0s")),
+            ring=_size(name, "ring", ring) if ring else None,
+        ),
+        timing=_flag(name, "timing", query.get("timing", "off")),
+        scale=float(scale),
+        psram=_size(name, "psram", query.get("psram", "0")),
+        heap=_size(name, "heap", heap) if heap else None,
+        firmware=query.get("firmware") or None,
+    )
+
+
+def _to_query(setup: BoardSetup) -> dict[str, str]:
+    wire = setup.wire
+    return {
+        "chip": str(setup.chip),
+        "flash": str(setup.flash_size),
+        "mac": setup.mac,
+        "wiring": setup.wiring.value,
+        "wire": str(wire.ceiling) if wire.ceiling else "on" if wire.paced else "off",
+        "latency": f"{wire.latency * 1e6:.0f}us",
+        "ring": str(wire.ring or ""),
+        "timing": "on" if setup.timing else "off",
+        "scale": f"{setup.scale:g}",
+        "psram": str(setup.psram),
+        "heap": str(setup.heap or ""),
+        "firmware": setup.firmware or "",
+    }
+
+
+_KEYS = {
+    *("chip", "flash", "mac", "wiring", "wire", "latency", "ring"),
+    *("timing", "scale", "psram", "heap", "firmware"),
+}
+
+
+def _bad(name: str, key: str, value: str, valid: str) -> SimulatorError:
+    return SimulatorError(f"sim://{name}: {key}={value} cannot be", hint=f"{key} is {valid}")
+
+
+def _choice(name: str, key: str, kind: type[_E], value: str) -> _E:
+    try:
+        return kind(value)
+    except ValueError:
+        raise _bad(name, key, value, "one of " + ", ".join(one.value for one in kind)) from None
+
+
+def _size(name: str, key: str, value: str) -> int:
+    match = _SIZE.fullmatch(value)
+    if not match:
+        raise _bad(name, key, value, "a size: 4MB, 256KB or a number of bytes")
+    return int(match[1]) * _UNITS[match[2].lower()]
+
+
+def _seconds(name: str, key: str, value: str) -> float:
+    match = _TIME.fullmatch(value)
+    if not match:
+        raise _bad(name, key, value, "a time: 500us, 1ms or 0.5s")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+def _flag(name: str, key: str, value: str) -> bool:
+    if value not in {"on", "off"}:
+        raise _bad(name, key, value, "on or off")
+    return value == "on"
+
+
+def _mac(name: str, chip: Chip, value: str | None) -> str:
+    digits = (value or "").replace(":", "").replace("-", "").lower()
+    if value and not re.fullmatch(r"[0-9a-f]{12}", digits):
+        raise _bad(name, "mac", value, "six bytes: 5c:cf:7f:01:02:03")
+    digits = digits or _OUI[chip] + hashlib.sha256(name.encode()).hexdigest()[:6]
+    return ":".join(digits[i : i + 2] for i in range(0, 12, 2))
