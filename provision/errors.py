@@ -5,6 +5,7 @@ The tree, with the exit code each ends a run with::
     ProvisionError                1
     ├── UsageError                2  the command line asks for something impossible
     ├── ManifestError             3  the manifest is invalid: every problem, located
+    │   └── TemplateError         3  a template cannot be rendered: one problem, in its own file
     ├── SourceError               3  a firmware image or other input cannot be used
     │   └── ImageError            3  an image is damaged, truncated, or of another kind
     ├── DeviceError               4  something went wrong on one device
@@ -74,6 +75,19 @@ class ManifestError(ProvisionError):
         self.problems = tuple(sorted(problems, key=lambda problem: problem.sort_key))
         count = len(self.problems)
         super().__init__(f"the manifest has {count} problem{'s' if count != 1 else ''}", hint=hint)
+
+
+class TemplateError(ManifestError):
+    """One template cannot be rendered; `problem` stands in the template's own file and line."""
+
+    code = "template"
+    default_hint = "correct the template at the line named above, then try `provision validate`"
+
+    def __init__(self, problem: Problem, *, hint: str | None = None) -> None:
+        super().__init__([problem], hint=hint)
+        self.args = (str(problem),)
+        self.message = str(problem)
+        self.problem = problem
 
 
 class SourceError(ProvisionError):
