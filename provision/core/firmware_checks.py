@@ -1,0 +1,157 @@
+"""May this image go onto this board? Safety rule 1 for firmware, as pure functions.
+
+Everything here is decided before the first byte of flash is erased. esptool's own guard covers
+no ESP8266 image, and its `force` would lift it for the others: these checks do not depend on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import MappingProxyType
+
+from provision.core.esp_image import size_bytes
+from provision.core.firmware_image import Firmware
+from provision.errors import ImageError
+from provision.model.board import BoardProfile
+from provision.model.chip import Chip
+from provision.model.plan import Refusal
+from provision.model.state import FirmwareSource
+
+# What the releases of micropython.org call their boards in the banner, where it is known.
+RELEASE_MACHINES = MappingProxyType(
+    {
+        ("ESP8266_GENERIC", None): "ESP module with ESP8266",
+        ("ESP8266_GENERIC", "FLASH_1M"): "ESP module (1M) with ESP8266",
+        ("ESP8266_GENERIC", "FLASH_512K"): "ESP module (512K) with ESP8266",
+        ("ESP32_GENERIC", None): "Generic ESP32 module with ESP32",
+        ("ESP32_GENERIC_S2", None): "Generic ESP32S2 module with ESP32S2",
+        ("ESP32_GENERIC_S3", None): "Generic ESP32S3 module with ESP32S3",
+        ("ESP32_GENERIC_C3", None): "ESP32C3 module with ESP32C3",
+        ("ESP32_GENERIC_C6", None): "ESP32C6 module with ESP32C6",
+    }
+)
+_GENERIC_ESP8266 = "ESP module with ESP8266"
+_MEGABYTE = 1 << 20
+
+
+def check_declared(firmware: Firmware, source: FirmwareSource) -> None:
+    """Raise ImageError where the manifest declares of an image what the image itself denies:
+    its sha256, its version, or its board."""
+    if source.sha256 is not None and source.sha256.lower() != firmware.sha256:
+        raise ImageError(
+            f"{firmware.name} is not the image that the manifest means: "
+            f"its sha256 is {firmware.sha256}, declared is {source.sha256.lower()}",
+            hint="restore the file, or correct sha256 if the image was replaced on purpose",
+        )
+    identity = firmware.identity
+    declared = source.version.removeprefix("v") if source.version is not None else None
+    if declared not in (None, "latest", identity.version):
+        raise ImageError(
+            f"{firmware.name} is MicroPython {identity.version}, "
+            f"but the manifest declares {declared}",
+            hint="correct version, or use the image of that version",
+        )
+    machine = RELEASE_MACHINES.get((source.board or "", source.variant))
+    if machine is not None and machine != identity.machine:
+        raise ImageError(
+            f"{firmware.name} is for {identity.machine!r}, "
+            f"but the manifest declares {source.board}, which is {machine!r}",
+            hint="correct board, or use the image of that board",
+        )
+
+
+def image_refusals(
+    firmware: Firmware,
+    board: BoardProfile,
+    *,
+    chip: Chip | None = None,
+    flash_size: int | None = None,
+    secured: str | None = None,
+    revision: int | None = None,
+) -> tuple[Refusal, ...]:
+    """Every reason why `firmware` must not be written to a board of this profile.
+
+    `chip`, `flash_size` (bytes), `secured` and `revision` (major * 100 + minor) are what the
+    board itself reports; each is None while nobody has asked it, and then the profile's word
+    counts. No refusals: as far as is known, the image fits.
+    """
+    known = flash_size if flash_size is not None else board.flash_size
+    return (
+        *_chip_refusals(firmware, board, chip, revision, secured),
+        *(_size_refusals(firmware, board, known) if known is not None else ()),
+    )
+
+
+def _chip_refusals(
+    firmware: Firmware,
+    board: BoardProfile,
+    chip: Chip | None,
+    revision: int | None,
+    secured: str | None,
+) -> Iterator[Refusal]:
+    if secured is not None:
+        yield Refusal(
+            kind="secured",
+            message=f"{secured} is on: an unsigned or plain image would leave the board dead",
+            hint="such a board can only be updated by whoever holds its keys",
+        )
+    if firmware.chip is not board.chip:
+        yield Refusal(
+            kind="image-for-another-chip",
+            message=f"{firmware.name} is for the {firmware.chip.label}, "
+            f"the board {board.name} has an {board.chip.label}",
+            hint=f"choose an image for {board.release or board.chip.label}",
+        )
+    if chip is not None and chip is not board.chip:
+        yield Refusal(
+            kind="another-chip",
+            message=f"the chip on this port is an {chip.label}, "
+            f"the board {board.name} has an {board.chip.label}",
+            hint="check that the right board is on this port, and its board in the manifest",
+        )
+    if revision is not None and firmware.boot.revisions is not None:
+        lowest, highest = firmware.boot.revisions
+        if not lowest <= revision <= highest:
+            yield Refusal(
+                kind="chip-revision",
+                message=f"{firmware.name} does not run on revision v{revision // 100}."
+                f"{revision % 100} of the {firmware.chip.label}",
+                hint="choose an image built for this revision",
+            )
+
+
+def _size_refusals(firmware: Firmware, board: BoardProfile, size: int) -> Iterator[Refusal]:
+    has = f"the flash has {_megabytes(size)}"
+    header = size_bytes(board.header_size)
+    if header is not None and header > size:
+        yield Refusal(
+            kind="header-past-end",
+            message=f"the board profile {board.name} has the image header say "
+            f"{board.header_size}, {has}",
+            hint="choose the profile of the board that is on this port",
+        )
+    if firmware.end > size:
+        yield Refusal(
+            kind="image-too-large",
+            message=f"{firmware.name} needs {firmware.end} bytes of flash, {has}",
+            hint="choose a build for a smaller flash",
+        )
+    beyond = [part for part in firmware.partitions if part.end > size]
+    if beyond:
+        last = max(beyond, key=lambda part: part.end)
+        yield Refusal(
+            kind="table-past-end",
+            message=f"the partition table of {firmware.name} places {last.name} up to "
+            f"{_megabytes(last.end)}, {has}",
+            hint="choose a build for this flash size",
+        )
+    if firmware.identity.machine == _GENERIC_ESP8266 and size < 2 * _MEGABYTE:
+        yield Refusal(
+            kind="image-too-large",
+            message=f"{firmware.name} is the build for 2 MB of flash and more, {has}",
+            hint="choose the build for 1 MB (ESP8266_GENERIC, variant FLASH_1M)",
+        )
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / _MEGABYTE:g} MB" if size >= _MEGABYTE else f"{size // 1024} kB"

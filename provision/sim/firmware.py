@@ -1,0 +1,242 @@
+"""Small firmware images for virtual boards, examples and tests: real formats, invented content.
+
+An image built here is what MicroPython's own makeimg.py makes: bootloader, partition table and
+app for the ESP32 family, padded over NVS; loaded segments, length word, code and MD5 for the
+ESP8266. Boot ROMs, esptool and this tool's reader find it whole. It holds the banner of the
+asked version and board, but no program: only a virtual board can run it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+import struct
+from dataclasses import dataclass
+
+from provision.core.esp_image import (
+    BOOT_OFFSETS,
+    CHECKSUM_SEED,
+    CHIP_IDS,
+    MAGIC,
+    flash_frequencies,
+    flash_sizes,
+    size_name,
+    xor_bytes,
+)
+from provision.core.firmware_checks import RELEASE_MACHINES
+from provision.core.firmware_image import ESP8266_CODE
+from provision.core.partition_table import TABLE_OFFSET, Partition, build_table
+from provision.errors import UsageError
+from provision.model.chip import Chip
+
+DATE = "2024-11-29"
+
+# The names of the generic releases on micropython.org.
+GENERIC_RELEASES = {
+    Chip.ESP8266: "ESP8266_GENERIC",
+    Chip.ESP32: "ESP32_GENERIC",
+    Chip.ESP32S2: "ESP32_GENERIC_S2",
+    Chip.ESP32S3: "ESP32_GENERIC_S3",
+    Chip.ESP32C3: "ESP32_GENERIC_C3",
+    Chip.ESP32C6: "ESP32_GENERIC_C6",
+}
+
+_APP_OFFSET = 0x10000
+_APP_SIZE = 0x1F0000  # as MicroPython's partitions-4MiB.csv
+
+
+@dataclass(frozen=True, slots=True)
+class _Map:
+    """Where a chip maps read-only data from flash, and has RAM for code and for its bootloader."""
+
+    rodata: int
+    iram: int
+    bootloader: int
+
+
+# From esptool's memory maps (its targets' DROM, IRAM and DRAM ranges).
+_MAPS = {
+    Chip.ESP32: _Map(0x3F400020, 0x40080000, 0x3FFF0030),
+    Chip.ESP32S2: _Map(0x3F000020, 0x40024000, 0x3FFE6110),
+    Chip.ESP32S3: _Map(0x3C000020, 0x40374000, 0x3FCE3820),
+    Chip.ESP32C3: _Map(0x3C000020, 0x40380000, 0x3FCD5820),
+    Chip.ESP32C6: _Map(0x42000020, 0x40800000, 0x4086C410),
+}
+
+
+def default_machine(chip: Chip, flash_size: int | None = None) -> str:
+    """What the generic release for `chip` calls its board; an ESP8266 with less than 2 MB has
+    builds of its own."""
+    variant = None
+    if chip is Chip.ESP8266 and flash_size is not None and flash_size < 2 << 20:
+        variant = "FLASH_1M" if flash_size >= 1 << 20 else "FLASH_512K"
+    return RELEASE_MACHINES[GENERIC_RELEASES[chip], variant]
+
+
+def build(
+    chip: Chip,
+    version: str,
+    *,
+    machine: str | None = None,
+    flash_size: int | None = None,
+    date: str = DATE,
+    size: int | None = None,
+    micropython: bool = True,
+    partitions: tuple[Partition, ...] | None = None,
+) -> bytes:
+    """An image for `chip` whose banner says `version` ("1.24.1") and `machine`.
+
+    `flash_size` (bytes, default 4 MB) goes into the header and, before 1.26, into the partition
+    table as the end of `vfs`. `size` pads the image to that many bytes (about; rounded up to 16)
+    with content that compresses as real firmware does. Without `micropython` it is a sound
+    image of something else. `partitions` replaces the partition table. The same arguments give
+    the same bytes. Raises UsageError for a `size` below what an image of this chip needs.
+    """
+    if not version or any(not 0x20 < ord(char) < 0x7F for char in version):
+        raise UsageError(f"no version to put into a banner: {version!r}")
+    text = machine if machine is not None else default_machine(chip, flash_size)
+    banner = (
+        f"MicroPython v{version} on {date}; {text}"
+        if micropython
+        else "Hello from another firmware"
+    ).encode("ascii")
+    total = flash_size if flash_size is not None else 4 << 20
+    if chip is Chip.ESP8266:
+        return _esp8266(banner, size, total)
+    table = partitions if partitions is not None else _partitions(version, total)
+    description = _app_description(version if micropython else "1.0")
+    return _esp32(chip, description + banner, size, total, table)
+
+
+def _partitions(version: str, flash_size: int) -> tuple[Partition, ...]:
+    """MicroPython's tables: since 1.26 the filesystem takes what the table leaves, before that
+    it is an entry of its own from 2 MB on."""
+    nvs = Partition(name="nvs", type=1, subtype=2, offset=0x9000, size=0x6000)
+    phy = Partition(name="phy_init", type=1, subtype=1, offset=0xF000, size=0x1000)
+    if _sized_at_run_time(version):
+        app = Partition(name="factory", type=0, subtype=0, offset=_APP_OFFSET, size=_APP_SIZE)
+        return (nvs, phy, app)
+    start = 0x200000 if flash_size > 0x200000 else 0x180000
+    app = Partition(name="factory", type=0, subtype=0, offset=_APP_OFFSET, size=start - _APP_OFFSET)
+    vfs = Partition(name="vfs", type=1, subtype=0x81, offset=start, size=flash_size - start)
+    return (nvs, phy, app, vfs)
+
+
+def _sized_at_run_time(version: str) -> bool:
+    match = re.match(r"(\d+)\.(\d+)", version)
+    return match is not None and (int(match[1]), int(match[2])) >= (1, 26)
+
+
+def _esp8266(banner: bytes, size: int | None, flash_size: int) -> bytes:
+    seed = f"esp8266 {banner.hex()}"
+    smallest = ESP8266_CODE + 0x400 + 16
+    wanted = _wanted(size, smallest, Chip.ESP8266)
+    segments = [
+        (0x40100000, _filler(f"{seed} iram", 0x400)),
+        (0x3FFE8000, _filler(f"{seed} data", 0x100)),
+    ]
+    loaded = _image(Chip.ESP8266, segments, entry=0x40100004, flash_size=flash_size, mode=2)
+    code_size = wanted - ESP8266_CODE - 16
+    code = banner + b"\r\n\0" + _filler(f"{seed} code", code_size)
+    length = struct.pack("<I", ESP8266_CODE + code_size)
+    data = loaded.ljust(ESP8266_CODE - 4, b"\xff") + length + code[:code_size]
+    return data + hashlib.md5(data[4:], usedforsecurity=False).digest()
+
+
+def _esp32(
+    chip: Chip,
+    text: bytes,
+    size: int | None,
+    flash_size: int,
+    partitions: tuple[Partition, ...],
+) -> bytes:
+    seed = f"{chip.value} {text.hex()}"
+    base = BOOT_OFFSETS[chip]
+    chip_map = _MAPS[chip]
+    app_start = min(part.offset for part in partitions if part.is_app) - base
+    smallest = app_start + 0x400
+    wanted = _wanted(size, smallest, chip)
+    bootloader = _image(
+        chip,
+        [(chip_map.bootloader, _filler(f"{seed} bootloader", 0x200))],
+        entry=chip_map.iram + 0x78,
+        flash_size=flash_size,
+        mode=2,
+    )
+    code = _filler(f"{seed} iram", 0x80)
+    # Header, two segment headers, code, checksum and digest leave this for the read-only data.
+    room = wanted - app_start - 24 - 16 - len(code) - 16 - 32
+    rodata = text + b"\r\n\0" + _filler(f"{seed} rodata", room)
+    app = _image(
+        chip,
+        [(chip_map.rodata, rodata[:room]), (chip_map.iram, code)],
+        entry=chip_map.iram,
+        flash_size=flash_size,
+        mode=2,
+    )
+    image = bootloader.ljust(TABLE_OFFSET - base, b"\xff") + build_table(partitions)
+    return image.ljust(app_start, b"\xff") + app
+
+
+def _wanted(size: int | None, smallest: int, chip: Chip) -> int:
+    if size is None:
+        return smallest
+    if size < smallest:
+        raise UsageError(f"an {chip.label} image has at least {smallest} bytes, not {size}")
+    return (size + 15) & ~15
+
+
+def _app_description(version: str) -> bytes:
+    """esp_app_desc_t: magic, version, project name, time, date, ESP-IDF version, digest."""
+    return struct.pack(
+        "<II8x32s32s16s16s32s32s80x",
+        0xABCD5432,
+        0,
+        version.encode("ascii")[:31],
+        b"micropython",
+        b"00:00:00",
+        b"Nov 29 2024",
+        b"v5.2.2",
+        b"",
+    )
+
+
+def _image(
+    chip: Chip, segments: list[tuple[int, bytes]], *, entry: int, flash_size: int, mode: int
+) -> bytes:
+    """One image in Espressif's format with its checksum and, but on the ESP8266, its digest."""
+    size = flash_sizes(chip).get(size_name(flash_size), flash_sizes(chip)["4MB"])
+    head = struct.pack(
+        "<BBBBI", MAGIC, len(segments), mode, size | flash_frequencies(chip)["40m"], entry
+    )
+    if chip is not Chip.ESP8266:
+        # wp_pin disabled, drive strengths, chip id, no revision limits, digest appended.
+        head += struct.pack("<B3xHBHH4xB", 0xEE, CHIP_IDS[chip], 0, 0, 0xFFFF, 1)
+    checksum = CHECKSUM_SEED
+    for address, content in segments:
+        padded = content + b"\0" * (-len(content) % 4)
+        head += struct.pack("<II", address, len(padded)) + padded
+        checksum = xor_bytes(padded, checksum)
+    head += b"\0" * (15 - len(head) % 16) + bytes([checksum])
+    return head if chip is Chip.ESP8266 else head + hashlib.sha256(head).digest()
+
+
+def _filler(seed: str, size: int) -> bytes:
+    """`size` bytes that deflate to about 63 %, as MicroPython's own images do (measured on two
+    ESP32 builds): short runs of machine-code-like noise between words seen before."""
+    if size <= 0:
+        return b""
+    generator = random.Random(seed)  # str seeds are hashed with SHA-512: the same everywhere
+    words = [generator.randbytes(8) for _ in range(512)]
+    noise = memoryview(generator.randbytes(size))
+    picks = generator.randbytes(size // 4 + 2)
+    out = bytearray()
+    position = 0
+    while len(out) < size:
+        pick = picks[position % (len(picks) - 1)]
+        length = 4 + pick % 12
+        out += noise[len(out) : len(out) + length]
+        out += words[pick * 2 + picks[(position + 1) % len(picks)] % 2]
+        position += 1
+    return bytes(out[:size])
