@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
 from provision.core.filesystem_geometry import firmware_geometry
@@ -12,7 +14,7 @@ from provision.errors import ImageError
 from provision.model.chip import Chip
 from provision.model.state import FirmwareSource
 from provision.sim.firmware import build
-from tests.unit.test_firmware_image import profile, real_images
+from tests.images import profile, real_images
 
 MEGABYTE = 1 << 20
 
@@ -57,8 +59,6 @@ def test_a_chip_revision_that_the_image_excludes() -> None:
     data = bytearray(build(Chip.ESP32C3, "1.24.1"))
     data[8 + 7 : 8 + 9] = (300).to_bytes(2, "little")  # lowest revision v3.0
     # The digest is the bootloader's last 32 bytes; make it match again.
-    import hashlib
-
     end = read_firmware(build(Chip.ESP32C3, "1.24.1"), "x").boot.end
     data[end - 32 : end] = hashlib.sha256(data[: end - 32]).digest()
     image = read_firmware(bytes(data), "x")

