@@ -1,0 +1,126 @@
+"""Plain lines, one an event that people care for: for pipes, CI jobs and log files.
+
+Narration goes to the stream that is given, standard error on a command line. Nothing is ever
+redrawn; progress of a long stage is told at most every ten seconds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+from provision.model.event import (
+    ActionDone,
+    DeviceFinished,
+    DevicePlanned,
+    Event,
+    HandsNeeded,
+    Notice,
+    RunFinished,
+    RunStarted,
+    Stage,
+    StageProgress,
+    StageStarted,
+    Trace,
+)
+from provision.output import text
+from provision.output.scrub import one_line
+from provision.output.style import PLAIN, Style
+
+PROGRESS_EVERY = 10.0  # seconds
+QUIET = -1
+"""The verbosity that tells only what a person must do or know: hands, notices, failures."""
+
+_FAST: frozenset[Stage] = frozenset({"connect", "observe", "settle", "hands"})
+
+
+class Plain:
+    """Lines of narration. Verbosity 0 tells what is done, 1 and 2 the conversation as well."""
+
+    def __init__(
+        self,
+        stream: TextIO,
+        *,
+        verbosity: int = 0,
+        style: Style = PLAIN,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._stream = stream
+        self._verbosity = verbosity
+        self._style = style
+        self._clock = clock
+        self._told: dict[str, float] = {}  # device: when progress was last told
+        self._hands: dict[str, float] = {}  # device: seconds that were left when last told
+
+    def handle(self, event: Event) -> None:
+        """Write the lines of one event, if it has any, whole and at once."""
+        lines = self.lines(event)
+        if lines:
+            self._stream.write("".join(f"{line}\n" for line in lines))
+            self._stream.flush()
+
+    def close(self) -> None:
+        """The stream is its owner's to close."""
+
+    def lines(self, event: Event) -> list[str]:
+        """The lines for an event at this verbosity."""
+        match event:
+            case HandsNeeded():
+                return self._hands_lines(event)
+            case Notice():
+                where = f"{self._name(event.device)}: " if event.device else ""
+                return [f"{where}{line}" for line in event.message.splitlines()]
+            case DeviceFinished():
+                return self._finished_lines(event)
+            case Trace():
+                if event.level > self._verbosity:
+                    return []
+                name = self._name(event.device)
+                return [f"{name}| {line}" for line in event.text.splitlines()]
+            case _ if self._verbosity < 0:
+                return []
+            case RunStarted():
+                devices = text.count(len(event.devices), "device")
+                return [f"{event.command} {one_line(event.fleet)}: {devices}"]
+            case StageStarted():
+                self._told[event.device] = self._clock()
+                if event.stage in _FAST and self._verbosity < 1:
+                    return []
+                detail = f" ({one_line(event.detail)})" if event.detail else ""
+                return [f"{self._name(event.device)}: {text.STAGES[event.stage]}{detail}"]
+            case StageProgress():
+                return self._progress_lines(event)
+            case ActionDone():
+                return [f"{self._name(event.device)}: {text.done(event.action)}"]
+            case DevicePlanned() | RunFinished():
+                return []  # results: PlanText and Recap have them
+
+    def _name(self, device: str) -> str:
+        return self._style(device, "bold")
+
+    def _hands_lines(self, event: HandsNeeded) -> list[str]:
+        before = self._hands.get(event.device)
+        self._hands[event.device] = event.seconds
+        if before is not None and event.seconds < before:
+            return []  # the countdown of what was said already
+        left = text.duration(event.seconds)
+        return [f"{self._name(event.device)}: {one_line(event.instructions)} (waiting {left})"]
+
+    def _finished_lines(self, event: DeviceFinished) -> list[str]:
+        self._hands.pop(event.device, None)
+        if event.error is None and self._verbosity < 0:
+            return []
+        name = self._name(event.device)
+        lines = [f"{name}: {text.outcome_line(event, self._style)}"]
+        if event.error is not None:
+            lines += [f"{name}:   {line}" for line in text.error_lines(event)]
+        return lines
+
+    def _progress_lines(self, event: StageProgress) -> list[str]:
+        now = self._clock()
+        if now - self._told.setdefault(event.device, now) < PROGRESS_EVERY or not event.total:
+            return []
+        self._told[event.device] = now
+        percent = 100 * event.done // event.total
+        return [f"{self._name(event.device)}: {text.STAGES[event.stage]}: {percent} %"]

@@ -1,0 +1,105 @@
+"""The results that people read, on standard output: plans, and the recap at the end of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import TextIO
+
+from provision.model.event import (
+    DeviceFinished,
+    DevicePlanned,
+    Event,
+    RunFinished,
+    RunStarted,
+)
+from provision.model.plan import Plan
+from provision.output.style import PLAIN, Style
+from provision.output.text import plan_lines, recap_lines
+
+
+class PlanText:
+    """Prints plans: with `at_once` each that changes something, before it is carried out; else
+    all together when the run ends, in the manifest's order, devices with the same plan as one.
+
+    `above` is entered around every writing, so that a live display can make room.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO,
+        *,
+        at_once: bool = False,
+        style: Style = PLAIN,
+        width: int = 80,
+        above: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        self._stream = stream
+        self._at_once = at_once
+        self._style = style
+        self._width = width
+        self._above = above
+        self._order: dict[str, int] = {}
+        self._plans: dict[str, Plan] = {}
+
+    def handle(self, event: Event) -> None:
+        """Collect plans; the end of the run shows what was not shown yet."""
+        match event:
+            case RunStarted():
+                self._order = {device: place for place, device in enumerate(event.devices)}
+            case DevicePlanned() if self._at_once:
+                if event.plan.changes or event.plan.refusals:
+                    self._write(plan_lines([event.plan], self._style, self._width)[:-1])
+            case DevicePlanned():
+                self._plans[event.device] = event.plan
+            case RunFinished():
+                self.close()
+            case _:
+                pass
+
+    def close(self) -> None:
+        """Show what has not been shown, also when the run broke off."""
+        if not self._plans:
+            return
+        plans = sorted(self._plans.values(), key=lambda plan: self._place(plan.device))
+        self._plans = {}
+        self._write(plan_lines(plans, self._style, self._width))
+
+    def _write(self, lines: Sequence[str]) -> None:
+        with self._above():
+            self._stream.write("".join(f"{line}\n" for line in lines))
+            self._stream.flush()
+
+    def _place(self, device: str) -> tuple[int, str]:
+        return (self._order.get(device, len(self._order)), device)
+
+
+class Recap:
+    """Prints one line a device and the totals when the run has finished."""
+
+    def __init__(self, stream: TextIO, *, style: Style = PLAIN, width: int | None = None) -> None:
+        self._stream = stream
+        self._style = style
+        self._width = width
+        self._finished: dict[str, DeviceFinished] = {}
+        self._order: tuple[str, ...] = ()
+
+    def handle(self, event: Event) -> None:
+        """Collect how devices fared, and print it at the end."""
+        match event:
+            case RunStarted():
+                self._order = event.devices
+            case DeviceFinished():
+                self._finished[event.device] = event
+            case RunFinished():
+                known = [self._finished.pop(name) for name in self._order if name in self._finished]
+                lines = recap_lines(
+                    [*known, *self._finished.values()], event.seconds, self._style, self._width
+                )
+                self._stream.write("".join(f"{line}\n" for line in lines))
+                self._stream.flush()
+            case _:
+                pass
+
+    def close(self) -> None:
+        """A run that broke off has no recap."""

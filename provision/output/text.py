@@ -1,0 +1,281 @@
+"""Words for events: sizes, times, actions, plans and the recap, as lines of text.
+
+Pure functions, shared by every output that people read, so that a live terminal, a log and a CI
+job say the same thing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from textwrap import wrap
+
+from provision.model.event import DeviceFinished, Outcome, Stage
+from provision.model.plan import (
+    Action,
+    DeleteFile,
+    EraseFlash,
+    MakeDirectory,
+    Plan,
+    RemoveDirectory,
+    Reset,
+    RunCheck,
+    WriteFile,
+    WriteFirmware,
+)
+from provision.output.scrub import one_line
+from provision.output.style import PLAIN, Colour, Style
+
+STAGES: dict[Stage, str] = {
+    "connect": "connecting",
+    "observe": "looking",
+    "hands": "waiting for a person",
+    "erase": "erasing flash",
+    "flash": "writing flash",
+    "verify": "verifying flash",
+    "boot": "waiting for the boot",
+    "files": "sending files",
+    "reset": "resetting",
+    "check": "checking the app",
+    "settle": "looking again",
+}
+
+_NUMBERED = re.compile(r"(.*?)(\d+)(\D*)")
+
+
+def size(count: float) -> str:
+    """Bytes for people: `812 B`, `4.1 kB`, `1.52 MB` (decimal, as wire rates are)."""
+    if count < 1000:
+        return f"{count:.0f} B"
+    if count < 999_950:
+        return f"{count / 1000:.1f} kB"
+    return f"{count / 1_000_000:.2f} MB"
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: `0.3 s`, `42 s`, `2 min 05 s`, `1 h 02 min`."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """`1 device`, `3 devices`."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def names(devices: Sequence[str]) -> str:
+    """Names with commas; three and more in a row as the manifest's range: `desk-[01:30]`."""
+    parts: list[str] = []
+    run: list[str] = []
+    for device in [*devices, ""]:
+        if run and _follows(run[-1], device):
+            run.append(device)
+            continue
+        if len(run) >= 3:
+            first, last = _NUMBERED.fullmatch(run[0]), _NUMBERED.fullmatch(run[-1])
+            assert first is not None
+            assert last is not None
+            parts.append(f"{first[1]}[{first[2]}:{last[2]}]{first[3]}")
+        else:
+            parts += run
+        run = [device]
+    return ", ".join(parts)
+
+
+def _follows(name: str, following: str) -> bool:
+    """Whether a name is the next of a range: the same but for its last number, one more."""
+    first, second = _NUMBERED.fullmatch(name), _NUMBERED.fullmatch(following)
+    if first is None or second is None:
+        return False
+    return (
+        (first[1], first[3]) == (second[1], second[3])
+        and int(second[2]) == int(first[2]) + 1
+        and second[2] == str(int(second[2])).zfill(len(first[2]))
+    )
+
+
+def action(one: Action) -> str:
+    """What an action does, as an imperative: `write /main.py (1.2 kB)`. One line."""
+    return one_line(_action(one))
+
+
+def _action(one: Action) -> str:
+    match one:
+        case EraseFlash():
+            return "erase the whole flash"
+        case WriteFirmware():
+            return f"write MicroPython {one.identity.version} for {one.identity.machine}"
+        case DeleteFile():
+            return f"delete {one.path}"
+        case RemoveDirectory():
+            return f"remove the directory {one.path}"
+        case MakeDirectory():
+            return f"make the directory {one.path}"
+        case WriteFile():
+            return f"write {one.path} ({size(one.size)})"
+        case Reset():
+            return "reset"
+        case RunCheck():
+            if one.check.expression is not None:
+                return f"check that {one.check.expression}"
+            return f"check for {one.check.console!r} on the console"
+
+
+def done(one: Action) -> str:
+    """The same in the past: `wrote /main.py (1.2 kB)`."""
+    return one_line(_done(one))
+
+
+def _done(one: Action) -> str:
+    match one:
+        case EraseFlash():
+            return "erased the flash"
+        case WriteFirmware() | WriteFile():
+            return action(one).replace("write", "wrote", 1)
+        case DeleteFile():
+            return f"deleted {one.path}"
+        case RemoveDirectory():
+            return f"removed the directory {one.path}"
+        case MakeDirectory():
+            return f"made the directory {one.path}"
+        case Reset():
+            return "reset"
+        case RunCheck():
+            return "the app runs"
+
+
+def _action_colour(one: Action) -> Colour:
+    match one:
+        case EraseFlash() | DeleteFile() | RemoveDirectory():
+            return "red"
+        case WriteFirmware() | WriteFile() | MakeDirectory():
+            return "yellow"
+        case Reset() | RunCheck():
+            return "cyan"
+
+
+def plan_lines(plans: Sequence[Plan], style: Style = PLAIN, width: int = 80) -> list[str]:
+    """Plans as people read them: devices with the same plan together, then one line in all.
+
+    Those without changes come first, on one line, since the end of a text is what stays in view.
+    """
+    groups: dict[tuple[object, object], list[Plan]] = {}
+    for plan in plans:
+        groups.setdefault((plan.actions, plan.refusals), []).append(plan)
+    lines: list[str] = []
+    for same in sorted(groups.values(), key=lambda same: same[0].changes or bool(same[0].refusals)):
+        lines += _group(same, style, width)
+    return [*lines, _plan_summary(plans, style)]
+
+
+def _group(same: Sequence[Plan], style: Style, width: int) -> list[str]:
+    plan = same[0]
+    who = names([each.device for each in same])
+    if len(same) > 1:
+        who += f" ({len(same)} devices)"
+    if plan.refusals:
+        lines = [f"{style(who, 'bold')}: {style('refused', 'red')}"]
+        for refusal in plan.refusals:
+            lines += _indented(f"{refusal.kind}: {refusal.message}", width)
+            lines += _indented(f"hint: {refusal.hint}", width)
+        return lines
+    if not plan.changes:
+        return [f"{style(who, 'bold')}: {style('no changes', 'green')}"]
+    lines = [f"{style(who, 'bold')}: {count(len(plan.actions), 'change')}"]
+    texts = [action(each) for each in plan.actions]
+    column = min(max(map(len, texts)), max(width - 34, 20))
+    for each, text in zip(plan.actions, texts, strict=True):
+        secret = ", secret" if isinstance(each, WriteFile) and each.sensitive else ""
+        reason = style(f"{one_line(each.reason)}{secret}", "dim")
+        lines.append(f"  {style(text.ljust(column), _action_colour(each))}  {reason}")
+    return lines
+
+
+def _indented(text: str, width: int) -> list[str]:
+    return wrap(
+        one_line(text),
+        max(width, 40),
+        initial_indent="  ",
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _plan_summary(plans: Sequence[Plan], style: Style) -> str:
+    refused = sum(bool(plan.refusals) for plan in plans)
+    changing = [plan for plan in plans if plan.changes]
+    erased = sum(plan.erases for plan in changing)
+    flashed = sum(plan.flashes for plan in changing)
+    files = sum(isinstance(each, (WriteFile, DeleteFile)) for p in changing for each in p.actions)
+    details = [f"{number} to {verb}" for number, verb in ((erased, "erase"), (flashed, "flash"))]
+    shown = [text for text, number in zip(details, (erased, flashed), strict=True) if number]
+    if files:
+        shown.append(count(files, "file"))
+    parts = [f"{len(changing)} to change" + (f" ({', '.join(shown)})" if shown else "")]
+    parts.append(f"{len(plans) - len(changing) - refused} without changes")
+    if refused:
+        parts.append(style(f"{refused} refused", "red"))
+    return f"{style('Plan', 'bold')}: {count(len(plans), 'device')}: {', '.join(parts)}"
+
+
+def outcome_line(finished: DeviceFinished, style: Style = PLAIN) -> str:
+    """How a device fared: `changed: 3 changes in 4.2 s`, `failed after 1.0 s: why`."""
+    word = style.outcome(finished.outcome)
+    if finished.error is not None:
+        return f"{word} after {duration(finished.seconds)}: {one_line(finished.error)}"
+    what = f": {count(finished.changes, 'change')}" if finished.changes else ""
+    return f"{word}{what} in {duration(finished.seconds)}"
+
+
+def error_lines(finished: DeviceFinished) -> list[str]:
+    """What follows a failure: where the board stands and what to do next."""
+    lines = []
+    if finished.stands:
+        lines.append(f"the board: {one_line(finished.stands)}")
+    if finished.hint:
+        lines.append(f"hint: {one_line(finished.hint)}")
+    return lines
+
+
+def recap_lines(
+    finished: Sequence[DeviceFinished],
+    seconds: float,
+    style: Style = PLAIN,
+    width: int | None = None,
+) -> list[str]:
+    """The end of a run: one line a device, then the totals. `width` cuts long lines, if given."""
+    column = max((len(one.device) for one in finished), default=0)
+    lines = [style("Recap", "bold")]
+    for one in finished:
+        changes = f"changed={one.changes}"
+        head = f"{one.device.ljust(column)}  "
+        time = duration(one.seconds).rjust(9)
+        rest = f"{changes:<12}{time}"
+        if one.error is not None:
+            rest += f"  {one.code or 'error'}: {one_line(one.error)}"
+        room = None if width is None else max(width - len(head) - 13, 12)
+        if room is not None and len(rest) > room:
+            rest = rest[: room - 1] + "…"
+        lines.append(f"{head}{style.outcome(one.outcome, 13)}{rest}".rstrip())
+    return [*lines, totals_line(finished, seconds, style)]
+
+
+def totals_line(finished: Sequence[DeviceFinished], seconds: float, style: Style = PLAIN) -> str:
+    """`30 devices in 12 s: changed=3 ok=26 failed=0 unreachable=1`; rarer outcomes when any."""
+    numbers = Counter(one.outcome for one in finished)
+    always: tuple[Outcome, ...] = ("changed", "ok", "failed", "unreachable")
+    rarely: tuple[Outcome, ...] = ("pending", "refused", "interrupted", "skipped")
+    parts = []
+    for outcome in (*always, *(each for each in rarely if numbers[each])):
+        part = f"{outcome}={numbers[outcome]}"
+        bad = outcome in ("failed", "unreachable", "refused", "interrupted")
+        parts.append(style(part, "red" if bad else "bold") if numbers[outcome] else part)
+    return f"{count(len(finished), 'device')} in {duration(seconds)}: {' '.join(parts)}"
