@@ -1,0 +1,160 @@
+"""Board profiles: what must be known of a board before it can be flashed, one YAML file each.
+
+`schemas/board.schema.json` describes the files; a manifest's own `boards:` are written with the
+same keys. A profile that `extends` another says only what differs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
+from functools import cache
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from provision.model.board import BoardProfile, ResetWiring
+from provision.model.chip import Chip
+
+FLASH_MODES = ("qio", "qout", "dio", "dout", "keep")
+_E = TypeVar("_E", bound=Enum)
+
+
+@cache
+def profiles() -> Mapping[str, BoardProfile]:
+    """The built-in profiles by name, sorted."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    written = {
+        entry.name.removesuffix(".yaml"): yaml.load(entry.read_text("utf-8"), Loader=loader)
+        for entry in files(__name__).iterdir()
+        if entry.name.endswith(".yaml")
+    }
+    made: dict[str, BoardProfile] = {}
+
+    def make(name: str) -> BoardProfile:
+        if name not in made:
+            data = written[name]
+            base = make(data["extends"]) if "extends" in data else None
+            made[name] = _profile(name, data, base)
+        return made[name]
+
+    return MappingProxyType({name: make(name) for name in sorted(written)})
+
+
+def profile_from(name: str, data: Mapping[str, object], base: BoardProfile | None) -> BoardProfile:
+    """The profile of a manifest's own board: `base` with what `data` says in its place.
+
+    Without a base, `data` must name a chip, and what it does not say is as on that chip's
+    generic board. ValueError names a value that will not do and the valid choices.
+    """
+    if base is None and "chip" not in data:
+        raise ValueError("say which chip it has, or which board it extends")
+    chip = _choice("chip", data["chip"], Chip) if "chip" in data else None
+    if base is None:
+        base = profiles()[str(chip)]
+    elif chip not in (None, base.chip):
+        raise ValueError(
+            f"chip: {base.name} has an {base.chip.label}; a board that extends it has no {chip}"
+        )
+    return _profile(name, data, base, title=name)
+
+
+def _profile(
+    name: str, data: Mapping[str, Any], base: BoardProfile | None, **defaults: object
+) -> BoardProfile:
+    known = {**_said_by(base), **defaults}
+    for key, value in data.items():
+        if key == "extends":
+            continue
+        if key not in _READERS:
+            raise ValueError(f"a board has no {key}; it has {', '.join(_READERS)}")
+        known[key] = _READERS[key](key, value)
+    return BoardProfile(name=name, **known)
+
+
+def _said_by(base: BoardProfile | None) -> dict[str, Any]:
+    if base is None:
+        return {"flash_size": None}
+    return {key: getattr(base, key) for key in _READERS}
+
+
+def _text(key: str, value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{key} must be text")
+    return value
+
+
+def _bytes(key: str, value: object) -> int | None:
+    if value is None or isinstance(value, int):
+        return value
+    match = re.fullmatch(r"(\d{1,6})(KB|MB)", str(value))
+    if match is None:
+        raise ValueError(f"{key} must be a size such as 4MB or 512KB, not '{value}'")
+    return int(match[1]) * (1024 if match[2] == "KB" else 1024 * 1024)
+
+
+def _rate(key: str, value: object) -> int:
+    if not re.fullmatch(r"\d{4,7}", str(value)):
+        raise ValueError(f"{key} must be a number of bits per second, not '{value}'")
+    return int(str(value))
+
+
+def _texts(key: str, value: object) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise ValueError(f"{key} must be a list")
+    return tuple(_text(key, item) for item in value)
+
+
+def _usb_ids(key: str, value: object) -> tuple[str, ...]:
+    ids = tuple(item.lower() for item in _texts(key, value))
+    for item in ids:
+        if not re.fullmatch(r"[0-9a-f]{4}:[0-9a-f]{4}", item):
+            raise ValueError(f"{key} must be VID:PID such as 1a86:7523, not '{item}'")
+    return ids
+
+
+def _header_size(key: str, value: object) -> str:
+    if value not in ("detect", "keep"):
+        _bytes(key, value)
+    return str(value)
+
+
+def _flash_freq(key: str, value: object) -> str:
+    if not re.fullmatch(r"keep|\d{2,3}m", str(value)):
+        raise ValueError(f"{key} must be keep or a frequency such as 40m, not '{value}'")
+    return str(value)
+
+
+def _flash_mode(key: str, value: object) -> str:
+    if value not in FLASH_MODES:
+        raise ValueError(f"{key} must be one of {', '.join(FLASH_MODES)}, not '{value}'")
+    return str(value)
+
+
+def _choice(key: str, value: object, kind: type[_E]) -> _E:
+    try:
+        return kind(value)
+    except ValueError:
+        choices = ", ".join(str(each.value) for each in kind)
+        raise ValueError(f"{key} must be one of {choices}, not '{value}'") from None
+
+
+_READERS: Mapping[str, Callable[[str, Any], Any]] = {
+    "title": _text,
+    "chip": lambda key, value: _choice(key, value, Chip),
+    "flash_size": _bytes,
+    "flash_mode": _flash_mode,
+    "flash_freq": _flash_freq,
+    "header_size": _header_size,
+    "reset": lambda key, value: _choice(key, value, ResetWiring),
+    "download": _text,
+    "release": _text,
+    "variant": _text,
+    "usb": _usb_ids,
+    "baud": _rate,
+    "quirks": _texts,
+    "url": _text,
+}

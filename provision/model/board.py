@@ -9,7 +9,11 @@ from provision.model.chip import Chip
 
 
 class ResetWiring(str, Enum):
-    """How the port's DTR and RTS lines reach the chip's EN and IO0."""
+    """How the port's DTR and RTS lines reach the chip's EN and IO0.
+
+    A port that the chip itself provides (USB id 303a:1001) is reset as USB_JTAG whatever the
+    profile says, as esptool does: many boards have both sockets.
+    """
 
     AUTO = "auto"  # two transistors, as on every board with automatic download
     USB_JTAG = "usb-jtag"  # the chip's own USB-Serial-JTAG peripheral
@@ -32,6 +36,7 @@ class BoardProfile:
     reset: ResetWiring
     download: str  # what a person does to enter download mode, one or two sentences
     release: str  # the name of its builds on micropython.org: ESP8266_GENERIC
+    variant: str | None = None  # the variant of those builds that it needs: FLASH_1M
     usb: tuple[str, ...] = ()  # VID:PID of the USB bridges it is sold with, lower-case hex
     baud: int = 460800  # the highest rate the bridge is known to hold when flashing
     quirks: tuple[str, ...] = ()
