@@ -6,6 +6,7 @@ belongs to the open file and is gone with the process, so that nothing is stale 
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import secrets
@@ -134,6 +135,14 @@ def write_atomic(path: Path, data: bytes, *, mode: int | None = None) -> None:
         beside.unlink(missing_ok=True)
         raise
     _sync_directory(path.parent)
+
+
+def sweep(path: Path) -> None:
+    """Remove what killed writers of a file left beside it; call it only while no one writes."""
+    path = path.resolve()
+    for stale in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        with suppress(OSError):
+            stale.unlink()
 
 
 def _sync_directory(path: Path) -> None:

@@ -5,7 +5,8 @@ The tree, with the exit code each ends a run with::
     ProvisionError                1
     ├── UsageError                2  the command line asks for something impossible
     ├── ManifestError             3  the manifest is invalid: every problem, located
-    │   └── TemplateError         3  a template cannot be rendered: one problem, in its own file
+    │   ├── TemplateError         3  a template cannot be rendered: one problem, in its own file
+    │   └── LockError             3  fleet.lock cannot be read or written
     ├── SourceError               3  a firmware image or other input cannot be used
     │   └── ImageError            3  an image is damaged, truncated, or of another kind
     ├── DeviceError               4  something went wrong on one device
@@ -88,6 +89,20 @@ class TemplateError(ManifestError):
         self.args = (str(problem),)
         self.message = str(problem)
         self.problem = problem
+
+
+class LockError(ManifestError):
+    """The lock file is damaged (then `problems` say where) or out of reach."""
+
+    code = "lock"
+    default_hint = "restore fleet.lock from version control; it is never overwritten when damaged"
+
+    def __init__(
+        self, message: str, problems: Sequence[Problem] = (), *, hint: str | None = None
+    ) -> None:
+        super().__init__(problems, hint=hint)
+        self.args = (message,)
+        self.message = message
 
 
 class SourceError(ProvisionError):
