@@ -1,0 +1,450 @@
+"""From the tree to the Manifest: layers, devices and what they refer to.
+
+Mistakes of meaning that show without reading any source file are found here: unknown groups,
+boards and firmware, ranges, names, duplicate MACs. A part that the schema refused is left out
+and the rest is read on, so that one run reports everything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Literal, cast
+
+from provision.core.inventory_checks import check_devices, unusable_port, uses_variables
+from provision.core.inventory_ranges import MAX_DEVICES, expand, is_range
+from provision.core.validate_wording import short, suggestion
+from provision.model.board import BoardProfile
+from provision.model.manifest import (
+    DeviceEntry,
+    FileEntry,
+    FirmwareEntry,
+    Layer,
+    Manifest,
+    PortEntry,
+)
+from provision.model.place import Problem
+from provision.model.state import Check, PortKind
+from provision.model.tree import Document, Items, Node, Table, Text, dotted
+
+_NAME = re.compile(r"\w[\w.-]{0,99}")
+_VERSION = re.compile(r"v?([0-9]+\.[0-9]+(?:\.[0-9]+)?(?:-[0-9A-Za-z.-]+)?)")
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://")
+
+BoardMaker = Callable[[str, Table, BoardProfile | None], BoardProfile]
+"""Makes the profile of a `boards:` entry, on top of the one it extends; raises ValueError."""
+
+
+def build(
+    tree: Table,
+    document: Document,
+    *,
+    unusable: frozenset[int],
+    profiles: Mapping[str, BoardProfile],
+    make_board: BoardMaker,
+) -> tuple[Manifest, tuple[Problem, ...]]:
+    """The manifest as far as it can be read, and the problems found on the way.
+
+    `unusable` holds the identities of nodes that the schema refused, `profiles` the built-in
+    board profiles by name.
+    """
+    reader = _Reader(document, unusable, profiles, make_board)
+    return reader.manifest(tree), tuple(reader.problems)
+
+
+class _Reader:
+    def __init__(
+        self,
+        document: Document,
+        unusable: frozenset[int],
+        profiles: Mapping[str, BoardProfile],
+        make_board: BoardMaker,
+    ) -> None:
+        self.document = document
+        self.unusable = unusable
+        self.profiles = profiles
+        self.make_board = make_board
+        self.problems: list[Problem] = []
+        self.boards: dict[str, BoardProfile] = dict(profiles)
+        self.broken_boards: set[str] = set()
+        self.firmware: dict[str, FirmwareEntry] = {}
+        self.broken_firmware: set[str] = set()
+        self.groups: dict[str, Layer] = {}
+        self.broken_groups: set[str] = set()
+
+    def manifest(self, tree: Table) -> Manifest:
+        self._read_boards(tree)
+        self._read_firmware(tree)
+        for name, body in self._entries(tree, "groups"):
+            self._check_name(name, "group", ("groups", name))
+            self.groups[str(name)] = self._layer(body, ("groups", name))
+        self.broken_groups.update(self._unreadable(tree, "groups"))
+        defaults = self._layer(self._table(tree, "defaults"), ("defaults",))
+        devices = self._devices(tree)
+        fleet = self._text(tree, "fleet")
+        manifest = Manifest(
+            file=self.document.file,
+            fleet=str(fleet) if fleet else "fleet",
+            defaults=defaults,
+            groups=MappingProxyType(self.groups),
+            devices=MappingProxyType(devices),
+            firmware=MappingProxyType(self.firmware),
+            boards=MappingProxyType(self.boards),
+        )
+        self.problems += check_devices(manifest, self.document)
+        return manifest
+
+    # -- reading what may be there -------------------------------------------------------------
+
+    def problem(self, node: Node, path: Iterable[str | int], message: str) -> None:
+        self.problems.append(self.document.problem(node, dotted(path), message))
+
+    def _node(self, table: Table | None, key: str) -> Node | None:
+        found = table.value(key) if table is not None else None
+        return None if id(found) in self.unusable else found
+
+    def _text(self, table: Table | None, key: str) -> Text | None:
+        found = self._node(table, key)
+        return found if isinstance(found, Text) and found.tag is None else None
+
+    def _table(self, table: Table | None, key: str) -> Table | None:
+        found = self._node(table, key)
+        return found if isinstance(found, Table) else None
+
+    def _items(self, table: Table | None, key: str) -> Items | tuple[()]:
+        found = self._node(table, key)
+        return found if isinstance(found, Items) else ()
+
+    def _texts(self, table: Table | None, key: str) -> Iterator[tuple[int, Text]]:
+        for position, item in enumerate(self._items(table, key)):
+            if isinstance(item, Text) and item.tag is None and id(item) not in self.unusable:
+                yield position, item
+
+    def _entries(self, tree: Table, key: str) -> Iterator[tuple[Text, Table | None]]:
+        """The entries of a top-level table; an empty one has None for a body."""
+        table = self._table(tree, key)
+        for name, body in table.items() if table is not None else ():
+            if isinstance(body, Table):
+                yield name, body
+            elif isinstance(body, Text) and body.null:
+                yield name, None
+
+    def _unreadable(self, tree: Table, key: str) -> set[str]:
+        """Names that are there but whose body is no table: referring to them is no mistake."""
+        table = self._table(tree, key)
+        return {
+            str(name)
+            for name, body in (table.items() if table is not None else ())
+            if not isinstance(body, Table) and not (isinstance(body, Text) and body.null)
+        }
+
+    def _check_name(self, name: Text, what: str, path: tuple[str | int, ...]) -> bool:
+        if _NAME.fullmatch(name):
+            return True
+        message = f"'{short(name)}' cannot name a {what}; use letters, digits, _, . and -"
+        self.problem(name, path, message)
+        return False
+
+    # -- tables that devices refer to ----------------------------------------------------------
+
+    def _read_boards(self, tree: Table) -> None:
+        bodies = {str(name): (name, body) for name, body in self._entries(tree, "boards")}
+        self.broken_boards.update(self._unreadable(tree, "boards"))
+        waiting = list(bodies)
+        while waiting:
+            later = []
+            for name in waiting:
+                key, body = bodies[name]
+                base_name = self._text(body, "extends")
+                if base_name is not None and base_name != name and base_name in waiting:
+                    later.append(name)  # until its base is made
+                else:
+                    self._make_board(key, body, base_name)
+            if later == waiting:
+                for name in later:
+                    key, _ = bodies[name]
+                    self.problem(key, ("boards", name), "extends itself by way of others")
+                    self.broken_boards.add(name)
+                return
+            waiting = later
+
+    def _make_board(self, key: Text, body: Table | None, base_name: Text | None) -> None:
+        path = ("boards", key)
+        name = str(key)
+        base = None
+        if base_name is not None:
+            # A board may extend the built-in one of its own name.
+            known = self.profiles if base_name == name else self.boards
+            base = known.get(base_name)
+            if base is None:
+                if base_name not in self.broken_boards:
+                    message = f"unknown board '{short(base_name)}'" + suggestion(base_name, known)
+                    self.problem(base_name, (*path, "extends"), message)
+                self.broken_boards.add(name)
+                return
+        if not self._check_name(key, "board", path):
+            return
+        if body is None:
+            body = Table()
+            body.line, body.column = key.line, key.column
+        if any(id(value) in self.unusable for value in body.values()):
+            self.broken_boards.add(name)
+            return
+        try:
+            self.boards[name] = self.make_board(name, body, base)
+        except ValueError as error:
+            self.problem(key, path, str(error))
+            self.broken_boards.add(name)
+
+    def _read_firmware(self, tree: Table) -> None:
+        for name, body in self._entries(tree, "firmware"):
+            if body is None:
+                self.problem(name, ("firmware", name), "needs one of file, url, version")
+                self.broken_firmware.add(str(name))
+                continue
+            entry = self._firmware_entry(body, ("firmware", name), name)
+            if entry is None:
+                self.broken_firmware.add(str(name))
+            else:
+                self.firmware[str(name)] = entry
+        self.broken_firmware.update(self._unreadable(tree, "firmware"))
+
+    def _firmware_entry(
+        self, table: Table, path: tuple[str | int, ...], name: str | None
+    ) -> FirmwareEntry | None:
+        file, url = self._text(table, "file"), self._text(table, "url")
+        version = self._text(table, "version")
+        number = _VERSION.fullmatch(version) if version is not None else None
+        board, sha256 = self._text(table, "board"), self._text(table, "sha256")
+        if file is not None and url is not None:
+            self.problem(url, (*path, "url"), "`file` is given already; keep one of the two")
+            return None
+        if not any(key in table for key in ("file", "url", "version")):
+            self.problem(table, path, "needs one of file, url, version")
+            return None
+        if file is None and url is None and number is None:
+            return None  # what is there was refused by the schema
+        verify, erase = self._text(table, "verify"), self._text(table, "erase")
+        return FirmwareEntry(
+            node=table,
+            path=dotted(path),
+            name=str(name or file or url or (number[1] if number else "")),
+            file=file,
+            url=url,
+            version=number[1] if number else None,
+            board=str(board) if board else None,
+            sha256=sha256.lower() if sha256 else None,
+            verify=cast(Literal["banner", "flash"], str(verify or "banner")),
+            erase=cast(Literal["auto", "always", "never"], str(erase or "auto")),
+        )
+
+    # -- layers --------------------------------------------------------------------------------
+
+    def _layer(self, table: Table | None, path: tuple[str | int, ...]) -> Layer:
+        if table is None:
+            return Layer(path=dotted(path))
+        board = self._text(table, "board")
+        if board is not None and board not in self.boards:
+            if board not in self.broken_boards:
+                message = f"unknown board '{short(board)}'" + suggestion(board, self.boards)
+                self.problem(board, (*path, "board"), message)
+        elif board is None and table.value("board") is not None:
+            board = Text.at("", table.line, table.column)  # named, and refused by the schema
+        baud = self._text(table, "baud")
+        variables = self._table(table, "vars")
+        return Layer(
+            path=dotted(path),
+            board=board,
+            firmware=self._firmware_choice(table, path),
+            port=self._port(table, path),
+            baud=baud.integer if baud is not None else None,
+            vars=MappingProxyType(cast(dict[str, Node], variables or {})),
+            files=tuple(self._files(table, path)),
+            prune=tuple(text for _, text in self._texts(table, "prune")),
+            check=self._check(table, path),
+        )
+
+    def _firmware_choice(self, table: Table, path: tuple[str | int, ...]) -> FirmwareEntry | None:
+        choice = self._node(table, "firmware")
+        path = (*path, "firmware")
+        if isinstance(choice, Table):
+            return self._firmware_entry(choice, path, None)
+        if not isinstance(choice, Text) or choice.tag is not None:
+            return None
+        if choice in self.firmware:
+            return self.firmware[choice]
+        if choice in self.broken_firmware:
+            return None
+        version = _VERSION.fullmatch(choice)
+        if version:
+            return FirmwareEntry(
+                node=choice, path=dotted(path), name=version[1], version=version[1]
+            )
+        message = (
+            f"unknown firmware '{short(choice)}'; expected a key of the firmware table or a version"
+        )
+        self.problem(choice, path, message + suggestion(choice, self.firmware))
+        return None
+
+    def _port(self, table: Table, path: tuple[str | int, ...]) -> PortEntry | None:
+        port = self._node(table, "port")
+        if isinstance(port, Text) and port.tag is None:
+            return PortEntry(
+                path=dotted((*path, "port")),
+                kind="url" if _URL.match(port) else "path",
+                value=port,
+            )
+        if not isinstance(port, Table):
+            return None
+        for kind in port:
+            value = self._text(port, kind)
+            if value is None:
+                continue
+            wrong = None
+            if not uses_variables(value):
+                wrong = unusable_port(kind, value)
+            if wrong is not None:
+                self.problem(value, (*path, "port", kind), wrong)
+                return None
+            return PortEntry(
+                path=dotted((*path, "port", kind)), kind=cast(PortKind, str(kind)), value=value
+            )
+        return None
+
+    def _files(self, table: Table, path: tuple[str | int, ...]) -> Iterator[FileEntry]:
+        for position, item in enumerate(self._items(table, "files")):
+            where = (*path, "files", position)
+            if id(item) in self.unusable:
+                continue
+            if isinstance(item, Text) and item.tag is None:
+                yield FileEntry(node=item, path=dotted(where), src=item, dest=None)
+            elif isinstance(item, Table):
+                entry = self._file(item, where)
+                if entry is not None:
+                    yield entry
+
+    def _file(self, item: Table, path: tuple[str | int, ...]) -> FileEntry | None:
+        src, dest, state = (self._text(item, key) for key in ("src", "dest", "state"))
+        absent = state == "absent"
+        if absent:
+            for key in ("src", "template", "create_only", "exclude"):
+                written = item.key(key)
+                if written is not None:
+                    message = (
+                        f"`state: absent` says that there is no file; `{key}` has no meaning here"
+                    )
+                    self.problem(written, (*path, key), message)
+            if dest is None:
+                if "dest" not in item:
+                    self.problem(item, path, "`state: absent` needs `dest`: which file?")
+                return None
+        elif src is None:
+            if "src" not in item:
+                self.problem(item, path, "needs `src`, or `state: absent`")
+            return None
+        if "dest" in item and dest is None:
+            return None  # refused by the schema
+        return FileEntry(
+            node=item,
+            path=dotted(path),
+            src=None if absent else src,
+            dest=dest,
+            absent=absent,
+            template=self._flag(item, "template"),
+            create_only=self._flag(item, "create_only"),
+            exclude=tuple(str(text) for _, text in self._texts(item, "exclude")),
+        )
+
+    def _flag(self, table: Table, key: str) -> bool:
+        text = self._text(table, key)
+        return bool(text is not None and text.boolean)
+
+    def _check(self, table: Table, path: tuple[str | int, ...]) -> Check | None:
+        check = self._table(table, "check")
+        if check is None:
+            return None
+        path = (*path, "check")
+        expression, console = self._text(check, "expression"), self._text(check, "console")
+        timeout = self._text(check, "timeout")
+        if expression is not None and console is not None:
+            self.problem(check, path, "keep one of expression and console")
+            return None
+        if expression is None and console is None:
+            if not any(key in check for key in ("expression", "console")):
+                self.problem(check, path, "needs `expression` or `console`")
+            return None
+        if console is not None:
+            try:
+                re.compile(console)
+            except (re.error, OverflowError, RecursionError) as error:
+                self.problem(console, (*path, "console"), f"not a regular expression: {error}")
+                return None
+        seconds = timeout.number if timeout is not None else None
+        return Check(
+            expression=str(expression) if expression is not None else None,
+            console=str(console) if console is not None else None,
+            timeout=seconds if seconds is not None else 10.0,
+        )
+
+    # -- devices -------------------------------------------------------------------------------
+
+    def _devices(self, tree: Table) -> dict[str, DeviceEntry]:
+        devices: dict[str, DeviceEntry] = {}
+        table = self._table(tree, "devices")
+        if table is not None and not table:
+            key = tree.key("devices")
+            self.problem(key if key is not None else table, ("devices",), "there is no device")
+        for key, body in self._entries(tree, "devices"):
+            path = ("devices", key)
+            try:
+                members = expand(key)
+            except ValueError as error:
+                self.problem(key, path, str(error))
+                continue
+            if not is_range(key):
+                if not self._check_name(key, "device", path):
+                    continue
+            elif not all(_NAME.fullmatch(member.name) for member in members):
+                self.problem(
+                    key,
+                    path,
+                    f"'{short(key)}' cannot name devices; use letters, digits, _, . and -",
+                )
+                continue
+            layer = self._layer(body, path)
+            groups = self._membership(body, path)
+            mac = self._text(body, "mac")
+            for member in members:
+                other = devices.get(member.name)
+                if other is not None:
+                    there = f"'{other.key}' on line {other.key.line}"
+                    message = f"'{member.name}' is a device already ({there})"
+                    self.problem(key, path, message)
+                    break
+                devices[member.name] = DeviceEntry(
+                    name=member.name,
+                    key=key,
+                    layer=layer,
+                    groups=groups,
+                    mac=mac,
+                    index=member.index,
+                    number=member.number,
+                )
+            if len(devices) > MAX_DEVICES:
+                self.problem(key, path, f"more than {MAX_DEVICES:,} devices")
+                break
+        return devices
+
+    def _membership(self, body: Table | None, path: tuple[str | int, ...]) -> tuple[str, ...]:
+        names: dict[str, None] = {}
+        for position, name in self._texts(body, "groups"):
+            where = (*path, "groups", position)
+            if name in names:
+                self.problem(name, where, f"the group '{short(name)}' is listed twice")
+            elif name in self.groups:
+                names[str(name)] = None
+            elif name not in self.broken_groups:
+                message = f"unknown group '{short(name)}'"
+                self.problem(name, where, message + suggestion(name, self.groups, listed=True))
+        return tuple(names)

@@ -1,0 +1,209 @@
+"""A manifest on disk to desired states: the one way in for every command.
+
+`load` reads the manifest and what it needs from the disk and raises one ManifestError with every
+problem that there is; `Loaded.states` are the resolved devices that `--limit` selects.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from provision.boards import profile_from, profiles
+from provision.core.desired import Resolver
+from provision.core.inventory import build
+from provision.core.limit import select_devices
+from provision.core.parse import MAX_CHARACTERS, NotText, decode, parse
+from provision.core.redact import Redactor
+from provision.core.validate import check_schema
+from provision.errors import ManifestError, UsageError
+from provision.model.board import BoardProfile
+from provision.model.manifest import Manifest
+from provision.model.place import Problem
+from provision.model.secret import Secret
+from provision.model.state import DesiredState
+from provision.model.tree import Document, Items, Node, Table, Text
+from provision.workspace.folder import Folder
+from provision.workspace.schemas import fleet_schema
+
+DEFAULT_NAME = "fleet.yaml"
+STDIN = "-"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecretsFiles:
+    """What the secrets files held."""
+
+    values: Mapping[str, Secret]
+    problems: tuple[Problem, ...]
+    warnings: tuple[str, ...]
+    none_found: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """A valid manifest. `file` is its name for messages, `folder` what its paths are relative
+    to, `warnings` what the user should know, `redactor` masks every secret it knows of."""
+
+    manifest: Manifest
+    file: str
+    folder: Path
+    warnings: tuple[str, ...]
+    redactor: Redactor
+    _document: Document
+    _sources: Folder
+    _secrets: SecretsFiles
+    _environment: Mapping[str, str]
+
+    def names(self, limits: Sequence[str] = ()) -> tuple[str, ...]:
+        """The devices that `--limit` selects, in the manifest's order; UsageError for none."""
+        return select_devices(self.manifest, limits)
+
+    def states(self, limits: Sequence[str] = ()) -> tuple[DesiredState, ...]:
+        """The desired states of these devices; ManifestError with every problem they have."""
+        return tuple(self.each_state(limits))
+
+    def each_state(self, limits: Sequence[str] = ()) -> Iterator[DesiredState]:
+        """As `states`, one after another; the error comes after the last."""
+        names = self.names(limits)
+        resolver = self._resolver()
+        yield from resolver.states(names)
+        if len(names) == len(self.manifest.devices):
+            resolver.check_firmware_files()
+        self._fail(resolver.problems())
+
+    def _resolver(self) -> Resolver:
+        return Resolver(
+            self.manifest,
+            self._document,
+            sources=self._sources,
+            secrets=self._secrets.values,
+            environment=self._environment,
+            no_secrets=self._secrets.none_found,
+        )
+
+    def _fail(self, problems: Sequence[Problem]) -> None:
+        if problems:
+            raise ManifestError([redacted(problem, self.redactor) for problem in problems])
+
+
+def load(
+    manifest: str | None = None,
+    *,
+    secrets: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Loaded:
+    """Read a manifest: a path, a folder that holds a `fleet.yaml`, "-" for standard input, or
+    None for `fleet.yaml` in the working directory.
+
+    UsageError when there is no such file, ManifestError with every problem when it is invalid:
+    those of the manifest itself and of all its devices.
+    """
+    environment = os.environ if environment is None else environment
+    file, folder, data = _read(manifest)
+    try:
+        parsed = parse(decode(data, file), file)
+    except NotText as error:
+        raise ManifestError([error.problem]) from None
+    problems = list(parsed.problems)
+    known = read_secrets(folder, secrets)
+    problems += known.problems
+    redactor = Redactor([*(secret.reveal() for secret in known.values.values())])
+    if parsed.tree is None:
+        raise ManifestError([redacted(problem, redactor) for problem in problems])
+    report = check_schema(parsed.tree, parsed.document, fleet_schema())
+    built, mistakes = build(
+        parsed.tree,
+        parsed.document,
+        unusable=report.unusable,
+        profiles=profiles(),
+        make_board=_make_board,
+    )
+    problems += [*report.problems, *mistakes]
+    loaded = Loaded(
+        manifest=built,
+        file=file,
+        folder=folder,
+        warnings=known.warnings,
+        redactor=redactor,
+        _document=parsed.document,
+        _sources=Folder(folder),
+        _secrets=known,
+        _environment=environment,
+    )
+    if problems:
+        # The rest is looked at too, so that one run tells everything.
+        resolver = loaded._resolver()
+        for _ in resolver.states(built.devices):
+            pass
+        resolver.check_firmware_files()
+        loaded._fail([*problems, *resolver.problems()])
+    return loaded
+
+
+def read_secrets(folder: Path, extra: Path | None) -> SecretsFiles:
+    """`secrets.yaml` of a folder and, over it, the file given with --secrets."""
+    values: dict[str, Secret] = {}
+    problems: list[Problem] = []
+    beside = folder / "secrets.yaml"
+    for path in (beside, extra):
+        if path is None or (path is beside and not path.is_file()):
+            continue
+        try:
+            parsed = parse(decode(path.read_bytes(), str(path)), str(path))
+        except OSError as error:
+            raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+        except NotText as error:
+            problems.append(error.problem)
+            continue
+        problems += [replace(problem, source=None) for problem in parsed.problems]
+        for name, value in (parsed.tree or {}).items():
+            if isinstance(value, Text):
+                values[str(name)] = Secret(str(name), str(value))
+    none_found = "" if values else "; there is no secrets.yaml beside the manifest"
+    return SecretsFiles(values=values, problems=tuple(problems), warnings=(), none_found=none_found)
+
+
+def redacted(problem: Problem, redactor: Redactor) -> Problem:
+    """The problem with every known secret masked."""
+    return Problem(
+        place=problem.place,
+        path=redactor.text(problem.path),
+        message=redactor.text(problem.message),
+        source=redactor.text(problem.source) if problem.source is not None else None,
+    )
+
+
+def _read(manifest: str | None) -> tuple[str, Path, bytes]:
+    """The manifest's name for messages, the folder its paths are relative to, and its bytes."""
+    most = 4 * MAX_CHARACTERS + 1
+    if manifest == STDIN:
+        return "<stdin>", Path(), sys.stdin.buffer.read(most)
+    path = Path(DEFAULT_NAME if manifest is None else manifest)
+    try:
+        if path.is_dir():
+            path = path / DEFAULT_NAME
+        with path.open("rb") as stream:
+            return str(path), path.parent, stream.read(most)
+    except FileNotFoundError:
+        hint = "name the manifest, or change to its folder"
+        raise UsageError(f"there is no {path}", hint=hint) from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise UsageError(f"{path} cannot be read: {reason}", hint="check its permissions") from None
+
+
+def _make_board(name: str, body: Table, base: BoardProfile | None) -> BoardProfile:
+    return profile_from(name, {str(key): _plain(value) for key, value in body.items()}, base)
+
+
+def _plain(node: Node) -> Any:
+    if isinstance(node, Table):
+        return {str(key): _plain(value) for key, value in node.items()}
+    if isinstance(node, Items):
+        return [_plain(item) for item in node]
+    return None if node.null else str(node)
