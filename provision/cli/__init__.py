@@ -11,7 +11,7 @@ from typing import NoReturn
 import click
 
 from provision import __version__
-from provision.errors import ProvisionError
+from provision.errors import ManifestError, ProvisionError
 
 # command name: (module below provision.cli, one line for --help)
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -76,6 +76,11 @@ def run() -> NoReturn:
 
 def report_error(error: ProvisionError) -> None:
     """Narrate one error on stderr: device, what happened, what to do next."""
+    if isinstance(error, ManifestError):
+        from provision.cli.problems import report_problems
+
+        report_problems(error)
+        return
     where = f"{error.device}: " if error.device else ""
     click.echo(f"error: {where}{error.message}", err=True)
     if error.hint:

@@ -295,7 +295,8 @@ def clean_dest(dest: str) -> str:
     """An absolute path on a board in its one spelling; ValueError says what is wrong with it."""
     shown = short(dest)
     if not dest.startswith("/"):
-        raise ValueError(f"'{shown}' is outside /; a path on the board is absolute, as '/{shown}'")
+        advice = "" if dest.startswith(".") else f", as '/{shown}'"
+        raise ValueError(f"'{shown}' is outside /; a path on the board is absolute{advice}")
     parts = [part for part in dest.split("/") if part]
     if ".." in parts or "." in parts:
         raise ValueError(f"'{shown}' must not contain `.` or `..`; it has to stay inside /")

@@ -35,11 +35,13 @@ _UNPRINTABLE = re.compile(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parsed:
-    """What came of a text: the top-level table if there is one, and every problem met."""
+    """What came of a text: the top-level table if there is one, every problem met, and the names
+    that `!env` asks for anywhere in it (their values are secrets)."""
 
     document: Document
     tree: Table | None
     problems: tuple[Problem, ...]
+    environment: frozenset[str] = frozenset()
 
 
 class _Unreadable(Exception):
@@ -59,9 +61,12 @@ def parse(text: str, file: str) -> Parsed:
     document = Document(file, text)
     problems: list[Problem] = []
     tree: Table | None = None
+    environment: frozenset[str] = frozenset()
     try:
         _check_text(document)
-        top = _Builder(document, problems).build()
+        builder = _Builder(document, problems)
+        top = builder.build()
+        environment = frozenset(builder.environment)
         if isinstance(top, Table):
             tree = top
         elif top is None or (isinstance(top, Text) and top.null):
@@ -70,7 +75,7 @@ def parse(text: str, file: str) -> Parsed:
             problems.append(document.problem(top, "", "expected `key: value` lines at the top"))
     except _Unreadable as stop:
         problems.append(stop.problem)
-    return Parsed(document=document, tree=tree, problems=tuple(problems))
+    return Parsed(document=document, tree=tree, problems=tuple(problems), environment=environment)
 
 
 def decode(data: bytes, file: str) -> str:
@@ -134,6 +139,7 @@ class _Builder:
         self.frames: list[_Frame] = []
         self.anchors: dict[str, tuple[Node, int] | None] = {}
         self.top: Node | None = None
+        self.environment: set[str] = set()
         self.nodes = 0
         self.aliased = 0
 
@@ -286,6 +292,8 @@ class _Builder:
             text.plain = False
         elif tag in TAGS:
             text.tag = tag
+            if tag == "!env":
+                self.environment.add(text.strip())
             if not text.strip():
                 self._problem(text, f"{tag} takes a name")
         else:

@@ -112,7 +112,9 @@ def load(
     problems = list(parsed.problems)
     known = read_secrets(folder, secrets)
     problems += known.problems
-    redactor = Redactor([*(secret.reveal() for secret in known.values.values())])
+    hidden = {secret.reveal() for secret in known.values.values()}
+    hidden.update(environment.get(name, "") for name in parsed.environment)
+    redactor = Redactor(hidden)
     if parsed.tree is None:
         raise ManifestError([redacted(problem, redactor) for problem in problems])
     report = check_schema(parsed.tree, parsed.document, fleet_schema())

@@ -1,0 +1,88 @@
+"""Located problems for people and for programs: `file:line:column: path: message`, the line it is
+about and a caret below it; or as JSON.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import unicodedata
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import click
+
+from provision.errors import ManifestError
+from provision.model.place import Problem
+from provision.output.scrub import harmless, one_line
+from provision.output.style import PLAIN, Style, wants_colour
+
+MOST_SHOWN = 100
+_WIDEST = 110  # columns of a source line
+
+
+def report_problems(error: ManifestError) -> None:
+    """Narrate on stderr; the source lines only where a person looks on."""
+    style = Style(wants_colour(sys.stderr, os.environ))
+    lines = problem_lines(error.problems, style=style, excerpts=sys.stderr.isatty() or style.colour)
+    for line in lines:
+        click.echo(line, err=True, color=style.colour)
+    click.echo(f"{style('error:', 'red', 'bold')} {error.message}", err=True, color=style.colour)
+    click.echo(f"hint: {error.hint}", err=True)
+
+
+def report_warnings(warnings: Sequence[str]) -> None:
+    style = Style(wants_colour(sys.stderr, os.environ))
+    for warning in warnings:
+        line = f"{style('warning:', 'yellow')} {harmless(warning)}"
+        click.echo(line, err=True, color=style.colour)
+
+
+def problem_lines(
+    problems: Sequence[Problem], *, style: Style = PLAIN, excerpts: bool = False
+) -> Iterator[str]:
+    """One line for each of the first problems, and with `excerpts` two more where it stands."""
+    for problem in problems[:MOST_SHOWN]:
+        path = f"{style(one_line(harmless(problem.path)), 'bold')}: " if problem.path else ""
+        yield f"{harmless(str(problem.place))}: {path}{one_line(harmless(problem.message))}"
+        if excerpts and problem.source is not None and problem.source.strip():
+            number = f"{problem.place.line:>5} | "
+            line, indent = _excerpt(problem.source, problem.place.column)
+            yield style(number, "dim") + line
+            yield " " * (len(number) - 2) + style("| ", "dim") + indent + style("^", "red", "bold")
+    if len(problems) > MOST_SHOWN:
+        yield f"… and {len(problems) - MOST_SHOWN:,} more (--json lists all)"
+
+
+def problem_data(problem: Problem) -> dict[str, Any]:
+    """One problem as JSON has it."""
+    return {
+        "file": problem.place.file,
+        "line": problem.place.line,
+        "column": problem.place.column,
+        "path": problem.path,
+        "message": problem.message,
+    }
+
+
+def _excerpt(source: str, column: int) -> tuple[str, str]:
+    """The part of a line around a column, and the white space that leads to the column."""
+    start = max(0, column - 1 - _WIDEST + 30) if len(source) > _WIDEST else 0
+    shown = "".join(_visible(char) for char in source[start : start + _WIDEST])
+    before = source[start : max(start, column - 1)]
+    head = "…" if start else ""
+    tail = "…" if start + _WIDEST < len(source) else ""
+    return head + shown + tail, " " * len(head) + "".join(_blank(char) for char in before)
+
+
+def _visible(char: str) -> str:
+    return char if char.isprintable() or char == "\t" else "·"
+
+
+def _blank(char: str) -> str:
+    """White space as wide as a character."""
+    if char == "\t":
+        return "\t"
+    if unicodedata.combining(char):
+        return ""
+    return "  " if unicodedata.east_asian_width(char) in "WF" else " "

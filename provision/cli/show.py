@@ -1,0 +1,219 @@
+"""`provision show`: what the manifest amounts to, device by device, secrets masked."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from provision.cli.options import json_option, limit_option, manifest_argument, secrets_option
+from provision.cli.problems import problem_data, report_problems, report_warnings
+from provision.errors import ManifestError
+from provision.model.secret import MASK, Secret
+from provision.model.state import Check, DesiredFile, DesiredFirmware, DesiredState
+from provision.output.scrub import harmless, one_line
+from provision.output.style import Style, wants_colour
+from provision.workspace.manifest import load
+
+Redact = Callable[[str], str]
+
+
+@click.command("show")
+@manifest_argument
+@limit_option
+@secrets_option
+@json_option
+def command(
+    manifest: str | None, limits: tuple[str, ...], secrets: Path | None, as_json: bool
+) -> int:
+    """Show the desired state of each device, secrets masked.
+
+    Groups, variables, templates and secrets are resolved; each file is listed with its size, its
+    sha256 and the source it comes from. A file that a secret went into shows *** for its sha256.
+    """
+    try:
+        loaded = load(manifest, secrets=secrets)
+        states = loaded.states(limits)
+    except ManifestError as error:
+        if as_json:
+            problems = [problem_data(problem) for problem in error.problems]
+            click.echo(json.dumps({"problems": problems}, indent=2))
+        else:
+            report_problems(error)
+        return error.exit_code
+    redact = loaded.redactor.text
+    if as_json:
+        data = {
+            "fleet": loaded.manifest.fleet,
+            "warnings": list(loaded.warnings),
+            "devices": [state_data(state) for state in states],
+        }
+        click.echo(json.dumps(masked(data, redact), indent=2))
+        return 0
+    report_warnings(loaded.warnings)
+    style = Style(wants_colour(sys.stdout, os.environ))
+    for number, state in enumerate(states):
+        if number:
+            click.echo("")
+        for line in state_lines(state, redact, style):
+            click.echo(line, color=style.colour)
+    return 0
+
+
+def masked(value: Any, redact: Redact) -> Any:
+    """A JSON value with every secret in it masked, wherever it stands."""
+    if isinstance(value, Secret):
+        return MASK
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, Mapping):
+        return {redact(str(key)): masked(item, redact) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [masked(item, redact) for item in value]
+    if value is None or isinstance(value, bool):
+        return value
+    shown = str(value)
+    return value if redact(shown) == shown else MASK
+
+
+def state_data(state: DesiredState) -> dict[str, Any]:
+    """A desired state as JSON has it; secrets among the variables are still to be masked."""
+    port, check = state.port, state.check
+    return {
+        "name": state.device,
+        "board": state.board.name,
+        "chip": str(state.board.chip),
+        "port": {"kind": port.kind, "value": port.value} if port is not None else None,
+        "mac": state.mac,
+        "baud": state.baud,
+        "groups": list(state.groups),
+        "firmware": _firmware_data(state.firmware),
+        "variables": state.variables,
+        "files": [_file_data(file) for file in state.files],
+        "absent": list(state.absent),
+        "prune": list(state.prune),
+        "check": None
+        if check is None
+        else {"expression": check.expression, "console": check.console, "timeout": check.timeout},
+    }
+
+
+def _firmware_data(firmware: DesiredFirmware | None) -> dict[str, Any] | None:
+    if firmware is None:
+        return None
+    source = firmware.source
+    return {
+        "name": source.name,
+        "file": source.file,
+        "url": source.url,
+        "version": source.version,
+        "board": source.board,
+        "variant": source.variant,
+        "sha256": source.sha256,
+        "erase": firmware.erase,
+        "verify": firmware.verify,
+    }
+
+
+def _file_data(file: DesiredFile) -> dict[str, Any]:
+    return {
+        "dest": file.dest,
+        "source": file.source,
+        "size": file.content.size,
+        "sha256": MASK if file.content.sensitive else file.content.sha256,
+        "sensitive": file.content.sensitive,
+        "template": file.template,
+        "create_only": file.create_only,
+    }
+
+
+def state_lines(state: DesiredState, redact: Redact, style: Style) -> Iterator[str]:
+    """A desired state for people."""
+
+    def clean(value: object) -> str:
+        return one_line(harmless(redact(str(value))))
+
+    yield style(clean(state.device), "bold")
+    facts: list[tuple[str, str]] = [("board", f"{state.board.name} ({state.board.chip.label})")]
+    facts.append(("port", str(state.port) if state.port is not None else "not said"))
+    if state.mac is not None:
+        facts.append(("mac", state.mac))
+    if state.baud != 115200:
+        facts.append(("baud", str(state.baud)))
+    facts.append(("firmware", _firmware_text(state.firmware)))
+    if state.groups:
+        facts.append(("groups", ", ".join(state.groups)))
+    if state.check is not None:
+        facts.append(("check", _check_text(state.check)))
+    if state.prune:
+        facts.append(("prune", ", ".join(state.prune)))
+    if state.absent:
+        facts.append(("absent", ", ".join(state.absent)))
+    for name, text in facts:
+        yield f"  {style(name.ljust(8), 'dim')}  {clean(text)}"
+    variables = {name: _value_text(value, redact) for name, value in state.variables.items()}
+    yield from _table(
+        "vars", [(clean(name), clean(text)) for name, text in variables.items()], style
+    )
+    rows = [
+        (
+            clean(file.dest),
+            f"{file.content.size:,} B",
+            MASK if file.content.sensitive else file.content.sha256,
+            clean(file.source) + _notes(file),
+        )
+        for file in state.files
+    ]
+    yield from _table("files", rows, style)
+
+
+def _table(title: str, rows: Sequence[Sequence[str]], style: Style) -> Iterator[str]:
+    if not rows:
+        return
+    yield f"  {style(title, 'dim')}"
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        yield ("    " + "  ".join(cells)).rstrip()
+
+
+def _notes(file: DesiredFile) -> str:
+    notes = [
+        note
+        for note, applies in (("template", file.template), ("create only", file.create_only))
+        if applies
+    ]
+    return f" ({', '.join(notes)})" if notes else ""
+
+
+def _value_text(value: object, redact: Redact) -> str:
+    if isinstance(value, (str, Secret)):
+        return str(value)
+    return json.dumps(masked(value, redact), ensure_ascii=False)
+
+
+def _firmware_text(firmware: DesiredFirmware | None) -> str:
+    if firmware is None:
+        return "left as it is"
+    source = firmware.source
+    place = source.file or source.url
+    if place is None:
+        build = f"{source.board}-{source.variant}" if source.variant else source.board
+        place = f"MicroPython {source.version} for {build}"
+    extras = []
+    if firmware.erase != "auto":
+        extras.append(f"erase {firmware.erase}")
+    if firmware.verify != "banner":
+        extras.append(f"verify {firmware.verify}")
+    named = place if source.name in place else f"{source.name}: {place}"
+    return f"{named} ({', '.join(extras)})" if extras else named
+
+
+def _check_text(check: Check) -> str:
+    what = f"`{check.expression}`" if check.expression is not None else f"/{check.console}/ printed"
+    return f"{what} within {check.timeout:g} s"
