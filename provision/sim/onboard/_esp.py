@@ -1,0 +1,58 @@
+# The chip's esp module.
+
+import _flash
+from _link import CONFIG, leave
+
+LOG_NONE, LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG, LOG_VERBOSE = 0, 1, 2, 3, 4, 5
+SLEEP_NONE, SLEEP_LIGHT, SLEEP_MODEM = 0, 1, 2
+
+
+def flash_size():
+    # From the header of the image, as the chip has it.
+    return CONFIG["header_size"]
+
+
+def flash_user_start():
+    return CONFIG["user_start"]
+
+
+def flash_id():
+    return CONFIG["flash_id"]
+
+
+def flash_read(offset, buffer):
+    if isinstance(buffer, int):
+        data = bytearray(buffer)
+        _flash.read(offset, data)
+        return bytes(data)
+    _flash.read(offset, buffer)
+
+
+def flash_write(offset, data):
+    _flash.write(offset, data)
+
+
+def flash_erase(sector):
+    _flash.erase(sector)
+
+
+def osdebug(*level):
+    pass
+
+
+def check_fw():
+    return True
+
+
+def deepsleep(time_us=0, option=0):
+    import struct
+
+    leave(b"D", struct.pack("<Q", time_us // 1000) if time_us else b"")
+
+
+def sleep_type(*kind):
+    return SLEEP_NONE
+
+
+def freemem():
+    return 28000

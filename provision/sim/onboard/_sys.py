@@ -1,0 +1,88 @@
+# The modules sys and os as the chip has them, over those of the unix port.
+
+import os as _os
+import sys as _real
+
+import _console
+from _link import CONFIG, leave
+
+try:
+    from collections import namedtuple
+except ImportError:
+    from ucollections import namedtuple
+
+_LIVE = ("path", "ps1", "ps2", "tracebacklimit")
+_NAMES = (
+    "argv", "byteorder", "implementation", "maxsize", "modules", "path", "platform",
+    "print_exception", "ps1", "ps2", "stderr", "stdin", "stdout", "version", "version_info", "exit",
+)  # fmt: skip
+
+
+class _Sys:
+    # Not a module: sys.path and its like live in the interpreter and must go on doing so.
+
+    def __init__(self):
+        for name in _NAMES:
+            if name not in _LIVE:
+                object.__setattr__(self, name, _own[name] if name in _own else getattr(_real, name))
+
+    def __getattr__(self, name):
+        if name in _LIVE:
+            return getattr(_real, name)
+        raise AttributeError("'module' object has no attribute '%s'" % name)
+
+    def __setattr__(self, name, value):
+        if name not in _LIVE:
+            raise AttributeError("'module' object has no attribute '%s'" % name)
+        setattr(_real, name, value)
+
+    def __repr__(self):
+        return "<module 'sys'>"
+
+
+def _tuple(fields):
+    # Named fields in a tuple whose repr is the chip's: without a type's name.
+    kind = namedtuple("", [key for key, _ in fields])
+    return kind(*[tuple(value) if isinstance(value, list) else value for _, value in fields])
+
+
+_own = {
+    "__name__": "sys",
+    "implementation": _tuple(CONFIG["implementation"]),
+    "platform": CONFIG["platform"],
+    "version": CONFIG["sys_version"],
+    "stdin": _console.stdin,
+    "stdout": _console.stdout,
+}
+
+_uname = _tuple(CONFIG["uname"])
+
+
+class _Os:
+    def __repr__(self):
+        return "<module 'os'>"
+
+    def uname(self):
+        return _uname
+
+    def dupterm(self, stream, index=0):
+        return None
+
+
+def _make_os():
+    module = _Os()
+    for name in ("chdir", "getcwd", "ilistdir", "listdir", "mkdir", "remove", "rename", "rmdir",
+                 "stat", "statvfs", "unlink", "urandom", "VfsFat", "VfsLfs2", "mount", "umount"):  # fmt: skip
+        setattr(module, name, getattr(_os, name))
+    if CONFIG["platform"] != "esp8266":
+        module.sep = "/"
+    return module
+
+
+def install():
+    system = _Sys()
+    module = _make_os()
+    for name in ("sys", "usys"):
+        _real.modules[name] = system
+    for name in ("os", "uos"):
+        _real.modules[name] = module

@@ -1,0 +1,127 @@
+"""One virtual board's application on a bench of its own: no carrier, no process, no clock but its
+loop's. `Bench` drives it as a terminal program would."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from provision.core.esp_image import BOOT_OFFSETS
+from provision.model.chip import Chip
+from provision.sim.application import Application
+from provision.sim.firmware import build
+from provision.sim.flash import Flash
+from provision.sim.loop import Loop
+from provision.sim.setup import BoardSetup, Leave, ResetCause
+
+PATIENCE = 20.0  # seconds after which a bench gives up: far beyond anything it waits for
+PROMPT = b">>> "
+RAW = b"raw REPL; CTRL-B to exit\r\n>"
+
+
+class Bench:
+    """A board with `firmware` in its flash: a version to build an image of, or an image, or None
+    for a blank flash. `settings` are those of a `sim://` address."""
+
+    def __init__(
+        self,
+        directory: Path,
+        chip: Chip = Chip.ESP32,
+        firmware: str | bytes | None = "1.24.1",
+        **settings: str,
+    ) -> None:
+        query = {"chip": str(chip), **settings}
+        self.chip = chip
+        self.setup = BoardSetup.from_query("bench", query, directory)
+        self.flash = Flash(self.setup.flash_path, self.setup.flash_size)
+        self.loop = Loop()
+        self.output = bytearray()
+        self.sent: list[tuple[bytes, int | None]] = []
+        self.leaves: list[Leave] = []
+        if isinstance(firmware, str):
+            firmware = build(chip, firmware, flash_size=self.setup.flash_size)
+        if firmware is not None:
+            self.install(firmware)
+        self.application = Application(
+            setup=self.setup,
+            flash=self.flash,
+            loop=self.loop,
+            send=self._send,
+            leave=self.leaves.append,
+        )
+
+    def __enter__(self) -> Bench:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.application.halt()
+        self.loop.close()
+        self.flash.close()
+
+    def install(self, image: bytes) -> None:
+        """Write a release image where esptool would."""
+        offset = BOOT_OFFSETS[self.chip]
+        size = -(-(offset % 4096 + len(image)) // 4096) * 4096
+        self.flash.erase(offset // 4096 * 4096, size)
+        self.flash.program(offset, image)
+
+    def boot(self, cause: ResetCause = ResetCause.POWER_ON, until: bytes = PROMPT) -> bytes:
+        self.application.boot(cause)
+        return self.until(until)
+
+    def type(self, data: bytes, until: bytes = PROMPT) -> bytes:
+        """Send, then wait for `until`; returns all up to and with it."""
+        self.application.receive(data)
+        return self.until(until)
+
+    def until(self, pattern: bytes, count: int = 1) -> bytes:
+        """What was printed up to and with the `count`th `pattern`, taken off the output."""
+        self.wait(lambda: self.output.count(pattern) >= count, f"{pattern!r} in {self.output!r}")
+        end = 0
+        for _ in range(count):
+            end = self.output.index(pattern, end) + len(pattern)
+        text = bytes(self.output[:end])
+        del self.output[:end]
+        return text
+
+    def until_left(self) -> Leave:
+        """What the application left the chip for."""
+        self.wait(lambda: bool(self.leaves), f"leaving; printed was {self.output!r}")
+        return self.leaves.pop(0)
+
+    def wait(self, done: object, what: str) -> None:
+        assert callable(done)
+        end = time.monotonic() + PATIENCE
+        timer = self.loop.after(PATIENCE, lambda: None)
+        while not done():
+            if time.monotonic() >= end:
+                raise AssertionError(f"waited in vain for {what}")
+            self.loop.step()
+        timer.cancel()
+
+    def settle(self, seconds: float) -> bytes:
+        """All that is printed in so many seconds."""
+        over: list[bool] = []
+        self.loop.after(seconds, lambda: over.append(True))
+        self.wait(lambda: bool(over), "time to pass")
+        text = bytes(self.output)
+        self.output.clear()
+        return text
+
+    def raw(self) -> None:
+        """To the raw REPL, from the prompt or from whatever can be interrupted."""
+        self.type(b"\r\x03\x03", PROMPT) if self.output else None
+        self.type(b"\x01", RAW)
+        self.output.clear()
+
+    def run(self, code: str) -> str:
+        """What `code` prints at the raw REPL; AssertionError with the traceback if it raises."""
+        answer = self.type(code.encode() + b"\x04", b"\x04>")
+        assert answer.startswith(b"OK"), answer
+        output, error, _ = answer[2:].split(b"\x04")
+        assert not error, error.decode()
+        return output.decode().replace("\r\n", "\n").strip()
+
+    def _send(self, data: bytes, *, baud: int | None = None) -> None:
+        self.sent.append((data, baud))
+        self.output += data
