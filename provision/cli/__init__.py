@@ -17,6 +17,7 @@ from provision.errors import ManifestError, ProvisionError
 COMMANDS: dict[str, tuple[str, str]] = {
     "boards": ("boards", "List the board profiles, or show one."),
     "schema": ("schema", "Print the JSON schema of the manifest."),
+    "sim": ("sim", "Bring up virtual boards, and have things go wrong with them."),
     "show": ("show", "Show the desired state of each device, secrets masked."),
     "validate": ("validate", "Check a manifest without touching any board."),
 }

@@ -30,6 +30,8 @@ _TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s)")
 _UNITS = {"": 1, "k": 1024, "kb": 1024, "m": 1 << 20, "mb": 1 << 20}
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 
+_USB_JTAG = {Chip.ESP32S3, Chip.ESP32C3, Chip.ESP32C6}  # chips with a USB-Serial-JTAG port
+
 # Addresses of blocks that Espressif owns, one a chip, so that a glance tells the chip.
 _OUI = {
     Chip.ESP8266: "5ccf7f",
@@ -133,6 +135,16 @@ class BoardSetup:
         """SimulatorError names the setting that cannot be."""
         return _from_query(name, query, directory)
 
+    def refuse(self, query: dict[str, str]) -> None:
+        """SimulatorError if another opening's query wants another board than this."""
+        differences = self.contradictions(query)
+        if differences:
+            raise SimulatorError(
+                f"the virtual board {self.name!r} exists and differs: {'; '.join(differences)}",
+                hint="leave those settings out, or remove the board: "
+                f"`provision sim rm {self.name}`",
+            )
+
     def contradictions(self, query: dict[str, str]) -> list[str]:
         """What another opening's query wants different, one readable clause a setting."""
         mine = _to_query(self)
@@ -168,6 +180,9 @@ def _from_query(name: str, query: dict[str, str], directory: Path) -> BoardSetup
             hint="known are " + ", ".join(sorted(_KEYS)),
         )
     chip = _choice(name, "chip", Chip, query.get("chip", "esp32"))
+    wiring = _choice(name, "wiring", ResetWiring, query.get("wiring", "auto"))
+    if wiring is ResetWiring.USB_JTAG and chip not in _USB_JTAG:
+        raise _bad(name, "wiring", wiring.value, f"auto or none on an {chip.label}")
     wire = query.get("wire", "off")
     ceiling = int(wire) if wire.isdigit() else None
     if wire not in {"on", "off"} and not ceiling:
@@ -186,7 +201,7 @@ def _from_query(name: str, query: dict[str, str], directory: Path) -> BoardSetup
         flash_size=flash_size,
         mac=_mac(name, chip, query.get("mac")),
         directory=directory,
-        wiring=_choice(name, "wiring", ResetWiring, query.get("wiring", "auto")),
+        wiring=wiring,
         wire=WireModel(
             paced=wire != "off",
             ceiling=ceiling,

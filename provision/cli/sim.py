@@ -1,0 +1,198 @@
+"""`provision sim`: virtual boards on this machine, and everything a person can do to them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from provision.errors import SimulatorError, UsageError
+from provision.sim import link, places
+from provision.sim.setup import NAME, BoardSetup
+
+_COLUMNS = ("name", "chip", "flash", "mac", "mode", "port", "pty", "rfc2217")
+
+
+@click.group("sim")
+def command() -> None:
+    """Virtual boards: bring them up, press their buttons, have things go wrong."""
+
+
+@command.command("up")
+@click.argument("names", nargs=-1, required=True, metavar="NAME…")
+@click.option("--chip", default=None, help="esp8266, esp32, esp32s2, esp32s3, esp32c3 or esp32c6.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="flash=8MB, wire=on …")
+@click.option("--pty", is_flag=True, help="Also give each board a pseudo-terminal.")
+@click.option("--rfc2217", is_flag=True, help="Also serve each board's port by RFC 2217.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def up(  # noqa: PLR0917  # click passes them by name
+    names: Sequence[str],
+    chip: str | None,
+    settings: Sequence[str],
+    pty: bool,
+    rfc2217: bool,
+    as_json: bool,
+) -> None:
+    """Start virtual boards, or find those that run."""
+    query = dict(_pair(setting) for setting in settings)
+    if chip:
+        query["chip"] = chip
+    for name in names:
+        _checked(name)
+        link.ensure(name, query)
+        if pty:
+            link.order(name, "pty")
+        if rfc2217:
+            link.order(name, "rfc2217")
+    _show([link.order(name, "status") for name in names], as_json)
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_boards(as_json: bool) -> None:
+    """List the boards there are, running or not."""
+    _show([_status(name) for name in _all_names()], as_json)
+
+
+@command.command("rm")
+@click.argument("names", nargs=-1, metavar="NAME…")
+@click.option("--all", "everything", is_flag=True, help="All boards.")
+@click.option("--keep", is_flag=True, help="Only stop them: their flash is kept.")
+def remove(names: Sequence[str], everything: bool, keep: bool) -> None:
+    """Stop boards and remove their state."""
+    if not names and not everything:
+        raise UsageError("which board?", hint="name one or more, or say --all")
+    for name in names or _all_names():
+        _checked(name)
+        directory = places.directory(name).resolve()
+        if not directory.is_dir():
+            raise link.NoSuchBoard(
+                f"there is no virtual board {name!r}", hint="`provision sim list` shows those"
+            )
+        link.stop(name)
+        if not keep:
+            for entry in places.home().iterdir():
+                if entry.is_symlink() and entry.resolve() == directory:
+                    entry.unlink()
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+@command.command("press")
+@click.argument("name")
+@click.argument("buttons", nargs=-1, required=True, type=click.Choice(["boot", "reset"]))
+@click.option("--hold", is_flag=True, help="Leave them pressed.")
+@click.option("--release", is_flag=True, help="Let go of them.")
+def press(name: str, buttons: Sequence[str], hold: bool, release: bool) -> None:
+    """Press buttons of a board in the order given, then let go in reverse.
+
+    `press NAME boot reset` is what a person does to enter download mode.
+    """
+    if hold and release:
+        raise UsageError("--hold and --release exclude each other", hint="say one of them")
+    link.order(name, "press", buttons=list(buttons), hold=hold, release=release)
+
+
+@command.command("fault")
+@click.argument("name")
+@click.argument("fault")
+@click.argument("arguments", nargs=-1, metavar="[KEY=VALUE]…")
+def fault(name: str, fault: str, arguments: Sequence[str]) -> None:
+    """Have something go wrong with a board: unplug bytes=2000, cut-erase, noise flip=0.001 …"""
+    link.order(name, "fault", fault=fault, arguments=dict(_pair(one) for one in arguments))
+
+
+@command.command("exec", context_settings={"ignore_unknown_options": True})
+@click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- TOOL [ARG]…")
+def run_tool(words: Sequence[str]) -> None:
+    """Run an installed Python tool (esptool, mpremote …) that can open sim:// ports."""
+    from importlib.metadata import entry_points
+
+    import serial
+
+    from provision.sim import modem_lines
+
+    scripts = {script.name: script for script in entry_points(group="console_scripts")}
+    script = scripts.get(words[0])
+    if script is None:
+        raise UsageError(
+            f"no Python tool {words[0]!r} is installed beside provision",
+            hint="sim:// works inside Python programs that use pyserial; others take --pty",
+        )
+    serial.protocol_handler_packages.append("provision.sim")
+    modem_lines.install()
+    sys.argv = list(words)
+    sys.exit(script.load()())
+
+
+def _checked(name: str) -> str:
+    if not NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} cannot be the name of a board",
+            hint="use letters, digits, '.', '_' and '-'",
+        )
+    return name
+
+
+def _pair(setting: str) -> tuple[str, str]:
+    key, equals, value = setting.partition("=")
+    if not equals:
+        raise UsageError(f"{setting!r} is not KEY=VALUE", hint="write flash=8MB, for example")
+    return key, value
+
+
+def _all_names() -> list[str]:
+    home = places.home()
+    if not home.is_dir():
+        return []
+    return sorted(
+        entry.name for entry in home.iterdir() if entry.is_dir() and not entry.is_symlink()
+    )
+
+
+def _status(name: str) -> dict[str, Any]:
+    directory = places.directory(name)
+    called = name
+    with contextlib.suppress(OSError):
+        called = (directory / "name").read_text(encoding="utf-8").strip()
+    with contextlib.suppress(SimulatorError):
+        return link.order(called, "status")
+    try:
+        saved = json.loads((directory / "board.json").read_text(encoding="utf-8"))
+        setup = BoardSetup.from_query(name, saved, directory)
+    except (OSError, ValueError, SimulatorError):
+        return {"name": name, "mode": "damaged", "directory": str(directory)}
+    return {
+        "name": name,
+        "chip": str(setup.chip),
+        "flash": setup.flash_size,
+        "mac": setup.mac,
+        "mode": "stopped",
+        "directory": str(directory),
+    }
+
+
+def _show(boards: Sequence[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(boards, indent=2))
+        return
+    rows = [_COLUMNS, *(_row(board) for board in boards)]
+    used = [i for i in range(len(_COLUMNS)) if any(row[i] for row in rows[1:])]
+    widths = {i: max(len(row[i]) for row in rows) for i in used}
+    for row in rows:
+        click.echo("  ".join(row[i].ljust(widths[i]) for i in used).rstrip())
+
+
+def _row(board: dict[str, Any]) -> tuple[str, ...]:
+    flash = board.get("flash", 0)
+    shown = {
+        **board,
+        "flash": f"{flash >> 20}MB" if flash >= 1 << 20 else f"{flash >> 10}KB" if flash else "",
+        "port": f"sim://{board['name']}",
+        "mode": board["mode"] if board.get("plugged", True) else "unplugged",
+    }
+    return tuple(str(shown.get(column) or "") for column in _COLUMNS)

@@ -1,0 +1,49 @@
+"""What a host sends down an open port: data, and what a USB bridge's driver would tell it.
+
+The other way only bare data flows, so that the host may wait for it with `select`.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+DATA = b"D"
+LINES = b"L"  # one byte: 1 for DTR, 2 for RTS
+BAUD = b"B"  # one word
+BREAK = b"K"  # one byte: begins or ends
+
+_HEADER = struct.Struct(">cI")
+_LIMIT = 1 << 20
+
+
+def pack(kind: bytes, payload: bytes) -> bytes:
+    return _HEADER.pack(kind, len(payload)) + payload
+
+
+def lines(dtr: bool, rts: bool) -> bytes:
+    return pack(LINES, bytes((dtr | rts << 1,)))
+
+
+def baud(rate: int) -> bytes:
+    return pack(BAUD, rate.to_bytes(4, "big"))
+
+
+class Unpacker:
+    """Takes bytes as they come, yields whole frames; ValueError on what is none."""
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[tuple[bytes, bytes]]:
+        self._held += data
+        while len(self._held) >= _HEADER.size:
+            kind, length = _HEADER.unpack_from(self._held)
+            if length > _LIMIT:
+                raise ValueError("frame too long")
+            end = _HEADER.size + length
+            if len(self._held) < end:
+                return
+            payload = bytes(self._held[_HEADER.size : end])
+            del self._held[:end]
+            yield kind, payload

@@ -1,0 +1,178 @@
+"""Reach a board's process over its socket, starting it where it does not run yet.
+
+Both who opens its port and who gives it orders come through here. A conversation starts with one
+JSON line each way; what follows on an open port is in `frames`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import provision
+from provision.errors import SimulatorError
+from provision.sim import places
+
+ANSWER_LIMIT = 1 << 20
+_TIMEOUT = 20.0  # seconds: a board answers at once, unless the machine is choking
+
+
+class NoSuchBoard(SimulatorError):
+    """Neither a process nor a directory goes by that name, or its cable is not plugged in."""
+
+    code = "no-virtual-board"
+
+
+class BoardTaken(SimulatorError):
+    """Somebody else has the board's port open."""
+
+    code = "virtual-board-taken"
+
+
+def open_port(name: str, query: dict[str, str], **line: Any) -> socket.socket:
+    """Open the port of a board, made and started if need be; `line` is dtr, rts and baud."""
+    conversation = _reach(name, query)
+    try:
+        _ask(conversation, {"do": "open", "query": query, **line}, name)
+    except BaseException:
+        conversation.close()
+        raise
+    return conversation
+
+
+def order(name: str, do: str, **arguments: Any) -> dict[str, Any]:
+    """One order to a board that runs, and its answer; NoSuchBoard if none runs by that name."""
+    with _connect(name) as conversation:
+        return _ask(conversation, {"do": do, **arguments}, name)
+
+
+def ensure(name: str, query: dict[str, str]) -> dict[str, Any]:
+    """Start the board unless it runs; its status. The query must not contradict what exists."""
+    with _reach(name, query) as conversation:
+        return _ask(conversation, {"do": "status", "query": query}, name)
+
+
+def running(name: str) -> bool:
+    try:
+        _connect(name).close()
+    except NoSuchBoard:
+        return False
+    return True
+
+
+def _connect(name: str) -> socket.socket:
+    conversation = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    conversation.settimeout(_TIMEOUT)
+    try:
+        conversation.connect(str(places.socket_path(places.home(), name)))
+    except (FileNotFoundError, ConnectionRefusedError):
+        conversation.close()
+        raise NoSuchBoard(
+            f"no virtual board {name!r} is running",
+            hint="`provision sim list` shows those there are, `provision sim up` starts one",
+        ) from None
+    except BaseException:
+        conversation.close()
+        raise
+    return conversation
+
+
+def _reach(name: str, query: dict[str, str]) -> socket.socket:
+    with contextlib.suppress(NoSuchBoard):
+        return _connect(name)
+    with _starting(name):
+        # Another process may have started it while this one waited.
+        with contextlib.suppress(NoSuchBoard):
+            return _connect(name)
+        _start(name, query)
+        return _connect(name)
+
+
+def _ask(conversation: socket.socket, request: dict[str, Any], name: str) -> dict[str, Any]:
+    try:
+        conversation.sendall(json.dumps(request).encode() + b"\n")
+        answer: dict[str, Any] = json.loads(_line(conversation))
+    except (OSError, ValueError) as error:
+        raise SimulatorError(
+            f"the virtual board {name!r} does not answer: {str(error) or 'it hung up'}",
+            hint=f"see {places.directory(name) / 'board.log'}",
+        ) from error
+    if "error" in answer:
+        kind = {"taken": BoardTaken, "unplugged": NoSuchBoard}.get(answer["kind"], SimulatorError)
+        raise kind(answer["error"], hint=answer["hint"])
+    return answer
+
+
+def _line(conversation: socket.socket) -> bytes:
+    """Exactly the first line: what follows belongs to the open port."""
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        byte = conversation.recv(1)
+        if not byte or len(line) > ANSWER_LIMIT:
+            raise OSError("it hung up")
+        line += byte
+    return bytes(line)
+
+
+@contextlib.contextmanager
+def _starting(name: str) -> Iterator[None]:
+    """Let one process at a time start the boards of this name."""
+    places.home().mkdir(parents=True, exist_ok=True)
+    path = places.socket_path(places.home(), name).with_suffix(".lock")
+    held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
+
+
+def _start(name: str, query: dict[str, str]) -> None:
+    """Start a board's process and wait until it listens; SimulatorError says why it does not."""
+    environment = dict(os.environ)
+    here = str(Path(provision.__file__).parents[1])
+    known = environment.get("PYTHONPATH", "")
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (here, known)))
+    environment[places.HOME_VARIABLE] = str(places.home())
+    done = subprocess.run(
+        [sys.executable, "-m", "provision.sim.process", name, json.dumps(query)],
+        env=environment,
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        said = done.stdout.strip()
+        try:
+            answer = json.loads(said)
+        except ValueError:
+            answer = {"error": done.stderr.strip() or f"exit code {done.returncode}", "hint": None}
+        message = answer["error"]
+        kind = NoSuchBoard if answer.get("kind") == "unplugged" else SimulatorError
+        raise kind(message, hint=answer["hint"])
+
+
+def stop(name: str) -> None:
+    """Stop a board and wait until its process is gone; one that does not run is no error."""
+    directory = places.directory(name).resolve()
+    called = name
+    with contextlib.suppress(OSError):
+        called = (directory / "name").read_text(encoding="utf-8").strip()
+    with contextlib.suppress(NoSuchBoard):
+        order(called, "stop")
+    with contextlib.suppress(FileNotFoundError):
+        held = os.open(directory / "lock", os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX)  # the process holds it as long as it lives
+        finally:
+            os.close(held)

@@ -1,0 +1,59 @@
+"""Where virtual boards live: a directory each for their state, a short path for their sockets."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from provision.errors import SimulatorError
+
+HOME_VARIABLE = "PROVISION_SIM_HOME"
+_LONGEST_SOCKET = 100  # sun_path holds 104 bytes on macOS, 108 on Linux
+
+
+def home() -> Path:
+    """The directory of all boards: PROVISION_SIM_HOME, or the user's own state directory."""
+    chosen = os.environ.get(HOME_VARIABLE)
+    if chosen:
+        return Path(chosen).absolute()
+    import platformdirs
+
+    return platformdirs.user_state_path("provision") / "sim"
+
+
+def directory(name: str) -> Path:
+    return home() / name
+
+
+def socket_path(board_home: Path, name: str) -> Path:
+    """The socket of the board called `name`; its directory is made, private to this user."""
+    digest = hashlib.sha256(f"{board_home}\0{name}".encode()).hexdigest()[:20]
+    path = _runtime() / f"{digest}.sock"
+    if len(str(path)) > _LONGEST_SOCKET:
+        raise SimulatorError(
+            f"{path} is too long a path for a socket",
+            hint="set TMPDIR to a directory with a shorter path",
+        )
+    return path
+
+
+def _runtime() -> Path:
+    user = os.getuid()
+    given = os.environ.get("XDG_RUNTIME_DIR", "")
+    base = Path(given) if given and len(given) < 60 and Path(given).is_dir() else None
+    if base is None:
+        base = Path(tempfile.gettempdir())
+        if len(str(base)) > 60:
+            base = Path("/tmp")
+    path = base / f"provision-sim-{user}"
+    path.mkdir(mode=0o700, exist_ok=True)
+    held = path.lstat()
+    if not stat.S_ISDIR(held.st_mode) or held.st_uid != user or held.st_mode & 0o077:
+        raise SimulatorError(
+            f"{path} is not a directory that only this user can enter",
+            hint="remove it, or set XDG_RUNTIME_DIR to a private directory",
+        )
+    return path

@@ -1,0 +1,266 @@
+"""pyserial's handler for `sim://NAME`: the serial port of a virtual board.
+
+Registered by `serial.protocol_handler_packages.append("provision.sim")`, and then opened like any
+port, by `serial.serial_for_url`. It behaves as the device file of a USB bridge does: exclusive,
+reset lines raised on opening and dropped on closing, gone when the cable is pulled.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import errno
+import fcntl
+import os
+import select
+import socket
+import termios
+import time
+from typing import Any, ClassVar
+
+from serial.serialutil import (
+    PortNotOpenError,
+    SerialBase,
+    SerialException,
+    SerialTimeoutException,
+    Timeout,
+)
+
+from provision.errors import SimulatorError
+from provision.sim import frames, link
+from provision.sim.setup import parse_address
+
+_CHUNK = 65536
+_LOST = "device reports readiness to read but returned no data (device disconnected?)"
+
+
+class Serial(SerialBase):
+    """A port that is a virtual board; see pyserial for what the methods do."""
+
+    opened: ClassVar[dict[int, Serial]] = {}
+
+    # Of the base class, which keeps the settings.
+    _port: str | None
+    _baudrate: int
+    _timeout: float | None
+    _write_timeout: float | None
+    _inter_byte_timeout: float | None
+    _break_state: bool
+
+    _socket: socket.socket | None = None
+    _abort_read: tuple[int, int] | None = None
+    _abort_write: tuple[int, int] | None = None
+    _set_baud: int | None = None
+
+    def open(self) -> None:
+        if self._port is None:
+            raise SerialException("Port must be configured before it can be used.")
+        if self.is_open:
+            raise SerialException("Port is already open.")
+        try:
+            name, query = parse_address(self._port)
+            self._socket = link.open_port(
+                name, query, dtr=self._dtr_state, rts=self._rts_state, baud=self._baudrate
+            )
+        except link.NoSuchBoard as error:
+            raise _refused(errno.ENOENT, self._port, error) from error
+        except link.BoardTaken as error:
+            # The words of pyserial when flock() fails, which tools look for.
+            raise SerialException(
+                errno.EAGAIN,
+                f"Could not exclusively lock port {self._port}: "
+                f"[Errno {errno.EAGAIN}] {error.message}",
+            ) from error
+        except SimulatorError as error:
+            raise _refused(errno.EIO, self._port, error) from error
+        self._socket.setblocking(False)
+        self._set_baud = self._baudrate
+        self._abort_read = os.pipe()
+        self._abort_write = os.pipe()
+        for fd in (*self._abort_read, *self._abort_write):
+            os.set_blocking(fd, False)
+        self.is_open = True
+        self.opened[self._socket.fileno()] = self
+
+    def close(self) -> None:
+        self.is_open = False
+        if self._socket is None:
+            return
+        self.opened.pop(self._socket.fileno(), None)
+        self._socket.close()
+        self._socket = None
+        for pipe in (self._abort_read, self._abort_write):
+            for fd in pipe or ():
+                os.close(fd)
+        self._abort_read = self._abort_write = None
+
+    def fileno(self) -> int:
+        """Readable whenever there are bytes to read, or the cable was pulled."""
+        return self._open_socket().fileno()
+
+    @property
+    def in_waiting(self) -> int:
+        count = array.array("i", [0])
+        fcntl.ioctl(self._open_socket().fileno(), termios.FIONREAD, count)
+        return count[0]
+
+    def read(self, size: int = 1) -> bytes:
+        conversation = self._open_socket()
+        got = bytearray()
+        timeout = _until(self._timeout)
+        while len(got) < size:
+            left: float | None = timeout.time_left()
+            pause = self._inter_byte_timeout if got else None
+            if pause is not None:
+                left = pause if left is None else min(left, pause)
+            if not _wait(conversation, self._abort_read, select.POLLIN, left):
+                break
+            part = self._receive(conversation, size - len(got))
+            got += part
+            if timeout.expired():
+                break
+        return bytes(got)
+
+    def write(self, data: Any, /) -> int:
+        conversation = self._open_socket()
+        payload = bytes(memoryview(data))
+        timeout = _until(self._write_timeout)
+        for start in range(0, len(payload), _CHUNK):
+            part = payload[start : start + _CHUNK]
+            self._send(conversation, frames.pack(frames.DATA, part), timeout)
+        return len(payload)
+
+    def flush(self) -> None:
+        """Wait until the board's end has taken everything written."""
+        conversation = self._open_socket()
+        count = array.array("i", [1])
+        while self.is_open:
+            fcntl.ioctl(conversation.fileno(), termios.TIOCOUTQ, count)
+            if not count[0]:
+                return
+            time.sleep(0.001)
+
+    def reset_input_buffer(self) -> None:
+        conversation = self._open_socket()
+        with contextlib.suppress(BlockingIOError):
+            while self._receive(conversation, _CHUNK):
+                pass
+
+    def reset_output_buffer(self) -> None:
+        """Bytes written are on the wire already: nothing can be called back."""
+        self._open_socket()
+
+    def cancel_read(self) -> None:
+        if self._abort_read:
+            os.write(self._abort_read[1], b"x")
+
+    def cancel_write(self) -> None:
+        if self._abort_write:
+            os.write(self._abort_write[1], b"x")
+
+    def set_lines(self, dtr: bool, rts: bool) -> None:
+        """Both lines in one step, as the driver's TIOCMSET does."""
+        self._dtr_state, self._rts_state = dtr, rts
+        self._tell(frames.lines(dtr, rts))
+
+    @property
+    def cts(self) -> bool:
+        self._open_socket()
+        return True
+
+    @property
+    def dsr(self) -> bool:
+        self._open_socket()
+        return True
+
+    @property
+    def ri(self) -> bool:
+        self._open_socket()
+        return False
+
+    @property
+    def cd(self) -> bool:
+        self._open_socket()
+        return True
+
+    def _reconfigure_port(self) -> None:
+        # Bytes are whole here: word length, parity and stop bits make no difference.
+        if self._socket is not None and self._baudrate != self._set_baud:
+            self._set_baud = self._baudrate
+            self._tell(frames.baud(self._baudrate))
+
+    def _update_rts_state(self) -> None:
+        self._tell(frames.lines(self._dtr_state, self._rts_state))
+
+    def _update_dtr_state(self) -> None:
+        self._tell(frames.lines(self._dtr_state, self._rts_state))
+
+    def _update_break_state(self) -> None:
+        self._tell(frames.pack(frames.BREAK, bytes((self._break_state,))))
+
+    def _tell(self, frame: bytes) -> None:
+        self._send(self._open_socket(), frame, _until(None))
+
+    def _open_socket(self) -> socket.socket:
+        if self._socket is None or not self.is_open:
+            raise PortNotOpenError()
+        return self._socket
+
+    def _receive(self, conversation: socket.socket, size: int) -> bytes:
+        try:
+            data = conversation.recv(size)
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            raise SerialException(errno.EIO, f"read failed: {error}") from error
+        if not data:
+            raise SerialException(errno.EIO, _LOST)
+        return data
+
+    def _send(self, conversation: socket.socket, frame: bytes, timeout: Timeout) -> None:
+        """Send a frame whole: a part of one would spoil all that follow."""
+        begun = False
+        while frame:
+            try:
+                sent = conversation.send(frame)
+            except BlockingIOError:
+                sent = 0
+            except OSError as error:
+                raise SerialException(errno.EIO, f"write failed: {error}") from error
+            frame = frame[sent:]
+            begun = begun or sent > 0
+            if not frame:
+                return
+            left = None if begun else timeout.time_left()
+            ready = _wait(conversation, self._abort_write, select.POLLOUT, left)
+            if not ready and not begun:
+                raise SerialTimeoutException("Write timeout")
+
+
+def _wait(
+    conversation: socket.socket,
+    abort: tuple[int, int] | None,
+    event: int,
+    seconds: float | None,
+) -> bool | None:
+    """True when the socket is ready, False after the time, None when it was called off."""
+    poll = select.poll()
+    poll.register(conversation, event)
+    if abort:
+        poll.register(abort[0], select.POLLIN)
+    ready = dict(poll.poll(None if seconds is None else seconds * 1000))
+    if abort and abort[0] in ready:
+        os.read(abort[0], 1000)
+        return None
+    return bool(ready)
+
+
+def _until(seconds: float | None) -> Timeout:
+    return Timeout(seconds)  # type: ignore[arg-type]  # None is for ever, whatever the stub says
+
+
+def _refused(number: int, port: str, error: SimulatorError) -> SerialException:
+    hint = f" ({error.hint})" if error.hint else ""
+    return SerialException(
+        number, f"could not open port {port}: [Errno {number}] {error.message}{hint}"
+    )
