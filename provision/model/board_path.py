@@ -1,0 +1,27 @@
+"""Paths on a board: absolute, with forward slashes, without `.`, `..` or a trailing slash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+
+def ancestors(path: str) -> Iterator[str]:
+    """The directories a path lies in, the outermost first, "/" left out."""
+    end = path.find("/", 1)
+    while end > 0:
+        yield path[:end]
+        end = path.find("/", end + 1)
+
+
+def below(path: str, root: str) -> bool:
+    """Whether a path lies inside a directory, at any depth."""
+    return path != "/" if root == "/" else path.startswith(f"{root}/")
+
+
+def at_or_below(path: str, root: str) -> bool:
+    return path == root or below(path, root)
+
+
+def depth(path: str) -> int:
+    """How many parts a path has: 0 for "/"."""
+    return 0 if path == "/" else path.count("/")
