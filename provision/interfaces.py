@@ -72,7 +72,8 @@ class BootloaderFacts:
     description: str  # as esptool says it: "ESP32-D0WD-V3 (revision v3.0)"
     mac: str
     flash_size: int | None
-    secured: str | None  # "secure boot", "flash encryption" or None
+    secured: str | None  # "secure boot", "flash encryption", "secure download mode" or None
+    revision: int | None = None  # of the chip, major * 100 + minor; an ESP8266 has none
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
