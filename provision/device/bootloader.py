@@ -351,10 +351,10 @@ class EsptoolBootloader:
             try:
                 yield
             except (self._tools.FatalError, struct.error) as error:
-                raise translate(error, doing, self._port) from error
+                raise translate(error, doing, self._port.device) from error
 
 
-def translate(error: Exception, doing: str, port: Port) -> DeviceError:
+def translate(error: Exception, doing: str, device: str) -> DeviceError:
     """One of our errors for what esptool raised while `doing` something."""
     said = str(error).split("\nFor troubleshooting")[0].strip().rstrip(".")
     text = f"{doing} failed: {said}"
@@ -363,18 +363,18 @@ def translate(error: Exception, doing: str, port: Port) -> DeviceError:
             text,
             hint="a chip newer than the installed esptool needs a newer one: "
             "`pip install --upgrade esptool`",
-            device=port.device,
+            device=device,
         )
     if any(word in said for word in _NOISE):
-        return FlashFailed(text, device=port.device)
+        return FlashFailed(text, device=device)
     if any(word in said for word in _SILENCE):
         return NoAnswer(
             text,
             hint="check power and cable, connect directly rather than through a hub, "
             "and try a lower baud rate",
-            device=port.device,
+            device=device,
         )
-    return FlashFailed(text, device=port.device)
+    return FlashFailed(text, device=device)
 
 
 def _md5(data: bytes) -> str:

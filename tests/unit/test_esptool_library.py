@@ -1,0 +1,87 @@
+"""esptool as a library: no file of the working directory read, each thread's lines to itself."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from provision.device.bootloader import translate
+from provision.device.esptool_library import esptool, listening
+from provision.errors import BoardError, DeviceError, FlashFailed, NoAnswer
+
+
+def test_the_working_directory_does_not_configure_it(tmp_path: Path) -> None:
+    (tmp_path / "esptool.cfg").write_text("[esptool]\ntimeout = 77\n")
+    program = (
+        "import os\n"
+        "from provision.device.esptool_library import esptool\n"
+        "print(esptool().loader.DEFAULT_TIMEOUT, os.environ.get('ESPTOOL_CFGFILE'))\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert result.stdout.split() == ["3", "None"]
+
+
+def test_it_is_not_imported_with_the_adapter() -> None:
+    program = "import sys, provision.device.bootloader; print('esptool' in sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "False"
+
+
+def test_each_thread_hears_its_own_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    esptool()
+    from esptool.logger import log
+
+    heard: dict[str, list[tuple[int, str]]] = {"one": [], "two": []}
+    barrier = threading.Barrier(2)
+
+    def talk(name: str) -> None:
+        with listening(lambda level, text: heard[name].append((level, text))):
+            for number in range(50):
+                barrier.wait()
+                log.print(f"{name} {number}")
+            log.warn(f"{name} warns")
+            log.print("[dim]packet[/dim]", style="dim")
+            log.print(".", end="")
+            with log.progress(total=10) as progress:
+                progress.update(advance=10)
+
+    threads = [threading.Thread(target=talk, args=(name,)) for name in heard]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    log.print("nobody listens")
+    for name, lines in heard.items():
+        assert lines == [
+            *((1, f"{name} {number}") for number in range(50)),
+            (1, f"warning: {name} warns"),
+            (2, "packet"),
+        ]
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "hint"),
+    [
+        ("No serial data received.", NoAnswer, "hub"),
+        ("Serial data stream stopped: Possible serial noise or corruption.", FlashFailed, "baud"),
+        ("Invalid head of packet (0x00): Possible serial noise", FlashFailed, "baud"),
+        ("Unexpected chip ID value 99. Failed to autodetect chip type.", BoardError, "esptool"),
+        ("Failed to write to target (result was 0106: …)", FlashFailed, "baud"),
+    ],
+)
+def test_what_esptool_raises_becomes_ours(said: str, kind: type[DeviceError], hint: str) -> None:
+    error = translate(esptool().FatalError(said), "writing the app", "kitchen")
+    assert type(error) is kind
+    assert error.device == "kitchen"
+    assert error.message.startswith("writing the app failed: ")
+    assert error.hint is not None
+    assert hint in error.hint
