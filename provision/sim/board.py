@@ -10,6 +10,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Protocol
 
+from provision.errors import SimulatorError
 from provision.model.board import ResetWiring
 from provision.sim.chips import FACTS
 from provision.sim.flash import Flash
@@ -109,6 +110,7 @@ class Board:
         self.mode = Mode.OFF
         self.plugged = True
         self.boots = 0
+        self.trouble: str | None = None  # why nothing runs, where that is this machine's fault
         self.noise = Noise()
         self.host_baud = CONSOLE_BAUD
         self.baud = CONSOLE_BAUD
@@ -198,7 +200,10 @@ class Board:
         self.baud = CONSOLE_BAUD
         if not download:
             self.mode = Mode.RUN
-            self._application.boot(cause)
+            try:
+                self._application.boot(cause)
+            except SimulatorError as error:
+                self.trouble = f"{error.message} ({error.hint})"
             return
         self.mode = Mode.DOWNLOAD
         self.send(self._facts.rom_banner(cause, download=True), baud=self._facts.boot_baud)

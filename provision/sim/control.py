@@ -97,6 +97,7 @@ class Control:
             "pressed": sorted(button.value for button in self._board.circuit.pressed),
             "pty": str(self._terminal.link) if self._terminal else None,
             "rfc2217": self._server.url if self._server else None,
+            "trouble": self._board.trouble,
             "seconds": time.monotonic() - self._started,
         }
 

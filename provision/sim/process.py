@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 from provision.errors import SimulatorError
 from provision.sim import places, standin
+from provision.sim.application import Application
 from provision.sim.board import Board
 from provision.sim.chips import FACTS
 from provision.sim.connection import Connection
@@ -110,19 +111,14 @@ class BoardProcess:
 
 def _build(setup: BoardSetup, loop: Loop) -> Board:
     flash = Flash(setup.flash_path, setup.flash_size)
-    make_application, make_wire = _parts()
     return Board(
         setup=setup,
         flash=flash,
         loop=loop,
-        make_application=make_application,
-        make_wire=make_wire,
+        make_application=Application,
+        make_wire=standin.Wire,
         security=burned(setup.directory),
     )
-
-
-def _parts() -> tuple[Any, Any]:
-    return standin.Application, standin.Wire
 
 
 def _lock(directory: Path, name: str) -> int:

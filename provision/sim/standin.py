@@ -1,38 +1,11 @@
-"""A board without an application: it starts, says so as the ROM would, and does nothing else."""
+"""The plainest line between two UARTs, for want of one that keeps time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from provision.sim.chips import FACTS
-from provision.sim.flash import Flash
 from provision.sim.loop import Loop
-from provision.sim.setup import BoardSetup, Leave, ResetCause, Send, WireModel
-
-
-class Application:
-    """Prints the ROM's banner."""
-
-    def __init__(
-        self,
-        *,
-        setup: BoardSetup,
-        flash: Flash,
-        loop: Loop,
-        send: Send,
-        leave: Callable[[Leave], None],
-    ) -> None:
-        self._facts = FACTS[setup.chip]
-        self._send = send
-
-    def boot(self, cause: ResetCause) -> None:
-        self._send(self._facts.rom_banner(cause, download=False), baud=self._facts.boot_baud)
-
-    def receive(self, data: bytes) -> None:
-        """Nobody listens."""
-
-    def halt(self) -> None:
-        """Nothing runs."""
+from provision.sim.setup import WireModel
 
 
 class Wire:
