@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from typing import TextIO
+from collections.abc import Sequence
+from typing import Protocol, TextIO
 
 from provision.model.event import (
     DeviceFinished,
@@ -18,27 +17,33 @@ from provision.output.style import PLAIN, Style
 from provision.output.text import plan_lines, recap_lines
 
 
+class Writer(Protocol):
+    """As much of a text stream as lines need."""
+
+    def write(self, text: str, /) -> object: ...
+
+    def flush(self) -> None: ...
+
+
 class PlanText:
     """Prints plans: with `at_once` each that changes something, before it is carried out; else
     all together when the run ends, in the manifest's order, devices with the same plan as one.
 
-    `above` is entered around every writing, so that a live display can make room.
+    A live display can stand for the stream, to keep what is written above its own lines.
     """
 
     def __init__(
         self,
-        stream: TextIO,
+        stream: Writer,
         *,
         at_once: bool = False,
         style: Style = PLAIN,
         width: int = 80,
-        above: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self._stream = stream
         self._at_once = at_once
         self._style = style
         self._width = width
-        self._above = above
         self._order: dict[str, int] = {}
         self._plans: dict[str, Plan] = {}
 
@@ -66,21 +71,26 @@ class PlanText:
         self._write(plan_lines(plans, self._style, self._width))
 
     def _write(self, lines: Sequence[str]) -> None:
-        with self._above():
-            self._stream.write("".join(f"{line}\n" for line in lines))
-            self._stream.flush()
+        self._stream.write("".join(f"{line}\n" for line in lines))
+        self._stream.flush()
 
     def _place(self, device: str) -> tuple[int, str]:
         return (self._order.get(device, len(self._order)), device)
 
 
 class Recap:
-    """Prints one line a device and the totals when the run has finished."""
+    """Prints one line a device and the totals when the run has finished.
 
-    def __init__(self, stream: TextIO, *, style: Style = PLAIN, width: int | None = None) -> None:
+    Without `always`, only when some device could not be dealt with: a plan says the rest.
+    """
+
+    def __init__(
+        self, stream: TextIO, *, style: Style = PLAIN, width: int | None = None, always: bool = True
+    ) -> None:
         self._stream = stream
         self._style = style
         self._width = width
+        self._always = always
         self._finished: dict[str, DeviceFinished] = {}
         self._order: tuple[str, ...] = ()
 
@@ -91,7 +101,9 @@ class Recap:
                 self._order = event.devices
             case DeviceFinished():
                 self._finished[event.device] = event
-            case RunFinished():
+            case RunFinished() if self._always or any(
+                one.error is not None for one in self._finished.values()
+            ):
                 known = [self._finished.pop(name) for name in self._order if name in self._finished]
                 lines = recap_lines(
                     [*known, *self._finished.values()], event.seconds, self._style, self._width

@@ -1,0 +1,94 @@
+"""Outputs that keep a run: a log file for people, and the record that every run leaves.
+
+The log is appended to and tells everything, as -vv does, with times. Records are JSON lines in the
+user's state directory, private, the last hundred of them: what happened last week to a board is
+found there without having asked for it beforehand.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TextIO
+
+import platformdirs
+
+from provision.model.event import Event, StageProgress
+from provision.output.jsonlines import JsonLines
+from provision.output.plain import Plain
+
+RECORDS_KEPT = 100
+_EVERYTHING = 2
+
+
+class LogFile:
+    """Appends what -vv would tell, each line with its local time, to one file."""
+
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
+        """Opens the file; OSError when that cannot be."""
+        self._file = path.open("a", encoding="utf-8", errors="backslashreplace")
+        self._plain = Plain(self._file, verbosity=_EVERYTHING)
+        self._clock = clock
+
+    def handle(self, event: Event) -> None:
+        """Append the event's lines."""
+        lines = self._plain.lines(event)
+        if not lines:
+            return
+        now = datetime.fromtimestamp(self._clock()).astimezone().isoformat(timespec="milliseconds")
+        self._file.write("".join(f"{now} {line}\n" for line in lines))
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def state_directory(environment: Mapping[str, str] = os.environ) -> Path:
+    """Where this user's records are kept; `PROVISION_STATE_DIR` names another place."""
+    named = environment.get("PROVISION_STATE_DIR")
+    return Path(named) if named else platformdirs.user_state_path("provision")
+
+
+class RunRecord:
+    """Keeps a run's events, all but progress, as JSON lines in a private file of their own."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        kept: int = RECORDS_KEPT,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Makes the record, and removes the oldest above `kept`; OSError when it cannot be."""
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        started = datetime.fromtimestamp(clock(), timezone.utc)
+        name = f"{started:%Y%m%dT%H%M%S.%fZ}-{os.getpid()}.jsonl"
+        self.path = directory / name
+        self._file = _open_private(self.path)
+        self._lines = JsonLines(self._file, verbosity=1, clock=clock)
+        _prune(directory, kept)
+
+    def handle(self, event: Event) -> None:
+        """Keep one event. Pieces of conversation at level 2 would make records too large."""
+        if not isinstance(event, StageProgress):
+            self._lines.handle(event)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _open_private(path: Path) -> TextIO:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    return os.fdopen(descriptor, "w", encoding="utf-8")
+
+
+def _prune(directory: Path, kept: int) -> None:
+    """Names sort by time. Two runs may prune at once, so that one is gone already is no error."""
+    records = sorted(directory.glob("*.jsonl"))
+    for old in records[: max(len(records) - kept, 0)]:
+        old.unlink(missing_ok=True)

@@ -1,0 +1,179 @@
+"""What a live display shows of a fleet at one moment: a row a device, as many as there is room for.
+
+Pure but for the clock it is given: events go in, rows come out; `live` draws them. Thirty boards on
+a terminal of 24 lines show those that something happens on, and count the others.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from provision.model.event import (
+    DeviceFinished,
+    Event,
+    HandsNeeded,
+    Outcome,
+    RunStarted,
+    Stage,
+    StageProgress,
+    StageStarted,
+)
+from provision.output.scrub import one_line
+from provision.output.text import STAGES, count, duration
+
+RATE_WINDOW = 5.0  # seconds that a rate is averaged over
+
+
+class Meter:
+    """Rate and time left of one stage, from bytes done at moments in seconds."""
+
+    def __init__(self) -> None:
+        self._points: deque[tuple[float, int]] = deque()
+
+    def add(self, now: float, done: int) -> None:
+        """Note how far it is; going backwards begins anew."""
+        if self._points and done < self._points[-1][1]:
+            self._points.clear()
+        self._points.append((now, done))
+        while len(self._points) > 2 and self._points[1][0] <= now - RATE_WINDOW:
+            self._points.popleft()
+
+    def rate(self) -> float | None:
+        """Bytes a second over the last seconds; None before there is anything to go by."""
+        if len(self._points) < 2:
+            return None
+        (then, before), (now, done) = self._points[0], self._points[-1]
+        return (done - before) / (now - then) if now > then and done > before else None
+
+    def left(self, total: int) -> float | None:
+        """Seconds until `total` at this rate."""
+        rate = self.rate()
+        return None if rate is None else max(total - self._points[-1][1], 0) / rate
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """One device's line. `rate` is in bytes a second, `left` in seconds; `outcome` once ended."""
+
+    device: str
+    what: str
+    percent: int | None = None
+    rate: float | None = None
+    left: float | None = None
+    outcome: Outcome | None = None
+
+
+@dataclass(slots=True)
+class _Device:
+    name: str
+    stage: Stage | None = None
+    detail: str = ""
+    done: int = 0
+    total: int = 0
+    meter: Meter | None = None
+    hands_until: float | None = None
+    finished: DeviceFinished | None = None
+
+    @property
+    def active(self) -> bool:
+        return self.stage is not None and self.finished is None
+
+
+class FleetView:
+    """The state of a run as far as a display needs it."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._started = clock()
+        self._devices: dict[str, _Device] = {}
+
+    def handle(self, event: Event) -> None:
+        """Take in one event."""
+        match event:
+            case RunStarted():
+                self._started = self._clock()
+                self._devices = {name: _Device(name) for name in event.devices}
+            case StageStarted():
+                device = self._device(event.device)
+                device.stage, device.detail = event.stage, event.detail
+                device.done = device.total = 0
+                device.meter = device.hands_until = None
+            case StageProgress():
+                device = self._device(event.device)
+                if device.stage != event.stage or device.meter is None:
+                    device.stage, device.meter = event.stage, Meter()
+                device.done, device.total = event.done, event.total
+                device.meter.add(self._clock(), event.done)
+            case HandsNeeded():
+                device = self._device(event.device)
+                device.stage = "hands"
+                device.detail = event.instructions
+                device.hands_until = self._clock() + event.seconds
+            case DeviceFinished():
+                self._device(event.device).finished = event
+            case _:
+                pass
+
+    def rows(self, room: int) -> list[Row]:
+        """At most `room` rows: every device while they fit; else those that are active, the
+        ones that wait for a person first."""
+        everyone = list(self._devices.values())
+        if len(everyone) > room:
+            active = [device for device in everyone if device.active]
+            active.sort(key=lambda device: device.hands_until is None)
+            everyone = active[: max(room, 0)]
+        return [self._row(device) for device in everyone]
+
+    def summary(self, shown: Sequence[Row]) -> str:
+        """`12 done, 1 failed, 15 active (5 not shown), 2 waiting, 42 s`."""
+        devices = self._devices.values()
+        outcomes = Counter(one.finished.outcome for one in devices if one.finished is not None)
+        active = [device.name for device in devices if device.active]
+        hidden = len(set(active) - {row.device for row in shown})
+        done = sum(outcomes[each] for each in ("ok", "changed", "pending"))
+        bad = sum(outcomes[each] for each in ("failed", "refused", "unreachable", "interrupted"))
+        waiting = len(devices) - len(active) - sum(outcomes.values())
+        parts = [f"{done} of {count(len(devices), 'device')} done"]
+        if bad:
+            parts.append(f"{bad} failed")
+        if active:
+            parts.append(f"{len(active)} active" + (f" ({hidden} not shown)" if hidden else ""))
+        if waiting:
+            parts.append(f"{waiting} waiting")
+        return ", ".join([*parts, duration(self._clock() - self._started)])
+
+    def _device(self, name: str) -> _Device:
+        return self._devices.setdefault(name, _Device(name))
+
+    def _row(self, device: _Device) -> Row:
+        finished = device.finished
+        if finished is not None:
+            what: str = finished.outcome
+            if finished.error is not None:
+                what += f": {one_line(finished.error)}"
+            elif finished.changes:
+                what += f": {count(finished.changes, 'change')}"
+            return Row(
+                device=device.name, what=what, left=finished.seconds, outcome=finished.outcome
+            )
+        if device.stage is None:
+            return Row(device=device.name, what="waiting")
+        if device.hands_until is not None:
+            left = max(device.hands_until - self._clock(), 0.0)
+            what = f"by hand: {one_line(device.detail)}"
+            return Row(device=device.name, what=what, left=left)
+        what = STAGES[device.stage]
+        if device.detail:
+            what += f" ({one_line(device.detail)})"
+        percent = 100 * device.done // device.total if device.total else None
+        meter = device.meter
+        return Row(
+            device=device.name,
+            what=what,
+            percent=percent,
+            rate=meter.rate() if meter else None,
+            left=meter.left(device.total) if meter and device.total else None,
+        )

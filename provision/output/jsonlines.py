@@ -1,0 +1,67 @@
+"""Events as JSON, one object a line, by schemas/event.schema.json: for programs, and for keeping.
+
+Every object starts with `version`, `kind` and `time`; the event's own fields follow under their
+names. Unknown to the future are only new optional keys; anything else raises the version.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from datetime import datetime, timezone
+from enum import Enum
+from typing import TextIO
+
+from provision import __version__
+from provision.model.event import EVENT_VERSION, Event, RunStarted, Trace
+
+
+def to_json(event: Event, seconds: float) -> dict[str, object]:
+    """An event as plain data; `seconds` is when it happened, since the epoch."""
+    content: dict[str, object] = {
+        "version": EVENT_VERSION,
+        "kind": event.kind,
+        "time": datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds"),
+    }
+    if isinstance(event, RunStarted):
+        content["tool"] = __version__
+    plain = _plain(event)
+    assert isinstance(plain, dict)
+    return content | plain
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        content = {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+        kind = getattr(type(value), "kind", None)
+        return {"kind": kind, **content} if isinstance(kind, str) else content
+    return value
+
+
+class JsonLines:
+    """Writes each event as a line, flushed at once. Traces above `verbosity` are left out."""
+
+    def __init__(
+        self, stream: TextIO, *, verbosity: int = 0, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._stream = stream
+        self._verbosity = verbosity
+        self._clock = clock
+
+    def handle(self, event: Event) -> None:
+        """Write one event."""
+        if isinstance(event, Trace) and event.level > self._verbosity:
+            return
+        self._stream.write(json.dumps(to_json(event, self._clock())) + "\n")
+        self._stream.flush()
+
+    def close(self) -> None:
+        """The stream is its owner's to close."""

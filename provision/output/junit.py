@@ -1,0 +1,119 @@
+"""A JUnit report: each device one test case, for the CI systems that show such reports.
+
+Unreachable, refused and interrupted devices are errors (nothing was proved), failed ones failures.
+Devices that were announced and never finished are errors too: a report must not look green because
+a run was cut off.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+from provision.disk import write_atomic
+from provision.model.event import (
+    DeviceFinished,
+    DevicePlanned,
+    Event,
+    RunFinished,
+    RunStarted,
+)
+from provision.output.text import action, error_lines, outcome_line
+
+# What XML 1.0 cannot hold, not even escaped.
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+class JUnit:
+    """Collects a run and writes the report once, whole, at `close`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fleet = "fleet"
+        self._command = "provision"
+        self._order: tuple[str, ...] = ()
+        self._plans: dict[str, str] = {}
+        self._finished: dict[str, DeviceFinished] = {}
+        self._seconds: float | None = None
+
+    def handle(self, event: Event) -> None:
+        """Collect what belongs in the report."""
+        match event:
+            case RunStarted():
+                self._fleet, self._command = event.fleet, event.command
+                self._order = event.devices
+            case DevicePlanned():
+                lines = [f"{action(each)}: {each.reason}" for each in event.plan.actions]
+                self._plans[event.device] = "\n".join(lines)
+            case DeviceFinished():
+                self._finished[event.device] = event
+            case RunFinished():
+                self._seconds = event.seconds
+            case _:
+                pass
+
+    def close(self) -> None:
+        """Write the report; OSError when it cannot be."""
+        devices = dict.fromkeys([*self._order, *self._finished])
+        cases = [self._case(device) for device in devices]
+        seconds = self._seconds
+        if seconds is None:
+            seconds = max((one.seconds for one in self._finished.values()), default=0.0)
+        suite = ElementTree.Element(
+            "testsuite",
+            name=_xml(f"{self._command} {self._fleet}"),
+            tests=str(len(cases)),
+            failures=str(sum(case.find("failure") is not None for case in cases)),
+            errors=str(sum(case.find("error") is not None for case in cases)),
+            skipped=str(sum(case.find("skipped") is not None for case in cases)),
+            time=f"{seconds:.3f}",
+        )
+        suite.extend(cases)
+        root = ElementTree.Element("testsuites")
+        root.append(suite)
+        ElementTree.indent(root)
+        data = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+        write_atomic(self._path, data + b"\n")
+
+    def _case(self, device: str) -> ElementTree.Element:
+        finished = self._finished.get(device)
+        case = ElementTree.Element(
+            "testcase",
+            classname=_xml(self._fleet),
+            name=_xml(device),
+            time=f"{finished.seconds if finished else 0.0:.3f}",
+        )
+        if finished is None:
+            _problem(case, "error", "unfinished", "the run ended before this device did")
+            return case
+        kind = _KINDS.get(finished.outcome)
+        if kind is not None:
+            message = finished.error or finished.outcome
+            _problem(case, kind, finished.code or finished.outcome, message, error_lines(finished))
+        elif finished.outcome == "skipped":
+            ElementTree.SubElement(case, "skipped")
+        told = outcome_line(finished)
+        if self._plans.get(device):
+            told += "\n" + self._plans[device]
+        ElementTree.SubElement(case, "system-out").text = _xml(told)
+        return case
+
+
+_KINDS = {
+    "failed": "failure",
+    "refused": "error",
+    "unreachable": "error",
+    "interrupted": "error",
+}
+
+
+def _problem(
+    case: ElementTree.Element, tag: str, kind: str, message: str, more: list[str] | None = None
+) -> None:
+    element = ElementTree.SubElement(case, tag, type=_xml(kind), message=_xml(message))
+    element.text = _xml("\n".join([message, *(more or [])]))
+
+
+def _xml(text: str) -> str:
+    return _NOT_XML.sub("�", text)

@@ -1,0 +1,133 @@
+"""The live terminal: one line a device, redrawn in place, and what must stay above it.
+
+The only module that imports rich. It draws on standard error; when the run ends, or somebody
+else wants to write, its lines are gone and the terminal is as if they had never been.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live as RichLive
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from provision.model.event import Event, RunFinished, RunStarted
+from provision.output.fleetview import FleetView, Row
+from provision.output.plain import QUIET, Plain
+from provision.output.style import OUTCOME_COLOURS, Style
+from provision.output.text import duration, size
+
+REDRAWS_A_SECOND = 4
+_NAME_WIDTH = 24
+_BAR_FROM = 76  # columns of the terminal from which there is room for bars
+
+
+class Live:
+    """Draws the fleet while a run goes on. Lines of `Plain` that must not scroll out of a
+    redrawn screen (notices, calls for hands, failures; with -v everything) are printed above."""
+
+    def __init__(
+        self,
+        stream: TextIO,
+        *,
+        colour: bool,
+        verbosity: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+        console: Console | None = None,
+    ) -> None:
+        self._console = console or Console(
+            file=stream, force_terminal=True, no_color=not colour, highlight=False
+        )
+        self._view = FleetView(clock)
+        # rich's refresh thread draws while events come in from others.
+        self._turn = threading.RLock()
+        self._plain = Plain(stream, verbosity=verbosity or QUIET, style=Style(colour))
+        self._rich: RichLive | None = None
+        self._running = False
+
+    def handle(self, event: Event) -> None:
+        """Take in one event; the next redraw shows it."""
+        with self._turn:
+            self._view.handle(event)
+        lines = self._plain.lines(event)
+        if isinstance(event, RunStarted):
+            self._running = True
+            self.resume()
+        elif isinstance(event, RunFinished):
+            self.close()
+        self.write("\n".join(lines))
+
+    def write(self, text: str) -> None:
+        """Print whole lines, which stay above the display."""
+        lines = [Text.from_ansi(line) for line in text.splitlines()]
+        if lines:
+            self._console.print(Text("\n").join(lines), soft_wrap=True)
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
+
+    def pause(self) -> None:
+        """Take the display away."""
+        if self._rich is not None:
+            self._rich.stop()
+            self._rich = None
+
+    def resume(self) -> None:
+        """Show the display again, if the run is still going on."""
+        if self._running and self._rich is None:
+            self._rich = RichLive(
+                console=self._console,
+                get_renderable=self.render,
+                refresh_per_second=REDRAWS_A_SECOND,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+                vertical_overflow="crop",
+            )
+            self._rich.start(refresh=True)
+
+    def close(self) -> None:
+        """Take the display away for good."""
+        self._running = False
+        self.pause()
+
+    def render(self) -> RenderableType:
+        """The display as it is now: rows and a summary, never higher than the terminal."""
+        with self._turn:
+            rows = self._view.rows(self._console.height - 2)
+            summary = self._view.summary(rows)
+        return Group(
+            self._table(rows), Text(summary, style="dim", no_wrap=True, overflow="ellipsis")
+        )
+
+    def _table(self, rows: list[Row]) -> Table:
+        bars = self._console.width >= _BAR_FROM
+        table = Table.grid(padding=(0, 1), expand=True)
+        table.add_column(no_wrap=True, overflow="ellipsis", max_width=_NAME_WIDTH)
+        table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+        if bars:
+            table.add_column(width=12)
+        table.add_column(no_wrap=True, justify="right", width=4)
+        table.add_column(no_wrap=True, justify="right", width=10)
+        table.add_column(no_wrap=True, justify="right", width=11)
+        for row in rows:
+            colour = "default" if row.outcome is None else OUTCOME_COLOURS[row.outcome]
+            cells: list[RenderableType] = [
+                Text(row.device, style="bold"),
+                Text(row.what, style=colour),
+            ]
+            if bars:
+                cells.append("" if row.percent is None else ProgressBar(100, row.percent, width=12))
+            cells += [
+                "" if row.percent is None else f"{row.percent}%",
+                "" if row.rate is None else f"{size(row.rate)}/s",
+                "" if row.left is None else duration(row.left),
+            ]
+            table.add_row(*cells)
+        return table
