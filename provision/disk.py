@@ -134,7 +134,7 @@ def write_atomic(path: Path, data: bytes, *, mode: int | None = None) -> None:
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
 
 
 def sweep(path: Path) -> None:
@@ -145,7 +145,7 @@ def sweep(path: Path) -> None:
             stale.unlink()
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
     """Let the rename itself reach the disk; not every filesystem can, and none must."""
     if sys.platform == "win32":
         return

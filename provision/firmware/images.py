@@ -1,18 +1,26 @@
 """Firmware images by the manifest's word for them: a file, a URL, or a version.
 
 The engine asks an `ImageStore` for each distinct source before any board is touched. Nothing here
-resolves a version: what `provision lock` has not written down is an error with that advice.
+resolves a version: what `provision lock` has not written down is an error with that advice. A
+directory `vendor` beside the manifest, as `provision vendor` makes it, goes before the network.
 """
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from provision.core.firmware_image import Firmware, read_firmware
 from provision.errors import SourceError
-from provision.firmware.releases import check_declared
+from provision.firmware.answers import public_url
+from provision.firmware.cache import Cache, user_cache
+from provision.firmware.download import Http, Wanted
+from provision.firmware.index import resolve
+from provision.firmware.locked import Locked, LockedFile, LockedFirmware, request_key
+from provision.firmware.releases import LATEST, check_declared
 
 if TYPE_CHECKING:
     from provision.model.state import FirmwareSource
@@ -20,33 +28,136 @@ if TYPE_CHECKING:
 # The largest flash of any board is 32 MB; an image larger than that is none.
 MAX_IMAGE = 32 * 1024 * 1024
 
+VENDOR = "vendor"
+
+
+def project_cache(root: Path) -> Cache:
+    """The user's cache, and before it the directory `vendor` beside a manifest."""
+    return Cache(user_cache(), vendored=(root / VENDOR,))
+
 
 class ImageStore:
     """The images of one manifest; `root` is the directory that its relative paths start from."""
 
-    def __init__(self, root: Path, *, offline: bool = False) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        offline: bool = False,
+        locked: Locked | None = None,
+        cache: Cache | None = None,
+        http: Http | None = None,
+    ) -> None:
         self._root = root
-        self._offline = offline
+        self._locked = locked or Locked()
+        self._cache = cache or project_cache(root)
+        self._http = http or Http(offline=offline)
 
     def firmware(self, source: FirmwareSource) -> Firmware:
         """The image of a source, read and checked against what the source declares.
 
-        SourceError when it cannot be had or is another one than declared, ImageError when it
-        is no usable image.
+        SourceError when it cannot be had or is another one than declared or locked, ImageError
+        when it is no usable image.
         """
+        entry = self._locked.firmware.get(request_key(source))
         if source.file is not None:
             name = source.file
             data = read_file(self._root / source.file, source)
+            check_sha256(data, source.sha256, name)
+            if entry is not None:
+                check_locked(data, entry.file, name)
         else:
-            raise SourceError(
-                f"the firmware {source.name!r} is not locked: "
-                "nothing says which bytes it stands for",
-                hint="run `provision lock` once, with a network, and commit fleet.lock",
+            file = self._file(source, entry)
+            name = file_name(file.url)
+            data = self._http.download(
+                Wanted(
+                    url=file.url,
+                    name=name,
+                    limit=MAX_IMAGE,
+                    sha256=file.sha256,
+                    size=file.size or None,
+                ),
+                self._cache,
             )
-        check_sha256(data, source.sha256, name)
         firmware = read_firmware(data, name)
         check_declared(source, firmware.identity, name)
         return firmware
+
+    def version(self, source: FirmwareSource) -> str:
+        """The MicroPython version of a source, without its image where the lock or the manifest
+        tells; as `firmware` does, SourceError when neither does."""
+        entry = self._locked.firmware.get(request_key(source))
+        if entry is not None and entry.version:
+            return entry.version
+        if source.version is not None and source.version != LATEST:
+            return source.version
+        return self.firmware(source).identity.version
+
+    def _file(self, source: FirmwareSource, entry: LockedFirmware | None) -> LockedFile:
+        """What to download: locked, or a URL whose sha256 the manifest itself holds."""
+        wanted = source.sha256.lower() if source.sha256 else None
+        if entry is None and source.url is not None and wanted is not None:
+            return LockedFile(url=source.url, size=0, sha256=wanted)
+        if entry is None:
+            raise SourceError(
+                f"the firmware {source.name!r} ({request_key(source)}) is not locked: "
+                "nothing says which bytes it stands for",
+                hint="run `provision lock` once, with a network, and commit fleet.lock",
+            )
+        if wanted is not None and wanted != entry.file.sha256:
+            raise SourceError(
+                f"the manifest wants the sha256 {wanted} for the firmware {source.name!r}, "
+                f"but fleet.lock holds {entry.file.sha256}",
+                hint="run `provision lock` to resolve it again",
+            )
+        return entry.file
+
+
+class FirmwareResolver:
+    """Finds out which bytes a firmware source stands for now; only `provision lock` asks."""
+
+    def __init__(self, root: Path, http: Http, cache: Cache, *, releases: str) -> None:
+        self._root = root
+        self._http = http
+        self._cache = cache
+        self._releases = releases
+
+    def resolve(self, source: FirmwareSource) -> LockedFirmware:
+        """The image of a source, read and checked, as fleet.lock is to hold it. What was
+        downloaded is in the cache afterwards; what was refused is not."""
+        if source.file is not None:
+            data = read_file(self._root / source.file, source)
+            return self._locked(source, source.file, "", data)
+        url, declared = source.url, source
+        if url is None:
+            with self._http.session():
+                release = resolve(source, self._http, self._releases)
+            url = release.url
+            declared = replace(source, version=str(release.version))
+        name = file_name(url)
+        found: list[LockedFirmware] = []
+
+        def check(data: bytes) -> None:
+            found[:] = [self._locked(declared, name, url, data)]
+
+        sha256 = source.sha256.lower() if source.sha256 else None
+        wanted = Wanted(url=url, name=name, limit=MAX_IMAGE, sha256=sha256, check=check)
+        data = self._http.download(wanted, self._cache)
+        if not found:  # it was in the cache
+            check(data)
+        return found[0]
+
+    def _locked(self, source: FirmwareSource, name: str, url: str, data: bytes) -> LockedFirmware:
+        check_sha256(data, source.sha256, name)
+        firmware = read_firmware(data, name)
+        check_declared(source, firmware.identity, name)
+        file = LockedFile(url=url, size=len(data), sha256=firmware.sha256)
+        return LockedFirmware(file=file, version=firmware.identity.version)
+
+
+def file_name(url: str) -> str:
+    """What to call the file behind a URL."""
+    return unquote(urlsplit(url).path.rpartition("/")[2]) or public_url(url)
 
 
 def read_file(path: Path, source: FirmwareSource) -> bytes:
@@ -54,9 +165,10 @@ def read_file(path: Path, source: FirmwareSource) -> bytes:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_IMAGE + 1)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        why = error.strerror if isinstance(error, OSError) else error
         raise SourceError(
-            f"the firmware {source.name!r} cannot be read: {path}: {error.strerror}",
+            f"the firmware {source.name!r} cannot be read: {path}: {why}",
             hint="paths are relative to the manifest's directory; check the `file:` entry",
         ) from error
     if len(data) > MAX_IMAGE:
@@ -71,4 +183,14 @@ def check_sha256(data: bytes, expected: str | None, name: str) -> None:
         raise SourceError(
             f"{name} has the sha256 {found}, but {expected.lower()} is declared",
             hint="restore the file that was meant, or correct the sha256 in the manifest",
+        )
+
+
+def check_locked(data: bytes, locked: LockedFile, name: str) -> None:
+    """SourceError when a file of the manifest's directory is not the one that was locked."""
+    found = hashlib.sha256(data).hexdigest()
+    if found != locked.sha256:
+        raise SourceError(
+            f"{name} has the sha256 {found}, but fleet.lock holds {locked.sha256}",
+            hint="restore the file, or run `provision lock` if the new one is meant",
         )

@@ -1,0 +1,219 @@
+"""What a server's answer, or the lack of one, means: go on, try again, or one clear error."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from provision.errors import SourceError
+
+if TYPE_CHECKING:
+    import httpx
+
+CHANGED_HINT = (
+    "if the file was really replaced, `provision lock --upgrade` locks the new one; "
+    "else ask who runs the server"
+)
+
+_RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HttpSettings:
+    """Times are in seconds. An answer slower than `slow_rate` bytes a second over `slow_window`
+    counts as stalled, however steadily it drips."""
+
+    connect_timeout: float = 10.0
+    read_timeout: float = 30.0
+    slow_rate: float = 500.0
+    slow_window: float = 30.0
+    attempts: int = 5
+    backoff: float = 0.5
+    longest_pause: float = 30.0
+    redirects: int = 10
+
+
+class Passing(Exception):
+    """A failure that another attempt may not meet; `pause` is what the server asked for."""
+
+    def __init__(self, message: str, pause: float = 0.0) -> None:
+        super().__init__(message)
+        self.pause = pause
+
+
+def public_url(url: str) -> str:
+    """A URL as it may be shown and kept: without user name, password and query."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        port = f":{parts.port}" if parts.port is not None else ""
+    except ValueError:
+        return "(a malformed URL)"
+    if ":" in host:
+        host = f"[{host}]"
+    return urlunsplit((parts.scheme, host + port, parts.path, "", ""))
+
+
+def check_url(url: str) -> None:
+    """SourceError for what is no http or https URL."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme.lower() in ("http", "https") and bool(parts.hostname)
+        _ = parts.port
+    except ValueError:
+        usable = False
+    if not usable or any(ord(character) <= 0x20 or ord(character) == 0x7F for character in url):
+        raise SourceError(
+            f"{url!r} is no URL to download from",
+            hint="only http:// and https:// URLs are fetched; use `file:` for what is on this "
+            "computer",
+        )
+
+
+def check_redirect(url: str, current: str, target: str) -> None:
+    scheme = urlsplit(target).scheme.lower()
+    if scheme not in ("http", "https"):
+        raise SourceError(
+            f"{public_url(url)} redirects to a {scheme or 'malformed'} URL, which is not followed",
+            hint="check the URL in a browser",
+        )
+    if scheme == "http" and urlsplit(current).scheme.lower() == "https":
+        raise SourceError(
+            f"{public_url(url)} redirects from https to unencrypted http, which is not followed",
+            hint="a network that wants a login does this: log in with a browser, then run again",
+        )
+
+
+def check_status(url: str, response: httpx.Response) -> None:
+    status = response.status_code
+    if status in (200, 404, 410):
+        return
+    asked = "Range" in response.request.headers
+    if status in (206, 416) and asked:
+        return
+    words = f"the server answered {status} {response.reason_phrase}".rstrip()
+    if status in _RETRIED:
+        raise Passing(words, _retry_after(response.headers.get("Retry-After", "")))
+    hint = "check the URL in a browser"
+    if status in (401, 403):
+        hint = "the file needs a permission that this computer does not have"
+    if status == 407:
+        hint = "the proxy wants a login: put it in HTTPS_PROXY as http://user:password@host:port"
+    raise SourceError(f"{public_url(url)} cannot be fetched: {words}", hint=hint)
+
+
+def check_size(url: str, found: int | None, locked: int | None, limit: int) -> None:
+    if found is None:
+        return
+    if locked is not None and found != locked:
+        raise SourceError(
+            f"{public_url(url)} is {found} bytes long, but {locked} were locked: it is another "
+            "file than it was, or the network answered in the server's place; "
+            "nothing of it was kept",
+            hint=CHANGED_HINT,
+        )
+    if found > limit:
+        raise SourceError(
+            f"{public_url(url)} is larger than the {limit} bytes that are taken for such a file",
+            hint="check the URL",
+        )
+
+
+def mismatch(url: str, data: bytes, found: str, expected: str) -> SourceError:
+    what = "a web page" if looks_like_html(data) else f"content with the sha256 {found}"
+    return SourceError(
+        f"{public_url(url)} sent {what}, but the sha256 {expected} is locked; "
+        "nothing of it was kept",
+        hint=CHANGED_HINT,
+    )
+
+
+def looks_like_html(data: bytes) -> bool:
+    """Whether these bytes are a page for people rather than a file."""
+    head = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    return head.startswith((b"<!doctype", b"<html", b"<head", b"<?xml"))
+
+
+def length(response: httpx.Response) -> int | None:
+    text = response.headers.get("Content-Length", "")
+    return int(text) if text.isascii() and text.isdigit() and not encoding(response) else None
+
+
+def encoding(response: httpx.Response) -> str:
+    encoding: str = response.headers.get("Content-Encoding", "")
+    return "" if encoding.lower() == "identity" else encoding
+
+
+def content_range(text: str) -> tuple[int, int | None]:
+    match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", text.strip())
+    if match is None:
+        return -1, None
+    return int(match[1]), None if match[2] == "*" else int(match[2])
+
+
+def validator(response: httpx.Response) -> str:
+    """What `If-Range` may hold: a strong ETag. A date is too coarse to prove anything."""
+    etag: str = response.headers.get("ETag", "")
+    return etag if etag.startswith('"') else ""
+
+
+def _retry_after(text: str) -> float:
+    """Seconds of a Retry-After header; its other form, a date, is left to the doubling pause."""
+    return float(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0.0
+
+
+@contextmanager
+def translated(settings: HttpSettings) -> Iterator[None]:
+    import httpx
+
+    try:
+        yield
+    except httpx.InvalidURL as error:
+        raise SourceError(f"the server names a malformed URL: {error}") from error
+    except httpx.HTTPError as error:
+        raise failure(error, settings) from error
+
+
+def failure(error: httpx.HTTPError, settings: HttpSettings) -> Exception:
+    """What an exception of httpx means: something that may pass, or an end."""
+    import httpx
+
+    match error:
+        case httpx.ConnectTimeout() | httpx.PoolTimeout():
+            return Passing(f"no connection within {settings.connect_timeout:g} s")
+        case httpx.TimeoutException():
+            return Passing(f"nothing came for {settings.read_timeout:g} s")
+        case httpx.UnsupportedProtocol() | httpx.LocalProtocolError() | httpx.TooManyRedirects():
+            return SourceError(f"the request is impossible: {error}", hint="check the URL")
+        case httpx.DecodingError():
+            return Passing(f"the answer cannot be unpacked: {error}")
+        case httpx.ProxyError():
+            return SourceError(
+                f"the proxy refused: {error}", hint="check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
+            )
+        case _ if _certificate_fault(error):
+            return SourceError(
+                f"the server cannot prove who it is: {error}",
+                hint="check the computer's clock; behind a company's proxy its certificate must "
+                "be among the system's, or in the file that SSL_CERT_FILE names",
+            )
+        case httpx.ConnectError():
+            return Passing(f"no connection: {error}")
+        case httpx.RemoteProtocolError() | httpx.NetworkError():
+            return Passing(f"the connection broke: {error}")
+        case _:
+            return Passing(f"{type(error).__name__}: {error}")
+
+
+def _certificate_fault(error: BaseException) -> bool:
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ssl.SSLCertVerificationError):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
