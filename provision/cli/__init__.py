@@ -16,6 +16,8 @@ from provision.errors import ManifestError, ProvisionError
 # command name: (module below provision.cli, one line for --help)
 COMMANDS: dict[str, tuple[str, str]] = {
     "boards": ("boards", "List the board profiles, or show one."),
+    "firmware": ("firmware", "Look into firmware images."),
+    "image": ("image", "Make images for other flashing tools."),
     "schema": ("schema", "Print the JSON schema of the manifest."),
     "sim": ("sim", "Bring up virtual boards, and have things go wrong with them."),
     "show": ("show", "Show the desired state of each device, secrets masked."),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -176,6 +176,16 @@ def regions(
     if not firmware.partitions:
         return (Region(name="firmware", offset=firmware.base, data=patched),)
     return tuple(_split(firmware, patched))
+
+
+def joined(regions: Sequence[Region], base: int) -> bytes:
+    """The bytes from offset `base` of a flash that holds these regions and is else erased."""
+    end = max(region.offset + len(region.data) for region in regions)
+    image = bytearray(b"\xff" * (end - base))
+    for region in regions:
+        start = region.offset - base
+        image[start : start + len(region.data)] = region.data
+    return bytes(image)
 
 
 def header_size(board: BoardProfile, flash_size: int | None) -> str:

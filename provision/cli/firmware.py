@@ -1,0 +1,140 @@
+"""`provision firmware`: what an image file is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from provision.boards import profiles
+from provision.cli.files import read_input
+from provision.cli.options import json_option
+from provision.core.esp_image import size_bytes
+from provision.core.filesystem_geometry import Geometry, filesystem_geometry, firmware_geometry
+from provision.core.firmware_checks import image_refusals
+from provision.core.firmware_image import Firmware, read_firmware
+from provision.core.validate_wording import suggestion
+from provision.errors import UsageError
+from provision.model.board import BoardProfile
+from provision.output.scrub import harmless
+
+
+@click.group("firmware")
+def command() -> None:
+    """Look into firmware images."""
+
+
+@command.command("show")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--board", metavar="NAME", help="Also tell whether it fits this board profile.")
+@json_option
+def show(file: Path, board: str | None, as_json: bool) -> int:
+    """Show chip, version, board and partition table of an image, read from the image itself.
+
+    With --board, ends with 4 when the image must not be written to such a board.
+    """
+    profile = _profile(board) if board is not None else None
+    firmware = read_firmware(read_input(file), file.name)
+    data = firmware_data(firmware, profile)
+    if as_json:
+        click.echo(json.dumps(data, indent=2))
+    else:
+        for line in firmware_lines(data):
+            click.echo(harmless(line))
+    return 4 if profile is not None and data["board"]["refusals"] else 0
+
+
+def _profile(name: str) -> BoardProfile:
+    if name not in profiles():
+        raise UsageError(
+            f"there is no board profile {name!r}{suggestion(name, profiles())}",
+            hint="`provision boards` lists them",
+        )
+    return profiles()[name]
+
+
+def firmware_data(firmware: Firmware, board: BoardProfile | None) -> dict[str, Any]:
+    """All that is known of an image, as JSON data: sizes and offsets in bytes."""
+    identity = firmware.identity
+    flash_size = size_bytes(firmware.boot.flash_size)
+    if board is not None:
+        place = firmware_geometry(firmware, board)
+    elif flash_size is not None:
+        place = filesystem_geometry(identity, firmware.partitions, flash_size=flash_size)
+    else:
+        place = None
+    data: dict[str, Any] = {
+        "file": firmware.name,
+        "chip": identity.chip.value,
+        "version": identity.version,
+        "date": identity.date,
+        "machine": identity.machine,
+        "size": firmware.size,
+        "sha256": firmware.sha256,
+        "offset": firmware.base,
+        "header": {
+            "mode": firmware.boot.flash_mode,
+            "size": firmware.boot.flash_size,
+            "freq": firmware.boot.flash_freq,
+        },
+        "partitions": [
+            {"name": part.name, "kind": part.kind, "offset": part.offset, "size": part.size}
+            for part in firmware.partitions
+        ],
+        "filesystem": _filesystem_data(place),
+    }
+    if board is not None:
+        data["board"] = {
+            "name": board.name,
+            "refusals": [
+                {"kind": refusal.kind, "message": refusal.message, "hint": refusal.hint}
+                for refusal in image_refusals(firmware, board)
+            ],
+        }
+    return data
+
+
+def firmware_lines(data: dict[str, Any]) -> list[str]:
+    """The same for people."""
+    built = f", built {data['date']}" if data["date"] else ""
+    header = data["header"]
+    lines = [
+        f"{data['file']}: MicroPython {data['version']} for {data['machine']}{built}",
+        f"  chip        {data['chip']}",
+        f"  size        {data['size']} bytes, flashed at 0x{data['offset']:x}",
+        f"  sha256      {data['sha256']}",
+        f"  header      flash mode {header['mode']}, size {header['size']}, {header['freq']}Hz",
+    ]
+    if data["partitions"]:
+        lines.append("  partitions  name              kind             offset      size")
+    for part in data["partitions"]:
+        lines.append(
+            f"              {part['name']:<16}  {part['kind']:<14}  "
+            f"0x{part['offset']:06x}  {part['size'] // 1024:>5} kB"
+        )
+    place = data["filesystem"]
+    lines.append(
+        "  filesystem  "
+        + (
+            f"LittleFS at 0x{place['offset']:x}, {place['size'] // 1024} kB"
+            f" on a flash of {data['header']['size'] if 'board' not in data else 'this board'}"
+            if place is not None
+            else "none that can be built on this computer"
+        )
+    )
+    if "board" in data:
+        board = data["board"]
+        if not board["refusals"]:
+            lines.append(f"  board       fits {board['name']}")
+        for refusal in board["refusals"]:
+            lines.append(f"  board       does not fit {board['name']}: {refusal['message']}")
+            lines.append(f"              {refusal['hint']}")
+    return lines
+
+
+def _filesystem_data(place: Geometry | None) -> dict[str, int] | None:
+    if place is None:
+        return None
+    return {"offset": place.offset, "size": place.size, "blocks": place.blocks}

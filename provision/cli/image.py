@@ -1,0 +1,113 @@
+"""`provision image`: a device's firmware and files as one file, for people who flash elsewhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from provision.cli.files import write_output
+from provision.cli.options import json_option, secrets_option
+from provision.core.filesystem_geometry import BLOCK, firmware_geometry
+from provision.core.firmware_image import joined, regions
+from provision.device.filesystem import build_filesystem
+from provision.errors import UsageError
+from provision.firmware.images import ImageStore
+from provision.model.state import DesiredState
+from provision.output.scrub import harmless
+from provision.workspace.manifest import load
+
+
+@click.group("image")
+def command() -> None:
+    """Make images for other flashing tools."""
+
+
+@command.command("build")
+@click.argument("device")
+@click.argument("manifest", required=False, metavar="[MANIFEST]")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    metavar="FILE",
+    help="Where to write the image.",
+)
+@secrets_option
+@json_option
+def build(
+    device: str, manifest: str | None, output: Path, secrets: Path | None, as_json: bool
+) -> int:
+    """Write DEVICE's firmware and filesystem as one .bin, and say what is in it.
+
+    The image holds all that `apply` would put on a blank board: the firmware with the header that
+    the board profile asks for, and a filesystem with every file, templates rendered and secrets
+    filled in. Keep it as you keep your secrets.
+    """
+    loaded = load(manifest, secrets=secrets)
+    (state,) = loaded.states([device]) if device in loaded.names() else _unknown(device)
+    if state.firmware is None:
+        raise UsageError(
+            f"{device} has no firmware to put into an image",
+            hint="give the device, its group or the defaults a `firmware:`",
+        )
+    firmware = ImageStore(loaded.folder).firmware(state.firmware.source)
+    place = firmware_geometry(firmware, state.board)
+    if place is None:
+        raise UsageError(
+            f"the filesystem of {firmware.name} is none that can be built on this computer",
+            hint="flash the firmware, then copy the files with `provision apply`",
+        )
+    wanted = {file.dest: file.content.data for file in state.files}
+    filesystem = build_filesystem(place, wanted)
+    image = joined((*regions(firmware, state.board), *filesystem.regions()), firmware.base)
+    write_output(output, image, private=_holds_secrets(state))
+    offset = f"0x{firmware.base:x}"
+    report = {
+        "file": str(output),
+        "device": device,
+        "chip": firmware.chip.value,
+        "size": len(image),
+        "offset": firmware.base,
+        "firmware": {"file": firmware.name, "version": firmware.identity.version},
+        "filesystem": {
+            "offset": place.offset,
+            "size": place.size,
+            "used": len(filesystem.used) * BLOCK,
+            "files": sorted(wanted),
+        },
+        "secrets": _holds_secrets(state),
+        "command": f"esptool --chip {firmware.chip} write-flash {offset} {output}",
+    }
+    if as_json:
+        click.echo(json.dumps(report, indent=2))
+        return 0
+    lines = [
+        f"{output}: {len(image)} bytes for {device} ({state.board.title}), to be flashed at {offset}",
+        f"  firmware    MicroPython {firmware.identity.version} from {firmware.name}",
+        f"  filesystem  at 0x{place.offset:x}, {len(filesystem.used) * BLOCK // 1024} of "
+        f"{place.size // 1024} kB used",
+        *(
+            f"              {dest}  {len(content)} bytes"
+            for dest, content in sorted(wanted.items())
+        ),
+        f"  to flash    {report['command']}",
+        "Flashing it replaces everything on the board, NVS (Wi-Fi, calibration) included.",
+    ]
+    if _holds_secrets(state):
+        lines.append("It holds secrets in plain text: only you may read the file.")
+    for line in lines:
+        click.echo(harmless(line))
+    return 0
+
+
+def _holds_secrets(state: DesiredState) -> bool:
+    return any(file.content.sensitive for file in state.files)
+
+
+def _unknown(device: str) -> tuple[DesiredState]:
+    raise UsageError(
+        f"there is no device {device!r} in this manifest", hint="`provision show` lists them"
+    )

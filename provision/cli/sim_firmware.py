@@ -1,0 +1,65 @@
+"""`provision sim firmware`: a small image for virtual boards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from provision.cli.files import write_output
+from provision.errors import UsageError
+from provision.model.chip import Chip
+from provision.sim.firmware import DATE, MACHINES, build, default_machine
+
+
+@click.command("firmware")
+@click.option("--chip", type=click.Choice([chip.value for chip in Chip]), required=True)
+@click.option("--version", required=True, metavar="VERSION", help="What the banner says: 1.24.1")
+@click.option(
+    "--board",
+    metavar="NAME",
+    help="A release name (ESP32_GENERIC_C3), or what the banner shall call the board.",
+)
+@click.option(
+    "--flash-size", type=int, metavar="BYTES", help="What the header says; 4 MB when left out."
+)
+@click.option("--date", default=DATE, show_default=True, metavar="DATE", help="The build date.")
+@click.option("--size", type=int, metavar="BYTES", help="Pad the image to about this size.")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    metavar="FILE",
+    help="Where to write the image.",
+)
+def command(
+    chip: str,
+    version: str,
+    board: str | None,
+    flash_size: int | None,
+    date: str,
+    size: int | None,
+    output: Path,
+) -> int:
+    """Build a small valid image that a virtual board boots.
+
+    Header, checksums, partition table and banner are as in a MicroPython release; there is no
+    program in it, so that a real board cannot run it.
+    """
+    kind = Chip(chip)
+    machine = _machine(board, kind) if board is not None else default_machine(kind, flash_size)
+    image = build(kind, version, machine=machine, flash_size=flash_size, date=date, size=size)
+    write_output(output, image)
+    click.echo(f"{output}: {len(image)} bytes, MicroPython v{version} on {date}; {machine}")
+    return 0
+
+
+def _machine(board: str, chip: Chip) -> str:
+    name, _, variant = board.partition("-")
+    machine = MACHINES.get((name, variant or None), board)
+    if machine != board and not machine.replace("-", "").endswith(chip.value.upper()):
+        raise UsageError(
+            f"{board} is not a release for the {chip.label}", hint="give another --chip or --board"
+        )
+    return machine
