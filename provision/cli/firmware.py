@@ -105,7 +105,8 @@ def firmware_lines(data: dict[str, Any]) -> list[str]:
         f"  chip        {data['chip']}",
         f"  size        {data['size']} bytes, flashed at 0x{data['offset']:x}",
         f"  sha256      {data['sha256']}",
-        f"  header      flash mode {header['mode']}, size {header['size']}, {header['freq']}Hz",
+        f"  header      flash mode {header['mode']}, size {header['size']}, "
+        f"{header['freq'].removesuffix('m')} MHz",
     ]
     if data["partitions"]:
         lines.append("  partitions  name              kind             offset      size")

@@ -85,7 +85,8 @@ def build(
         click.echo(json.dumps(report, indent=2))
         return 0
     lines = [
-        f"{output}: {len(image)} bytes for {device} ({state.board.title}), to be flashed at {offset}",
+        f"{output}: {len(image)} bytes for {device} ({state.board.title}), "
+        f"to be flashed at {offset}",
         f"  firmware    MicroPython {firmware.identity.version} from {firmware.name}",
         f"  filesystem  at 0x{place.offset:x}, {len(filesystem.used) * BLOCK // 1024} of "
         f"{place.size // 1024} kB used",

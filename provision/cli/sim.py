@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from provision.cli import sim_firmware
 from provision.errors import SimulatorError, UsageError
 from provision.sim import link, places
 from provision.sim.setup import NAME, BoardSetup
@@ -21,6 +22,9 @@ _COLUMNS = ("name", "chip", "flash", "mac", "mode", "port", "pty", "rfc2217")
 @click.group("sim")
 def command() -> None:
     """Virtual boards: bring them up, press their buttons, have things go wrong."""
+
+
+command.add_command(sim_firmware.command)
 
 
 @command.command("up")

@@ -33,7 +33,7 @@ from provision.sim.firmware import DATE, MACHINES, build, default_machine
     metavar="FILE",
     help="Where to write the image.",
 )
-def command(
+def command(  # noqa: PLR0917  # click passes them by name
     chip: str,
     version: str,
     board: str | None,

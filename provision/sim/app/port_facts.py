@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from provision.core.esp_image import size_bytes
 from provision.core.filesystem_geometry import BLOCK, filesystem_geometry
-from provision.core.firmware_checks import RELEASE_MACHINES
 from provision.core.flash_boot import Bootable
 from provision.core.partition_table import Partition
 from provision.model.chip import Chip
 from provision.model.state import FirmwareIdentity
+from provision.sim.firmware import MACHINES
 from provision.sim.flash import Flash
 from provision.sim.setup import BoardSetup, ResetCause
 
@@ -123,7 +123,7 @@ class PortFacts:
     @property
     def build(self) -> str:
         """The release's name: "ESP32_GENERIC", "ESP8266_GENERIC-FLASH_1M"."""
-        for (board, variant), machine in RELEASE_MACHINES.items():
+        for (board, variant), machine in MACHINES.items():
             if machine == self.identity.machine:
                 return f"{board}-{variant}" if variant else board
         return re.sub(r"\W+", "_", self.identity.machine.split(" with ")[0]).upper()
