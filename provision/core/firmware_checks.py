@@ -7,57 +7,15 @@ no ESP8266 image, and its `force` would lift it for the others: these checks do 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import MappingProxyType
 
 from provision.core.esp_image import size_bytes
 from provision.core.firmware_image import Firmware
-from provision.errors import ImageError
 from provision.model.board import BoardProfile
 from provision.model.chip import Chip
 from provision.model.plan import Refusal
-from provision.model.state import FirmwareSource
 
-# What the releases of micropython.org call their boards in the banner, where it is known.
-RELEASE_MACHINES = MappingProxyType(
-    {
-        ("ESP8266_GENERIC", None): "ESP module with ESP8266",
-        ("ESP8266_GENERIC", "FLASH_1M"): "ESP module (1M) with ESP8266",
-        ("ESP8266_GENERIC", "FLASH_512K"): "ESP module (512K) with ESP8266",
-        ("ESP32_GENERIC", None): "Generic ESP32 module with ESP32",
-        ("ESP32_GENERIC_S2", None): "Generic ESP32S2 module with ESP32S2",
-        ("ESP32_GENERIC_S3", None): "Generic ESP32S3 module with ESP32S3",
-        ("ESP32_GENERIC_C3", None): "ESP32C3 module with ESP32C3",
-        ("ESP32_GENERIC_C6", None): "ESP32C6 module with ESP32C6",
-    }
-)
 _GENERIC_ESP8266 = "ESP module with ESP8266"
 _MEGABYTE = 1 << 20
-
-
-def check_declared(firmware: Firmware, source: FirmwareSource) -> None:
-    """Raise ImageError where the manifest declares of an image what the image itself denies:
-    its sha256, its version, or its board."""
-    if source.sha256 is not None and source.sha256.lower() != firmware.sha256:
-        raise ImageError(
-            f"{firmware.name} is not the image that the manifest means: "
-            f"its sha256 is {firmware.sha256}, declared is {source.sha256.lower()}",
-            hint="restore the file, or correct sha256 if the image was replaced on purpose",
-        )
-    identity = firmware.identity
-    declared = source.version.removeprefix("v") if source.version is not None else None
-    if declared not in (None, "latest", identity.version):
-        raise ImageError(
-            f"{firmware.name} is MicroPython {identity.version}, "
-            f"but the manifest declares {declared}",
-            hint="correct version, or use the image of that version",
-        )
-    machine = RELEASE_MACHINES.get((source.board or "", source.variant))
-    if machine is not None and machine != identity.machine:
-        raise ImageError(
-            f"{firmware.name} is for {identity.machine!r}, "
-            f"but the manifest declares {source.board}, which is {machine!r}",
-            hint="correct board, or use the image of that board",
-        )
 
 
 def image_refusals(

@@ -24,7 +24,6 @@ from provision.core.esp_image import (
     size_name,
     xor_bytes,
 )
-from provision.core.firmware_checks import RELEASE_MACHINES
 from provision.core.firmware_image import ESP8266_CODE
 from provision.core.partition_table import TABLE_OFFSET, Partition, build_table
 from provision.errors import UsageError
@@ -32,7 +31,17 @@ from provision.model.chip import Chip
 
 DATE = "2024-11-29"
 
-# The names of the generic releases on micropython.org.
+# What the generic releases of micropython.org say of their board, by release name and variant.
+MACHINES = {
+    ("ESP8266_GENERIC", None): "ESP module with ESP8266",
+    ("ESP8266_GENERIC", "FLASH_1M"): "ESP module (1M) with ESP8266",
+    ("ESP8266_GENERIC", "FLASH_512K"): "ESP module (512K) with ESP8266",
+    ("ESP32_GENERIC", None): "Generic ESP32 module with ESP32",
+    ("ESP32_GENERIC_S2", None): "Generic ESP32S2 module with ESP32S2",
+    ("ESP32_GENERIC_S3", None): "Generic ESP32S3 module with ESP32S3",
+    ("ESP32_GENERIC_C3", None): "ESP32C3 module with ESP32C3",
+    ("ESP32_GENERIC_C6", None): "ESP32C6 module with ESP32C6",
+}
 GENERIC_RELEASES = {
     Chip.ESP8266: "ESP8266_GENERIC",
     Chip.ESP32: "ESP32_GENERIC",
@@ -71,7 +80,7 @@ def default_machine(chip: Chip, flash_size: int | None = None) -> str:
     variant = None
     if chip is Chip.ESP8266 and flash_size is not None and flash_size < 2 << 20:
         variant = "FLASH_1M" if flash_size >= 1 << 20 else "FLASH_512K"
-    return RELEASE_MACHINES[GENERIC_RELEASES[chip], variant]
+    return MACHINES[GENERIC_RELEASES[chip], variant]
 
 
 def build(

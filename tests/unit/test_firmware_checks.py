@@ -7,12 +7,10 @@ import hashlib
 import pytest
 
 from provision.core.filesystem_geometry import firmware_geometry
-from provision.core.firmware_checks import check_declared, image_refusals
+from provision.core.firmware_checks import image_refusals
 from provision.core.firmware_image import Firmware, read_firmware
 from provision.core.partition_table import Partition
-from provision.errors import ImageError
 from provision.model.chip import Chip
-from provision.model.state import FirmwareSource
 from provision.sim.firmware import build
 from tests.images import profile, real_images
 
@@ -72,25 +70,6 @@ def test_refusals_tell_what_to_do() -> None:
     ):
         assert refusal.message
         assert refusal.hint
-
-
-def test_what_the_manifest_declares_must_be_in_the_image() -> None:
-    image = firmware(Chip.ESP32)
-    check_declared(image, FirmwareSource(name="x", file="x.bin"))
-    check_declared(
-        image,
-        FirmwareSource(
-            name="x", file="x.bin", version="1.24.1", board="ESP32_GENERIC", sha256=image.sha256
-        ),
-    )
-    check_declared(image, FirmwareSource(name="x", file="x.bin", board="SOME_CUSTOM_BOARD"))
-    for wrong, message in (
-        ({"version": "1.25.0"}, "is MicroPython 1.24.1, but the manifest declares 1.25.0"),
-        ({"board": "ESP32_GENERIC_C3"}, "declares ESP32_GENERIC_C3"),
-        ({"sha256": "0" * 64}, "is not the image that the manifest means"),
-    ):
-        with pytest.raises(ImageError, match=message):
-            check_declared(image, FirmwareSource(name="x", file="x.bin", **wrong))
 
 
 FAT = (Partition(name="factory", type=0, subtype=0, offset=0x10000, size=0x1F0000),)
