@@ -16,6 +16,7 @@ from provision.errors import ManifestError, ProvisionError
 # command name: (module below provision.cli, one line for --help)
 COMMANDS: dict[str, tuple[str, str]] = {
     "boards": ("boards", "List the board profiles, or show one."),
+    "discover": ("discover", "List what is plugged in, and which device it is."),
     "firmware": ("firmware", "Look into firmware images."),
     "image": ("image", "Make images for other flashing tools."),
     "schema": ("schema", "Print the JSON schema of the manifest."),
