@@ -10,6 +10,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal, Protocol
 
 from provision.core.inventory_checks import uses_variables
@@ -291,6 +292,7 @@ class FilePlanner:
         self.report(node, entry.path, f"'{short(above.dest)}' {what}: {inside}")
 
 
+@lru_cache(maxsize=65536)
 def clean_dest(dest: str) -> str:
     """An absolute path on a board in its one spelling; ValueError says what is wrong with it."""
     shown = short(dest)
@@ -304,7 +306,7 @@ def clean_dest(dest: str) -> str:
         raise ValueError("/ itself is no file")
     if "\\" in dest:
         raise ValueError(f"'{shown}' contains a backslash; paths on a board use /")
-    if not all(char.isprintable() for char in dest):
+    if not dest.isprintable():
         raise ValueError(f"'{shown}' contains control characters")
     if any(len(part.encode()) > _LONGEST_NAME for part in parts):
         raise ValueError(f"'{shown}' has a name of more than {_LONGEST_NAME} bytes")

@@ -8,17 +8,17 @@ and the rest is read on, so that one run reports everything.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Literal, cast
 
 from provision.core.inventory_checks import check_devices, unusable_port, uses_variables
 from provision.core.inventory_ranges import MAX_DEVICES, expand, is_range
+from provision.core.inventory_reading import NAME, Reading, read_files
 from provision.core.validate_wording import short, suggestion
 from provision.model.board import BoardProfile
 from provision.model.manifest import (
     DeviceEntry,
-    FileEntry,
     FirmwareEntry,
     Layer,
     Manifest,
@@ -26,9 +26,8 @@ from provision.model.manifest import (
 )
 from provision.model.place import Problem
 from provision.model.state import Check, PortKind
-from provision.model.tree import Document, Items, Node, Table, Text, dotted
+from provision.model.tree import Document, Node, Table, Text, dotted
 
-_NAME = re.compile(r"\w[\w.-]{0,99}")
 _VERSION = re.compile(r"v?([0-9]+\.[0-9]+(?:\.[0-9]+)?(?:-[0-9A-Za-z.-]+)?)")
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://")
 
@@ -53,7 +52,7 @@ def build(
     return reader.manifest(tree), tuple(reader.problems)
 
 
-class _Reader:
+class _Reader(Reading):
     def __init__(
         self,
         document: Document,
@@ -61,11 +60,9 @@ class _Reader:
         profiles: Mapping[str, BoardProfile],
         make_board: BoardMaker,
     ) -> None:
-        self.document = document
-        self.unusable = unusable
+        super().__init__(document, unusable)
         self.profiles = profiles
         self.make_board = make_board
-        self.problems: list[Problem] = []
         self.boards: dict[str, BoardProfile] = dict(profiles)
         self.broken_boards: set[str] = set()
         self.firmware: dict[str, FirmwareEntry] = {}
@@ -76,13 +73,13 @@ class _Reader:
     def manifest(self, tree: Table) -> Manifest:
         self._read_boards(tree)
         self._read_firmware(tree)
-        for name, body in self._entries(tree, "groups"):
-            self._check_name(name, "group", ("groups", name))
+        for name, body in self.entries(tree, "groups"):
+            self.check_name(name, "group", ("groups", name))
             self.groups[str(name)] = self._layer(body, ("groups", name))
-        self.broken_groups.update(self._unreadable(tree, "groups"))
-        defaults = self._layer(self._table(tree, "defaults"), ("defaults",))
+        self.broken_groups.update(self.unreadable(tree, "groups"))
+        defaults = self._layer(self.table(tree, "defaults"), ("defaults",))
         devices = self._devices(tree)
-        fleet = self._text(tree, "fleet")
+        fleet = self.text(tree, "fleet")
         manifest = Manifest(
             file=self.document.file,
             fleet=str(fleet) if fleet else "fleet",
@@ -95,68 +92,17 @@ class _Reader:
         self.problems += check_devices(manifest, self.document)
         return manifest
 
-    # -- reading what may be there -------------------------------------------------------------
-
-    def problem(self, node: Node, path: Iterable[str | int], message: str) -> None:
-        self.problems.append(self.document.problem(node, dotted(path), message))
-
-    def _node(self, table: Table | None, key: str) -> Node | None:
-        found = table.value(key) if table is not None else None
-        return None if id(found) in self.unusable else found
-
-    def _text(self, table: Table | None, key: str) -> Text | None:
-        found = self._node(table, key)
-        return found if isinstance(found, Text) and found.tag is None else None
-
-    def _table(self, table: Table | None, key: str) -> Table | None:
-        found = self._node(table, key)
-        return found if isinstance(found, Table) else None
-
-    def _items(self, table: Table | None, key: str) -> Items | tuple[()]:
-        found = self._node(table, key)
-        return found if isinstance(found, Items) else ()
-
-    def _texts(self, table: Table | None, key: str) -> Iterator[tuple[int, Text]]:
-        for position, item in enumerate(self._items(table, key)):
-            if isinstance(item, Text) and item.tag is None and id(item) not in self.unusable:
-                yield position, item
-
-    def _entries(self, tree: Table, key: str) -> Iterator[tuple[Text, Table | None]]:
-        """The entries of a top-level table; an empty one has None for a body."""
-        table = self._table(tree, key)
-        for name, body in table.items() if table is not None else ():
-            if isinstance(body, Table):
-                yield name, body
-            elif isinstance(body, Text) and body.null:
-                yield name, None
-
-    def _unreadable(self, tree: Table, key: str) -> set[str]:
-        """Names that are there but whose body is no table: referring to them is no mistake."""
-        table = self._table(tree, key)
-        return {
-            str(name)
-            for name, body in (table.items() if table is not None else ())
-            if not isinstance(body, Table) and not (isinstance(body, Text) and body.null)
-        }
-
-    def _check_name(self, name: Text, what: str, path: tuple[str | int, ...]) -> bool:
-        if _NAME.fullmatch(name):
-            return True
-        message = f"'{short(name)}' cannot name a {what}; use letters, digits, _, . and -"
-        self.problem(name, path, message)
-        return False
-
     # -- tables that devices refer to ----------------------------------------------------------
 
     def _read_boards(self, tree: Table) -> None:
-        bodies = {str(name): (name, body) for name, body in self._entries(tree, "boards")}
-        self.broken_boards.update(self._unreadable(tree, "boards"))
+        bodies = {str(name): (name, body) for name, body in self.entries(tree, "boards")}
+        self.broken_boards.update(self.unreadable(tree, "boards"))
         waiting = list(bodies)
         while waiting:
             later = []
             for name in waiting:
                 key, body = bodies[name]
-                base_name = self._text(body, "extends")
+                base_name = self.text(body, "extends")
                 if base_name is not None and base_name != name and base_name in waiting:
                     later.append(name)  # until its base is made
                 else:
@@ -183,7 +129,7 @@ class _Reader:
                     self.problem(base_name, (*path, "extends"), message)
                 self.broken_boards.add(name)
                 return
-        if not self._check_name(key, "board", path):
+        if not self.check_name(key, "board", path):
             return
         if body is None:
             body = Table()
@@ -198,7 +144,7 @@ class _Reader:
             self.broken_boards.add(name)
 
     def _read_firmware(self, tree: Table) -> None:
-        for name, body in self._entries(tree, "firmware"):
+        for name, body in self.entries(tree, "firmware"):
             if body is None:
                 self.problem(name, ("firmware", name), "needs one of file, url, version")
                 self.broken_firmware.add(str(name))
@@ -208,15 +154,15 @@ class _Reader:
                 self.broken_firmware.add(str(name))
             else:
                 self.firmware[str(name)] = entry
-        self.broken_firmware.update(self._unreadable(tree, "firmware"))
+        self.broken_firmware.update(self.unreadable(tree, "firmware"))
 
     def _firmware_entry(
         self, table: Table, path: tuple[str | int, ...], name: str | None
     ) -> FirmwareEntry | None:
-        file, url = self._text(table, "file"), self._text(table, "url")
-        version = self._text(table, "version")
+        file, url = self.text(table, "file"), self.text(table, "url")
+        version = self.text(table, "version")
         number = _VERSION.fullmatch(version) if version is not None else None
-        board, sha256 = self._text(table, "board"), self._text(table, "sha256")
+        board, sha256 = self.text(table, "board"), self.text(table, "sha256")
         if file is not None and url is not None:
             self.problem(url, (*path, "url"), "`file` is given already; keep one of the two")
             return None
@@ -225,7 +171,7 @@ class _Reader:
             return None
         if file is None and url is None and number is None:
             return None  # what is there was refused by the schema
-        verify, erase = self._text(table, "verify"), self._text(table, "erase")
+        verify, erase = self.text(table, "verify"), self.text(table, "erase")
         return FirmwareEntry(
             node=table,
             path=dotted(path),
@@ -244,15 +190,15 @@ class _Reader:
     def _layer(self, table: Table | None, path: tuple[str | int, ...]) -> Layer:
         if table is None:
             return Layer(path=dotted(path))
-        board = self._text(table, "board")
+        board = self.text(table, "board")
         if board is not None and board not in self.boards:
             if board not in self.broken_boards:
                 message = f"unknown board '{short(board)}'" + suggestion(board, self.boards)
                 self.problem(board, (*path, "board"), message)
         elif board is None and table.value("board") is not None:
             board = Text.at("", table.line, table.column)  # named, and refused by the schema
-        baud = self._text(table, "baud")
-        variables = self._table(table, "vars")
+        baud = self.text(table, "baud")
+        variables = self.table(table, "vars")
         return Layer(
             path=dotted(path),
             board=board,
@@ -260,13 +206,13 @@ class _Reader:
             port=self._port(table, path),
             baud=baud.integer if baud is not None else None,
             vars=MappingProxyType(cast(dict[str, Node], variables or {})),
-            files=tuple(self._files(table, path)),
-            prune=tuple(text for _, text in self._texts(table, "prune")),
+            files=read_files(self, table, dotted(path)),
+            prune=tuple(text for _, text in self.texts(table, "prune")),
             check=self._check(table, path),
         )
 
     def _firmware_choice(self, table: Table, path: tuple[str | int, ...]) -> FirmwareEntry | None:
-        choice = self._node(table, "firmware")
+        choice = self.node(table, "firmware")
         path = (*path, "firmware")
         if isinstance(choice, Table):
             return self._firmware_entry(choice, path, None)
@@ -288,7 +234,7 @@ class _Reader:
         return None
 
     def _port(self, table: Table, path: tuple[str | int, ...]) -> PortEntry | None:
-        port = self._node(table, "port")
+        port = self.node(table, "port")
         if isinstance(port, Text) and port.tag is None:
             return PortEntry(
                 path=dotted((*path, "port")),
@@ -298,7 +244,7 @@ class _Reader:
         if not isinstance(port, Table):
             return None
         for kind in port:
-            value = self._text(port, kind)
+            value = self.text(port, kind)
             if value is None:
                 continue
             wrong = None
@@ -312,61 +258,13 @@ class _Reader:
             )
         return None
 
-    def _files(self, table: Table, path: tuple[str | int, ...]) -> Iterator[FileEntry]:
-        for position, item in enumerate(self._items(table, "files")):
-            where = (*path, "files", position)
-            if id(item) in self.unusable:
-                continue
-            if isinstance(item, Text) and item.tag is None:
-                yield FileEntry(node=item, path=dotted(where), src=item, dest=None)
-            elif isinstance(item, Table):
-                entry = self._file(item, where)
-                if entry is not None:
-                    yield entry
-
-    def _file(self, item: Table, path: tuple[str | int, ...]) -> FileEntry | None:
-        src, dest, state = (self._text(item, key) for key in ("src", "dest", "state"))
-        absent = state == "absent"
-        if absent:
-            for key in ("src", "template", "create_only", "exclude"):
-                written = item.key(key)
-                if written is not None:
-                    message = (
-                        f"`state: absent` says that there is no file; `{key}` has no meaning here"
-                    )
-                    self.problem(written, (*path, key), message)
-            if dest is None:
-                if "dest" not in item:
-                    self.problem(item, path, "`state: absent` needs `dest`: which file?")
-                return None
-        elif src is None:
-            if "src" not in item:
-                self.problem(item, path, "needs `src`, or `state: absent`")
-            return None
-        if "dest" in item and dest is None:
-            return None  # refused by the schema
-        return FileEntry(
-            node=item,
-            path=dotted(path),
-            src=None if absent else src,
-            dest=dest,
-            absent=absent,
-            template=self._flag(item, "template"),
-            create_only=self._flag(item, "create_only"),
-            exclude=tuple(str(text) for _, text in self._texts(item, "exclude")),
-        )
-
-    def _flag(self, table: Table, key: str) -> bool:
-        text = self._text(table, key)
-        return bool(text is not None and text.boolean)
-
     def _check(self, table: Table, path: tuple[str | int, ...]) -> Check | None:
-        check = self._table(table, "check")
+        check = self.table(table, "check")
         if check is None:
             return None
         path = (*path, "check")
-        expression, console = self._text(check, "expression"), self._text(check, "console")
-        timeout = self._text(check, "timeout")
+        expression, console = self.text(check, "expression"), self.text(check, "console")
+        timeout = self.text(check, "timeout")
         if expression is not None and console is not None:
             self.problem(check, path, "keep one of expression and console")
             return None
@@ -391,11 +289,11 @@ class _Reader:
 
     def _devices(self, tree: Table) -> dict[str, DeviceEntry]:
         devices: dict[str, DeviceEntry] = {}
-        table = self._table(tree, "devices")
+        table = self.table(tree, "devices")
         if table is not None and not table:
             key = tree.key("devices")
             self.problem(key if key is not None else table, ("devices",), "there is no device")
-        for key, body in self._entries(tree, "devices"):
+        for key, body in self.entries(tree, "devices"):
             path = ("devices", key)
             try:
                 members = expand(key)
@@ -403,9 +301,9 @@ class _Reader:
                 self.problem(key, path, str(error))
                 continue
             if not is_range(key):
-                if not self._check_name(key, "device", path):
+                if not self.check_name(key, "device", path):
                     continue
-            elif not all(_NAME.fullmatch(member.name) for member in members):
+            elif not all(NAME.fullmatch(member.name) for member in members):
                 self.problem(
                     key,
                     path,
@@ -414,7 +312,7 @@ class _Reader:
                 continue
             layer = self._layer(body, path)
             groups = self._membership(body, path)
-            mac = self._text(body, "mac")
+            mac = self.text(body, "mac")
             for member in members:
                 other = devices.get(member.name)
                 if other is not None:
@@ -438,7 +336,7 @@ class _Reader:
 
     def _membership(self, body: Table | None, path: tuple[str | int, ...]) -> tuple[str, ...]:
         names: dict[str, None] = {}
-        for position, name in self._texts(body, "groups"):
+        for position, name in self.texts(body, "groups"):
             where = (*path, "groups", position)
             if name in names:
                 self.problem(name, where, f"the group '{short(name)}' is listed twice")

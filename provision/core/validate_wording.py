@@ -154,6 +154,8 @@ def got(node: Node) -> str:
 
 def short(text: str, most: int = 60) -> str:
     """A text for a message: one line, of bounded length, nothing that moves a terminal."""
+    if len(text) <= most and text.isprintable():
+        return str(text)
     shown = "".join(char if char.isprintable() else "?" for char in text[: most + 1])
     return shown if len(shown) <= most else shown[: most - 1] + "…"
 
