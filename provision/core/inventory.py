@@ -102,6 +102,9 @@ class _Reader(Reading):
             later = []
             for name in waiting:
                 key, body = bodies[name]
+                if body is None:
+                    self.broken_boards.add(name)
+                    continue
                 base_name = self.text(body, "extends")
                 if base_name is not None and base_name != name and base_name in waiting:
                     later.append(name)  # until its base is made
@@ -115,7 +118,7 @@ class _Reader(Reading):
                 return
             waiting = later
 
-    def _make_board(self, key: Text, body: Table | None, base_name: Text | None) -> None:
+    def _make_board(self, key: Text, body: Table, base_name: Text | None) -> None:
         path = ("boards", key)
         name = str(key)
         base = None
@@ -131,9 +134,6 @@ class _Reader(Reading):
                 return
         if not self.check_name(key, "board", path):
             return
-        if body is None:
-            body = Table()
-            body.line, body.column = key.line, key.column
         if any(id(value) in self.unusable for value in body.values()):
             self.broken_boards.add(name)
             return
@@ -146,7 +146,6 @@ class _Reader(Reading):
     def _read_firmware(self, tree: Table) -> None:
         for name, body in self.entries(tree, "firmware"):
             if body is None:
-                self.problem(name, ("firmware", name), "needs one of file, url, version")
                 self.broken_firmware.add(str(name))
                 continue
             entry = self._firmware_entry(body, ("firmware", name), name)

@@ -113,7 +113,7 @@ def _file(reading: Reading, item: Table, path: str) -> FileEntry | None:
                 reading.problem(item, path, "`state: absent` needs `dest`: which file?")
             return None
     elif src is None:
-        if "src" not in item:
+        if "src" not in item and id(item.get("state")) not in reading.unusable:  # type: ignore[call-overload]
             reading.problem(item, path, "needs `src`, or `state: absent`")
         return None
     if "dest" in item and dest is None:

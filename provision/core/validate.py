@@ -16,7 +16,7 @@ from typing import Any
 
 from provision.core.validate_wording import Finding, findings
 from provision.model.place import Problem
-from provision.model.tree import Document, Items, Node, Table, Text, dotted
+from provision.model.tree import Document, Node, Table, Text, dotted
 
 # Parts of the manifest with many entries of one kind, and the schema of each entry.
 _REPEATED = {"devices": "device", "groups": "layer"}
@@ -143,8 +143,9 @@ def _parts(schema: object) -> Iterator[Mapping[str, Any]]:
 
 def _kind_checks() -> Any:  # the stubs have these callables take one argument; they take two
     return {
-        "object": lambda _, node: isinstance(node, Table),
-        "array": lambda _, node: isinstance(node, Items),
+        # Any dict and list, since jsonschema asks the same of parts of the schema.
+        "object": lambda _, node: isinstance(node, dict),
+        "array": lambda _, node: isinstance(node, list),
         "string": lambda _, node: isinstance(node, Text) and node.tag is None and not node.null,
         "number": lambda _, node: isinstance(node, Text) and node.number is not None,
         "integer": lambda _, node: isinstance(node, Text) and node.integer is not None,
