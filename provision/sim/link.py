@@ -13,6 +13,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def open_port(name: str, query: dict[str, str], **line: Any) -> socket.socket:
     return conversation
 
 
-def order(name: str, do: str, **arguments: Any) -> dict[str, Any]:
+def order(name: str, do: str, /, **arguments: Any) -> dict[str, Any]:
     """One order to a board that runs, and its answer; NoSuchBoard if none runs by that name."""
     with _connect(name) as conversation:
         return _ask(conversation, {"do": do, **arguments}, name)
@@ -72,7 +73,7 @@ def _connect(name: str) -> socket.socket:
     conversation = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     conversation.settimeout(_TIMEOUT)
     try:
-        conversation.connect(str(places.socket_path(places.home(), name)))
+        _knock(conversation, str(places.socket_path(places.home(), name)))
     except (FileNotFoundError, ConnectionRefusedError):
         conversation.close()
         raise NoSuchBoard(
@@ -83,6 +84,20 @@ def _connect(name: str) -> socket.socket:
         conversation.close()
         raise
     return conversation
+
+
+def _knock(conversation: socket.socket, path: str) -> None:
+    """Connect; a board that is too busy to take its callers is tried again."""
+    deadline = time.monotonic() + _TIMEOUT
+    while True:
+        try:
+            conversation.connect(path)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _reach(name: str, query: dict[str, str]) -> socket.socket:
