@@ -7,7 +7,6 @@ there; what it found is in fleet.lock from then on.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from dataclasses import dataclass
@@ -166,11 +165,10 @@ def _choose(source: FirmwareSource, board: str, builds: list[Release]) -> Releas
             )
     if not matching:
         names = [str(build.version) for build in sorted(allowed, key=_newest_first)]
-        close = difflib.get_close_matches(source.version or "", names, n=3)
         raise SourceError(
             f"there is no {'build' if source.preview else 'release'} {source.version} "
             f"for {request_name(board, source.variant)}",
-            hint=f"there are {', '.join(close or names[:8])}" if names else "there is none at all",
+            hint=f"there are {', '.join(names[:8])}" if names else "there is none at all",
         )
     return max(matching, key=lambda build: build.sort_key)
 

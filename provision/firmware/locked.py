@@ -76,7 +76,7 @@ class LockedPackage:
     @classmethod
     def read(cls, content: object, where: str) -> LockedPackage:
         table = _table(content, where)
-        files = _table(table.get("files", {}), f"{where}.files")
+        files = _table(table.get("files"), f"{where}.files")
         return cls(
             version=str(table.get("version", "")),
             files={
@@ -95,8 +95,8 @@ class Locked:
     @classmethod
     def read(cls, sections: Mapping[str, object]) -> Locked:
         """From the sections of a fleet.lock; LockError where they are not what was written."""
-        firmware = _table(sections.get("firmware") or {}, "firmware")
-        packages = _table(sections.get("packages") or {}, "packages")
+        firmware = _table(sections.get("firmware"), "firmware")
+        packages = _table(sections.get("packages"), "packages")
         return cls(
             firmware={
                 key: LockedFirmware.read(entry, f"firmware.{key}")
@@ -140,6 +140,8 @@ def request_key(source: FirmwareSource) -> str:
 
 
 def _table(content: object, where: str) -> Mapping[str, object]:
+    if content is None:
+        return {}
     if not isinstance(content, Mapping):
         raise LockError(f"fleet.lock: {where} is not a mapping", hint=PRECIOUS)
     return {str(key): value for key, value in content.items()}

@@ -54,7 +54,7 @@ def check_path(path: object, package: str) -> str:
     why = None
     if not isinstance(path, str) or not path:
         why = "is empty"
-    elif any(ord(character) < 0x20 or ord(character) == 0x7F for character in path):
+    elif not path.isprintable():
         why = "holds a control character"
     elif "\\" in path:
         why = "holds a backslash"
@@ -335,7 +335,9 @@ class PackageStore:
 def _pairs(
     request: Request, content: Mapping[str, object], key: str
 ) -> Iterator[tuple[object, object]]:
-    entries = content.get(key) or []
+    entries = content.get(key)
+    if entries is None:
+        return
     if not isinstance(entries, list):
         raise _unusable(request, f"its {key!r} is no list")
     for entry in entries:
