@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from provision.disk import lock_path, take_lock
 
+_OF_HOSTS = frozenset({"rfc2217", "socket"})
 _MASTER_SIDES = frozenset({"/dev/ptmx", "/dev/pts/ptmx"})
 
 
@@ -34,8 +35,12 @@ class Owner:
 
 def port_key(address: str) -> str:
     """One text for all names of one port: links resolved, a URL without its options."""
-    if "://" in address:
-        return address.split("?", 1)[0].split("#", 1)[0].rstrip("/").lower()
+    scheme, mark, rest = address.partition("://")
+    if mark:
+        place = rest.split("?", 1)[0].split("#", 1)[0].rstrip("/")
+        scheme = scheme.lower()
+        # Host names have no case; what other schemes name may.
+        return f"{scheme}://{place.lower() if scheme in _OF_HOSTS else place}"
     if sys.platform == "win32":
         return address.upper().removeprefix("\\\\.\\")
     return str(Path(address).resolve())

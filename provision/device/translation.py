@@ -67,6 +67,8 @@ def translate(
     """One of our errors for whatever came out of a port; `owners` are its known holders."""
     if isinstance(error, ProvisionError):
         return error if device is None else error.on(device)
+    if opening and _errno(error) == errno.EIO and isinstance(error.__cause__, ProvisionError):
+        return translate(error.__cause__, address=address, device=device, opening=opening)
     kind = _opening if opening else _using
     return kind(error, address, owners).on(device) if device else kind(error, address, owners)
 
@@ -101,7 +103,8 @@ def busy(address: str, owners: Sequence[Owner]) -> PortBusy:
     if not owners:
         return PortBusy(
             f"{address} is in use by another program, which does not show itself",
-            hint="close serial monitors and editors (Thonny, screen, ModemManager) that use it",
+            hint="close serial monitors and editors (Thonny, screen) that use it; just after "
+            "plugging in it may be ModemManager, for half a minute",
         )
     names = " and ".join(str(owner) for owner in owners)
     return PortBusy(f"{address} is in use by {names}")
@@ -111,7 +114,7 @@ def _opening(error: BaseException, address: str, owners: Sequence[Owner]) -> Unr
     text = _text(error)
     number = _errno(error)
     if "://" in address:
-        return _opening_url(error, number, text, address)
+        return _opening_url(error, number, text, address, owners)
     windows = _windows_code(text)
     if number in _ABSENT or windows in _WINDOWS_ABSENT:
         return PortNotFound(f"there is no port {address}", hint=DRIVER_HINT)
@@ -126,7 +129,11 @@ def _opening(error: BaseException, address: str, owners: Sequence[Owner]) -> Unr
     return Unreachable(f"{address} cannot be opened: {text}")
 
 
-def _opening_url(error: BaseException, number: int | None, text: str, address: str) -> Unreachable:
+def _opening_url(
+    error: BaseException, number: int | None, text: str, address: str, owners: Sequence[Owner]
+) -> Unreachable:
+    if number in _BUSY:
+        return busy(address, owners)
     if isinstance(error, ValueError) and "not known" in text:
         return PortNotFound(
             f"{address}: no such kind of URL", hint="use a path, rfc2217://, socket:// or sim://"
@@ -148,6 +155,9 @@ def _opening_url(error: BaseException, number: int | None, text: str, address: s
             hint="most serial servers take one client: close the other, and try again",
         )
     if number in _ABSENT:
+        ours = next((one for one in _chain(error) if isinstance(one, ProvisionError)), None)
+        if ours is not None:  # a URL handler of ours, which knows better what is missing
+            return PortNotFound(f"{address}: {ours.message}", hint=ours.hint)
         return PortNotFound(f"{address}: there is no such port", hint=SERVER_HINT)
     return Unreachable(f"{address} cannot be opened: {text}")
 
@@ -163,7 +173,7 @@ def _using(error: BaseException, address: str, owners: Sequence[Owner]) -> Unrea
         if owners:
             return busy(address, owners)
         if _is_there(address):
-            return PortLost(f"{address} returned no data: {text}", hint=HUB_HINT)
+            return PortLost(f"{address}: {text}", hint=HUB_HINT)
     if "://" in address:
         if "waiting for option" in text or "parameter change" in text:
             return NoAnswer(f"{address}: the serial server does not answer ({text})")

@@ -1,0 +1,21 @@
+"""What every test stands on: state and locks of its own, never the user's or another test's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def own_directories(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """Run records and locks of this test; processes that it starts inherit the setting.
+
+    Locks are kept by the name of a port, and virtual boards of two tests may share one.
+    """
+    path = tmp_path_factory.mktemp("own")
+    monkeypatch.setenv("PROVISION_RUNTIME_DIR", str(path / "run"))
+    monkeypatch.setenv("PROVISION_STATE_DIR", str(path / "state"))
+    return path
