@@ -59,7 +59,7 @@ def diff(desired: DesiredState, actual: ActualState) -> Plan:
     if flashing or actual.firmware is not None:  # else nothing could keep files
         actions += files.actions()
     if actions:
-        actions.append(Reset(reason="run what was written"))
+        actions.append(Reset(reason="run what is there now"))
         if desired.check is not None:
             actions.append(RunCheck(check=desired.check, reason="the board was changed"))
     refused = tuple(refusals(desired, actual, actions, files.in_the_way()))
@@ -77,7 +77,7 @@ def _flashing(desired: DesiredState, actual: ActualState) -> Iterator[Action]:
     if firmware.erase == "always":
         yield EraseFlash(reason="the manifest says erase: always")
     elif firmware.erase == "auto" and actual.firmware is None:
-        yield EraseFlash(reason="what is on the flash is not MicroPython")
+        yield EraseFlash(reason="no MicroPython is on the flash")
     elif firmware.erase == "auto" and actual.firmware and actual.firmware.chip is not chip:
         yield EraseFlash(
             reason=f"what is on the flash is for the {actual.firmware.chip.label}, "
@@ -103,7 +103,11 @@ def _why_flash(firmware: DesiredFirmware, desired: DesiredState, actual: ActualS
         return f"no MicroPython is on the board, {name} is wanted"
     if found.chip is not wanted.chip:
         return f"a build for {found.chip.label} is on the board, {name} is wanted"
-    if wanted.version and not _same_version(found.version, wanted.version):
+    if firmware.identity is None:
+        same = not wanted.version or _same_version(found.version, wanted.version)
+    else:
+        same = found.version == wanted.version
+    if not same:
         return f"{found.version} is on the board, {wanted.version} is wanted"
     if firmware.identity is not None and not found.agrees_with(firmware.identity):
         return f"a build for '{found.machine}' is on the board, '{wanted.machine}' is wanted"
@@ -167,7 +171,7 @@ class FileDiff:
         if self.fresh:
             return "the flash is erased"
         if self.seen is None:
-            return "nobody could see what is on the board"
+            return "what is on the board is not known"
         found, content = self.files.get(file.dest), file.content
         if found is None:
             return "it is missing"

@@ -1,0 +1,158 @@
+"""Reads the planner's cases: one JSON file each, states in, plan out.
+
+Shapes are short where the model is long. A board is a profile's name, the firmware an identity
+with how it is declared, a file on the board its text, its size, or null where its content is not
+known. A key that nobody reads is an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from provision.boards import profiles
+from provision.model.chip import Chip
+from provision.model.plan import Action, Plan
+from provision.model.state import (
+    ActualState,
+    Check,
+    Content,
+    DesiredFile,
+    DesiredFirmware,
+    DesiredState,
+    FileState,
+    Filesystem,
+    FirmwareIdentity,
+    FirmwareSource,
+)
+
+CASES = Path(__file__).parent
+DEVICE = "kitchen"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiffCase:
+    about: str
+    desired: DesiredState
+    actual: ActualState
+    plan: dict[str, Any]
+
+
+def diff_case(path: Path) -> DiffCase:
+    data = json.loads(path.read_text("utf-8"))
+    case = DiffCase(
+        about=data.pop("about"),
+        desired=_desired(data.pop("desired")),
+        actual=_actual(data.pop("actual")),
+        plan=data.pop("plan"),
+    )
+    _nothing_left(data, path.name)
+    return case
+
+
+def plan_data(plan: Plan) -> dict[str, Any]:
+    """A plan as the cases write it."""
+    return {
+        "actions": [_action_data(action) for action in plan.actions],
+        "refusals": [asdict(refusal) for refusal in plan.refusals],
+    }
+
+
+def _action_data(action: Action) -> dict[str, Any]:
+    data = {"kind": action.kind, **asdict(action)}
+    if "identity" in data:
+        data["identity"] = _identity_data(data["identity"])
+    if "check" in data:
+        data["check"] = data["check"]["expression"]
+    return data
+
+
+def _identity_data(identity: dict[str, Any]) -> str:
+    return f"{identity['version']}; {identity['machine']}; {identity['chip'].value}"
+
+
+def _desired(data: dict[str, Any]) -> DesiredState:
+    check = data.pop("check", None)
+    state = DesiredState(
+        device=DEVICE,
+        board=profiles()[data.pop("board", "wemos-d1-mini")],
+        port=None,
+        mac=data.pop("mac", None),
+        firmware=_firmware(data.pop("firmware", None)),
+        files=tuple(_file(dest, file) for dest, file in sorted(data.pop("files", {}).items())),
+        absent=tuple(data.pop("absent", ())),
+        prune=tuple(data.pop("prune", ())),
+        check=None if check is None else Check(expression=check),
+    )
+    _nothing_left(data, "desired")
+    return state
+
+
+def _firmware(data: dict[str, Any] | None) -> DesiredFirmware | None:
+    if data is None:
+        return None
+    identity = data.pop("identity", None)
+    firmware = DesiredFirmware(
+        source=FirmwareSource(name=data.pop("name", "esp"), version=data.pop("version", None)),
+        identity=None if identity is None else _identity(identity),
+        erase=data.pop("erase", "auto"),
+    )
+    _nothing_left(data, "firmware")
+    return firmware
+
+
+def _identity(text: str) -> FirmwareIdentity:
+    version, machine, chip = text.split("; ")
+    return FirmwareIdentity(version=version, machine=machine, chip=Chip(chip))
+
+
+def _file(dest: str, data: str | dict[str, Any]) -> DesiredFile:
+    data = {"text": data} if isinstance(data, str) else data
+    file = DesiredFile(
+        dest=dest,
+        source=dest.lstrip("/"),
+        content=Content(data=data.pop("text").encode(), secrets=frozenset(data.pop("secrets", ()))),
+        create_only=data.pop("create_only", False),
+    )
+    _nothing_left(data, dest)
+    return file
+
+
+def _actual(data: dict[str, Any]) -> ActualState:
+    firmware = data.pop("firmware", None)
+    filesystem = data.pop("filesystem", None)
+    chip = data.pop("chip", "esp8266")
+    state = ActualState(
+        chip=None if chip is None else Chip(chip),
+        mac=data.pop("mac", None),
+        flash_size=data.pop("flash_size", None),
+        firmware=None if firmware is None else _identity(firmware),
+        filesystem=None if filesystem is None else _filesystem(filesystem),
+        secured=data.pop("secured", None),
+        flash_differs=tuple(data.pop("flash_differs", ())),
+    )
+    _nothing_left(data, "actual")
+    return state
+
+
+def _filesystem(data: dict[str, Any]) -> Filesystem:
+    filesystem = Filesystem(
+        files={path: _found(file) for path, file in data.pop("files", {}).items()},
+        directories=frozenset(data.pop("directories", ())),
+    )
+    _nothing_left(data, "filesystem")
+    return filesystem
+
+
+def _found(file: str | int | None) -> FileState:
+    if not isinstance(file, str):
+        return FileState(size=file, sha256=None)
+    data = file.encode()
+    return FileState(size=len(data), sha256=hashlib.sha256(data).hexdigest())
+
+
+def _nothing_left(data: dict[str, Any], where: str) -> None:
+    assert not data, f"{where}: nobody reads {', '.join(data)}"
