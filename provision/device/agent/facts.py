@@ -1,0 +1,19 @@
+"""Who this board is: prints one line, a tuple that provision.device.answers reads."""
+import os
+import sys
+import machine
+
+system = os.uname()
+mac = machine.unique_id()
+flash = None
+try:
+    import esp
+
+    flash = esp.flash_size()
+    if len(mac) < 6:  # an ESP8266 gives a chip id of four bytes
+        import network
+
+        mac = network.WLAN().config("mac")
+except Exception:
+    pass
+print(("\x02", system[3], system[4], mac, flash, getattr(sys.implementation, "_mpy", None)))

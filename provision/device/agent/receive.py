@@ -1,0 +1,91 @@
+"""Carry out a stream of file operations that arrives deflated (MicroPython 1.21 and later).
+
+A frame is a header of four bytes (length, little endian; kind; a check that counts frames) and
+its payload, and is answered by one byte when it is done: between frames nothing drains the
+port, so the host keeps what it sends ahead within the receive ring. New content goes to a file
+beside the old one, is checked by sha256 and renamed over it. While frames arrive the interrupt
+character is data; whatever happens it is restored, after the line has fallen silent, so that no
+rest of a stream is taken for a program.
+"""
+import gc
+import os
+import select
+import sys
+from hashlib import sha256
+from deflate import DeflateIO
+from micropython import kbd_intr
+
+
+def _receive(room, window):
+    gc.collect()
+    port = sys.stdin.buffer
+    out = sys.stdout
+    buffer = memoryview(bytearray(room))
+    header = bytearray(4)
+    source = DeflateIO(port, 1, window)
+    file = beside = None
+    count = 0
+    error = ""
+    kbd_intr(-1)
+    try:
+        out.write("\x01")
+        while 1:
+            source.readinto(header)
+            n = header[0] | header[1] << 8
+            kind = header[2]
+            if (n + (n >> 8) + kind + count + 90) & 255 != header[3] or n > room:
+                raise ValueError("frame")
+            count += 1
+            payload = buffer[:n]
+            source.readinto(payload)
+            if kind == 128:
+                source.read(1)
+                break
+            if kind & 112:
+                try:
+                    (os.mkdir if kind == 16 else os.remove if kind == 32 else os.rmdir)(
+                        str(payload, "utf8")
+                    )
+                except OSError as e:
+                    # Not there, there already, not empty, or FAT's word for not empty.
+                    if e.args[0] not in (2, 17, 39, 13):
+                        raise
+            else:
+                if kind & 1:
+                    start = 33 + payload[0]
+                    path = str(payload[1 : start - 32], "utf8")
+                    digest = bytes(payload[start - 32 : start])
+                    beside = path[: path.rfind("/") + 1] + ".provision~"
+                    file = open(beside, "wb")
+                    hasher = sha256()
+                    payload = payload[start:]
+                file.write(payload)
+                hasher.update(payload)
+                if kind & 2:
+                    file.close()
+                    file = None
+                    if hasher.digest() != digest:
+                        raise ValueError("sha256")
+                    os.rename(beside, path)
+                    beside = None
+            out.write("\x01")
+    except Exception as e:
+        error = repr(e)
+        if file:
+            try:
+                file.close()
+            except OSError:
+                pass
+        if beside:
+            try:
+                os.remove(beside)
+            except OSError:
+                pass
+        poll = select.poll()
+        poll.register(sys.stdin, 1)
+        while poll.poll(200):
+            port.read(1)
+    finally:
+        kbd_intr(3)
+    print("\x02" + error)
+    return 1

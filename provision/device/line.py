@@ -1,0 +1,123 @@
+"""Bytes to and from an opened port, with deadlines: what the raw REPL is spoken over.
+
+A pyserial object's `timeout` is set once and left alone, because on an RFC 2217 port every change
+of it is a negotiation; deadlines are kept here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+Tracer = Callable[[int, str], None]
+"""Called with a level (1 for -v, 2 for -vv) and a text that holds no file's content."""
+
+
+def untraced(_level: int, _text: str) -> None:
+    """The tracer of those who do not listen."""
+
+
+class BytePort(Protocol):
+    """What is needed of a pyserial object, of whatever carrier."""
+
+    timeout: float | None
+
+    @property
+    def in_waiting(self) -> int: ...
+
+    def read(self, size: int, /) -> bytes: ...
+
+    def write(self, data: bytes, /) -> int | None: ...
+
+
+STEP = 0.05  # seconds that one read of the port may wait
+
+
+class Silence(Exception):
+    """Nothing came in time; `heard` is what had come and was not asked for."""
+
+    def __init__(self, heard: bytes) -> None:
+        super().__init__(heard)
+        self.heard = heard
+
+
+class Line:
+    """A port with a buffer for what was read and not yet taken.
+
+    Raises what pyserial raises: whoever owns the port knows how to translate it.
+    """
+
+    def __init__(self, port: BytePort) -> None:
+        self._port = port
+        self._held = bytearray()
+        if port.timeout != STEP:
+            port.timeout = STEP
+
+    def write(self, data: bytes) -> None:
+        self._port.write(data)
+
+    def until(self, *endings: bytes, timeout: float, limit: int = 1 << 20) -> bytes:
+        """Everything up to and with the first of the endings; Silence after `timeout` seconds.
+
+        No more than `limit` bytes are kept: of a flood the older half is dropped.
+        """
+        deadline = time.monotonic() + timeout
+        start = 0
+        longest = max(map(len, endings))
+        while True:
+            found = [
+                at + len(ending)
+                for ending in endings
+                if (at := self._held.find(ending, start)) >= 0
+            ]
+            if found:
+                return self.take(min(found))
+            if len(self._held) > limit:
+                del self._held[: limit // 2]
+            start = max(0, len(self._held) - longest + 1)
+            if not self._more(deadline):
+                raise Silence(bytes(self._held))
+
+    def exactly(self, count: int, timeout: float) -> bytes:
+        """The next `count` bytes; Silence after `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        while len(self._held) < count:
+            if not self._more(deadline):
+                raise Silence(bytes(self._held))
+        return self.take(count)
+
+    def quiet(self, seconds: float, timeout: float, limit: int = 4096) -> bytes:
+        """Read until nothing has come for `seconds`, at most for `timeout`; what came."""
+        deadline = time.monotonic() + timeout
+        while self._more(min(deadline, time.monotonic() + seconds)):
+            del self._held[: max(0, len(self._held) - limit)]
+        return self.take(len(self._held))
+
+    def take(self, count: int) -> bytes:
+        """Up to `count` of the bytes that are here already."""
+        taken = bytes(self._held[:count])
+        del self._held[:count]
+        return taken
+
+    def drain(self) -> bytes:
+        """Whatever is here already."""
+        while self._port.in_waiting:
+            self._held += self._port.read(self._port.in_waiting)
+            if len(self._held) > 1 << 16:
+                break  # a flood: the caller deals with it
+        return self.take(len(self._held))
+
+    def waiting(self) -> int:
+        """How many bytes can be had without waiting."""
+        return len(self._held) + int(self._port.in_waiting)
+
+    def _more(self, deadline: float) -> bool:
+        """Hold at least one byte more, or False when the deadline passes."""
+        while True:
+            data = self._port.read(max(1, self._port.in_waiting))
+            if data:
+                self._held += data
+                return True
+            if time.monotonic() >= deadline:
+                return False

@@ -1,0 +1,432 @@
+"""The raw REPL of a board on an open port: entered without a reset, asked, and left.
+
+mpremote speaks the same protocol, but polls every 10 ms, waits a turn of the line a command
+and opens its port itself; here a look at a board is one round trip, and everything that is sent
+in bulk keeps the line full (`transfer`). What must work on the oldest firmware rather than fast
+is left to mpremote, over this same line (`slow_lane`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from typing import TypeVar
+
+from provision.device import snippet
+from provision.device.line import BytePort, Line, Silence, Tracer, untraced
+from provision.device.scan import (
+    Entry,
+    Garbled,
+    Question,
+    Sighting,
+    filesystem,
+    leftovers,
+    printable,
+    read_facts,
+    read_listing,
+    read_sighting,
+    unbase64,
+)
+from provision.errors import BoardError, NoAnswer
+from provision.interfaces import FileOperation, Progress, ReplFacts, ScanRequest
+from provision.model.state import Filesystem
+
+T = TypeVar("T")
+
+BANNER = b"raw REPL; CTRL-B to exit\r\n>"
+PASTE = b"\x05A\x01"
+FILLER = 512
+"""Bytes of filler at a time: an inflater that reads them soon leaves its frame, and the receiver
+rejects the next header. Two kinds, since one alone may be a literal's code."""
+ENTER_TIMEOUT = 8.0  # seconds: apps that clean up after a Ctrl-C take one or two
+EXEC_TIMEOUT = 10.0
+SCAN_TIMEOUT = 60.0  # an ESP8266 hashes a full 3 MB filesystem in about half of it
+OUTPUT_MOST = 4 << 20  # bytes of an answer
+
+
+class Raised(Exception):
+    """Code on the board raised; `traceback` is what it printed, `name` the exception's."""
+
+    def __init__(self, traceback: str) -> None:
+        super().__init__(traceback)
+        self.traceback = traceback
+        self.last = traceback.strip().rsplit("\n", 1)[-1].strip()
+        self.name = self.last.partition(":")[0]
+
+
+class RawRepl:
+    """A board held at its raw REPL, from `enter` to `leave`; implements `interfaces.Repl`.
+
+    `errors` translates what the port raises (`Port.errors`); `lossless` says that the line
+    holds bytes back while the board does not read, as a chip's own USB does.
+    """
+
+    def __init__(
+        self,
+        port: BytePort,
+        *,
+        errors: Callable[[], AbstractContextManager[None]] = nullcontext,
+        lossless: bool = False,
+        trace: Tracer = untraced,
+    ) -> None:
+        self.line = Line(port)
+        self.lossless = lossless
+        self.trace = trace
+        self.errors = errors
+        self.interrupted = False  # whether entering stopped an app
+        self.deflates = True  # until the board says that it cannot
+        self.leftovers: tuple[Entry, ...] = ()
+        self.known: ReplFacts | None = None
+        self._pastes: bool | None = None  # whether the board knows raw paste
+        self._window: int | None = None  # of a raw paste that is open already
+
+    # Entering and leaving
+
+    def enter(self, timeout: float = ENTER_TIMEOUT) -> None:
+        """Interrupt whatever runs and take the raw REPL, without a reset.
+
+        Works on a board at any prompt, in the middle of output, busy in an app that takes a few
+        Ctrl-C, or left inside a program or a stream by a host that died. Raises NoAnswer, with
+        the last bytes heard, after `timeout` seconds.
+        """
+        with self.errors():
+            self._enter(time.monotonic() + timeout)
+
+    def await_prompt(self, timeout: float) -> bool:
+        """Let a board boot without disturbing it; whether its prompt came in `timeout` seconds.
+
+        What is sent while a chip boots is lost, and a Ctrl-C could stop its first set-up.
+        """
+        with self.errors():
+            try:
+                self.line.until(b"\r\n>>> ", timeout=timeout, limit=8192)
+            except Silence:
+                return False
+            return True
+
+    def catch(self, timeout: float = ENTER_TIMEOUT) -> None:
+        """After a reset: interrupt as early as the chip listens, before an app shuts the door."""
+        with self.errors():
+            deadline = time.monotonic() + timeout
+            heard = b""
+            while time.monotonic() < deadline and not heard.endswith(b">>> "):
+                self.line.write(b"\x03")
+                heard = (heard + self.line.quiet(0.03, 0.06))[-64:]
+                if b"KeyboardInterrupt" in heard:
+                    self.interrupted = True
+            self._enter(max(deadline, time.monotonic() + 2.0))
+
+    def leave(self) -> None:
+        """Back to the friendly REPL, without a reset."""
+        with self.errors():
+            self._close_paste()
+            self.line.write(b"\r\x02")
+            with suppress(Silence):
+                self.line.until(b">>> ", timeout=0.3)
+            self.trace(1, "left the raw REPL")
+
+    def soft_reset(self) -> None:
+        """Start boot.py and main.py anew, in a fresh interpreter; returns at once."""
+        with self.errors():
+            self._close_paste()
+            self.line.write(b"\r\x02\x04")
+            self.trace(1, "soft reset")
+
+    def hard_reset(self) -> None:
+        """Reset the chip by `machine.reset()`; returns at once."""
+        with self.errors():
+            self._send(b"import machine;machine.reset()")
+            self.trace(1, "reset by machine.reset()")
+
+    # Looking
+
+    def facts(self) -> ReplFacts:
+        return self.observe(ScanRequest(paths=(), expected={}))[0]
+
+    def scan(self, request: ScanRequest) -> Filesystem:
+        return self.observe(request)[1]
+
+    def observe(self, request: ScanRequest) -> tuple[ReplFacts, Filesystem]:
+        """Who the board is and what its files are, in one round trip when all is as expected,
+        in two otherwise. `free` is known in the second case alone."""
+        question = Question(request=request)
+        with self.errors():
+            facts, sighting = self._retry(lambda: self._scan(question))
+            self.known = facts
+            self.leftovers = leftovers(sighting.strays)
+            asked = sighting.ask_for(question)
+            listing: tuple[Entry, ...] = ()
+            if asked is not None:
+                listing = self._retry(lambda: self._list(question, asked))
+        self.trace(
+            1,
+            f"looked at {len(question.hoped)} files: "
+            + ("as expected" if sighting.sums is None else f"{len(listing)} listed"),
+        )
+        return facts, filesystem(question, sighting, listing)
+
+    def _scan(self, question: Question) -> tuple[ReplFacts, Sighting]:
+        answer = self.run(
+            "facts", "scan", call="_scan", arguments=question.scan_arguments(), timeout=SCAN_TIMEOUT
+        )
+        at = answer.find("(")
+        first, _, rest = answer[max(at, 0) :].partition("\n")
+        return read_facts(first.rstrip("\r")), read_sighting(rest)
+
+    def _list(self, question: Question, buckets: Sequence[int]) -> tuple[Entry, ...]:
+        return read_listing(
+            self.run(
+                "list",
+                call="_list",
+                arguments=question.list_arguments(buckets),
+                timeout=SCAN_TIMEOUT,
+                follow=True,
+            )
+        )
+
+    def _retry(self, attempt: Callable[[], T]) -> T:
+        """Once more when something else on the board printed into the answer."""
+        try:
+            return attempt()
+        except Garbled:
+            try:
+                return attempt()
+            except Garbled as error:
+                raise BoardError(
+                    f"the board's answer makes no sense: {printable(str(error))!r}",
+                    hint="a timer or thread of the app may print in between; "
+                    "reset the board and run again",
+                ) from error
+
+    # Changing
+
+    def transfer(self, operations: Sequence[FileOperation], progress: Progress) -> None:
+        from provision.device.transfer import transfer
+
+        with self.errors():
+            transfer(self, operations, progress)
+
+    def evaluate(self, expression: str, timeout: float) -> str:
+        with self.errors():
+            code = b"print('\\x02'+repr(eval(" + snippet.text(expression) + b")))"
+            try:
+                answer = self.execute(code, timeout=timeout)
+            except Raised as error:
+                raise BoardError(
+                    f"{expression} raised {printable(error.last)}",
+                    hint="try the expression at a REPL on the board",
+                ) from error
+            return printable(answer.rpartition("\x02")[2].strip(), limit=4000)
+
+    def read(self, path: str, limit: int) -> bytes:
+        """The content of a file on the board, at most `limit` bytes of it."""
+        with self.errors():
+            try:
+                answer = self.run(
+                    "read", call="_read", arguments=snippet.text(path) + b",%d" % limit, timeout=60
+                )
+            except Raised as error:
+                raise BoardError(f"{path} cannot be read: {printable(error.last)}") from error
+            return unbase64(answer.partition("\x02")[2].encode())
+
+    # Executing
+
+    def run(
+        self,
+        *names: str,
+        call: str,
+        arguments: bytes = b"",
+        timeout: float = EXEC_TIMEOUT,
+        follow: bool = False,
+    ) -> str:
+        """Execute agent files and call one of their functions; what it printed."""
+        if self.deflates:
+            try:
+                return self.execute(
+                    snippet.program(
+                        *names, call=call, arguments=arguments, deflate=True, follow=follow
+                    ),
+                    timeout=timeout,
+                )
+            except Raised as error:
+                if error.name not in ("ImportError", "ModuleNotFoundError"):
+                    raise self._board_error(error) from error
+                self.deflates = False
+                self.trace(1, "this firmware has no deflate")
+        try:
+            return self.execute(
+                snippet.program(*names, call=call, arguments=arguments, deflate=False),
+                timeout=timeout,
+            )
+        except Raised as error:
+            raise self._board_error(error) from error
+
+    def execute(self, code: bytes, *, timeout: float, limit: int = OUTPUT_MOST) -> str:
+        """Run code and return its output; Raised when it raises, NoAnswer when nothing comes
+        for `timeout` seconds (the board is interrupted then)."""
+        self._send(code)
+        return self.result(timeout=timeout, limit=limit)
+
+    def settle(self) -> None:
+        """Be at the raw REPL's prompt, nothing open and nothing on its way."""
+        self._close_paste()
+        self.line.drain()
+
+    def recover(self) -> None:
+        """Bring back a board that stopped inside a stream, within bounds; NoAnswer if not."""
+        self._window = None
+        self._fill(b"\0")
+        self._enter(time.monotonic() + ENTER_TIMEOUT)
+
+    def start(self, code: bytes) -> None:
+        """Begin to run code that talks with the host; `result` when it ends."""
+        self._send(code)
+
+    def result(self, *, timeout: float, limit: int = OUTPUT_MOST) -> str:
+        """The output of the code that runs, to its end."""
+        try:
+            output = self.line.until(b"\x04", timeout=timeout, limit=limit)[:-1]
+            problem = self.line.until(b"\x04", timeout=EXEC_TIMEOUT, limit=limit)[:-1]
+            self.line.until(b">", timeout=EXEC_TIMEOUT)
+        except Silence as silence:
+            self.line.write(b"\x03\x03")
+            self._window = None
+            raise NoAnswer(
+                f"the board did not finish in {timeout:g} s{evidence(silence.heard)}",
+                hint="the app's threads or interrupts may keep it busy; reset it and run again",
+            ) from None
+        if problem:
+            raise Raised(problem.decode("utf-8", "replace"))
+        return output.decode("utf-8", "replace")
+
+    @staticmethod
+    def _board_error(error: Raised) -> BoardError:
+        return BoardError(f"the board raised {printable(error.last)}")
+
+    # The protocol
+
+    def _enter(self, deadline: float) -> None:
+        self._window = None
+        heard = self.line.drain()
+        # Interrupt, take the raw REPL and open a paste, all in one turn of the line. It works on
+        # nearly every board that is met; what does not answer so is taken step by step.
+        self.line.write(b"\r\x03\x03\x01" + PASTE)
+        try:
+            heard += self.line.until(BANNER + b"R\x01", timeout=0.4)
+            self._window = int.from_bytes(self.line.exactly(2, 1.0), "little")
+            self._pastes = True
+        except Silence as silence:
+            heard += silence.heard
+            self.line.drain()
+            heard += self._step_by_step(deadline, heard)
+        self.interrupted = self.interrupted or b"KeyboardInterrupt" in heard
+        self.trace(1, "at the raw REPL" + (", an app was interrupted" if self.interrupted else ""))
+
+    def _step_by_step(self, deadline: float, heard: bytes) -> bytes:
+        patience = 0.25
+        attempt = 0
+        while time.monotonic() < deadline:
+            attempt += 1
+            if attempt % 3 == 2:
+                self._fill(b"\0" if attempt % 2 else b"\xff")
+            # Ctrl-C by itself first: an app may be deaf to all but one that comes in time.
+            self.line.write(b"\r\x03\x03")
+            heard += self.line.quiet(0.05, patience)
+            self.line.write(b"\x01")
+            try:
+                heard += self.line.until(BANNER, timeout=patience)
+                # Answers to earlier attempts may still come: only silence, then one exact
+                # answer, prove that the board waits for us.
+                heard += self.line.quiet(0.1, 1.0)
+                self.line.write(b"\r\x03\x01")
+                heard += self.line.until(BANNER, timeout=1.0)
+                if not self.line.quiet(0.05, 0.5):
+                    return heard
+            except Silence as silence:
+                heard += silence.heard
+                self.line.drain()
+            heard = heard[-4096:]
+            patience = min(1.0, patience * 1.5)
+            self.trace(2, f"no raw REPL yet{evidence(heard)}")
+        if not heard.strip(b"\0\xff"):
+            raise NoAnswer(
+                "nothing answers on this port",
+                hint="check that the cable carries data and the baud rate is right; press RESET",
+            )
+        raise NoAnswer(f"the board does not give its REPL{evidence(heard)}")
+
+    def _fill(self, byte: bytes) -> None:
+        """Bring back a board that waits for the rest of a stream whose host died."""
+        for _ in range(6):
+            self.line.write(byte * FILLER)
+            self.line.write((b"\xff" if byte == b"\0" else b"\0") * FILLER)
+        self.line.quiet(0.4, 1.5)  # the receiver waits for 0.2 s of silence
+
+    def _send(self, code: bytes) -> None:
+        """Give the board code to run; returns when it is running."""
+        self.trace(2, f"to the board: {len(code)} bytes of code")
+        try:
+            if self._window is None:
+                self._open_paste()
+            if self._window is not None:
+                self._paste(code, self._window)
+            else:
+                self._type(code)
+        except Silence as silence:
+            self._window = None
+            raise NoAnswer(f"the board stopped answering{evidence(silence.heard)}") from None
+
+    def _open_paste(self) -> None:
+        if self._pastes is False:
+            return
+        self.line.drain()
+        self.line.write(PASTE)
+        answer = self.line.until(b"R\x01", b"R\x00", BANNER, timeout=2.0)
+        self._pastes = answer.endswith(b"R\x01")
+        if self._pastes:
+            self._window = int.from_bytes(self.line.exactly(2, 1.0), "little")
+
+    def _close_paste(self) -> None:
+        if self._window is not None:
+            self._window = None
+            self.line.write(b"\x03")
+            self.line.quiet(0.02, 0.3)
+
+    def _paste(self, code: bytes, window: int) -> None:
+        """Raw paste: the board grants a window at a time."""
+        self._window = None
+        if not 0 < window <= 4096:
+            raise NoAnswer("the board offers a raw paste of no sense")
+        credit = window
+        sent = 0
+        while sent < len(code):
+            while credit == 0 or self.line.waiting():
+                match self.line.exactly(1, EXEC_TIMEOUT):
+                    case b"\x01":
+                        credit += window
+                    case b"\x04":  # the board gives up on the code, and says why
+                        self.line.write(b"\x04")
+                        return
+                    case _:
+                        pass  # something on the board prints
+            part = code[sent : sent + credit]
+            self.line.write(part)
+            sent += len(part)
+            credit -= len(part)
+        self.line.write(b"\x04")
+        self.line.until(b"\x04", timeout=EXEC_TIMEOUT)
+
+    def _type(self, code: bytes) -> None:
+        """The raw REPL before MicroPython 1.13: no flow control, so in pieces with pauses."""
+        for start in range(0, len(code), 128):
+            self.line.write(code[start : start + 128])
+            time.sleep(0.015)
+        self.line.write(b"\x04")
+        self.line.until(b"OK", timeout=EXEC_TIMEOUT)
+
+
+def evidence(heard: bytes) -> str:
+    """The last bytes heard, safe to show."""
+    text = printable(heard[-120:].decode("utf-8", "replace").strip())
+    return f"; last heard: {text!r}" if text else ""

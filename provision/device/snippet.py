@@ -1,0 +1,156 @@
+"""The agent's source as it is sent: minified, packed, and called with literals.
+
+Line time is bytes, so comments go, names shrink and the text travels deflated inside a bytes
+literal that a board of MicroPython 1.21 or later unpacks itself; older boards get it minified.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import keyword
+import tokenize
+import zlib
+from functools import cache
+from pathlib import Path
+
+AGENT = Path(__file__).with_name("agent")
+PACK_WINDOW = 10
+"""A window of 1 kB, which even an ESP8266's heap gives, and no snippet is much longer."""
+
+# What may not stand for itself in a literal: the raw REPL's control bytes (Ctrl-A to Ctrl-E),
+# NUL, line ends, the quote and the backslash. All others MicroPython's lexer takes as they are.
+_ESCAPES = {byte: b"\\%d" % byte for byte in range(6)} | {
+    0x0A: b"\\n",
+    0x0D: b"\\r",
+    0x22: b'\\"',
+    0x5C: b"\\\\",
+}
+
+
+@cache
+def source(*names: str) -> str:
+    """The named agent files, minified, one after the other."""
+    return "".join(minified((AGENT / f"{name}.py").read_text("utf-8")) for name in names)
+
+
+@cache
+def packed(*names: str) -> bytes:
+    """`source(*names)` deflated, as a bytes literal."""
+    squeezer = zlib.compressobj(9, zlib.DEFLATED, -PACK_WINDOW, 9)
+    return literal(squeezer.compress(source(*names).encode()) + squeezer.flush())
+
+
+def program(
+    *names: str, call: str, arguments: bytes = b"", deflate: bool, follow: bool = False
+) -> bytes:
+    """What to execute on a board to run the named agent files, then `call(arguments)`.
+
+    With `deflate` they run in globals of their own, `_p`, so that the app's stay as they are;
+    those go when the call returns true, and otherwise wait for a program that is to `follow`.
+    A board without the module raises ImportError before anything runs.
+    """
+    if not deflate:
+        return source(*names).encode() + b"%s(%s)\n" % (call.encode(), arguments)
+    return (
+        (b"" if follow else b"_p={}\n")
+        # 1 is deflate.RAW
+        + b"import deflate,io\nexec(deflate.DeflateIO(io.BytesIO(%s),1,%d).read(),_p)\n"
+        % (packed(*names), PACK_WINDOW)
+        + b'if _p["%s"](%s):del _p\n' % (call.encode(), arguments)
+    )
+
+
+def literal(data: bytes) -> bytes:
+    """A bytes literal of MicroPython for `data`, nearly as short as the data itself."""
+    out = bytearray(b'b"')
+    for index, byte in enumerate(data):
+        escape = _ESCAPES.get(byte)
+        if escape is None:
+            out.append(byte)
+        elif byte < 6 and data[index + 1 : index + 2].isdigit():
+            out += b"\\x%02x" % byte  # an octal escape would swallow the digit
+        else:
+            out += escape
+    return bytes(out + b'"')
+
+
+def text(value: str) -> bytes:
+    """A str literal of MicroPython, ASCII only."""
+    return ascii(value).encode()
+
+
+def texts(values: tuple[str, ...]) -> bytes:
+    """A tuple of str literals."""
+    return b"(" + b"".join(text(value) + b"," for value in values) + b")"
+
+
+def minified(code: str) -> str:
+    """The same program without comments, docstrings and needless blanks, its own names short.
+
+    Names that the code binds itself are replaced, except those that start with an underscore;
+    so no agent file may pass an argument by such a name, or read an attribute's name as one.
+    """
+    names = _short_names(code)
+    out: list[str] = []
+    previous = ""
+    depth = 0
+    fresh = True  # at the start of a line
+    tokens = [
+        token
+        for token in tokenize.generate_tokens(io.StringIO(code).readline)
+        if token.type not in (tokenize.COMMENT, tokenize.NL, tokenize.ENDMARKER)
+    ]
+    for index, token in enumerate(tokens):
+        if token.type == tokenize.INDENT:
+            depth += 1
+        elif token.type == tokenize.DEDENT:
+            depth -= 1
+        elif token.type == tokenize.NEWLINE:
+            if not fresh:
+                out.append("\n")
+            fresh, previous = True, ""
+        elif not (
+            fresh
+            and token.type == tokenize.STRING
+            and tokens[index + 1].type == tokenize.NEWLINE  # a docstring
+        ):
+            word = token.string
+            if token.type == tokenize.NAME and previous != ".":
+                word = names.get(word, word)
+            if fresh:
+                out.append(" " * depth)
+            elif _is_wordy(previous[-1:]) and _is_wordy(word[0]):
+                out.append(" ")
+            out.append(word)
+            fresh, previous = False, word
+    return "".join(out)
+
+
+def _is_wordy(character: str) -> bool:
+    return character.isalnum() or character == "_"
+
+
+def _short_names(code: str) -> dict[str, str]:
+    bound: set[str] = set()
+    kept: set[str] = set(keyword.kwlist)
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.FunctionDef):
+            bound.add(node.name)
+        elif isinstance(node, ast.arg):
+            bound.add(node.arg)
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            bound.add(node.name)
+        elif isinstance(node, ast.alias):
+            kept.add(node.asname or node.name)
+        elif isinstance(node, ast.Name):
+            (bound if isinstance(node.ctx, ast.Store) else kept).add(node.id)
+    bound = {name for name in bound if not name.startswith("_")}
+    kept -= bound
+    free = (name for name in _candidates() if name not in kept)
+    return {name: next(free) for name in sorted(bound)}
+
+
+def _candidates() -> list[str]:
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    return [*letters, *letters.upper(), *(a + b for a in letters for b in letters)]

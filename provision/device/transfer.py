@@ -1,0 +1,151 @@
+"""Carries out file operations on a board: one deflated stream, paced by the frames' acks.
+
+Where the firmware has no `deflate` (before MicroPython 1.21) or no `sys.stdin.buffer`, or a line
+loses bytes, the operations that are left go through `slow_lane` with the same result. What an
+earlier, interrupted transfer left on the board is removed first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+
+from provision.device import scan, slow_lane, snippet
+from provision.device.line import Silence
+from provision.device.repl import Raised, RawRepl, evidence
+from provision.device.stream import Pace, Stream, compose
+from provision.errors import BoardError, NoAnswer, OutOfSpace, Unreachable
+from provision.interfaces import FileOperation, Progress, Remove
+from provision.model.chip import Chip
+
+# The ESP8266's flash routines block interrupts: only the UART's own 128 bytes take what comes.
+SMALL = Pace(block=1024, window=10, lead=100)
+LARGE = Pace(block=4096, window=12, lead=240)
+LOSSLESS_LEAD = 1 << 16
+
+ACK_TIMEOUT = 15.0
+"""Seconds for one frame: LittleFS now and then compacts and erases a few dozen sectors in one."""
+
+_ERRNO = re.compile(r"OSError\((\d+)")
+_ENOSPC = 28
+_EINVAL = 22  # what DeflateIO makes of a damaged stream
+
+
+class _Damaged(Exception):
+    """The stream did not arrive as it was sent; operations before `owner` are done."""
+
+    def __init__(self, owner: int, why: str) -> None:
+        super().__init__(why)
+        self.owner = owner
+
+
+def transfer(repl: RawRepl, operations: Sequence[FileOperation], progress: Progress) -> None:
+    """Carry out `operations` in order; see `interfaces.Repl.transfer`."""
+    swept = [Remove(path=entry.path) for entry in repl.leftovers]
+    work: Sequence[FileOperation] = [*swept, *operations]
+    repl.leftovers = ()
+    if not work:
+        return
+    if repl.deflates:
+        try:
+            if _stream(repl, work, progress):
+                return
+        except _Damaged as damage:
+            repl.trace(1, f"the stream was damaged ({damage}); going on slowly")
+            work = work[damage.owner :]
+    slow_lane.transfer(repl, work, progress)
+
+
+def paces(repl: RawRepl) -> Sequence[Pace]:
+    """The paces to try on this board, best first."""
+    chip = repl.known.firmware.chip if repl.known else None
+    best = LARGE if chip is not None and chip is not Chip.ESP8266 else SMALL
+    if repl.lossless:
+        best = Pace(block=best.block, window=best.window, lead=LOSSLESS_LEAD)
+    return (best, SMALL) if best is not SMALL else (SMALL,)
+
+
+def _stream(repl: RawRepl, work: Sequence[FileOperation], progress: Progress) -> bool:
+    """Send the operations as a stream; False when this firmware cannot receive one."""
+    for pace in paces(repl):
+        stream = compose(work, pace)
+        try:
+            _start(repl, pace)
+        except Raised as error:
+            repl.trace(1, f"no stream at {pace}: {scan.printable(error.last)}")
+            if error.name == "MemoryError":
+                continue
+            if error.name in ("ImportError", "AttributeError"):
+                repl.deflates = repl.deflates and error.name != "ImportError"
+                return False
+            raise BoardError(f"the board raised {scan.printable(error.last)}") from error
+        repl.trace(1, f"stream of {len(stream.data)} bytes in {len(stream.stops)} frames at {pace}")
+        _pump(repl, work, stream, pace, progress)
+        return True
+    return False
+
+
+def _start(repl: RawRepl, pace: Pace) -> None:
+    """Have the receiver running and ready; Raised when it cannot."""
+    repl.start(
+        snippet.program(
+            "receive", call="_receive", arguments=b"%d,%d" % (pace.block, pace.window), deflate=True
+        )
+    )
+    try:
+        ready = repl.line.until(b"\x01", b"\x04", timeout=10.0)
+    except Silence as silence:
+        raise NoAnswer(f"the board does not start to receive{evidence(silence.heard)}") from None
+    if ready.endswith(b"\x04"):
+        problem = repl.line.until(b"\x04>", timeout=10.0)[:-2]
+        raise Raised(problem.decode("utf-8", "replace"))
+
+
+def _pump(
+    repl: RawRepl, work: Sequence[FileOperation], stream: Stream, pace: Pace, progress: Progress
+) -> None:
+    data, stops, total = stream.data, stream.stops, len(stream.data)
+    sent = done = 0
+    try:
+        progress(0, total)
+        for done in range(len(stops) - 1):
+            allowed = min(total, stops[done] + pace.lead)
+            if allowed > sent:
+                repl.line.write(data[sent:allowed])
+                sent = allowed
+            if repl.line.until(b"\x01", b"\x02", timeout=ACK_TIMEOUT).endswith(b"\x02"):
+                break
+            progress(stops[done], total)
+        else:
+            done = len(stops) - 1
+            repl.line.write(data[sent:])
+            repl.line.until(b"\x02", timeout=ACK_TIMEOUT)
+        problem = repl.result(timeout=10.0).strip()
+    except Silence as silence:
+        repl.trace(1, f"no ack for frame {done}{evidence(silence.heard)}")
+        repl.recover()
+        raise _Damaged(stream.owners[done], "no answer to a frame") from None
+    except BaseException:
+        # Whoever called wants to stop: leave a board that answers.
+        with suppress(Unreachable, OSError):
+            repl.recover()
+        raise
+    if problem:
+        _raise(problem, work, stream.owners[done])
+    progress(total, total)
+
+
+def _raise(problem: str, work: Sequence[FileOperation], owner: int) -> None:
+    found = _ERRNO.search(problem)
+    number = int(found[1]) if found else None
+    if problem.startswith("ValueError") or number == _EINVAL or owner >= len(work):
+        raise _Damaged(min(owner, len(work)), scan.printable(problem))
+    raise failure(work[owner].path, number, problem)
+
+
+def failure(path: str, number: int | None, problem: str) -> BoardError:
+    """What the board said about one path, as an error of ours."""
+    if number == _ENOSPC:
+        return OutOfSpace(f"the board's filesystem is full: {path} does not fit")
+    return BoardError(f"{path}: the board says {scan.printable(problem)}")
