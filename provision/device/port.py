@@ -58,8 +58,12 @@ class Port:
                     # Windows would drop DTR first, which an auto-reset circuit reads as a reset.
                     self.serial.rts = False
                     self.serial.dtr = False
+            # pyserial forgets to close a socket whose other end is gone.
+            conversation = getattr(self.serial, "_socket", None)
             with suppress(OSError):
                 self.serial.close()
+            if conversation is not None:
+                conversation.close()
         finally:
             with suppress(OSError):
                 self._claim.truncate(0)

@@ -106,3 +106,17 @@ def test_what_the_simulator_says_of_itself_arrives_as_it_is(bench: Bench) -> Non
         opened("sim://kitchen?chip=z80")
     assert caught.value.device == "kitchen"
     assert "z80" in caught.value.message
+
+
+def test_the_same_board_over_rfc_2217(bench: Bench) -> None:
+    link.ensure("kitchen", {"chip": "esp8266"})
+    server = link.order("kitchen", "rfc2217")
+    with opened(server["rfc2217"]) as port:
+        assert port.serial.dtr == port.serial.rts
+        with pytest.raises(PortBusy, match="this run for device kitchen"):
+            opened(server["rfc2217"] + "?ign_set_control")
+        link.stop("kitchen")
+        with pytest.raises(PortLost), port.errors():
+            while True:
+                port.serial.write(b"x")
+                port.serial.read(1)
