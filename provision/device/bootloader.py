@@ -19,6 +19,7 @@ from provision.core.esp_image import SECTOR, size_bytes
 from provision.device.esptool_library import Trace, esptool, listening
 from provision.device.port import Port
 from provision.device.reset import ROM_BAUD, WaitForHands, enter_download_mode, hard_reset
+from provision.device.stub_client import lean
 from provision.errors import (
     BoardError,
     DeviceError,
@@ -154,7 +155,8 @@ class EsptoolBootloader:
             loader = self._tools.Loader(port, ROM_BAUD, trace_enabled=self._packets)
             enter_download_mode(self._tools, loader, self._port, self._board, self._wait_for_hands)
             rom = self._identify(loader)
-            self._esp = self._tools.commands.run_stub(rom)
+            stub = self._tools.commands.run_stub(rom)
+            self._esp = lean(stub, port=port, fatal=self._tools.FatalError, tracing=self._packets)
         self._facts = None
 
     def _identify(self, loader: Any) -> Any:
