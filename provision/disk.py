@@ -12,8 +12,10 @@ import os
 import secrets
 import stat
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -57,7 +59,7 @@ def runtime_directory() -> Path:
     somebody else, who could then hold our locks.
     """
     named = os.environ.get("PROVISION_RUNTIME_DIR")
-    path = Path(named) if named else platformdirs.user_runtime_path("provision")
+    path = Path(named) if named else _runtime_path()
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         owner = path.stat().st_uid
@@ -72,6 +74,15 @@ def runtime_directory() -> Path:
             hint="set PROVISION_RUNTIME_DIR to a directory of yours",
         )
     return path
+
+
+@lru_cache(maxsize=1)
+def _runtime_path() -> Path:
+    """As the system has it; without a login session platformdirs warns and names one in /tmp,
+    which is as good for locks, and no business of the user's."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return platformdirs.user_runtime_path("provision")
 
 
 def lock_path(kind: str, name: str) -> Path:

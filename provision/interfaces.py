@@ -8,11 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from provision.model.board import BoardProfile
 from provision.model.chip import Chip
-from provision.model.state import FileState, Filesystem, FirmwareIdentity, PortSelector
+from provision.model.state import (
+    FileState,
+    Filesystem,
+    FirmwareIdentity,
+    FirmwareSource,
+    PortSelector,
+)
+
+if TYPE_CHECKING:
+    from provision.core.firmware_image import Firmware
 
 Progress = Callable[[int, int], None]
 """Called with bytes done and bytes in all; both count what goes over the wire."""
@@ -136,6 +145,10 @@ class Repl(Protocol):
         renamed into place, so that a path holds its old or its new content, nothing else."""
         ...
 
+    def read(self, path: str, limit: int) -> bytes:
+        """The content of a file on the board, at most `limit` bytes of it."""
+        ...
+
     def evaluate(self, expression: str, timeout: float) -> str:
         """The repr of an expression, stripped of control characters; BoardError if it raises."""
         ...
@@ -169,35 +182,104 @@ class Bootloader(Protocol):
         ...
 
 
+class Hands(Protocol):
+    """Asks a person to do something to a board."""
+
+    def __call__(self, instructions: str, seconds_left: float) -> bool:
+        """Called about every second while waiting; False gives up at once."""
+        ...
+
+
 class Connection(Protocol):
     """One port, owned exclusively from opening to `close`; the board behind it may be running
     its app, at its REPL or in download mode, and these calls take it from one to another."""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether taking the REPL stopped an app that was running."""
+        ...
 
     def repl(self, *, reset: bool) -> Repl:
         """Interrupt what runs and take the raw REPL; with `reset`, reset first and interrupt
         early. NoAnswer when no MicroPython answers."""
         ...
 
-    def bootloader(
-        self, board: BoardProfile, *, wait_for_hands: Callable[[float], bool] | None
-    ) -> Bootloader:
-        """Enter download mode and start the stub. On a board that needs a person,
-        `wait_for_hands(seconds_left)` is called about every second until the board answers or
-        it returns False; without it NeedsHands is raised at once."""
+    def bootloader(self, hands: Hands | None, timeout: float) -> Bootloader:
+        """Enter download mode and start the stub. A board that needs a person is waited for
+        with `hands` for up to `timeout` seconds; without it NeedsHands is raised at once."""
         ...
 
-    def restart(self) -> None:
-        """Reset into run mode by the lines or, where there are none, through the REPL."""
+    def restart(self, hands: Hands | None, timeout: float) -> None:
+        """Reset into run mode by the lines or, where there are none, by what answers."""
+        ...
+
+    def await_prompt(self, timeout: float) -> bool:
+        """Let a board boot undisturbed, as its first set-up needs; whether its prompt came."""
+        ...
+
+    def resume(self) -> None:
+        """Let an app that `repl` interrupted run again, by a soft reset."""
         ...
 
     def console(self, pattern: str, timeout: float) -> str:
-        """Wait for a line that the board prints; returns it, or raises CheckFailed."""
+        """Wait for a line that the board prints and that `pattern`, a regular expression,
+        is found in; returns it, or raises CheckFailed."""
+        ...
+
+    def listen(self, seconds: float) -> str:
+        """Let the app run for a while; returns what it printed, bounded and printable."""
         ...
 
     def close(self) -> None: ...
 
 
 class Connector(Protocol):
-    def connect(self, address: str, board: BoardProfile, *, device: str, baud: int) -> Connection:
-        """Open and lock the port at a path or pyserial URL."""
+    """Opens ports."""
+
+    def connect(
+        self,
+        address: str,
+        board: BoardProfile,
+        *,
+        device: str,
+        baud: int,
+        trace: Callable[[int, str], None],
+    ) -> Connection:
+        """Open and lock the port at a path or pyserial URL; nothing is sent to the board."""
+        ...
+
+
+class Images(Protocol):
+    """Where firmware images come from."""
+
+    def firmware(self, source: FirmwareSource) -> Firmware:
+        """The image that a source names, read and checked against what the source declares;
+        SourceError or ImageError when it cannot be had."""
+        ...
+
+
+class FilesystemBuilder(Protocol):
+    """Builds filesystem images on the host."""
+
+    def build(
+        self,
+        firmware: Firmware,
+        board: BoardProfile,
+        flash_size: int,
+        files: Mapping[str, bytes],
+    ) -> Sequence[Region] | None:
+        """The used blocks of a fresh filesystem that holds the files, as flash regions; None
+        where it cannot be built on the host (FAT, no known place): go through the REPL."""
+        ...
+
+
+class Identities(Protocol):
+    """Which board each device was, as far as runs before this one have learned."""
+
+    def known(self, device: str) -> str | None:
+        """The MAC learned for a device, or None."""
+        ...
+
+    def learn(self, device: str, mac: str) -> None:
+        """Keep a device's MAC; durable when this returns."""
         ...

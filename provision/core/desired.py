@@ -143,7 +143,7 @@ class Resolver:
         check = next((layer.check for layer in reversed(layers) if layer.check), None)
         baud = next((layer.baud for layer in reversed(layers) if layer.baud), 115200)
         return DesiredState(
-            device=device.name,
+            device=str(device.name),
             board=board,
             port=port,
             mac=normal_mac(device.mac) if device.mac is not None else None,

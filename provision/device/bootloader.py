@@ -18,8 +18,13 @@ from typing import Any
 from provision.core.esp_image import SECTOR, size_bytes
 from provision.device.esptool_library import Trace, esptool, listening
 from provision.device.port import Port
-from provision.device.reset import ROM_BAUD, WaitForHands, enter_download_mode, hard_reset
-from provision.device.stub_client import lean
+from provision.device.reset import (
+    HANDS_SECONDS,
+    ROM_BAUD,
+    WaitForHands,
+    enter_download_mode,
+    hard_reset,
+)
 from provision.errors import (
     BoardError,
     DeviceError,
@@ -50,6 +55,7 @@ class EsptoolBootloader:
         board: BoardProfile,
         *,
         wait_for_hands: WaitForHands | None = None,
+        hands_seconds: float = HANDS_SECONDS,
         trace: Trace | None = None,
         packets: bool = False,
     ) -> None:
@@ -57,6 +63,7 @@ class EsptoolBootloader:
         self._port = port
         self._board = board
         self._wait_for_hands = wait_for_hands
+        self._hands_seconds = hands_seconds
         self._trace = trace
         self._packets = packets and trace is not None
         self._facts: BootloaderFacts | None = None
@@ -70,6 +77,7 @@ class EsptoolBootloader:
         board: BoardProfile,
         *,
         wait_for_hands: WaitForHands | None = None,
+        hands_seconds: float = HANDS_SECONDS,
         trace: Trace | None = None,
         packets: bool = False,
     ) -> EsptoolBootloader:
@@ -77,7 +85,14 @@ class EsptoolBootloader:
 
         `trace` hears what esptool says; with `packets` also every packet, which is slow.
         """
-        self = cls(port, board, wait_for_hands=wait_for_hands, trace=trace, packets=packets)
+        self = cls(
+            port,
+            board,
+            wait_for_hands=wait_for_hands,
+            hands_seconds=hands_seconds,
+            trace=trace,
+            packets=packets,
+        )
         self._connect()
         return self
 
@@ -153,10 +168,16 @@ class EsptoolBootloader:
         with self._talking("entering download mode"):
             port = self._port.serial
             loader = self._tools.Loader(port, ROM_BAUD, trace_enabled=self._packets)
-            enter_download_mode(self._tools, loader, self._port, self._board, self._wait_for_hands)
+            enter_download_mode(
+                self._tools,
+                loader,
+                self._port,
+                self._board,
+                self._wait_for_hands,
+                hands_seconds=self._hands_seconds,
+            )
             rom = self._identify(loader)
-            stub = self._tools.commands.run_stub(rom)
-            self._esp = lean(stub, port=port, fatal=self._tools.FatalError, tracing=self._packets)
+            self._esp = self._tools.commands.run_stub(rom)
         self._facts = None
 
     def _identify(self, loader: Any) -> Any:

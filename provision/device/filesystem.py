@@ -14,9 +14,11 @@ from typing import cast
 import littlefs
 from littlefs.errors import LittleFSError
 
-from provision.core.filesystem_geometry import BLOCK, Geometry
+from provision.core.filesystem_geometry import BLOCK, Geometry, firmware_geometry
+from provision.core.firmware_image import Firmware
 from provision.errors import ImageError, OutOfSpace
 from provision.interfaces import Region
+from provision.model.board import BoardProfile
 
 _READ = 32
 _PROG = 32
@@ -175,3 +177,15 @@ def _out_of_space(geometry: Geometry, files: Mapping[str, bytes]) -> OutOfSpace:
         f"the {len(files)} files need about {needed // 1024} kB, "
         f"the filesystem has {geometry.size // 1024} kB: {short // 1024} kB too little"
     )
+
+
+class HostFilesystems:
+    """Builds the filesystem of a board that is flashed; implements `FilesystemBuilder`."""
+
+    def build(
+        self, firmware: Firmware, board: BoardProfile, flash_size: int, files: Mapping[str, bytes]
+    ) -> tuple[Region, ...] | None:
+        """The used blocks of a fresh filesystem with these files; None where the firmware would
+        not look for a LittleFS at a place that is known."""
+        geometry = firmware_geometry(firmware, board, flash_size)
+        return build_filesystem(geometry, files).regions() if geometry is not None else None

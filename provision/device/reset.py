@@ -6,6 +6,7 @@ own. A board without wiring is put there by a person, who is told how and waited
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import time
@@ -31,9 +32,10 @@ USB_JTAG_PID = 0x1001  # Espressif's own USB-Serial-JTAG peripheral
 _DELAYS = (0.05, 0.55, 0.05, 0.55)
 _SYNCS = 5  # after each reset, as esptool
 _SYNC_PAUSE = 0.05
-# A reset by EN reads as power-on, one by USB-Serial-JTAG as 0x15; a board that boots over and
-# over by itself (no app in its flash) gives other causes, and was not reset by us.
-_RESET_BY_LINES = re.compile(rb"rst:0x(?:1|15) [^\r\n]*boot:(0x[0-9a-fA-F]+)")
+# How long EN is held low, as esptool's HardReset; the chip's own USB needs longer to notice.
+_PULSE = 0.1
+_PULSE_USB = 0.2
+_BOOT_MODE = re.compile(rb"boot:(0x[0-9a-fA-F]+)(.*waiting for download)?", re.DOTALL)
 
 WaitForHands = Callable[[float], bool]
 
@@ -44,6 +46,8 @@ def enter_download_mode(
     port: Port,
     board: BoardProfile,
     wait_for_hands: WaitForHands | None,
+    *,
+    hands_seconds: float = HANDS_SECONDS,
 ) -> None:
     """Bring the board into download mode until it answers a SYNC.
 
@@ -51,17 +55,18 @@ def enter_download_mode(
     NeedsHands for a board whose lines are not wired when nobody waits or the time is up.
     """
     if board.reset is ResetWiring.NONE or port.address.startswith("socket://"):
-        _wait_for_person(tools, loader, port, board, wait_for_hands)
+        _wait_for_person(tools, loader, port, board, wait_for_hands, hands_seconds=hands_seconds)
         return
-    log = b""
+    seen = b""
     for strategy in _strategies(tools, loader, port, board.reset):
         loader.flush_input()
         strategy.reset()
         # As pyserial's typing has it, not every port can say how much is waiting; all can.
         log = port.serial.read(getattr(port.serial, "in_waiting", 0))
+        seen = log or seen
         if _sync(tools, loader, _SYNCS):
             return
-    raise _no_answer(log, board, port)
+    raise _no_answer(seen, board, port)
 
 
 def hard_reset(tools: Esptool, loader: Any, port: Port, wiring: ResetWiring) -> None:
@@ -73,6 +78,27 @@ def hard_reset(tools: Esptool, loader: Any, port: Port, wiring: ResetWiring) -> 
     port.serial.rts = False
     port.serial.dtr = False
     tools.resets.HardReset(port.serial, uses_usb, flow_control=flow).reset()
+
+
+def pulse_reset(port: Port, wiring: ResetWiring) -> bool:
+    """Reset by the port's lines without esptool, which takes long to import; False where no
+    lines reach the chip (not wired, or a carrier without them, as a pseudo terminal)."""
+    if wiring is ResetWiring.NONE or port.address.startswith("socket://"):
+        return False
+    lines = port.serial
+    try:
+        lines.rts = False
+        lines.dtr = False
+        lines.rts = True
+        time.sleep(_PULSE_USB if wiring is ResetWiring.USB_JTAG else _PULSE)
+        lines.rts = False
+        if wiring is ResetWiring.USB_JTAG:
+            time.sleep(_PULSE_USB)
+    except OSError as error:
+        if error.errno in (errno.ENOTTY, errno.EINVAL):
+            return False
+        raise
+    return True
 
 
 def has_atomic_lines(port: Port) -> bool:
@@ -128,10 +154,12 @@ def _wait_for_person(
     port: Port,
     board: BoardProfile,
     wait_for_hands: WaitForHands | None,
+    *,
+    hands_seconds: float,
 ) -> None:
     # A run that was cut off leaves the stub at the rate it had: it answers without hands.
     rates = tuple(dict.fromkeys((ROM_BAUD, board.baud)))
-    end = time.monotonic() + HANDS_SECONDS
+    end = time.monotonic() + hands_seconds
     while True:
         for rate in rates:
             port.serial.baudrate = rate
@@ -155,23 +183,25 @@ def _wait_for_person(
 
 
 def _no_answer(log: bytes, board: BoardProfile, port: Port) -> NoAnswer:
-    if b"waiting for download" in log:
+    found = _BOOT_MODE.search(log)
+    if found is None:
+        return NoAnswer(
+            f"no boot loader answers on {port.address}: the board did not react to the reset lines",
+            hint="check that the cable carries data and the board has power; close to the "
+            "computer rather than behind a hub; if this board has no automatic reset, "
+            "choose a profile that says so",
+            device=port.device,
+        )
+    if found[2] is not None:
         return NoAnswer(
             "the board is in download mode, but does not hear us",
             hint="the line from the computer to the board's RX is interrupted: try another cable",
             device=port.device,
         )
-    if found := _RESET_BY_LINES.search(log):
-        return NoAnswer(
-            f"the board was reset but started its app (boot mode {found[1].decode()}): "
-            "IO0 was not held low",
-            hint="hold BOOT (IO0) while the run connects, or choose the profile of this very "
-            f"board: {board.download or 'its reset circuit differs'}",
-            device=port.device,
-        )
     return NoAnswer(
-        f"no boot loader answers on {port.address}: the board did not react to the reset lines",
-        hint="check that the cable carries data and the board has power; connect directly rather "
-        "than through a hub; if this board has no automatic reset, choose a profile that says so",
+        f"the board was reset but started its app (boot mode {found[1].decode()}): "
+        "IO0 was not held low",
+        hint="hold BOOT (IO0) while the run connects, or choose the profile of this very board: "
+        + (board.download or "its reset circuit differs"),
         device=port.device,
     )

@@ -76,6 +76,16 @@ class DevicePlanned:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class FileDiffed:
+    """How one file would change: the lines of a unified diff, without secrets."""
+
+    kind: ClassVar[str] = "file-diffed"
+    device: str
+    path: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ActionDone:
     kind: ClassVar[str] = "action-done"
     device: str
@@ -130,6 +140,7 @@ Event = (
     | StageProgress
     | HandsNeeded
     | DevicePlanned
+    | FileDiffed
     | ActionDone
     | Notice
     | Trace

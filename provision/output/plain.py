@@ -15,6 +15,7 @@ from provision.model.event import (
     DeviceFinished,
     DevicePlanned,
     Event,
+    FileDiffed,
     HandsNeeded,
     Notice,
     RunFinished,
@@ -93,7 +94,7 @@ class Plain:
                 return self._progress_lines(event)
             case ActionDone():
                 return [f"{self._name(event.device)}: {text.done(event.action)}"]
-            case DevicePlanned() | RunFinished():
+            case DevicePlanned() | FileDiffed() | RunFinished():
                 return []  # results: PlanText and Recap have them
 
     def _name(self, device: str) -> str:

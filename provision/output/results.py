@@ -9,12 +9,15 @@ from provision.model.event import (
     DeviceFinished,
     DevicePlanned,
     Event,
+    FileDiffed,
     RunFinished,
     RunStarted,
 )
 from provision.model.plan import Plan
-from provision.output.style import PLAIN, Style
+from provision.output.style import PLAIN, Colour, Style
 from provision.output.text import plan_lines, recap_lines
+
+_DIFF_COLOURS: dict[str, Colour] = {"+": "green", "-": "red", "@": "cyan"}
 
 
 class Writer(Protocol):
@@ -46,6 +49,7 @@ class PlanText:
         self._width = width
         self._order: dict[str, int] = {}
         self._plans: dict[str, Plan] = {}
+        self._diffs: dict[str, list[str]] = {}  # device: lines
 
     def handle(self, event: Event) -> None:
         """Collect plans; the end of the run shows what was not shown yet."""
@@ -57,10 +61,21 @@ class PlanText:
                     self._write(plan_lines([event.plan], self._style, self._width)[:-1])
             case DevicePlanned():
                 self._plans[event.device] = event.plan
+            case FileDiffed() if self._at_once:
+                self._write(self._coloured(event))
+            case FileDiffed():
+                self._diffs.setdefault(event.device, []).extend(self._coloured(event))
             case RunFinished():
                 self.close()
             case _:
                 pass
+
+    def _coloured(self, event: FileDiffed) -> list[str]:
+        shown = []
+        for number, line in enumerate(event.lines):
+            colour = "bold" if number < 2 else _DIFF_COLOURS.get(line[:1])
+            shown.append(self._style(line, colour) if colour else line)
+        return shown
 
     def close(self) -> None:
         """Show what has not been shown, also when the run broke off."""
@@ -69,6 +84,8 @@ class PlanText:
         plans = sorted(self._plans.values(), key=lambda plan: self._place(plan.device))
         self._plans = {}
         self._write(plan_lines(plans, self._style, self._width))
+        for device in sorted(self._diffs, key=self._place):
+            self._write([f"{device}:", *self._diffs.pop(device)])
 
     def _write(self, lines: Sequence[str]) -> None:
         self._stream.write("".join(f"{line}\n" for line in lines))

@@ -34,6 +34,7 @@ from provision.workspace.schemas import fleet_schema
 
 DEFAULT_NAME = "fleet.yaml"
 STDIN = "-"
+STDIN_FILE = "<stdin>"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +57,7 @@ class Loaded:
     folder: Path
     warnings: tuple[str, ...]
     redactor: Redactor
+    _data: bytes
     _document: Document
     _sources: Folder
     _secrets: SecretsFiles
@@ -77,6 +79,21 @@ class Loaded:
         if len(names) == len(self.manifest.devices):
             resolver.check_firmware_files()
         self._fail(resolver.problems())
+
+    @property
+    def lock_path(self) -> Path:
+        """The lock beside the manifest: fleet.lock for fleet.yaml, school.lock for school.yaml."""
+        name = DEFAULT_NAME if self.file == STDIN_FILE else Path(self.file).name
+        return self.folder / Path(name).with_suffix(".lock")
+
+    def changed(self) -> bool:
+        """Whether the manifest on disk is no longer the one that was read."""
+        if self.file == STDIN_FILE:
+            return False
+        try:
+            return Path(self.file).read_bytes() != self._data
+        except OSError:
+            return True
 
     def _resolver(self) -> Resolver:
         return Resolver(
@@ -151,6 +168,7 @@ def _load(manifest: str | None, secrets: Path | None, environment: Mapping[str, 
         folder=folder,
         warnings=known.warnings,
         redactor=redactor,
+        _data=data,
         _document=parsed.document,
         _sources=Folder(folder),
         _secrets=known,
@@ -203,7 +221,7 @@ def _read(manifest: str | None) -> tuple[str, Path, bytes]:
     """The manifest's name for messages, the folder its paths are relative to, and its bytes."""
     most = 4 * MAX_CHARACTERS + 1
     if manifest == STDIN:
-        return "<stdin>", Path(), sys.stdin.buffer.read(most)
+        return STDIN_FILE, Path(), sys.stdin.buffer.read(most)
     path = Path(DEFAULT_NAME if manifest is None else manifest)
     try:
         if path.is_dir():

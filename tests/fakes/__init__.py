@@ -1,0 +1,1 @@
+"""Hand-written fakes that implement the Protocols of `provision.interfaces`."""

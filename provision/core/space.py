@@ -1,0 +1,57 @@
+"""Whether the files of a plan fit a board's LittleFS, before the first byte is sent.
+
+Every figure is an upper bound, so that a plan that passes does not run out of space half way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from provision.model.plan import Action, DeleteFile, MakeDirectory, RemoveDirectory, WriteFile
+from provision.model.state import Filesystem
+
+# MicroPython mounts LittleFS with cache_size = 4 x prog_size = 128 bytes (extmod/vfs_lfs.c);
+# a file no larger than the cache lives inside its directory's metadata block.
+INLINE = 128
+# A data block gives a few bytes to the pointers of LittleFS's skip list.
+POINTERS = 8
+# A directory is a pair of metadata blocks; one more pair may split off while many names are added.
+DIRECTORY_BLOCKS = 2
+NAMES_PER_SPLIT = 40
+
+
+def blocks_of(size: int, block: int) -> int:
+    """Blocks that a file of `size` bytes takes."""
+    if size <= INLINE:
+        return 0
+    return -(-size // (block - POINTERS))
+
+
+def shortfall(actions: Iterable[Action], filesystem: Filesystem) -> int:
+    """Bytes that are missing to carry out the file actions in order, 0 when they fit.
+
+    A file that replaces another needs room for both until the rename. Unknown free space
+    counts as enough: the board then says itself when it is full.
+    """
+    if filesystem.free is None:
+        return 0
+    block = filesystem.block
+    free = lowest = filesystem.free // block
+    new_names = 0
+    for action in actions:
+        if isinstance(action, WriteFile):
+            old = filesystem.files.get(action.path)
+            new_names += old is None
+            free -= blocks_of(action.size, block)
+            lowest = min(lowest, free)
+            free += blocks_of((old.size or 0) if old else 0, block)
+        elif isinstance(action, DeleteFile):
+            old = filesystem.files.get(action.path)
+            free += blocks_of((old.size or 0) if old else 0, block)
+        elif isinstance(action, MakeDirectory):
+            free -= DIRECTORY_BLOCKS
+            lowest = min(lowest, free)
+        elif isinstance(action, RemoveDirectory):
+            free += DIRECTORY_BLOCKS
+    lowest -= DIRECTORY_BLOCKS * (new_names // NAMES_PER_SPLIT)
+    return max(0, -lowest) * block

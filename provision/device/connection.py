@@ -1,0 +1,169 @@
+"""One port with a board behind it: taken from its app to its REPL, to its bootloader and back.
+
+The port is opened once and owned until it is closed; the REPL and esptool speak over the same
+pyserial object. How the chip is reset is the board profile's word: by the port's lines, by the
+chip's own USB, or by nobody but a person.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from typing import cast
+
+from provision.device.bootloader import EsptoolBootloader
+from provision.device.line import BytePort, Line, Silence
+from provision.device.port import Port, open_port
+from provision.device.repl import RawRepl, evidence
+from provision.device.reset import pulse_reset
+from provision.device.scan import printable
+from provision.errors import CheckFailed, NeedsHands
+from provision.interfaces import Hands
+from provision.model.board import BoardProfile, ResetWiring
+
+# An app that cleans up after a Ctrl-C takes a second or two; a board that is silent for longer
+# is asked again after a reset, where there is a way to reset it.
+PATIENCE = 3.0
+# From EN's rise to the prompt an ESP32 takes about two seconds; an app may be slow to give in.
+BOOT_PATIENCE = 6.0
+CONSOLE_MOST = 64 * 1024  # bytes of output that are kept while waiting for a line
+
+
+class SerialConnector:
+    """Opens real ports and pyserial URLs; implements `interfaces.Connector`."""
+
+    def connect(
+        self,
+        address: str,
+        board: BoardProfile,
+        *,
+        device: str,
+        baud: int,
+        trace: Callable[[int, str], None],
+    ) -> SerialConnection:
+        port = open_port(address, baud=baud, device=device)
+        trace(1, f"opened {address} at {baud} baud")
+        return SerialConnection(port, board, baud=baud, trace=trace)
+
+
+class SerialConnection:
+    """Implements `interfaces.Connection`."""
+
+    def __init__(
+        self, port: Port, board: BoardProfile, *, baud: int, trace: Callable[[int, str], None]
+    ) -> None:
+        self._port = port
+        # pyserial's own typing forgets that every port can say how many bytes are waiting.
+        self._bytes = cast("BytePort", port.serial)
+        self._board = board
+        self._baud = baud
+        self._trace = trace
+        self._repl: RawRepl | None = None
+        self._bootloader: EsptoolBootloader | None = None
+        self._booting = False  # reset and not yet heard of
+
+    @property
+    def interrupted(self) -> bool:
+        return self._repl is not None and self._repl.interrupted
+
+    def repl(self, *, reset: bool) -> RawRepl:
+        if reset:
+            self.restart(None, 0.0)
+        self._bootloader = None
+        repl = RawRepl(
+            self._bytes,
+            errors=self._port.errors,
+            lossless=self._board.reset is ResetWiring.USB_JTAG,
+            trace=self._trace,
+        )
+        if self._booting:
+            repl.catch(BOOT_PATIENCE)
+        else:
+            repl.enter(PATIENCE)
+        self._booting = False
+        self._repl = repl
+        return repl
+
+    def await_prompt(self, timeout: float) -> bool:
+        return RawRepl(self._bytes, errors=self._port.errors).await_prompt(timeout)
+
+    def bootloader(self, hands: Hands | None, timeout: float) -> EsptoolBootloader:
+        self._repl = None
+
+        def wait(left: float) -> bool:
+            return hands is not None and hands(self._board.download, left)
+
+        self._bootloader = EsptoolBootloader.connect(
+            self._port,
+            self._board,
+            wait_for_hands=wait if hands is not None else None,
+            hands_seconds=timeout,
+            trace=self._trace,
+        )
+        return self._bootloader
+
+    def restart(self, hands: Hands | None, timeout: float) -> None:
+        bootloader, self._bootloader = self._bootloader, None
+        repl, self._repl = self._repl, None
+        if bootloader is not None:
+            restarted = bootloader.restart()
+        elif repl is not None:
+            repl.hard_reset()
+            restarted = True
+        else:
+            with self._port.errors():
+                restarted = pulse_reset(self._port, self._board.reset)
+        with self._port.errors():
+            if self._port.serial.baudrate != self._baud:
+                self._port.serial.baudrate = self._baud
+        if not restarted and (hands is None or not hands("Press RESET.", timeout)):
+            raise NeedsHands("nothing but its RESET button restarts this board", hint="press RESET")
+        self._booting = True
+        self._trace(1, "reset into run mode")
+
+    def resume(self) -> None:
+        if self._repl is not None:
+            self._repl.soft_reset()
+            self._repl = None
+
+    def console(self, pattern: str, timeout: float) -> str:
+        found: list[str] = []
+        wanted = re.compile(pattern)
+
+        def look(text: str) -> bool:
+            for line in text.splitlines():
+                if wanted.search(line):
+                    found.append(line)
+                    return True
+            return False
+
+        heard = self._hear(timeout, look)
+        if not found:
+            raise CheckFailed(
+                f"no line with {pattern!r} on the console in {timeout:g} s"
+                f"{evidence(heard.encode())}"
+            )
+        return printable(found[0])
+
+    def listen(self, seconds: float) -> str:
+        return printable(self._hear(seconds, lambda _text: False), limit=4000)
+
+    def _hear(self, seconds: float, enough: Callable[[str], bool]) -> str:
+        """What the board prints in whole lines until `enough` says so or the time is over."""
+        deadline = time.monotonic() + seconds
+        line = Line(self._bytes)
+        heard = ""
+        with self._port.errors():
+            while (left := deadline - time.monotonic()) > 0:
+                try:
+                    text = line.until(b"\n", timeout=left).decode("utf-8", "replace")
+                except Silence as silence:
+                    return heard + silence.heard.decode("utf-8", "replace")
+                heard = (heard + text)[-CONSOLE_MOST:]
+                if enough(text):
+                    break
+        return heard
+
+    def close(self) -> None:
+        self._port.close()

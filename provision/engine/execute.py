@@ -1,0 +1,276 @@
+"""Execute: carry out a plan on one board, then prove by observation that nothing is left to do.
+
+The flash comes first, in one bootloader session, with the whole filesystem where it starts
+empty; then the files over the REPL; then one reset, and the check that the app runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from provision.core.diff import diff
+from provision.core.firmware_checks import image_refusals
+from provision.core.firmware_image import Firmware, regions
+from provision.core.space import shortfall
+from provision.engine.observe import Observation, scan_request, seen_at_repl
+from provision.engine.session import Session
+from provision.errors import (
+    BoardError,
+    CheckFailed,
+    FlashFailed,
+    Interrupted,
+    NoAnswer,
+    OutOfSpace,
+    Refused,
+)
+from provision.interfaces import (
+    BootloaderFacts,
+    FileOperation,
+    FilesystemBuilder,
+    MakeDir,
+    Put,
+    Region,
+    Remove,
+    RemoveDir,
+)
+from provision.model.event import ActionDone, Event
+from provision.model.plan import (
+    Action,
+    DeleteFile,
+    EraseFlash,
+    MakeDirectory,
+    Plan,
+    RemoveDirectory,
+    Reset,
+    RunCheck,
+    WriteFile,
+    WriteFirmware,
+)
+from provision.model.state import ActualState, Check, DesiredState
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tools:
+    """What execution needs besides the session."""
+
+    firmware: Firmware | None
+    filesystems: FilesystemBuilder
+    emit: Callable[[Event], None]
+    stopping: Callable[[], bool]
+
+
+def execute(session: Session, plan: Plan, actual: ActualState, tools: Tools) -> ActualState:
+    """Make the board match; returns what it was proved to be.
+
+    Raises Interrupted between steps once `stopping` says so, and DeviceError or Unreachable
+    when a step fails; running again goes on from there.
+    """
+    desired = session.desired
+    pause(session, tools, "nothing was changed")
+    if plan.flashes:
+        preloaded = flash(session, plan, tools)
+        actual = observe_flashed(session, first_boot=plan.erases and not preloaded).actual
+        pause(session, tools, "the firmware is written, the files are not")
+        plan = diff(desired, actual)
+        if plan.flashes:
+            raise FlashFailed(
+                f"after flashing, {describe(actual)} answers: {plan.actions[0].reason}",
+                hint="the image may be of another board; check it with `provision firmware show`",
+            )
+        refuse(plan)
+    operations = file_operations(desired, plan.actions)
+    if operations:
+        actual = write_files(session, plan, operations, actual, tools)
+    session.stage("reset")
+    session.restart()
+    tools.emit(ActionDone(device=session.device, action=Reset(reason="run what was written")))
+    if desired.check is not None:
+        run_check(session, desired.check)
+        tools.emit(
+            ActionDone(
+                device=session.device,
+                action=RunCheck(check=desired.check, reason="the board has changed"),
+            )
+        )
+    return actual
+
+
+def refuse(plan: Plan) -> None:
+    """Raise a plan's refusals as one error, if there are any."""
+    if plan.refusals:
+        raise Refused(
+            "; ".join(refusal.message for refusal in plan.refusals), hint=plan.refusals[0].hint
+        )
+
+
+def pause(session: Session, tools: Tools, stands: str) -> None:
+    """The points where a run may be cut short by the user."""
+    if tools.stopping():
+        raise Interrupted(f"stopped by the user; {stands}", device=session.device)
+
+
+def describe(actual: ActualState) -> str:
+    firmware = actual.firmware
+    if firmware is None:
+        return "no MicroPython"
+    return f"MicroPython {firmware.version} ({firmware.machine})"
+
+
+def flash(session: Session, plan: Plan, tools: Tools) -> bool:
+    """Erase and write as planned, after the board has been proved once more in its bootloader;
+    whether the whole filesystem went along."""
+    firmware = tools.firmware
+    if firmware is None:
+        raise BoardError("the plan flashes but there is no image")
+    desired = session.desired
+    session.stage("connect", "bootloader")
+    bootloader = session.bootloader()
+    facts = bootloader.facts()
+    prove(desired, facts)
+    flash_size = facts.flash_size or desired.board.flash_size
+    if flash_size is None:
+        raise Refused("the size of the flash is not known", hint="give the board a flash_size")
+    refused = image_refusals(
+        firmware,
+        desired.board,
+        chip=facts.chip,
+        flash_size=flash_size,
+        secured=facts.secured,
+    )
+    refuse(Plan(device=desired.device, refusals=refused))
+    bootloader.raise_baud(desired.board.baud)
+    to_write: list[Region] = list(regions(firmware, desired.board, flash_size))
+    preloaded: Sequence[Region] | None = None
+    if plan.erases:
+        session.stage("erase")
+        bootloader.erase()
+        report(session, tools, plan, EraseFlash)
+        contents = {file.dest: file.content.data for file in desired.files}
+        preloaded = tools.filesystems.build(firmware, desired.board, flash_size, contents)
+        to_write.extend(preloaded or ())
+    session.stage("flash", f"MicroPython {firmware.identity.version}")
+    bootloader.write(to_write, session.progress("flash"))
+    report(session, tools, plan, WriteFirmware)
+    return preloaded is not None
+
+
+# An ESP8266 formats and writes its boot.py in about two seconds; a slow flash takes more.
+FIRST_BOOT = 15.0
+
+
+def prove(desired: DesiredState, facts: BootloaderFacts) -> None:
+    """Refuse a board that its boot ROM does not prove to be the one that is meant."""
+    proved = ActualState(
+        chip=facts.chip, mac=facts.mac, flash_size=facts.flash_size, secured=facts.secured
+    )
+    refuse(diff(desired, proved))
+
+
+def observe_flashed(session: Session, *, first_boot: bool) -> Observation:
+    """Start the new firmware and see what it says of itself; on a first boot only after it has
+    set up its filesystem, which an interrupt would cut short."""
+    session.stage("boot")
+    session.restart()
+    if first_boot:
+        session.await_prompt(FIRST_BOOT)
+    session.stage("observe")
+    request = scan_request(session.desired)
+    try:
+        facts, filesystem = session.repl(reset=False).observe(request)
+    except NoAnswer:
+        if not session.can_reset:
+            raise
+        facts, filesystem = session.repl(reset=True).observe(request)
+    return Observation(
+        actual=seen_at_repl(facts, filesystem), evidence="reset", bytecode=facts.bytecode
+    )
+
+
+def file_operations(desired: DesiredState, actions: Sequence[Action]) -> list[FileOperation]:
+    """The plan's file actions, in order, with the bytes they need."""
+    operations: list[FileOperation] = []
+    for action in actions:
+        if isinstance(action, WriteFile):
+            content = desired.files_by_dest[action.path].content
+            operations.append(Put(path=action.path, data=content.data, sha256=content.sha256))
+        elif isinstance(action, DeleteFile):
+            operations.append(Remove(path=action.path))
+        elif isinstance(action, MakeDirectory):
+            operations.append(MakeDir(path=action.path))
+        elif isinstance(action, RemoveDirectory):
+            operations.append(RemoveDir(path=action.path))
+    return operations
+
+
+def write_files(
+    session: Session,
+    plan: Plan,
+    operations: Sequence[FileOperation],
+    actual: ActualState,
+    tools: Tools,
+) -> ActualState:
+    """Make the files match in one stream, then look again: nothing may be left to do."""
+    if actual.filesystem is None:
+        raise BoardError("the board's files could not be read")
+    missing = shortfall(plan.actions, actual.filesystem)
+    if missing:
+        raise OutOfSpace(
+            f"the files need {missing:,} bytes more than the {actual.filesystem.free:,} "
+            "that are free on the board; nothing was written"
+        )
+    writes = sum(isinstance(operation, Put) for operation in operations)
+    session.stage("files", f"{writes} to write" if writes else "")
+    repl = session.repl()
+    repl.transfer(operations, session.progress("files"))
+    for action in plan.actions:
+        if not isinstance(action, (Reset, RunCheck)):
+            tools.emit(ActionDone(device=session.device, action=action))
+    session.stage("settle")
+    facts, filesystem = repl.observe(scan_request(session.desired))
+    settled = seen_at_repl(facts, filesystem)
+    left = diff(session.desired, settled)
+    refuse(left)
+    if left.changes:
+        raise BoardError(
+            f"after writing, {left.actions[0].kind} is still to be done: {left.actions[0].reason}",
+            hint="the flash may be worn out; erase the board and apply again",
+        )
+    return settled
+
+
+def report(session: Session, tools: Tools, plan: Plan, kind: type[Action]) -> None:
+    for action in plan.actions:
+        if isinstance(action, kind):
+            tools.emit(ActionDone(device=session.device, action=action))
+
+
+# An app is given this long before it is interrupted to evaluate the check, then twice as long
+# after the next reset, and so on within the check's timeout: nothing on a board says "ready".
+FIRST_LOOK = 1.0
+
+
+def run_check(session: Session, check: Check) -> None:
+    """Prove that the app runs; CheckFailed when it does not within the timeout."""
+    session.stage("check")
+    if check.console is not None:
+        session.console(check.console, check.timeout)
+        return
+    if check.expression is None:
+        return
+    wait, spent, answer = min(FIRST_LOOK, check.timeout), 0.0, ""
+    while True:
+        session.listen(wait)
+        spent += wait
+        try:
+            answer = session.repl().evaluate(check.expression, check.timeout)
+        except BoardError as error:
+            answer = error.message
+        else:
+            if answer not in {"False", "None", "0", "''", "[]", "()", "{}"}:
+                session.restart()
+                return
+        if spent >= check.timeout:
+            raise CheckFailed(f"{check.expression} gave {answer} after {spent:g} s")
+        session.restart()
+        wait = min(wait * 2, max(0.5, check.timeout - spent))

@@ -1,0 +1,103 @@
+"""Observe: learn what a board is, from the cheapest evidence up.
+
+The REPL answers everything in one round trip. A main.py that hogs it is caught by a reset and
+an early interrupt. A blank, foreign or dead board is asked in its bootloader.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from posixpath import dirname
+
+from provision.core.esp_image import BOOT_OFFSETS, MAGIC
+from provision.core.esp_image import HEADER as IMAGE_HEADER
+from provision.engine.session import Session
+from provision.errors import NoAnswer
+from provision.interfaces import BootloaderFacts, ReplFacts, ScanRequest
+from provision.model.state import ActualState, DesiredState, FileState, Filesystem
+
+
+def scan_request(desired: DesiredState) -> ScanRequest:
+    """What must be looked at to compare a board with what it must be."""
+    paths = {file.dest for file in desired.files}
+    for file in desired.files:
+        parent = dirname(file.dest)
+        while parent != "/":
+            paths.add(parent)
+            parent = dirname(parent)
+    trees = {*desired.prune, *desired.absent}
+    expected = {
+        file.dest: FileState(size=file.content.size, sha256=file.content.sha256)
+        for file in desired.files
+        if not file.create_only
+    }
+    return ScanRequest(
+        paths=tuple(sorted(paths - trees)), trees=tuple(sorted(trees)), expected=expected
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Observation:
+    """What was seen, and by which evidence: "repl", "reset" or "bootloader"."""
+
+    actual: ActualState
+    evidence: str
+    bytecode: int | None = None
+
+
+def observe(session: Session) -> Observation:
+    """The actual state of the session's board.
+
+    Nothing on the board changes, and where its REPL answers it is not even reset. Raises
+    Unreachable when nothing answers at all.
+    """
+    try:
+        return _at_repl(session, reset=False)
+    except NoAnswer as error:
+        session.note(f"no REPL: {error.message}")
+    proved = session.bootloader().facts()
+    if session.can_reset and holds_image(session, proved):
+        # There is something to boot: an app that keeps its REPL away has no chance to after a
+        # reset. A blank board is not waited for.
+        try:
+            return _at_repl(session, reset=True)
+        except NoAnswer as error:
+            session.note(f"no REPL after a reset: {error.message}")
+        proved = session.bootloader().facts()
+    return Observation(actual=seen_in_bootloader(proved), evidence="bootloader")
+
+
+def _at_repl(session: Session, *, reset: bool) -> Observation:
+    facts, filesystem = session.repl(reset=reset).observe(scan_request(session.desired))
+    return Observation(
+        actual=seen_at_repl(facts, filesystem),
+        evidence="reset" if reset else "repl",
+        bytecode=facts.bytecode,
+    )
+
+
+def holds_image(session: Session, facts: BootloaderFacts) -> bool:
+    """Whether the flash has the beginning of an image where the boot ROM looks for one."""
+    if facts.secured is not None:
+        return False
+    start = session.bootloader().read(BOOT_OFFSETS[facts.chip], IMAGE_HEADER)
+    return start[:1] == bytes([MAGIC])
+
+
+def seen_at_repl(facts: ReplFacts, filesystem: Filesystem) -> ActualState:
+    """What a running MicroPython proves. It cannot tell about secure boot: that a firmware of
+    ours runs says that none stands in the way; the bootloader is asked again before a write."""
+    return ActualState(
+        chip=facts.firmware.chip,
+        mac=facts.mac,
+        flash_size=facts.flash_size,
+        firmware=facts.firmware,
+        filesystem=filesystem,
+    )
+
+
+def seen_in_bootloader(facts: BootloaderFacts) -> ActualState:
+    """What the boot ROM proves: who the board is, and that no MicroPython answered."""
+    return ActualState(
+        chip=facts.chip, mac=facts.mac, flash_size=facts.flash_size, secured=facts.secured
+    )

@@ -1,0 +1,125 @@
+"""Session: one device's board during a run. It owns the port and knows which mode the board is
+in, so that a step asks for what it needs and nothing is opened, reset or entered twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from provision.interfaces import Bootloader, Connection, Hands, Repl
+from provision.model.board import ResetWiring
+from provision.model.event import Event, Stage, StageProgress, StageStarted, Trace
+from provision.model.state import DesiredState
+
+Mode = Literal["unknown", "repl", "bootloader", "running"]
+
+
+class Session:
+    """The board of one device; `address` is the port it is on."""
+
+    def __init__(
+        self,
+        *,
+        desired: DesiredState,
+        address: str,
+        connection: Connection,
+        hands: Hands | None,
+        hands_timeout: float,
+        emit: Callable[[Event], None],
+    ) -> None:
+        self.desired = desired
+        self.address = address
+        self.mode: Mode = "unknown"
+        self._connection = connection
+        self._hands = hands
+        self._hands_timeout = hands_timeout
+        self._emit = emit
+        self._repl: Repl | None = None
+        self._bootloader: Bootloader | None = None
+
+    @property
+    def device(self) -> str:
+        return self.desired.device
+
+    @property
+    def can_reset(self) -> bool:
+        """Whether the port's lines reach the chip's reset."""
+        return self.desired.board.reset is not ResetWiring.NONE
+
+    def note(self, text: str) -> None:
+        self.trace(1, text)
+
+    def trace(self, level: int, text: str) -> None:
+        self._emit(Trace(device=self.device, level=level, text=text))
+
+    def stage(self, stage: Stage, detail: str = "") -> None:
+        self._emit(StageStarted(device=self.device, stage=stage, detail=detail))
+
+    def progress(self, stage: Stage) -> Callable[[int, int], None]:
+        """A progress callback that reports on a stage, at whole percents only."""
+        last = -1
+
+        def report(done: int, total: int) -> None:
+            nonlocal last
+            percent = done * 100 // total if total else 100
+            if percent != last:
+                last = percent
+                self._emit(StageProgress(device=self.device, stage=stage, done=done, total=total))
+
+        return report
+
+    def repl(self, *, reset: bool = False) -> Repl:
+        """The board's REPL, taken if it is not held already."""
+        if reset or self._repl is None:
+            self._forget()
+            self._repl = self._connection.repl(reset=reset)
+            self.mode = "repl"
+        return self._repl
+
+    def bootloader(self) -> Bootloader:
+        """The board's bootloader with the stub, entered if it is not already."""
+        if self._bootloader is None:
+            self._forget()
+            self._bootloader = self._connection.bootloader(self._hands, self._hands_timeout)
+            self.mode = "bootloader"
+        return self._bootloader
+
+    def restart(self) -> None:
+        """Reset the board into run mode."""
+        self._forget()
+        self._connection.restart(self._hands, self._hands_timeout)
+        self.mode = "running"
+
+    def await_prompt(self, timeout: float) -> bool:
+        return self._connection.await_prompt(timeout)
+
+    def console(self, pattern: str, timeout: float) -> str:
+        return self._connection.console(pattern, timeout)
+
+    def listen(self, seconds: float) -> str:
+        return self._connection.listen(seconds)
+
+    def close(self) -> None:
+        """Leave the board as it was met, and give the port back.
+
+        An app that looking at the board interrupted runs again; a board that was taken to its
+        bootloader and not flashed is started again where the lines or the chip allow it.
+        """
+        try:
+            if self.mode == "repl" and self._repl is not None:
+                if self._connection.interrupted:
+                    self._connection.resume()
+                else:
+                    self._repl.leave()
+            elif self.mode == "bootloader":
+                self._connection.restart(None, 0.0)
+        finally:
+            self.mode = "unknown"
+            self._forget()
+            self._connection.close()
+
+    def _forget(self) -> None:
+        self._repl = None
+        self._bootloader = None
+        self.mode = "unknown"

@@ -1,0 +1,54 @@
+"""What a run came to: one report a device, one for the whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from provision.errors import ProvisionError
+from provision.model.event import Outcome
+from provision.model.plan import Plan
+from provision.model.state import ActualState
+
+_FAILED: frozenset[Outcome] = frozenset({"failed", "refused"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeviceReport:
+    """How one device fared. `actual` is the last state observed; `plan` what had to be done."""
+
+    device: str
+    outcome: Outcome
+    seconds: float
+    address: str | None = None
+    plan: Plan | None = None
+    actual: ActualState | None = None
+    error: ProvisionError | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunReport:
+    """All devices in manifest order."""
+
+    devices: tuple[DeviceReport, ...]
+    seconds: float
+
+    @property
+    def pending(self) -> bool:
+        """Whether some device has changes that were planned but not made."""
+        return any(report.outcome == "pending" for report in self.devices)
+
+    def exit_code(self, *, detailed: bool = False) -> int:
+        """DESIGN's exit codes; `detailed` turns pending changes into 6."""
+        outcomes = {report.outcome for report in self.devices}
+        if "interrupted" in outcomes:
+            return 130
+        internal = any(
+            report.error is not None and report.error.exit_code == 1 for report in self.devices
+        )
+        if internal:
+            return 1
+        if outcomes & _FAILED:
+            return 4
+        if "unreachable" in outcomes:
+            return 5
+        return 6 if detailed and self.pending else 0
