@@ -15,13 +15,16 @@ from provision.errors import ManifestError, ProvisionError
 
 # command name: (module below provision.cli, one line for --help)
 COMMANDS: dict[str, tuple[str, str]] = {
+    "apply": ("apply", "Make every board match the manifest."),
     "boards": ("boards", "List the board profiles, or show one."),
     "discover": ("discover", "List what is plugged in, and which device it is."),
+    "facts": ("facts", "Show what every board is."),
     "firmware": ("firmware", "Look into firmware images."),
     "image": ("image", "Make images for other flashing tools."),
+    "plan": ("plan", "Say what apply would change, and change nothing."),
     "schema": ("schema", "Print the JSON schema of the manifest."),
-    "sim": ("sim", "Bring up virtual boards, and have things go wrong with them."),
     "show": ("show", "Show the desired state of each device, secrets masked."),
+    "sim": ("sim", "Bring up virtual boards, and have things go wrong with them."),
     "validate": ("validate", "Check a manifest without touching any board."),
 }
 

@@ -14,8 +14,9 @@ from typing import Any, Protocol
 import click
 
 from provision.cli.options import json_option
+from provision.cli.wiring import probe_board
 from provision.core.port_choice import matching
-from provision.errors import ManifestError, ProvisionError, UsageError
+from provision.errors import ManifestError, ProvisionError
 from provision.interfaces import PortInfo
 from provision.model.board import BoardProfile
 from provision.model.chip import Chip
@@ -73,7 +74,7 @@ def command(manifest: str | None, probing: bool, as_json: bool) -> int:
     states, learned = devices_of(manifest)
     found = list_ports(SerialDiscovery().ports(), states)
     if probing:
-        found = ask(found, states, learned, prober())
+        found = ask(found, states, learned, probe_board)
     if as_json:
         click.echo(json.dumps({"version": 1, "ports": [port_data(one) for one in found]}, indent=2))
         return 0
@@ -90,11 +91,6 @@ def command(manifest: str | None, probing: bool, as_json: bool) -> int:
     return 0
 
 
-def prober() -> Probe:
-    """How boards are asked."""
-    raise UsageError("--probe is not built yet", hint="without it, the ports are listed")
-
-
 def devices_of(manifest: str | None) -> tuple[Sequence[DesiredState], Mapping[str, str]]:
     """The manifest's devices, and the MACs that fleet.lock has learned for them.
 
@@ -108,7 +104,7 @@ def devices_of(manifest: str | None) -> tuple[Sequence[DesiredState], Mapping[st
     try:
         loaded = load(manifest)
         states = loaded.states()
-        lock = read_lock(loaded.folder / Path(loaded.file).with_suffix(".lock").name)
+        lock = read_lock(loaded.lock_path)
     except ManifestError as error:
         if manifest is not None:
             raise

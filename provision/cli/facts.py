@@ -1,0 +1,112 @@
+"""`provision facts`: what every board is, whatever the manifest wants of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from provision.cli.options import json_option, limit_option, manifest_argument, secrets_option
+from provision.cli.wiring import converge, open_project
+from provision.engine.fleet import Options
+from provision.model.report import DeviceReport
+from provision.model.state import DesiredState
+from provision.output.opening import open_outputs
+from provision.output.scrub import harmless
+
+
+@click.command(name="facts")
+@manifest_argument
+@limit_option
+@secrets_option
+@json_option
+@click.option("--forks", type=click.IntRange(min=0), default=0, help="How many devices at once.")
+@click.option("-v", "--verbose", count=True, help="Tell more; twice for the whole conversation.")
+def command(
+    *,
+    manifest: str | None,
+    limits: tuple[str, ...],
+    secrets: Path | None,
+    as_json: bool,
+    forks: int,
+    verbose: int,
+) -> int:
+    """Observe every board of MANIFEST (fleet.yaml) and print what it is: chip, MAC, flash,
+    firmware, free space. Changes nothing."""
+    project = open_project(manifest, secrets=secrets)
+    with open_outputs(
+        stdout=sys.stderr,
+        stderr=sys.stderr,
+        changes=False,
+        verbosity=verbose,
+        redact=project.loaded.redactor.text,
+    ) as fanout:
+        report = converge(
+            project,
+            Options(change=False, forks=forks),
+            command="facts",
+            limit=limits,
+            emit=fanout.handle,
+            hands=False,
+            confirm=None,
+            view=only_looking,
+        )
+    rows = [row(item) for item in report.devices]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+    else:
+        for line in table(rows):
+            click.echo(line)
+    return report.exit_code()
+
+
+def only_looking(state: DesiredState) -> DesiredState:
+    """A state that asks nothing of the board but to be looked at."""
+    return replace(state, firmware=None, files=(), absent=(), prune=(), check=None, mac=None)
+
+
+def row(report: DeviceReport) -> dict[str, object]:
+    """One device's facts as plain data; None for what could not be learned."""
+    actual = report.actual
+    firmware = actual.firmware if actual else None
+    free = actual.filesystem.free if actual and actual.filesystem else None
+    return {
+        "device": report.device,
+        "port": report.address,
+        "outcome": report.outcome,
+        "chip": str(actual.chip) if actual and actual.chip else None,
+        "mac": actual.mac if actual else None,
+        "flash_size": actual.flash_size if actual else None,
+        "firmware": firmware.version if firmware else None,
+        "machine": harmless(firmware.machine) if firmware else None,
+        "secured": actual.secured if actual else None,
+        "free": free,
+        "error": harmless(report.error.message) if report.error else None,
+    }
+
+
+def table(rows: list[dict[str, object]]) -> list[str]:
+    """The rows as aligned columns under a heading."""
+    heading = ["device", "port", "chip", "MAC", "flash", "firmware"]
+    cells = [heading]
+    for item in rows:
+        size = item["flash_size"]
+        firmware = f"{item['firmware']} ({item['machine']})" if item["firmware"] else "none"
+        cells.append(
+            [
+                str(item["device"]),
+                str(item["port"] or "-"),
+                str(item["chip"] or "-"),
+                str(item["mac"] or "-"),
+                f"{size // (1 << 20)} MB" if isinstance(size, int) else "-",
+                str(item["error"]) if item["error"] else firmware,
+            ]
+        )
+    widths = [max(len(line[column]) for line in cells) for column in range(len(heading))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in cells
+    ]
