@@ -1,4 +1,0 @@
-# Runs first, at every start.
-import gc
-
-gc.collect()
