@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,25 +26,15 @@ from provision.errors import ManifestError, UsageError
 from provision.model.board import BoardProfile
 from provision.model.manifest import Manifest
 from provision.model.place import Problem
-from provision.model.secret import Secret
 from provision.model.state import DesiredState
-from provision.model.tree import Document, Items, Node, Table, Text
+from provision.model.tree import Document, Items, Node, Table
 from provision.workspace.folder import Folder
 from provision.workspace.schemas import fleet_schema
+from provision.workspace.secrets import SecretsFiles, read_secrets
 
 DEFAULT_NAME = "fleet.yaml"
 STDIN = "-"
 STDIN_FILE = "<stdin>"
-
-
-@dataclass(frozen=True, kw_only=True)
-class SecretsFiles:
-    """What the secrets files held."""
-
-    values: Mapping[str, Secret]
-    problems: tuple[Problem, ...]
-    warnings: tuple[str, ...]
-    none_found: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +136,7 @@ def _load(manifest: str | None, secrets: Path | None, environment: Mapping[str, 
     except NotText as error:
         raise ManifestError([error.problem]) from None
     problems = list(parsed.problems)
-    known = read_secrets(folder, secrets)
+    known = read_secrets(folder, secrets, environment)
     problems += known.problems
     hidden = {secret.reveal() for secret in known.values.values()}
     hidden.update(environment.get(name, "") for name in parsed.environment)
@@ -182,29 +172,6 @@ def _load(manifest: str | None, secrets: Path | None, environment: Mapping[str, 
         resolver.check_firmware_files()
         loaded._fail([*problems, *resolver.problems()])
     return loaded
-
-
-def read_secrets(folder: Path, extra: Path | None) -> SecretsFiles:
-    """`secrets.yaml` of a folder and, over it, the file given with --secrets."""
-    values: dict[str, Secret] = {}
-    problems: list[Problem] = []
-    beside = folder / "secrets.yaml"
-    for path in (beside, extra):
-        if path is None or (path is beside and not path.is_file()):
-            continue
-        try:
-            parsed = parse(decode(path.read_bytes(), str(path)), str(path))
-        except OSError as error:
-            raise UsageError(f"{path} cannot be read: {error.strerror}") from None
-        except NotText as error:
-            problems.append(error.problem)
-            continue
-        problems += [replace(problem, source=None) for problem in parsed.problems]
-        for name, value in (parsed.tree or {}).items():
-            if isinstance(value, Text):
-                values[str(name)] = Secret(str(name), str(value))
-    none_found = "" if values else "; there is no secrets.yaml beside the manifest"
-    return SecretsFiles(values=values, problems=tuple(problems), warnings=(), none_found=none_found)
 
 
 def redacted(problem: Problem, redactor: Redactor) -> Problem:
