@@ -7,15 +7,18 @@ from __future__ import annotations
 import os
 import sys
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import click
 
 from provision.errors import ManifestError
 from provision.model.place import Problem
+from provision.model.secret import MASK, Secret
 from provision.output.scrub import harmless, one_line
 from provision.output.style import PLAIN, Style, wants_colour
+
+Redact = Callable[[str], str]
 
 MOST_SHOWN = 100
 _WIDEST = 110  # columns of a source line
@@ -63,6 +66,22 @@ def problem_data(problem: Problem) -> dict[str, Any]:
         "path": problem.path,
         "message": problem.message,
     }
+
+
+def masked(value: Any, redact: Redact) -> Any:
+    """A JSON value with every secret in it masked, wherever it stands."""
+    if isinstance(value, Secret):
+        return MASK
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, Mapping):
+        return {redact(str(key)): masked(item, redact) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [masked(item, redact) for item in value]
+    if value is None or isinstance(value, bool):
+        return value
+    shown = str(value)
+    return value if redact(shown) == shown else MASK
 
 
 def _excerpt(source: str, column: int) -> tuple[str, str]:

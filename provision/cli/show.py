@@ -5,22 +5,20 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from provision.cli.options import json_option, limit_option, manifest_argument, secrets_option
-from provision.cli.problems import problem_data, report_problems, report_warnings
+from provision.cli.problems import Redact, masked, problem_data, report_problems, report_warnings
 from provision.errors import ManifestError
 from provision.model.secret import MASK, Secret
 from provision.model.state import Check, DesiredFile, DesiredFirmware, DesiredState
 from provision.output.scrub import harmless, one_line
 from provision.output.style import Style, wants_colour
 from provision.workspace.manifest import load
-
-Redact = Callable[[str], str]
 
 
 @click.command("show")
@@ -63,22 +61,6 @@ def command(
         for line in state_lines(state, redact, style):
             click.echo(line, color=style.colour)
     return 0
-
-
-def masked(value: Any, redact: Redact) -> Any:
-    """A JSON value with every secret in it masked, wherever it stands."""
-    if isinstance(value, Secret):
-        return MASK
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, Mapping):
-        return {redact(str(key)): masked(item, redact) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [masked(item, redact) for item in value]
-    if value is None or isinstance(value, bool):
-        return value
-    shown = str(value)
-    return value if redact(shown) == shown else MASK
 
 
 def state_data(state: DesiredState) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from provision.cli.options import json_option, limit_option, manifest_argument, secrets_option
-from provision.cli.problems import problem_data, report_problems, report_warnings
+from provision.cli.problems import masked, problem_data, report_problems, report_warnings
 from provision.errors import ManifestError
 from provision.output.scrub import harmless
 from provision.output.text import count
@@ -53,7 +53,7 @@ def command(
             "groups": len(loaded.manifest.groups),
             "files": files,
         }
-        click.echo(json.dumps(result, indent=2))
+        click.echo(json.dumps(masked(result, loaded.redactor.text), indent=2))
         return 0
     report_warnings(loaded.warnings)
     fleet = harmless(loaded.redactor.text(loaded.manifest.fleet))

@@ -25,6 +25,7 @@ from provision.device.reset import (
     enter_download_mode,
     hard_reset,
 )
+from provision.device.stub_client import lean
 from provision.errors import (
     BoardError,
     DeviceError,
@@ -177,7 +178,8 @@ class EsptoolBootloader:
                 hands_seconds=self._hands_seconds,
             )
             rom = self._identify(loader)
-            self._esp = self._tools.commands.run_stub(rom)
+            stub = self._tools.commands.run_stub(rom)
+            self._esp = lean(stub, port=port, fatal=self._tools.FatalError, tracing=self._packets)
         self._facts = None
 
     def _identify(self, loader: Any) -> Any:

@@ -35,7 +35,9 @@ _SYNC_PAUSE = 0.05
 # How long EN is held low, as esptool's HardReset; the chip's own USB needs longer to notice.
 _PULSE = 0.1
 _PULSE_USB = 0.2
-_BOOT_MODE = re.compile(rb"boot:(0x[0-9a-fA-F]+)(.*waiting for download)?", re.DOTALL)
+# A reset by EN reads as power-on, one by USB-Serial-JTAG as 0x15; a board that boots over and
+# over by itself (no app in its flash) gives other causes, and was not reset by us.
+_RESET_BY_LINES = re.compile(rb"rst:0x(?:1|15) [^\r\n]*boot:(0x[0-9a-fA-F]+)")
 
 WaitForHands = Callable[[float], bool]
 
@@ -57,16 +59,15 @@ def enter_download_mode(
     if board.reset is ResetWiring.NONE or port.address.startswith("socket://"):
         _wait_for_person(tools, loader, port, board, wait_for_hands, hands_seconds=hands_seconds)
         return
-    seen = b""
+    log = b""
     for strategy in _strategies(tools, loader, port, board.reset):
         loader.flush_input()
         strategy.reset()
         # As pyserial's typing has it, not every port can say how much is waiting; all can.
         log = port.serial.read(getattr(port.serial, "in_waiting", 0))
-        seen = log or seen
         if _sync(tools, loader, _SYNCS):
             return
-    raise _no_answer(seen, board, port)
+    raise _no_answer(log, board, port)
 
 
 def hard_reset(tools: Esptool, loader: Any, port: Port, wiring: ResetWiring) -> None:
@@ -183,25 +184,23 @@ def _wait_for_person(
 
 
 def _no_answer(log: bytes, board: BoardProfile, port: Port) -> NoAnswer:
-    found = _BOOT_MODE.search(log)
-    if found is None:
-        return NoAnswer(
-            f"no boot loader answers on {port.address}: the board did not react to the reset lines",
-            hint="check that the cable carries data and the board has power; close to the "
-            "computer rather than behind a hub; if this board has no automatic reset, "
-            "choose a profile that says so",
-            device=port.device,
-        )
-    if found[2] is not None:
+    if b"waiting for download" in log:
         return NoAnswer(
             "the board is in download mode, but does not hear us",
             hint="the line from the computer to the board's RX is interrupted: try another cable",
             device=port.device,
         )
+    if found := _RESET_BY_LINES.search(log):
+        return NoAnswer(
+            f"the board was reset but started its app (boot mode {found[1].decode()}): "
+            "IO0 was not held low",
+            hint="hold BOOT (IO0) while the run connects, or choose the profile of this very "
+            f"board: {board.download or 'its reset circuit differs'}",
+            device=port.device,
+        )
     return NoAnswer(
-        f"the board was reset but started its app (boot mode {found[1].decode()}): "
-        "IO0 was not held low",
-        hint="hold BOOT (IO0) while the run connects, or choose the profile of this very board: "
-        + (board.download or "its reset circuit differs"),
+        f"no boot loader answers on {port.address}: the board did not react to the reset lines",
+        hint="check that the cable carries data and the board has power; connect directly rather "
+        "than through a hub; if this board has no automatic reset, choose a profile that says so",
         device=port.device,
     )

@@ -1,0 +1,4 @@
+# Runs first, at every start.
+import gc
+
+gc.collect()

@@ -1,0 +1,3 @@
+from blinker import blink
+
+blink(pin=2, period_ms=500)

@@ -1,0 +1,275 @@
+"""`validate`, `show` and `schema`, as a user types them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Cli
+from tests.fleets import write_tree
+
+MANIFEST = """\
+fleet: greenhouse
+defaults: {board: wemos-d1-mini, firmware: 1.24.1}
+groups:
+  sensors:
+    vars: {interval: 60}
+    files: [{src: app/, dest: /}, {src: config.json.j2, template: true}]
+devices:
+  kitchen:
+    groups: [sensors]
+    port: /dev/ttyUSB0
+    mac: "5c:cf:7f:01:02:03"
+    vars: {wifi: !secret wifi}
+    prune: [/lib]
+    check: {expression: app.ready}
+  hall: {groups: [sensors], port: sim://hall, vars: {wifi: open}, firmware: }
+"""
+FILES = {
+    "fleet.yaml": MANIFEST,
+    "secrets.yaml": "wifi: correct horse\n",
+    "app/main.py": "print(1)\n",
+    "config.json.j2": '{"wifi": "{{ wifi }}", "interval": {{ interval }}}',
+}
+MAIN_SHA256 = hashlib.sha256(b"print(1)\n").hexdigest()
+
+
+def test_a_valid_manifest(cli: Cli, tmp_path: Path) -> None:
+    write_tree(tmp_path, FILES)
+    ended = cli("validate")
+    assert (ended.code, ended.out) == (
+        0,
+        "fleet.yaml: valid: fleet 'greenhouse' with 2 devices and 4 files\n",
+    )
+    assert cli("validate", "--limit", "@sensors,!hall").out.endswith("with 1 device and 2 files\n")
+
+
+def test_a_valid_manifest_as_json(cli: Cli, tmp_path: Path) -> None:
+    write_tree(tmp_path, FILES)
+    ended = cli("validate", "fleet.yaml", "--json")
+    assert ended.code == 0
+    assert ended.json == {
+        "valid": True,
+        "problems": [],
+        "warnings": ended.json["warnings"],
+        "manifest": "fleet.yaml",
+        "fleet": "greenhouse",
+        "devices": 2,
+        "groups": 1,
+        "files": 4,
+    }
+
+
+def test_the_manifest_may_come_from_a_folder_or_standard_input(cli: Cli, tmp_path: Path) -> None:
+    write_tree(tmp_path, {f"fleets/{name}": text for name, text in FILES.items()})
+    assert cli("validate", "fleets").out.startswith("fleets/fleet.yaml: valid")
+    write_tree(tmp_path, FILES)
+    assert cli("validate", "-", stdin=MANIFEST.encode()).out.startswith("<stdin>: valid")
+    ended = cli("validate", "-", stdin=b"devices: {a: {board: esp23}}")
+    assert ended.code == 3
+    assert ended.err.startswith("<stdin>:1:22: devices.a.board: unknown board 'esp23'; did you")
+
+
+def test_an_invalid_manifest(cli: Cli, tmp_path: Path) -> None:
+    write_tree(tmp_path, {**FILES, "fleet.yaml": MANIFEST.replace("wemos-d1-mini", "wemos-mini")})
+    ended = cli("validate")
+    assert (ended.code, ended.out) == (3, "")
+    assert ended.err.splitlines() == [
+        "fleet.yaml:2:19: defaults.board:"
+        " unknown board 'wemos-mini'; did you mean 'wemos-d1-mini'?",
+        "error: the manifest has 1 problem",
+        "hint: correct the lines named above, then try `provision validate`",
+    ]
+
+
+def test_an_invalid_manifest_as_json(cli: Cli, tmp_path: Path) -> None:
+    write_tree(tmp_path, {"fleet.yaml": "devices:\n  a: {board: esp23}\n"})
+    for command in ("validate", "show"):
+        ended = cli(command, "--json")
+        assert (ended.code, ended.err) == (3, "")
+        assert ended.json["problems"] == [
+            {
+                "file": "fleet.yaml",
+                "line": 2,
+                "column": 14,
+                "path": "devices.a.board",
+                "message": "unknown board 'esp23'; did you mean 'esp32'?",
+            }
+        ]
+
+
+def test_on_a_terminal_the_line_and_a_caret_are_shown(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_tree(tmp_path, {"fleet.yaml": "devices:\n\n  日本: {board: esp23}\n"})
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    ended = cli("validate")
+    assert "\x1b[31;1m^\x1b[0m" in ended.err
+    plain = ended.err.replace("\x1b[0m", "")
+    for code in ("1", "2", "31;1"):
+        plain = plain.replace(f"\x1b[{code}m", "")
+    assert plain.splitlines()[1:3] == [
+        "    3 |   日本: {board: esp23}",
+        "      |" + " " * (3 + len("日本: {board: ") + 2) + "^",  # two characters are two wide
+    ]
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in cli("validate").err
+
+
+def test_what_a_manifest_says_cannot_steer_the_terminal(cli: Cli, tmp_path: Path) -> None:
+    write_tree(tmp_path, {"fleet.yaml": 'devices: {a: {board: "\\e[2Jesp\\u202e32"}}\n'})
+    ended = cli("validate")
+    assert ended.code == 3
+    assert "\x1b" not in ended.err
+    assert "\u202e" not in ended.err
+
+
+def test_many_problems_are_cut_short_for_people_only(cli: Cli, tmp_path: Path) -> None:
+    devices = "".join(f"  d{number}: {{board: x{number}}}\n" for number in range(150))
+    write_tree(tmp_path, {"fleet.yaml": f"devices:\n{devices}"})
+    assert "… and 50 more (--json lists all)" in cli("validate").err
+    assert len(cli("validate", "--json").json["problems"]) == 150
+
+
+def test_no_manifest_is_a_usage_error(cli: Cli) -> None:
+    ended = cli("validate")
+    assert ended.code == 2
+    assert ended.err == (
+        "error: there is no fleet.yaml\nhint: name the manifest, or change to its folder\n"
+    )
+    assert cli("validate", "bad\0name").code == 2
+
+
+def test_a_limit_that_matches_nothing_is_a_usage_error(cli: Cli, tmp_path: Path) -> None:
+    write_tree(tmp_path, FILES)
+    ended = cli("show", "--limit", "kitchn")
+    assert ended.code == 2
+    assert "no device matches 'kitchn'; did you mean 'kitchen'?" in ended.err
+
+
+def test_show(cli: Cli, tmp_path: Path) -> None:
+    write_tree(tmp_path, FILES)
+    ended = cli("show")
+    assert ended.code == 0
+    first, second = ended.out.split("\n\n")
+    assert first.splitlines() == [
+        "kitchen",
+        "  board     wemos-d1-mini (ESP8266)",
+        "  port      /dev/ttyUSB0",
+        "  mac       5c:cf:7f:01:02:03",
+        "  firmware  MicroPython 1.24.1 for ESP8266_GENERIC",
+        "  groups    sensors",
+        "  check     `app.ready` within 10 s",
+        "  prune     /lib",
+        "  vars",
+        "    name      kitchen",
+        "    fleet     greenhouse",
+        "    board     wemos-d1-mini",
+        "    interval  60",
+        "    wifi      ***",
+        "  files",
+        f"    /config.json  41 B  {'***':<64}  config.json.j2 (template)",
+        f"    /main.py      9 B   {MAIN_SHA256}  app/main.py",
+    ]
+    assert second.startswith("hall\n")
+
+
+def test_show_as_json(cli: Cli, tmp_path: Path) -> None:
+    write_tree(tmp_path, FILES)
+    ended = cli("show", "--json", "--limit", "kitchen")
+    assert ended.code == 0
+    (device,) = ended.json["devices"]
+    assert device["variables"]["wifi"] == "***"
+    assert device["variables"]["interval"] == 60
+    assert device["firmware"]["version"] == "1.24.1"
+    assert device["files"] == [
+        {
+            "dest": "/config.json",
+            "source": "config.json.j2",
+            "size": 41,
+            "sha256": "***",
+            "sensitive": True,
+            "template": True,
+            "create_only": False,
+        },
+        {
+            "dest": "/main.py",
+            "source": "app/main.py",
+            "size": 9,
+            "sha256": MAIN_SHA256,
+            "sensitive": False,
+            "template": False,
+            "create_only": False,
+        },
+    ]
+
+
+def test_schema_prints_the_shipped_schema(cli: Cli) -> None:
+    ended = cli("schema")
+    assert ended.code == 0
+    assert ended.json["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert ended.json["title"] == "provision manifest"
+
+
+SECRET = 'correct horse & <battery> "staple"'
+
+
+def test_no_output_holds_a_secret_or_its_digest(cli: Cli, tmp_path: Path) -> None:
+    """Neither as it is nor as JSON, base64, hex or sha256 would write it, whatever goes wrong."""
+    manifests = {
+        "good": MANIFEST,
+        "quoted in a mistake": MANIFEST.replace("interval: 60", f"interval: 60, n: '{SECRET}'")
+        + "  x: {board: esp23}\n",
+        "also in a name": MANIFEST.replace("greenhouse", f"'{SECRET}'"),
+        "in a path": MANIFEST.replace("sim://hall", '"sim://{{ wifi }}"').replace(
+            "open", "!secret wifi"
+        ),
+        "from the environment": MANIFEST.replace("!secret wifi", "!env WIFI"),
+    }
+    templates = {
+        "good": FILES["config.json.j2"],
+        "digest": "{{ wifi }}",
+        "undefined": "{{ wifi }}{{ interval.nothing.at_all }}",
+        "attribute": "{{ wifi.nothing }}{{ [wifi][3].x }}",
+        "failing": "{{ wifi | int(base='x') }}",
+        "raising": "{{ {}[wifi].x }}",
+        "malformed": "{% if wifi %}",
+    }
+    printed = ""
+    for manifest in manifests.values():
+        for template in templates.values():
+            files = {**FILES, "fleet.yaml": manifest, "config.json.j2": template}
+            write_tree(tmp_path, {**files, "secrets.yaml": f"wifi: {json.dumps(SECRET)}\n"})
+            for command in (("validate",), ("validate", "--json"), ("show",), ("show", "--json")):
+                ended = cli(*command)
+                assert ended.code in (0, 3)
+                printed += ended.everything
+    assert "***" in printed
+    data = SECRET.encode()
+    rendered = FILES["config.json.j2"].replace("{{ wifi }}", SECRET).replace("{{ interval }}", "60")
+    for form in (
+        SECRET,
+        json.dumps(SECRET)[1:-1],
+        repr(SECRET)[1:-1],
+        base64.b64encode(data).decode().rstrip("="),
+        data.hex(),
+        hashlib.sha256(data).hexdigest(),
+        hashlib.sha256(rendered.encode()).hexdigest(),
+    ):
+        assert form not in printed
+
+
+def test_a_secret_from_the_environment_is_masked(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WIFI", SECRET)
+    write_tree(tmp_path, {**FILES, "fleet.yaml": MANIFEST.replace("!secret wifi", "!env WIFI")})
+    ended = cli("show", "--json")
+    assert ended.code == 0
+    assert ended.json["devices"][0]["variables"]["wifi"] == "***"
+    assert SECRET not in ended.out
+    assert hashlib.sha256(SECRET.encode()).hexdigest() not in ended.out
