@@ -1,0 +1,143 @@
+"""`provision boards`: the built-in board profiles, all of them or one in full."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import click
+
+from provision.boards import profiles
+from provision.cli.options import json_option
+from provision.errors import UsageError
+from provision.model.board import BoardProfile, ResetWiring
+from provision.output.style import Style, wants_colour
+
+# What the USB bridges are called, for people; the profiles name them by VID:PID.
+BRIDGES = {
+    "0403:6001": "FTDI FT232R",
+    "0403:6010": "FTDI FT2232",
+    "0403:6015": "FTDI FT-X",
+    "067b:2303": "Prolific PL2303",
+    "10c4:ea60": "CP210x",
+    "1a86:55d3": "CH343",
+    "1a86:55d4": "CH9102",
+    "1a86:7523": "CH340",
+    "303a:0002": "the chip's own USB, in download mode",
+    "303a:1001": "the chip's own USB-Serial-JTAG",
+    "303a:4001": "the chip's own USB, under MicroPython",
+}
+RESETS = {
+    ResetWiring.AUTO: "automatic",
+    ResetWiring.USB_JTAG: "automatic (own USB)",
+    ResetWiring.NONE: "by hand",
+}
+WIDTH = 88
+
+
+@click.command("boards")
+@click.argument("name", required=False, metavar="[NAME]")
+@json_option
+def command(name: str | None, as_json: bool) -> int:
+    """List the built-in board profiles, or show one in full.
+
+    A device of the manifest names its profile as `board:`. A manifest can define boards of its
+    own under `boards:`, with the keys that --json shows; `extends: NAME` starts from one of these.
+    """
+    chosen = list(profiles().values()) if name is None else [_find(name)]
+    if as_json:
+        data = [board_data(board) for board in chosen]
+        click.echo(json.dumps(data if name is None else data[0], indent=2))
+        return 0
+    style = Style(wants_colour(sys.stdout, os.environ))
+    lines = table_lines(chosen, style) if name is None else board_lines(chosen[0], style)
+    for line in lines:
+        click.echo(line, color=style.colour)
+    return 0
+
+
+def _find(name: str) -> BoardProfile:
+    board = profiles().get(name)
+    if board is None:
+        close = get_close_matches(name.lower().replace("_", "-"), profiles(), 1)
+        raise UsageError(
+            f"no board profile is named '{name}'"
+            + (f"; did you mean '{close[0]}'?" if close else ""),
+            hint="`provision boards` lists them",
+        )
+    return board
+
+
+def board_data(board: BoardProfile) -> dict[str, Any]:
+    """A profile with the keys that a board of a manifest has, and its name."""
+    return {
+        "name": board.name,
+        "title": board.title,
+        "chip": str(board.chip),
+        "flash_size": size_text(board.flash_size) if board.flash_size is not None else None,
+        "flash_mode": board.flash_mode,
+        "flash_freq": board.flash_freq,
+        "header_size": board.header_size,
+        "reset": board.reset.value,
+        "download": board.download,
+        "release": board.release,
+        "variant": board.variant,
+        "usb": list(board.usb),
+        "baud": board.baud,
+        "quirks": list(board.quirks),
+        "url": board.url,
+    }
+
+
+def size_text(size: int) -> str:
+    """As the manifest writes it: 4MB, 512KB."""
+    return f"{size >> 20}MB" if size % (1 << 20) == 0 else f"{size >> 10}KB"
+
+
+def table_lines(boards: Sequence[BoardProfile], style: Style) -> Iterator[str]:
+    rows = [("NAME", "CHIP", "FLASH", "DOWNLOAD MODE", "BOARD")]
+    rows += [
+        (
+            board.name,
+            board.chip.label,
+            size_text(board.flash_size) if board.flash_size is not None else "varies",
+            RESETS[board.reset],
+            board.title,
+        )
+        for board in boards
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for number, row in enumerate(rows):
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        if number == 0:
+            yield style("  ".join(cells).rstrip(), "dim")
+        else:
+            yield "  ".join([style(cells[0], "bold"), *cells[1:]]).rstrip()
+
+
+def board_lines(board: BoardProfile, style: Style) -> Iterator[str]:
+    yield f"{style(board.name, 'bold')}  {board.title}"
+    release = f"{board.release}-{board.variant}" if board.variant else board.release
+    header = {"detect": "says what the flash holds", "keep": "stays as the image says"}
+    flash = "varies" if board.flash_size is None else size_text(board.flash_size)
+    mode = "mode as the image says" if board.flash_mode == "keep" else f"mode {board.flash_mode}"
+    facts = [
+        ("chip", board.chip.label),
+        ("flash", f"{flash}, {mode}"),
+        ("header", header.get(board.header_size, f"says {board.header_size}")),
+        ("firmware", f"{release} (micropython.org/download/{board.release})"),
+        ("download", f"{RESETS[board.reset]}. {board.download}"),
+        ("usb", ", ".join(f"{usb} {BRIDGES.get(usb, '')}".rstrip() for usb in board.usb)),
+        ("baud", f"up to {board.baud:,} when flashing"),
+        *(("quirk", quirk) for quirk in board.quirks),
+        ("see", board.url or ""),
+    ]
+    for name, text in facts:
+        lines = textwrap.wrap(text, WIDTH - 12, break_long_words=False, break_on_hyphens=False)
+        for number, line in enumerate(lines):
+            yield f"  {style((name if number == 0 else '').ljust(8), 'dim')}  {line}"
