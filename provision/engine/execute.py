@@ -126,6 +126,7 @@ def flash(session: Session, plan: Plan, tools: Tools) -> bool:
     desired = session.desired
     session.stage("connect", "bootloader")
     bootloader = session.bootloader()
+    bootloader.raise_baud(desired.board.baud)  # first: the facts take some seventy round trips
     facts = bootloader.facts()
     prove(desired, facts)
     flash_size = facts.flash_size or desired.board.flash_size
@@ -137,9 +138,9 @@ def flash(session: Session, plan: Plan, tools: Tools) -> bool:
         chip=facts.chip,
         flash_size=flash_size,
         secured=facts.secured,
+        revision=facts.revision,
     )
     refuse(Plan(device=desired.device, refusals=refused))
-    bootloader.raise_baud(desired.board.baud)
     to_write: list[Region] = list(regions(firmware, desired.board, flash_size))
     preloaded: Sequence[Region] | None = None
     if plan.erases:
