@@ -188,7 +188,8 @@ class Rom:
         count = -(-(offset + size) // SECTOR) - first if size else 0
         if self._facts.chip is Chip.ESP8266:
             count = _esp8266_erases(first, -(-size // SECTOR))
-        self._in_flash(first * SECTOR, count * SECTOR, FAILED)
+        if size:
+            self._in_flash(first * SECTOR, count * SECTOR, FAILED)
         self._write = _Write(offset=offset, inflate=inflate)
         return Answer(seconds=self._flash.erase(first * SECTOR, count * SECTOR))
 
