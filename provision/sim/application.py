@@ -13,19 +13,35 @@ from collections.abc import Callable
 from enum import Enum
 
 from provision.core.flash_boot import Bootable, boot_of
+from provision.model.board import ResetWiring
+from provision.model.chip import Chip
 from provision.sim.app.interpreter import Interpreter
 from provision.sim.app.port_facts import PortFacts, onboard_config
+from provision.sim.app.receive_ring import ReceiveRing
 from provision.sim.app.rom_output import boot_lines, calibration_fault, failed_boot
 from provision.sim.app.stream import RAW_PROMPT, Cooker, Frame, Rebrander, Unframer
 from provision.sim.chips import FACTS
-from provision.sim.flash import PAGE_PROGRAM, SECTOR_ERASE, Flash
+from provision.sim.flash import PAGE_PROGRAM, SECTOR_ERASE, Flash, Work
 from provision.sim.loop import Loop, Timer
-from provision.sim.setup import BoardSetup, Leave, LeaveKind, ResetCause, Send
+from provision.sim.setup import (
+    CONSOLE_BAUD,
+    BoardSetup,
+    Leave,
+    LeaveKind,
+    ResetCause,
+    Send,
+)
+from provision.sim.wire import BITS
 
 _CTRL_C = b"\x03"
 _SOFT_REBOOT = b"MPY: soft reboot\r\n"
 _FOREIGN = b"\r\nready\r\n"
 _HELP = b'Type "help()" for more information.\r\n'
+# Receive rings of the ports, less the byte that tells full from empty (ringbuf.h).
+_RING = {Chip.ESP8266: 255}
+_RING_ESP32 = 259
+_TRANSMIT_FIFO = 128  # bytes that a program can print ahead of the line
+_WATCHDOG_SLACK = 1.25  # feeding is reported no oftener than every eighth of the timeout
 _PANIC = b"\r\nabort() was called on core 0\r\nRebooting...\r\n"
 
 
@@ -55,8 +71,11 @@ class Application:
         self._setup = setup
         self._flash = flash
         self._loop = loop
-        self._send = send
+        self._send_on = send
         self._leave = leave
+        self._line_free = 0.0
+        self._paused: Timer | None = None
+        self._cut: tuple[Work, int, Callable[[], None]] | None = None
         self._control = setup.directory / "application.bin"
         self._phase = _Phase.OFF
         self._timer: Timer | None = None
@@ -67,6 +86,18 @@ class Application:
         self._held = bytearray()
         self._claimed = False
         self._rtc = b""
+        self._ring = ReceiveRing(
+            loop=loop,
+            capacity=self._ring_size(),
+            deliver=self._to_program,
+            unread=self._unread,
+            reader=lambda: self._interpreter,
+        )
+
+    @property
+    def overruns(self) -> int:
+        """Bytes that the receive ring dropped since the board was made."""
+        return self._ring.overruns
 
     def boot(self, cause: ResetCause) -> None:
         """Start from reset: the ROM reads the flash and runs what it finds."""
@@ -84,17 +115,26 @@ class Application:
         assert interpreter is not None
         while data:
             before, found, data = data.partition(_CTRL_C)
-            self._to_program(before)
+            if before:
+                self._ring.put(before)
             if found and not self._interrupt(interpreter):
-                self._to_program(found)
+                self._ring.put(found)
+
+    def cut_power(self, work: Work, count: int, on_cut: Callable[[], None]) -> None:
+        """Let the power fail in the middle of the `count`th erase or program that MicroPython
+        does from now on; the application is dead then, and `on_cut` called."""
+        self._cut = (work, count, on_cut)
+        self._write_control()
 
     def halt(self) -> None:
         """EN low or power off: dead at once. What it was about to say is lost."""
         self._phase = _Phase.OFF
-        for timer in (self._timer, self._watchdog):
+        for timer in (self._timer, self._watchdog, self._paused):
             if timer:
                 timer.cancel()
-        self._timer = self._watchdog = None
+        self._timer = self._watchdog = self._paused = None
+        self._ring.clear()
+        self._line_free = 0.0
         if self._interpreter:
             self._interpreter.kill()
             self._interpreter = None
@@ -163,11 +203,24 @@ class Application:
         """Orders for onboard/_flash.py."""
         times = (SECTOR_ERASE, PAGE_PROGRAM) if self._setup.timing else (0.0, 0.0)
         erase, program = (int(seconds * 1e6 / self._setup.scale) for seconds in times)
-        self._control.write_bytes(struct.pack("<4I", 0, 0, erase, program))
+        left = {self._cut[0]: self._cut[1]} if self._cut else {}
+        orders = left.get(Work.ERASE, 0), left.get(Work.PROGRAM, 0), erase, program
+        self._control.write_bytes(struct.pack("<4I", *orders))
+
+    def _ring_size(self) -> int | None:
+        """A chip's own USB holds the host back instead of dropping; without a wire model the ring
+        has no end."""
+        model = self._setup.wire
+        if model.ring is not None:
+            return model.ring
+        if not model.paced or self._setup.wiring is ResetWiring.USB_JTAG:
+            return None
+        return _RING.get(self._setup.chip, _RING_ESP32)
+
+    def _unread(self) -> int:
+        return len(self._held) + (self._interpreter.unread() if self._interpreter else 0)
 
     def _to_program(self, data: bytes) -> None:
-        if not data:
-            return
         assert self._interpreter is not None
         if self._phase is _Phase.REPL or self._claimed:
             self._interpreter.write(data)
@@ -183,6 +236,27 @@ class Application:
         assert self._interpreter is not None
         self._interpreter.write(bytes(self._held))
         self._held.clear()
+
+    def _send(self, data: bytes, baud: int | None = None) -> None:
+        """Hand bytes to the UART. A program that prints faster than the line takes it has to wait,
+        but for what the UART's own buffer holds."""
+        self._send_on(data, baud=baud)
+        model = self._setup.wire
+        if not model.paced or self._setup.wiring is ResetWiring.USB_JTAG:
+            return
+        rate = baud or CONSOLE_BAUD
+        byte_time = BITS / min(rate, model.ceiling or rate) / self._setup.scale
+        now = self._loop.now()
+        self._line_free = max(now, self._line_free) + len(data) * byte_time
+        ahead = self._line_free - now - _TRANSMIT_FIFO * byte_time
+        if ahead > 0 and self._interpreter and self._paused is None:
+            self._interpreter.pause(True)
+            self._paused = self._loop.after(ahead, self._go_on)
+
+    def _go_on(self) -> None:
+        self._paused = None
+        if self._interpreter:
+            self._interpreter.pause(False)
 
     def _output(self, data: bytes) -> None:
         interpreter = self._interpreter
@@ -256,6 +330,8 @@ class Application:
                 payload = frame.payload
                 seconds = struct.unpack("<Q", payload)[0] / 1e3 if payload else None
                 self._give_up(Leave(kind=LeaveKind.DEEPSLEEP, seconds=seconds))
+            case "P":
+                self._power_lost()
             case _:
                 raise ValueError(f"no such frame: {frame}")
 
@@ -280,6 +356,12 @@ class Application:
             self._interpreter = None
         self._send(_SOFT_REBOOT)
         self._start(None, raw=raw)
+
+    def _power_lost(self) -> None:
+        cut, self._cut = self._cut, None
+        self.halt()
+        if cut:
+            cut[2]()
 
     def _give_up(self, leave: Leave) -> None:
         self.halt()

@@ -114,7 +114,7 @@ class Interpreter:
         The child is halted for as long as it takes to look. The unix port catches SIGINT exactly
         while the interrupt character is 3, and the kernel tells what a process catches.
         """
-        if not self._alive or self._unsent:
+        if not self._alive:
             return False
         os.kill(self.pid, signal.SIGSTOP)
         try:

@@ -34,10 +34,9 @@ _FREE = {
 }
 # Objects of the 64-bit unix port are twice as large as the chips'.
 _WORDS = 2
-# What the onboard modules take of the heap, and what the garbage collector takes of a heap for its
-# own tables: 1/64 for the allocation table, and another 1/256 for finalisers.
-PRELUDE_HEAP = 96 << 10
-_OVERHEAD = 1.03
+# What the onboard modules take of the heap, and the garbage collector for its own tables.
+_ONBOARD_HEAP = {True: 44 << 10, False: 53 << 10}  # by whether it is an ESP8266
+_OVERHEAD = 1.012
 
 _BOOT_PY_ESP32 = """\
 # This file is executed on every boot (including wake-boot from deepsleep)
@@ -165,7 +164,7 @@ class PortFacts:
         """Bytes of heap for the unix port, so that twice the chip's memory is free at the prompt:
         its own measure (`setup.heap` if given) and any PSRAM."""
         free = setup.heap if setup.heap is not None else _FREE[setup.chip] + setup.psram
-        return int((free * _WORDS + PRELUDE_HEAP) * _OVERHEAD)
+        return int((free * _WORDS + _ONBOARD_HEAP[self.esp8266]) * _OVERHEAD)
 
 
 def onboard_config(

@@ -1,0 +1,230 @@
+"""The line between the host's port and the chip's UART: how long bytes take, what becomes of them.
+
+By default everything arrives at once. With a model, each byte takes its ten bit times, a USB bridge
+holds bytes back from the host as its latency timer says, and what two sides at different baud rates
+say to one another is garbage (always, not only with a model). Bytes are kept in the chunks they
+came in and due times are reckoned from the model, never from when a timer happened to fire, so
+that a board costs little and a late timer costs no throughput.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from provision.sim.loop import Loop, Timer
+from provision.sim.setup import WireModel
+
+BITS = 10  # start bit, eight data bits, stop bit
+TOLERANCE = 0.03  # two sides whose rates differ by no more understand one another
+_TICK = 0.001  # seconds between deliveries of a stream of bytes
+_PACKET = 62  # bytes after which a bridge's full-speed packet goes without waiting (FTDI)
+_TO_CHIP = 0.001  # the most a bridge takes to pass on what the host has written
+
+
+@dataclass(slots=True)
+class WireStatistics:
+    """Bytes each way, and how often the host spoke after the chip had."""
+
+    to_chip: int = 0
+    to_host: int = 0
+    turnarounds: int = 0
+
+
+class Wire:
+    """Both directions. `usb` is for a chip's own USB: packets, no baud. Every delay is divided by
+    `scale`."""
+
+    def __init__(
+        self,
+        *,
+        model: WireModel,
+        loop: Loop,
+        to_chip: Callable[[bytes], None],
+        to_host: Callable[[bytes], None],
+        usb: bool = False,
+        scale: float = 1.0,
+    ) -> None:
+        self._model = model
+        self._usb = usb
+        self._scale = scale
+        self._loop = loop
+        self._to_chip = to_chip
+        self._to_host = to_host
+        self._host_spoke = True
+        self.statistics = WireStatistics()
+        latency = 0.0 if usb else model.latency / scale
+        self._down = _Line(loop, min(latency, _TO_CHIP / scale), to_chip)
+        self._bridge = _Bridge(loop, latency, to_host)
+        self._up = _Line(loop, 0.0, self._bridge.put, whole=_PACKET)
+
+    def from_host(self, data: bytes, host_baud: int, chip_baud: int) -> None:
+        """The host has written `data` to its port, which runs at `host_baud`."""
+        self.statistics.to_chip += len(data)
+        if not self._host_spoke:
+            self.statistics.turnarounds += 1
+        self._host_spoke = True
+        data = self._heard(data, host_baud, chip_baud)
+        self._down.put(data, self._byte_time(host_baud))
+
+    def from_chip(self, data: bytes, chip_baud: int, host_baud: int) -> None:
+        """The chip has handed `data` to its UART, which runs at `chip_baud`."""
+        self.statistics.to_host += len(data)
+        self._host_spoke = False
+        data = self._heard(data, chip_baud, host_baud)
+        self._up.put(data, self._byte_time(chip_baud))
+
+    def clear(self) -> None:
+        """The chip is cut off: what is still to be sent, either way, never is."""
+        self._down.clear()
+        self._up.clear()
+        self._bridge.flush()
+
+    def _byte_time(self, baud: int) -> float:
+        if not self._model.paced or self._usb:
+            return 0.0
+        return BITS / min(baud, self._model.ceiling or baud) / self._scale
+
+    def _heard(self, data: bytes, sender: int, receiver: int) -> bytes:
+        if self._usb or abs(sender - receiver) <= TOLERANCE * receiver:
+            return data
+        return misheard(data, sender, receiver)
+
+
+def misheard(data: bytes, sender: int, receiver: int) -> bytes:
+    """What a UART at `receiver` baud makes of back-to-back bytes sent at `sender` baud.
+
+    The receiver waits for a falling edge and samples the middle of each of its own bit times; a
+    frame without a stop bit is taken all the same, as most UARTs do.
+    """
+    levels: list[int] = []
+    for byte in data:
+        levels += (0, *(byte >> bit & 1 for bit in range(8)), 1)
+    ratio = sender / receiver  # the sender's bits in one of the receiver's
+    heard = bytearray()
+    at = 0.0
+    end = len(levels)
+    while True:
+        start = int(at)
+        while start < end and levels[start]:
+            start += 1
+        if start >= end:
+            return bytes(heard)
+        edge = max(at, float(start))
+        byte = 0
+        for bit in range(8):
+            place = int(edge + (bit + 1.5) * ratio)
+            byte |= (levels[place] if place < end else 1) << bit
+        heard.append(byte)
+        at = edge + 9.5 * ratio
+        # A line that is still low is no new start bit: one begins with an edge.
+        while int(at) < end and not levels[int(at)]:
+            at = int(at) + 1.0
+
+
+class _Line:
+    """One direction: a queue of chunks, each with the time its first byte begins."""
+
+    def __init__(
+        self, loop: Loop, delay: float, deliver: Callable[[bytes], None], whole: int = 1
+    ) -> None:
+        self._loop = loop
+        self._delay = delay
+        self._deliver = deliver
+        self._whole = whole  # bytes worth a delivery while more are to come
+        self._chunks: deque[tuple[bytes, float, float]] = deque()
+        self._sent = 0  # bytes of the first chunk that are delivered
+        self._free = 0.0  # when the line is free again
+        self._timer: Timer | None = None
+
+    def put(self, data: bytes, byte_time: float) -> None:
+        if not data:
+            return
+        if not byte_time and not self._delay and not self._chunks:
+            self._deliver(data)
+            return
+        start = max(self._loop.now() + self._delay, self._free)
+        self._free = start + byte_time * len(data)
+        self._chunks.append((data, start, byte_time))
+        if self._timer is None:
+            self._schedule()
+
+    def clear(self) -> None:
+        """Deliver what is over the line already; forget the rest."""
+        if self._chunks:
+            self._run(last=True)
+        self._chunks.clear()
+        self._sent = 0
+        self._free = 0.0
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
+    def _schedule(self) -> None:
+        data, start, byte_time = self._chunks[0]
+        wanted = min(self._sent + self._whole, len(data))
+        due = start + wanted * byte_time
+        now = self._loop.now()
+        # A stream is delivered tick by tick, but its end when it ends.
+        due = min(max(due, now + _TICK), max(self._free, now))
+        self._timer = self._loop.after(due - now, self._run)
+
+    def _run(self, *, last: bool = False) -> None:
+        self._timer = None
+        now = self._loop.now()
+        arrived = bytearray()
+        while self._chunks:
+            data, start, byte_time = self._chunks[0]
+            due = len(data)
+            if start > now:
+                due = 0
+            elif byte_time:
+                due = min(due, int((now - start) / byte_time + 1e-6))
+            arrived += data[self._sent : due]
+            self._sent = max(self._sent, due)
+            if due < len(data):
+                break
+            self._chunks.popleft()
+            self._sent = 0
+        if self._chunks and not last:
+            self._schedule()
+        if arrived:
+            self._deliver(bytes(arrived))
+
+
+class _Bridge:
+    """A USB bridge on its way to the host: full packets go at once, others when the latency timer
+    ends."""
+
+    def __init__(self, loop: Loop, latency: float, deliver: Callable[[bytes], None]) -> None:
+        self._loop = loop
+        self._latency = latency
+        self._deliver = deliver
+        self._held = bytearray()
+        self._timer: Timer | None = None
+
+    def put(self, data: bytes) -> None:
+        if not self._latency:
+            self._deliver(data)
+            return
+        self._held += data
+        full = len(self._held) - len(self._held) % _PACKET
+        if full:
+            if self._timer:
+                self._timer.cancel()
+                self._timer = None
+            ready = bytes(self._held[:full])
+            del self._held[:full]
+            self._deliver(ready)
+        if self._held and self._timer is None:
+            self._timer = self._loop.after(self._latency, self.flush)
+
+    def flush(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        if self._held:
+            ready = bytes(self._held)
+            self._held.clear()
+            self._deliver(ready)
