@@ -341,9 +341,10 @@ class Application:
         leave = Leave(kind=LeaveKind.WATCHDOG)
         self._watchdog = self._loop.after(seconds / self._setup.scale, lambda: self._give_up(leave))
 
-    def _exited(self, mode: str | None) -> None:
+    def _exited(self, mode: str | None, left: bytes) -> None:
         """The interpreter ended by itself: Ctrl-D, machine.soft_reset(), sys.exit(), a crash."""
         self._interpreter = None
+        self._held[:0] = left
         if mode is None:
             self._send(_PANIC)
             self._give_up(Leave(kind=LeaveKind.RESET))

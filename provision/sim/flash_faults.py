@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from littlefs import LittleFS, LittleFSError
+from littlefs import LittleFS
 from littlefs.context import UserContext
 
 from provision.core.esp_image import BOOT_OFFSETS, size_bytes
@@ -20,6 +20,7 @@ from provision.sim.firmware import build
 from provision.sim.flash import Flash
 from provision.sim.setup import BoardSetup
 
+_DISK_VERSION = 0x00020000
 _CACHE = 128  # MicroPython's: four times the read size of 32
 
 MAIN_PY: Mapping[str, str] = MappingProxyType(
@@ -93,9 +94,10 @@ class _OnFlash(UserContext):  # type: ignore[misc]
 
 
 def open_filesystem(setup: BoardSetup, flash: Flash) -> LittleFS:
-    """The board's filesystem, mounted in place; formatted first if there is none. Only while the
-    board does not run."""
+    """The board's filesystem, mounted in place; where the flash is blank, formatted first. Only
+    while the board does not run. Raises LittleFSError for one that is damaged."""
     place = filesystem_place(setup, flash)
+    blank = flash.read(place.offset, 2 * BLOCK).count(0xFF) == 2 * BLOCK
     filesystem = LittleFS(
         context=_OnFlash(flash, place),
         block_size=BLOCK,
@@ -104,14 +106,13 @@ def open_filesystem(setup: BoardSetup, flash: Flash) -> LittleFS:
         prog_size=32,
         cache_size=_CACHE,
         lookahead_size=32,
-        disk_version=0x00020000,
+        # The oldest layout is what every MicroPython can mount; one it wrote may be newer.
+        disk_version=_DISK_VERSION if blank else 0,
         mount=False,
     )
-    try:
-        filesystem.mount()
-    except LittleFSError:
+    if blank:
         filesystem.format()
-        filesystem.mount()
+    filesystem.mount()
     return filesystem
 
 

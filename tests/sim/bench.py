@@ -74,6 +74,14 @@ class Bench:
         self.application.receive(data)
         return self.until(until)
 
+    def insist(self, data: bytes, until: bytes = PROMPT) -> bytes:
+        """Send again and again, as people press Ctrl-C, until `until` is printed."""
+        while until not in self.output:
+            self.application.receive(data)
+            self.loop.after(0.05, lambda: None)
+            self.loop.step()
+        return self.until(until)
+
     def until(self, pattern: bytes, count: int = 1) -> bytes:
         """What was printed up to and with the `count`th `pattern`, taken off the output."""
         self.wait(lambda: self.output.count(pattern) >= count, f"{pattern!r} in {self.output!r}")

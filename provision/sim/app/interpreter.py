@@ -47,7 +47,8 @@ def find_library() -> Path:
 
 class Interpreter:
     """A running MicroPython. `on_output` gets what it printed; `on_exit` is called once, with
-    "raw" or "friendly" (the mode its REPL was left in) or None if it crashed."""
+    "raw" or "friendly" (the mode its REPL was left in) or None if it crashed, and with the bytes
+    that it was given and has not read."""
 
     def __init__(
         self,
@@ -57,13 +58,14 @@ class Interpreter:
         heap: int,
         raw: bool,
         on_output: Callable[[bytes], None],
-        on_exit: Callable[[str | None], None],
+        on_exit: Callable[[str | None, bytes], None],
     ) -> None:
         self._loop = loop
         self._on_output = on_output
         self._on_exit = on_exit
         self._unsent = bytearray()
-        child_in, self._stdin = os.pipe()
+        # The reading end is kept, for what is left when the child has ended.
+        self._child_in, self._stdin = os.pipe()
         self._stdout, child_out = os.pipe()
         os.set_blocking(self._stdin, False)
         os.set_blocking(self._stdout, False)
@@ -75,7 +77,7 @@ class Interpreter:
                     *("-X", f"heapsize={heap}", "-i"),
                     *("-c", "import _start;_start.start(globals())"),
                 ],
-                stdin=child_in,
+                stdin=self._child_in,
                 stdout=child_out,
                 stderr=child_out,
                 env={"VIRTUAL_BOARD": json.dumps(config), "MICROPYPATH": str(_ONBOARD)},
@@ -83,7 +85,6 @@ class Interpreter:
                 start_new_session=True,
             )
         finally:
-            os.close(child_in)
             os.close(child_out)
         self._alive = True
         loop.watch(self._stdout, self._readable)
@@ -169,8 +170,8 @@ class Interpreter:
         self._alive = False
         self._loop.unwatch(self._stdout)
         self._loop.unwatch_writable(self._stdin)
-        os.close(self._stdout)
-        os.close(self._stdin)
+        for fd in (self._stdout, self._stdin, self._child_in):
+            os.close(fd)
 
     def _readable(self) -> None:
         try:
@@ -180,9 +181,21 @@ class Interpreter:
         if data:
             self._on_output(data)
             return
+        left = self._take_unread()
         self._close()
         code = self._process.wait()
-        self._on_exit({LEFT_RAW: "raw", LEFT_FRIENDLY: "friendly"}.get(code))
+        self._on_exit({LEFT_RAW: "raw", LEFT_FRIENDLY: "friendly"}.get(code), left)
+
+    def _take_unread(self) -> bytes:
+        self._flush()
+        os.set_blocking(self._child_in, False)
+        left = bytearray()
+        while True:
+            try:
+                left += os.read(self._child_in, _READ)
+            except BlockingIOError:
+                return bytes(left + self._unsent)
+            self._flush()
 
     def _flush(self) -> None:
         while self._unsent:
@@ -191,8 +204,5 @@ class Interpreter:
             except BlockingIOError:
                 self._loop.watch_writable(self._stdin, self._flush)
                 return
-            except BrokenPipeError:
-                self._unsent.clear()
-                break
             del self._unsent[:sent]
         self._loop.unwatch_writable(self._stdin)

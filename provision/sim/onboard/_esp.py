@@ -23,16 +23,19 @@ def flash_id():
 def flash_read(offset, buffer):
     if isinstance(buffer, int):
         data = bytearray(buffer)
-        _flash.read(offset, data)
+        flash_read(offset, data)
         return bytes(data)
+    _flash.check(offset, len(buffer))
     _flash.read(offset, buffer)
 
 
 def flash_write(offset, data):
+    _flash.check(offset, len(data))
     _flash.write(offset, data)
 
 
 def flash_erase(sector):
+    _flash.check(sector * _flash.SECTOR, _flash.SECTOR)
     _flash.erase(sector)
 
 

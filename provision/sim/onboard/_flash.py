@@ -3,6 +3,10 @@
 # Programming only clears bits; erasing sets those of a sector. Modelled delays and a power cut that
 # the supervisor ordered come from a small control file: erases to go, programs to go, microseconds
 # of a sector erase, microseconds of a page program; four numbers of 32 bits, 0 is off.
+#
+# LittleFS calls these functions from its own C code. On an ESP32 they are C too: no
+# KeyboardInterrupt can come up inside and leave LittleFS half way. The interpreter raises a pending
+# one at jumps only, so the functions that LittleFS calls have none: no `if`, no loop, no `and`.
 
 import struct
 import time
@@ -11,63 +15,83 @@ from _link import CONFIG, leave
 
 SECTOR = 4096
 _ERASED = b"\xff" * SECTOR
+_ERASE, _PROGRAM = 0, 4
 _file = open(CONFIG["flash"], "r+b")
 _control = open(CONFIG["control"], "r+b")
 _orders = bytearray(16)
 SIZE = CONFIG["size"]
 
 
-def _check(offset, size):
-    if offset < 0 or offset + size > SIZE:
-        raise OSError(5)
-
-
 def _due(which):
-    # Whether the power fails in this very operation.
+    # Whether the power fails in this very operation. Takes the operation's time.
     _control.seek(0)
     _control.readinto(_orders)
-    left = struct.unpack_from("<I", _orders, which * 4)[0]
-    if left:
-        struct.pack_into("<I", _orders, which * 4, left - 1)
-        _control.seek(which * 4)
-        _control.write(_orders[which * 4 : which * 4 + 4])
-    wait = struct.unpack_from("<I", _orders, 8 + which * 4)[0]
-    if wait:
-        time.sleep_us(wait)
+    left = struct.unpack_from("<I", _orders, which)[0]
+    struct.pack_into("<I", _orders, which, left - (left > 0))
+    _control.seek(which)
+    _control.write(_orders[which : which + 4])
+    time.sleep_us(struct.unpack_from("<I", _orders, 8 + which)[0])
     return left == 1
 
 
+def _program(offset, data, size):
+    _file.seek(offset)
+    kept = int.from_bytes(_file.read(size), "little") & int.from_bytes(data, "little")
+    _file.seek(offset)
+    _file.write(kept.to_bytes(size, "little"))
+
+
+def _program_half(offset, data, size):
+    _program(offset, memoryview(data)[: size // 2], size // 2)
+    leave(b"P")
+
+
+def _erase(sector):
+    _file.seek(sector * SECTOR)
+    _file.write(_ERASED)
+
+
+def _erase_half(sector):
+    _file.seek(sector * SECTOR)
+    _file.write(_ERASED[: SECTOR // 2])
+    leave(b"P")
+
+
+_PROGRAMS = {False: _program, True: _program_half}
+_ERASES = {False: _erase, True: _erase_half}
+
+
 def read(offset, buffer):
-    _check(offset, len(buffer))
     _file.seek(offset)
     _file.readinto(buffer)
 
 
 def write(offset, data):
-    size = len(data)
-    _check(offset, size)
-    cut = _due(1)
-    if cut:
-        size //= 2
-        data = memoryview(data)[:size]
-    _file.seek(offset)
-    old = _file.read(size)
-    if old.count(b"\xff") != size:
-        kept = int.from_bytes(old, "little") & int.from_bytes(data, "little")
-        data = kept.to_bytes(size, "little")
-    _file.seek(offset)
-    _file.write(data)
-    if cut:
-        leave(b"P")
+    _PROGRAMS[_due(_PROGRAM)](offset, data, len(data))
 
 
 def erase(sector):
-    _check(sector * SECTOR, SECTOR)
-    cut = _due(0)
-    _file.seek(sector * SECTOR)
-    _file.write(_ERASED[: SECTOR // 2] if cut else _ERASED)
-    if cut:
-        leave(b"P")
+    _ERASES[_due(_ERASE)](sector)
+    return 0
+
+
+def check(offset, size):
+    # For callers other than LittleFS, whose places are right.
+    if offset < 0 or offset + size > SIZE:
+        raise OSError(5)
+
+
+def _write_whole(sector, offset, data):
+    for i in range((len(data) + SECTOR - 1) // SECTOR):
+        erase(sector + i)
+    write(sector * SECTOR, data)
+
+
+def _write_part(sector, offset, data):
+    write(sector * SECTOR + offset, data)
+
+
+_WRITES = {True: _write_whole, False: _write_part}
 
 
 class Region:
@@ -76,26 +100,22 @@ class Region:
     SEC_SIZE = SECTOR
 
     def __init__(self, offset, size):
-        self._offset = offset
-        self._count = size // SECTOR
+        self._first = offset // SECTOR
+        count = size // SECTOR
+        self._ioctl = {
+            1: lambda _: 0,
+            2: lambda _: 0,
+            3: lambda _: 0,
+            4: lambda _: count,
+            5: lambda _: SECTOR,
+            6: lambda block: erase(self._first + block),
+        }
 
     def readblocks(self, n, buffer, offset=0):
-        read(self._offset + n * SECTOR + offset, buffer)
+        read((self._first + n) * SECTOR + offset, buffer)
 
     def writeblocks(self, n, buffer, offset=None):
-        if offset is None:
-            for i in range((len(buffer) + SECTOR - 1) // SECTOR):
-                erase(self._offset // SECTOR + n + i)
-            offset = 0
-        write(self._offset + n * SECTOR + offset, buffer)
+        _WRITES[offset is None](self._first + n, offset, buffer)
 
     def ioctl(self, op, arg):
-        if op == 4:
-            return self._count
-        if op == 5:
-            return SECTOR
-        if op == 6:
-            erase(self._offset // SECTOR + arg)
-            return 0
-        if op in (1, 2, 3):
-            return 0
+        return self._ioctl[op](arg)

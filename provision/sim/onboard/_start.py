@@ -12,12 +12,35 @@ import vfs
 
 micropython.kbd_intr(-1)
 
-import _console
-import _machine
-import _network
-import _esp
-import _sys
+# Collecting between imports keeps what stays together at the heap's beginning.
 from _link import CONFIG, leave, tell
+
+gc.collect()
+import _console
+
+gc.collect()
+import _flash
+
+gc.collect()
+import _machine
+
+gc.collect()
+import _network
+
+gc.collect()
+import _esp
+
+gc.collect()
+if CONFIG["platform"] == "esp32":
+    import _esp32
+
+    gc.collect()
+import flashbdev
+
+gc.collect()
+import _sys
+
+gc.collect()
 
 _real = sys
 
@@ -54,25 +77,42 @@ def _print_exception(error):
             print(line)
 
 
-def _run(name, scope):
-    # True unless it raised.
+def _settle():
+    # From here on Ctrl-C is a character again. One that was noted already comes up at a jump: here.
+    micropython.kbd_intr(-1)
+    try:
+        for _ in range(4):
+            pass
+    except KeyboardInterrupt:
+        pass
+
+
+def _execute(name, scope):
+    # What it raised, if anything.
     try:
         if os.stat(name)[0] & 0x8000 == 0:
-            return True
+            return None
     except OSError:
-        return True
+        return None
     try:
         micropython.kbd_intr(3)
         execfile(name, scope)
-        micropython.kbd_intr(-1)
-        return True
-    except SystemExit:
-        micropython.kbd_intr(-1)
-        leave(b"S")
     except BaseException as error:
-        micropython.kbd_intr(-1)
+        return error
+
+
+def _run(name, scope):
+    # True unless it raised.
+    try:
+        error = _execute(name, scope)
+    except KeyboardInterrupt as again:
+        error = again
+    _settle()
+    if isinstance(error, SystemExit):
+        leave(b"S")
+    if error is not None:
         _print_exception(error)
-        return False
+    return error is None
 
 
 def _claiming_input(*args):
@@ -89,18 +129,16 @@ def start(scope):
     _as_module(_network, "network")
     _as_module(_esp, "esp")
     if CONFIG["platform"] == "esp32":
-        import _esp32
-
         _as_module(_esp32, "esp32")
-    import flashbdev
-    import inisetup
-
     _sys.install()
-    if CONFIG["hidden"]:
-        _hide(CONFIG["hidden"])
     for name in list(scope):
         if name != "__name__":
             del scope[name]
+    # inisetup is for the first boot alone, and the host's files are out of sight after this.
+    import inisetup
+
+    if CONFIG["hidden"]:
+        _hide(CONFIG["hidden"])
     vfs.umount("/")
     os.chdir("/")
     _real.path[:] = CONFIG["path"]
@@ -115,9 +153,9 @@ def start(scope):
         try:
             inisetup.setup()
         except KeyboardInterrupt as error:
-            micropython.kbd_intr(-1)
+            _settle()
             _print_exception(error)
-    for name in ("_start", "_link", "_flash", "_console", "_sys", "_machine", "_network", "_esp", "_esp32"):
+    for name in ("inisetup", "flashbdev", "_start", "_link", "_flash", "_console", "_sys", "_machine", "_network", "_esp", "_esp32"):
         _real.modules.pop(name, None)
     gc.collect()
     builtins.input = _claiming_input
