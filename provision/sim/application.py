@@ -126,6 +126,12 @@ class Application:
         self._cut = (work, count, on_cut)
         self._write_control()
 
+    def keep_power(self) -> None:
+        """Take back what `cut_power` ordered."""
+        if self._cut:
+            self._cut = None
+            self._write_control()
+
     def halt(self) -> None:
         """EN low or power off: dead at once. What it was about to say is lost."""
         self._phase = _Phase.OFF

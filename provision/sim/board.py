@@ -13,7 +13,7 @@ from typing import Protocol
 from provision.errors import SimulatorError
 from provision.model.board import ResetWiring
 from provision.sim.chips import FACTS
-from provision.sim.flash import Flash
+from provision.sim.flash import Flash, Work
 from provision.sim.loader import Loader
 from provision.sim.loop import Loop, Timer
 from provision.sim.noise import Noise
@@ -28,6 +28,7 @@ from provision.sim.setup import (
     Send,
     WireModel,
 )
+from provision.sim.wire import WireStatistics
 
 
 class Mode(str, Enum):
@@ -46,6 +47,13 @@ class Application(Protocol):
     def boot(self, cause: ResetCause) -> None: ...
     def receive(self, data: bytes) -> None: ...
     def halt(self) -> None: ...
+    def cut_power(self, work: Work, count: int, on_cut: Callable[[], None]) -> None: ...
+    def keep_power(self) -> None: ...
+
+    @property
+    def overruns(self) -> int:
+        """Bytes that the receive ring dropped."""
+        ...
 
 
 class Wire(Protocol):
@@ -54,6 +62,9 @@ class Wire(Protocol):
     def from_host(self, data: bytes, host_baud: int, chip_baud: int) -> None: ...
     def from_chip(self, data: bytes, chip_baud: int, host_baud: int) -> None: ...
     def clear(self) -> None: ...
+
+    @property
+    def statistics(self) -> WireStatistics: ...
 
 
 class MakeApplication(Protocol):
@@ -76,6 +87,8 @@ class MakeWire(Protocol):
         loop: Loop,
         to_chip: Callable[[bytes], None],
         to_host: Callable[[bytes], None],
+        usb: bool,
+        scale: float,
     ) -> Wire: ...
 
 
@@ -123,7 +136,12 @@ class Board:
             setup=setup, flash=flash, loop=loop, send=self.send, leave=self._leave
         )
         self._wire = make_wire(
-            model=setup.wire, loop=loop, to_chip=self._to_chip, to_host=self._to_host
+            model=setup.wire,
+            loop=loop,
+            to_chip=self._to_chip,
+            to_host=self._to_host,
+            usb=setup.wiring is ResetWiring.USB_JTAG,
+            scale=setup.scale,
         )
         self.circuit = ResetCircuit(
             wiring=setup.wiring, loop=loop, hold=self._hold, release=self._release
@@ -133,6 +151,15 @@ class Board:
     def stub(self) -> bool:
         """Whether esptool's flasher stub runs."""
         return self._loader is not None and self._loader.stub
+
+    @property
+    def overruns(self) -> int:
+        """Bytes that the application's receive ring dropped since the board came up."""
+        return self._application.overruns
+
+    @property
+    def wire_statistics(self) -> WireStatistics:
+        return self._wire.statistics
 
     # Power and reset
 
@@ -144,6 +171,27 @@ class Board:
 
     def power_off(self) -> None:
         self._cut(Mode.OFF)
+
+    def cut_power(self, work: Work, count: int, on_cut: Callable[[], None]) -> None:
+        """Let the power fail in the middle of the `count`th erase or program from now, whoever
+        does it: the loader or the application."""
+
+        def cut() -> None:
+            self.flash.keep_power()
+            self._application.keep_power()
+            self.power_off()
+            on_cut()
+
+        self.flash.cut_power(work, count, cut)
+        self._application.cut_power(work, count, cut)
+
+    def rework(self, change: Callable[[], None]) -> None:
+        """Take the power away, change something, and give it back if it was there."""
+        was = self.mode
+        self.power_off()
+        change()
+        if was is not Mode.OFF:
+            self.power_on()
 
     def press(self, *buttons: Button) -> None:
         """Press in order, hold."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +95,8 @@ class Control:
             "plugged": self._board.plugged,
             "boots": self._board.boots,
             "bytes": self._board.noise.passed,
+            "overruns": self._board.overruns,
+            "wire": asdict(self._board.wire_statistics),
             "pressed": sorted(button.value for button in self._board.circuit.pressed),
             "pty": str(self._terminal.link) if self._terminal else None,
             "rfc2217": self._server.url if self._server else None,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from provision.errors import SimulatorError
 from provision.sim.flash import Work
+from provision.sim.flash_faults import FLASH_FAULTS
 from provision.sim.registers import Security
 
 if TYPE_CHECKING:
@@ -69,11 +70,10 @@ def _cut_power(process: BoardProcess, arguments: dict[str, Any], work: Work) -> 
     supply is back."""
 
     def cut() -> None:
-        process.board.power_off()
         if "again" in arguments:
             process.loop.after(float(arguments["again"]), process.board.power_on)
 
-    process.board.flash.cut_power(work, int(arguments.get("after", 1)), cut)
+    process.board.cut_power(work, int(arguments.get("after", 1)), cut)
     return {}
 
 
@@ -87,6 +87,19 @@ def _disturb(process: BoardProcess, arguments: dict[str, Any]) -> dict[str, Any]
     return {}
 
 
+def _in_flash(
+    name: str,
+) -> Callable[[BoardProcess, dict[str, Any]], dict[str, Any]]:
+    """The board loses power, is changed, and starts again."""
+
+    def fault(process: BoardProcess, _: dict[str, Any]) -> dict[str, Any]:
+        board = process.board
+        board.rework(lambda: FLASH_FAULTS[name](board.setup, board.flash))
+        return {}
+
+    return fault
+
+
 FAULTS: dict[str, Callable[[BoardProcess, dict[str, Any]], dict[str, Any]]] = {
     "unplug": _unplug,
     "replug": lambda process, arguments: process.control.obey({"do": "replug", **arguments}),
@@ -98,6 +111,7 @@ FAULTS: dict[str, Callable[[BoardProcess, dict[str, Any]], dict[str, Any]]] = {
     "secure-boot": lambda process, _: _burn(process, secure_boot=True),
     "flash-encryption": lambda process, _: _burn(process, encryption=True),
     "secure-download": lambda process, _: _burn(process, download=True),
+    **{name: _in_flash(name) for name in FLASH_FAULTS},
 }
 
 

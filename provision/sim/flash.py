@@ -116,6 +116,10 @@ class Flash:
         self._cut = (work, count)
         self._on_cut = on_cut
 
+    def keep_power(self) -> None:
+        """Take back what `cut_power` ordered."""
+        self._cut = self._on_cut = None
+
     def _check(self, offset: int, size: int) -> None:
         if offset < 0 or size < 0 or offset + size > self.size:
             raise ValueError(f"{size} bytes at {offset:#x}: outside {self.size} bytes of flash")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from provision.errors import SimulatorError
-from provision.sim import places, standin
+from provision.sim import places
 from provision.sim.application import Application
 from provision.sim.board import Board
 from provision.sim.chips import FACTS
@@ -28,6 +28,7 @@ from provision.sim.faults import burned
 from provision.sim.flash import Flash
 from provision.sim.loop import Loop
 from provision.sim.setup import BoardSetup
+from provision.sim.wire import Wire
 
 SETUP_FILE = "board.json"
 NAME_FILE = "name"  # under which a running board is plugged in
@@ -116,7 +117,7 @@ def _build(setup: BoardSetup, loop: Loop) -> Board:
         flash=flash,
         loop=loop,
         make_application=Application,
-        make_wire=standin.Wire,
+        make_wire=Wire,
         security=burned(setup.directory),
     )
 

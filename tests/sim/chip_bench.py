@@ -14,11 +14,11 @@ from pathlib import Path
 from provision.model.chip import Chip
 from provision.sim import slip
 from provision.sim.board import Board, Mode
-from provision.sim.flash import Flash
+from provision.sim.flash import Flash, Work
 from provision.sim.loop import Loop
 from provision.sim.registers import Security
 from provision.sim.setup import BoardSetup, Leave, ResetCause
-from provision.sim.standin import Wire
+from provision.sim.wire import Wire
 
 PATIENCE = 20.0  # seconds after which the bench gives up
 SYNC = b"\x07\x07\x12\x20" + b"\x55" * 32
@@ -31,6 +31,7 @@ class FakeApplication:
         self.boots: list[ResetCause] = []
         self.received = bytearray()
         self.running = False
+        self.overruns = 0
         self.leave: Callable[[Leave], None] = parts["leave"]  # type: ignore[assignment]
 
     def boot(self, cause: ResetCause) -> None:
@@ -42,6 +43,12 @@ class FakeApplication:
 
     def halt(self) -> None:
         self.running = False
+
+    def cut_power(self, work: Work, count: int, on_cut: Callable[[], None]) -> None:
+        """It does not touch the flash."""
+
+    def keep_power(self) -> None:
+        """Nor does it."""
 
 
 class Host:

@@ -8,8 +8,8 @@ import pytest
 
 from provision.core.esp_image import BOOT_OFFSETS
 from provision.model.chip import Chip
-from provision.sim.flash_faults import FLASH_FAULTS
 from provision.sim.firmware import build
+from provision.sim.flash_faults import FLASH_FAULTS
 from provision.sim.setup import ResetCause
 from tests.sim.bench import PROMPT, Bench
 

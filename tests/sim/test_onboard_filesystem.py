@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from provision.model.chip import Chip
-from provision.sim.flash_faults import FLASH_FAULTS, filesystem_place, open_filesystem, put_file
 from provision.sim.firmware import build
 from provision.sim.flash import PowerLost, Work
+from provision.sim.flash_faults import FLASH_FAULTS, filesystem_place, open_filesystem, put_file
 from tests.sim.bench import Bench
 
 LAYOUTS = pytest.mark.parametrize(
