@@ -62,9 +62,10 @@ def converge(
     from provision.firmware.images import ImageStore
 
     register_virtual_boards()
+    discovery = SerialDiscovery()
     world = World(
-        discovery=SerialDiscovery(),
-        connector=SerialConnector(),
+        discovery=discovery,
+        connector=SerialConnector(discovery),
         images=ImageStore(project.loaded.folder, offline=project.offline),
         filesystems=HostFilesystems(),
         identities=FleetLock(project.loaded.lock_path),
@@ -73,7 +74,14 @@ def converge(
         confirm=confirm,
     )
     states = [view(state) for state in project.loaded.states(limit)]
-    return run(states, world, options, command=command, fleet=project.loaded.manifest.fleet)
+    return run(
+        states,
+        world,
+        options,
+        command=command,
+        fleet=project.loaded.manifest.fleet,
+        owned=[state.port for state in project.loaded.states() if state.port] if limit else [],
+    )
 
 
 def probe_board(address: str, board: BoardProfile | None) -> Probed:
@@ -81,10 +89,11 @@ def probe_board(address: str, board: BoardProfile | None) -> Probed:
     automatic reset, as nearly every board has."""
     from provision.boards import profiles
     from provision.device.connection import SerialConnector
+    from provision.device.discovery import SerialDiscovery
     from provision.engine.locate import probe
 
     register_virtual_boards()
-    return probe(SerialConnector(), address, board or profiles()["esp32"])
+    return probe(SerialConnector(SerialDiscovery()), address, board or profiles()["esp32"])
 
 
 def register_virtual_boards() -> None:

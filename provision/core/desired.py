@@ -215,7 +215,7 @@ class Resolver:
         return DesiredFirmware(
             source=FirmwareSource(
                 name=entry.name,
-                file=self.sources.locate(entry.file) if entry.file is not None else None,
+                file=entry.file,
                 url=str(entry.url) if entry.url is not None else None,
                 version=entry.version,
                 board=entry.board or (board.release if released else None),

@@ -77,7 +77,7 @@ def _flashing(desired: DesiredState, actual: ActualState) -> Iterator[Action]:
     if firmware.erase == "always":
         yield EraseFlash(reason="the manifest says erase: always")
     elif firmware.erase == "auto" and actual.firmware is None:
-        yield EraseFlash(reason="no MicroPython is on the flash")
+        yield EraseFlash(reason="no MicroPython answers")
     elif firmware.erase == "auto" and actual.firmware and actual.firmware.chip is not chip:
         yield EraseFlash(
             reason=f"what is on the flash is for the {actual.firmware.chip.label}, "
@@ -100,7 +100,7 @@ def _why_flash(firmware: DesiredFirmware, desired: DesiredState, actual: ActualS
     wanted, found = _wanted(firmware, desired), actual.firmware
     name = wanted.version or firmware.source.name
     if found is None:
-        return f"no MicroPython is on the board, {name} is wanted"
+        return f"no MicroPython answers, {name} is wanted"
     if found.chip is not wanted.chip:
         return f"a build for {found.chip.label} is on the board, {name} is wanted"
     if firmware.identity is None:

@@ -29,7 +29,7 @@ def refusals(
     if desired.files and desired.firmware is None and actual.firmware is None:
         yield Refusal(
             kind="no-firmware",
-            message="no MicroPython is on the board, and the manifest names no firmware for it",
+            message="no MicroPython answers, and the manifest names no firmware for it",
             hint="give the device a `firmware:`, as `firmware: 1.24.1`",
         )
         return

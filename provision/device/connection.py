@@ -18,8 +18,8 @@ from provision.device.port import Port, open_port
 from provision.device.repl import RawRepl, evidence
 from provision.device.reset import pulse_reset
 from provision.device.scan import printable
-from provision.errors import CheckFailed, NeedsHands
-from provision.interfaces import Hands
+from provision.errors import CheckFailed, NeedsHands, PortLost, PortNotFound
+from provision.interfaces import Discovery, Hands
 from provision.model.board import BoardProfile, ResetWiring
 
 # An app that cleans up after a Ctrl-C takes a second or two; a board that is silent for longer
@@ -27,11 +27,16 @@ from provision.model.board import BoardProfile, ResetWiring
 PATIENCE = 3.0
 # From EN's rise to the prompt an ESP32 takes about two seconds; an app may be slow to give in.
 BOOT_PATIENCE = 6.0
+# Seconds for a board's own USB to come back after a reset; the system names it within two.
+REAPPEAR = 10.0
 CONSOLE_MOST = 64 * 1024  # bytes of output that are kept while waiting for a line
 
 
 class SerialConnector:
     """Opens real ports and pyserial URLs; implements `interfaces.Connector`."""
+
+    def __init__(self, discovery: Discovery) -> None:
+        self._discovery = discovery
 
     def connect(
         self,
@@ -44,24 +49,38 @@ class SerialConnector:
     ) -> SerialConnection:
         port = open_port(address, baud=baud, device=device)
         trace(1, f"opened {address} at {baud} baud")
-        return SerialConnection(port, board, baud=baud, trace=trace)
+        return SerialConnection(port, board, baud=baud, trace=trace, discovery=self._discovery)
 
 
 class SerialConnection:
     """Implements `interfaces.Connection`."""
 
     def __init__(
-        self, port: Port, board: BoardProfile, *, baud: int, trace: Callable[[int, str], None]
+        self,
+        port: Port,
+        board: BoardProfile,
+        *,
+        baud: int,
+        trace: Callable[[int, str], None],
+        discovery: Discovery,
     ) -> None:
-        self._port = port
-        # pyserial's own typing forgets that every port can say how many bytes are waiting.
-        self._bytes = cast("BytePort", port.serial)
+        self._use(port)
+        self._discovery = discovery
+        # Remembered while it is there: what tells this board's port when it comes back.
+        self._usb = next(
+            (one for one in discovery.ports() if port.address in (one.path, *one.links)), None
+        )
         self._board = board
         self._baud = baud
         self._trace = trace
         self._repl: RawRepl | None = None
         self._bootloader: EsptoolBootloader | None = None
         self._booting = False  # reset and not yet heard of
+
+    def _use(self, port: Port) -> None:
+        self._port = port
+        # pyserial's own typing forgets that every port can say how many bytes are waiting.
+        self._bytes = cast("BytePort", port.serial)
 
     @property
     def interrupted(self) -> bool:
@@ -71,22 +90,68 @@ class SerialConnection:
         if reset:
             self.restart(None, 0.0)
         self._bootloader = None
-        repl = RawRepl(
+        repl = self._new_repl()
+        try:
+            self._take(repl)
+        except PortLost:
+            if not self._booting:
+                raise
+            self._reopen()
+            repl = self._new_repl()
+            self._take(repl)
+        self._booting = False
+        self._repl = repl
+        return repl
+
+    def _new_repl(self) -> RawRepl:
+        return RawRepl(
             self._bytes,
             errors=self._port.errors,
             lossless=self._board.reset is ResetWiring.USB_JTAG,
             trace=self._trace,
         )
+
+    def _take(self, repl: RawRepl) -> None:
         if self._booting:
             repl.catch(BOOT_PATIENCE)
         else:
             repl.enter(PATIENCE)
-        self._booting = False
-        self._repl = repl
-        return repl
+
+    def _reopen(self) -> None:
+        """Find the port of a board that went with its USB in a reset and came back, perhaps
+        under another name: a native USB port is made by the very chip that restarts."""
+        device, address = self._port.device, self._port.address
+        self._port.close()
+        deadline = time.monotonic() + REAPPEAR
+        while True:
+            try:
+                self._use(open_port(self._address_now(address), baud=self._baud, device=device))
+            except (PortNotFound, PortLost):
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(0.1)  # the system has no event for it that pyserial knows
+            else:
+                self._trace(1, f"the port came back as {self._port.address}")
+                return
+
+    def _address_now(self, address: str) -> str:
+        """The same USB serial number and id, wherever it is now; else the same name."""
+        was = self._usb
+        if was is None or was.serial_number is None:
+            return address
+        for port in self._discovery.ports():
+            if (port.usb_id, port.serial_number) == (was.usb_id, was.serial_number):
+                return port.path
+        return address
 
     def await_prompt(self, timeout: float) -> bool:
-        return RawRepl(self._bytes, errors=self._port.errors).await_prompt(timeout)
+        try:
+            return self._new_repl().await_prompt(timeout)
+        except PortLost:
+            if not self._booting:
+                raise
+            self._reopen()
+            return self._new_repl().await_prompt(timeout)
 
     def bootloader(self, hands: Hands | None, timeout: float) -> EsptoolBootloader:
         self._repl = None

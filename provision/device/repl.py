@@ -8,6 +8,7 @@ is left to mpremote, over this same line (`slow_lane`).
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -112,7 +113,8 @@ class RawRepl:
             heard = b""
             while time.monotonic() < deadline and not heard.endswith(b">>> "):
                 self.line.write(b"\x03")
-                heard = (heard + self.line.quiet(0.03, 0.06))[-64:]
+                heard = (heard + self.line.quiet(0.03, 0.06))[-256:]
+                _refuse_a_chip_without_firmware(heard)
                 if b"KeyboardInterrupt" in heard:
                     self.interrupted = True
             self._enter(max(deadline, time.monotonic() + 2.0))
@@ -347,6 +349,7 @@ class RawRepl:
                 heard += silence.heard
                 self.line.drain()
             heard = heard[-4096:]
+            _refuse_a_chip_without_firmware(heard)
             patience = min(1.0, patience * 1.5)
             self.trace(2, f"no raw REPL yet{evidence(heard)}")
         if not heard.strip(b"\0\xff"):
@@ -424,6 +427,18 @@ class RawRepl:
             time.sleep(0.015)
         self.line.write(b"\x04")
         self.line.until(b"OK", timeout=EXEC_TIMEOUT)
+
+
+# What a boot ROM or bootloader prints, over and over, when it finds nothing to start, or when the
+# board was put in download mode.
+_NOTHING_RUNS = re.compile(
+    rb"invalid header: 0x|No bootable app partitions|waiting for download|ets_main\.c"
+)
+
+
+def _refuse_a_chip_without_firmware(heard: bytes) -> None:
+    if _NOTHING_RUNS.search(heard):
+        raise NoAnswer(f"nothing runs on this board{evidence(heard)}")
 
 
 def evidence(heard: bytes) -> str:

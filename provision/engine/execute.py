@@ -58,6 +58,7 @@ class Tools:
     filesystems: FilesystemBuilder
     emit: Callable[[Event], None]
     stopping: Callable[[], bool]
+    stands: Callable[[str], None]  # told what the board would be if the run ended here
 
 
 def execute(session: Session, plan: Plan, actual: ActualState, tools: Tools) -> ActualState:
@@ -67,11 +68,13 @@ def execute(session: Session, plan: Plan, actual: ActualState, tools: Tools) -> 
     when a step fails; running again goes on from there.
     """
     desired = session.desired
-    pause(session, tools, "nothing was changed")
+    tools.stands("nothing was changed")
+    pause(session, tools)
     if plan.flashes:
         preloaded = flash(session, plan, tools)
         actual = observe_flashed(session, first_boot=plan.erases and not preloaded).actual
-        pause(session, tools, "the firmware is written, the files are not")
+        tools.stands("the firmware is written and runs; files may be missing")
+        pause(session, tools)
         plan = diff(desired, actual)
         if plan.flashes:
             raise FlashFailed(
@@ -82,8 +85,10 @@ def execute(session: Session, plan: Plan, actual: ActualState, tools: Tools) -> 
     operations = file_operations(desired, plan.actions)
     if operations:
         actual = write_files(session, plan, operations, actual, tools)
+    tools.stands("everything is written; it was not restarted")
     session.stage("reset")
     session.restart()
+    tools.stands("everything is written and the board restarted")
     tools.emit(ActionDone(device=session.device, action=Reset(reason="run what was written")))
     if desired.check is not None:
         run_check(session, desired.check)
@@ -104,10 +109,10 @@ def refuse(plan: Plan) -> None:
         )
 
 
-def pause(session: Session, tools: Tools, stands: str) -> None:
+def pause(session: Session, tools: Tools) -> None:
     """The points where a run may be cut short by the user."""
     if tools.stopping():
-        raise Interrupted(f"stopped by the user; {stands}", device=session.device)
+        raise Interrupted("stopped by the user", device=session.device)
 
 
 def describe(actual: ActualState) -> str:
@@ -142,6 +147,7 @@ def flash(session: Session, plan: Plan, tools: Tools) -> bool:
     )
     refuse(Plan(device=desired.device, refusals=refused))
     to_write: list[Region] = list(regions(firmware, desired.board, flash_size))
+    tools.stands("its flash is being written: it may not start until the next apply")
     preloaded: Sequence[Region] | None = None
     if plan.erases:
         session.stage("erase")
@@ -223,6 +229,7 @@ def write_files(
     writes = sum(isinstance(operation, Put) for operation in operations)
     session.stage("files", f"{writes} to write" if writes else "")
     repl = session.repl()
+    tools.stands("each file is its old or its new self; the app starts with whichever are there")
     repl.transfer(operations, session.progress("files"))
     for action in plan.actions:
         if not isinstance(action, (Reset, RunCheck)):

@@ -45,7 +45,13 @@ from provision.model.event import (
 )
 from provision.model.plan import Plan, WriteFile
 from provision.model.report import DeviceReport, RunReport
-from provision.model.state import ActualState, DesiredFirmware, DesiredState, FirmwareSource
+from provision.model.state import (
+    ActualState,
+    DesiredFirmware,
+    DesiredState,
+    FirmwareSource,
+    PortSelector,
+)
 
 Confirm = Callable[[str, Plan], bool]
 
@@ -80,20 +86,31 @@ class Options:
 
 
 def run(
-    states: Sequence[DesiredState], world: World, options: Options, *, command: str, fleet: str
+    states: Sequence[DesiredState],
+    world: World,
+    options: Options,
+    *,
+    command: str,
+    fleet: str,
+    owned: Sequence[PortSelector] = (),
 ) -> RunReport:
     """Observe, plan and, with `change`, execute on every device; returns in manifest order.
 
     Errors of one device are in its report; errors of the inputs (an image that cannot be read)
     are raised before any board is touched. The first KeyboardInterrupt lets what may not be
-    cut finish; the second is passed on.
+    cut finish; the second is passed on. `owned` are the ports of the manifest's other devices.
     """
     started = world.clock()
     world.emit(
         RunStarted(command=command, fleet=fleet, devices=tuple(state.device for state in states))
     )
     images = read_images(states, world.images)
-    located = locate(states, world.discovery, world.connector)
+    located = locate(
+        states,
+        world.discovery,
+        world.connector,
+        owned=[*owned, *(state.port for state in states if state.port)],
+    )
     stop = threading.Event()
     claims = Claims()
     jobs = [
@@ -187,6 +204,7 @@ class Job:
         self._claims = claims
         self._plan: Plan | None = None
         self._actual: ActualState | None = None
+        self._stands: str | None = None
 
     def run(self) -> None:
         """Go all the way; never raises."""
@@ -221,6 +239,7 @@ class Job:
                 error=error.message if error else None,
                 hint=error.hint if error else None,
                 code=error.code if error else None,
+                stands=self._stands if error else None,
                 changes=len(self._plan.actions) if self._plan and outcome == "changed" else 0,
             )
         )
@@ -229,6 +248,9 @@ class Job:
         """End without having started: the run was stopped before this device's turn."""
         self.report = DeviceReport(device=self.desired.device, outcome="skipped", seconds=0.0)
         self._world.emit(DeviceFinished(device=self.desired.device, outcome="skipped", seconds=0.0))
+
+    def _note_standing(self, where: str) -> None:
+        self._stands = where
 
     @property
     def failed_fast(self) -> bool:
@@ -242,7 +264,7 @@ class Job:
         session = self._open(self._located)
         try:
             session.stage("observe")
-            self._actual = observe(session).actual
+            self._actual = observe(session, self._firmware).actual
             if self._actual.mac is not None:
                 self._claims.claim(self._actual.mac, desired.device)
             self._plan = plan = diff(desired, self._actual)
@@ -259,6 +281,7 @@ class Job:
                     filesystems=world.filesystems,
                     emit=world.emit,
                     stopping=self._stop.is_set,
+                    stands=self._note_standing,
                 )
                 self._actual = execute(session, plan, self._actual, tools)
             if self._options.change and self._actual.mac is not None:

@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from provision.core.port_choice import candidates
 from provision.errors import DeviceError, NoAnswer, PortNotFound, ProvisionError
 from provision.interfaces import BootloaderFacts, Connector, Discovery, ReplFacts
 from provision.model.board import BoardProfile, ResetWiring
 from provision.model.chip import Chip
-from provision.model.state import DesiredState, FirmwareIdentity
+from provision.model.state import DesiredState, FirmwareIdentity, PortSelector
 
 Located = str | ProvisionError
 
@@ -32,9 +33,17 @@ class Probed:
 
 
 def locate(
-    states: Sequence[DesiredState], discovery: Discovery, connector: Connector
+    states: Sequence[DesiredState],
+    discovery: Discovery,
+    connector: Connector,
+    *,
+    owned: Sequence[PortSelector] = (),
 ) -> dict[str, Located]:
-    """Device name to address, or to the error that says why there is none."""
+    """Device name to address, or to the error that says why there is none.
+
+    `owned` are the ports of all devices of the manifest, also of those left out of this run:
+    no board there is ever asked on behalf of another.
+    """
     located: dict[str, Located] = {}
     wanted: dict[str, list[DesiredState]] = {}
     for state in states:
@@ -50,19 +59,19 @@ def locate(
             except ProvisionError as error:
                 located[state.device] = error
     if wanted:
-        located.update(_by_mac(wanted, located, discovery, connector))
+        located.update(_by_mac(wanted, owned, discovery, connector))
     return _distinct(located)
 
 
 def _by_mac(
     wanted: dict[str, list[DesiredState]],
-    located: dict[str, Located],
+    owned: Sequence[PortSelector],
     discovery: Discovery,
     connector: Connector,
 ) -> dict[str, Located]:
-    owned = {_canonical(address) for address in located.values() if isinstance(address, str)}
-    free = [port.path for port in discovery.ports() if _canonical(port.path) not in owned]
     board = next(iter(wanted.values()))[0].board
+    named = [selector for selector in owned if selector.kind != "mac"]
+    free = [port.path for port in candidates(discovery.ports(), named, board.usb)]
     found: dict[str, list[str]] = {}
     with ThreadPoolExecutor(max_workers=max(1, len(free))) as pool:
         for answer in pool.map(lambda path: _probe_quietly(connector, path, board), free):

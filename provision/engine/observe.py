@@ -6,11 +6,13 @@ an early interrupt. A blank, foreign or dead board is asked in its bootloader.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import md5
 from posixpath import dirname
 
 from provision.core.esp_image import BOOT_OFFSETS, MAGIC
 from provision.core.esp_image import HEADER as IMAGE_HEADER
+from provision.core.firmware_image import Firmware, regions
 from provision.engine.session import Session
 from provision.errors import NoAnswer
 from provision.interfaces import BootloaderFacts, ReplFacts, ScanRequest
@@ -45,14 +47,15 @@ class Observation:
     bytecode: int | None = None
 
 
-def observe(session: Session) -> Observation:
-    """The actual state of the session's board.
+def observe(session: Session, firmware: Firmware | None = None) -> Observation:
+    """The actual state of the session's board; `firmware` is the image it shall run.
 
-    Nothing on the board changes, and where its REPL answers it is not even reset. Raises
-    Unreachable when nothing answers at all.
+    Nothing on the board changes, and where its REPL answers it is not even reset, unless the
+    manifest asks for `verify: flash`. Raises Unreachable when nothing answers at all.
     """
     try:
-        return _at_repl(session, reset=False)
+        observation = _at_repl(session, reset=False)
+        return verified(session, observation, firmware)
     except NoAnswer as error:
         session.note(f"no REPL: {error.message}")
     proved = session.bootloader().facts()
@@ -74,6 +77,30 @@ def _at_repl(session: Session, *, reset: bool) -> Observation:
         evidence="reset" if reset else "repl",
         bytecode=facts.bytecode,
     )
+
+
+def verified(session: Session, observation: Observation, firmware: Firmware | None) -> Observation:
+    """With `verify: flash`, what the flash itself holds of the image that answers by its name."""
+    desired, actual = session.desired, observation.actual
+    if (
+        firmware is None
+        or desired.firmware is None
+        or desired.firmware.verify != "flash"
+        or actual.firmware is None
+        or not actual.firmware.agrees_with(firmware.identity)
+    ):
+        return observation
+    session.stage("verify")
+    bootloader = session.bootloader()
+    flash_size = bootloader.facts().flash_size or actual.flash_size
+    differs = tuple(
+        region.name
+        for region in regions(firmware, desired.board, flash_size)
+        if bootloader.md5(region.offset, len(region.data))
+        != md5(region.data, usedforsecurity=False).hexdigest()
+    )
+    session.restart()
+    return replace(observation, actual=replace(actual, flash_differs=differs))
 
 
 def holds_image(session: Session, facts: BootloaderFacts) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
+from provision.errors import ProvisionError
 from provision.interfaces import Bootloader, Connection, Hands, Repl
 from provision.model.board import ResetWiring
 from provision.model.event import Event, Stage, StageProgress, StageStarted, Trace
@@ -107,17 +108,21 @@ class Session:
         bootloader and not flashed is started again where the lines or the chip allow it.
         """
         try:
-            if self.mode == "repl" and self._repl is not None:
-                if self._connection.interrupted:
-                    self._connection.resume()
-                else:
-                    self._repl.leave()
-            elif self.mode == "bootloader":
-                self._connection.restart(None, 0.0)
+            self._leave()
+        except ProvisionError as error:  # whatever stopped the run has been told already
+            self.note(f"could not leave the board as it was: {error.message}")
         finally:
-            self.mode = "unknown"
             self._forget()
             self._connection.close()
+
+    def _leave(self) -> None:
+        if self.mode == "repl" and self._repl is not None:
+            if self._connection.interrupted:
+                self._connection.resume()
+            else:
+                self._repl.leave()
+        elif self.mode == "bootloader":
+            self._connection.restart(None, 0.0)
 
     def _forget(self) -> None:
         self._repl = None

@@ -279,7 +279,7 @@ class FakeWorld:
         self.events: list[Event] = []
 
     def ports(self) -> Sequence[PortInfo]:
-        return [PortInfo(path=address) for address in self.boards]
+        return [PortInfo(path=address, usb_id="10c4:ea60") for address in self.boards]
 
     def resolve(self, selector: PortSelector) -> str:
         if selector.value not in self.boards:
