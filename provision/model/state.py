@@ -93,7 +93,7 @@ class FirmwareSource:
     """
 
     name: str  # the key in the firmware table, or the version for a bare one
-    file: str | None = None
+    file: str | None = None  # as the manifest has it: relative to its directory
     url: str | None = None
     version: str | None = None
     board: str | None = None  # release name: ESP32_GENERIC
