@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from contextlib import AbstractContextManager, suppress
 from types import TracebackType
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import serial
 
@@ -102,11 +102,7 @@ def open_port(address: str, *, baud: int, device: str, timeout: float = 1.0) -> 
         if others:  # they took no lock, and would read half of what the board answers
             raise busy(address, others).on(device)
         with translating(address, device, opening=True):
-            connection = serial.serial_for_url(
-                address, do_not_open=True, baudrate=baud, timeout=timeout, exclusive=True
-            )
-            if not address.lower().startswith("rfc2217://"):  # pyserial has none there
-                connection.write_timeout = WRITE_TIMEOUT
+            connection = _unopened(address, baudrate=baud, timeout=timeout, exclusive=True)
             connection.dtr = True
             connection.rts = True
             connection.open()
@@ -119,6 +115,19 @@ def open_port(address: str, *, baud: int, device: str, timeout: float = 1.0) -> 
         held.close()
         raise
     return Port(connection, held, address=address, device=device)
+
+
+def _unopened(address: str, **settings: Any) -> Any:
+    """A pyserial object for a path or URL, not open yet."""
+    if address.lower().startswith("rfc2217://"):
+        from provision.device.rfc2217 import RemotePort
+
+        remote = RemotePort(None, **settings)  # it has no write timeout
+        remote.port = address
+        return remote
+    connection = serial.serial_for_url(address, do_not_open=True, **settings)
+    connection.write_timeout = WRITE_TIMEOUT
+    return connection
 
 
 def _lock_terminal(connection: serial.SerialBase) -> None:
