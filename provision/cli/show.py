@@ -74,6 +74,7 @@ def state_data(state: DesiredState) -> dict[str, Any]:
         "mac": state.mac,
         "baud": state.baud,
         "groups": list(state.groups),
+        "packages": list(state.packages),
         "firmware": _firmware_data(state.firmware),
         "variables": state.variables,
         "files": [_file_data(file) for file in state.files],

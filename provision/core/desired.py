@@ -12,6 +12,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from provision.core.desired_files import FilePlanner, Planned, Sources, clean_dest
+from provision.core.desired_library import Library, LibraryFiles, joined_packages, shadowing
 from provision.core.inventory_checks import (
     effective_port,
     normal_mac,
@@ -24,6 +25,7 @@ from provision.core.template import render, render_path
 from provision.core.validate_wording import short, suggestion
 from provision.errors import TemplateError
 from provision.model.board import BoardProfile
+from provision.model.chip import Chip
 from provision.model.manifest import DeviceEntry, FirmwareEntry, Layer, Manifest
 from provision.model.place import Problem
 from provision.model.secret import Secret
@@ -45,7 +47,8 @@ class Resolver:
     """Resolves the devices of one manifest; `problems()` tells what was found so far.
 
     `secrets` and `environment` answer `!secret` and `!env`; `no_secrets` is added to the message
-    about an unknown secret (such as that there is no secrets file at all).
+    about an unknown secret (such as that there is no secrets file at all). `library` supplies
+    packages and bytecode; without one, packages have no files and source stays as it is.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class Resolver:
         secrets: Mapping[str, Secret],
         environment: Mapping[str, str],
         no_secrets: str = "",
+        library: Library | None = None,
     ) -> None:
         self.manifest = manifest
         self.document = document
@@ -65,6 +69,7 @@ class Resolver:
         self.environment = environment
         self.no_secrets = no_secrets
         self.planner = FilePlanner(sources, self._report)
+        self.library = LibraryFiles(library, self._report)
         self._variables: dict[int, Mapping[str, object]] = {}
         self._shared_files: dict[tuple[str | None, str, bool], DesiredFile] = {}
         self._texts: dict[str, str | None] = {}
@@ -131,12 +136,22 @@ class Resolver:
         firmware = next((layer.firmware for layer in reversed(layers) if layer.firmware), None)
         if firmware is not None:
             self._check_firmware_file(firmware)
-        absent = tuple(sorted(dest for dest, planned in files.items() if planned.source is None))
+        absent = {dest for dest, planned in files.items() if planned.source is None}
+        desired = self._firmware(firmware, board) if firmware is not None and board else None
+        source = desired.source if desired is not None else None
         wanted = [
-            self._file(planned, variables)
+            self._compiled(planned, variables, source, board.chip)
+            if planned.compile and board is not None
+            else self._file(planned, variables)
             for planned in files.values()
             if planned.source is not None
         ]
+        packages = joined_packages(layers)
+        fetched = self.library.add(packages, files, source) if packages else []
+        bytecode = [dest for dest, planned in files.items() if planned.compile]
+        bytecode += [file.dest for file in fetched]
+        if bytecode:
+            absent |= shadowing(bytecode, {*files, *(file.dest for file in fetched)})
         self._device = ""
         if self._failed or board is None:
             return None
@@ -147,13 +162,16 @@ class Resolver:
             board=board,
             port=port,
             mac=normal_mac(device.mac) if device.mac is not None else None,
-            firmware=self._firmware(firmware, board) if firmware is not None else None,
-            files=tuple(sorted([file for file in wanted if file is not None], key=_dest)),
-            absent=absent,
+            firmware=desired,
+            files=tuple(
+                sorted([*(file for file in wanted if file is not None), *fetched], key=_dest)
+            ),
+            absent=tuple(sorted(absent)),
             prune=prune,
             check=check,
             baud=baud,
             groups=device.groups,
+            packages=tuple(str(entry.text) for entry in packages),
             variables=variables,
         )
 
@@ -215,12 +233,14 @@ class Resolver:
         return DesiredFirmware(
             source=FirmwareSource(
                 name=entry.name,
-                file=entry.file,
+                file=str(entry.file) if entry.file is not None else None,
                 url=str(entry.url) if entry.url is not None else None,
                 version=entry.version,
                 board=entry.board or (board.release if released else None),
                 # A build named in the manifest is another one than the profile's.
-                variant=board.variant if released and entry.board is None else None,
+                variant=entry.variant
+                or (board.variant if released and entry.board is None else None),
+                preview=entry.preview,
                 sha256=entry.sha256,
             ),
             erase=entry.erase,
@@ -312,6 +332,19 @@ class Resolver:
             self._tell(error.problem)
             return None
         return _desired(planned, content)
+
+    def _compiled(
+        self,
+        planned: Planned,
+        variables: Mapping[str, object],
+        firmware: FirmwareSource | None,
+        chip: Chip,
+    ) -> DesiredFile | None:
+        file = self._file(planned, variables)
+        if file is None:
+            return None
+        content = self.library.compiled(planned, file.content, firmware, chip)
+        return replace(file, content=content) if content is not None else None
 
     def _read(self, planned: Planned) -> Content | None:
         assert planned.source is not None

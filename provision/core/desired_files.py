@@ -22,6 +22,7 @@ from provision.model.state import Content
 from provision.model.tree import Node, Text
 
 TEMPLATE_SUFFIX = ".j2"
+STARTUP_FILES = ("/boot.py", "/main.py")
 _LONGEST_NAME = 255  # littlefs: LFS_NAME_MAX
 
 Kind = Literal["file", "folder", "other", "missing"]
@@ -56,6 +57,7 @@ class Planned:
     source: str | None
     entry: FileEntry
     template: bool = False
+    compile: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +180,8 @@ class FilePlanner:
             target = f"/{name}" if dest is None else dest + name if dest.endswith("/") else dest
             clean = self._clean(entry, target)
             if clean is not None:
-                yield Planned(clean, source, entry, entry.template)
+                compiled = self._compiled(entry, clean, source)
+                yield Planned(compiled or clean, source, entry, entry.template, bool(compiled))
         else:
             self._unusable_source(entry, src, kind)
 
@@ -206,7 +209,26 @@ class FilePlanner:
             target = path.removesuffix(TEMPLATE_SUFFIX) if template else path
             clean = self._clean(entry, f"{base}/{target}")
             if clean is not None:
-                yield Planned(clean, prefix + path, entry, template)
+                compiled = entry.compile and compiled_dest(clean)
+                yield Planned(compiled or clean, prefix + path, entry, template, bool(compiled))
+
+    def _compiled(self, entry: FileEntry, dest: str, source: str) -> str | None:
+        """Where the bytecode of a single file goes; None, with the problem told, where it has
+        none."""
+        if not entry.compile:
+            return None
+        compiled = compiled_dest(dest)
+        if compiled is None and dest.endswith(".mpy") and not source.endswith(".mpy"):
+            return dest
+        if compiled is None:
+            startup = dest in STARTUP_FILES
+            message = (
+                f"'{short(dest)}' is run as source by MicroPython itself and cannot be compiled"
+                if startup
+                else f"'{short(dest)}' is not Python source and cannot be compiled"
+            )
+            self.report(entry.src or entry.node, f"{entry.path}.compile", message)
+        return compiled
 
     def _select(self, source: str, found: Sequence[str], exclude: Sequence[str]) -> list[str]:
         """Leave out litter, what the folder's own .provisionignore names and what the entry
@@ -293,6 +315,14 @@ class FilePlanner:
 
 
 @lru_cache(maxsize=65536)
+def compiled_dest(dest: str) -> str | None:
+    """Where the bytecode of what would go to `dest` goes; None for what is no source, and for
+    boot.py and main.py, which MicroPython runs under these names alone."""
+    if not dest.endswith(".py") or dest in STARTUP_FILES:
+        return None
+    return f"{dest.removesuffix('.py')}.mpy"
+
+
 def clean_dest(dest: str) -> str:
     """An absolute path on a board in its one spelling; ValueError says what is wrong with it."""
     shown = short(dest)

@@ -14,7 +14,7 @@ from typing import Literal, cast
 
 from provision.core.inventory_checks import check_devices, unusable_port, uses_variables
 from provision.core.inventory_ranges import MAX_DEVICES, expand, is_range
-from provision.core.inventory_reading import NAME, Reading, read_files
+from provision.core.inventory_reading import NAME, Reading, read_files, read_packages
 from provision.core.validate_wording import short, suggestion
 from provision.model.board import BoardProfile
 from provision.model.manifest import (
@@ -29,6 +29,7 @@ from provision.model.state import Check, PortKind
 from provision.model.tree import Document, Node, Table, Text, dotted
 
 _VERSION = re.compile(r"v?([0-9]+\.[0-9]+(?:\.[0-9]+)?(?:-[0-9A-Za-z.-]+)?)")
+LATEST = "latest"
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://")
 
 BoardMaker = Callable[[str, Table, BoardProfile | None], BoardProfile]
@@ -80,6 +81,7 @@ class _Reader(Reading):
         defaults = self._layer(self.table(tree, "defaults"), ("defaults",))
         devices = self._devices(tree)
         fleet = self.text(tree, "fleet")
+        firmware_index, package_index = self._indexes(tree)
         manifest = Manifest(
             file=self.document.file,
             fleet=str(fleet) if fleet else "fleet",
@@ -88,9 +90,21 @@ class _Reader(Reading):
             devices=MappingProxyType(devices),
             firmware=MappingProxyType(self.firmware),
             boards=MappingProxyType(self.boards),
+            firmware_index=firmware_index,
+            package_index=package_index,
         )
         self.problems += check_devices(manifest, self.document)
         return manifest
+
+    def _indexes(self, tree: Table) -> tuple[str | None, str | None]:
+        """One URL is that of a mirror of micropython.org, which has both."""
+        mirror = self.text(tree, "index")
+        if mirror is not None:
+            base = mirror.rstrip("/")
+            return base, f"{base}/pi/v2"
+        table = self.table(tree, "index")
+        firmware, packages = self.text(table, "firmware"), self.text(table, "packages")
+        return str(firmware) if firmware else None, str(packages) if packages else None
 
     # -- tables that devices refer to ----------------------------------------------------------
 
@@ -168,17 +182,28 @@ class _Reader(Reading):
         if not any(key in table for key in ("file", "url", "version")):
             self.problem(table, path, "needs one of file, url, version")
             return None
-        if file is None and url is None and number is None:
+        latest = version == LATEST
+        if latest and (file is not None or url is not None):
+            self.problem(
+                version or table,
+                (*path, "version"),
+                "`latest` names no version that an image could be expected to be",
+            )
+            return None
+        if file is None and url is None and number is None and not latest:
             return None  # what is there was refused by the schema
         verify, erase = self.text(table, "verify"), self.text(table, "erase")
+        variant = self.text(table, "variant")
         return FirmwareEntry(
             node=table,
             path=dotted(path),
-            name=str(name or file or url or (number[1] if number else "")),
+            name=str(name or file or url or (number[1] if number else LATEST)),
             file=file,
             url=url,
-            version=number[1] if number else None,
+            version=number[1] if number else LATEST if latest else None,
             board=str(board) if board else None,
+            variant=str(variant) if variant else None,
+            preview=self.flag(table, "preview"),
             sha256=sha256.lower() if sha256 else None,
             verify=cast(Literal["banner", "flash"], str(verify or "banner")),
             erase=cast(Literal["auto", "always", "never"], str(erase or "auto")),
@@ -206,6 +231,7 @@ class _Reader(Reading):
             baud=baud.integer if baud is not None else None,
             vars=MappingProxyType(cast(dict[str, Node], variables or {})),
             files=read_files(self, table, dotted(path)),
+            packages=read_packages(self, table, dotted(path)),
             prune=tuple(text for _, text in self.texts(table, "prune")),
             check=self._check(table, path),
         )
@@ -222,10 +248,9 @@ class _Reader(Reading):
         if choice in self.broken_firmware:
             return None
         version = _VERSION.fullmatch(choice)
-        if version:
-            return FirmwareEntry(
-                node=choice, path=dotted(path), name=version[1], version=version[1]
-            )
+        if version or choice == LATEST:
+            number = version[1] if version else LATEST
+            return FirmwareEntry(node=choice, path=dotted(path), name=number, version=number)
         message = (
             f"unknown firmware '{short(choice)}'; expected a key of the firmware table or a version"
         )

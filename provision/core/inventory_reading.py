@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from provision.core.validate_wording import short
-from provision.model.manifest import FileEntry
+from provision.model.manifest import FileEntry, PackageEntry
 from provision.model.place import Problem
 from provision.model.tree import Document, Items, Node, Table, Text, dotted
 
@@ -103,7 +103,7 @@ def _file(reading: Reading, item: Table, path: str) -> FileEntry | None:
         return FileEntry(node=item, path=path, src=src, dest=dest)  # as nearly all of them are
     absent = reading.text(item, "state") == "absent"
     if absent:
-        for key in ("src", "template", "create_only", "exclude"):
+        for key in ("src", "template", "create_only", "compile", "exclude"):
             written = item.key(key)
             if written is not None:
                 message = f"`state: absent` says that there is no file; `{key}` means nothing here"
@@ -126,5 +126,17 @@ def _file(reading: Reading, item: Table, path: str) -> FileEntry | None:
         absent=absent,
         template=reading.flag(item, "template"),
         create_only=reading.flag(item, "create_only"),
+        compile=reading.flag(item, "compile"),
         exclude=tuple(str(text) for _, text in reading.texts(item, "exclude")),
     )
+
+
+def read_packages(reading: Reading, table: Table, path: str) -> tuple[PackageEntry, ...]:
+    """The entries of a layer's `packages`, each name once."""
+    entries: dict[str, PackageEntry] = {}
+    for position, text in reading.texts(table, "packages"):
+        entry = PackageEntry(text=text, path=f"{path}.packages[{position}]")
+        if entry.name in entries:
+            reading.problem(text, entry.path, f"the package '{short(entry.name)}' is listed twice")
+        entries.setdefault(entry.name, entry)
+    return tuple(entries.values())

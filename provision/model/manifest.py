@@ -27,7 +27,22 @@ class FileEntry:
     absent: bool = False
     template: bool = False
     create_only: bool = False
+    compile: bool = False
     exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PackageEntry:
+    """One entry of a `packages` list; `path` is its dotted path in the manifest."""
+
+    text: Text
+    path: str
+
+    @property
+    def name(self) -> str:
+        """What it is a version of: the later layer's version of a name wins."""
+        text = str(self.text)
+        return text if "://" in text else text.partition("@")[0]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +65,8 @@ class FirmwareEntry:
     url: Text | None = None
     version: str | None = None
     board: str | None = None
+    variant: str | None = None
+    preview: bool = False
     sha256: str | None = None
     verify: Literal["banner", "flash"] = "banner"
     erase: Literal["auto", "always", "never"] = "auto"
@@ -66,6 +83,7 @@ class Layer:
     baud: int | None = None
     vars: Mapping[str, Node] = field(default_factory=lambda: MappingProxyType({}))
     files: tuple[FileEntry, ...] = ()
+    packages: tuple[PackageEntry, ...] = ()
     prune: tuple[Text, ...] = ()
     check: Check | None = None
 
@@ -86,7 +104,8 @@ class DeviceEntry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Manifest:
-    """A whole manifest. `boards` holds the built-in profiles and its own."""
+    """A whole manifest. `boards` holds the built-in profiles and its own; the indexes are base
+    URLs of its own for firmware releases and packages, or None."""
 
     file: str
     fleet: str
@@ -95,6 +114,8 @@ class Manifest:
     devices: Mapping[str, DeviceEntry]
     firmware: Mapping[str, FirmwareEntry]
     boards: Mapping[str, BoardProfile]
+    firmware_index: str | None = None
+    package_index: str | None = None
 
     def layers(self, device: DeviceEntry) -> tuple[Layer, ...]:
         """What makes up a device, the weakest first: defaults, groups as listed, the device."""

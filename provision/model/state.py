@@ -89,7 +89,8 @@ class FirmwareIdentity:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FirmwareSource:
     """Where the manifest says an image comes from: exactly one of file, url, version is set
-    (a file or url may also declare the version and board it expects to find).
+    (a file or url may also declare the version and board it expects to find). `file` is
+    relative to the manifest's folder; `version` may be "latest".
     """
 
     name: str  # the key in the firmware table, or the version for a bare one
@@ -141,6 +142,7 @@ class DesiredState:
     check: Check | None = None
     baud: int = 115200
     groups: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()  # as asked for; what they hold is among the files
     variables: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
 
     @cached_property

@@ -11,12 +11,13 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from provision.boards import profile_from, profiles
 from provision.core.desired import Resolver
+from provision.core.desired_library import Library
 from provision.core.inventory import build
 from provision.core.limit import select_devices
 from provision.core.parse import MAX_CHARACTERS, NotText, decode, parse
@@ -52,6 +53,12 @@ class Loaded:
     _sources: Folder
     _secrets: SecretsFiles
     _environment: Mapping[str, str]
+    _library: Library | None = None
+
+    def with_library(self, library: Library) -> Loaded:
+        """The same manifest, its packages and bytecode supplied by a library. Without one,
+        packages have no files and source that is to be compiled stays source."""
+        return replace(self, _library=library)
 
     def names(self, limits: Sequence[str] = ()) -> tuple[str, ...]:
         """The devices that `--limit` selects, in the manifest's order; UsageError for none."""
@@ -93,6 +100,7 @@ class Loaded:
             secrets=self._secrets.values,
             environment=self._environment,
             no_secrets=self._secrets.none_found,
+            library=self._library,
         )
 
     def _fail(self, problems: Sequence[Problem]) -> None:
