@@ -10,6 +10,7 @@ is known to be in a content whatever filter it went through.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -131,7 +132,10 @@ def _compile(text: str, name: str) -> _Compiled:
             raise TemplateSyntaxError("a template cannot include or import another", node.lineno)
         names = frozenset(node.name for node in tree.find_all(nodes.Name))
         static = meter(tree)
-        code = environment.compile(tree, name, name)
+        with warnings.catch_warnings():
+            # What Python thinks of the code that jinja2 makes of a template is not for users.
+            warnings.simplefilter("ignore", SyntaxWarning)
+            code = environment.compile(tree, name, name)
         template = Template.from_code(environment, code, environment.globals)
     except TemplateSyntaxError as error:
         problem = _problem(text, name, error.lineno, error.message or "not a template")

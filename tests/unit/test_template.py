@@ -263,3 +263,7 @@ def test_base64_of_a_secret_would_still_be_masked() -> None:
     encoded = base64.b64encode(WIFI.reveal().encode()).decode()
     content = render("{{ cred }}", name="t", variables={"cred": Secret("cred", encoded)})
     assert content.secrets == {encoded}
+
+
+def test_what_python_thinks_of_a_template_s_code_is_not_shown() -> None:
+    assert failure("{{ 1[x] }}{{ 2(3) }}").problem.message == "'x' is undefined"
