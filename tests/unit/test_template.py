@@ -266,4 +266,4 @@ def test_base64_of_a_secret_would_still_be_masked() -> None:
 
 
 def test_what_python_thinks_of_a_template_s_code_is_not_shown() -> None:
-    assert failure("{{ 1[x] }}{{ 2(3) }}").problem.message == "'x' is undefined"
+    assert "not callable" in failure("{{ 2(3) }}").problem.message
