@@ -8,6 +8,7 @@ and the rest is read on, so that one run reports everything.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Literal, cast
@@ -298,7 +299,9 @@ class _Reader(Reading):
             return None
         if console is not None:
             try:
-                re.compile(console)
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # of what later Pythons will read otherwise
+                    re.compile(console)
             except (re.error, OverflowError, RecursionError) as error:
                 self.problem(console, (*path, "console"), f"not a regular expression: {error}")
                 return None

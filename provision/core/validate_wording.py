@@ -7,6 +7,7 @@ meant is picked by the kind of thing that was written, and what is wrong in it i
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -53,9 +54,10 @@ def _finding(error: ValidationError, prefix: Path) -> Iterator[Finding]:
     if keyword == "anyOf":
         yield from _branch(error, prefix, path, node)
     elif keyword == "additionalProperties":
+        known = sorted(schema.get("properties", {}))
+        patterns = list(schema.get("patternProperties", {}))
         for key in node:
-            if key not in schema.get("properties", {}) and not key.startswith("."):
-                known = sorted(schema.get("properties", {}))
+            if key not in known and not any(re.search(pattern, key) for pattern in patterns):
                 message = f"unknown key '{short(key)}'" + suggestion(key, known, listed=True)
                 yield Finding(node=key, path=(*path, key), message=message)
     elif keyword == "required":
