@@ -66,6 +66,11 @@ class Wire(Protocol):
     @property
     def statistics(self) -> WireStatistics: ...
 
+    @property
+    def backlog(self) -> float:
+        """Seconds until all that the host has written is on its way."""
+        ...
+
 
 class MakeApplication(Protocol):
     def __call__(
@@ -290,6 +295,11 @@ class Board:
         self._start(ResetCause.DEEPSLEEP, download=False)
 
     # Bytes
+
+    @property
+    def backlog(self) -> float:
+        """Seconds that the line to the chip needs for what the host has written already."""
+        return self._wire.backlog
 
     @property
     def taken(self) -> bool:

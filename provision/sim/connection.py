@@ -11,11 +11,12 @@ from typing import Any, Protocol
 from provision.errors import SimulatorError
 from provision.sim import frames
 from provision.sim.board import Board
-from provision.sim.loop import Loop
+from provision.sim.loop import Loop, Timer
 from provision.sim.outbox import Outbox
 
 _REQUEST_LIMIT = 1 << 20
 _CHUNK = 1 << 18
+_AHEAD = 0.05  # seconds of a slow line that a driver and a bridge hold for it (0.5 KB at 115200)
 
 
 class Orders(Protocol):
@@ -46,6 +47,7 @@ class Connection:
         self._outbox = Outbox(loop, conversation.fileno())
         self._port = False
         self._lines = (False, False)
+        self._waiting: Timer | None = None
         conversation.setblocking(False)
         loop.watch(conversation.fileno(), self.readable)
 
@@ -75,6 +77,20 @@ class Connection:
                 self.close()
         elif self._port:
             self._frames_in(data)
+            self._hold_back()
+
+    def _hold_back(self) -> None:
+        """Read no more from a host that is ahead of the line, so that it has to wait."""
+        ahead = self._board.backlog - _AHEAD
+        if ahead > 0 and self._socket.fileno() >= 0:
+            self._loop.unwatch(self._socket.fileno())
+            if self._waiting:
+                self._waiting.cancel()
+            self._waiting = self._loop.after(ahead, self._go_on)
+
+    def _go_on(self) -> None:
+        self._waiting = None
+        self._loop.watch(self._socket.fileno(), self.readable)
 
     def deliver(self, data: bytes) -> None:
         self._outbox.put(data)
@@ -87,6 +103,8 @@ class Connection:
         if self._socket.fileno() < 0:
             return
         self._outbox.clear()
+        if self._waiting:
+            self._waiting.cancel()
         self._loop.unwatch(self._socket.fileno())
         self._socket.close()
         if self._port:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from provision.errors import SimulatorError
 from provision.sim.flash import Work
-from provision.sim.flash_faults import FLASH_FAULTS
 from provision.sim.registers import Security
 
 if TYPE_CHECKING:
@@ -87,19 +86,6 @@ def _disturb(process: BoardProcess, arguments: dict[str, Any]) -> dict[str, Any]
     return {}
 
 
-def _in_flash(
-    name: str,
-) -> Callable[[BoardProcess, dict[str, Any]], dict[str, Any]]:
-    """The board loses power, is changed, and starts again."""
-
-    def fault(process: BoardProcess, _: dict[str, Any]) -> dict[str, Any]:
-        board = process.board
-        board.rework(lambda: FLASH_FAULTS[name](board.setup, board.flash))
-        return {}
-
-    return fault
-
-
 FAULTS: dict[str, Callable[[BoardProcess, dict[str, Any]], dict[str, Any]]] = {
     "unplug": _unplug,
     "replug": lambda process, arguments: process.control.obey({"do": "replug", **arguments}),
@@ -111,17 +97,29 @@ FAULTS: dict[str, Callable[[BoardProcess, dict[str, Any]], dict[str, Any]]] = {
     "secure-boot": lambda process, _: _burn(process, secure_boot=True),
     "flash-encryption": lambda process, _: _burn(process, encryption=True),
     "secure-download": lambda process, _: _burn(process, download=True),
-    **{name: _in_flash(name) for name in FLASH_FAULTS},
 }
 
 
 def inject(process: BoardProcess, fault: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """SimulatorError names the faults there are, or the argument that cannot be."""
     if fault not in FAULTS:
-        raise SimulatorError(f"no fault {fault!r}", hint="known are " + ", ".join(sorted(FAULTS)))
+        return _in_flash(process, fault)
     try:
         return FAULTS[fault](process, arguments)
     except (ValueError, TypeError) as error:
         raise SimulatorError(
             f"{fault}: {error}", hint="arguments are numbers, as in `bytes=2000`"
         ) from error
+
+
+def _in_flash(process: BoardProcess, fault: str) -> dict[str, Any]:
+    """The board loses power, what its flash holds is changed, and it starts again."""
+    # Builds filesystems: too heavy to be in every board's process from the start.
+    from provision.sim.flash_faults import FLASH_FAULTS
+
+    if fault not in FLASH_FAULTS:
+        known = sorted({*FAULTS, *FLASH_FAULTS})
+        raise SimulatorError(f"no fault {fault!r}", hint="known are " + ", ".join(known))
+    board = process.board
+    board.rework(lambda: FLASH_FAULTS[fault](board.setup, board.flash))
+    return {}

@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from provision.errors import SimulatorError
 from provision.sim import places
 
 ANSWER_LIMIT = 1 << 20
+_START_LOCKS = 16
 _TIMEOUT = 20.0  # seconds: a board answers at once, unless the machine is choking
 
 
@@ -140,8 +142,10 @@ def _line(conversation: socket.socket) -> bytes:
 @contextlib.contextmanager
 def _starting(name: str) -> Iterator[None]:
     """Let one process at a time start the boards of this name."""
-    places.home().mkdir(parents=True, exist_ok=True)
-    path = places.socket_path(places.home(), name).with_suffix(".lock")
+    home = places.home()
+    home.mkdir(parents=True, exist_ok=True)
+    # A few locks for all names: they are left behind.
+    path = home / f".starting-{zlib.crc32(name.encode()) % _START_LOCKS}"
     held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(held, fcntl.LOCK_EX)
@@ -185,7 +189,7 @@ def stop(name: str) -> None:
         called = (directory / "name").read_text(encoding="utf-8").strip()
     with contextlib.suppress(NoSuchBoard):
         order(called, "stop")
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         held = os.open(directory / "lock", os.O_RDWR | os.O_CLOEXEC)
         try:
             fcntl.flock(held, fcntl.LOCK_EX)  # the process holds it as long as it lives

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from provision.errors import SimulatorError
-from provision.sim import places
+from provision.sim import inotify, places
 from provision.sim.application import Application
 from provision.sim.board import Board
 from provision.sim.chips import FACTS
@@ -49,6 +49,10 @@ class BoardProcess:
         self.waker: tuple[socket.socket, socket.socket] | None = None  # signals come through it
         self.board = _build(self.setup, self.loop)
         self.control: Control = Control(self)
+        self._removal = inotify.watch(self.setup.directory, inotify.REMOVED)
+        if self._removal is not None:
+            # Somebody removed the board from under its process.
+            self.loop.watch(self._removal, self.loop.stop)
         self._note_name()
 
     def serve(self) -> None:

@@ -31,6 +31,7 @@ from provision.sim import frames, link
 from provision.sim.setup import parse_address
 
 _CHUNK = 65536
+_DRIVER_BUFFER = 4096
 _LOST = "device reports readiness to read but returned no data (device disconnected?)"
 
 
@@ -74,6 +75,8 @@ class Serial(SerialBase):
         except SimulatorError as error:
             raise _refused(errno.EIO, self._port, error) from error
         self._socket.setblocking(False)
+        # What a driver holds of a write: a slow line makes the writer wait.
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _DRIVER_BUFFER)
         self._set_baud = self._baudrate
         self._abort_read = os.pipe()
         self._abort_write = os.pipe()

@@ -6,22 +6,18 @@ needs somebody to press the board's buttons. The name is a symbolic link that st
 
 from __future__ import annotations
 
-import ctypes
 import os
 import pty
-import struct
-import sys
 import termios
 import tty
 from pathlib import Path
 
+from provision.sim import inotify
 from provision.sim.board import Board
 from provision.sim.loop import Loop
 from provision.sim.outbox import Outbox
 
 _CHUNK = 65536
-_IN_OPEN, _IN_CLOSE = 0x20, 0x08 | 0x10  # from <sys/inotify.h>
-_EVENT = struct.Struct("iIII")
 
 _RATES = {
     getattr(termios, name): int(name[1:])
@@ -46,7 +42,7 @@ class Terminal:
         os.set_blocking(self._master, False)
         self._outbox = Outbox(loop, self._master)
         self._users = 0
-        self._watcher = _watch_openings(self.device)
+        self._watcher = inotify.watch(self.device, inotify.OPENED | inotify.CLOSED)
         if self._watcher is not None:
             loop.watch(self._watcher, self._openings)
         else:
@@ -87,12 +83,8 @@ class Terminal:
     def _openings(self) -> None:
         if self._watcher is None:
             return
-        events = os.read(self._watcher, 4096)
-        offset = 0
-        while offset < len(events):
-            _, mask, _, length = _EVENT.unpack_from(events, offset)
-            offset += _EVENT.size + length
-            self._users += bool(mask & _IN_OPEN) - bool(mask & _IN_CLOSE)
+        for mask in inotify.happened(self._watcher):
+            self._users += bool(mask & inotify.OPENED) - bool(mask & inotify.CLOSED)
         if self._users > 0:
             self._attach()
         else:
@@ -119,17 +111,3 @@ class Terminal:
 
     def _rate(self) -> int:
         return _RATES.get(termios.tcgetattr(self._master)[5], self._board.host_baud)
-
-
-def _watch_openings(device: str) -> int | None:
-    """A descriptor that tells of openings and closings of a file, where the system has one."""
-    if not sys.platform.startswith("linux"):
-        return None
-    library = ctypes.CDLL(None, use_errno=True)
-    fd: int = library.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-    if fd < 0:
-        return None
-    if library.inotify_add_watch(fd, device.encode(), _IN_OPEN | _IN_CLOSE) < 0:
-        os.close(fd)
-        return None
-    return fd

@@ -75,6 +75,11 @@ class Wire:
         data = self._heard(data, chip_baud, host_baud)
         self._up.put(data, self._byte_time(chip_baud))
 
+    @property
+    def backlog(self) -> float:
+        """Seconds until the line to the chip has sent all that the host has written."""
+        return self._down.busy
+
     def clear(self) -> None:
         """The chip is cut off: what is still to be sent, either way, never is."""
         self._down.clear()
@@ -160,6 +165,10 @@ class _Line:
         if self._timer:
             self._timer.cancel()
             self._timer = None
+
+    @property
+    def busy(self) -> float:
+        return max(0.0, self._free - self._loop.now())
 
     def _schedule(self) -> None:
         data, start, byte_time = self._chunks[0]
