@@ -1,0 +1,180 @@
+"""Unmodified mpremote on virtual boards, its commands as a user types them.
+
+One chip of each port over `sim://`, and the commands that move bytes over a PTY and RFC 2217 as
+well; `-m slow` has the rest of the chips.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from provision.model.chip import Chip
+from provision.sim import link
+from provision.sim.firmware import build
+from tests.bench_of_boards import Bench, bench
+
+__all__ = ["bench"]
+
+PORTS = pytest.mark.parametrize("chip", [Chip.ESP8266, Chip.ESP32C3])
+CHIPS = pytest.mark.parametrize(
+    "chip",
+    [
+        pytest.param(chip, marks=[] if chip is Chip.ESP32 else [pytest.mark.slow])
+        for chip in Chip
+        if chip not in (Chip.ESP8266, Chip.ESP32C3)
+    ],
+)
+CARRIERS = pytest.mark.parametrize("carrier", ["sim", "pty", "rfc2217"])
+
+
+class Mpremote:
+    """mpremote connected to one virtual board that runs MicroPython."""
+
+    def __init__(
+        self, bench: Bench, chip: Chip, carrier: str = "sim", version: str = "1.24.1"
+    ) -> None:
+        image = bench.work / "firmware.bin"
+        image.write_bytes(build(chip, version))
+        link.ensure("a", {"chip": str(chip), "firmware": str(image)})
+        self.bench = bench
+        self.port = {
+            "sim": lambda: "sim://a",
+            "pty": lambda: str(link.order("a", "pty")["pty"]),
+            "rfc2217": lambda: str(link.order("a", "rfc2217")["rfc2217"]),
+        }[carrier]()
+
+    def run(self, *words: str) -> str:
+        return self.call(*words).stdout.replace("\r\n", "\n")
+
+    def call(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return self.bench.tool("mpremote", "connect", self.port, *words, check=check)
+
+    @property
+    def mode(self) -> object:
+        return link.order("a", "status")["mode"]
+
+
+def tree(directory: Path) -> dict[str, bytes]:
+    """A small app: text, binary, nested and empty files."""
+    draw = random.Random(7)
+    files = {
+        "main.py": b"print('hello from main')\n",
+        "empty.txt": b"",
+        "lib/inner/deep.bin": draw.randbytes(5000),
+        "lib/every.bin": bytes(range(256)) * 3,
+    }
+    for name, data in files.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return files
+
+
+@PORTS
+def test_exec_eval_and_run(bench: Bench, chip: Chip) -> None:
+    mpremote = Mpremote(bench, chip)
+    assert mpremote.run("exec", "print(6 * 7)") == "42\n"
+    assert mpremote.run("eval", "'a' + 'b'") == "ab\n"
+    (bench.work / "script.py").write_text("import sys\nprint(sys.platform)\n")
+    platform = "esp8266" if chip is Chip.ESP8266 else "esp32"
+    assert mpremote.run("run", "script.py") == f"{platform}\n"
+    failed = mpremote.call("exec", "1/0", check=False)
+    assert failed.returncode == 1
+    assert "ZeroDivisionError: divide by zero" in failed.stdout + failed.stderr
+
+
+@CHIPS
+def test_every_chip_answers(bench: Bench, chip: Chip) -> None:
+    mpremote = Mpremote(bench, chip)
+    assert chip.label.replace("-", "") in mpremote.run("exec", "import os; print(os.uname())")
+
+
+@CARRIERS
+def test_files_both_ways(bench: Bench, carrier: str) -> None:
+    mpremote = Mpremote(bench, Chip.ESP32, carrier)
+    files = tree(bench.work / "app")
+    mpremote.run("cp", "-r", "app", ":")
+    listed = mpremote.run("ls", ":app")
+    assert " main.py" in listed
+    assert "lib/" in listed
+    drawn = mpremote.run("tree")
+    assert all(name.split("/")[-1] in drawn for name in files)
+    mpremote.run("cp", "-r", ":app", "back")
+    for name, data in files.items():
+        assert (bench.work / "back" / name).read_bytes() == data, name
+    digest = mpremote.run("sha256sum", ":app/lib/inner/deep.bin")
+    assert hashlib.sha256(files["lib/inner/deep.bin"]).hexdigest() in digest
+    mpremote.run("rm", "-r", ":app")
+    assert "app" not in mpremote.run("ls")
+
+
+@PORTS
+def test_directories_and_room(bench: Bench, chip: Chip) -> None:
+    mpremote = Mpremote(bench, chip)
+    mpremote.run("mkdir", ":etc")
+    (bench.work / "one.txt").write_text("1\n")
+    mpremote.run("cp", "one.txt", ":etc/one.txt")
+    assert mpremote.run("cat", ":etc/one.txt") == "1\n"
+    refused = mpremote.call("rmdir", ":etc", check=False)
+    assert refused.returncode == 1
+    mpremote.run("rm", ":etc/one.txt", "+", "rmdir", ":etc")
+    assert "etc" not in mpremote.run("ls")
+    size = (763 if chip is Chip.ESP8266 else 512) * 4096
+    assert f" {size} " in mpremote.run("df")
+
+
+def test_mount(bench: Bench) -> None:
+    mpremote = Mpremote(bench, Chip.ESP32)
+    data = tree(bench.work / "app")["lib/inner/deep.bin"]
+    (bench.work / "app" / "module.py").write_text("answer = 42\n")
+    said = mpremote.run(
+        *("mount", "app", "exec"),
+        "import module, hashlib; print(module.answer)\n"
+        "d = open('/remote/lib/inner/deep.bin', 'rb').read()\n"
+        "from binascii import hexlify\nprint(hexlify(hashlib.sha256(d).digest()).decode())\n"
+        "f = open('/remote/made.bin', 'wb'); f.write(bytes(range(256))); f.close()",
+    )
+    assert f"42\n{hashlib.sha256(data).hexdigest()}\n" in said
+    assert (bench.work / "app" / "made.bin").read_bytes() == bytes(range(256))
+
+
+@PORTS
+def test_soft_reset_and_reset(bench: Bench, chip: Chip) -> None:
+    mpremote = Mpremote(bench, chip)
+    assert mpremote.run("exec", "x = 1", "+", "resume", "exec", "print(x)") == "1\n"
+    forgot = mpremote.call("exec", "x = 1", "soft-reset", "exec", "print(x)", check=False)
+    assert "NameError" in forgot.stdout + forgot.stderr
+    boots = link.order("a", "status")["boots"]
+    mpremote.run("reset")
+    assert mpremote.run("exec", "print(7)") == "7\n"
+    assert link.order("a", "status")["boots"] > boots  # type: ignore[operator]
+
+
+def test_bootloader(bench: Bench) -> None:
+    mpremote = Mpremote(bench, Chip.ESP32)
+    assert mpremote.mode == "run"
+    mpremote.run("bootloader")
+    assert mpremote.mode == "download"
+
+
+def test_a_reset_over_rfc2217_comes_back(bench: Bench) -> None:
+    mpremote = Mpremote(bench, Chip.ESP32, "rfc2217")
+    mpremote.run("reset")
+    assert mpremote.run("exec", "print(8)") == "8\n"
+
+
+def test_what_mpremote_writes_is_in_the_flash(bench: Bench) -> None:
+    mpremote = Mpremote(bench, Chip.ESP8266)
+    marker = random.Random(3).randbytes(64)
+    (bench.work / "marker.bin").write_bytes(marker)
+    before = bench.flash("a")
+    assert marker not in before
+    mpremote.run("cp", "marker.bin", ":marker.bin")
+    after = bench.flash("a")
+    assert marker in after[0x100000:]
+    assert after[:0x100000] == before[:0x100000]
