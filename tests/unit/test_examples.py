@@ -41,11 +41,17 @@ def test_there_are_examples() -> None:
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.parent.name)
 def test_an_example_is_valid(path: Path) -> None:
     secrets = path.parent / "secrets.example.yaml"
-    loaded = load(str(path), secrets=secrets if secrets.is_file() else None, environment={})
-    states = loaded.states()
-    assert len(states) == len(loaded.manifest.devices) > 0
-    assert all(state.files for state in states)
     validate_as_editors_do(path.read_text("utf-8"))
+    loaded = load(str(path), secrets=secrets if secrets.is_file() else None, environment={})
+    try:
+        states = loaded.states()
+    except ManifestError as error:
+        # Images are made or fetched by the reader; they are not kept here.
+        others = [each for each in error.problems if "no such file: 'firmware/" not in each.message]
+        assert others == []
+    else:
+        assert len(states) == len(loaded.manifest.devices) > 0
+        assert all(state.files for state in states)
 
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.parent.name)
