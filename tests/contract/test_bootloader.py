@@ -269,11 +269,45 @@ def test_a_profile_that_promises_lines_which_are_not_there(plug: Plug) -> None:
     assert caught.value.device == "a"
 
 
-def test_a_line_that_cannot_hold_the_rate_is_used_at_a_lower_one(bench: Bench, plug: Plug) -> None:
-    port = plug("a", chip="esp32")
-    bootloader = EsptoolBootloader.connect(port, profile(Chip.ESP32))
-    assert bootloader.raise_baud(115200) == 115200
+@pytest.fixture
+def bad_cable(plug: Plug, monkeypatch: pytest.MonkeyPatch) -> Plug:
+    """As `plug`, over a cable that cannot hold more than 460800 baud."""
+    monkeypatch.setattr(serial, "protocol_handler_packages", ["tests.handlers"])
+    return plug
+
+
+def test_a_line_that_cannot_hold_the_rate_is_used_at_a_lower_one(bad_cable: Plug) -> None:
+    bootloader = EsptoolBootloader.connect(bad_cable("a", chip="esp32"), profile(Chip.ESP32))
+    assert bootloader.raise_baud(921600) == 460800
+    assert bootloader.baud == 460800
+    assert bootloader.facts().chip is Chip.ESP32
+
+
+def test_a_line_that_fails_under_load_is_taken_up_again_slower(
+    bench: Bench, bad_cable: Plug, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.handlers.protocol_sim.LONGEST", 1000)
+    heard: list[str] = []
+    bootloader = EsptoolBootloader.connect(
+        bad_cable("a", chip="esp8266"),
+        profile(Chip.ESP8266),
+        trace=lambda _level, text: heard.append(text),
+    )
     assert bootloader.raise_baud(921600) == 921600
+    region = Region(name="app", offset=0, data=random.Random(8).randbytes(50_000))
+    bootloader.write([region], nothing)
+    assert bench.flash("a").startswith(region.data)
+    assert bootloader.baud == 460800
+    assert any("trying again" in text for text in heard)
+
+
+def test_a_bad_line_without_reset_lines_says_to_lower_the_rate(bad_cable: Plug) -> None:
+    port = bad_cable("a", chip="esp8266", wiring="none")
+    press("a", hold=True)
+    bootloader = EsptoolBootloader.connect(port, profiles()["esp8266-bare"])
+    with pytest.raises(NoAnswer, match="does not hold 921600 baud") as caught:
+        bootloader.raise_baud(921600)
+    assert "lower baud" in (caught.value.hint or "")
 
 
 def test_a_cable_pulled_while_writing(bench: Bench, plug: Plug) -> None:
