@@ -45,6 +45,7 @@ from provision.model.state import FirmwareIdentity
 # the MD5 of everything but the first four bytes, which flashing tools rewrite.
 ESP8266_CODE = 0x9000
 _MD5 = 16
+_ESP8266_MOST = 4 << 20
 
 _BANNER = re.compile(
     rb"MicroPython v?([0-9A-Za-z][\x21-\x7e]*) on (\d{4}-\d\d-\d\d)(?:; ([\x20-\x7e]+))?"
@@ -189,12 +190,18 @@ def joined(regions: Sequence[Region], base: int) -> bytes:
 
 
 def header_size(board: BoardProfile, flash_size: int | None) -> str:
-    """What the image header shall say of the flash size, as esptool writes it, or "keep"."""
+    """What the image header shall say of the flash size, as esptool writes it, or "keep".
+
+    For an ESP8266 "detect" says 4 MB at most: with more, it boot-loops after an erase unless
+    esp_init_data is written to the end of its flash.
+    """
     if board.header_size != "detect":
         return board.header_size
     size = flash_size if flash_size is not None else board.flash_size
     if size is None:
         return "keep"
+    if board.chip is Chip.ESP8266:
+        size = min(size, _ESP8266_MOST)
     name = size_name(size)
     return name if name in flash_sizes(board.chip) else "keep"
 

@@ -149,11 +149,11 @@ def test_the_flash_is_as_after_esptools_own_write_flash(
     (bench.work / "fw.bin").write_bytes(data)
     offset = BOOT_OFFSETS[chip]
     asked = ("--flash-mode", "dout", "--flash-size", "detect", "--flash-freq", "20m")
-    address = f"sim://theirs?chip={chip}&flash=8MB"
+    address = f"sim://theirs?chip={chip}&flash=4MB"
     options = ("--port", address, "--after", "no-reset")  # else the app would change its flash
     bench.tool("esptool", *options, "write-flash", *asked, hex(offset), "fw.bin")
     board = profile(chip, flash_mode="dout", header_size="detect", flash_freq="20m")
-    bootloader = EsptoolBootloader.connect(plug("ours", chip=chip.value, flash="8MB"), board)
+    bootloader = EsptoolBootloader.connect(plug("ours", chip=chip.value, flash="4MB"), board)
     wanted = regions(read_firmware(data, "fw.bin"), board, bootloader.facts().flash_size)
     bootloader.write(wanted, nothing)
     assert bench.flash("ours") == bench.flash("theirs")

@@ -86,7 +86,8 @@ FFAT = (*FAT, Partition(name="ffat", type=1, subtype=0x81, offset=0x200000, size
         (Chip.ESP8266, "1.24.1", {"flash_size": MEGABYTE // 2}, {}, MEGABYTE // 2, None),
         # The ESP8266 goes by the header, not by the chip.
         (Chip.ESP8266, "1.24.1", {}, {"header_size": "4MB"}, 16 * MEGABYTE, (0x100000, 763)),
-        (Chip.ESP8266, "1.24.1", {}, {}, 16 * MEGABYTE, (0x100000, 3835)),
+        (Chip.ESP8266, "1.24.1", {}, {"header_size": "16MB"}, 16 * MEGABYTE, (0x100000, 3835)),
+        (Chip.ESP8266, "1.24.1", {}, {}, 16 * MEGABYTE, (0x100000, 763)),
         (Chip.ESP8266, "1.11", {}, {}, 4 * MEGABYTE, None),
         (Chip.ESP32, "1.24.1", {}, {}, 4 * MEGABYTE, (0x200000, 512)),
         (Chip.ESP32, "1.24.1", {}, {}, 16 * MEGABYTE, (0x200000, 512)),
