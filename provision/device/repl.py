@@ -80,6 +80,8 @@ class RawRepl:
         self.leftovers: tuple[Entry, ...] = ()
         self.known: ReplFacts | None = None
         self._pastes: bool | None = None  # whether the board knows raw paste
+        self._fresh = False  # entered, and nothing executed yet
+        self._littered = False  # whether a program waits on the board to be followed
         self._window: int | None = None  # of a raw paste that is open already
 
     # Entering and leaving
@@ -122,6 +124,9 @@ class RawRepl:
     def leave(self) -> None:
         """Back to the friendly REPL, without a reset."""
         with self.errors():
+            if self._littered:
+                with suppress(Raised, NoAnswer):
+                    self.execute(b"del _p", timeout=2.0)
             self._close_paste()
             self.line.write(b"\r\x02")
             with suppress(Silence):
@@ -172,20 +177,21 @@ class RawRepl:
         answer = self.run(
             "facts", "scan", call="_scan", arguments=question.scan_arguments(), timeout=SCAN_TIMEOUT
         )
+        self._littered = self.deflates and not answer.rstrip().endswith("\x02=")
         at = answer.find("(")
         first, _, rest = answer[max(at, 0) :].partition("\n")
         return read_facts(first.rstrip("\r")), read_sighting(rest)
 
     def _list(self, question: Question, buckets: Sequence[int]) -> tuple[Entry, ...]:
-        return read_listing(
-            self.run(
-                "list",
-                call="_list",
-                arguments=question.list_arguments(buckets),
-                timeout=SCAN_TIMEOUT,
-                follow=True,
-            )
+        listing = self.run(
+            "list",
+            call="_list",
+            arguments=question.list_arguments(buckets),
+            timeout=SCAN_TIMEOUT,
+            follow=True,
         )
+        self._littered = False
+        return read_listing(listing)
 
     def _retry(self, attempt: Callable[[], T]) -> T:
         """Once more when something else on the board printed into the answer."""
@@ -267,6 +273,14 @@ class RawRepl:
     def execute(self, code: bytes, *, timeout: float, limit: int = OUTPUT_MOST) -> str:
         """Run code and return its output; Raised when it raises, NoAnswer when nothing comes
         for `timeout` seconds (the board is interrupted then)."""
+        fresh, self._fresh = self._fresh, False
+        self._send(code)
+        try:
+            return self.result(timeout=timeout, limit=limit)
+        except Raised as error:
+            if not fresh or error.name != "KeyboardInterrupt":
+                raise
+        # The second of our own Ctrl-C came late, as older firmware lets it: once more.
         self._send(code)
         return self.result(timeout=timeout, limit=limit)
 
@@ -322,6 +336,7 @@ class RawRepl:
             heard += silence.heard
             self.line.drain()
             heard += self._step_by_step(deadline, heard)
+        self._fresh = True
         self.interrupted = self.interrupted or b"KeyboardInterrupt" in heard
         self.trace(1, "at the raw REPL" + (", an app was interrupted" if self.interrupted else ""))
 
