@@ -24,7 +24,7 @@ from provision.model.board import BoardProfile, ResetWiring
 
 # An app that cleans up after a Ctrl-C takes a second or two; a board that is silent for longer
 # is asked again after a reset, where there is a way to reset it.
-PATIENCE = 3.0
+PATIENCE = 6.0
 # From EN's rise to the prompt an ESP32 takes about two seconds; an app may be slow to give in.
 BOOT_PATIENCE = 6.0
 # Seconds for a board's own USB to come back after a reset; the system names it within two.

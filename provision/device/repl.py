@@ -274,13 +274,24 @@ class RawRepl:
         """Run code and return its output; Raised when it raises, NoAnswer when nothing comes
         for `timeout` seconds (the board is interrupted then)."""
         fresh, self._fresh = self._fresh, False
-        self._send(code)
-        try:
+        if not fresh:
+            self._send(code)
             return self.result(timeout=timeout, limit=limit)
-        except Raised as error:
-            if not fresh or error.name != "KeyboardInterrupt":
-                raise
-        # The second of our own Ctrl-C came late, as older firmware lets it: once more.
+        try:
+            self._send(code)
+        except NoAnswer:
+            pass
+        else:
+            try:
+                return self.result(timeout=timeout, limit=limit)
+            except Raised as error:
+                if error.name not in ("KeyboardInterrupt", "SyntaxError"):
+                    raise
+        # A Ctrl-C of ours came late, or what looked like the answer to our entering was meant
+        # for a host before us: enter step by step, and once more.
+        self._window = None
+        self.line.quiet(0.1, 1.0)
+        self._step_by_step(time.monotonic() + ENTER_TIMEOUT, b"")
         self._send(code)
         return self.result(timeout=timeout, limit=limit)
 
@@ -336,6 +347,7 @@ class RawRepl:
             heard += silence.heard
             self.line.drain()
             heard += self._step_by_step(deadline, heard)
+            self.interrupted = True  # a prompt would have answered
         self._fresh = True
         self.interrupted = self.interrupted or b"KeyboardInterrupt" in heard
         self.trace(1, "at the raw REPL" + (", an app was interrupted" if self.interrupted else ""))
@@ -343,12 +355,14 @@ class RawRepl:
     def _step_by_step(self, deadline: float, heard: bytes) -> bytes:
         patience = 0.25
         attempt = 0
-        while time.monotonic() < deadline:
+        # One that has not said a word by then is given up before the time is over.
+        while time.monotonic() < deadline and (attempt < 4 or heard.strip(b"\0\xff")):
             attempt += 1
-            if attempt % 3 == 2:
-                self._fill(b"\0" if attempt % 2 else b"\xff")
-            # Ctrl-C by itself first: an app may be deaf to all but one that comes in time.
+            if attempt in (2, 5):
+                self._fill(b"\0" if attempt == 2 else b"\xff")
             self.line.write(b"\r\x03\x03")
+            if attempt > 3:
+                self._insist()
             heard += self.line.quiet(0.05, patience)
             self.line.write(b"\x01")
             try:
@@ -373,6 +387,13 @@ class RawRepl:
                 hint="check that the cable carries data and the baud rate is right; press RESET",
             )
         raise NoAnswer(f"the board does not give its REPL{evidence(heard)}")
+
+    def _insist(self) -> None:
+        """For an app that is deaf to all Ctrl-C but one that comes at the right moment: many, at
+        uneven distances. Others got three, with time to tidy up between."""
+        for number in range(24):
+            self.line.write(b"\x03")
+            time.sleep(0.004 + number % 7 * 0.003)
 
     def _fill(self, byte: bytes) -> None:
         """Bring back a board that waits for the rest of a stream whose host died."""
