@@ -159,6 +159,8 @@ def flash(session: Session, plan: Plan, tools: Tools) -> bool:
     session.stage("flash", f"MicroPython {firmware.identity.version}")
     bootloader.write(to_write, session.progress("flash"))
     report(session, tools, plan, WriteFirmware)
+    if preloaded is not None:
+        report(session, tools, plan, MakeDirectory, WriteFile)
     return preloaded is not None
 
 
@@ -247,9 +249,9 @@ def write_files(
     return settled
 
 
-def report(session: Session, tools: Tools, plan: Plan, kind: type[Action]) -> None:
+def report(session: Session, tools: Tools, plan: Plan, *kinds: type[Action]) -> None:
     for action in plan.actions:
-        if isinstance(action, kind):
+        if isinstance(action, kinds):
             tools.emit(ActionDone(device=session.device, action=action))
 
 

@@ -1,0 +1,214 @@
+"""DESIGN's safety rules 1 and 2: what must not be touched keeps every byte of its flash, and the
+user reads why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from provision.model.chip import Chip
+from tests.apply.station import Station
+
+OTHER = "24:6f:28:00:00:01"  # no board's MAC here
+
+
+@dataclass(frozen=True)
+class Case:
+    """A board that must be refused: what it is, what the manifest says, what the user reads."""
+
+    chip: Chip
+    message: str
+    hint: str
+    board: str = "esp32"
+    image: dict[str, Any] = field(default_factory=dict)  # what `Station.firmware` makes
+    settings: dict[str, str] = field(default_factory=dict)
+    running: bool = False  # met with an older MicroPython instead of blank
+    fault: str = ""
+    declared: str = ""
+    learned: str = ""
+
+
+CASES = {
+    "chip": Case(
+        chip=Chip.ESP32,
+        board="wemos-d1-mini",
+        image={"chip": Chip.ESP8266},
+        message="the chip on this port is an ESP32, the board wemos-d1-mini has an ESP8266",
+        hint="check that the right board is on this port",
+    ),
+    "chip-running": Case(
+        chip=Chip.ESP8266,
+        running=True,
+        message="the chip on this port is an ESP8266, the board esp32 has an ESP32",
+        hint="check that the right board is on this port",
+    ),
+    "declared": Case(
+        chip=Chip.ESP32,
+        declared=OTHER,
+        message=f"the board on this port is 24:6f:28:f8:33:22, declared is {OTHER}",
+        hint="--accept-new-board declared",
+    ),
+    "learned": Case(
+        chip=Chip.ESP32,
+        running=True,
+        learned=OTHER,
+        message=f"the board on this port is 24:6f:28:d7:8e:3c, learned is {OTHER}",
+        hint="--accept-new-board learned",
+    ),
+    "image": Case(
+        chip=Chip.ESP32,
+        image={"chip": Chip.ESP8266},
+        message="the firmware is for the ESP8266, the board esp32 has an ESP32",
+        hint="ESP32_GENERIC",
+    ),
+    "large": Case(
+        chip=Chip.ESP8266,
+        board="esp8266",
+        settings={"flash": "2MB"},
+        image={"chip": Chip.ESP8266, "size": 3 << 20},
+        message="bytes of flash, the flash has 2 MB",
+        hint="choose a build for a smaller flash",
+    ),
+    "table": Case(
+        chip=Chip.ESP32,
+        settings={"flash": "2MB"},
+        message="places vfs up to 4 MB, the flash has 2 MB",
+        hint="choose a build for this flash size",
+    ),
+    "small": Case(
+        chip=Chip.ESP8266,
+        board="wemos-d1-mini",
+        settings={"flash": "2MB"},
+        image={"chip": Chip.ESP8266},
+        message="the flash holds 2 MB, the board wemos-d1-mini has 4 MB",
+        hint="check the board in the manifest",
+    ),
+    "signed": Case(
+        chip=Chip.ESP32,
+        running=True,
+        fault="secure-boot",
+        message="secure boot is on",
+        hint="whoever holds its keys",
+    ),
+    "encrypted": Case(
+        chip=Chip.ESP32C3,
+        board="esp32c3",
+        image={"chip": Chip.ESP32C3},
+        fault="flash-encryption",
+        message="flash encryption is on",
+        hint="whoever holds its keys",
+    ),
+    "locked-up": Case(
+        chip=Chip.ESP32C3,
+        board="esp32c3",
+        image={"chip": Chip.ESP32C3},
+        fault="secure-download",
+        message="secure download mode is on",
+        hint="whoever holds its keys",
+    ),
+}
+
+
+def test_rule_1_a_board_that_is_not_proved_keeps_its_flash(station: Station) -> None:
+    station.write("main.py", "print('new')\n")
+    manifest = "defaults: {files: [main.py]}\ndevices:\n"
+    lock = "version: 1\ndevices:\n"
+    for name, case in CASES.items():
+        old = station.firmware(case.chip, "1.20.0") if case.running else None
+        station.board(name, case.chip, old, **case.settings)
+        if case.fault:
+            station.fault(name, case.fault)
+        image = station.firmware(**{"chip": Chip.ESP32, **case.image})
+        declared = f', mac: "{case.declared}"' if case.declared else ""
+        manifest += f"  {name}: {{port: sim://{name}, board: {case.board}, "
+        manifest += f"firmware: {{file: {image}}}{declared}}}\n"
+        if case.learned:
+            lock += f"  {name}: {{mac: '{case.learned}'}}\n"
+    station.board("right", firmware=station.firmware(Chip.ESP32))
+    manifest += "  right: {port: sim://right, board: esp32}\n"
+    station.write("fleet.yaml", manifest)
+    station.write("fleet.lock", lock)
+    before = {name: station.digest(name) for name in CASES}
+
+    ended = station.apply("--yes", code=4)
+
+    for name, case in CASES.items():
+        finished = ended.finished(name)
+        assert finished["outcome"] == "refused", finished
+        assert case.message in finished["error"], finished
+        assert case.hint in finished["hint"], finished
+        assert ended.done(name) == []
+        assert station.digest(name) == before[name], f"{name}: its flash has changed"
+    assert ended.done("right") == ["write-file /main.py", "reset"], "another's refusal hindered it"
+    assert set(station.lock) == {"learned", "right"}
+    assert station.lock["learned"] == OTHER
+
+    recap = station.provision("apply", "--yes", "--limit", "declared,right")
+    assert recap.code == 4
+    assert f"refused: {CASES['declared'].message}" in recap.out
+    assert "declared:   hint: plug the right board into this port" in recap.err
+    assert "changed=0 ok=1 failed=0 unreachable=0 refused=1" in recap.out
+
+
+def test_a_new_board_in_the_place_of_a_learned_one_is_accepted_by_name(station: Station) -> None:
+    image = station.firmware(Chip.ESP32)
+    mac = station.board("x", firmware=image)
+    station.board("y", firmware=image)
+    station.write("main.py", "print('new')\n")
+    station.write(
+        "fleet.yaml",
+        """
+        defaults: {board: esp32, files: [main.py]}
+        devices: {x: {port: sim://x}, y: {port: sim://y}}
+        """,
+    )
+    known = f"{{mac: '{OTHER}'}}"
+    station.write("fleet.lock", f"version: 1\ndevices: {{x: {known}, y: {known}}}\n")
+    ended = station.apply("--accept-new-board", "x", code=4)
+    assert ended.outcomes == {"x": "changed", "y": "refused"}
+    assert station.lock == {"x": mac, "y": OTHER}
+    assert station.apply("--limit", "x").outcomes == {"x": "ok"}
+
+
+BLANK = """
+    devices:
+      bench: {{port: "sim://bench?chip=esp32", board: esp32, firmware: {{file: {image}}}}}
+    """
+
+
+def test_rule_2_a_board_that_nobody_knows_is_not_erased_unasked(station: Station) -> None:
+    station.board("bench")
+    station.write("fleet.yaml", BLANK.format(image=station.firmware(Chip.ESP32)))
+    before = station.digest("bench")
+
+    ended = station.provision("apply")
+    assert ended.code == 4
+    assert "its board would be erased and is not in fleet.lock yet" in ended.out
+    assert "say `provision apply --yes`" in ended.err
+    assert station.digest("bench") == before
+    assert station.lock == {}
+
+    asked = station.start("apply", terminal=True)
+    asked.until(lambda run: "bench: erase this board?" in run.err)
+    asked.answer("n\n")
+    declined = asked.end()
+    assert declined.code == 4
+    assert "erasing its board was declined" in declined.out
+    assert station.digest("bench") == before
+
+    asked = station.start("apply", terminal=True)
+    asked.until(lambda run: "bench: erase this board?" in run.err)
+    asked.answer("y\n")
+    agreed = asked.end()
+    assert agreed.code == 0, agreed.said
+    assert "changed=1" in agreed.out
+    mac = station.order("bench", "status")["mac"]
+    assert station.lock == {"bench": mac}
+
+
+def test_rule_2_a_board_in_the_lock_is_erased_unasked(station: Station) -> None:
+    mac = station.board("bench")
+    station.write("fleet.yaml", BLANK.format(image=station.firmware(Chip.ESP32)))
+    station.write("fleet.lock", f"version: 1\ndevices: {{bench: {{mac: '{mac}'}}}}\n")
+    ended = station.apply()
+    assert ended.done("bench") == ["erase-flash", "write-firmware 1.24.1", "reset"]

@@ -1,0 +1,58 @@
+"""Safety rule 5: what a firmware update must leave alone, byte for byte."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from provision.model.chip import Chip
+from tests.apply.station import Station
+
+# Where each chip keeps what is its own: NVS of the partition table; the parameters of the SDK
+# (radio calibration, Wi-Fi credentials) in the last five sectors of an ESP8266's 4 MB.
+OWN = {Chip.ESP32: (0x9000, 0xF000), Chip.ESP8266: ((4 << 20) - 20480, 4 << 20)}
+# The first sector of NVS is what the virtual board itself writes to.
+FIRST = {Chip.ESP32: 4096, Chip.ESP8266: 0}
+BOARDS = {Chip.ESP32: "esp32", Chip.ESP8266: "wemos-d1-mini"}
+
+
+@pytest.mark.parametrize("chip", [Chip.ESP32, Chip.ESP8266])
+def test_an_update_leaves_settings_and_files_alone(station: Station, chip: Chip) -> None:
+    station.board("x", chip, station.firmware(chip, "1.20.0"))
+    station.type(
+        "x",
+        "import os; os.mkdir('/log')",
+        "f = open('/log/today.txt', 'w'); f.write('unmanaged'); f.close()",
+        "f = open('/main.py', 'w'); f.write('print(1)'); f.close()",
+    )
+    if chip is Chip.ESP32:
+        station.type("x", "import esp32; n = esp32.NVS('app'); n.set_i32('count', 7); n.commit()")
+    start, end = OWN[chip]
+    pattern = b"".join(
+        hashlib.sha256(number.to_bytes(4, "big")).digest() for number in range((end - start) // 32)
+    )
+    with station.flash_file("x").open("r+b") as flash:
+        flash.seek(start + FIRST[chip])
+        flash.write(pattern[FIRST[chip] :])
+    own = station.flash("x")[start:end]
+    assert own.endswith(pattern[FIRST[chip] :])
+    files = station.files("x", chip)
+    assert files["/log/today.txt"] == b"unmanaged"
+
+    station.write("main.py", "print(1)")
+    image = station.firmware(chip)
+    station.write(
+        "fleet.yaml",
+        f"""
+        devices:
+          x: {{port: sim://x, board: {BOARDS[chip]}, firmware: {{file: {image}}}, files: [main.py]}}
+        """,
+    )
+    ended = station.apply()
+    assert ended.done("x") == ["write-firmware 1.24.1", "reset"]
+    assert station.flash("x")[start:end] == own
+    if chip is Chip.ESP32:
+        assert station.type("x", "import esp32", "esp32.NVS('app').get_i32('count')") == "7"
+    assert station.files("x", chip) == files
+    assert station.apply().outcomes == {"x": "ok"}
