@@ -18,4 +18,5 @@ def own_directories(
     path = tmp_path_factory.mktemp("own")
     monkeypatch.setenv("PROVISION_RUNTIME_DIR", str(path / "run"))
     monkeypatch.setenv("PROVISION_STATE_DIR", str(path / "state"))
+    monkeypatch.setenv("PROVISION_CACHE_DIR", str(path / "cache"))
     return path

@@ -17,14 +17,17 @@ from provision.errors import ManifestError, ProvisionError
 COMMANDS: dict[str, tuple[str, str]] = {
     "apply": ("apply", "Make every board match the manifest."),
     "boards": ("boards", "List the board profiles, or show one."),
+    "cache": ("cache", "Look after the cache of firmware and packages."),
     "discover": ("discover", "List what is plugged in, and which device it is."),
     "facts": ("facts", "Show what every board is."),
     "firmware": ("firmware", "Look into firmware images."),
     "image": ("image", "Make images for other flashing tools."),
     "plan": ("plan", "Say what apply would change, and change nothing."),
+    "lock": ("lock", "Write down which bytes versions and packages stand for."),
     "schema": ("schema", "Print the JSON schema of the manifest."),
     "show": ("show", "Show the desired state of each device, secrets masked."),
     "sim": ("sim", "Bring up virtual boards, and have things go wrong with them."),
+    "vendor": ("vendor", "Copy all that a manifest downloads, to take along."),
     "validate": ("validate", "Check a manifest without touching any board."),
 }
 

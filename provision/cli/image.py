@@ -9,11 +9,11 @@ import click
 
 from provision.cli.files import write_output
 from provision.cli.options import json_option, secrets_option
+from provision.cli.sources import offline_option, supply
 from provision.core.filesystem_geometry import BLOCK, firmware_geometry
 from provision.core.firmware_image import joined, regions
 from provision.device.filesystem import build_filesystem
 from provision.errors import UsageError
-from provision.firmware.images import ImageStore
 from provision.model.state import DesiredState
 from provision.output.scrub import harmless
 from provision.workspace.manifest import load
@@ -36,9 +36,16 @@ def command() -> None:
     help="Where to write the image.",
 )
 @secrets_option
+@offline_option
 @json_option
 def build(
-    device: str, manifest: str | None, output: Path, secrets: Path | None, as_json: bool
+    *,
+    device: str,
+    manifest: str | None,
+    output: Path,
+    secrets: Path | None,
+    offline: bool,
+    as_json: bool,
 ) -> int:
     """Write DEVICE's firmware and filesystem as one .bin, and say what is in it.
 
@@ -46,14 +53,15 @@ def build(
     the board profile asks for, and a filesystem with every file, templates rendered and secrets
     filled in. Keep it as you keep your secrets.
     """
-    loaded = load(manifest, secrets=secrets)
+    supplies = supply(load(manifest, secrets=secrets), offline=offline)
+    loaded = supplies.loaded
     (state,) = loaded.states([device]) if device in loaded.names() else _unknown(device)
     if state.firmware is None:
         raise UsageError(
             f"{device} has no firmware to put into an image",
             hint="give the device, its group or the defaults a `firmware:`",
         )
-    firmware = ImageStore(loaded.folder).firmware(state.firmware.source)
+    firmware = supplies.images.firmware(state.firmware.source)
     place = firmware_geometry(firmware, state.board)
     if place is None:
         raise UsageError(

@@ -13,6 +13,7 @@ import click
 
 from provision.cli.options import json_option, limit_option, manifest_argument, secrets_option
 from provision.cli.problems import Redact, masked, problem_data, report_problems, report_warnings
+from provision.cli.sources import offline_option, supply
 from provision.errors import ManifestError
 from provision.model.secret import MASK, Secret
 from provision.model.state import Check, DesiredFile, DesiredFirmware, DesiredState
@@ -25,17 +26,24 @@ from provision.workspace.manifest import load
 @manifest_argument
 @limit_option
 @secrets_option
+@offline_option
 @json_option
 def command(
-    manifest: str | None, limits: tuple[str, ...], secrets: Path | None, as_json: bool
+    *,
+    manifest: str | None,
+    limits: tuple[str, ...],
+    secrets: Path | None,
+    offline: bool,
+    as_json: bool,
 ) -> int:
     """Show the desired state of each device, secrets masked.
 
     Groups, variables, templates and secrets are resolved; each file is listed with its size, its
-    sha256 and the source it comes from. A file that a secret went into shows *** for its sha256.
+    sha256 and the source it comes from; packages are what fleet.lock says. A file that a secret
+    went into shows *** for its sha256.
     """
     try:
-        loaded = load(manifest, secrets=secrets)
+        loaded = supply(load(manifest, secrets=secrets), offline=offline).loaded
         states = loaded.states(limits)
     except ManifestError as error:
         if as_json:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from provision.engine.fleet import Confirm, Options, World, run
 from provision.engine.locate import Probed
+from provision.interfaces import Images
 from provision.model.board import BoardProfile
 from provision.model.event import Event
 from provision.model.report import RunReport
@@ -26,7 +27,7 @@ class Project:
     """A manifest, resolved, with what is needed to act on it."""
 
     loaded: Loaded
-    offline: bool = False
+    images: Images
 
     def changed(self) -> bool:
         """Whether the manifest on disk is no longer the one that was read."""
@@ -37,10 +38,11 @@ def open_project(
     manifest: str | Path | None, *, secrets: Path | None = None, offline: bool = False
 ) -> Project:
     """Read and resolve a manifest; ManifestError with every problem when it is invalid."""
-    return Project(
-        loaded=load(str(manifest) if manifest is not None else None, secrets=secrets),
-        offline=offline,
-    )
+    from provision.cli.sources import supply
+
+    loaded = load(str(manifest) if manifest is not None else None, secrets=secrets)
+    supplies = supply(loaded, offline=offline)
+    return Project(loaded=supplies.loaded, images=supplies.images)
 
 
 def converge(
@@ -59,14 +61,13 @@ def converge(
     from provision.device.connection import SerialConnector
     from provision.device.discovery import SerialDiscovery
     from provision.device.filesystem import HostFilesystems
-    from provision.firmware.images import ImageStore
 
     register_virtual_boards()
     discovery = SerialDiscovery()
     world = World(
         discovery=discovery,
         connector=SerialConnector(discovery),
-        images=ImageStore(project.loaded.folder, offline=project.offline),
+        images=project.images,
         filesystems=HostFilesystems(),
         identities=FleetLock(project.loaded.lock_path),
         emit=emit,

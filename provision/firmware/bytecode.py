@@ -52,7 +52,9 @@ def bytecode_of_version(version: str) -> str:
 
 def package_kind(version: str | None) -> str:
     """The part of the package index for a MicroPython: the bytecode version without its
-    sub-version ("6"), or "py", source that any can run, where the version is not known."""
-    if version is None:
+    sub-version ("6"), or "py", source that any can run, where the version is not known or is
+    none of MicroPython's own."""
+    try:
+        return bytecode_of_version(version).partition(".")[0] if version else SOURCE
+    except SourceError:
         return SOURCE
-    return bytecode_of_version(version).partition(".")[0]

@@ -18,7 +18,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -198,6 +198,24 @@ class Cache:
                 if self.compiled(path.name) is None:
                     path.unlink(missing_ok=True)
         return files, size
+
+    def keep_only(self, wanted: Collection[str]) -> int:
+        """Remove every object but these; returns how many went."""
+        stale = [path for path in self._objects() if path.name not in wanted]
+        with self.translated():
+            for path in stale:
+                path.unlink(missing_ok=True)
+                path.with_name(f"{path.name}.json").unlink(missing_ok=True)
+        return len(stale)
+
+    def write_sums(self) -> None:
+        """Write SHA256SUMS beside the objects, which `sha256sum -c` reads."""
+        lines = [
+            f"{path.name}  {path.relative_to(self.root).as_posix()}" for path in self._objects()
+        ]
+        with self.translated():
+            self.root.mkdir(parents=True, exist_ok=True)
+            write_atomic(self.root / "SHA256SUMS", "".join(f"{line}\n" for line in lines).encode())
 
     def failed(self, error: OSError, path: Path | None = None) -> SourceError:
         """The error for a cache that cannot be read or written."""

@@ -90,19 +90,22 @@ class Http:
         self._settings = settings or HttpSettings()
         self._progress = progress or _no_progress
         self._client: httpx.Client | None = None
+        self._shared = False
 
     @contextmanager
     def session(self) -> Iterator[None]:
         """Keep connections for the requests of this block; they are closed at its end."""
-        if self._client is not None:
+        if self._shared:
             yield
             return
-        with self._connect() as client:
-            self._client = client
-            try:
-                yield
-            finally:
-                self._client = None
+        self._shared = True
+        try:
+            yield
+        finally:
+            self._shared = False
+            client, self._client = self._client, None
+            if client is not None:
+                client.close()
 
     def document(self, url: str, *, limit: int) -> bytes | None:
         """A small file, whole and in memory; None when the server says that there is none."""
@@ -252,13 +255,13 @@ class Http:
         """The answer to a GET, redirects followed: 200, 206, 404, 410 or 416."""
         import httpx
 
-        assert self._client is not None
+        client = self._client = self._client or self._connect()
         current = url
         for _ in range(self._settings.redirects + 1):
             check_url(current)
             with translated(self._settings):
-                request = self._client.build_request("GET", current, headers=headers)
-                response = self._client.send(request, stream=True)
+                request = client.build_request("GET", current, headers=headers)
+                response = client.send(request, stream=True)
             try:
                 if response.status_code in _REDIRECTS and "Location" in response.headers:
                     target = urljoin(current, response.headers["Location"])

@@ -69,16 +69,7 @@ class ImageStore:
         else:
             file = self._file(source, entry)
             name = file_name(file.url)
-            data = self._http.download(
-                Wanted(
-                    url=file.url,
-                    name=name,
-                    limit=MAX_IMAGE,
-                    sha256=file.sha256,
-                    size=file.size or None,
-                ),
-                self._cache,
-            )
+            data = self._http.download(wanted_image(file), self._cache)
         firmware = read_firmware(data, name)
         check_declared(source, firmware.identity, name)
         return firmware
@@ -153,6 +144,17 @@ class FirmwareResolver:
         check_declared(source, firmware.identity, name)
         file = LockedFile(url=url, size=len(data), sha256=firmware.sha256)
         return LockedFirmware(file=file, version=firmware.identity.version)
+
+
+def wanted_image(file: LockedFile) -> Wanted:
+    """A locked image, as it is asked for."""
+    return Wanted(
+        url=file.url,
+        name=file_name(file.url),
+        limit=MAX_IMAGE,
+        sha256=file.sha256,
+        size=file.size or None,
+    )
 
 
 def file_name(url: str) -> str:

@@ -319,17 +319,22 @@ class PackageStore:
                 f"the package {request} is not locked for this board's MicroPython",
                 hint="run `provision lock` once, with a network, and commit fleet.lock",
             )
-        for path, file in package.files.items():
-            wanted = Wanted(
-                url=file.url,
-                name=f"{request}: {path}",
-                limit=MAX_FILE,
-                sha256=file.sha256,
-                size=file.size,
-            )
-            data = self._http.download(wanted, self._cache)
-            # A lock is a file that anybody may have edited.
-            yield PackageFile(path=check_path(path, request), url=file.url, data=data)
+        with self._http.session():
+            for path, file in package.files.items():
+                data = self._http.download(wanted_file(request, path, file), self._cache)
+                # A lock is a file that anybody may have edited.
+                yield PackageFile(path=check_path(path, request), url=file.url, data=data)
+
+
+def wanted_file(request: str, path: str, file: LockedFile) -> Wanted:
+    """A locked file of a package, as it is asked for."""
+    return Wanted(
+        url=file.url,
+        name=f"{request}: {path}",
+        limit=MAX_FILE,
+        sha256=file.sha256,
+        size=file.size,
+    )
 
 
 def _pairs(

@@ -1,0 +1,86 @@
+"""`provision cache`: what was downloaded and compiled, for all manifests."""
+
+from __future__ import annotations
+
+import datetime
+import json
+
+import click
+
+from provision.cli.options import json_option
+from provision.errors import SourceError
+from provision.firmware.cache import Cache, user_cache
+from provision.output.scrub import harmless
+from provision.output.text import count
+
+
+@click.group("cache")
+def command() -> None:
+    """Look after the cache of firmware, packages and bytecode.
+
+    It is below the user's cache directory, or where PROVISION_CACHE_DIR says.
+    """
+
+
+@command.command("list")
+@json_option
+def list_(as_json: bool) -> int:
+    """List what is in the cache, what was used last first."""
+    cache = Cache(user_cache())
+    entries = cache.entries()
+    if as_json:
+        data = [
+            {
+                "sha256": entry.sha256,
+                "size": entry.size,
+                "name": entry.name,
+                "url": entry.url,
+                "used": _time(entry.used).isoformat(),
+            }
+            for entry in entries
+        ]
+        click.echo(json.dumps({"directory": str(cache.root), "entries": data}, indent=2))
+        return 0
+    for entry in entries:
+        used = _time(entry.used).strftime("%Y-%m-%d")
+        line = f"{entry.sha256[:12]}  {entry.size:>10,} B  {used}  {entry.name}  {entry.url}"
+        click.echo(harmless(line).rstrip())
+    total = sum(entry.size for entry in entries)
+    click.echo(f"{count(len(entries), 'file')}, {total:,} B in {cache.root}")
+    return 0
+
+
+@command.command("verify")
+def verify() -> int:
+    """Read everything in the cache and remove what is damaged; ends with 3 if anything was."""
+    cache = Cache(user_cache())
+    sound, damaged = cache.verify()
+    for entry in damaged:
+        click.echo(harmless(f"removed {entry.sha256[:12]}  {entry.name}  {entry.url}").rstrip())
+    click.echo(f"{count(sound, 'file')} sound, {len(damaged)} damaged")
+    if damaged:
+        raise SourceError(
+            f"{count(len(damaged), 'file')} in {cache.root} did not match their sha256 and were "
+            "removed",
+            hint="they are downloaded again when needed; if this happens again, check the disk",
+        )
+    return 0
+
+
+@command.command("prune")
+@click.option(
+    "--days",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    help="Remove what was not used for this many days; 0 for all.",
+)
+def prune(days: float) -> int:
+    """Remove what was not used for long. Whatever is needed again is downloaded again."""
+    files, size = Cache(user_cache()).prune(days=days)
+    click.echo(f"removed {count(files, 'file')}, {size:,} B")
+    return 0
+
+
+def _time(seconds: float) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
