@@ -157,8 +157,9 @@ class EsptoolBootloader:
     def restart(self) -> bool:
         """Leave download mode and boot; False where that needs a person (no reset lines)."""
         with self._talking("restarting the board"):
-            if self._board.reset is not ResetWiring.NONE:
-                hard_reset(self._tools, self._esp, self._port, self._board.reset)
+            if self._board.reset is not ResetWiring.NONE and hard_reset(
+                self._tools, self._esp, self._port, self._board.reset
+            ):
                 return True
             if self._esp.CHIP_NAME == "ESP8266" and self._esp.IS_STUB:
                 self._esp.soft_reset(False)

@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from provision.device.esptool_library import Esptool
@@ -35,6 +36,7 @@ _SYNC_PAUSE = 0.05
 # How long EN is held low, as esptool's HardReset; the chip's own USB needs longer to notice.
 _PULSE = 0.1
 _PULSE_USB = 0.2
+_NO_LINES = (errno.ENOTTY, errno.EINVAL)
 # A reset by EN reads as power-on, one by USB-Serial-JTAG as 0x15; a board that boots over and
 # over by itself (no app in its flash) gives other causes, and was not reset by us.
 _RESET_BY_LINES = re.compile(rb"rst:0x(?:1|15) [^\r\n]*boot:(0x[0-9a-fA-F]+)")
@@ -56,13 +58,22 @@ def enter_download_mode(
     `loader` is an ESPLoader on the port. Raises NoAnswer with what the boot log tells, or
     NeedsHands for a board whose lines are not wired when nobody waits or the time is up.
     """
+    by_hand = partial(
+        _wait_for_person, tools, loader, port, board, wait_for_hands, hands_seconds=hands_seconds
+    )
     if board.reset is ResetWiring.NONE or port.address.startswith("socket://"):
-        _wait_for_person(tools, loader, port, board, wait_for_hands, hands_seconds=hands_seconds)
+        by_hand()
         return
     log = b""
     for strategy in _strategies(tools, loader, port, board.reset):
         loader.flush_input()
-        strategy.reset()
+        try:
+            strategy.reset()
+        except OSError as error:
+            if error.errno not in _NO_LINES:
+                raise
+            by_hand()  # a carrier without lines, as a pseudo terminal
+            return
         # As pyserial's typing has it, not every port can say how much is waiting; all can.
         log = port.serial.read(getattr(port.serial, "in_waiting", 0))
         if _sync(tools, loader, _SYNCS):
@@ -70,15 +81,22 @@ def enter_download_mode(
     raise _no_answer(log, board, port)
 
 
-def hard_reset(tools: Esptool, loader: Any, port: Port, wiring: ResetWiring) -> None:
-    """Pulse EN, so that the board boots what is in its flash; IO0 stays released."""
+def hard_reset(tools: Esptool, loader: Any, port: Port, wiring: ResetWiring) -> bool:
+    """Pulse EN, so that the board boots what is in its flash; IO0 stays released. False where
+    the carrier has no lines."""
     pair = _usb_ids(loader, port)
     uses_usb = wiring is ResetWiring.USB_JTAG or pair[1] == USB_JTAG_PID
     flow = tools.uses_flow_control(pair)
-    # From DTR = RTS = 1, as a port is opened, DTR alone low first would pull EN.
-    port.serial.rts = False
-    port.serial.dtr = False
-    tools.resets.HardReset(port.serial, uses_usb, flow_control=flow).reset()
+    try:
+        # From DTR = RTS = 1, as a port is opened, DTR alone low first would pull EN.
+        port.serial.rts = False
+        port.serial.dtr = False
+        tools.resets.HardReset(port.serial, uses_usb, flow_control=flow).reset()
+    except OSError as error:
+        if error.errno not in _NO_LINES:
+            raise
+        return False
+    return True
 
 
 def pulse_reset(port: Port, wiring: ResetWiring) -> bool:
@@ -96,7 +114,7 @@ def pulse_reset(port: Port, wiring: ResetWiring) -> bool:
         if wiring is ResetWiring.USB_JTAG:
             time.sleep(_PULSE_USB)
     except OSError as error:
-        if error.errno in (errno.ENOTTY, errno.EINVAL):
+        if error.errno in _NO_LINES:
             return False
         raise
     return True

@@ -250,6 +250,22 @@ def test_a_board_that_needs_hands(bench: Bench, plug: Plug) -> None:
     assert link.order("a", "status")["mode"] == "run"
 
 
+def test_a_port_without_lines_needs_hands_whatever_the_profile_says(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROVISION_RUNTIME_DIR", str(tmp_path / "locks"))
+    link.ensure("a", {"chip": "esp8266"})
+    with open_port(link.order("a", "pty")["pty"], baud=115200, device="a") as port:
+        with pytest.raises(NeedsHands):
+            EsptoolBootloader.connect(port, profile(Chip.ESP8266))
+        press("a", hold=True)
+        bootloader = EsptoolBootloader.connect(port, profile(Chip.ESP8266))
+        assert bootloader.facts().mac
+        press("a", hold=False)
+        assert bootloader.restart() is True  # by the stub
+        assert link.order("a", "status")["mode"] == "run"
+
+
 def test_a_stub_that_a_killed_run_left_at_its_rate_answers_without_hands(plug: Plug) -> None:
     board = replace(profiles()["esp8266-bare"], baud=460800)
     port = plug("a", chip="esp8266", wiring="none")
