@@ -184,6 +184,8 @@ class FilePlanner:
                 yield Planned(compiled or clean, source, entry, entry.template, bool(compiled))
         else:
             self._unusable_source(entry, src, kind)
+            if dest is not None and dest.strip("/"):
+                self._clean(entry, dest)  # its own mistakes are told all the same
 
     def _expand_folder(self, entry: FileEntry, source: str, dest: str | None) -> Iterable[Planned]:
         assert entry.src is not None

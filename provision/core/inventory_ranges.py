@@ -11,7 +11,7 @@ import re
 import string
 from dataclasses import dataclass
 
-MAX_DEVICES = 100_000
+MAX_DEVICES = 20_000
 
 _RANGE = re.compile(r"\[([^\[\]]*:[^\[\]]*)\]")
 

@@ -102,6 +102,41 @@ def test_an_invalid_manifest_as_json(cli: Cli, tmp_path: Path) -> None:
         ]
 
 
+TEN_MISTAKES = """\
+fleet: ten
+defaults: {board: wemos-d1-mimi}
+firmware:
+  f: {file: none.bin}
+groups:
+  g:
+    files: [{src: nix.py, dest: relative}]
+devices:
+  kitchen:
+    groups: [h]
+    mac: 5c:cf
+    vars: {topic: !secret nix}
+  kitchen: {}
+  desk-[03:01]: {}
+  hall: {groups: [g], prot: /dev/ttyUSB0, board: esp32}
+"""
+
+
+def test_ten_mistakes_are_told_in_one_run(cli: Cli, tmp_path: Path) -> None:
+    write_tree(tmp_path, {"fleet.yaml": TEN_MISTAKES})
+    for command in ("validate", "show"):
+        ended = cli(command)
+        assert ended.code == 3
+        told = ended.err.splitlines()
+        assert [line.partition(": ")[0] for line in told[:-2]] == [
+            f"fleet.yaml:{place}"
+            for place in (
+                *("2:19", "4:13", "7:19", "7:33", "10:14"),
+                *("11:10", "12:19", "13:3", "14:3", "15:23"),
+            )
+        ]
+        assert told[-2] == "error: the manifest has 10 problems"
+
+
 def test_on_a_terminal_the_line_and_a_caret_are_shown(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -200,7 +200,7 @@ def test_ten_mistakes_are_ten_located_problems_sorted_by_place(tmp_path: Path) -
       f: {file: none.bin}
     groups:
       g:
-        files: [{src: nix.py, dest: relative}, t.j2]
+        files: [{src: nix.py, dest: /x}, t.j2]
     devices:
       kitchen:
         groups: [h]
