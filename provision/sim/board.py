@@ -104,6 +104,10 @@ class Port(Protocol):
         """Bytes for the host; those it does not fetch in time are lost."""
         ...
 
+    def rate(self) -> int | None:
+        """The baud the host has set, on a port that must be asked; None where it is told."""
+        ...
+
     def vanish(self) -> None:
         """The cable is pulled."""
         ...
@@ -327,6 +331,7 @@ class Board:
     def from_host(self, data: bytes) -> None:
         if self.mode not in {Mode.DOWNLOAD, Mode.RUN}:
             return
+        self._ask_rate()
         if self._loader and not self._loader.synced:
             self.baud = self.host_baud  # the ROM measures the rate on the first bytes
         data = self.noise.to_chip(data)
@@ -334,8 +339,13 @@ class Board:
 
     def send(self, data: bytes, *, baud: int | None = None) -> None:
         """The chip sends."""
+        self._ask_rate()
         chip_baud = self._chip_baud(baud or self.baud)
         self._wire.from_chip(self.noise.to_host(data), chip_baud, self.host_baud)
+
+    def _ask_rate(self) -> None:
+        for port in self._ports:
+            self.host_baud = port.rate() or self.host_baud
 
     def _chip_baud(self, baud: int) -> int:
         """USB has no baud: whatever the host sets is right."""

@@ -95,6 +95,9 @@ class Connection:
     def deliver(self, data: bytes) -> None:
         self._outbox.put(data)
 
+    def rate(self) -> None:
+        """It is told by a frame."""
+
     def vanish(self) -> None:
         self._port = False
         self.close()

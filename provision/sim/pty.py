@@ -96,7 +96,7 @@ class Terminal:
     def _attach(self) -> None:
         if not self._board.has(self):
             # The lines of a port without any are at rest.
-            self._board.open(self, dtr=False, rts=False, baud=self._rate())
+            self._board.open(self, dtr=False, rts=False, baud=self.rate())
 
     def _readable(self) -> None:
         if self._master < 0:
@@ -106,8 +106,8 @@ class Terminal:
         except (BlockingIOError, OSError):
             return
         self._attach()
-        self._board.set_host_baud(self._rate())
         self._board.from_host(data)
 
-    def _rate(self) -> int:
+    def rate(self) -> int:
+        """As its user has set it: a pseudo-terminal tells nobody, it must be asked."""
         return _RATES.get(termios.tcgetattr(self._master)[5], self._board.host_baud)

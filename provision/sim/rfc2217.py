@@ -141,6 +141,9 @@ class _Client:
     def deliver(self, data: bytes) -> None:
         self._outbox.put(data.replace(_IAC, _IAC + _IAC))
 
+    def rate(self) -> None:
+        """It is told by PortManager."""
+
     def vanish(self) -> None:
         self.close()
 

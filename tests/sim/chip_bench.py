@@ -61,6 +61,9 @@ class Host:
     def deliver(self, data: bytes) -> None:
         self.arrived += data
 
+    def rate(self) -> None:
+        """It is told."""
+
     def vanish(self) -> None:
         self.pulled = True
 
