@@ -7,9 +7,9 @@ empty; then the files over the REPL; then one reset, and the check that the app 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from provision.core.diff import diff
+from provision.core.diff import STARTUP_FILES, diff
 from provision.core.firmware_checks import image_refusals
 from provision.core.firmware_image import Firmware, regions
 from provision.core.space import shortfall
@@ -72,7 +72,10 @@ def execute(session: Session, plan: Plan, actual: ActualState, tools: Tools) -> 
     pause(session, tools)
     if plan.flashes:
         preloaded = flash(session, plan, tools)
-        actual = observe_flashed(session, first_boot=plan.erases and not preloaded).actual
+        first_boot = plan.erases and not preloaded
+        actual = observe_flashed(session, first_boot=first_boot).actual
+        if first_boot:
+            actual = without_defaults(actual, desired)
         tools.stands("the firmware is written and runs; files may be missing")
         pause(session, tools)
         plan = diff(desired, actual)
@@ -166,6 +169,7 @@ def flash(session: Session, plan: Plan, tools: Tools) -> bool:
 
 # An ESP8266 formats and writes its boot.py in about two seconds; a slow flash takes more.
 FIRST_BOOT = 15.0
+BOOT = STARTUP_FILES[0]
 
 
 def prove(desired: DesiredState, facts: BootloaderFacts) -> None:
@@ -194,6 +198,15 @@ def observe_flashed(session: Session, *, first_boot: bool) -> Observation:
     return Observation(
         actual=seen_at_repl(facts, filesystem), evidence="reset", bytecode=facts.bytecode
     )
+
+
+def without_defaults(actual: ActualState, desired: DesiredState) -> ActualState:
+    """The state less the boot.py that a firmware makes on its first boot, where the manifest has
+    one: it is not the user's, whose `create_only` must not spare it."""
+    if actual.filesystem is None or BOOT not in desired.files_by_dest:
+        return actual
+    files = {path: file for path, file in actual.filesystem.files.items() if path != BOOT}
+    return replace(actual, filesystem=replace(actual.filesystem, files=files))
 
 
 def file_operations(desired: DesiredState, actions: Sequence[Action]) -> list[FileOperation]:

@@ -168,6 +168,24 @@ def test_a_filesystem_that_cannot_be_built_goes_over_the_repl_after_its_first_bo
     assert board.log.index("first boot") < board.log.index("put /main.py")
 
 
+def test_the_boot_py_of_a_first_boot_is_no_users_file() -> None:
+    own = replace(file("/boot.py", "import gc\n"), create_only=True)
+    board = FakeBoard()
+    world = FakeWorld({"/dev/kitchen": board}, {"new": image()})
+    world.filesystems.buildable = False
+    go(world, device(firmware=firmware(), files=(own,)))
+    assert board.files["/boot.py"] == b"import gc\n"
+
+
+def test_the_boot_py_of_a_first_boot_is_pruned_like_any_file() -> None:
+    board = FakeBoard()
+    world = FakeWorld({"/dev/kitchen": board}, {"new": image()})
+    world.filesystems.buildable = False
+    state = device(firmware=firmware(), files=(file("/main.py", "x = 1\n"),), prune=("/",))
+    assert outcomes(go(world, state)) == {"kitchen": "changed"}
+    assert set(board.files) == {"/main.py"}
+
+
 def test_an_update_keeps_the_files() -> None:
     board = converged()
     board.firmware = image(version="1.20.0").identity
