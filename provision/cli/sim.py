@@ -7,14 +7,16 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 
 from provision.cli import sim_firmware
+from provision.cli.options import json_option, limit_option, secrets_option
 from provision.errors import SimulatorError, UsageError
 from provision.sim import link, places
-from provision.sim.setup import NAME, BoardSetup
+from provision.sim.setup import NAME, SCHEME, BoardSetup, parse_address
 
 _COLUMNS = ("name", "chip", "flash", "mac", "mode", "port", "pty", "rfc2217")
 
@@ -28,36 +30,53 @@ command.add_command(sim_firmware.command)
 
 
 @command.command("up")
-@click.argument("names", nargs=-1, required=True, metavar="NAME…")
+@click.argument("words", nargs=-1, metavar="[MANIFEST | NAME…]")
 @click.option("--chip", default=None, help="esp8266, esp32, esp32s2, esp32s3, esp32c3 or esp32c6.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="flash=8MB, wire=on …")
-@click.option("--pty", is_flag=True, help="Also give each board a pseudo-terminal.")
-@click.option("--rfc2217", is_flag=True, help="Also serve each board's port by RFC 2217.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@limit_option
+@secrets_option
+@click.option("--pty/--no-pty", default=None, help="A pseudo-terminal for each.")
+@click.option("--rfc2217/--no-rfc2217", default=None, help="RFC 2217 on a port of 127.0.0.1.")
+@json_option
 def up(  # noqa: PLR0917  # click passes them by name
-    names: Sequence[str],
+    words: Sequence[str],
     chip: str | None,
     settings: Sequence[str],
-    pty: bool,
-    rfc2217: bool,
+    limits: Sequence[str],
+    secrets: Path | None,
+    pty: bool | None,
+    rfc2217: bool | None,
     as_json: bool,
 ) -> None:
-    """Start virtual boards, or find those that run."""
-    query = dict(_pair(setting) for setting in settings)
+    """Start virtual boards, or find those that run.
+
+    Those named, of the chip given; or, for a manifest (fleet.yaml, if nothing is named), those
+    behind its sim:// ports, as the board profiles have them. A manifest's boards get a
+    pseudo-terminal and an RFC 2217 port too.
+    """
+    given = dict(_pair(setting) for setting in settings)
     if chip:
-        query["chip"] = chip
-    for name in names:
-        _checked(name)
+        given["chip"] = chip
+    manifest = _manifest_among(words)
+    boards = (
+        {_checked(name): given for name in words}
+        if manifest is None
+        else {name: {**query, **given} for name, query in _boards_of(manifest, limits, secrets)}
+    )
+    carriers = {
+        "pty": manifest is not None if pty is None else pty,
+        "rfc2217": manifest is not None if rfc2217 is None else rfc2217,
+    }
+    for name, query in boards.items():
         link.ensure(name, query)
-        if pty:
-            link.order(name, "pty")
-        if rfc2217:
-            link.order(name, "rfc2217")
-    _show([link.order(name, "status") for name in names], as_json)
+        for carrier, wanted in carriers.items():
+            if wanted:
+                link.order(name, carrier)
+    _show([link.order(name, "status") for name in boards], as_json)
 
 
 @command.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def list_boards(as_json: bool) -> None:
     """List the boards there are, running or not."""
     _show([_status(name) for name in _all_names()], as_json)
@@ -131,6 +150,43 @@ def run_tool(words: Sequence[str]) -> None:
     modem_lines.install()
     sys.argv = list(words)
     sys.exit(script.load()())
+
+
+def _manifest_among(words: Sequence[str]) -> str | None:
+    """The manifest that is meant, if one is: a file, a folder, "-", or nothing at all."""
+    if not words:
+        return ""
+    path = Path(words[0])
+    named = words[0] == "-" or path.suffix in {".yaml", ".yml"} or path.exists()
+    return words[0] if len(words) == 1 and named else None
+
+
+def _boards_of(
+    manifest: str, limits: Sequence[str], secrets: Path | None
+) -> list[tuple[str, dict[str, str]]]:
+    """Name and settings of the board behind each sim:// port of a manifest."""
+    from provision.workspace.manifest import load
+
+    loaded = load(manifest or None, secrets=secrets)
+    boards = []
+    for state in loaded.states(limits):
+        if state.port is None or not state.port.value.startswith(f"{SCHEME}://"):
+            continue
+        name, query = parse_address(state.port.value)
+        profile = state.board
+        known = {"chip": str(profile.chip), "wiring": profile.reset.value}
+        if profile.flash_size:
+            known["flash"] = str(profile.flash_size)
+        if state.mac:
+            known["mac"] = state.mac
+        boards.append((name, {**known, **query}))
+    if not boards:
+        raise UsageError(
+            f"no device of {loaded.file} has a virtual board's port",
+            hint="write `port: sim://kitchen` for one, or name boards: "
+            "`provision sim up --chip esp32 NAME`",
+        )
+    return boards
 
 
 def _checked(name: str) -> str:

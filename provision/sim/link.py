@@ -42,6 +42,7 @@ class BoardTaken(SimulatorError):
 
 def open_port(name: str, query: dict[str, str], **line: Any) -> socket.socket:
     """Open the port of a board, made and started if need be; `line` is dtr, rts and baud."""
+    query = _absolute(query)
     conversation = _reach(name, query)
     try:
         _ask(conversation, {"do": "open", "query": query, **line}, name)
@@ -59,6 +60,7 @@ def order(name: str, do: str, /, **arguments: Any) -> dict[str, Any]:
 
 def ensure(name: str, query: dict[str, str]) -> dict[str, Any]:
     """Start the board unless it runs; its status. The query must not contradict what exists."""
+    query = _absolute(query)
     with _reach(name, query) as conversation:
         return _ask(conversation, {"do": "status", "query": query}, name)
 
@@ -69,6 +71,12 @@ def running(name: str) -> bool:
     except NoSuchBoard:
         return False
     return True
+
+
+def _absolute(query: dict[str, str]) -> dict[str, str]:
+    """Paths are relative to whoever gives them, not to the board's process."""
+    firmware = query.get("firmware")
+    return {**query, "firmware": str(Path(firmware).absolute())} if firmware else query
 
 
 def _connect(name: str) -> socket.socket:

@@ -163,12 +163,15 @@ def _load(directory: Path, name: str, query: dict[str, str]) -> BoardSetup:
         shutil.rmtree(directory)
         raise SimulatorError(
             f"there is no virtual board {name!r}",
-            hint=f"make one: `provision sim up --chip esp32 {name}`, or sim://{name}?chip=esp32",
+            hint=f"make it: `provision sim up` for those of a manifest, "
+            f"`provision sim up --chip esp32 {name}`, or open sim://{name}?chip=esp32",
         )
-    if query.get("firmware"):
-        query = {**query, "firmware": str(Path(query["firmware"]).resolve())}
-    setup = BoardSetup.from_query(name, query, directory)
-    _preload(setup)
+    try:
+        setup = BoardSetup.from_query(name, query, directory)
+        _preload(setup)
+    except SimulatorError:
+        shutil.rmtree(directory)  # no half a board
+        raise
     path.write_text(setup.to_json() + "\n", encoding="utf-8")
     return setup
 

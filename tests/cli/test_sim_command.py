@@ -1,0 +1,164 @@
+"""`provision sim` as a user meets it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from provision.sim import link
+from tests.bench_of_boards import Bench, bench
+from tests.cli.conftest import Cli
+
+__all__ = ["bench"]
+
+MANIFEST = """
+fleet: demo
+devices:
+  kitchen: {board: wemos-d1-mini, port: "sim://kitchen", mac: "5c:cf:7f:01:02:03"}
+  gate: {board: esp32, port: "sim://gate?flash=8MB"}
+  bare: {board: esp8266-bare, port: "sim://bare?flash=1MB"}
+  real: {board: esp32, port: /dev/ttyUSB0}
+"""
+
+
+@pytest.fixture(autouse=True)
+def boards(bench: Bench) -> Bench:
+    return bench
+
+
+def test_up_list_and_rm(cli: Cli, bench: Bench) -> None:
+    ended = cli("sim", "up", "--chip", "esp32c3", "--set", "flash=2MB", "a", "b")
+    assert ended.code == 0, ended.everything
+    assert "sim://a" in ended.out
+    listed = {board["name"]: board for board in cli("sim", "list", "--json").json}
+    assert set(listed) == {"a", "b"}
+    assert (listed["a"]["chip"], listed["a"]["flash"]) == ("esp32c3", 2 << 20)
+    assert listed["a"]["pid"] != listed["b"]["pid"]
+    assert cli("sim", "rm", "--keep", "a").code == 0
+    assert not link.running("a")
+    assert cli("sim", "list", "--json").json[0]["mode"] == "stopped"
+    assert cli("sim", "rm", "--all").code == 0
+    assert cli("sim", "list", "--json").json == []
+    assert not (bench.home / "a").exists()
+
+
+def test_up_again_finds_what_runs(cli: Cli) -> None:
+    first = cli("sim", "up", "--chip", "esp32", "a", "--json").json[0]["pid"]
+    assert cli("sim", "up", "a", "--json").json[0]["pid"] == first
+    ended = cli("sim", "up", "--chip", "esp8266", "a")
+    assert ended.code == 1
+    assert "chip is esp32, not esp8266" in ended.err
+    assert "provision sim rm a" in ended.err
+
+
+def test_a_manifest_brings_up_its_boards(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "fleet.yaml").write_text(MANIFEST)
+    ended = cli("sim", "up", "--json")
+    assert ended.code == 0, ended.everything
+    boards = {board["name"]: board for board in ended.json}
+    assert set(boards) == {"kitchen", "gate", "bare"}
+    assert boards["kitchen"]["mac"] == "5c:cf:7f:01:02:03"
+    assert boards["kitchen"]["chip"] == "esp8266"
+    assert boards["gate"]["flash"] == 8 << 20
+    assert boards["bare"]["wiring"] == "none"
+    for board in boards.values():
+        assert Path(board["pty"]).is_symlink()
+        assert board["rfc2217"].startswith("rfc2217://127.0.0.1:")
+
+
+def test_a_part_of_a_manifest(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "other.yaml").write_text(MANIFEST)
+    ended = cli("sim", "up", "other.yaml", "--limit", "gate", "--no-rfc2217", "--json")
+    assert [board["name"] for board in ended.json] == ["gate"]
+    assert ended.json[0]["rfc2217"] is None
+
+
+def test_a_manifest_without_virtual_boards(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "fleet.yaml").write_text(
+        "devices: {real: {board: esp32, port: /dev/ttyUSB0, firmware: 1.24.1}}"
+    )
+    ended = cli("sim", "up")
+    assert ended.code == 2
+    assert "no device of" in ended.err
+
+
+def test_buttons(cli: Cli) -> None:
+    cli("sim", "up", "--chip", "esp8266", "--set", "wiring=none", "a")
+    assert cli("sim", "press", "a", "boot", "reset").code == 0
+    assert link.order("a", "status")["mode"] == "download"
+    assert cli("sim", "press", "a", "reset", "--hold").code == 0
+    assert link.order("a", "status")["mode"] == "reset"
+    assert link.order("a", "status")["pressed"] == ["reset"]
+    assert cli("sim", "press", "a", "reset", "--release").code == 0
+    assert link.order("a", "status")["mode"] == "run"
+    assert cli("sim", "press", "a", "escape").code == 2
+
+
+def test_faults(cli: Cli) -> None:
+    cli("sim", "up", "--chip", "esp32", "a")
+    assert cli("sim", "fault", "a", "unplug").code == 0
+    assert not link.order("a", "status")["plugged"]
+    assert "unplugged" in cli("sim", "list").out
+    assert cli("sim", "fault", "a", "replug").code == 0
+    ended = cli("sim", "fault", "a", "gremlins")
+    assert ended.code == 1
+    assert "known are" in ended.err
+    assert "cut-erase" in ended.err
+    ended = cli("sim", "fault", "a", "noise", "flip=often")
+    assert ended.code == 1
+    assert "often" in ended.err
+    assert cli("sim", "fault", "a", "noise", "flip").code == 2
+
+
+def test_efuses_stay_burned(cli: Cli) -> None:
+    cli("sim", "up", "--chip", "esp32", "a")
+    cli("sim", "fault", "a", "secure-boot")
+    cli("sim", "rm", "--keep", "a")
+    cli("sim", "up", "a")
+    held = json.loads((Path(link.order("a", "status")["directory"]) / "efuses.json").read_text())
+    assert held["secure_boot"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["up", "nobody"], 1, "there is no virtual board 'nobody'"),
+        (["up", "--chip", "esp99", "a"], 1, "esp8266"),
+        (["up", "--chip", "esp32", "../a"], 2, "cannot be the name"),
+        (["up", "--set", "colour", "a"], 2, "KEY=VALUE"),
+        (["rm", "nobody"], 1, "no virtual board 'nobody'"),
+        (["rm"], 2, "which board"),
+        (["press", "nobody", "boot"], 1, "no virtual board 'nobody' is running"),
+        (["exec", "--", "no-such-tool"], 2, "no Python tool"),
+    ],
+)
+def test_mistakes(cli: Cli, words: list[str], code: int, said: str) -> None:
+    ended = cli("sim", *words)
+    assert ended.code == code, ended.everything
+    assert said in ended.err
+    assert "hint: " in ended.err
+
+
+def test_firmware_that_is_not_there(cli: Cli) -> None:
+    ended = cli("sim", "up", "--chip", "esp32", "--set", "firmware=/nowhere", "a")
+    assert ended.code == 1
+    assert "cannot read the firmware" in ended.err
+    ended = cli("sim", "up", "--chip", "esp32", "a")
+    assert ended.code == 0, "nothing half made is left behind"
+
+
+def test_firmware_is_found_from_where_the_user_stands(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "image").write_bytes(b"\xe9 not much of an image")
+    for _ in range(2):
+        ended = cli("sim", "up", "--chip", "esp8266", "--set", "firmware=image", "a")
+        assert ended.code == 0, ended.everything
+    flash = Path(link.order("a", "status")["directory"]) / "flash.bin"
+    assert flash.read_bytes().startswith(b"\xe9 not much")
+
+
+def test_exec_hands_on_the_exit_code(cli: Cli, bench: Bench) -> None:
+    done = bench.tool("esptool", "no-such-command", check=False)
+    assert done.returncode == 2
+    assert bench.tool("esptool", "version").stdout
