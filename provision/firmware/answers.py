@@ -141,7 +141,8 @@ def looks_like_html(data: bytes) -> bool:
 
 def length(response: httpx.Response) -> int | None:
     text = response.headers.get("Content-Length", "")
-    return int(text) if text.isascii() and text.isdigit() and not encoding(response) else None
+    proper = text.isascii() and text.isdigit() and len(text) < 20
+    return int(text) if proper and not encoding(response) else None
 
 
 def encoding(response: httpx.Response) -> str:
@@ -150,7 +151,7 @@ def encoding(response: httpx.Response) -> str:
 
 
 def content_range(text: str) -> tuple[int, int | None]:
-    match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", text.strip())
+    match = re.fullmatch(r"bytes ([0-9]{1,19})-[0-9]{1,19}/([0-9]{1,19}|\*)", text.strip())
     if match is None:
         return -1, None
     return int(match[1]), None if match[2] == "*" else int(match[2])

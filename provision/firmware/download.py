@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from provision.firmware.cache import Cache, Partial
 
 DownloadProgress = Callable[[str, int, "int | None"], None]
-"""Called with the URL, the bytes there are and the bytes in all, None while that is unknown."""
+"""Called with the URL, the bytes there are and the bytes in all, None while that is unknown; when
+the two are the same, the download is over."""
 
 Check = Callable[[bytes], None]
 """Raises when bytes are not what they should be; then nothing of them is kept."""
@@ -122,7 +123,11 @@ class Http:
         with self.session(), cache.partial(wanted.url) as partial:
             if wanted.sha256 is not None and (kept := cache.get(wanted.sha256)) is not None:
                 return kept  # another process was faster
-            return self._complete(wanted, cache, partial)
+            try:
+                return self._complete(wanted, cache, partial)
+            except BaseException:
+                self._progress(wanted.url, 0, 0)  # over: nothing is to be waited for
+                raise
 
     def _complete(self, wanted: Wanted, cache: Cache, partial: Partial) -> bytes:
         sha256, size = wanted.sha256, wanted.size

@@ -52,6 +52,7 @@ class ImageStore:
         self._locked = locked or Locked()
         self._cache = cache or project_cache(root)
         self._http = http or Http(offline=offline)
+        self._versions: dict[FirmwareSource, str] = {}
 
     def firmware(self, source: FirmwareSource) -> Firmware:
         """The image of a source, read and checked against what the source declares.
@@ -82,7 +83,9 @@ class ImageStore:
             return entry.version
         if source.version is not None and source.version != LATEST:
             return source.version
-        return self.firmware(source).identity.version
+        if source not in self._versions:
+            self._versions[source] = self.firmware(source).identity.version
+        return self._versions[source]
 
     def _file(self, source: FirmwareSource, entry: LockedFirmware | None) -> LockedFile:
         """What to download: locked, or a URL whose sha256 the manifest itself holds."""

@@ -28,7 +28,8 @@ _PAGE_LIMIT = 8 * 1024 * 1024
 
 _FILE = re.compile(
     r"(?P<name>[A-Za-z0-9_]+(?:-[A-Za-z0-9_]+)*?)-(?P<date>\d{8})-(?:unstable-)?"
-    r"v(?P<version>\d+\.\d+(?:\.\d+)?(?:-[0-9A-Za-z.+-]+?)?)\.bin"
+    r"v(?P<version>\d{1,6}\.\d{1,6}(?:\.\d{1,6})?(?:-[0-9A-Za-z.+-]{1,100}?)?)\.bin",
+    re.ASCII,
 )
 _BOARD = re.compile(r"[A-Za-z0-9_]+")
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 LATEST = "latest"
 
-_VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?(?:-([0-9A-Za-z.+-]+))?")
+_VERSION = re.compile(
+    r"v?(\d{1,6})\.(\d{1,6})(?:\.(\d{1,6}))?(?:-([0-9A-Za-z.+-]{1,100}))?", re.ASCII
+)
 
 # Names with these, longest first, build for another chip than the rest of their port.
 _ESP32_CHIPS = {
@@ -69,7 +71,9 @@ class Version:
             rank = -1 if self.suffix.startswith(("preview", "rc", "pre")) else 1
         # The commit's hash says nothing about order.
         parts = [part for part in re.split(r"[.-]", self.suffix) if not part.startswith("g")]
-        key = tuple((int(part), "") if part.isdigit() else (-1, part) for part in parts)
+        key = tuple(
+            (int(part), "") if part.isdigit() and len(part) < 20 else (-1, part) for part in parts
+        )
         return (self.numbers, rank, key)
 
     def covers(self, other: Version) -> bool:
