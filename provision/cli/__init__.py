@@ -59,9 +59,12 @@ def main(debug: bool) -> None:
 
 def run() -> NoReturn:
     """Run the command line and end the process with one of DESIGN's exit codes."""
-    debug = "--debug" in sys.argv[1:]
+    words = sys.argv[1:]
+    own = words[: words.index("--")] if "--" in words else words
+    debug = "--debug" in own  # wherever it stands: people add it to the line that failed
+    arguments = [word for word in own if word != "--debug"] + words[len(own) :]
     try:
-        code = main.main(standalone_mode=False, prog_name="provision")
+        code = main.main(arguments, standalone_mode=False, prog_name="provision")
     except ProvisionError as error:
         if debug:
             raise
