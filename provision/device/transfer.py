@@ -10,18 +10,31 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 
-from provision.device import scan, slow_lane, snippet
+from provision.device import slow_lane, snippet
 from provision.device.line import Silence
 from provision.device.repl import Raised, RawRepl, evidence
+from provision.device.scan import printable
 from provision.device.stream import Pace, Stream, compose
 from provision.errors import BoardError, NoAnswer, OutOfSpace, Unreachable
 from provision.interfaces import FileOperation, Progress, Remove
 from provision.model.chip import Chip
 
 # The ESP8266's flash routines block interrupts: only the UART's own 128 bytes take what comes.
-SMALL = Pace(block=1024, window=10, lead=100)
-LARGE = Pace(block=4096, window=12, lead=240)
+ESP8266 = (
+    Pace(block=4096, window=12, lead=120),
+    Pace(block=2048, window=11, lead=120),
+    Pace(block=1024, window=10, lead=120),
+)
+# The others take bytes into a ring of 260 meanwhile, and mostly have the heap for a window of
+# 32 kB, which makes Python text a tenth smaller than one of 4 kB.
+ESP32 = (
+    Pace(block=4096, window=15, lead=240),
+    Pace(block=4096, window=13, lead=240),
+    Pace(block=4096, window=12, lead=240),
+    Pace(block=1024, window=10, lead=240),
+)
 LOSSLESS_LEAD = 1 << 16
 
 ACK_TIMEOUT = 15.0
@@ -58,48 +71,47 @@ def transfer(repl: RawRepl, operations: Sequence[FileOperation], progress: Progr
 
 
 def paces(repl: RawRepl) -> Sequence[Pace]:
-    """The paces to try on this board, best first."""
-    chip = repl.known.firmware.chip if repl.known else None
-    best = LARGE if chip is not None and chip is not Chip.ESP8266 else SMALL
-    if repl.lossless:
-        best = Pace(block=best.block, window=best.window, lead=LOSSLESS_LEAD)
-    return (best, SMALL) if best is not SMALL else (SMALL,)
+    """The paces for this board, best first; it takes the first that it has memory for."""
+    chip = repl.known.firmware.chip if repl.known else Chip.ESP8266
+    choices = ESP8266 if chip is Chip.ESP8266 else ESP32
+    return [replace(pace, lead=LOSSLESS_LEAD) for pace in choices] if repl.lossless else choices
 
 
 def _stream(repl: RawRepl, work: Sequence[FileOperation], progress: Progress) -> bool:
     """Send the operations as a stream; False when this firmware cannot receive one."""
-    for pace in paces(repl):
+    choices = paces(repl)
+    stream = compose(work, choices[0])
+    try:
+        choice = start(repl, choices)
+    except Raised as error:
+        repl.trace(1, f"this board takes no stream: {printable(error.last)}")
+        if error.name not in ("ImportError", "AttributeError", "MemoryError"):
+            raise BoardError(f"the board raised {printable(error.last)}") from error
+        repl.deflates = repl.deflates and error.name != "ImportError"
+        return False
+    pace = choices[choice]
+    if choice:
         stream = compose(work, pace)
-        try:
-            _start(repl, pace)
-        except Raised as error:
-            repl.trace(1, f"no stream at {pace}: {scan.printable(error.last)}")
-            if error.name == "MemoryError":
-                continue
-            if error.name in ("ImportError", "AttributeError"):
-                repl.deflates = repl.deflates and error.name != "ImportError"
-                return False
-            raise BoardError(f"the board raised {scan.printable(error.last)}") from error
-        repl.trace(1, f"stream of {len(stream.data)} bytes in {len(stream.stops)} frames at {pace}")
-        _pump(repl, work, stream, pace, progress)
-        return True
-    return False
+    repl.trace(1, f"stream of {len(stream.data)} bytes in {len(stream.stops)} frames at {pace}")
+    _pump(repl, work, stream, pace, progress)
+    return True
 
 
-def _start(repl: RawRepl, pace: Pace) -> None:
-    """Have the receiver running and ready; Raised when it cannot."""
-    repl.start(
-        snippet.program(
-            "receive", call="_receive", arguments=b"%d,%d" % (pace.block, pace.window), deflate=True
-        )
-    )
+def start(repl: RawRepl, choices: Sequence[Pace]) -> int:
+    """Have the receiver running and ready; which pace it chose. Raised when it cannot run."""
+    offer = b"(" + b"".join(b"(%d,%d)," % (pace.block, pace.window) for pace in choices) + b")"
+    repl.start(snippet.program("receive", call="_receive", arguments=offer, deflate=True))
     try:
         ready = repl.line.until(b"\x01", b"\x04", timeout=10.0)
+        if ready.endswith(b"\x01"):
+            choice = repl.line.exactly(1, 10.0)[0] - 65
+            if not 0 <= choice < len(choices):
+                raise BoardError("the board chose a pace that was not offered")
+            return choice
+        problem = repl.line.until(b"\x04>", timeout=10.0)[:-2]
     except Silence as silence:
         raise NoAnswer(f"the board does not start to receive{evidence(silence.heard)}") from None
-    if ready.endswith(b"\x04"):
-        problem = repl.line.until(b"\x04>", timeout=10.0)[:-2]
-        raise Raised(problem.decode("utf-8", "replace"))
+    raise Raised(problem.decode("utf-8", "replace"))
 
 
 def _pump(
@@ -139,8 +151,8 @@ def _pump(
 def _raise(problem: str, work: Sequence[FileOperation], owner: int) -> None:
     found = _ERRNO.search(problem)
     number = int(found[1]) if found else None
-    if problem.startswith("ValueError") or number == _EINVAL or owner >= len(work):
-        raise _Damaged(min(owner, len(work)), scan.printable(problem))
+    if problem.startswith(("ValueError", "MemoryError")) or number == _EINVAL or owner >= len(work):
+        raise _Damaged(min(owner, len(work)), printable(problem))
     raise failure(work[owner].path, number, problem)
 
 
@@ -148,4 +160,4 @@ def failure(path: str, number: int | None, problem: str) -> BoardError:
     """What the board said about one path, as an error of ours."""
     if number == _ENOSPC:
         return OutOfSpace(f"the board's filesystem is full: {path} does not fit")
-    return BoardError(f"{path}: the board says {scan.printable(problem)}")
+    return BoardError(f"{path}: the board says {printable(problem)}")

@@ -235,7 +235,7 @@ def test_a_file_is_read_up_to_a_limit() -> None:
 
 # The receiver
 
-PACES = [Pace(block=1024, window=10, lead=100), Pace(block=4096, window=12, lead=240)]
+PACES = [Pace(block=1024, window=10, lead=100), Pace(block=4096, window=15, lead=240)]
 
 
 def put(path: str, data: bytes) -> Put:
@@ -247,7 +247,10 @@ def receiver(
     on_board: Mapping[str, bytes], pace: Pace, *, blocks: int = 128
 ) -> Iterator[subprocess.Popen[bytes]]:
     program = snippet.program(
-        "receive", call="_receive", arguments=b"%d,%d" % (pace.block, pace.window), deflate=True
+        "receive",
+        call="_receive",
+        arguments=b"((%d,%d),)" % (pace.block, pace.window),
+        deflate=True,
     )
     script = interpreter.board(on_board, blocks=blocks) + program + interpreter.DUMP
     process = interpreter.start(script)
@@ -260,7 +263,7 @@ def receiver(
 def feed(process: subprocess.Popen[bytes], stream: Stream) -> tuple[int, str]:
     """Frame by frame, each byte no earlier than its frame's turn; acks and the last word."""
     out, sink = interpreter.pipe(process.stdout), interpreter.pipe(process.stdin)
-    assert out.read(1) == b"\x01"
+    assert out.read(2) == b"\x01A"
     sent = acks = 0
     for stop in stream.stops[:-1]:
         sink.write(stream.data[sent:stop])
@@ -352,6 +355,17 @@ def test_filler_brings_a_board_back_whose_host_died(pace: Pace, share: float) ->
         said = out.readline()
         assert b"\x02" in said
         assert contents(process)["/main.py"] in (b"old", text)
+
+
+def test_the_receiver_takes_the_first_choice_that_fits_its_heap() -> None:
+    offer = b"((4096,15),(4096,13),(4096,12))"
+    program = snippet.program("receive", call="_receive", arguments=offer, deflate=True)
+    for heap, chosen in (("100K", b"A"), ("55K", b"B"), ("40K", b"C")):
+        process = interpreter.start(interpreter.board(blocks=16) + program, heap=heap)
+        try:
+            assert interpreter.pipe(process.stdout).read(2) == b"\x01" + chosen, heap
+        finally:
+            interpreter.stop(process)
 
 
 @pytest.mark.parametrize("pace", PACES)

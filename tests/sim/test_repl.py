@@ -154,7 +154,7 @@ MIDDLES = {
 def test_whatever_the_last_host_left_the_repl_is_taken(
     make: Callable[..., Unit], state: str
 ) -> None:
-    unit = make()
+    unit = make(settings="&wire=on&latency=1ms")
     unit.leave_as(*MIDDLES[state])
     with unit.repl() as repl:
         assert repl.evaluate("1+1", 5) == "2"
@@ -207,9 +207,8 @@ def test_a_board_whose_host_died_mid_stream_comes_back(
     with unit.repl() as repl:
         repl.transfer([put("/main.py", old)], ignore)
         repl.facts()
-        (pace, *_) = transfer_module.paces(repl)
-        stream = compose(work, pace)
-        transfer_module._start(repl, pace)
+        choices = transfer_module.paces(repl)
+        stream = compose(work, choices[transfer_module.start(repl, choices)])
         cut = int(len(stream.data) * share)
         sent = 0
         for stop in stream.stops:

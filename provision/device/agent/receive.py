@@ -16,11 +16,24 @@ from deflate import DeflateIO
 from micropython import kbd_intr
 
 
-def _receive(room, window):
+def _receive(choices):
     gc.collect()
     port = sys.stdin.buffer
     out = sys.stdout
-    buffer = memoryview(bytearray(room))
+    # The first of the host's choices (bytes of a frame, log2 of the window) that the heap has
+    # room for, with some to spare; the window itself is allocated by the first read.
+    choice = 0
+    while 1:
+        room, window = choices[choice]
+        try:
+            buffer = memoryview(bytearray(room))
+            bytearray((1 << window) + 3000)
+            break
+        except MemoryError:
+            choice += 1
+            if choice == len(choices):
+                raise
+    gc.collect()
     header = bytearray(4)
     source = DeflateIO(port, 1, window)
     file = beside = None
@@ -28,7 +41,7 @@ def _receive(room, window):
     error = ""
     kbd_intr(-1)
     try:
-        out.write("\x01")
+        out.write("\x01" + chr(65 + choice))
         while 1:
             source.readinto(header)
             n = header[0] | header[1] << 8
