@@ -89,7 +89,7 @@ def apply(
         limit=limit,
         emit=on_event or _ignore,
         hands=hands,
-        confirm=confirm,
+        confirm=None if confirm is None else lambda device, plan, _stopping: confirm(device, plan),
     )
 
 

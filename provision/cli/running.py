@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import select
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
@@ -14,6 +15,7 @@ import click
 from provision.cli.options import limit_option, manifest_argument, secrets_option
 from provision.cli.wiring import converge, open_project
 from provision.engine.fleet import Confirm, Options
+from provision.errors import Interrupted
 from provision.model.event import Notice
 from provision.model.plan import Plan
 from provision.output.fanout import Fanout
@@ -92,7 +94,7 @@ def go(request: Request, options: Options, command: str) -> int:
             fanout.handle(Notice(message=warning))
         report = converge(
             project,
-            replace(options, contents=request.diff),
+            replace(options, contents=request.diff, detailed=request.detailed),
             command=command,
             limit=request.limits,
             emit=fanout.handle,
@@ -110,8 +112,29 @@ def go(request: Request, options: Options, command: str) -> int:
 
 
 def _confirm(fanout: Fanout) -> Confirm:
-    def ask(device: str, _plan: Plan) -> bool:
+    def ask(device: str, _plan: Plan, stopping: Callable[[], bool]) -> bool:
         with fanout.paused():
-            return click.confirm(f"{device}: erase this board? It is not in the lock yet", err=True)
+            while True:
+                click.echo(
+                    f"{device}: erase this board? It is not in the lock yet [y/N]: ",
+                    nl=False,
+                    err=True,
+                )
+                answer = _typed_line(stopping).strip().lower()
+                if answer in _ANSWERS:
+                    return _ANSWERS[answer]
 
     return ask
+
+
+_ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
+
+
+def _typed_line(stopping: Callable[[], bool]) -> str:
+    """A line from the terminal; Interrupted as soon as the run is stopped. This is no main
+    thread, so that Ctrl-C does not end the reading by itself."""
+    while sys.platform != "win32" and not select.select([sys.stdin], [], [], 0.1)[0]:
+        if stopping():
+            click.echo(err=True)
+            raise Interrupted("stopped by the user")
+    return sys.stdin.readline()

@@ -68,7 +68,6 @@ def execute(session: Session, plan: Plan, actual: ActualState, tools: Tools) -> 
     when a step fails; running again goes on from there.
     """
     desired = session.desired
-    tools.stands("nothing was changed")
     pause(session, tools)
     if plan.flashes:
         preloaded = flash(session, plan, tools)

@@ -18,6 +18,7 @@ from provision.engine.execute import Tools, execute, refuse
 from provision.engine.locate import Located, locate
 from provision.engine.observe import observe
 from provision.engine.session import Session
+from provision.engine.turns import Stop, run_all
 from provision.errors import (
     Interrupted,
     ProvisionError,
@@ -53,7 +54,9 @@ from provision.model.state import (
     PortSelector,
 )
 
-Confirm = Callable[[str, Plan], bool]
+Confirm = Callable[[str, Plan, Callable[[], bool]], bool]
+"""Asks whether a device's plan, which erases, may be carried out; while it waits for the answer
+it looks at whether the user has stopped the run, and raises Interrupted then."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +86,7 @@ class Options:
     accept_new: frozenset[str] = frozenset()
     contents: bool = False  # tell how the files that are written would change
     hands_timeout: float = 120.0  # seconds a person is given to press a button
+    detailed: bool = False  # pending changes are an exit code of their own
 
 
 def run(
@@ -111,7 +115,7 @@ def run(
         world.connector,
         owned=[*owned, *(state.port for state in states if state.port)],
     )
-    stop = threading.Event()
+    stop = Stop()
     claims = Claims()
     jobs = [
         Job(
@@ -125,15 +129,16 @@ def run(
         )
         for state in states
     ]
-    _run_all(jobs, options.forks or len(jobs), stop, world.emit)
+    run_all(jobs, options.forks or len(jobs), stop, lambda text: world.emit(Notice(message=text)))
     report = RunReport(
         devices=tuple(job.report for job in jobs if job.report is not None),
         seconds=world.clock() - started,
+        interrupted=stop.by_user(),
     )
     world.emit(
         RunFinished(
             seconds=report.seconds,
-            exit_code=report.exit_code(),
+            exit_code=report.exit_code(detailed=options.detailed),
             outcomes={item.device: item.outcome for item in report.devices},
         )
     )
@@ -191,7 +196,7 @@ class Job:
         firmware: Firmware | None,
         world: World,
         options: Options,
-        stop: threading.Event,
+        stop: Stop,
         claims: Claims,
     ) -> None:
         self.desired = desired
@@ -275,12 +280,13 @@ class Job:
             if plan.changes and not self._options.change:
                 return "pending"
             if plan.changes:
+                self._stands = "nothing was changed"
                 self._confirm(plan)
                 tools = Tools(
                     firmware=self._firmware,
                     filesystems=world.filesystems,
                     emit=world.emit,
-                    stopping=self._stop.is_set,
+                    stopping=self._stop.by_user,
                     stands=self._note_standing,
                 )
                 self._actual = execute(session, plan, self._actual, tools)
@@ -332,10 +338,12 @@ class Job:
         )
 
     def _ask_hands(self, instructions: str, seconds_left: float) -> bool:
+        if self._stop.by_user():
+            raise Interrupted("stopped by the user")
         self._world.emit(
             HandsNeeded(device=self.desired.device, instructions=instructions, seconds=seconds_left)
         )
-        return not self._stop.is_set()
+        return True
 
     def _confirm(self, plan: Plan) -> None:
         """DESIGN's rule 2: erasing a board that no run before has learned needs a yes."""
@@ -347,7 +355,7 @@ class Job:
                 "its board would be erased and is not in fleet.lock yet",
                 hint="look at `provision plan`, then say `provision apply --yes`",
             )
-        if not self._world.confirm(device, plan):
+        if not self._world.confirm(device, plan, self._stop.by_user):
             raise Refused("erasing its board was declined", hint="nothing was written")
 
 
@@ -359,39 +367,3 @@ def _outcome_of(error: ProvisionError) -> Outcome:
     if isinstance(error, Refused):
         return "refused"
     return "failed"
-
-
-def _run_all(
-    jobs: Sequence[Job], forks: int, stop: threading.Event, emit: Callable[[Event], None]
-) -> None:
-    """Run the jobs on `forks` threads; with fail-fast or an interrupt the rest is skipped."""
-    turns = iter(jobs)
-    turn = threading.Lock()
-
-    def work() -> None:
-        while True:
-            with turn:
-                job = next(turns, None)
-            if job is None:
-                return
-            if stop.is_set():
-                job.skip()
-                continue
-            job.run()
-            if job.failed_fast:
-                stop.set()
-
-    threads = [
-        threading.Thread(target=work, name=f"provision-{number}", daemon=True)
-        for number in range(min(forks, len(jobs)))
-    ]
-    for thread in threads:
-        thread.start()
-    try:
-        for thread in threads:
-            thread.join()
-    except KeyboardInterrupt:
-        stop.set()
-        emit(Notice(message="stopping: what may not be cut is being finished; Ctrl-C again to cut"))
-        for thread in threads:
-            thread.join()

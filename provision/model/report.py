@@ -27,10 +27,11 @@ class DeviceReport:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunReport:
-    """All devices in manifest order."""
+    """All devices in manifest order; `interrupted` when the user stopped the run."""
 
     devices: tuple[DeviceReport, ...]
     seconds: float
+    interrupted: bool = False
 
     @property
     def pending(self) -> bool:
@@ -40,7 +41,7 @@ class RunReport:
     def exit_code(self, *, detailed: bool = False) -> int:
         """DESIGN's exit codes; `detailed` turns pending changes into 6."""
         outcomes = {report.outcome for report in self.devices}
-        if "interrupted" in outcomes:
+        if self.interrupted:
             return 130
         internal = any(
             report.error is not None and report.error.exit_code == 1 for report in self.devices

@@ -104,7 +104,7 @@ class Run:
     """
 
     def __init__(
-        self, command: list[str], *, terminal: bool = False, popen: Mapping[str, Any]
+        self, command: list[str], *, terminal: bool, cwd: Path, environment: dict[str, str]
     ) -> None:
         self._said = {"out": bytearray(), "err": bytearray()}
         self._changed = threading.Condition()
@@ -120,7 +120,8 @@ class Run:
             stdout=subprocess.PIPE,
             stderr=stderr,
             start_new_session=True,
-            **popen,
+            cwd=cwd,
+            env=environment,
         )
         if terminal:
             os.close(slave)
@@ -342,12 +343,17 @@ class Station:
         self,
         *words: str,
         terminal: bool = False,
-        environment: Mapping[str, str] | None = None,
-        **popen: object,
+        wrapper: str | None = None,
     ) -> Run:
-        """Start `provision` with these words, to be watched and disturbed."""
-        settings = {"cwd": self.work, "env": {**self.environment, **(environment or {})}, **popen}
-        run = Run([sys.executable, "-m", "provision", *words], terminal=terminal, popen=settings)
+        """Start `provision` with these words, to be watched and disturbed. `wrapper` is Python
+        code that runs the interpreter again with its arguments."""
+        wrapped = ["-c", wrapper] if wrapper is not None else []
+        run = Run(
+            [sys.executable, *wrapped, "-m", "provision", *words],
+            terminal=terminal,
+            cwd=self.work,
+            environment=self.environment,
+        )
         self.runs.append(run)
         return run
 

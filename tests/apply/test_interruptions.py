@@ -74,6 +74,27 @@ def test_ctrl_c_in_the_recap(station: Station) -> None:
     assert again.end().code == 0
 
 
+def test_ctrl_c_when_asked(station: Station) -> None:
+    station.write(
+        "fleet.yaml",
+        f"""
+        devices:
+          x:
+            port: sim://x?chip=esp32
+            board: esp32
+            firmware: {{file: {station.firmware(Chip.ESP32)}}}
+        """,
+    )
+    run = station.start("apply", terminal=True)
+    run.until(lambda run: "x: erase this board?" in run.err)
+    run.signal(signal.SIGINT)
+    ended = run.end()
+    assert ended.code == 130, ended.said
+    assert "interrupted: stopped by the user" in ended.out
+    assert "the board: nothing was changed" in ended.err
+    assert station.flash("x").count(b"\xff") == 4 << 20
+
+
 def test_ctrl_c_when_every_board_was_done_or_not_begun(station: Station) -> None:
     """No board is left half way, and yet the run did not do what it was asked to."""
     for name in ("x", "z"):

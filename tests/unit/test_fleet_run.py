@@ -256,7 +256,7 @@ def test_erasing_an_unknown_board_needs_a_yes() -> None:
     board, world = fresh()
     asked: list[str] = []
 
-    def decline(name: str, plan: object) -> bool:
+    def decline(name: str, plan: object, stopping: object) -> bool:
         asked.append(name)
         return False
 
