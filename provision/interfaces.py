@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from provision.core.firmware_image import Firmware, Region
 from provision.model.board import BoardProfile
 from provision.model.chip import Chip
 from provision.model.state import (
@@ -19,9 +20,6 @@ from provision.model.state import (
     FirmwareSource,
     PortSelector,
 )
-
-if TYPE_CHECKING:
-    from provision.core.firmware_image import Firmware
 
 Progress = Callable[[int, int], None]
 """Called with bytes done and bytes in all; both count what goes over the wire."""
@@ -83,15 +81,6 @@ class BootloaderFacts:
     flash_size: int | None
     secured: str | None  # "secure boot", "flash encryption", "secure download mode" or None
     revision: int | None = None  # of the chip, major * 100 + minor; an ESP8266 has none
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Region:
-    """Bytes to be in flash at an offset: "bootloader", "partition table", "app", "filesystem"."""
-
-    name: str
-    offset: int
-    data: bytes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -35,7 +35,6 @@ from provision.core.partition_table import (
     read_table,
 )
 from provision.errors import ImageError
-from provision.interfaces import Region
 from provision.model.board import BoardProfile
 from provision.model.chip import Chip
 from provision.model.state import FirmwareIdentity
@@ -59,6 +58,15 @@ _APP_DESCRIPTION = b"\x32\x54\xcd\xab"
 FILESYSTEM_LABELS = frozenset({"vfs", "ffat"})
 _NVS_SUBTYPES = frozenset({0x02, 0x04})
 _OTA_DATA_SUBTYPE = 0x00
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Region:
+    """Bytes to be in flash at an offset: "bootloader", "partition table", "app", "filesystem"."""
+
+    name: str
+    offset: int
+    data: bytes
 
 
 @dataclass(frozen=True, kw_only=True)

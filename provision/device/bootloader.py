@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Any
 
 from provision.core.esp_image import SECTOR, size_bytes
+from provision.core.firmware_image import Region
 from provision.device.esptool_library import Trace, esptool, listening
 from provision.device.port import Port
 from provision.device.reset import (
@@ -34,7 +35,7 @@ from provision.errors import (
     PortLost,
     Refused,
 )
-from provision.interfaces import BootloaderFacts, Progress, Region
+from provision.interfaces import BootloaderFacts, Progress
 from provision.model.board import BoardProfile, ResetWiring
 from provision.model.chip import Chip
 

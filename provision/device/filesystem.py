@@ -15,9 +15,8 @@ import littlefs
 from littlefs.errors import LittleFSError
 
 from provision.core.filesystem_geometry import BLOCK, Geometry, firmware_geometry
-from provision.core.firmware_image import Firmware
+from provision.core.firmware_image import Firmware, Region
 from provision.errors import ImageError, OutOfSpace
-from provision.interfaces import Region
 from provision.model.board import BoardProfile
 
 _READ = 32

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from provision.core.diff import STARTUP_FILES, diff
 from provision.core.firmware_checks import image_refusals
-from provision.core.firmware_image import Firmware, regions
+from provision.core.firmware_image import Firmware, Region, regions
 from provision.core.space import shortfall
 from provision.engine.observe import Observation, scan_request, seen_at_repl
 from provision.engine.session import Session
@@ -30,7 +30,6 @@ from provision.interfaces import (
     FilesystemBuilder,
     MakeDir,
     Put,
-    Region,
     Remove,
     RemoveDir,
 )

@@ -13,11 +13,10 @@ import serial
 
 from provision.boards import profiles
 from provision.core.esp_image import BOOT_OFFSETS, EspImage, read_image
-from provision.core.firmware_image import read_firmware, regions
+from provision.core.firmware_image import Region, read_firmware, regions
 from provision.device.bootloader import EsptoolBootloader
 from provision.device.port import Port, open_port
 from provision.errors import FlashFailed, NeedsHands, NoAnswer, PortLost, Refused
-from provision.interfaces import Region
 from provision.model.board import ResetWiring
 from provision.model.chip import Chip
 from provision.sim import link

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from posixpath import dirname
 
-from provision.core.firmware_image import Firmware
+from provision.core.firmware_image import Firmware, Region
 from provision.engine.fleet import World
 from provision.errors import BoardError, CheckFailed, NeedsHands, NoAnswer, PortNotFound
 from provision.interfaces import (
@@ -22,7 +22,6 @@ from provision.interfaces import (
     MakeDir,
     PortInfo,
     Put,
-    Region,
     Remove,
     RemoveDir,
     ReplFacts,
