@@ -120,10 +120,30 @@ def press(name: str, buttons: Sequence[str], hold: bool, release: bool) -> None:
     link.order(name, "press", buttons=list(buttons), hold=hold, release=release)
 
 
+def _list_faults(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if not wanted:
+        return
+    from provision.sim.faults import FAULTS, IN_FLASH
+
+    told = {**{name: fault.help for name, fault in FAULTS.items()}, **IN_FLASH}
+    width = max(map(len, told))
+    for name, text in told.items():
+        click.echo(f"{name.ljust(width)}  {text}")
+    context.exit()
+
+
 @command.command("fault")
 @click.argument("name")
 @click.argument("fault")
 @click.argument("arguments", nargs=-1, metavar="[KEY=VALUE]…")
+@click.option(
+    "--list",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_list_faults,
+    help="List the faults there are.",
+)
 def fault(name: str, fault: str, arguments: Sequence[str]) -> None:
     """Have something go wrong with a board: unplug bytes=2000, cut-erase, noise flip=0.001 …"""
     link.order(name, "fault", fault=fault, arguments=dict(_pair(one) for one in arguments))

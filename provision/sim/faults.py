@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,40 +87,117 @@ def _disturb(process: BoardProcess, arguments: dict[str, Any]) -> dict[str, Any]
     return {}
 
 
-FAULTS: dict[str, Callable[[BoardProcess, dict[str, Any]], dict[str, Any]]] = {
-    "unplug": _unplug,
-    "replug": lambda process, arguments: process.control.obey({"do": "replug", **arguments}),
-    "power-off": lambda process, _: process.control.obey({"do": "power", "on": False}),
-    "power-on": lambda process, _: process.control.obey({"do": "power", "on": True}),
-    "cut-erase": lambda process, arguments: _cut_power(process, arguments, Work.ERASE),
-    "cut-write": lambda process, arguments: _cut_power(process, arguments, Work.PROGRAM),
-    "noise": _disturb,
-    "secure-boot": lambda process, _: _burn(process, secure_boot=True),
-    "flash-encryption": lambda process, _: _burn(process, encryption=True),
-    "secure-download": lambda process, _: _burn(process, download=True),
+def _replug(process: BoardProcess, arguments: dict[str, Any]) -> dict[str, Any]:
+    return process.control.obey({"do": "replug", **arguments})
+
+
+def _power(process: BoardProcess, on: bool) -> dict[str, Any]:
+    return process.control.obey({"do": "power", "on": on})
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What it is, for `--list`; the arguments it takes; what it does."""
+
+    help: str
+    takes: frozenset[str]
+    run: Callable[[BoardProcess, dict[str, Any]], dict[str, Any]]
+
+
+_AGAIN = frozenset({"after", "again"})
+
+FAULTS: dict[str, Fault] = {
+    "unplug": Fault(
+        "pull the cable; bytes=N: once N more passed; replug=SECONDS, name=NAME: it comes back",
+        frozenset({"bytes", "replug", "name"}),
+        _unplug,
+    ),
+    "replug": Fault(
+        "plug it in again; name=NAME: the system calls its port another name now",
+        frozenset({"name"}),
+        _replug,
+    ),
+    "power-off": Fault(
+        "take its power away", frozenset(), lambda process, _: _power(process, False)
+    ),
+    "power-on": Fault("give it power", frozenset(), lambda process, _: _power(process, True)),
+    "cut-erase": Fault(
+        "power fails in the Nth erase from now, half done; after=N, again=SECONDS: it comes back",
+        _AGAIN,
+        lambda process, arguments: _cut_power(process, arguments, Work.ERASE),
+    ),
+    "cut-write": Fault(
+        "power fails in the Nth write from now, half done; after=N, again=SECONDS: it comes back",
+        _AGAIN,
+        lambda process, arguments: _cut_power(process, arguments, Work.PROGRAM),
+    ),
+    "noise": Fault(
+        "each byte is lost with probability drop=P and changed with flip=P; seed=N: another run",
+        frozenset({"drop", "flip", "seed"}),
+        _disturb,
+    ),
+    "secure-boot": Fault(
+        "burn the eFuse of secure boot, for good",
+        frozenset(),
+        lambda process, _: _burn(process, secure_boot=True),
+    ),
+    "flash-encryption": Fault(
+        "burn the eFuse of flash encryption, for good",
+        frozenset(),
+        lambda process, _: _burn(process, encryption=True),
+    ),
+    "secure-download": Fault(
+        "burn the eFuse of secure download mode, which shuts most of the loader, for good",
+        frozenset(),
+        lambda process, _: _burn(process, download=True),
+    ),
 }
 
+IN_FLASH: dict[str, str] = {
+    "broken-firmware": "one bit of the app is wrong: the chip boot-loops",
+    "foreign-firmware": "a sound image that is not MicroPython",
+    "corrupt-filesystem": "both superblocks hold neither LittleFS nor blank flash",
+    "full-filesystem": "a file takes nearly all the room",
+    "main-hog": "a main.py that never yields",
+    "main-chatter": "a main.py that prints for ever",
+    "main-stubborn": "a main.py that catches KeyboardInterrupt",
+    "main-deaf": "a main.py that has switched the interrupt character off and never yields",
+    "main-deepsleep": "a main.py that goes to deep sleep for good",
+    "main-reset-loop": "a main.py that resets the chip",
+    "main-soft-reset-loop": "a main.py that ends in a soft reset",
+    "main-watchdog": "a main.py that starves its watchdog",
+    "main-crash": "a main.py that raises",
+}
+"""What `provision.sim.flash_faults` does, by name. It builds filesystems, too heavy a thing to be
+in every board's process from the start: hence the list here."""
 
-def inject(process: BoardProcess, fault: str, arguments: dict[str, Any]) -> dict[str, Any]:
+
+def inject(process: BoardProcess, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """SimulatorError names the faults there are, or the argument that cannot be."""
-    if fault not in FAULTS:
-        return _in_flash(process, fault)
+    fault = FAULTS.get(name)
+    known = fault.takes if fault else frozenset()
+    if fault is None and name not in IN_FLASH:
+        raise SimulatorError(
+            f"no fault {name!r}", hint="known are " + ", ".join(sorted({*FAULTS, *IN_FLASH}))
+        )
+    unknown = sorted(set(arguments) - known)
+    if unknown:
+        taken = ", ".join(sorted(known)) or "nothing"
+        raise SimulatorError(f"{name} takes no {unknown[0]!r}", hint=f"it takes {taken}")
+    if fault is None:
+        return _in_flash(process, name)
     try:
-        return FAULTS[fault](process, arguments)
+        return fault.run(process, arguments)
     except (ValueError, TypeError) as error:
         raise SimulatorError(
-            f"{fault}: {error}", hint="arguments are numbers, as in `bytes=2000`"
+            f"{name}: {error}", hint="arguments are numbers, as in `bytes=2000`"
         ) from error
 
 
-def _in_flash(process: BoardProcess, fault: str) -> dict[str, Any]:
+def _in_flash(process: BoardProcess, name: str) -> dict[str, Any]:
     """The board loses power, what its flash holds is changed, and it starts again."""
-    # Builds filesystems: too heavy to be in every board's process from the start.
     from provision.sim.flash_faults import FLASH_FAULTS
 
-    if fault not in FLASH_FAULTS:
-        known = sorted({*FAULTS, *FLASH_FAULTS})
-        raise SimulatorError(f"no fault {fault!r}", hint="known are " + ", ".join(known))
     board = process.board
-    board.rework(lambda: FLASH_FAULTS[fault](board.setup, board.flash))
+    board.rework(lambda: FLASH_FAULTS[name](board.setup, board.flash))
     return {}

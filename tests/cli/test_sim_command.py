@@ -106,10 +106,23 @@ def test_faults(cli: Cli) -> None:
     assert ended.code == 1
     assert "known are" in ended.err
     assert "cut-erase" in ended.err
+    ended = cli("sim", "fault", "a", "cut-erase", "aftr=2")
+    assert ended.code == 1
+    assert "it takes after, again" in ended.err
     ended = cli("sim", "fault", "a", "noise", "flip=often")
     assert ended.code == 1
     assert "often" in ended.err
     assert cli("sim", "fault", "a", "noise", "flip").code == 2
+
+
+def test_every_fault_is_listed(cli: Cli) -> None:
+    from provision.sim.faults import FAULTS, IN_FLASH
+    from provision.sim.flash_faults import FLASH_FAULTS
+
+    assert set(IN_FLASH) == set(FLASH_FAULTS)
+    ended = cli("sim", "fault", "--list")
+    assert ended.code == 0
+    assert {line.split()[0] for line in ended.out.splitlines()} == {*FAULTS, *FLASH_FAULTS}
 
 
 def test_efuses_stay_burned(cli: Cli) -> None:
