@@ -155,8 +155,7 @@ def run_tool(words: Sequence[str]) -> None:
     """Run an installed Python tool (esptool, mpremote …) that can open sim:// ports."""
     from importlib.metadata import entry_points
 
-    import serial
-
+    from provision.cli.wiring import register_virtual_boards
     from provision.sim import modem_lines
 
     scripts = {script.name: script for script in entry_points(group="console_scripts")}
@@ -166,7 +165,7 @@ def run_tool(words: Sequence[str]) -> None:
             f"no Python tool {words[0]!r} is installed beside provision",
             hint="sim:// works inside Python programs that use pyserial; others take --pty",
         )
-    serial.protocol_handler_packages.append("provision.sim")
+    register_virtual_boards()
     modem_lines.install()
     sys.argv = list(words)
     sys.exit(script.load()())

@@ -224,6 +224,17 @@ def test_what_does_not_fit_is_refused(bench: Bench) -> None:
     assert esptool.flash.count(b"\xff") == 2 * MEGABYTE
 
 
+def test_a_slow_line_and_a_slow_flash(bench: Bench) -> None:
+    """Nothing runs into a timeout where bytes, erases and writes take their time."""
+    slow = {"wire": "on", "latency": "1ms", "timing": "on", "scale": "10"}
+    esptool = Esptool(bench, Chip.ESP32, **slow)
+    data = mixture(150_000)
+    for before in (("-b", "460800"), ("--no-stub",)):
+        said = esptool.run("write-flash", "0x1000", esptool.file(data), before=before)
+        assert "Hash of data verified." in said
+    assert esptool.read(0x1000, len(data), ("-b", "921600")) == data
+
+
 # Erasing
 
 
