@@ -33,7 +33,7 @@ def test_a_real_image_converges_and_a_later_one_keeps_the_files(station: Station
     assert flash[0x1000:0x9000] == older[:0x8000]
     assert flash[0x10000 : 0x1000 + len(older)] == older[0xF000:]
 
-    station.type("board", "f = open('/kept.txt', 'w'); f.write('by the app'); f.close()")
+    station.put("board", {"/kept.txt": "by the app"})
     again = station.apply()
     assert again.outcomes == {"board": "ok"}
     assert again.planned("board") == []

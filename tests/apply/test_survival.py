@@ -20,12 +20,8 @@ BOARDS = {Chip.ESP32: "esp32", Chip.ESP8266: "wemos-d1-mini"}
 @pytest.mark.parametrize("chip", [Chip.ESP32, Chip.ESP8266])
 def test_an_update_leaves_settings_and_files_alone(station: Station, chip: Chip) -> None:
     station.board("x", chip, station.firmware(chip, "1.20.0"))
-    station.type(
-        "x",
-        "import os; os.mkdir('/log')",
-        "f = open('/log/today.txt', 'w'); f.write('unmanaged'); f.close()",
-        "f = open('/main.py', 'w'); f.write('print(1)'); f.close()",
-    )
+    station.type("x", "import os; os.mkdir('/log')")
+    station.put("x", {"/log/today.txt": "unmanaged", "/main.py": "print(1)"})
     if chip is Chip.ESP32:
         station.type("x", "import esp32; n = esp32.NVS('app'); n.set_i32('count', 7); n.commit()")
     start, end = OWN[chip]
