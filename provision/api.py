@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from provision.cli.wiring import Project, converge, open_project
-from provision.engine.fleet import Options
+from provision.engine.world import Options
 from provision.model.event import Event, HandsNeeded
 from provision.model.plan import Plan
 from provision.model.report import RunReport

@@ -262,6 +262,23 @@ class FilesystemBuilder(Protocol):
         ...
 
 
+class Journal(Protocol):
+    """Which boards a run was in the middle of flashing, so that the next one knows when a board
+    does not answer because a run was cut short."""
+
+    def begin(self, mac: str) -> None:
+        """The flash of this board is about to be written; durable when this returns."""
+        ...
+
+    def end(self, mac: str) -> None:
+        """It has been written whole."""
+        ...
+
+    def was_cut(self, mac: str) -> bool:
+        """Whether some run began on this board and never ended."""
+        ...
+
+
 class Identities(Protocol):
     """Which board each device was, as far as runs before this one have learned."""
 

@@ -11,7 +11,7 @@ import click
 
 from provision.cli.options import json_option, limit_option, manifest_argument, secrets_option
 from provision.cli.wiring import converge, open_project
-from provision.engine.fleet import Options
+from provision.engine.world import Options
 from provision.model.report import DeviceReport
 from provision.model.state import DesiredState
 from provision.output.opening import open_outputs

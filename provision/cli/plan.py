@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from provision.cli.running import Request, common_options, go
-from provision.engine.fleet import Options
+from provision.engine.world import Options
 
 
 @click.command(name="plan")

@@ -14,7 +14,7 @@ import click
 
 from provision.cli.options import limit_option, manifest_argument, secrets_option
 from provision.cli.wiring import converge, open_project
-from provision.engine.fleet import Confirm, Options
+from provision.engine.world import Confirm, Options
 from provision.errors import Interrupted
 from provision.model.event import Notice
 from provision.model.plan import Plan

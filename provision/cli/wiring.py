@@ -9,13 +9,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from provision.engine.fleet import Confirm, Options, World, run
+from provision.engine.fleet import run
 from provision.engine.locate import Probed
+from provision.engine.world import Confirm, Options, World
 from provision.interfaces import Images
 from provision.model.board import BoardProfile
 from provision.model.event import Event
 from provision.model.report import RunReport
 from provision.model.state import DesiredState
+from provision.output.files import state_directory
+from provision.workspace.journal import FlashJournal
 from provision.workspace.lock import FleetLock
 from provision.workspace.manifest import Loaded, load
 
@@ -70,6 +73,7 @@ def converge(
         images=project.images,
         filesystems=HostFilesystems(),
         identities=FleetLock(project.loaded.lock_path),
+        journal=FlashJournal(state_directory() / "flashing"),
         emit=emit,
         hands=hands,
         confirm=confirm,

@@ -77,7 +77,11 @@ def _flashing(desired: DesiredState, actual: ActualState) -> Iterator[Action]:
     if firmware.erase == "always":
         yield EraseFlash(reason="the manifest says erase: always")
     elif firmware.erase == "auto" and actual.firmware is None:
-        yield EraseFlash(reason="no MicroPython answers")
+        yield EraseFlash(
+            reason="what is on the flash does not answer, even after a reset"
+            if actual.silent
+            else "no MicroPython answers"
+        )
     elif firmware.erase == "auto" and actual.firmware and actual.firmware.chip is not chip:
         yield EraseFlash(
             reason=f"what is on the flash is for the {actual.firmware.chip.label}, "

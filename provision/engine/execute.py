@@ -28,6 +28,7 @@ from provision.interfaces import (
     BootloaderFacts,
     FileOperation,
     FilesystemBuilder,
+    Journal,
     MakeDir,
     Put,
     Remove,
@@ -55,6 +56,7 @@ class Tools:
 
     firmware: Firmware | None
     filesystems: FilesystemBuilder
+    journal: Journal
     emit: Callable[[Event], None]
     stopping: Callable[[], bool]
     stands: Callable[[str], None]  # told what the board would be if the run ended here
@@ -148,17 +150,20 @@ def flash(session: Session, plan: Plan, tools: Tools) -> bool:
     )
     refuse(Plan(device=desired.device, refusals=refused))
     to_write: list[Region] = list(regions(firmware, desired.board, flash_size))
-    tools.stands("its flash is being written: it may not start until the next apply")
     preloaded: Sequence[Region] | None = None
+    if plan.erases:  # what does not fit is told before anything is erased
+        contents = {file.dest: file.content.data for file in desired.files}
+        preloaded = tools.filesystems.build(firmware, desired.board, flash_size, contents)
+        to_write.extend(preloaded or ())
+    tools.journal.begin(facts.mac)
+    tools.stands("its flash is being written: it may not start until the next apply")
     if plan.erases:
         session.stage("erase")
         bootloader.erase()
         report(session, tools, plan, EraseFlash)
-        contents = {file.dest: file.content.data for file in desired.files}
-        preloaded = tools.filesystems.build(firmware, desired.board, flash_size, contents)
-        to_write.extend(preloaded or ())
     session.stage("flash", f"MicroPython {firmware.identity.version}")
     bootloader.write(to_write, session.progress("flash"))
+    tools.journal.end(facts.mac)
     report(session, tools, plan, WriteFirmware)
     if preloaded is not None:
         report(session, tools, plan, MakeDirectory, WriteFile)

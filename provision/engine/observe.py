@@ -59,7 +59,8 @@ def observe(session: Session, firmware: Firmware | None = None) -> Observation:
     except NoAnswer as error:
         session.note(f"no REPL: {error.message}")
     proved = session.bootloader().facts()
-    if session.can_reset and holds_image(session, proved):
+    silent = holds_image(session, proved)
+    if session.can_reset and silent:
         # There is something to boot: an app that keeps its REPL away has no chance to after a
         # reset. A blank board is not waited for.
         try:
@@ -67,7 +68,8 @@ def observe(session: Session, firmware: Firmware | None = None) -> Observation:
         except NoAnswer as error:
             session.note(f"no REPL after a reset: {error.message}")
         proved = session.bootloader().facts()
-    return Observation(actual=seen_in_bootloader(proved), evidence="bootloader")
+    actual = replace(seen_in_bootloader(proved), silent=silent)
+    return Observation(actual=actual, evidence="bootloader")
 
 
 def _at_repl(session: Session, *, reset: bool) -> Observation:

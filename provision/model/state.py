@@ -186,4 +186,5 @@ class ActualState:
     firmware: FirmwareIdentity | None = None
     filesystem: Filesystem | None = None
     secured: str | None = None  # "secure boot" or "flash encryption" when the chip says so
+    silent: bool = False  # an image is in the flash, but no REPL answers, even after a reset
     flash_differs: tuple[str, ...] = ()  # regions whose MD5 differs, with verify: flash

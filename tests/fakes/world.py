@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from posixpath import dirname
 
 from provision.core.firmware_image import Firmware, Region
-from provision.engine.fleet import World
-from provision.errors import BoardError, CheckFailed, NeedsHands, NoAnswer, PortNotFound
+from provision.engine.world import World
+from provision.errors import BoardError, CheckFailed, NeedsHands, NoAnswer, OutOfSpace, PortNotFound
 from provision.interfaces import (
     BootloaderFacts,
     FileOperation,
@@ -52,6 +52,7 @@ class FakeBoard:
     files: dict[str, bytes] = field(default_factory=dict)
     directories: set[str] = field(default_factory=set)
     free: int = 1 << 20
+    silent: bool = False  # its app keeps the REPL away for good
     hogged: bool = False  # its app keeps the REPL away, but not after a reset
     dead: bool = False  # nothing answers at all
     worn: bool = False  # what is written over the REPL does not stick
@@ -142,6 +143,7 @@ class FakeBootloader:
 
     def erase(self) -> None:
         self.board.log.append("erase")
+        self.board.silent = False
         self.board.firmware = None
         self.board.files.clear()
         self.board.directories.clear()
@@ -180,7 +182,7 @@ class FakeConnection:
         board = self.board
         if reset:
             board.log.append("reset")
-        if board.dead or board.firmware is None or (board.hogged and not reset):
+        if board.dead or board.silent or board.firmware is None or (board.hogged and not reset):
             raise NoAnswer("no MicroPython answers")
         return FakeRepl(board)
 
@@ -234,6 +236,7 @@ class FakeFilesystems:
 
     def __init__(self) -> None:
         self.buildable = True
+        self.room = 1 << 20
         self.built: dict[bytes, dict[str, bytes]] = {}
 
     def build(
@@ -241,6 +244,8 @@ class FakeFilesystems:
     ) -> Sequence[Region] | None:
         if not self.buildable:
             return None
+        if sum(map(len, files.values())) > self.room:
+            raise OutOfSpace("the files do not fit")
         data = repr(sorted(files.items())).encode()
         self.built[data] = dict(files)
         return [Region(name="filesystem", offset=0x200000, data=data)]
@@ -255,6 +260,20 @@ class FakeIdentities:
 
     def learn(self, device: str, mac: str) -> None:
         self.macs[device] = mac
+
+
+class FakeJournal:
+    def __init__(self) -> None:
+        self.open: set[str] = set()
+
+    def begin(self, mac: str) -> None:
+        self.open.add(mac)
+
+    def end(self, mac: str) -> None:
+        self.open.discard(mac)
+
+    def was_cut(self, mac: str) -> bool:
+        return mac in self.open
 
 
 class FakeWorld:
@@ -275,6 +294,7 @@ class FakeWorld:
         self.boots = boots or (first.identity if first else None)
         self.filesystems = FakeFilesystems()
         self.identities = FakeIdentities()
+        self.journal = FakeJournal()
         self.events: list[Event] = []
 
     def ports(self) -> Sequence[PortInfo]:
@@ -304,6 +324,7 @@ class FakeWorld:
             "images": self.images,
             "filesystems": self.filesystems,
             "identities": self.identities,
+            "journal": self.journal,
             "emit": self.events.append,
         }
         return World(**{**settings, **changes})  # type: ignore[arg-type]

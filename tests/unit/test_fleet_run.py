@@ -10,7 +10,8 @@ import pytest
 
 from provision.boards import profiles
 from provision.core.firmware_image import Firmware, read_firmware
-from provision.engine.fleet import Options, run
+from provision.engine.fleet import run
+from provision.engine.world import Options
 from provision.model.board import ResetWiring
 from provision.model.chip import Chip
 from provision.model.event import ActionDone, DeviceFinished, DevicePlanned, HandsNeeded
@@ -269,6 +270,40 @@ def test_erasing_an_unknown_board_needs_a_yes() -> None:
     board, world = fresh()
     world.identities.macs["kitchen"] = MAC
     assert outcomes(go(world, device(firmware=firmware()), yes=False)) == {"kitchen": "changed"}
+
+
+def test_erasing_what_does_not_answer_needs_a_yes_unless_a_run_was_cut_short_on_it() -> None:
+    def met(cut: bool, **options: object) -> tuple[FakeBoard, RunReport]:
+        board = running({"/data.csv": b"1,2\n"}, silent=True)
+        world = FakeWorld({"/dev/kitchen": board}, {"new": image()})
+        world.identities.macs["kitchen"] = MAC
+        if cut:
+            world.journal.begin(MAC)
+        report = go(world, device(firmware=firmware()), **options)
+        assert world.journal.open == set()
+        return board, report
+
+    board, report = met(cut=False, yes=False)
+    assert outcomes(report) == {"kitchen": "refused"}
+    assert "files would be lost" in error_of(report)
+    assert board.files == {"/data.csv": b"1,2\n"}
+
+    board, report = met(cut=True, yes=False)
+    assert outcomes(report) == {"kitchen": "changed"}
+
+    board, report = met(cut=False)
+    assert outcomes(report) == {"kitchen": "changed"}
+    assert report.devices[0].plan is not None
+    assert "even after a reset" in report.devices[0].plan.actions[0].reason
+
+
+def test_a_filesystem_that_is_too_small_is_told_before_the_flash_is_erased() -> None:
+    board = FakeBoard()
+    world = FakeWorld({"/dev/kitchen": board}, {"new": image()})
+    world.filesystems.room = 10
+    report = go(world, device(firmware=firmware()))
+    assert outcomes(report) == {"kitchen": "failed"}
+    assert "erase" not in board.log
 
 
 def test_one_failure_leaves_the_others_alone() -> None:
