@@ -17,7 +17,7 @@ from provision.cli.wiring import converge, open_project
 from provision.engine.world import Confirm, Options
 from provision.errors import Interrupted
 from provision.model.event import Notice
-from provision.model.plan import Plan
+from provision.model.plan import EraseFlash, Plan
 from provision.output.fanout import Fanout
 from provision.output.opening import open_outputs
 
@@ -112,11 +112,12 @@ def go(request: Request, options: Options, command: str) -> int:
 
 
 def _confirm(fanout: Fanout) -> Confirm:
-    def ask(device: str, _plan: Plan, stopping: Callable[[], bool]) -> bool:
+    def ask(device: str, plan: Plan, stopping: Callable[[], bool]) -> bool:
+        why = next(action.reason for action in plan.actions if isinstance(action, EraseFlash))
         with fanout.paused():
             while True:
                 click.echo(
-                    f"{device}: erase this board? It is not in the lock yet [y/N]: ",
+                    f"{device}: erase this board and every file on it ({why})? [y/N]: ",
                     nl=False,
                     err=True,
                 )
