@@ -43,10 +43,9 @@ def main() -> None:
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        environment = os.environ | {
-            name: folder
-            for name in ("PROVISION_SIM_HOME", "PROVISION_STATE_DIR", "PROVISION_RUNTIME_DIR")
-        }
+        environment = os.environ | dict.fromkeys(
+            ("PROVISION_SIM_HOME", "PROVISION_STATE_DIR", "PROVISION_RUNTIME_DIR"), folder
+        )
         _project(home, max(chosen.boards))
         try:
             for start in range(1, max(chosen.boards) + 1, SETTLE):

@@ -6,9 +6,10 @@ import random
 
 SEED = 20240607
 WORDS = (
-    "sensor value read write config topic client publish interval state update loop error "
-    "message buffer pin network connect timeout retry device offset length result handler"
-).split()
+    "sensor", "value", "read", "write", "config", "topic", "client", "publish", "interval",
+    "state", "update", "loop", "error", "message", "buffer", "pin", "network", "connect",
+    "timeout", "retry", "device", "offset", "length", "result", "handler",
+)  # fmt: skip
 
 
 def python_like(dice: random.Random, size: int) -> bytes:
