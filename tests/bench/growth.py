@@ -1,4 +1,4 @@
-"""How the cost of a no-op apply grows with the fleet: `python -m tests.bench.growth [--boards N …]`.
+"""How the cost of a no-op apply grows with the fleet: `python -m tests.bench.growth`.
 
 Brings up virtual boards that are converged already, then times whole `provision apply` processes:
 wall time, CPU and memory of the tool alone, the boards being processes of their own. Prints a
