@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import cast
 
 from provision.device.bootloader import EsptoolBootloader
@@ -198,7 +198,7 @@ class SerialConnection:
 
         def look(text: str) -> bool:
             for line in text.splitlines():
-                if wanted.search(line):
+                if any(wanted.search(start) for start in _starts(line)):
                     found.append(line)
                     return True
             return False
@@ -224,7 +224,9 @@ class SerialConnection:
                 try:
                     text = line.until(b"\n", timeout=left).decode("utf-8", "replace")
                 except Silence as silence:
-                    return heard + silence.heard.decode("utf-8", "replace")
+                    rest = silence.heard.decode("utf-8", "replace")
+                    enough(rest)  # a line that has no end, as a prompt
+                    return heard + rest
                 heard = (heard + text)[-CONSOLE_MOST:]
                 if enough(text):
                     break
@@ -232,3 +234,16 @@ class SerialConnection:
 
     def close(self) -> None:
         self._port.close()
+
+
+# What no app prints: bytes that are no text, control characters but for tabs and colours.
+_NOISE = re.compile("[\ufffd\x00-\x08\x0b-\x1a\x1c-\x1f\x7f]")
+
+
+def _starts(line: str) -> Iterator[str]:
+    """The line from wherever the app's own may start: an ESP8266's boot ROM speaks at another
+    rate, and what that leaves on the line stands before the app's first words, without an end."""
+    yield line
+    noise = _NOISE.search(line)
+    if noise is not None:
+        yield from (line[start:] for start in range(noise.end(), len(line)))
