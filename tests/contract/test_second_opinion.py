@@ -42,7 +42,9 @@ class Theirs:
 
     def frame(self) -> bytes:
         while not self._frames:
-            self._frames += self._decoder.feed(self._socket.recv(65536))
+            data = self._socket.recv(65536)
+            assert data, "theirs hung up"
+            self._frames += self._decoder.feed(data)
         return self._frames.pop(0)
 
     def raw(self, payload: bytes) -> None:
@@ -95,7 +97,8 @@ def sides(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Thei
     chip: Chip = request.param
     with ChipBench(tmp_path, chip, flash="4MB") as bench:
         bench.download()
-        with mock_bootloader(chip.value) as handle:
+        # Without this, theirs hangs up on a host that is slow to go on after a FLASH_END.
+        with mock_bootloader(chip.value, exit_on_disconnect=True) as handle:
             theirs = Theirs(handle.port(), chip)
             theirs.say(0x08, SYNC, 0)
             for _ in range(8):
