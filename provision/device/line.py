@@ -1,7 +1,8 @@
 """Bytes to and from an opened port, with deadlines: what the raw REPL is spoken over.
 
 A pyserial object's `timeout` is set once and left alone, because on an RFC 2217 port every change
-of it is a negotiation; deadlines are kept here.
+of it is a negotiation; deadlines are kept here. They hold for a board that never stops talking as
+for one that says nothing, and so does the bound on what is kept of it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,16 @@ class BytePort(Protocol):
     def write(self, data: bytes, /) -> int | None: ...
 
 
+class Clock(Protocol):
+    """What tells the time and lets it pass: the module `time`, or a test's own."""
+
+    def monotonic(self) -> float: ...
+
+    def sleep(self, seconds: float, /) -> None: ...
+
+
 STEP = 0.05  # seconds that one read of the port may wait
+PIECE = 1 << 16  # bytes of one read at most: a port of a network's may hold any number
 
 
 class Silence(Exception):
@@ -48,8 +58,9 @@ class Line:
     Raises what pyserial raises: whoever owns the port knows how to translate it.
     """
 
-    def __init__(self, port: BytePort) -> None:
+    def __init__(self, port: BytePort, clock: Clock = time) -> None:
         self._port = port
+        self.clock = clock
         self._held = bytearray()
         if port.timeout != STEP:
             port.timeout = STEP
@@ -62,9 +73,10 @@ class Line:
 
         No more than `limit` bytes are kept: of a flood the older half is dropped.
         """
-        deadline = time.monotonic() + timeout
+        deadline = self.clock.monotonic() + timeout
         start = 0
         longest = max(map(len, endings))
+        over = False
         while True:
             found = [
                 at + len(ending)
@@ -76,22 +88,30 @@ class Line:
             if len(self._held) > limit:
                 del self._held[: limit // 2]
             start = max(0, len(self._held) - longest + 1)
-            if not self._more(deadline):
+            # What came with the last read is looked at, a flood's next is not waited for.
+            if over or not self._more(deadline):
                 raise Silence(bytes(self._held))
+            over = self.clock.monotonic() >= deadline
 
     def exactly(self, count: int, timeout: float) -> bytes:
         """The next `count` bytes; Silence after `timeout` seconds."""
-        deadline = time.monotonic() + timeout
+        deadline = self.clock.monotonic() + timeout
+        over = False
         while len(self._held) < count:
-            if not self._more(deadline):
+            if over or not self._more(deadline):
                 raise Silence(bytes(self._held))
+            over = self.clock.monotonic() >= deadline
         return self.take(count)
 
     def quiet(self, seconds: float, timeout: float, limit: int = 4096) -> bytes:
         """Read until nothing has come for `seconds`, at most for `timeout`; what came."""
-        deadline = time.monotonic() + timeout
-        while self._more(min(deadline, time.monotonic() + seconds)):
+        now = self.clock.monotonic()
+        deadline = now + timeout
+        while self._more(min(deadline, now + seconds)):
             del self._held[: max(0, len(self._held) - limit)]
+            now = self.clock.monotonic()
+            if now >= deadline:
+                break
         return self.take(len(self._held))
 
     def take(self, count: int) -> bytes:
@@ -103,7 +123,7 @@ class Line:
     def drain(self) -> bytes:
         """Whatever is here already."""
         while self._port.in_waiting:
-            self._held += self._port.read(self._port.in_waiting)
+            self._held += self._port.read(min(PIECE, self._port.in_waiting))
             if len(self._held) > 1 << 16:
                 break  # a flood: the caller deals with it
         return self.take(len(self._held))
@@ -115,9 +135,9 @@ class Line:
     def _more(self, deadline: float) -> bool:
         """Hold at least one byte more, or False when the deadline passes."""
         while True:
-            data = self._port.read(max(1, self._port.in_waiting))
+            data = self._port.read(min(PIECE, max(1, self._port.in_waiting)))
             if data:
                 self._held += data
                 return True
-            if time.monotonic() >= deadline:
+            if self.clock.monotonic() >= deadline:
                 return False

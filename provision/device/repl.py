@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TypeVar
 
 from provision.device import snippet
-from provision.device.line import BytePort, Line, Silence, Tracer, untraced
+from provision.device.line import BytePort, Clock, Line, Silence, Tracer, untraced
 from provision.device.scan import (
     Entry,
     Garbled,
@@ -43,6 +43,7 @@ rejects the next header. Two kinds, since one alone may be a literal's code."""
 ENTER_TIMEOUT = 8.0  # seconds: apps that clean up after a Ctrl-C take one or two
 EXEC_TIMEOUT = 10.0
 SCAN_TIMEOUT = 60.0  # an ESP8266 hashes a full 3 MB filesystem in about half of it
+SLOWEST = 500  # bytes a second, of a line at 9600 baud and a board that compiles meanwhile
 OUTPUT_MOST = 4 << 20  # bytes of an answer
 
 
@@ -70,8 +71,10 @@ class RawRepl:
         errors: Callable[[], AbstractContextManager[None]] = nullcontext,
         lossless: bool = False,
         trace: Tracer = untraced,
+        clock: Clock = time,
     ) -> None:
-        self.line = Line(port)
+        self.line = Line(port, clock)
+        self.clock = clock
         self.lossless = lossless
         self.trace = trace
         self.errors = errors
@@ -94,7 +97,7 @@ class RawRepl:
         the last bytes heard, after `timeout` seconds.
         """
         with self.errors():
-            self._enter(time.monotonic() + timeout)
+            self._enter(self.clock.monotonic() + timeout)
 
     def await_prompt(self, timeout: float) -> bool:
         """Let a board boot without disturbing it; whether its prompt came in `timeout` seconds.
@@ -111,15 +114,15 @@ class RawRepl:
     def catch(self, timeout: float = ENTER_TIMEOUT) -> None:
         """After a reset: interrupt as early as the chip listens, before an app shuts the door."""
         with self.errors():
-            deadline = time.monotonic() + timeout
+            deadline = self.clock.monotonic() + timeout
             heard = b""
-            while time.monotonic() < deadline and not heard.endswith(b">>> "):
+            while self.clock.monotonic() < deadline and not heard.endswith(b">>> "):
                 self.line.write(b"\x03")
                 heard = (heard + self.line.quiet(0.03, 0.06))[-256:]
                 _refuse_a_chip_without_firmware(heard)
                 if b"KeyboardInterrupt" in heard:
                     self.interrupted = True
-            self._enter(max(deadline, time.monotonic() + 2.0))
+            self._enter(max(deadline, self.clock.monotonic() + 2.0))
 
     def leave(self) -> None:
         """Back to the friendly REPL, without a reset."""
@@ -229,14 +232,16 @@ class RawRepl:
 
     def read(self, path: str, limit: int) -> bytes:
         """The content of a file on the board, at most `limit` bytes of it."""
+        arguments = snippet.text(path) + b",%d" % limit
+
+        def attempt() -> bytes:
+            answer = self.run(
+                "read", call="_read", arguments=arguments, timeout=60 + limit / SLOWEST
+            )
+            return unbase64(answer.partition("\x02")[2].encode())[:limit]
+
         with self.errors():
-            try:
-                answer = self.run(
-                    "read", call="_read", arguments=snippet.text(path) + b",%d" % limit, timeout=60
-                )
-            except Raised as error:
-                raise BoardError(f"{path} cannot be read: {printable(error.last)}") from error
-            return unbase64(answer.partition("\x02")[2].encode())
+            return self._retry(attempt)
 
     # Executing
 
@@ -291,7 +296,7 @@ class RawRepl:
         # for a host before us: enter step by step, and once more.
         self._window = None
         self.line.quiet(0.1, 1.0)
-        self._step_by_step(time.monotonic() + ENTER_TIMEOUT, b"")
+        self._step_by_step(self.clock.monotonic() + ENTER_TIMEOUT, b"")
         self._send(code)
         return self.result(timeout=timeout, limit=limit)
 
@@ -304,7 +309,7 @@ class RawRepl:
         """Bring back a board that stopped inside a stream, within bounds; NoAnswer if not."""
         self._window = None
         self._fill(b"\0")
-        self._enter(time.monotonic() + ENTER_TIMEOUT)
+        self._enter(self.clock.monotonic() + ENTER_TIMEOUT)
 
     def start(self, code: bytes) -> None:
         """Begin to run code that talks with the host; `result` when it ends."""
@@ -356,7 +361,7 @@ class RawRepl:
         patience = 0.25
         attempt = 0
         # One that has not said a word by then is given up before the time is over.
-        while time.monotonic() < deadline and (attempt < 4 or heard.strip(b"\0\xff")):
+        while self.clock.monotonic() < deadline and (attempt < 4 or heard.strip(b"\0\xff")):
             attempt += 1
             if attempt in (2, 5):
                 self._fill(b"\0" if attempt == 2 else b"\xff")
@@ -393,7 +398,7 @@ class RawRepl:
         uneven distances. Others got three, with time to tidy up between."""
         for number in range(24):
             self.line.write(b"\x03")
-            time.sleep(0.004 + number % 7 * 0.003)
+            self.clock.sleep(0.004 + number % 7 * 0.003)
 
     def _fill(self, byte: bytes) -> None:
         """Bring back a board that waits for the rest of a stream whose host died."""
@@ -439,9 +444,13 @@ class RawRepl:
             raise NoAnswer("the board offers a raw paste of no sense")
         credit = window
         sent = 0
+        # For all of it: one that drips or babbles must not hold us for ever.
+        deadline = self.clock.monotonic() + EXEC_TIMEOUT + len(code) / SLOWEST
         while sent < len(code):
             while credit == 0 or self.line.waiting():
-                match self.line.exactly(1, EXEC_TIMEOUT):
+                if self.clock.monotonic() >= deadline:
+                    raise Silence(self.line.drain())
+                match self.line.exactly(1, deadline - self.clock.monotonic()):
                     case b"\x01":
                         credit += window
                     case b"\x04":  # the board gives up on the code, and says why
@@ -460,7 +469,7 @@ class RawRepl:
         """The raw REPL before MicroPython 1.13: no flow control, so in pieces with pauses."""
         for start in range(0, len(code), 128):
             self.line.write(code[start : start + 128])
-            time.sleep(0.015)
+            self.clock.sleep(0.015)
         self.line.write(b"\x04")
         self.line.until(b"OK", timeout=EXEC_TIMEOUT)
 

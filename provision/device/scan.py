@@ -36,6 +36,16 @@ lets some through that nobody asked for, which costs an answer more, not correct
 FILTER_BITS = 12  # bits a path, below that
 
 _LINE_MOST = 2048
+# What MicroPython's repr writes: tuples of text, bytes, whole numbers and names of constants. No
+# more is given to the parser of literals, which would warn of odd escapes on standard error and
+# take numbers of any length.
+_ESCAPE = (
+    r"""\\(?:[\\'"nrt]|x[0-9a-f]{2}|u(?!d[89a-f])[0-9a-f]{4}|U00(?:0[0-9a-f]|10)[0-9a-f]{4})"""
+)
+_LITERAL = re.compile(
+    r"(?:[(), ]|(?:None|True|False|-?[0-9]{1,19})(?=[(), ]|$)"
+    rf"""|b?'(?:[^'\\]|{_ESCAPE})*'|b?"(?:[^"\\]|{_ESCAPE})*")*"""
+)
 _LINES_MOST = 50_000
 _CHIP = re.compile(r"ESP(8266|32(?:-?([SCHP]\d+))?)", re.IGNORECASE)
 
@@ -310,7 +320,7 @@ def _lines(text: str) -> Iterator[str]:
 
 
 def _literal(line: str) -> object:
-    if len(line) > _LINE_MOST:
+    if len(line) > _LINE_MOST or not _LITERAL.fullmatch(line):
         raise Garbled(line[:200])
     try:
         return ast.literal_eval(line)

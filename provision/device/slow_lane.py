@@ -8,7 +8,8 @@ is pinned. What it lacks is added: new content is written beside, hashed and ren
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mpremote.transport import TransportError, TransportExecError
@@ -24,27 +25,74 @@ if TYPE_CHECKING:
 
 _HARMLESS = {errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY, errno.EACCES}
 _PATIENCE = 20.0  # seconds for one answer: a write may compact the filesystem
+_SLOWEST = 20  # bytes of content a second: 9600 baud, each byte four characters, a turn each chunk
+_ANSWERS_MOST = 1 << 14  # bytes; an answer has a hundred
+
+
+class _PortFailed(Exception):
+    """The port raised what `__cause__` is: an OSError too, but none of the board's filesystem."""
+
+
+@contextmanager
+def _of_the_port() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise _PortFailed from error
 
 
 class _Face:
-    """What mpremote calls on a pyserial object, on a line of ours."""
+    """What mpremote calls on a pyserial object, on a line of ours.
+
+    mpremote waits for as long as something comes and keeps all of it, so `allow` gives each
+    operation its bounds: a board that babbles for ever ends it as one that is silent does.
+    """
 
     def __init__(self, repl: RawRepl) -> None:
         self._line = repl.line
         self._ahead = b">"  # the prompt that mpremote waits for first, and that was read already
+        self._deadline = 0.0
+        self._left = 0
+
+    def allow(self, size: int) -> None:
+        """Begin an operation that moves `size` bytes of content."""
+        self._deadline = self._line.clock.monotonic() + 3 * _PATIENCE + size / _SLOWEST
+        self._left = _ANSWERS_MOST + 8 * size  # it may have to be read back, written as a repr
 
     def inWaiting(self) -> int:  # noqa: N802, pyserial's own name
-        return len(self._ahead) or self._line.waiting()
+        with _of_the_port():
+            return len(self._ahead) or self._line.waiting()
 
     def read(self, count: int = 1) -> bytes:
         if self._ahead:
             taken, self._ahead = self._ahead[:count], self._ahead[count:]
             return taken
-        return self._line.exactly(count, _PATIENCE)
+        with _of_the_port():
+            return self._counted(self._line.exactly(count, self._patience(_PATIENCE)))
+
+    def until(self, ending: bytes, patience: float) -> bytes:
+        if self._ahead.endswith(ending):
+            taken, self._ahead = self._ahead, b""
+            return taken
+        with _of_the_port():
+            return self._counted(
+                self._line.until(ending, timeout=self._patience(patience), limit=_ANSWERS_MOST)
+            )
 
     def write(self, data: bytes) -> int:
-        self._line.write(data)
+        with _of_the_port():
+            self._line.write(data)
         return len(data)
+
+    def _patience(self, most: float) -> float:
+        left = self._deadline - self._line.clock.monotonic()
+        if left <= 0 or self._left <= 0:
+            raise Silence(b"")
+        return min(left, most)
+
+    def _counted(self, data: bytes) -> bytes:
+        self._left -= len(data)
+        return data
 
 
 class _Attached(SerialTransport):  # type: ignore[misc]  # mpremote has no types
@@ -58,6 +106,12 @@ class _Attached(SerialTransport):  # type: ignore[misc]  # mpremote has no types
         self.is_pty = False
         self.serial = _Face(repl)
 
+    def read_until(
+        self, _least: int, ending: bytes, timeout: float = 10, **_others: object
+    ) -> bytes:
+        """mpremote's own looks at every byte and sleeps between them."""
+        return self.serial.until(ending, timeout)
+
 
 def transfer(repl: RawRepl, operations: Sequence[FileOperation], progress: Progress) -> None:
     """Carry out the operations in order; see `interfaces.Repl.transfer`."""
@@ -69,6 +123,7 @@ def transfer(repl: RawRepl, operations: Sequence[FileOperation], progress: Progr
     done = 0
     for operation in operations:
         path = operation.path
+        board.serial.allow(len(operation.data) if isinstance(operation, Put) else 0)
         try:
             match operation:
                 case MakeDir():
@@ -87,9 +142,17 @@ def transfer(repl: RawRepl, operations: Sequence[FileOperation], progress: Progr
         except TransportExecError as error:
             lines = error.error_output.strip().rsplit("\n", 1)
             raise BoardError(f"{path}: the board says {printable(lines[-1])}") from error
+        except _PortFailed as error:
+            raise error.__cause__ or error from None  # whoever owns the port knows what it means
         except (TransportError, Silence) as error:
             raise NoAnswer(f"{path}: the board stopped answering") from error
-    repl.line.until(b">", timeout=_PATIENCE)  # mpremote leaves it for the next command
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
+            # Of mpremote, which reads what it hears as UTF-8 and as a literal.
+            raise BoardError(f"{path}: the board's answer makes no sense") from error
+    try:
+        repl.line.until(b">", timeout=_PATIENCE)  # mpremote leaves it for the next command
+    except Silence as error:
+        raise NoAnswer("the board stopped answering after its files were written") from error
 
 
 def _shifted(progress: Progress, base: int, total: int) -> Progress:
@@ -108,7 +171,7 @@ def _put(board: _Attached, put: Put, progress: Progress) -> None:
     beside = put.path[: put.path.rfind("/") + 1] + TEMPORARY
     try:
         board.fs_writefile(beside, put.data, progress_callback=progress)
-        if bytes(board.fs_hashfile(beside, "sha256")).hex() != put.sha256:
+        if board.fs_hashfile(beside, "sha256") != bytes.fromhex(put.sha256):
             raise BoardError(f"{put.path}: what the board holds is not what was sent")
         board.exec(f"import os\nos.rename({beside!a},{put.path!a})")
     except (OSError, BoardError, TransportExecError):
