@@ -305,6 +305,15 @@ class RawRepl:
         self._close_paste()
         self.line.drain()
 
+    def turn(self) -> float:
+        """Seconds that a few bytes take to the board and back: a raw paste is opened, and is
+        there for the next program."""
+        if self._window is not None or self._pastes is False:
+            return 0.0
+        began = time.monotonic()
+        self._open_paste()
+        return time.monotonic() - began
+
     def recover(self) -> None:
         """Bring back a board that stopped inside a stream, within bounds; NoAnswer if not."""
         self._window = None

@@ -2,7 +2,8 @@
 
 A frame is a header of four bytes (length, little endian; kind; a check that counts frames) and
 its payload, and is answered by one byte when it is done: between frames nothing drains the
-port, so the host keeps what it sends ahead within the receive ring. New content goes to a file
+port, so the host keeps what it sends ahead within the receive ring. Padding fills a packet of a
+USB bridge that would hold a single byte back for its latency timer. New content goes to a file
 beside the old one, is checked by sha256 and renamed over it. While frames arrive the interrupt
 character is data; whatever happens it is restored, after the line has fallen silent, so that no
 rest of a stream is taken for a program.
@@ -16,7 +17,7 @@ from deflate import DeflateIO
 from micropython import kbd_intr
 
 
-def _receive(choices):
+def _receive(choices, padding):
     gc.collect()
     port = sys.stdin.buffer
     out = sys.stdout
@@ -35,6 +36,7 @@ def _receive(choices):
                 raise
     gc.collect()
     header = bytearray(4)
+    done = "\0" * padding + "\x01"
     source = DeflateIO(port, 1, window)
     file = beside = None
     count = 0
@@ -81,7 +83,7 @@ def _receive(choices):
                         raise ValueError("sha256")
                     os.rename(beside, path)
                     beside = None
-            out.write("\x01")
+            out.write(done)
     except Exception as e:
         error = repr(e)
         if file:
