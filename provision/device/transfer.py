@@ -30,8 +30,8 @@ ESP8266 = (
 # The others take bytes into a ring of 260 meanwhile, and mostly have the heap for a window of
 # 32 kB, which makes Python text a tenth smaller than one of 4 kB.
 ESP32 = (
-    Pace(block=4096, window=15, lead=240),
-    Pace(block=4096, window=13, lead=240),
+    Pace(block=8192, window=15, lead=240),
+    Pace(block=4096, window=14, lead=240),
     Pace(block=4096, window=12, lead=240),
     Pace(block=1024, window=10, lead=240),
 )

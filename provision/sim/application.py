@@ -24,7 +24,6 @@ from provision.sim.chips import FACTS
 from provision.sim.flash import PAGE_PROGRAM, SECTOR_ERASE, Flash, Work
 from provision.sim.loop import Loop, Timer
 from provision.sim.setup import (
-    CONSOLE_BAUD,
     BoardSetup,
     Leave,
     LeaveKind,
@@ -252,7 +251,7 @@ class Application:
         if not self._paced:
             return
         model = self._setup.wire
-        rate = baud or CONSOLE_BAUD
+        rate = baud or self._setup.console
         byte_time = BITS / min(rate, model.ceiling or rate) / self._setup.scale
         now = self._loop.now()
         self._line_free = max(now, self._line_free) + len(data) * byte_time

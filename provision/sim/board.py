@@ -254,7 +254,7 @@ class Board:
 
     def _start(self, cause: ResetCause, *, download: bool) -> None:
         self.boots += 1
-        self.baud = CONSOLE_BAUD
+        self.baud = CONSOLE_BAUD if download else self.setup.console
         if not download:
             self.mode = Mode.RUN
             try:

@@ -113,6 +113,7 @@ class BoardSetup:
     scale: float = 1.0
     psram: int = 0
     heap: int | None = None
+    console: int = CONSOLE_BAUD  # of the application's REPL: a firmware is built for one
     firmware: str | None = None
 
     @property
@@ -192,6 +193,9 @@ def _from_query(name: str, query: dict[str, str], directory: Path) -> BoardSetup
         raise _bad(name, "flash", query["flash"], "512KB, 1MB, 2MB, 4MB, 8MB, 16MB or 32MB")
     ring = query.get("ring", "")
     heap = query.get("heap", "")
+    console = query.get("console", str(CONSOLE_BAUD))
+    if not console.isdigit() or not int(console):
+        raise _bad(name, "console", console, "a baud rate")
     scale = query.get("scale", "1")
     if not re.fullmatch(r"\d+(\.\d+)?", scale) or float(scale) <= 0:
         raise _bad(name, "scale", scale, "a number above 0")
@@ -212,6 +216,7 @@ def _from_query(name: str, query: dict[str, str], directory: Path) -> BoardSetup
         scale=float(scale),
         psram=_size(name, "psram", query.get("psram", "0")),
         heap=_size(name, "heap", heap) if heap else None,
+        console=int(console),
         firmware=query.get("firmware") or None,
     )
 
@@ -230,13 +235,14 @@ def _to_query(setup: BoardSetup) -> dict[str, str]:
         "scale": f"{setup.scale:g}",
         "psram": str(setup.psram),
         "heap": str(setup.heap or ""),
+        "console": str(setup.console),
         "firmware": setup.firmware or "",
     }
 
 
 _KEYS = {
     *("chip", "flash", "mac", "wiring", "wire", "latency", "ring"),
-    *("timing", "scale", "psram", "heap", "firmware"),
+    *("timing", "scale", "psram", "heap", "console", "firmware"),
 }
 
 

@@ -235,7 +235,7 @@ def test_a_file_is_read_up_to_a_limit() -> None:
 
 # The receiver
 
-PACES = [Pace(block=1024, window=10, lead=100), Pace(block=4096, window=15, lead=240)]
+PACES = [Pace(block=1024, window=10, lead=100), Pace(block=8192, window=15, lead=240)]
 
 
 def put(path: str, data: bytes) -> Put:
@@ -249,7 +249,7 @@ def receiver(
     program = snippet.program(
         "receive",
         call="_receive",
-        arguments=b"((%d,%d),)" % (pace.block, pace.window),
+        arguments=b"((%d,%d),),0" % (pace.block, pace.window),
         deflate=True,
     )
     script = interpreter.board(on_board, blocks=blocks) + program + interpreter.DUMP
@@ -342,7 +342,7 @@ def test_a_missing_parent_is_an_error_by_name() -> None:
 
 
 @pytest.mark.parametrize("pace", PACES)
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.37, 0.5, 0.73, 0.99])
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.1, 0.2, 0.37, 0.5, 0.61, 0.73, 0.85, 0.99])
 def test_filler_brings_a_board_back_whose_host_died(pace: Pace, share: float) -> None:
     text = b"".join(b"def function_%d(x):\n    return x * %d\n" % (i, i * i) for i in range(800))
     stream = compose([put("/main.py", text), put("/b.py", text[::-1])], pace)
