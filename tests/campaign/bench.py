@@ -1,0 +1,248 @@
+"""Virtual boards that stay from run to run, and the tool as a process that can be disturbed.
+
+A board's flash is put in place while it has no power. The tool is a process of its own: started
+anew where it is disturbed, else forked from this one with its modules loaded already, which saves
+most of a run's time and changes nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import resource
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from provision.model.chip import Chip
+from provision.sim import link
+
+ROOT = Path(__file__).resolve().parents[2]
+BOUND = 240.0  # seconds within which the tool must end, whatever happens; minutes below a hang
+_KEEP = 10**9
+_DROP_CAPABILITY = 24  # prctl: PR_CAPBSET_DROP
+_OVERRIDES = (1, 2)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A run of the tool that is over; `code` is negative for a signal, None when it was beyond
+    its bound and was killed for that. `hit` tells whether the signal that was ordered was sent."""
+
+    code: int | None
+    out: str
+    err: str
+    seconds: float
+    hit: bool = False
+
+    @property
+    def said(self) -> str:
+        return self.out + self.err
+
+
+@dataclass(frozen=True)
+class Signal:
+    """Send `numbers`, 0.3 s apart, `delay` seconds after the tool has said `lines` lines."""
+
+    numbers: tuple[int, ...]
+    lines: int
+    delay: float
+
+
+@dataclass
+class Bench:
+    """Boards by chip, called `node-<chip>`, and one called `other` that nothing may touch."""
+
+    home: Path
+    boards: dict[str, Path] = field(default_factory=dict)
+
+    def board(self, name: str, chip: Chip) -> Path:
+        """The flash file of a board, made at the first call."""
+        if name not in self.boards:
+            query = {"chip": str(chip), "flash": "4MB", "timing": "on", "scale": "20"}
+            status = link.ensure(name, query)
+            self.boards[name] = Path(status["directory"]) / "flash.bin"
+        return self.boards[name]
+
+    def order(self, name: str, do: str, **arguments: Any) -> dict[str, Any]:
+        return link.order(name, do, **arguments)
+
+    def fault(self, name: str, fault: str, **arguments: Any) -> None:
+        link.order(name, "fault", fault=fault, arguments=arguments)
+
+    def power(self, name: str, on: bool) -> None:
+        link.order(name, "power", on=on)
+
+    def mend(self, name: str) -> None:
+        """Take back every fault that waits, as a person would who looks after the cable."""
+        self.fault(name, "noise")
+        self.fault(name, "cut-erase", after=_KEEP)
+        self.fault(name, "cut-write", after=_KEEP)
+        self.fault(name, "unplug", bytes=_KEEP)
+        if not link.order(name, "status")["plugged"]:
+            link.order(name, "replug")
+        self.power(name, True)
+
+    def put(self, name: str, flash: bytes) -> None:
+        """Have a board stand there with this flash, powered."""
+        self.mend(name)
+        self.power(name, False)
+        with self.boards[name].open("r+b") as file:
+            file.write(flash)
+        self.power(name, True)
+
+    def flash(self, name: str) -> bytes:
+        return self.boards[name].read_bytes()
+
+    def close(self) -> None:
+        for name in self.boards:
+            link.stop(name)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the tool may not do: write files longer than `file_size`, or into directories whose
+    mode forbids it (`mortal`, also where this runs as root)."""
+
+    file_size: int | None = None
+    mortal: bool = False
+
+    def take(self) -> None:
+        if self.file_size is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (self.file_size, self.file_size))
+        if self.mortal and os.geteuid() == 0:
+            libc = ctypes.CDLL(None, use_errno=True)
+            for capability in _OVERRIDES:
+                libc.prctl(_DROP_CAPABILITY, capability, 0, 0, 0)
+
+
+def tool(
+    *words: str,
+    folder: Path,
+    environment: Mapping[str, str],
+    limits: Limits | None = None,
+    disturb: Signal | None = None,
+    anew: bool = False,
+) -> Ended:
+    """Run `provision` in a folder. `anew`: a new interpreter; the capabilities that `Limits` takes
+    away go with one only."""
+    arguments = [sys.executable, "-m", "provision", *words]
+
+    def become() -> None:
+        os.chdir(folder)
+        os.environ.update(environment)
+        if limits is not None:
+            limits.take()
+        if anew or limits is not None or disturb is not None:
+            os.execve(sys.executable, arguments, dict(os.environ))
+        _be_provision(list(words))
+
+    return _watch(become, disturb)
+
+
+def _be_provision(words: list[str]) -> None:
+    from provision.__main__ import main
+
+    sys.argv = ["provision", *words]
+    try:
+        main()
+    except SystemExit as ending:
+        code = ending.code if isinstance(ending.code, int) else 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _watch(become: Callable[[], None], disturb: Signal | None) -> Ended:
+    """Fork, `become` the tool in the child, and read what it says until it has ended."""
+    pipes = {"out": os.pipe(), "err": os.pipe()}
+    sys.stdout.flush()
+    sys.stderr.flush()
+    started = time.monotonic()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setsid()
+            null = os.open(os.devnull, os.O_RDONLY)
+            os.dup2(null, 0)
+            os.dup2(pipes["out"][1], 1)
+            os.dup2(pipes["err"][1], 2)
+            os.closerange(3, 256)
+            become()
+        finally:
+            os._exit(97)
+    said = {"out": bytearray(), "err": bytearray()}
+    readers = {}
+    for name, (reader, writer) in pipes.items():
+        os.close(writer)
+        readers[reader] = name
+    watcher = _Watcher(child, disturb)
+    try:
+        while readers:
+            ready, _, _ = select.select(list(readers), [], [], watcher.patience())
+            for reader in ready:
+                data = os.read(reader, 1 << 16)
+                said[readers[reader]] += data
+                watcher.heard(data)
+                if not data:
+                    del readers[reader]
+                    os.close(reader)
+            watcher.act()
+    finally:
+        for reader in readers:
+            os.close(reader)
+    _, status = os.waitpid(child, 0)
+    code = os.waitstatus_to_exitcode(status)
+    out, err = (bytes(said[name]).decode("utf-8", "replace") for name in ("out", "err"))
+    return Ended(
+        code=None if watcher.overdue else code,
+        out=out,
+        err=err,
+        seconds=time.monotonic() - started,
+        hit=watcher.hit,
+    )
+
+
+class _Watcher:
+    """Sends a child the signals that were ordered for it, and ends it when it does not end."""
+
+    def __init__(self, child: int, disturb: Signal | None) -> None:
+        self.child = child
+        self.hit = False
+        self.overdue = False
+        self._end = time.monotonic() + BOUND
+        self._left = disturb.lines if disturb else 0
+        self._numbers = list(disturb.numbers) if disturb else []
+        self._delay = disturb.delay if disturb else 0.0
+        self._due: float | None = None
+        self.heard(b"")
+
+    def heard(self, data: bytes) -> None:
+        self._left -= data.count(b"\n")
+        if self._numbers and self._left <= 0 and self._due is None:
+            self._due = time.monotonic() + self._delay
+
+    def patience(self) -> float:
+        ends = self._end if self._due is None else min(self._end, self._due)
+        return max(0.0, ends - time.monotonic())
+
+    def act(self) -> None:
+        now = time.monotonic()
+        if self._due is not None and now >= self._due:
+            self._send(self._numbers.pop(0))
+            self.hit = True
+            self._due = now + 0.3 if self._numbers else None
+        if now >= self._end:
+            self.overdue = True
+            self._end = now + 5
+            self._send(signal.SIGKILL)
+
+    def _send(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.child, number)

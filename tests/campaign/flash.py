@@ -1,0 +1,162 @@
+"""A board's flash as bytes: made for the start of a run, and read back after it.
+
+Files are written and read with littlefs-python at the places that MicroPython's sources name, not
+with this project's own reading of images and partition tables.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Mapping
+
+import littlefs
+
+from provision.model.chip import Chip
+from provision.sim.firmware import build
+
+SIZE = 4 << 20
+BLOCK = 4096
+BOOT = {Chip.ESP8266: 0, Chip.ESP32: 0x1000, Chip.ESP32S2: 0x1000}  # 0 on all newer chips
+APP = 0x10000
+NVS = (0x9000, 0xF000)
+PARAMETERS = (SIZE - 20480, SIZE)  # of an ESP8266's SDK
+ESP8266_FILES = (0x100000, SIZE - 0x100000 - 20480)
+ESP32_FILES = (0x200000, 2 << 20)
+FIRMWARE = (slice(0, NVS[0]), slice(NVS[0] + BLOCK, None))
+"""All before the filesystem but the sector of NVS that the virtual board itself writes to."""
+
+
+def files_at(chip: Chip) -> tuple[int, int]:
+    return ESP8266_FILES if chip is Chip.ESP8266 else ESP32_FILES
+
+
+def own_area(chip: Chip) -> tuple[int, int]:
+    """What belongs to the board itself. The virtual board writes to NVS's first sector."""
+    return PARAMETERS if chip is Chip.ESP8266 else (NVS[0] + BLOCK, NVS[1])
+
+
+@functools.lru_cache(maxsize=64)
+def image(chip: Chip, version: str, size: int | None = None) -> bytes:
+    return build(chip, version, size=size)
+
+
+def _pattern(size: int) -> bytes:
+    return b"".join(
+        hashlib.sha256(number.to_bytes(4, "big")).digest() for number in range(size // 32)
+    )
+
+
+def _open(data: bytearray, *, fresh: bool) -> littlefs.LittleFS:
+    filesystem = littlefs.LittleFS(
+        block_size=BLOCK,
+        block_count=len(data) // BLOCK,
+        read_size=32,
+        prog_size=32,
+        cache_size=128,
+        lookahead_size=32,
+        disk_version=0x00020000 if fresh else 0,
+        mount=False,
+    )
+    filesystem.context.buffer = data
+    if fresh:
+        filesystem.format()
+    filesystem.mount()
+    return filesystem
+
+
+def filesystem(size: int, files: Mapping[str, bytes], *, ballast: str | None = None) -> bytes:
+    """A filesystem with these files; `ballast` takes what room is left but for a few blocks."""
+    data = bytearray(b"\xff" * size)
+    made = _open(data, fresh=True)
+    for path, content in files.items():
+        folder = path.rpartition("/")[0]
+        if folder:
+            made.makedirs(folder, exist_ok=True)
+        with made.open(path, "wb") as file:
+            file.write(content)
+    if ballast is not None:
+        free = made.block_count - made.used_block_count
+        with made.open(ballast, "wb") as file:
+            file.write(b"\xa5" * (max(0, free - 3) * (BLOCK - 8)))
+    made.unmount()
+    return bytes(data)
+
+
+def read_files(flash: bytes, chip: Chip) -> dict[str, bytes] | None:
+    """The files in a flash by absolute path; None where there is no filesystem."""
+    start, size = files_at(chip)
+    try:
+        mounted = _open(bytearray(flash[start : start + size]), fresh=False)
+    except littlefs.LittleFSError:
+        return None
+    found = {}
+    for folder, _, names in mounted.walk("/"):
+        for name in names:
+            path = f"{folder.rstrip('/')}/{name}"
+            with mounted.open(path, "rb") as file:
+                found[path] = file.read()
+    return found
+
+
+def put(flash: bytearray, offset: int, data: bytes) -> None:
+    flash[offset : offset + len(data)] = data
+
+
+def start_flash(
+    chip: Chip,
+    start: str,
+    *,
+    base: bytes,
+    wanted: bytes | None,
+    files: Mapping[str, bytes],
+    cut: float,
+) -> bytes:
+    """The flash of a board in one of the states that `scenario.STARTS` names; `base` is
+    what it runs, `cut` (0 to 1) how much of `wanted` a board that was half flashed has."""
+    flash = bytearray(b"\xff" * SIZE)
+    if start == "blank":
+        return bytes(flash)
+    boot = BOOT.get(chip, 0)
+    if start == "foreign-firmware":
+        put(flash, boot, build(chip, "1.0", micropython=False))
+        return bytes(flash)
+    put(flash, boot, base)
+    start_of_own, end_of_own = own_area(chip)
+    put(flash, start_of_own, _pattern(end_of_own - start_of_own))
+    offset, size = files_at(chip)
+    full = "/ballast.bin" if start == "full-filesystem" else None
+    put(flash, offset, filesystem(size, files, ballast=full))
+    if start == "corrupt-filesystem":
+        put(flash, offset, b"\x5a" * (2 * BLOCK))
+    if start == "broken-firmware":
+        place = (0 if chip is Chip.ESP8266 else APP) + 0x300
+        while not flash[place]:
+            place += 1
+        flash[place] &= flash[place] - 1
+    if start == "half-flashed" and wanted is not None:
+        length = int(len(wanted) * cut) // BLOCK * BLOCK
+        ends = boot + len(wanted)
+        put(flash, boot, wanted[:length] + b"\xff" * (len(wanted) - length))
+        if chip is not Chip.ESP8266 and length > NVS[0] - boot:
+            put(flash, start_of_own, _pattern(end_of_own - start_of_own))
+        assert ends <= offset
+    return bytes(flash)
+
+
+def holds_image(flash: bytes, chip: Chip, wanted: bytes) -> bool:
+    """Whether the flash has the image where the boot ROM looks, but for the four header bytes
+    that say how the flash is connected, and what lies in NVS."""
+    boot = BOOT.get(chip, 0)
+    if chip is Chip.ESP8266:
+        return flash[4 : len(wanted)] == wanted[4:]
+    table = slice(0x8000, NVS[0])
+    app = slice(APP, boot + len(wanted))
+    inside = [slice(part.start - boot, part.stop - boot) for part in (table, app)]
+    return all(flash[part] == wanted[own] for part, own in zip((table, app), inside, strict=True))
+
+
+UNREADABLE = ("blank", "foreign-firmware", "corrupt-filesystem")
+"""Starts without a filesystem that can be read."""
+ANSWERS = ("old", "current", "full-filesystem", "main-hog", "main-crash", "main-chatter")
+"""Starts in which the board gives its REPL, so that nothing need be erased."""

@@ -1,0 +1,337 @@
+"""What one run of the campaign is: drawn from its seed, before anything happens.
+
+A scenario says what is on the board, what the project folder holds, what goes wrong, and which
+files must be on the board when all is well again. It knows nothing of the tool's own planner: what
+is expected is put together here, beside the manifest that asks for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from dataclasses import dataclass, field
+
+from provision.model.chip import Chip
+from provision.sim.flash_faults import MAIN_PY
+
+CHIPS = tuple(Chip)
+STARTS = (
+    "blank",
+    "old",
+    "current",
+    "half-flashed",
+    "foreign-firmware",
+    "broken-firmware",
+    "corrupt-filesystem",
+    "full-filesystem",
+    "main-hog",
+    "main-stubborn",
+    "main-deaf",
+    "main-deepsleep",
+    "main-reset-loop",
+    "main-watchdog",
+    "main-chatter",
+    "main-crash",
+    "main-soft-reset-loop",
+)
+RUNS_MICROPYTHON = ("old", "current", "full-filesystem", "main-crash", "main-hog")
+"""Starts in which the REPL can be had without erasing, so that no firmware need be asked for."""
+
+NO_FILES = ("blank", "foreign-firmware", "corrupt-filesystem")
+
+FAULTS = (
+    "none",
+    "unplug",
+    "unplug-briefly",
+    "cut-erase",
+    "cut-write",
+    "drop",
+    "flip",
+    "sigkill",
+    "sigint",
+    "sigint-twice",
+    "disk-full",
+    "read-only",
+)
+WEIGHTS = (1, 4, 3, 2, 4, 2, 2, 6, 4, 2, 1, 1)
+
+BALLAST = "/ballast.bin"  # what fills a full filesystem
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """What goes wrong during the first apply.
+
+    `bytes`: over the wire before the cable is pulled; `after`: erases or writes before the power
+    goes; `rate`: of bytes lost or changed; `event` and `delay`: after which event of the run, and
+    how many seconds later, the signal comes; `limit`: bytes that a file of the tool may have.
+    `power_off`: the board loses its power before anybody looks.
+    """
+
+    kind: str
+    bytes: int = 0
+    after: int = 1
+    rate: float = 0.0
+    event: int = 0
+    delay: float = 0.0
+    limit: int = 0
+    power_off: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """`before`: files on the board, `managed`: what the manifest wants there, `create_only` those
+    of them that are left alone when they exist, `gone`: what it wants away. All else that is on
+    the board before is unmanaged."""
+
+    seed: int
+    chip: Chip
+    start: str
+    fault: Fault
+    old_version: str
+    new_version: str | None  # of the firmware that the manifest asks for
+    image_size: int | None
+    erase: str
+    before: dict[str, bytes]
+    managed: dict[str, bytes]
+    create_only: frozenset[str]
+    gone: frozenset[str]
+    project: dict[str, bytes] = field(repr=False)
+    manifest: str = field(repr=False)
+    secret: str
+    secret_file: str | None  # the managed path whose content has the secret
+    learned: bool  # whether fleet.lock knows the board
+    options: tuple[str, ...]
+
+    def expected(self, *, erased: bool) -> dict[str, bytes]:
+        """The files of the converged board that anybody asked for or had there before."""
+        before = {} if erased else self.before
+        kept = {
+            path: data
+            for path, data in before.items()
+            if path not in self.gone and path not in self.managed
+        }
+        made = {path: before[path] for path in self.create_only if path in before}
+        return {**kept, **self.managed, **made}
+
+    def __str__(self) -> str:
+        wanted = self.new_version or "no firmware"
+        return f"{self.chip} {self.start} -> {wanted} (erase {self.erase}), {self.fault}"
+
+
+def _bytes_of(dice: random.Random, size: int) -> bytes:
+    return dice.randbytes(size)
+
+
+def _text_of(dice: random.Random, size: int) -> bytes:
+    words = ("import time", "x = 1", "def f():", "    return 42", "# ", "value = {'a': 1}")
+    lines = []
+    while sum(map(len, lines)) < size:
+        lines.append(dice.choice(words[1:3] + words[4:5]) + str(dice.randrange(1000)))
+    return ("# " + "\n# ".join(lines) + "\n").encode()[: max(size, 1)] + b"\n"
+
+
+def _size(dice: random.Random) -> int:
+    return dice.choice((0, 1, 31, 120, 127, 128, 129, 500, 1024, 4088, 4096, 4097, 9000, 20000))
+
+
+MAINS = (
+    b"print('ready')\n",
+    b"import time\nprint('ready')\nwhile True:\n    time.sleep(0.1)\n",
+    b"print('ready')\nn = 0\nwhile True:\n    n += 1\n",
+    b"print('ready')\nraise ValueError('an app that fails')\n",
+)
+
+
+class _Draw:
+    """The dice of one scenario, and what was put together so far."""
+
+    def __init__(self, seed: int) -> None:
+        self.dice = random.Random(seed)
+        self.project: dict[str, bytes] = {}
+        self.managed: dict[str, bytes] = {}
+        self.before: dict[str, bytes] = {}
+        self.entries: list[str] = []
+        self.gone: set[str] = set()
+        self.create_only: set[str] = set()
+        self.extra: list[str] = []
+
+    def chance(self, probability: float) -> bool:
+        return self.dice.random() < probability
+
+    def was_there(self, path: str, new: bytes) -> None:
+        """Something, or nothing, was under a managed path before."""
+        drawn = self.dice.random()
+        if drawn < 0.3:
+            return
+        if drawn < 0.5:
+            self.before[path] = new
+        elif drawn < 0.8 and new:  # the same length, other bytes
+            self.before[path] = bytes([new[0] ^ 1]) + new[1:-1] + bytes([new[-1] ^ 2])
+        else:
+            self.before[path] = b"# old\n" + new[: len(new) // 2]
+
+    def app(self) -> None:
+        """A folder that goes to the root, with deep directories now and then."""
+        files: dict[str, bytes] = {}
+        if self.chance(0.8):
+            files["boot.py"] = b"# boot\n" if self.chance(0.5) else b""
+        files["main.py"] = self.dice.choice(MAINS)
+        for number in range(self.dice.choice((0, 1, 3, 8))):
+            files[f"lib/m{number}.py"] = _text_of(self.dice, _size(self.dice))
+        if self.chance(0.4):
+            files["lib/" + "/".join("abcdefghij"[: self.dice.randrange(1, 8)]) + "/deep.py"] = (
+                _text_of(self.dice, 300)
+            )
+        if self.chance(0.3):
+            files["data/empty.txt"] = b""
+        if self.chance(0.5):
+            files["data/blob.bin"] = _bytes_of(self.dice, _size(self.dice))
+        if self.chance(0.1):
+            files["data/big.bin"] = _bytes_of(self.dice, self.dice.randrange(60_000, 200_000))
+        if self.chance(0.2):
+            files["data/ünïcode name.txt"] = "grüße\n".encode()
+        for name, data in files.items():
+            self.project[f"app/{name}"] = data
+            self.managed[f"/{name}"] = data
+            self.was_there(f"/{name}", data)
+        self.entries.append("{src: app/, dest: /}")
+
+    def template(self, secret: str) -> str | None:
+        if not self.chance(0.6):
+            return None
+        self.project["config.json.j2"] = b'{"wifi": "{{ wifi }}", "name": "{{ name }}"}\n'
+        content = f'{{"wifi": "{secret}", "name": "node"}}\n'.encode()
+        self.managed["/config.json"] = content
+        self.entries.append("{src: config.json.j2, dest: /config.json, template: true}")
+        self.project["secrets.yaml"] = f"wifi: {secret}\n".encode()
+        self.extra.append("vars: {wifi: !secret wifi}")
+        drawn = self.dice.random()
+        if drawn < 0.3:
+            self.before["/config.json"] = b'{"wifi": "old"}\n'
+        elif drawn < 0.5:
+            self.before["/config.json"] = content
+        return "/config.json"
+
+    def once(self) -> None:
+        if not self.chance(0.4):
+            return
+        self.project["settings.json"] = b'{"made": "by the manifest"}\n'
+        self.managed["/settings.json"] = self.project["settings.json"]
+        self.create_only.add("/settings.json")
+        self.entries.append("{src: settings.json, dest: /settings.json, create_only: true}")
+        if self.chance(0.6):
+            self.before["/settings.json"] = b'{"changed": "by the app"}\n'
+
+    def removals(self) -> None:
+        if self.chance(0.4):
+            self.entries.append("{dest: /old.py, state: absent}")
+            self.gone.add("/old.py")
+            if self.chance(0.7):
+                self.before["/old.py"] = b"# to be removed\n"
+        if self.chance(0.3):
+            self.entries.append("{dest: /olddir, state: absent}")
+            for name in ("/olddir/x.py", "/olddir/sub/y.py"):
+                self.gone.add(name)
+                if self.chance(0.7):
+                    self.before[name] = b"# also\n"
+        if self.chance(0.5):
+            self.extra.append("prune: [/lib]")
+            for name in ("/lib/stale.py", "/lib/pkg/stale.py"):
+                if name not in self.managed:
+                    self.gone.add(name)
+                    if self.chance(0.7):
+                        self.before[name] = _text_of(self.dice, _size(self.dice))
+
+    def unmanaged(self) -> None:
+        for name in ("/log/today.txt", "/notes", "/data/mine.bin", "/www/a/b/index.html"):
+            if self.chance(0.5):
+                self.before[name] = _bytes_of(self.dice, _size(self.dice))
+
+    def check(self) -> None:
+        drawn = self.dice.random()
+        if drawn < 0.12:
+            self.extra.append('check: {expression: "1 + 1 == 2", timeout: 20}')
+        elif drawn < 0.24:
+            self.extra.append("check: {console: ready, timeout: 20}")
+
+    def fault(self) -> Fault:
+        (kind,) = self.dice.choices(FAULTS, WEIGHTS)
+        return Fault(
+            kind=kind,
+            bytes=int(2 ** self.dice.uniform(0, 17.5)),
+            after=int(2 ** self.dice.uniform(0, 8 if kind == "cut-write" else 4)),
+            rate=10 ** self.dice.uniform(-5, -2.5),
+            event=self.dice.randrange(26),
+            delay=self.dice.uniform(0, 1) * self.dice.choice((0.0, 0.0, 0.05, 0.6)),
+            limit=self.dice.choice((0, 1, 200, 1000, 4096)),
+            power_off=self.chance(0.6),
+        )  # fmt: skip
+
+
+def scenario(seed: int, *, fault: str | None = None) -> Scenario:
+    """The run of a seed; `fault` only for trying one kind of fault."""
+    draw = _Draw(seed)
+    dice = draw.dice
+    chip = dice.choice(CHIPS)
+    start = dice.choice(STARTS) if draw.chance(0.7) else dice.choice(("old", "current"))
+    secret = "pw" + hashlib.sha256(f"secret {seed}".encode()).hexdigest()[:14]
+    new = dice.choice(("1.24.1", "1.26.1"))
+    old = new if start == "current" else dice.choice(("1.19.1", "1.22.2", "1.25.0"))
+    firmware: str | None = new
+    if start in RUNS_MICROPYTHON and draw.chance(0.25):
+        firmware = None
+    size = dice.choice((None, None, None, 300_000)) if firmware else None
+    erase = dice.choice(("auto", "auto", "auto", "always")) if firmware else "auto"
+    verify = ", verify: flash" if draw.chance(0.1) else ""
+    draw.app()
+    secret_file = draw.template(secret)
+    draw.once()
+    draw.removals()
+    draw.unmanaged()
+    draw.check()
+    if start == "full-filesystem":
+        draw.gone.add(BALLAST)
+        draw.entries.append(f"{{dest: {BALLAST}, state: absent}}")
+    if start.startswith("main-"):
+        draw.before["/main.py"] = MAIN_PY[start.removeprefix("main-")].encode()
+    entry = [
+        f"board: {chip}",
+        f"port: sim://node-{chip}",
+        f"files: [{', '.join(draw.entries)}]",
+        *draw.extra,
+    ]
+    if firmware:
+        entry.append(f"firmware: {{file: wanted.bin, erase: {erase}{verify}}}")
+    manifest = "fleet: campaign\ndevices:\n  node:\n" + "".join(f"    {line}\n" for line in entry)
+    manifest += "  other:\n    {board: esp32, port: 'sim://other', files: [other.py]}\n"
+    draw.project["other.py"] = b"# the other board\n"
+    options = {
+        "json": ("--json",),
+        "verbose": ("-vv", "--log-file", "log.txt", "--junit", "junit.xml"),
+        "json-log": ("--json", "-vv", "--log-file", "log.txt", "--diff"),
+        "plain": ("--diff",),
+    }[dice.choice(("json", "verbose", "json-log", "plain"))]
+    drawn = draw.fault()
+    if fault is not None:
+        drawn = Fault(**{**vars(drawn), "kind": fault})
+    return Scenario(
+        seed=seed,
+        chip=chip,
+        start=start,
+        fault=drawn,
+        old_version=old,
+        new_version=firmware,
+        image_size=size,
+        erase=erase,
+        before={} if start in NO_FILES else draw.before,
+        managed=draw.managed,
+        create_only=frozenset(draw.create_only),
+        gone=frozenset(draw.gone),
+        project=draw.project,
+        manifest=manifest,
+        secret=secret,
+        secret_file=secret_file,
+        learned=draw.chance(0.6),
+        options=options,
+    )
