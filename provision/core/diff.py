@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from provision.core.refuse import refusals
+from provision.core.refuse import UNMOUNTABLE, refusals, unmountable
 from provision.model.board_path import ancestors, at_or_below, below, depth
 from provision.model.plan import (
     Action,
@@ -76,6 +76,8 @@ def _flashing(desired: DesiredState, actual: ActualState) -> Iterator[Action]:
     chip = desired.board.chip
     if firmware.erase == "always":
         yield EraseFlash(reason="the manifest says erase: always")
+    elif firmware.erase == "auto" and unmountable(desired, actual):
+        yield EraseFlash(reason=UNMOUNTABLE)
     elif firmware.erase == "auto" and actual.firmware is None:
         yield EraseFlash(
             reason="what is on the flash does not answer, even after a reset"
@@ -115,6 +117,8 @@ def _why_flash(firmware: DesiredFirmware, desired: DesiredState, actual: ActualS
         return f"{found.version} is on the board, {wanted.version} is wanted"
     if firmware.identity is not None and not found.agrees_with(firmware.identity):
         return f"a build for '{found.machine}' is on the board, '{wanted.machine}' is wanted"
+    if unmountable(desired, actual) and firmware.erase != "never":
+        return UNMOUNTABLE
     if actual.flash_differs:
         return f"the flash differs from the image: {', '.join(actual.flash_differs)}"
     return None

@@ -12,6 +12,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from provision.model.plan import Action, EraseFlash, Refusal, WriteFirmware
 from provision.model.state import ActualState, DesiredState
 
+UNMOUNTABLE = "MicroPython runs, but its filesystem cannot be mounted"
+
+
+def unmountable(desired: DesiredState, actual: ActualState) -> bool:
+    """Whether files are wanted on a board that has no filesystem to keep them: only erasing it
+    lets the firmware make a new one."""
+    seen = actual.filesystem
+    return bool(desired.files) and seen is not None and not seen.mounted
+
 
 def refusals(
     desired: DesiredState,
@@ -33,6 +42,14 @@ def refusals(
             hint="give the device a `firmware:`, as `firmware: 1.24.1`",
         )
         return
+    erases = any(isinstance(action, EraseFlash) for action in actions)
+    if unmountable(desired, actual) and not erases:
+        yield Refusal(
+            kind="no-filesystem",
+            message=UNMOUNTABLE,
+            hint="give the device a `firmware:` without `erase: never`: the flash is then erased, "
+            "NVS included, and written anew",
+        )
     for kind, path, dest in in_the_way:
         what = "a directory" if kind == "directory" else "a file"
         where = f"{path} is {what} on the board, and {dest} is to be a file"

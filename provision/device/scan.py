@@ -309,7 +309,13 @@ def filesystem(question: Question, sighting: Sighting, listing: Iterable[Entry])
     free = sighting.room.free + sum(
         -(-(entry.size or 0) // block) * block for entry in leftovers(sighting.strays)
     )
-    return Filesystem(files=files, directories=frozenset(directories), free=free, block=block)
+    return Filesystem(
+        files=files,
+        directories=frozenset(directories),
+        free=free,
+        block=block,
+        mounted=sighting.room.total > 0,
+    )
 
 
 def _lines(text: str) -> Iterator[str]:

@@ -154,7 +154,9 @@ def flash(session: Session, plan: Plan, tools: Tools) -> bool:
     if plan.erases:  # what does not fit is told before anything is erased
         contents = {file.dest: file.content.data for file in desired.files}
         preloaded = tools.filesystems.build(firmware, desired.board, flash_size, contents)
-        to_write.extend(preloaded or ())
+        # Before the firmware: until all of it is there nothing boots, so that no app ever meets,
+        # and no later run finds, half a filesystem.
+        to_write = [*(preloaded or ()), *to_write]
     tools.journal.begin(facts.mac)
     tools.stands("its flash is being written: it may not start until the next apply")
     if plan.erases:

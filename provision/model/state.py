@@ -163,13 +163,15 @@ class Filesystem:
     """What was seen of a board's filesystem: files by path, directories (without "/"), room.
 
     Only what lies at or below the paths that were asked for is listed. `free` counts bytes in
-    whole blocks of `block` bytes.
+    whole blocks of `block` bytes. `mounted` is False where MicroPython runs without a filesystem,
+    having found none that it can read.
     """
 
     files: Mapping[str, FileState]
     directories: frozenset[str] = frozenset()
     free: int | None = None
     block: int = 4096
+    mounted: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -73,7 +73,10 @@ def _cut_power(process: BoardProcess, arguments: dict[str, Any], work: Work) -> 
         if "again" in arguments:
             process.loop.after(float(arguments["again"]), process.board.power_on)
 
-    process.board.cut_power(work, int(arguments.get("after", 1)), cut)
+    after = int(arguments.get("after", 1))
+    if not 0 < after < 1 << 32:
+        raise ValueError(f"after={after} is no number of a flash's work")
+    process.board.cut_power(work, after, cut)
     return {}
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from provision.sim import link
 from tests.campaign.run import Result
-from tests.campaign.scenario import FAULTS
+from tests.campaign.scenario import FAULTS, STARTS
 from tests.campaign.worker import begin, one
 
 
@@ -50,6 +50,9 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=None, help="stop after so many")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--fault", choices=FAULTS, default=None, help="this kind only")
+    parser.add_argument(
+        "--start", choices=STARTS, default=None, help="this state of the board only"
+    )
     parser.add_argument("--json", type=Path, default=None, help="write every result to this file")
     parser.add_argument("--keep", type=Path, default=None, help="keep every run's folder here")
     options = parser.parse_args()
@@ -89,7 +92,8 @@ def campaign(options: argparse.Namespace, folder: Path) -> list[Result]:
                 seed = next(seeds, None)
                 if seed is None:
                     break
-                pending.add(workers.submit(one, seed, options.fault, options.keep is not None))
+                keep = options.keep is not None
+                pending.add(workers.submit(one, seed, options.fault, options.start, keep))
             if not pending:
                 return results
             done, pending = wait(pending, return_when=FIRST_COMPLETED)

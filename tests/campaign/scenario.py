@@ -269,12 +269,13 @@ class _Draw:
         )  # fmt: skip
 
 
-def scenario(seed: int, *, fault: str | None = None) -> Scenario:
-    """The run of a seed; `fault` only for trying one kind of fault."""
+def scenario(seed: int, *, fault: str | None = None, start: str | None = None) -> Scenario:
+    """The run of a seed; `fault` and `start` are for trying one kind of each."""
     draw = _Draw(seed)
     dice = draw.dice
     chip = dice.choice(CHIPS)
-    start = dice.choice(STARTS) if draw.chance(0.7) else dice.choice(("old", "current"))
+    drawn_start = dice.choice(STARTS) if draw.chance(0.7) else dice.choice(("old", "current"))
+    start = start or drawn_start
     secret = "pw" + hashlib.sha256(f"secret {seed}".encode()).hexdigest()[:14]
     new = dice.choice(("1.24.1", "1.26.1"))
     old = new if start == "current" else dice.choice(("1.19.1", "1.22.2", "1.25.0"))

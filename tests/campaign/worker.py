@@ -30,6 +30,7 @@ def begin(folder: str) -> None:
     import provision.device.transfer  # noqa: F401
 
 
-def one(seed: int, fault: str | None, keep: bool) -> Result:
+def one(seed: int, fault: str | None, start: str | None, keep: bool) -> Result:
     assert _bench is not None
-    return run(scenario(seed, fault=fault), _bench, _folder / f"run-{seed}", keep=keep)
+    drawn = scenario(seed, fault=fault, start=start)
+    return run(drawn, _bench, _folder / f"run-{seed}", keep=keep)

@@ -142,6 +142,7 @@ def _filesystem(data: dict[str, Any]) -> Filesystem:
     filesystem = Filesystem(
         files={path: _found(file) for path, file in data.pop("files", {}).items()},
         directories=frozenset(data.pop("directories", ())),
+        mounted=data.pop("mounted", True),
     )
     _nothing_left(data, "filesystem")
     return filesystem

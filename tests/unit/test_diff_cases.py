@@ -18,6 +18,7 @@ REFUSALS = {
     "identity-unproved",
     "secured",
     "flash-too-small",
+    "no-filesystem",
     "no-firmware",
     "directory-in-the-way",
     "file-in-the-way",

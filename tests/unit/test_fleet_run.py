@@ -152,7 +152,7 @@ def test_a_blank_board_is_erased_flashed_and_filled_in_one_bootloader_session() 
     assert board.log == [
         "bootloader",
         "erase",
-        "flash bootloader partition table app filesystem",
+        "flash filesystem bootloader partition table app",
         "restart",
         "restart",
     ]
