@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
+import time
 from collections.abc import Callable
 from enum import Enum
 
@@ -39,6 +40,11 @@ _HELP = b'Type "help()" for more information.\r\n'
 # Receive rings of the ports, less the byte that tells full from empty (ringbuf.h).
 _RING = {Chip.ESP8266: 255}
 _RING_ESP32 = 259
+# After these the chip loses what it is sent before MicroPython is up. A board that is started
+# because its port was opened is taken to have had power all along.
+_DEAF_STARTS = (ResetCause.EXTERNAL, ResetCause.SOFTWARE, ResetCause.WATCHDOG, ResetCause.DEEPSLEEP)
+# Seconds from the ROM's message to MicroPython's start, when flash keeps a real chip's time.
+_LOADING = 0.3
 _TRANSMIT_FIFO = 128  # bytes that a program can print ahead of the line
 _WATCHDOG_SLACK = 1.25  # feeding is reported no oftener than every eighth of the timeout
 _PANIC = b"\r\nabort() was called on core 0\r\nRebooting...\r\n"
@@ -84,7 +90,8 @@ class Application:
         self._facts: PortFacts | None = None
         self._held = bytearray()
         self._claimed = False
-        self._rtc = b""
+        self._rtc = b""  # the memory that deep sleep leaves alone
+        self._clock = 0  # when the chip's clock stood at nought
         self._paced = setup.wire.paced and setup.wiring is not ResetWiring.USB_JTAG
         self._ring = ReceiveRing(
             loop=loop,
@@ -104,12 +111,15 @@ class Application:
         self.halt()
         if cause is not ResetCause.DEEPSLEEP and cause is not ResetCause.SOFTWARE:
             self._rtc = b""
+            self._clock = int(time.time())
         self._phase = _Phase.ROM
         self._boot(cause, first=True)
 
     def receive(self, data: bytes) -> None:
         """Bytes that reached the chip's UART; nobody listens before MicroPython does."""
         if self._phase in (_Phase.OFF, _Phase.ROM):
+            return
+        if self._phase is _Phase.START and self._cause in _DEAF_STARTS:
             return
         interpreter = self._interpreter
         assert interpreter is not None
@@ -168,7 +178,11 @@ class Application:
             return
         self._facts = PortFacts(identity=found.identity)
         self._held.clear()
-        self._start(cause, raw=False)
+        if self._setup.timing:
+            seconds = _LOADING / self._setup.scale
+            self._timer = self._loop.after(seconds, lambda: self._start(cause, raw=False))
+        else:
+            self._start(cause, raw=False)
 
     # MicroPython
 
@@ -198,6 +212,7 @@ class Application:
                 mark=mark,
                 control=str(self._control),
                 rtc=self._rtc,
+                clock=self._clock,
             ),
             heap=self._facts.heap(self._setup),
             raw=raw,
@@ -326,6 +341,8 @@ class Application:
                 self._send(frame.payload)
             case "M":
                 self._rtc = frame.payload
+            case "C":
+                self._clock = int(frame.payload)
             case "T":
                 self._feed(struct.unpack("<I", frame.payload)[0] / 1e3)
             case "S":

@@ -166,7 +166,7 @@ def test_soft_reset_and_reset(bench: Bench, chip: Chip) -> None:
 
 
 def test_bootloader(bench: Bench) -> None:
-    mpremote = Mpremote(bench, Chip.ESP32)
+    mpremote = Mpremote(bench, Chip.ESP32C3)
     assert mpremote.status["mode"] == "run"
     mpremote.run("bootloader")
     mpremote.until("mode", "download")

@@ -78,10 +78,31 @@ def test_ctrl_c_interrupts_while_it_is_the_interrupt_character(tmp_path: Path) -
 
 
 def test_machine_reset_leaves_for_a_software_reset(tmp_path: Path) -> None:
-    with Bench(tmp_path) as bench:
+    with Bench(tmp_path, Chip.ESP32C3) as bench:
         bench.boot()
         bench.type(b"import machine; machine.reset()\r", b"reset()\r\n")
         assert bench.until_left() == Leave(kind=LeaveKind.RESET)
-        assert b"rst:0xc (SW_CPU_RESET)" in bench.boot(ResetCause.SOFTWARE)
+        assert b"rst:0xc (RTC_SW_CPU_RST)" in bench.boot(ResetCause.SOFTWARE)
         bench.type(b"import machine; machine.bootloader()\r", b"\r\n")
         assert bench.until_left() == Leave(kind=LeaveKind.BOOTLOADER)
+
+
+def test_a_chip_that_was_reset_is_deaf_until_micropython_is_up(tmp_path: Path) -> None:
+    with Bench(tmp_path) as bench:
+        bench.boot()
+        bench.application.boot(ResetCause.EXTERNAL)
+        bench.application.receive(b"print('too early')\r")
+        bench.until(PROMPT)
+        assert bench.settle(0.05) == b""
+        # Started because its port was opened, it is taken to have been up all along.
+        bench.application.boot(ResetCause.POWER_ON)
+        bench.application.receive(b"print('in time')\r")
+        assert b"in time\r\n" in bench.until(PROMPT, count=2)
+
+
+def test_loading_takes_a_real_chips_time_when_asked(tmp_path: Path) -> None:
+    with Bench(tmp_path, timing="on") as bench:
+        start = bench.loop.now()
+        bench.boot(until=b"entry")
+        bench.until(PROMPT)
+        assert bench.loop.now() - start >= 0.3

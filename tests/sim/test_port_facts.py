@@ -9,7 +9,7 @@ import pytest
 
 from provision.model.chip import Chip
 from provision.sim.firmware import build
-from tests.sim.bench import PROMPT, Bench
+from tests.sim.bench import PROMPT, RAW, Bench
 
 
 def bench_at_raw(bench: Bench) -> Bench:
@@ -227,3 +227,48 @@ def test_paste_mode_and_friendly_repl(tmp_path: Path) -> None:
         assert text == b"\r\npaste mode; Ctrl-C to cancel, Ctrl-D to finish\r\n=== "
         assert bench.type(b"print(3)\r\x04", PROMPT).endswith(b"\r\n3\r\n>>> ")
         assert bench.type(b"x = \x03", PROMPT) == b"x = \r\n>>> "
+
+
+@pytest.mark.parametrize(
+    ("chip", "version", "there"),
+    [
+        (Chip.ESP8266, "1.24.1", False),
+        (Chip.ESP32, "1.24.1", False),
+        (Chip.ESP32C3, "1.24.1", True),
+        (Chip.ESP32S3, "1.22.0", False),
+        (Chip.ESP32C6, "1.26.1", False),
+    ],
+)
+def test_not_every_chip_has_a_bootloader_call(
+    tmp_path: Path, chip: Chip, version: str, there: bool
+) -> None:
+    with Bench(tmp_path, chip, version) as bench:
+        bench_at_raw(bench)
+        assert bench.run("import machine; print(hasattr(machine, 'bootloader'))") == str(there)
+
+
+def test_the_clock_starts_at_2000_and_can_be_set(tmp_path: Path) -> None:
+    with Bench(tmp_path) as bench:
+        bench_at_raw(bench)
+        assert bench.run("import time; print(time.time() < 60, time.gmtime()[:3])") == (
+            "True (2000, 1, 1)"
+        )
+        assert bench.run("print(time.mktime((2000, 1, 2, 0, 0, 0, 0, 0)), len(time.gmtime()))") == (
+            "86400 8"
+        )
+        code = "import machine; machine.RTC().datetime((2026, 11, 22, 6, 20, 30, 5, 0))"
+        bench.run(code)
+        assert bench.run("print(time.localtime()[:5])") == "(2026, 11, 22, 20, 30)"
+        bench.type(b"\x04", RAW)
+        now = bench.run("import machine; print(machine.RTC().datetime()[:6])")
+        assert now == "(2026, 11, 22, 6, 20, 30)"
+
+
+def test_micropython_module_is_the_chips(tmp_path: Path) -> None:
+    with Bench(tmp_path) as bench:
+        bench_at_raw(bench)
+        code = (
+            "import micropython\nfrom micropython import const\n_X = const(3)\n"
+            "micropython.alloc_emergency_exception_buf(100); print(_X, micropython)"
+        )
+        assert bench.run(code) == "3 <module 'micropython'>"

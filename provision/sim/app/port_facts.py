@@ -23,6 +23,9 @@ from provision.sim.setup import BoardSetup, ResetCause
 _XTENSA, _XTENSAWIN, _RV32IMC = 9, 10, 11
 _RISCV = frozenset({Chip.ESP32C3, Chip.ESP32C6})
 
+# Chips with a register bit that makes them start in download mode (ports/esp32/mpconfigport.h).
+_FORCED_DOWNLOAD = frozenset({Chip.ESP32S2, Chip.ESP32S3, Chip.ESP32C3})
+
 # Bytes that gc.mem_free() reports at the prompt of the generic builds, without PSRAM.
 _FREE = {
     Chip.ESP8266: 36 << 10,
@@ -35,7 +38,7 @@ _FREE = {
 # Objects of the 64-bit unix port are twice as large as the chips'.
 _WORDS = 2
 # What the onboard modules take of the heap, and the garbage collector for its own tables.
-_ONBOARD_HEAP = {True: 47 << 10, False: 53 << 10}  # by whether it is an ESP8266
+_ONBOARD_HEAP = {True: 53 << 10, False: 59 << 10}  # by whether it is an ESP8266
 _OVERHEAD = 1.012
 
 _BOOT_PY_ESP32 = """\
@@ -155,6 +158,11 @@ class PortFacts:
         return hidden
 
     @property
+    def bootloader(self) -> bool:
+        """Whether there is machine.bootloader()."""
+        return self.identity.chip in _FORCED_DOWNLOAD and self.version >= (1, 23)
+
+    @property
     def boot_py(self) -> str:
         if not self.esp8266:
             return _BOOT_PY_ESP32
@@ -178,6 +186,7 @@ def onboard_config(
     mark: bytes,
     control: str,
     rtc: bytes,
+    clock: int,
 ) -> dict[str, object]:
     """Everything that the onboard modules must know; `cause` is None after a soft reset."""
     header = size_bytes(found.boot.flash_size)
@@ -224,6 +233,9 @@ def onboard_config(
         "hostname": f"mpy-{facts.platform}",
         "access_point": f"MicroPython-{mac[3:].hex()}" if esp8266 else f"ESP_{mac[3:].hex()}",
         "rtc": list(rtc),
+        "clock": clock,
+        "bootloader": facts.bootloader,
+        "ring_io": facts.version >= (1, 24),
     }
 
 

@@ -5,6 +5,7 @@ import struct
 import time
 
 import _console
+import _time
 import umachine
 from _link import CONFIG, leave, tell
 
@@ -35,6 +36,11 @@ def reset():
 
 def bootloader(timeout=0):
     leave(b"L")
+
+
+# Only some chips can be told to start in download mode.
+if not CONFIG["bootloader"]:
+    del bootloader
 
 
 def deepsleep(time_ms=None):
@@ -124,10 +130,16 @@ class RTC:
         pass
 
     def datetime(self, *value):
-        now = time.localtime()
-        return (now[0], now[1], now[2], now[6], now[3], now[4], now[5], 0)
+        if value:
+            year, month, day, _, hour, minute, second = value[0][:7]
+            date = (year, month, day, hour, minute, second, 0, 0)
+            _time.set_clock(_time.mktime(date))
+        else:
+            now = _time.gmtime()
+            return now[:3] + (now[6],) + now[3:6] + (0,)
 
-    init = datetime
+    def init(self, value):
+        self.datetime(value[:3] + (0,) + value[3:6])
 
 
 class Pin(umachine.PinBase):

@@ -22,6 +22,9 @@ gc.collect()
 import _flash
 
 gc.collect()
+import _time
+
+gc.collect()
 import _machine
 
 gc.collect()
@@ -128,6 +131,7 @@ def start(scope):
     _as_module(_machine, "machine")
     _as_module(_network, "network")
     _as_module(_esp, "esp")
+    _as_module(_time, "time", "utime")
     if CONFIG["platform"] == "esp32":
         _as_module(_esp32, "esp32")
     _sys.install()
@@ -155,9 +159,11 @@ def start(scope):
         except KeyboardInterrupt as error:
             _settle()
             _print_exception(error)
-    for name in ("inisetup", "flashbdev", "_start", "_link", "_flash", "_console", "_sys", "_machine", "_network", "_esp", "_esp32"):
+    for name in ("inisetup", "flashbdev", "_start", "_link", "_flash", "_console", "_sys", "_machine", "_network", "_esp", "_esp32", "_time"):
         _real.modules.pop(name, None)
     gc.collect()
+    if CONFIG["platform"] == "esp8266":
+        gc.threshold((gc.mem_free() + gc.mem_alloc()) // 4)
     builtins.input = _claiming_input
     tell(b"V", ("%s; %s\r\n" % (_real.version.split("; ")[1], _real.implementation._machine)).encode())
     tell(b"U")

@@ -4,6 +4,7 @@ import os as _os
 import sys as _real
 
 import _console
+import micropython
 from _link import CONFIG, leave
 
 try:
@@ -79,6 +80,23 @@ def _make_os():
     return module
 
 
+class _MicroPython:
+    def __repr__(self):
+        return "<module 'micropython'>"
+
+    def alloc_emergency_exception_buf(self, size):
+        pass
+
+
+def _make_micropython():
+    module = _MicroPython()
+    for name in ("const", "heap_lock", "heap_unlock", "kbd_intr", "mem_info", "opt_level",
+                 "qstr_info", "schedule", "stack_use", "RingIO"):  # fmt: skip
+        if name != "RingIO" or CONFIG["ring_io"]:
+            setattr(module, name, getattr(micropython, name))
+    return module
+
+
 def install():
     system = _Sys()
     module = _make_os()
@@ -86,3 +104,4 @@ def install():
         _real.modules[name] = system
     for name in ("os", "uos"):
         _real.modules[name] = module
+    _real.modules["micropython"] = _make_micropython()
