@@ -62,6 +62,7 @@ class Wire(Protocol):
     def from_host(self, data: bytes, host_baud: int, chip_baud: int) -> None: ...
     def from_chip(self, data: bytes, chip_baud: int, host_baud: int) -> None: ...
     def clear(self) -> None: ...
+    def measure(self) -> WireStatistics: ...
 
     @property
     def statistics(self) -> WireStatistics: ...
@@ -169,6 +170,10 @@ class Board:
     @property
     def wire_statistics(self) -> WireStatistics:
         return self._wire.statistics
+
+    def measure(self) -> WireStatistics:
+        """What went over the wire since this was last called."""
+        return self._wire.measure()
 
     # Power and reset
 

@@ -35,6 +35,7 @@ class Control:
         self._orders: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "may-open": self._may_open,
             "status": self._status,
+            "measure": self._measure,
             "press": self._press,
             "power": self._power,
             "unplug": self._unplug,
@@ -103,6 +104,9 @@ class Control:
             "trouble": self._board.trouble,
             "seconds": time.monotonic() - self._started,
         }
+
+    def _measure(self, request: dict[str, Any]) -> dict[str, Any]:
+        return asdict(self._board.measure())
 
     def _press(self, request: dict[str, Any]) -> dict[str, Any]:
         """`buttons` in the order in which they go down; `hold` or `release` do half of it."""

@@ -28,11 +28,13 @@ _TO_CHIP = 0.001  # the most a bridge takes to pass on what the host has written
 
 @dataclass(slots=True)
 class WireStatistics:
-    """Bytes each way, and how often the host spoke after the chip had."""
+    """Bytes each way, how often the host spoke after the chip had, and for how many seconds the
+    two have talked, from the first byte to the last."""
 
     to_chip: int = 0
     to_host: int = 0
     turnarounds: int = 0
+    seconds: float = 0.0
 
 
 class Wire:
@@ -56,14 +58,16 @@ class Wire:
         self._to_chip = to_chip
         self._to_host = to_host
         self._host_spoke = True
+        self._began: float | None = None
         self.statistics = WireStatistics()
         latency = 0.0 if usb else model.latency / scale
-        self._down = _Line(loop, min(latency, _TO_CHIP / scale), to_chip)
-        self._bridge = _Bridge(loop, latency, to_host)
+        self._down = _Line(loop, min(latency, _TO_CHIP / scale), self._deliver(to_chip))
+        self._bridge = _Bridge(loop, latency, self._deliver(to_host))
         self._up = _Line(loop, 0.0, self._bridge.put, whole=_PACKET)
 
     def from_host(self, data: bytes, host_baud: int, chip_baud: int) -> None:
         """The host has written `data` to its port, which runs at `host_baud`."""
+        self._begin()
         self.statistics.to_chip += len(data)
         if not self._host_spoke:
             self.statistics.turnarounds += 1
@@ -73,10 +77,28 @@ class Wire:
 
     def from_chip(self, data: bytes, chip_baud: int, host_baud: int) -> None:
         """The chip has handed `data` to its UART, which runs at `chip_baud`."""
+        self._begin()
         self.statistics.to_host += len(data)
         self._host_spoke = False
         data = self._heard(data, chip_baud, host_baud)
         self._up.put(data, self._byte_time(chip_baud))
+
+    def measure(self) -> WireStatistics:
+        """The statistics so far; they begin anew."""
+        past, self.statistics, self._began = self.statistics, WireStatistics(), None
+        return past
+
+    def _deliver(self, deliver: Callable[[bytes], None]) -> Callable[[bytes], None]:
+        def delivering(data: bytes) -> None:
+            if self._began is not None:
+                self.statistics.seconds = self._loop.now() - self._began
+            deliver(data)
+
+        return delivering
+
+    def _begin(self) -> None:
+        if self._began is None:
+            self._began = self._loop.now()
 
     @property
     def backlog(self) -> float:

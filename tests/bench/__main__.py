@@ -1,0 +1,221 @@
+"""This project and what people use today, side by side on the same virtual board.
+
+    python -m tests.bench [--quick] [--json FILE] [--only WORD]
+
+Each row is one run of one tool as a user types it, against a virtual board behind a modelled line
+(baud, USB latency, a receive ring of 256 bytes; flash timing where the row says so). `wall` is
+what the user waits, the start of the tool's interpreter included; `line` is from the first byte
+on the wire to the last. `of the wire` is the share of `line` in which bytes went to the board;
+`x` is how many times longer `line` is than this project's, for the same job on the same board.
+The machine must be otherwise idle: two processes of the virtual board need their CPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import serial
+
+from provision.model.chip import Chip
+from provision.sim.firmware import build
+from tests.bench import trees
+from tests.bench.tools import Mpremote, Mpytool, Provision, write_flash
+from tests.bench.unit import VERSION, Failed, Line, Measured, Unit, unit
+
+FIRMWARE_SIZE = 1_500_000
+CONSOLE = 115200  # the rate of every released MicroPython, and the only one mpremote can set
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One measurement."""
+
+    line: str
+    tree: str
+    job: str  # first, nothing changed, one changed …
+    tool: str
+    baud: int
+    limit: float | None  # seconds that the compressed tree alone takes on the wire
+    measured: Measured
+
+
+def sync_rows(work: Path, line: Line, tree: str, *, others: bool) -> Iterator[Row]:
+    """First sync, nothing changed and one file changed, by every tool that can."""
+    files = trees.TREES[tree]()
+    limit = trees.compressed(files) * 10 / line.baud
+    tools: list[Callable[[Unit], Provision | Mpremote | Mpytool]] = [Provision]
+    if others:
+        tools += [Mpytool, Mpremote] if line.baud == CONSOLE else [Mpytool]
+    for number, make in enumerate(tools):
+        folder = work / "tree"
+        shutil.rmtree(folder, ignore_errors=True)
+        trees.write(files, folder)
+        with unit(work, f"{tree}-{number}", line) as board:
+            tool = make(board)
+            for job in ("first", "nothing changed", "one changed"):
+                if job == "one changed":
+                    changed = max(files, key=lambda name: (name.endswith(".py"), name))
+                    with (folder / changed).open("ab") as file:
+                        file.write(b"# changed\n")
+                yield Row(
+                    line=str(line),
+                    tree=tree,
+                    job=job,
+                    tool=tool.name,
+                    baud=line.baud,
+                    limit=limit if job == "first" else None,
+                    measured=tool.sync(),
+                )
+
+
+def flash_rows(work: Path, chip: Chip, flash_baud: int, *, timing: bool) -> Iterator[Row]:
+    """From a blank chip to firmware and app tree: in one go, and as people do it in two."""
+    line = Line(chip=chip, timing=timing)
+    image = work / f"large-{chip}.bin"
+    if chip is Chip.ESP32:
+        image.write_bytes(build(chip, VERSION, size=FIRMWARE_SIZE))
+    else:
+        image.write_bytes(build(chip, VERSION))
+    files = trees.app()
+    folder = work / "tree"
+    shutil.rmtree(folder, ignore_errors=True)
+    trees.write(files, folder)
+
+    def row(job: str, tool: str, measured: Measured) -> Row:
+        where = f"{line}, flashing at {flash_baud}"
+        return Row(
+            line=where,
+            tree="app",
+            job=job,
+            tool=tool,
+            baud=flash_baud,
+            limit=None,
+            measured=measured,
+        )
+
+    with unit(work, "one-go", line, blank=True) as board:
+        tool = Provision(board, firmware=image, flash_baud=flash_baud)
+        yield row("blank to converged", tool.name, tool.sync())
+        yield row("nothing changed", tool.name, tool.sync())
+    with unit(work, "two-steps", line, blank=True) as board:
+        yield row("firmware alone", "esptool", write_flash(board, image, baud=flash_baud))
+        yield row("then the files", "mpremote", Mpremote(board).sync())
+
+
+def campaign(work: Path, *, quick: bool) -> Iterator[Callable[[], Iterator[Row]]]:
+    lines = [Line()]
+    if not quick:
+        lines += [
+            Line(latency="16ms"),
+            Line(chip=Chip.ESP8266),
+            Line(chip=Chip.ESP8266, latency="16ms"),
+            Line(baud=460800),
+            Line(baud=921600),
+            Line(timing=True),
+            Line(chip=Chip.ESP8266, timing=True),
+        ]
+    for line in lines:
+        for tree in ("app",) if quick or line.timing else trees.TREES:
+            others = tree == "app" or line == Line()
+            yield lambda line=line, tree=tree, others=others: sync_rows(  # type: ignore[misc]
+                work, line, tree, others=others
+            )
+    for baud in (921600,) if quick else (115200, 460800, 921600):
+        yield lambda baud=baud: flash_rows(work, Chip.ESP32, baud, timing=False)  # type: ignore[misc]
+    if not quick:
+        yield lambda: flash_rows(work, Chip.ESP32, 921600, timing=True)
+        yield lambda: flash_rows(work, Chip.ESP8266, 460800, timing=True)
+
+
+HEADINGS = (
+    *("tree", "job", "tool"),
+    *("wall s", "line s", "x", "to board", "back", "turns", "of the wire"),
+)
+
+
+def cells(row: Row, ours: Measured | None) -> tuple[str, ...]:
+    m = row.measured
+    share = m.to_board * 10 / row.baud / m.talking if m.talking else 0.0
+    return (
+        row.tree,
+        row.job,
+        row.tool,
+        f"{m.seconds:.2f}",
+        f"{m.talking:.2f}",
+        f"{m.talking / ours.talking:.1f}" if ours and ours.talking else "",
+        f"{m.to_board:,}",
+        f"{m.from_board:,}",
+        f"{m.turnarounds:,}",
+        f"{share:.0%}" if row.limit else "",
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one line, one tree, one flashing")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every measurement here")
+    parser.add_argument("--only", metavar="WORD", default="", help="rows whose line has this word")
+    options = parser.parse_args()
+    serial.protocol_handler_packages.append("provision.sim")
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        work = Path(name)
+        os.environ["PROVISION_SIM_HOME"] = str(work / "boards")
+        os.environ["PROVISION_STATE_DIR"] = str(work / "state")
+        os.environ["PROVISION_RUNTIME_DIR"] = str(work / "run")
+        heading = ""
+        ours: dict[str, Measured] = {}
+        for part in campaign(work, quick=options.quick):
+            shutil.rmtree(work / "boards", ignore_errors=True)
+            (work / "fleet.lock").unlink(missing_ok=True)
+            try:
+                for row in part():
+                    if options.only not in row.line:
+                        break
+                    if row.line != heading:
+                        heading = row.line
+                        print(f"\n{heading}\n" + table(HEADINGS), flush=True)
+                    key = f"{row.line}/{row.tree}/{row.job}"
+                    if row.tool == Provision.name:
+                        ours[key] = row.measured
+                    print(table(cells(row, ours.get(key))), flush=True)
+                    rows.append(row)
+            except Failed as error:
+                print(f"FAILED: {error}", file=sys.stderr)
+    if options.json:
+        record = {
+            "machine": {"cpus": os.cpu_count(), "system": platform.platform()},
+            "rows": [as_json(row) for row in rows],
+        }
+        options.json.write_text(json.dumps(record, indent=1) + "\n")
+    return 0 if rows else 1
+
+
+WIDTHS = (6, 19, 10, 8, 8, 6, 10, 9, 7, 11)
+
+
+def table(texts: tuple[str, ...]) -> str:
+    return "  ".join(
+        text.ljust(width) if index < 3 else text.rjust(width)
+        for index, (text, width) in enumerate(zip(texts, WIDTHS, strict=True))
+    ).rstrip()
+
+
+def as_json(row: Row) -> dict[str, object]:
+    record = asdict(row)
+    measured = record.pop("measured")
+    del measured["output"]
+    return {**record, **measured}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,148 @@
+"""A virtual board on the bench, and a tool run against it as a user runs it."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import serial
+
+from provision.device.repl import RawRepl
+from provision.model.chip import Chip
+from provision.sim import link
+from provision.sim.firmware import build
+
+ROOT = Path(__file__).parents[2]
+VERSION = "1.24.1"
+BOARDS = {Chip.ESP32: "esp32", Chip.ESP8266: "esp8266"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """What is between host and board."""
+
+    chip: Chip = Chip.ESP32
+    baud: int = 115200  # of the board's console, where files travel
+    latency: str = "1ms"
+    timing: bool = False  # whether erasing and writing flash take a real chip's time
+
+    def __str__(self) -> str:
+        timing = ", flash timing" if self.timing else ""
+        return f"{self.chip.label}, {self.baud} baud, {self.latency}{timing}"
+
+
+@dataclass(kw_only=True)
+class Measured:
+    """One run of one tool. `seconds` as the user waits, start of the interpreter included;
+    `talking` from the first byte on the line to the last; `cpu` of the tool's own process."""
+
+    seconds: float
+    talking: float
+    cpu: float
+    memory: int  # bytes, at most
+    to_board: int
+    from_board: int
+    turnarounds: int
+    output: str = field(repr=False)
+
+
+class Failed(Exception):
+    """A tool did not do what was asked; the message is what it printed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unit:
+    name: str
+    work: Path
+    line: Line
+
+    @property
+    def address(self) -> str:
+        return f"sim://{self.name}"
+
+    def run(self, *words: str) -> Measured:
+        """`python -m provision …`, measured."""
+        link.order(self.name, "measure")
+        process_seconds, usage, output = spawn([*PROVISION, *words], self.work)
+        wire = link.order(self.name, "measure")
+        return Measured(
+            seconds=process_seconds,
+            talking=wire["seconds"],
+            cpu=usage.ru_utime + usage.ru_stime,
+            memory=usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+            to_board=wire["to_chip"],
+            from_board=wire["to_host"],
+            turnarounds=wire["turnarounds"],
+            output=output,
+        )
+
+    def tool(self, *words: str) -> Measured:
+        """An unmodified console script, given sim:// ports."""
+        return self.run("sim", "exec", "--", *words)
+
+
+PROVISION = [sys.executable, "-m", "provision"]
+
+
+def spawn(command: Sequence[str], work: Path) -> tuple[float, resource.struct_rusage, str]:
+    """Wall seconds, resources used and output of a command; Failed when it fails."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", "COLUMNS": "160"}
+    log = work / "output.txt"
+    began = time.monotonic()
+    with log.open("wb") as sink:
+        process = subprocess.Popen(
+            command,
+            cwd=work,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.monotonic() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    output = log.read_text("utf-8", "replace")
+    if process.returncode:
+        raise Failed(f"{' '.join(command[2:])} ended with {process.returncode}:\n{output[-2000:]}")
+    return seconds, usage, output
+
+
+def image(work: Path, chip: Chip) -> Path:
+    path = work / f"{chip}.bin"
+    if not path.exists():
+        path.write_bytes(build(chip, VERSION))
+    return path
+
+
+@contextmanager
+def unit(work: Path, name: str, line: Line, *, blank: bool = False) -> Iterator[Unit]:
+    """A board that is up: at its prompt, or `blank`."""
+    settings = {
+        "chip": str(line.chip),
+        "wire": "on",
+        "latency": line.latency,
+        "console": str(line.baud),
+        "timing": "on" if line.timing else "off",
+    }
+    if not blank:
+        settings["firmware"] = str(image(work, line.chip))
+    link.ensure(name, settings)
+    try:
+        if not blank:
+            with serial.serial_for_url(f"sim://{name}", baudrate=line.baud, timeout=1) as port:
+                port.dtr = False
+                port.rts = True
+                port.reset_input_buffer()
+                port.rts = False
+                if not RawRepl(port).await_prompt(30):
+                    raise Failed(f"{name} does not come up")
+        yield Unit(name=name, work=work, line=line)
+    finally:
+        link.stop(name)
