@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from provision.errors import LockError
@@ -103,7 +103,6 @@ DATA = st.recursive(
 
 
 @given(sections=st.dictionaries(st.sampled_from(["firmware", "packages", "more"]), DATA))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_section_survives_writing_and_reading(sections: dict[str, object]) -> None:
     lock = Lock(sections=sections).with_mac("kitchen", MAC)
     assert parse_lock(lock.text(), "fleet.lock") == lock
