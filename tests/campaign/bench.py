@@ -62,10 +62,10 @@ class Bench:
     home: Path
     boards: dict[str, Path] = field(default_factory=dict)
 
-    def board(self, name: str, chip: Chip) -> Path:
+    def board(self, name: str, chip: Chip, **settings: str) -> Path:
         """The flash file of a board, made at the first call."""
         if name not in self.boards:
-            query = {"chip": str(chip), "flash": "4MB", "timing": "on", "scale": "20"}
+            query = {"chip": str(chip), "flash": "4MB", "timing": "on", "scale": "20", **settings}
             status = link.ensure(name, query)
             self.boards[name] = Path(status["directory"]) / "flash.bin"
         return self.boards[name]

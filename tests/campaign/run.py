@@ -46,6 +46,7 @@ class Result:
     chip: str
     start: str
     fault: str
+    wired: bool = False
     codes: list[int | None] = field(default_factory=list)
     hit: bool = False  # whether the fault made a difference that can be told
     erased: bool = False
@@ -63,13 +64,14 @@ class Run:
         self.bench = bench
         self.folder = folder
         self.project = folder / "project"
-        self.name = f"node-{scenario.chip}"
+        self.name = f"node-{scenario.chip}" + ("-wired" if scenario.wired else "")
         self.said: list[Ended] = []
         self.result = Result(
             seed=scenario.seed,
             chip=str(scenario.chip),
             start=scenario.start,
             fault=scenario.fault.kind,
+            wired=scenario.wired,
         )
         self.wanted = (
             flashes.image(scenario.chip, scenario.new_version, scenario.image_size)
@@ -110,7 +112,8 @@ class Run:
         (self.project / "fleet.yaml").write_text(scenario.manifest, encoding="utf-8")
         if self.wanted is not None:
             (self.project / "wanted.bin").write_bytes(self.wanted)
-        self.bench.board(self.name, scenario.chip)
+        line = {"wire": "on", "latency": "1ms", "scale": "4"} if scenario.wired else {}
+        self.bench.board(self.name, scenario.chip, **line)
         if OTHER not in self.bench.boards:
             self.bench.board(OTHER, Chip.ESP32)
             files = {"/other.py": b"# the other board\n", "/mine": b"its own"}

@@ -102,6 +102,7 @@ class Scenario:
     secret_file: str | None  # the managed path whose content has the secret
     learned: bool  # whether fleet.lock knows the board
     options: tuple[str, ...]
+    wired: bool  # a line at its rate, with a bridge's latency and the chip's receive ring
 
     def expected(self, *, erased: bool) -> dict[str, bytes]:
         """The files of the converged board that anybody asked for or had there before."""
@@ -113,10 +114,6 @@ class Scenario:
         }
         made = {path: before[path] for path in self.create_only if path in before}
         return {**kept, **self.managed, **made}
-
-    def __str__(self) -> str:
-        wanted = self.new_version or "no firmware"
-        return f"{self.chip} {self.start} -> {wanted} (erase {self.erase}), {self.fault}"
 
 
 def _bytes_of(dice: random.Random, size: int) -> bytes:
@@ -279,6 +276,8 @@ def scenario(seed: int, *, fault: str | None = None, start: str | None = None) -
     secret = "pw" + hashlib.sha256(f"secret {seed}".encode()).hexdigest()[:14]
     new = dice.choice(("1.24.1", "1.26.1"))
     old = new if start == "current" else dice.choice(("1.19.1", "1.22.2", "1.25.0"))
+    wired = draw.chance(0.2)
+    node = f"node-{chip}" + ("-wired" if wired else "")
     firmware: str | None = new
     if start in RUNS_MICROPYTHON and draw.chance(0.25):
         firmware = None
@@ -298,7 +297,7 @@ def scenario(seed: int, *, fault: str | None = None, start: str | None = None) -
         draw.before["/main.py"] = MAIN_PY[start.removeprefix("main-")].encode()
     entry = [
         f"board: {chip}",
-        f"port: sim://node-{chip}",
+        f"port: sim://{node}",
         f"files: [{', '.join(draw.entries)}]",
         *draw.extra,
     ]
@@ -335,4 +334,5 @@ def scenario(seed: int, *, fault: str | None = None, start: str | None = None) -
         secret_file=secret_file,
         learned=draw.chance(0.6),
         options=options,
+        wired=wired,
     )
