@@ -25,7 +25,7 @@ TEMPLATE_SUFFIX = ".j2"
 STARTUP_FILES = ("/boot.py", "/main.py")
 _LONGEST_NAME = 255  # littlefs: LFS_NAME_MAX
 
-Kind = Literal["file", "folder", "other", "missing"]
+Kind = Literal["file", "folder", "other", "missing", "outside"]
 Render = Callable[[str], str]
 Report = Callable[[Node, str, str], None]
 """Called with the node that a problem stands at, its dotted path, and the message."""
@@ -288,6 +288,11 @@ class FilePlanner:
             message = f"'{shown}' is a file; leave out the slash at its end"
         elif kind == "other":
             message = f"'{shown}' is neither a file nor a folder"
+        elif kind == "outside":
+            message = (
+                f"'{shown}' leads out of the manifest's folder (or git checkout); "
+                "copy what the boards need into it"
+            )
         elif "*" in src:
             message = f"no such file: '{shown}'; patterns are not expanded, name the folder instead"
         else:

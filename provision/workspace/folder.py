@@ -21,10 +21,15 @@ MAX_FILES = 20_000
 
 
 class Folder:
-    """Implements `core.desired_files.Sources` below the folder that holds the manifest."""
+    """Implements `core.desired_files.Sources` below the folder that holds the manifest.
+
+    A manifest from elsewhere must not carry off what else this user can read: a source, links
+    followed, lies below the manifest's folder or, in a git checkout, below that one's top.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._root: Path | None = None
         self._kinds: dict[str, Kind] = {}
         self._contents: dict[str, Content] = {}
         self._listings: dict[str, Sequence[str]] = {}
@@ -53,11 +58,18 @@ class Folder:
     def _look(self, path: str) -> Kind:
         try:
             mode = (self.folder / path).stat().st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                return "other"
+            if not self._inside(self.folder / path):
+                return "outside"
         except (OSError, ValueError):  # ValueError: a NUL in the path
             return "missing"
-        if stat.S_ISREG(mode):
-            return "file"
-        return "folder" if stat.S_ISDIR(mode) else "other"
+        return "file" if stat.S_ISREG(mode) else "folder"
+
+    def _inside(self, path: Path) -> bool:
+        if self._root is None:
+            self._root = _top(self.folder.resolve())
+        return path.resolve().is_relative_to(self._root)
 
     def _walk(self, folder: str) -> list[str]:
         """Files below, sorted; links to files are followed, links to folders are not."""
@@ -70,10 +82,22 @@ class Folder:
         for where, folders, names in os.walk(top, onerror=fail):
             folders[:] = sorted(name for name in folders if name not in (".git", "__pycache__"))
             below = Path(where).relative_to(top)
+            for name in names:
+                place = Path(where, name)
+                if place.is_symlink() and not self._inside(place):
+                    raise OSError(None, f"{(below / name).as_posix()} is a link that leads outside")
             found += [(below / name).as_posix() for name in names]
             if len(found) > MAX_FILES:
                 raise OSError(None, f"more than {MAX_FILES:,} files below it")
         return sorted(found)
+
+
+def _top(folder: Path) -> Path:
+    """The top of the git checkout that a folder is in, else the folder itself."""
+    for above in (folder, *folder.parents):
+        if (above / ".git").exists():
+            return above
+    return folder
 
 
 def read_bounded(path: Path) -> bytes:

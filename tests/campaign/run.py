@@ -31,6 +31,8 @@ OTHER = "other"
 READ = "read.bin"  # what esptool read, which may hold the secret
 HARMLESS = ("none", "disk-full", "read-only")
 """Faults that leave the board and its line alone."""
+HOST = ("disk-full", "read-only")
+"""Faults of the computer, which every device may meet."""
 SIGNALS = {
     "sigkill": (signal.SIGKILL,),
     "sigint": (signal.SIGINT,),
@@ -262,7 +264,7 @@ class Run:
             self.broken(f"a failure without reason or hint: {ended.said[-500:]!r}")
         if ended.code in (4, 5) and "node" not in ended.said:
             self.broken(f"a failure that names no device: {ended.said[-500:]!r}")
-        failed = 2 if fault == "read-only" and "other: unreachable" in ended.err else 1
+        failed = 2 if fault in HOST and "other: unreachable" in ended.err else 1
         if ended.code in (4, 5) and hints != failed:
             self.broken(f"{hints} hints for {failed} failures: {ended.err[-500:]!r}")
         if "--json" in self.scenario.options:

@@ -1,0 +1,1 @@
+"""What docs/security.md promises, where no other test shows it already."""
