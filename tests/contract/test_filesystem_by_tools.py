@@ -1,0 +1,136 @@
+"""The filesystem through real tools: what esptool writes MicroPython mounts, what MicroPython
+writes esptool reads back; and what `provision sim fault` does to firmware and filesystem."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+
+import pytest
+
+from provision.core.filesystem_geometry import Geometry
+from provision.device.filesystem import build_filesystem, read_filesystem
+from provision.model.chip import Chip
+from provision.sim import link
+from provision.sim.firmware import build
+from tests.bench_of_boards import Bench, bench
+
+__all__ = ["bench"]
+
+PATIENCE = 20.0
+LAYOUTS = pytest.mark.parametrize(
+    ("chip", "flash", "offset", "blocks"),
+    [
+        (Chip.ESP8266, "1MB", 0x99000, 98),
+        (Chip.ESP32, "2MB", 0x180000, 128),
+        pytest.param(Chip.ESP8266, "4MB", 0x100000, 763, marks=pytest.mark.slow),
+        pytest.param(Chip.ESP32, "4MB", 0x200000, 512, marks=pytest.mark.slow),
+    ],
+)
+
+
+@LAYOUTS
+def test_littlefs_goes_both_ways(
+    bench: Bench, chip: Chip, flash: str, offset: int, blocks: int
+) -> None:
+    firmware = bench.work / "firmware.bin"
+    size = int(flash[:-2]) << 20
+    firmware.write_bytes(build(chip, "1.24.1", flash_size=size))
+    link.ensure("a", {"chip": str(chip), "flash": flash, "firmware": str(firmware)})
+    data = random.Random(1).randbytes(9000)
+    image = build_filesystem(
+        Geometry(offset=offset, blocks=blocks), {"/lib/data.bin": data, "/boot.py": b"x = 1\n"}
+    )
+    regions = []
+    for number, region in enumerate(image.regions()):
+        (bench.work / f"part{number}").write_bytes(region.data)
+        regions += [hex(region.offset), f"part{number}"]
+    bench.tool("esptool", "--port", "sim://a", "write-flash", *regions)
+    code = (
+        "import os; print(x, os.listdir('/'), open('/lib/data.bin', 'rb').read()[-3:])\n"
+        "f = open('/written.bin', 'wb'); f.write(bytes(range(256)) * 40); f.close()"
+    )
+    said = until_it_answers(bench, code)
+    assert said == f"1 ['boot.py', 'lib'] {data[-3:]!r}\n"
+    bench.tool(
+        *("esptool", "--port", "sim://a", "read-flash"), hex(offset), str(blocks * 4096), "back"
+    )
+    files = read_filesystem((bench.work / "back").read_bytes())
+    assert files == {
+        "/lib/data.bin": data,
+        "/boot.py": b"x = 1\n",
+        "/written.bin": bytes(range(256)) * 40,
+    }
+
+
+def until_it_answers(bench: Bench, code: str) -> str:
+    """esptool ends while the chip boots; what it is sent meanwhile is lost, as on a real one."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        words = ("mpremote", "connect", "sim://a", "resume", "exec", code)
+        done = bench.tool(*words, check=False)
+        if done.returncode == 0:
+            return done.stdout.replace("\r\n", "\n")
+        assert time.monotonic() < end, done.stdout + done.stderr
+
+
+def micropython(bench: Bench) -> None:
+    image = bench.work / "firmware.bin"
+    image.write_bytes(build(Chip.ESP32, "1.24.1"))
+    link.ensure("a", {"chip": "esp32", "firmware": str(image)})
+    assert bench.tool("mpremote", "connect", "sim://a", "exec", "print(1)").stdout.split() == ["1"]
+
+
+def test_a_main_that_hogs_is_stopped_by_mpremote(bench: Bench) -> None:
+    micropython(bench)
+    bench.provision("sim", "fault", "a", "main-hog")
+    assert "while True" in bench.tool("mpremote", "connect", "sim://a", "cat", ":main.py").stdout
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "main-deepsleep",
+        pytest.param("main-deaf", marks=pytest.mark.slow),
+        pytest.param("foreign-firmware", marks=pytest.mark.slow),
+    ],
+)
+def test_some_boards_answer_no_repl(bench: Bench, fault: str) -> None:
+    micropython(bench)
+    bench.provision("sim", "fault", "a", fault)
+    done = bench.tool("mpremote", "connect", "sim://a", "exec", "print(1)", check=False)
+    assert done.returncode
+    assert "could not enter raw repl" in done.stdout + done.stderr
+    # But the bootloader is always there.
+    assert "MAC" in bench.tool("esptool", "--port", "sim://a", "read-mac").stdout
+
+
+@pytest.mark.parametrize(
+    ("fault", "holds"),
+    [
+        ("corrupt-filesystem", lambda flash: flash[0x200000:0x202000] == b"\x5a" * 0x2000),
+        ("full-filesystem", lambda flash: flash[0x200000:].count(b"\xa5" * 4000) > 400),
+    ],
+)
+def test_faults_in_the_flash(bench: Bench, fault: str, holds: Callable[[bytes], bool]) -> None:
+    micropython(bench)
+    boots = link.order("a", "status")["boots"]
+    bench.provision("sim", "fault", "a", fault)
+    assert holds(bench.flash("a"))
+    assert link.order("a", "status")["boots"] == boots + 1
+
+
+def test_the_power_fails_while_micropython_writes(bench: Bench) -> None:
+    micropython(bench)
+    bench.provision("sim", "fault", "a", "cut-erase", "after=3", "again=0")
+    boots = link.order("a", "status")["boots"]
+    code = "f = open('big.bin', 'wb'); f.write(bytes(200000)); f.close()"
+    bench.tool("mpremote", "connect", "sim://a", "exec", "--no-follow", code)
+    end = time.monotonic() + PATIENCE
+    while link.order("a", "status")["boots"] == boots:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    # LittleFS is made for this: mounted as if nothing had been, the new file short or not there.
+    code = "import os; print(os.stat('boot.py')[6], max(f[3] for f in os.ilistdir()))"
+    assert until_it_answers(bench, code) == "139 139\n"
