@@ -149,7 +149,9 @@ def fault(name: str, fault: str, arguments: Sequence[str]) -> None:
     link.order(name, "fault", fault=fault, arguments=dict(_pair(one) for one in arguments))
 
 
-@command.command("exec", context_settings={"ignore_unknown_options": True})
+@command.command(
+    "exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False}
+)
 @click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- TOOL [ARG]…")
 def run_tool(words: Sequence[str]) -> None:
     """Run an installed Python tool (esptool, mpremote …) that can open sim:// ports."""
@@ -264,6 +266,9 @@ def _show(boards: Sequence[dict[str, Any]], as_json: bool) -> None:
     widths = {i: max(len(row[i]) for row in rows) for i in used}
     for row in rows:
         click.echo("  ".join(row[i].ljust(widths[i]) for i in used).rstrip())
+    for trouble in dict.fromkeys(board.get("trouble") for board in boards):
+        if trouble:
+            click.echo(f"warning: {trouble}", err=True)
 
 
 def _row(board: dict[str, Any]) -> tuple[str, ...]:

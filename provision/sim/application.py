@@ -122,7 +122,8 @@ class Application:
         if self._phase is _Phase.START and self._cause in _DEAF_STARTS:
             return
         interpreter = self._interpreter
-        assert interpreter is not None
+        if interpreter is None:  # none is installed: the board has said so
+            return
         while data:
             before, found, data = data.partition(_CTRL_C)
             if before:

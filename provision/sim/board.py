@@ -30,6 +30,8 @@ from provision.sim.setup import (
 )
 from provision.sim.wire import WireStatistics
 
+_NO_APPLICATION = b"\r\nno MicroPython is here for virtual boards: pip install 'provision[sim]'\r\n"
+
 
 class Mode(str, Enum):
     """What the chip is doing."""
@@ -266,6 +268,8 @@ class Board:
                 self._application.boot(cause)
             except SimulatorError as error:
                 self.trouble = f"{error.message} ({error.hint})"
+                # Whoever waits for the app hears why none comes.
+                self.send(_NO_APPLICATION, baud=CONSOLE_BAUD)
             return
         self.mode = Mode.DOWNLOAD
         self.send(self._facts.rom_banner(cause, download=True), baud=self._facts.boot_baud)

