@@ -5,7 +5,10 @@ that use them, so that `--help` and `--version` answer at once.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+from difflib import get_close_matches
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -45,6 +48,19 @@ class LazyGroup(click.Group):
         command: click.Command = module.command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        word = args[0]
+        if word not in COMMANDS and not word.startswith("-"):
+            close = get_close_matches(word, COMMANDS, 1)
+            raise click.UsageError(
+                f"there is no command '{word}'"
+                + (f"; did you mean '{close[0]}'?" if close else ""),
+                ctx,
+            )
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, COMMANDS[name][1]) for name in sorted(COMMANDS)])
@@ -57,8 +73,17 @@ def main(debug: bool) -> None:
     """Make a fleet of MicroPython boards match a manifest."""
 
 
+def _open_closed_streams() -> None:
+    """A service may start us with its standard streams closed, which Python has as None."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            mode = "r" if number == 0 else "w"
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
+
+
 def run() -> NoReturn:
     """Run the command line and end the process with one of DESIGN's exit codes."""
+    _open_closed_streams()
     words = sys.argv[1:]
     own = words[: words.index("--")] if "--" in words else words
     debug = "--debug" in own  # wherever it stands: people add it to the line that failed

@@ -64,10 +64,12 @@ def command(name: str | None, as_json: bool) -> int:
 def _find(name: str) -> BoardProfile:
     board = profiles().get(name)
     if board is None:
-        close = get_close_matches(name.lower().replace("_", "-"), profiles(), 1)
+        asked = name.lower().replace("_", "-")
+        close = [known for known in profiles() if known.startswith(asked)] if asked else []
+        close = close or get_close_matches(asked, profiles(), 1)
+        near = " or ".join(f"'{each}'" for each in close[:3])
         raise UsageError(
-            f"no board profile is named '{name}'"
-            + (f"; did you mean '{close[0]}'?" if close else ""),
+            f"no board profile is named '{name}'" + (f"; did you mean {near}?" if near else ""),
             hint="`provision boards` lists them",
         )
     return board

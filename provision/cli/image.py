@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ from provision.cli.options import json_option, secrets_option
 from provision.cli.sources import offline_option, supply
 from provision.core.filesystem_geometry import BLOCK, firmware_geometry
 from provision.core.firmware_image import joined, regions
+from provision.core.validate_wording import suggestion
 from provision.device.filesystem import build_filesystem
 from provision.errors import UsageError
 from provision.model.state import DesiredState
@@ -55,7 +57,9 @@ def build(
     """
     supplies = supply(load(manifest, secrets=secrets), offline=offline)
     loaded = supplies.loaded
-    (state,) = loaded.states([device]) if device in loaded.names() else _unknown(device)
+    (state,) = (
+        loaded.states([device]) if device in loaded.names() else _unknown(device, loaded.names())
+    )
     if state.firmware is None:
         raise UsageError(
             f"{device} has no firmware to put into an image",
@@ -116,7 +120,8 @@ def _holds_secrets(state: DesiredState) -> bool:
     return any(file.content.sensitive for file in state.files)
 
 
-def _unknown(device: str) -> tuple[DesiredState]:
+def _unknown(device: str, known: Sequence[str]) -> tuple[DesiredState]:
     raise UsageError(
-        f"there is no device {device!r} in this manifest", hint="`provision show` lists them"
+        f"there is no device {device!r} in this manifest{suggestion(device, known)}",
+        hint="`provision show` lists them",
     )

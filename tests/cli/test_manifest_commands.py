@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -308,3 +310,27 @@ def test_a_secret_from_the_environment_is_masked(
     assert ended.json["devices"][0]["variables"]["wifi"] == "***"
     assert SECRET not in ended.out
     assert hashlib.sha256(SECRET.encode()).hexdigest() not in ended.out
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_are_no_error(
+    closed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROVISION_STATE_DIR", str(tmp_path / "state"))
+    (tmp_path / "fleet.yaml").write_text("devices: {a: {board: esp32}}\n")
+    command = f'exec "$0" -m provision plan {closed}'
+    done = subprocess.run(["sh", "-c", command, sys.executable], cwd=tmp_path, check=False)
+    assert done.returncode == 5
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["aply"], "there is no command 'aply'; did you mean 'apply'?"),
+        (["boards", "wemos"], "did you mean 'wemos-d1-mini' or 'wemos-d1-mini-pro'?"),
+    ],
+)
+def test_what_was_probably_meant(cli: Cli, words: list[str], said: str) -> None:
+    ended = cli(*words)
+    assert ended.code == 2
+    assert said in ended.err
