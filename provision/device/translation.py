@@ -30,6 +30,7 @@ from provision.errors import (
 _ABSENT = {errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTDIR}
 _NO_TTY = {errno.ENOTTY, errno.EISDIR, errno.EINVAL}
 _DENIED = {errno.EACCES, errno.EPERM}
+_OWNERS_SHOWN = 3
 _BUSY = {errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK}
 _NETWORK = {
     errno.ECONNREFUSED,
@@ -106,7 +107,9 @@ def busy(address: str, owners: Sequence[Owner]) -> PortBusy:
             hint="close serial monitors and editors (Thonny, screen) that use it; just after "
             "plugging in it may be ModemManager, for half a minute",
         )
-    names = " and ".join(str(owner) for owner in owners)
+    names = " and ".join(str(owner) for owner in owners[:_OWNERS_SHOWN])
+    if len(owners) > _OWNERS_SHOWN:
+        names += f" and {len(owners) - _OWNERS_SHOWN} more"
     return PortBusy(f"{address} is in use by {names}")
 
 
