@@ -38,9 +38,10 @@ def command(
     firmware, free space. Changes nothing."""
     project = open_project(manifest, secrets=secrets)
     with open_outputs(
-        stdout=sys.stderr,
+        stdout=sys.stdout,
         stderr=sys.stderr,
         changes=False,
+        results=False,
         verbosity=verbose,
         redact=project.loaded.redactor.text,
     ) as fanout:
@@ -85,12 +86,13 @@ def row(report: DeviceReport) -> dict[str, object]:
         "secured": actual.secured if actual else None,
         "free": free,
         "error": harmless(report.error.message) if report.error else None,
+        "code": report.error.code if report.error else None,
     }
 
 
 def table(rows: list[dict[str, object]]) -> list[str]:
     """The rows as aligned columns under a heading."""
-    heading = ["device", "port", "chip", "MAC", "flash", "firmware"]
+    heading = ["DEVICE", "PORT", "CHIP", "MAC", "FLASH", "FIRMWARE"]
     cells = [heading]
     for item in rows:
         size = item["flash_size"]
@@ -102,7 +104,7 @@ def table(rows: list[dict[str, object]]) -> list[str]:
                 str(item["chip"] or "-"),
                 str(item["mac"] or "-"),
                 f"{size // (1 << 20)} MB" if isinstance(size, int) else "-",
-                str(item["error"]) if item["error"] else firmware,
+                f"{item['outcome']}: {item['code']}" if item["error"] else firmware,
             ]
         )
     widths = [max(len(line[column]) for line in cells) for column in range(len(heading))]

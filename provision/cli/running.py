@@ -62,7 +62,7 @@ def common_options(function: Callable[..., int]) -> Callable[..., int]:
                      help="How many devices at once."),
         click.option("--hands-timeout", type=click.FloatRange(min=0), default=120.0,
                      show_default=True, metavar="SECONDS",
-                     help="How long to wait for somebody to press a button."),
+                     help="How long to wait, on a terminal, for somebody to press a button."),
     ]  # fmt: skip
 
     @functools.wraps(function)
@@ -91,7 +91,7 @@ def go(request: Request, options: Options, command: str) -> int:
         redact=project.loaded.redactor.text,
     ) as fanout:
         for warning in project.loaded.warnings:
-            fanout.handle(Notice(message=warning))
+            fanout.handle(Notice(message=f"warning: {warning}"))
         report = converge(
             project,
             replace(options, contents=request.diff, detailed=request.detailed),
@@ -112,18 +112,25 @@ def go(request: Request, options: Options, command: str) -> int:
 
 
 def _confirm(fanout: Fanout) -> Confirm:
+    """Asks about one board at a time; "all" answers for those still to come."""
+    agreed = False
+
     def ask(device: str, plan: Plan, stopping: Callable[[], bool]) -> bool:
+        nonlocal agreed
         why = next(action.reason for action in plan.actions if isinstance(action, EraseFlash))
         with fanout.paused():
-            while True:
+            while not agreed:
                 click.echo(
-                    f"{device}: erase this board and every file on it ({why})? [y/N]: ",
+                    f"{device}: erase this board and every file on it ({why})? [y/N/all]: ",
                     nl=False,
                     err=True,
                 )
                 answer = _typed_line(stopping).strip().lower()
-                if answer in _ANSWERS:
+                if answer == "all":
+                    agreed = True
+                elif answer in _ANSWERS:
                     return _ANSWERS[answer]
+        return agreed
 
     return ask
 

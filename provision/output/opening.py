@@ -25,6 +25,7 @@ def open_outputs(
     stdout: TextIO,
     stderr: TextIO,
     changes: bool,
+    results: bool = True,
     json_lines: bool = False,
     verbosity: int = 0,
     log_file: Path | None = None,
@@ -35,9 +36,10 @@ def open_outputs(
     """The outputs of a run, to be closed by the caller.
 
     `changes` tells an apply, whose plans are shown as they come and which ends in a recap, from
-    a plan. Results go to `stdout`, narration to `stderr`: live when that is a terminal. With
-    `json_lines`, `stdout` has events only, and `stderr` what a person must know. UsageError
-    when a file that was asked for cannot be written; a record that cannot be kept is a notice.
+    a plan; without `results` the caller has its own to show. Results go to `stdout`, narration to
+    `stderr`: live when that is a terminal. With `json_lines`, `stdout` has events only, and
+    `stderr` what a person must know. UsageError when a file that was asked for cannot be written;
+    a record that cannot be kept is a notice.
     """
     outputs: list[Output] = []
     unkept: OSError | None = None
@@ -74,8 +76,9 @@ def open_outputs(
             outputs.append(Plain(stderr, verbosity=verbosity, style=Style(colour)))
         style = Style(wants_colour(stdout, environment))
         width = shutil.get_terminal_size().columns if is_terminal(stdout, environment) else None
-        outputs.append(PlanText(plans, at_once=changes, style=style, width=width or 100))
-        outputs.append(Recap(stdout, style=style, width=width, always=changes))
+        if results:
+            outputs.append(PlanText(plans, at_once=changes, style=style, width=width))
+            outputs.append(Recap(stdout, style=style, width=width, always=changes))
     fanout = Fanout(outputs, redact)
     if unkept is not None:
         reason = unkept.strerror or str(unkept)

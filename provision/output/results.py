@@ -15,7 +15,7 @@ from provision.model.event import (
 )
 from provision.model.plan import Plan
 from provision.output.style import PLAIN, Colour, Style
-from provision.output.text import plan_lines, recap_lines
+from provision.output.text import plan_lines, recap_lines, together
 
 _DIFF_COLOURS: dict[str, Colour] = {"+": "green", "-": "red", "@": "cyan"}
 
@@ -41,7 +41,7 @@ class PlanText:
         *,
         at_once: bool = False,
         style: Style = PLAIN,
-        width: int = 80,
+        width: int | None = None,
     ) -> None:
         self._stream = stream
         self._at_once = at_once
@@ -62,7 +62,7 @@ class PlanText:
             case DevicePlanned():
                 self._plans[event.device] = event.plan
             case FileDiffed() if self._at_once:
-                self._write(self._coloured(event))
+                self._write([f"{self._style(event.device, 'bold')}:", *self._coloured(event)])
             case FileDiffed():
                 self._diffs.setdefault(event.device, []).extend(self._coloured(event))
             case RunFinished():
@@ -84,8 +84,11 @@ class PlanText:
         plans = sorted(self._plans.values(), key=lambda plan: self._place(plan.device))
         self._plans = {}
         self._write(plan_lines(plans, self._style, self._width))
+        same: dict[tuple[str, ...], list[str]] = {}
         for device in sorted(self._diffs, key=self._place):
-            self._write([f"{device}:", *self._diffs.pop(device)])
+            same.setdefault(tuple(self._diffs.pop(device)), []).append(device)
+        for lines, devices in same.items():
+            self._write([f"{self._style(together(devices), 'bold')}:", *lines])
 
     def _write(self, lines: Sequence[str]) -> None:
         self._stream.write("".join(f"{line}\n" for line in lines))

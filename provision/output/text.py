@@ -41,6 +41,7 @@ STAGES: dict[Stage, str] = {
     "settle": "looking again",
 }
 
+_UNKNOWN = 100  # columns, where there is no terminal to ask
 _NUMBERED = re.compile(r"(.*?)(\d+)(\D*)")
 
 
@@ -161,10 +162,11 @@ def _action_colour(one: Action) -> Colour:
             return "cyan"
 
 
-def plan_lines(plans: Sequence[Plan], style: Style = PLAIN, width: int = 80) -> list[str]:
+def plan_lines(plans: Sequence[Plan], style: Style = PLAIN, width: int | None = 80) -> list[str]:
     """Plans as people read them: devices with the same plan together, then one line in all.
 
     Those without changes come first, on one line, since the end of a text is what stays in view.
+    Reasons are wrapped at `width` columns; where there is None, they stay whole.
     """
     groups: dict[tuple[object, object], list[Plan]] = {}
     for plan in plans:
@@ -175,11 +177,15 @@ def plan_lines(plans: Sequence[Plan], style: Style = PLAIN, width: int = 80) -> 
     return [*lines, _plan_summary(plans, style)]
 
 
-def _group(same: Sequence[Plan], style: Style, width: int) -> list[str]:
+def together(devices: Sequence[str]) -> str:
+    """Devices that share what follows: `kitchen`, or `desk-[01:30] (30 devices)`."""
+    who = names(devices)
+    return f"{who} ({len(devices)} devices)" if len(devices) > 1 else who
+
+
+def _group(same: Sequence[Plan], style: Style, width: int | None) -> list[str]:
     plan = same[0]
-    who = names([each.device for each in same])
-    if len(same) > 1:
-        who += f" ({len(same)} devices)"
+    who = together([each.device for each in same])
     if plan.refusals:
         lines = [f"{style(who, 'bold')}: {style('refused', 'red')}"]
         for refusal in plan.refusals:
@@ -190,18 +196,29 @@ def _group(same: Sequence[Plan], style: Style, width: int) -> list[str]:
         return [f"{style(who, 'bold')}: {style('no changes', 'green')}"]
     lines = [f"{style(who, 'bold')}: {count(len(plan.actions), 'change')}"]
     texts = [action(each) for each in plan.actions]
-    column = min(max(map(len, texts)), max(width - 34, 20))
+    column = min(max(map(len, texts)), max((width or _UNKNOWN) - 34, 20))
+    margin = " " * (column + 4)
     for each, text in zip(plan.actions, texts, strict=True):
         secret = ", secret" if isinstance(each, WriteFile) and each.sensitive else ""
-        reason = style(f"{one_line(each.reason)}{secret}", "dim")
-        lines.append(f"  {style(text.ljust(column), _action_colour(each))}  {reason}")
+        reasons = _wrapped(f"{one_line(each.reason)}{secret}", width, column + 4)
+        words = style(text.ljust(column), _action_colour(each))
+        if len(text) > column and width is not None:
+            lines.append(f"  {words}")
+        else:
+            lines.append(f"  {words}  {style(reasons.pop(0), 'dim')}")
+        lines += [f"{margin}{style(line, 'dim')}" for line in reasons]
     return lines
 
 
-def _indented(text: str, width: int) -> list[str]:
+def _wrapped(text: str, width: int | None, margin: int) -> list[str]:
+    """At least one line, to stand behind `margin` columns."""
+    return wrap(text, max(width - margin, 20)) if width is not None and text else [text]
+
+
+def _indented(text: str, width: int | None) -> list[str]:
     return wrap(
         one_line(text),
-        max(width, 40),
+        max(width or _UNKNOWN, 40),
         initial_indent="  ",
         subsequent_indent="    ",
         break_long_words=False,

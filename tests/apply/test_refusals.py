@@ -206,6 +206,25 @@ def test_rule_2_a_board_that_nobody_knows_is_not_erased_unasked(station: Station
     assert station.lock == {"bench": mac}
 
 
+def test_rule_2_one_answer_can_be_for_all(station: Station) -> None:
+    station.board("bench")
+    station.board("other")
+    station.write(
+        "fleet.yaml",
+        f"""
+        defaults: {{board: esp32, firmware: {{file: {station.firmware(Chip.ESP32)}}}}}
+        devices: {{bench: {{port: sim://bench}}, other: {{port: sim://other}}}}
+        """,
+    )
+    asked = station.start("apply", terminal=True)
+    asked.until(lambda run: ": erase this board" in run.err)
+    asked.answer("all\n")
+    agreed = asked.end()
+    assert agreed.code == 0, agreed.said
+    assert agreed.err.count(": erase this board") == 1
+    assert set(station.lock) == {"bench", "other"}
+
+
 def test_rule_2_a_board_in_the_lock_is_erased_unasked(station: Station) -> None:
     mac = station.board("bench")
     station.write("fleet.yaml", BLANK.format(image=station.firmware(Chip.ESP32)))

@@ -14,6 +14,7 @@ from provision.model.event import (
     DeviceFinished,
     DevicePlanned,
     Event,
+    FileDiffed,
     HandsNeeded,
     Notice,
     RunFinished,
@@ -183,6 +184,35 @@ def test_devices_with_the_same_plan_share_its_lines_and_changes_come_last() -> N
         "  hint: look at the port",
         "Plan: 31 devices: 28 to change (28 files), 2 without changes, 1 refused",
     ]
+
+
+def test_on_a_terminal_no_line_of_a_plan_is_wider_than_it() -> None:
+    lines = text.plan_lines([Plan(device="kitchen", actions=ACTIONS)], width=72)
+    assert max(map(len, lines[:-1])) <= 72
+    said = " ".join(" ".join(lines).split())
+    for action in ACTIONS:
+        assert text.action(action) in said
+        assert action.reason in said
+
+
+def test_devices_whose_files_change_alike_share_the_diff() -> None:
+    stream = io.StringIO()
+    output = PlanText(stream)
+    changed = ("--- board:/main.py", "+++ manifest:/main.py", "@@ -1 +1 @@", "-a", "+b")
+    output.handle(RunStarted(command="plan", fleet="f", devices=("a", "b", "c")))
+    for device, lines in (("c", changed), ("b", (*changed, "+c")), ("a", changed)):
+        output.handle(DevicePlanned(device=device, plan=Plan(device=device)))
+        output.handle(FileDiffed(device=device, path="/main.py", lines=lines))
+    output.handle(RunFinished(seconds=1, exit_code=0))
+    shown = stream.getvalue().splitlines()
+    assert shown[2:] == ["a, c (2 devices):", *changed, "b:", *changed, "+c"]
+
+
+def test_a_diff_shown_at_once_says_whose_it_is() -> None:
+    stream = io.StringIO()
+    output = PlanText(stream, at_once=True)
+    output.handle(FileDiffed(device="b", path="/main.py", lines=("--- x", "+++ y", "+1")))
+    assert stream.getvalue() == "b:\n--- x\n+++ y\n+1\n"
 
 
 def test_plan_text_shows_all_at_the_end_in_manifest_order() -> None:
