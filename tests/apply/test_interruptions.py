@@ -86,7 +86,7 @@ def test_ctrl_c_when_asked(station: Station) -> None:
         """,
     )
     run = station.start("apply", terminal=True)
-    run.until(lambda run: "x: erase this board?" in run.err)
+    run.until(lambda run: "x: erase this board" in run.err)
     run.signal(signal.SIGINT)
     ended = run.end()
     assert ended.code == 130, ended.said

@@ -189,7 +189,7 @@ def test_rule_2_a_board_that_nobody_knows_is_not_erased_unasked(station: Station
     assert station.lock == {}
 
     asked = station.start("apply", terminal=True)
-    asked.until(lambda run: "bench: erase this board?" in run.err)
+    asked.until(lambda run: "bench: erase this board" in run.err)
     asked.answer("n\n")
     declined = asked.end()
     assert declined.code == 4
@@ -197,7 +197,7 @@ def test_rule_2_a_board_that_nobody_knows_is_not_erased_unasked(station: Station
     assert station.digest("bench") == before
 
     asked = station.start("apply", terminal=True)
-    asked.until(lambda run: "bench: erase this board?" in run.err)
+    asked.until(lambda run: "bench: erase this board" in run.err)
     asked.answer("y\n")
     agreed = asked.end()
     assert agreed.code == 0, agreed.said
