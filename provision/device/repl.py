@@ -23,6 +23,7 @@ from provision.device.scan import (
     Sighting,
     filesystem,
     leftovers,
+    mask_of,
     printable,
     read_facts,
     read_listing,
@@ -84,7 +85,7 @@ class RawRepl:
         self.known: ReplFacts | None = None
         self._pastes: bool | None = None  # whether the board knows raw paste
         self._fresh = False  # entered, and nothing executed yet
-        self._littered = False  # whether a program waits on the board to be followed
+        self._kept = False  # whether the scan is on the board, to be called again
         self._window: int | None = None  # of a raw paste that is open already
 
     # Entering and leaving
@@ -127,7 +128,7 @@ class RawRepl:
     def leave(self) -> None:
         """Back to the friendly REPL, without a reset."""
         with self.errors():
-            if self._littered:
+            if self._kept:
                 with suppress(Raised, NoAnswer):
                     self.execute(b"del _p", timeout=2.0)
             self._close_paste()
@@ -168,7 +169,7 @@ class RawRepl:
             asked = sighting.ask_for(question)
             listing: tuple[Entry, ...] = ()
             if asked is not None:
-                listing = self._retry(lambda: self._list(question, asked))
+                listing = self._retry(lambda: self._list(asked))
         self.trace(
             1,
             f"looked at {len(question.hoped)} files: "
@@ -177,24 +178,33 @@ class RawRepl:
         return facts, filesystem(question, sighting, listing)
 
     def _scan(self, question: Question) -> tuple[ReplFacts, Sighting]:
+        arguments = question.arguments()
+        if self._kept and self.known:
+            try:
+                answer = self.execute(
+                    snippet.program(
+                        call=snippet.SCAN, arguments=arguments, deflate=True, follow=True
+                    ),
+                    timeout=SCAN_TIMEOUT,
+                )
+            except Raised:
+                self._kept = False  # not there any more: from the beginning
+            else:
+                self._kept = not _as_wanted(answer)
+                return self.known, read_sighting(answer)
         answer = self.run(
-            "facts", "scan", call="_scan", arguments=question.scan_arguments(), timeout=SCAN_TIMEOUT
+            "facts", "scan", call=snippet.SCAN, arguments=arguments, timeout=SCAN_TIMEOUT
         )
-        self._littered = self.deflates and not answer.rstrip().endswith("\x02=")
+        self._kept = self.deflates and not _as_wanted(answer)
         at = answer.find("(")
         first, _, rest = answer[max(at, 0) :].partition("\n")
         return read_facts(first.rstrip("\r")), read_sighting(rest)
 
-    def _list(self, question: Question, buckets: Sequence[int]) -> tuple[Entry, ...]:
-        listing = self.run(
-            "list",
-            call="_list",
-            arguments=question.list_arguments(buckets),
-            timeout=SCAN_TIMEOUT,
-            follow=True,
+    def _list(self, buckets: Sequence[int]) -> tuple[Entry, ...]:
+        arguments = mask_of(buckets)
+        return read_listing(
+            self.run("list", call="_list", arguments=arguments, timeout=SCAN_TIMEOUT, follow=True)
         )
-        self._littered = False
-        return read_listing(listing)
 
     def _retry(self, attempt: Callable[[], T]) -> T:
         """Once more when something else on the board printed into the answer."""
@@ -493,6 +503,10 @@ _NOTHING_RUNS = re.compile(
 def _refuse_a_chip_without_firmware(heard: bytes) -> None:
     if _NOTHING_RUNS.search(heard):
         raise NoAnswer(f"nothing runs on this board{evidence(heard)}")
+
+
+def _as_wanted(answer: str) -> bool:
+    return answer.rstrip().endswith("\x02=")
 
 
 def evidence(heard: bytes) -> str:

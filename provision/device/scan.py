@@ -114,17 +114,15 @@ class Question:
     def _trees(self) -> tuple[str, ...]:
         return tuple(tree.rstrip("/") + "/" for tree in self.request.trees)
 
-    def scan_arguments(self) -> bytes:
-        return self._arguments + b"," + snippet.literal(self.wanted)
+    def arguments(self) -> bytes:
+        """Those of `_scan`."""
+        asked = (snippet.literal(self.bloom), snippet.texts(self.loose), snippet.texts(self._trees))
+        return b"(%s),%s" % (b",".join(asked), snippet.literal(self.wanted))
 
-    def list_arguments(self, buckets: Iterable[int]) -> bytes:
-        return self._arguments + b",%d" % sum(1 << number for number in buckets)
 
-    @property
-    def _arguments(self) -> bytes:
-        return b",".join(
-            (snippet.literal(self.bloom), snippet.texts(self.loose), snippet.texts(self._trees))
-        )
+def mask_of(buckets: Iterable[int]) -> bytes:
+    """The argument of `_list`."""
+    return b"%d" % sum(1 << number for number in buckets)
 
 
 def bloom(paths: frozenset[str]) -> bytes:

@@ -15,6 +15,9 @@ from functools import cache
 from pathlib import Path
 
 AGENT = Path(__file__).with_name("agent")
+SCAN = "_scan"
+"""The call whose globals stay while what it found differs from what was wanted."""
+
 PACK_WINDOW = 10
 """A window of 1 kB, which even an ESP8266's heap gives, and no snippet is much longer."""
 
@@ -46,19 +49,23 @@ def program(
 ) -> bytes:
     """What to execute on a board to run the named agent files, then `call(arguments)`.
 
-    With `deflate` they run in globals of their own, `_p`, so that the app's stay as they are;
-    those go when the call returns true, and otherwise wait for a program that is to `follow`.
-    A board without the module raises ImportError before anything runs.
+    With `deflate` they run in globals of their own, so that the app's stay as they are. Those go
+    when the call returns true; otherwise they wait for programs that `follow`: those may be
+    without files, and call what is there already. A board without the module raises ImportError
+    before anything runs.
     """
+    called = call.encode()
     if not deflate:
-        return source(*names).encode() + b"%s(%s)\n" % (call.encode(), arguments)
-    return (
-        (b"" if follow else b"_p={}\n")
-        # 1 is deflate.RAW
-        + b"import deflate,io\nexec(deflate.DeflateIO(io.BytesIO(%s),1,%d).read(),_p)\n"
-        % (packed(*names), PACK_WINDOW)
-        + b'if _p["%s"](%s):del _p\n' % (call.encode(), arguments)
-    )
+        return source(*names).encode() + b"%s(%s)\n" % (called, arguments)
+    home = b"_p" if follow or call == SCAN else b"_r"
+    code = b"" if follow else home + b"={}\n"
+    if names:  # 1 is deflate.RAW
+        code += b"import deflate,io\nexec(deflate.DeflateIO(io.BytesIO(%s),1,%d).read(),%s)\n" % (
+            packed(*names),
+            PACK_WINDOW,
+            home,
+        )
+    return code + b'if %s["%s"](%s):del %s\n' % (home, called, arguments, home)
 
 
 def literal(data: bytes) -> bytes:

@@ -85,9 +85,10 @@ def paces(repl: RawRepl) -> Sequence[Pace]:
 def _stream(repl: RawRepl, work: Sequence[FileOperation], progress: Progress) -> bool:
     """Send the operations as a stream; False when this firmware cannot receive one."""
     choices = paces(repl)
-    stream = compose(work, choices[0])
+    begin(repl, choices)
+    stream = compose(work, choices[0])  # while the board compiles the receiver
     try:
-        choice = start(repl, choices)
+        choice = ready(repl, choices)
     except Raised as error:
         repl.trace(1, f"this board takes no stream: {printable(error.last)}")
         if error.name not in ("ImportError", "AttributeError", "MemoryError"):
@@ -102,15 +103,19 @@ def _stream(repl: RawRepl, work: Sequence[FileOperation], progress: Progress) ->
     return True
 
 
-def start(repl: RawRepl, choices: Sequence[Pace]) -> int:
-    """Have the receiver running and ready; which pace it chose. Raised when it cannot run."""
+def begin(repl: RawRepl, choices: Sequence[Pace]) -> None:
+    """Have the receiver started; `ready` when it is."""
     offer = b"".join(b"(%d,%d)," % (pace.block, pace.window) for pace in choices)
     padding = PACKET - 1 if repl.turn() > SLOW_TURN else 0
     arguments = b"(%s),%d" % (offer, padding)
     repl.start(snippet.program("receive", call="_receive", arguments=arguments, deflate=True))
+
+
+def ready(repl: RawRepl, choices: Sequence[Pace]) -> int:
+    """Which pace the board chose; Raised when the receiver cannot run."""
     try:
-        ready = repl.line.until(b"\x01", b"\x04", timeout=10.0)
-        if ready.endswith(b"\x01"):
+        answer = repl.line.until(b"\x01", b"\x04", timeout=10.0)
+        if answer.endswith(b"\x01"):
             choice = repl.line.exactly(1, 10.0)[0] - 65
             if not 0 <= choice < len(choices):
                 raise BoardError("the board chose a pace that was not offered")

@@ -16,6 +16,7 @@ from provision.device.scan import (
     Question,
     filesystem,
     leftovers,
+    mask_of,
     read_facts,
     read_listing,
     read_sighting,
@@ -63,7 +64,7 @@ def look(
     """The filesystem as seen, how many programs it took, and the temporary files noticed."""
     question = Question(request=request)
     program = snippet.program(
-        "facts", "scan", call="_scan", arguments=question.scan_arguments(), deflate=deflate
+        "facts", "scan", call="_scan", arguments=question.arguments(), deflate=deflate
     )
     script = interpreter.board(on_board, blocks=512)
     # Kept in a variable, so that its bytes meet MicroPython's lexer as they are on the wire.
@@ -77,7 +78,7 @@ def look(
         follow = snippet.program(
             "list",
             call="_list",
-            arguments=question.list_arguments(asked),
+            arguments=mask_of(asked),
             deflate=deflate,
             follow=True,
         )
@@ -99,7 +100,7 @@ def test_the_answer_has_the_same_size_for_any_number_of_files() -> None:
     many = {f"/lib/p{i % 5}/module{i}.py": b"%d" % i for i in range(300)}
     question = Question(request=request_for(many))
     program = snippet.program(
-        "facts", "scan", call="_scan", arguments=question.scan_arguments(), deflate=True
+        "facts", "scan", call="_scan", arguments=question.arguments(), deflate=True
     )
     answer = interpreter.run(interpreter.board(many, blocks=512) + program)
     assert answer.endswith("\x02=\n")
@@ -202,13 +203,13 @@ def test_three_hundred_files_are_scanned_on_a_small_heap() -> None:
         question = Question(request=request_for(files))
         script = interpreter.board(blocks=512) + make
         script += snippet.program(
-            "facts", "scan", call="_scan", arguments=question.scan_arguments(), deflate=True
+            "facts", "scan", call="_scan", arguments=question.arguments(), deflate=True
         )
         if answers > 1:
             script += snippet.program(
                 "list",
                 call="_list",
-                arguments=question.list_arguments(range(32)),
+                arguments=mask_of(range(32)),
                 deflate=True,
                 follow=True,
             )

@@ -102,11 +102,16 @@ def put(path: str, data: bytes) -> Put:
     return Put(path=path, data=data, sha256=hashlib.sha256(data).hexdigest())
 
 
+PACKAGES = [f"/lib/p{number}" for number in range(5)]
+
+
+def path_of(name: str) -> str:
+    return f"/{name.replace('__', '/')}.py"
+
+
 def request_for(**files: bytes) -> ScanRequest:
     expected = {
-        f"/{name.replace('__', '/')}.py": FileState(
-            size=len(data), sha256=hashlib.sha256(data).hexdigest()
-        )
+        path_of(name): FileState(size=len(data), sha256=hashlib.sha256(data).hexdigest())
         for name, data in files.items()
     }
     return ScanRequest(paths=tuple(expected), expected=expected)
@@ -208,7 +213,8 @@ def test_a_board_whose_host_died_mid_stream_comes_back(
         repl.transfer([put("/main.py", old)], ignore)
         repl.facts()
         choices = transfer_module.paces(repl)
-        stream = compose(work, choices[transfer_module.start(repl, choices)])
+        transfer_module.begin(repl, choices)
+        stream = compose(work, choices[transfer_module.ready(repl, choices)])
         cut = int(len(stream.data) * share)
         sent = 0
         for stop in stream.stops:
@@ -372,3 +378,24 @@ def test_the_trace_tells_no_content(make: Callable[..., Unit]) -> None:
     assert BANNER.decode() not in text
     for hidden in (secret, hashlib.sha256(secret).hexdigest().encode()):
         assert hidden.decode() not in text
+
+
+@pytest.mark.slow
+def test_three_hundred_files_are_synced_on_the_heap_of_an_esp8266(
+    make: Callable[..., Unit],
+) -> None:
+    names = [f"lib__p{number % 5}__module_{number}" for number in range(300)]
+    files = {name: b"value_%d = 1\n" % number * 15 for number, name in enumerate(names)}
+    request = request_for(**files)
+    work: list[FileOperation] = [MakeDir(path=path) for path in ("/lib", *PACKAGES)]
+    work += [put(path_of(name), data) for name, data in files.items()]
+    with make(Chip.ESP8266).repl() as repl:
+        assert repl.observe(request)[1].files == {}
+        repl.transfer(work, ignore)
+        assert repl.observe(request)[1].files == request.expected
+        repl.transfer([put(path_of(names[7]), b"changed")], ignore)
+        _, seen = repl.observe(request)
+        differing = {
+            path for path in request.expected if seen.files[path] != request.expected[path]
+        }
+        assert differing == {path_of(names[7])}

@@ -38,7 +38,7 @@ def request_for(count: int) -> ScanRequest:
 def test_a_look_at_a_board_costs_under_a_kilobyte_however_many_files(count: int) -> None:
     question = Question(request=request_for(count))
     code = snippet.program(
-        "facts", "scan", call="_scan", arguments=question.scan_arguments(), deflate=True
+        "facts", "scan", call="_scan", arguments=question.arguments(), deflate=True
     )
     entering = len(b"\r\x03\x03\x01\x05A\x01\x04")
     assert len(code) + entering <= 1000

@@ -18,7 +18,7 @@ from micropython import kbd_intr
 
 
 def _receive(choices, padding):
-    gc.collect()
+    gc.collect()  # or the buffer would lie amid free memory, and split it
     port = sys.stdin.buffer
     out = sys.stdout
     # The first of the host's choices (bytes of a frame, log2 of the window) that the heap has
@@ -34,7 +34,6 @@ def _receive(choices, padding):
             choice += 1
             if choice == len(choices):
                 raise
-    gc.collect()
     header = bytearray(4)
     done = "\0" * padding + "\x01"
     source = DeflateIO(port, 1, window)

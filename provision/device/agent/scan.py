@@ -3,14 +3,16 @@
 The host knows the paths; the board gets a Bloom filter of them and of their directories. Files
 that pass are folded, by path and sha256, into 32 sums that do not depend on the order of the
 walk. When the sha256 of those is the wanted one the answer is one byte. Otherwise the host sees
-which sums differ and asks for the files of those alone (`_list`). Nothing is kept per file.
+which sums differ and asks for the files of those alone (`_list`). Nothing is kept per file. The
+question is `asked`: the filter, the files of any content, and the trees to walk whole.
 """
 import os
 from binascii import b2a_base64
 from hashlib import sha256
 
 
-def _walk(bloom, loose, trees, mask, parent, found):
+def _walk(asked, mask, parent, found):
+    bloom, loose, trees = asked
     for entry in os.ilistdir(parent or "/"):
         path = parent + "/" + entry[0]
         key = sha256(path.encode()).digest()
@@ -37,10 +39,12 @@ def _walk(bloom, loose, trees, mask, parent, found):
         if known or inside:
             found(known, bucket, path, folder, entry, digest)
             if folder:
-                _walk(bloom, loose, trees, mask, path, found)
+                _walk(asked, mask, path, found)
 
 
-def _scan(bloom, loose, trees, wanted):
+def _scan(asked, wanted):
+    global _asked
+    _asked = asked
     sums = bytearray(129)
 
     def fold(known, bucket, path, folder, entry, digest):
@@ -53,7 +57,7 @@ def _scan(bloom, loose, trees, wanted):
         else:
             print((path, folder, entry[3:]))
 
-    _walk(bloom, loose, trees, -1, "", fold)
+    _walk(asked, -1, "", fold)
     if sha256(sums[:128]).digest()[:9] == wanted:
         print("\x02=")
         return 1
