@@ -320,9 +320,12 @@ class RawRepl:
         there for the next program."""
         if self._window is not None or self._pastes is False:
             return 0.0
-        began = time.monotonic()
-        self._open_paste()
-        return time.monotonic() - began
+        began = self.clock.monotonic()
+        try:
+            self._open_paste()
+        except Silence as silence:
+            raise NoAnswer(f"the board stopped answering{evidence(silence.heard)}") from None
+        return self.clock.monotonic() - began
 
     def recover(self) -> None:
         """Bring back a board that stopped inside a stream, within bounds; NoAnswer if not."""

@@ -7,6 +7,7 @@ bytes past it: a receive ring of 256 bytes never overruns, with no flow control 
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ FIRST, LAST, MAKE, REMOVE, REMOVE_DIRECTORY, END = 1, 2, 16, 32, 64, 128
 
 HEADER = 4
 CHECK = 90
+SEAL = 4  # bytes of a digest, after each path
 PATH_MOST = 255  # bytes of UTF-8
 _PROBE = 512  # compressed bytes between two copies of the inflater
 
@@ -65,17 +67,25 @@ def frames(operations: Sequence[FileOperation], block: int) -> Iterator[Frame]:
             )
         match operation:
             case MakeDir():
-                yield Frame(MAKE, path, owner)
+                yield Frame(MAKE, sealed(MAKE, path), owner)
             case Remove():
-                yield Frame(REMOVE, path, owner)
+                yield Frame(REMOVE, sealed(REMOVE, path), owner)
             case RemoveDir():
-                yield Frame(REMOVE_DIRECTORY, path, owner)
+                yield Frame(REMOVE_DIRECTORY, sealed(REMOVE_DIRECTORY, path), owner)
             case Put(data=data, sha256=sha256):
-                payload = bytes([len(path)]) + path + bytes.fromhex(sha256) + data
+                content = bytes.fromhex(sha256) + data
+                alone = len(path) + 1 + SEAL + len(content) <= block
+                payload = sealed(FIRST | LAST * alone, path) + content
                 for start in range(0, len(payload), block):
                     kind = FIRST * (start == 0) | LAST * (start + block >= len(payload))
                     yield Frame(kind, payload[start : start + block], owner)
     yield Frame(END, b"", len(operations))
+
+
+def sealed(kind: int, path: bytes) -> bytes:
+    """A path with the proof that it is the one and of this kind: a bit that flips on the way must
+    not make the board remove, or write, another file."""
+    return bytes([len(path)]) + path + hashlib.sha256(bytes([kind]) + path).digest()[:SEAL]
 
 
 def encode(sequence: Sequence[Frame]) -> bytes:

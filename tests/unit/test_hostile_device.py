@@ -94,14 +94,21 @@ def ask(repl: RawRepl, clock: VirtualClock, name: str) -> None:
 
 atoms = st.one_of(
     st.sampled_from([
-        FACTS, SUMS, b"\x02=\r\n", b"\x02", b"\x01A", b"\x01\x01\x01", b"\r\n", b"('/a', 0, (5,))\r\n",
-        b"('/a', 0, (5,), b'')\r\n", b"('/\\ud800', 0, (5,))\r\n", b"('/data/\\x1b[2J', 0, (5,))\r\n",
+        FACTS, SUMS, b"\x02=\r\n", b"\x02", b"\x01A", b"\x01\x01\x01", b"\r\n",
+        b"('/a', 0, (5,))\r\n",
+        b"('/a', 0, (5,), b'')\r\n", b"('/\\ud800', 0, (5,))\r\n",
+        b"('/data/\\x1b[2J', 0, (5,))\r\n",
         b"('/../../etc/passwd', 16384, ())\r\n", b"('/lib', 16384, (0,), b'')\r\n",
-        b"('/main.py', 0, (99999999999999999999999,), b'')\r\n", b"(" * 300, b"-" * 1000, b"9" * 5000,
-        b"'\\d'\r\n", b"1e999\r\n", b"\xff\xfe\x80", b"\x1b[2J\x1b]0;owned\x07", b"KeyboardInterrupt",
-        b"Traceback (most recent call last):\r\n", b"ImportError: no module\r\n", b"MemoryError: \r\n",
-        b"OSError: 28\r\n", b"OSError: [Errno 28] ENOSPC\r\n", b"ValueError: sha256\r\n", b"[" * 900,
-        b"True", b"b'" + b"\\xcd" * 32 + b"'\r\n", b"10000000000\r\n", b"R\x01\x00\x00", b">", b"OK",
+        b"('/main.py', 0, (99999999999999999999999,), b'')\r\n", b"(" * 300, b"-" * 1000,
+        b"9" * 5000,
+        b"'\\d'\r\n", b"1e999\r\n", b"\xff\xfe\x80", b"\x1b[2J\x1b]0;owned\x07",
+        b"KeyboardInterrupt",
+        b"Traceback (most recent call last):\r\n", b"ImportError: no module\r\n",
+        b"MemoryError: \r\n",
+        b"OSError: 28\r\n", b"OSError: [Errno 28] ENOSPC\r\n", b"ValueError: sha256\r\n",
+        b"[" * 900,
+        b"True", b"b'" + b"\\xcd" * 32 + b"'\r\n", b"10000000000\r\n", b"R\x01\x00\x00", b">",
+        b"OK",
         FACTS + b"\x02=\r\n", FACTS + SUMS, FACTS.replace(b"ESP32'", b"STM32'"), b"1" + b"0" * 4400,
         b"\x00" * 2000, b"b'" + b"A" * 3000, "\u202e\u2066".encode(), b"A" * 20_000,
     ]),
@@ -157,8 +164,10 @@ tokens = st.one_of(
     atoms,
     st.sampled_from([
         BANNER, BANNER + b"R\x01\x80\x00", BANNER + b"R\x01\x00\x00", BANNER + b"R\x01\xff\xff",
-        BANNER + b"R\x01\x01\x00", b"R\x01\x80\x00", b"R\x00", b"R\x01", b"\x01", b"\x04", b"\x04\x04>", b"OK",
-        b"OK\x04\x04>", FRIENDLY, b">>> ", b"\r\n>>> ", b"\x02", b"\x02\x04\x04>", b"\x01A\x01\x01\x01",
+        BANNER + b"R\x01\x01\x00", b"R\x01\x80\x00", b"R\x00", b"R\x01", b"\x01", b"\x04",
+        b"\x04\x04>", b"OK",
+        b"OK\x04\x04>", FRIENDLY, b">>> ", b"\r\n>>> ", b"\x02", b"\x02\x04\x04>",
+        b"\x01A\x01\x01\x01",
         b"\x01Z", b"\x04" + FACTS + b"\x02=\r\n\x04\x04>", b"\x04" + FACTS + SUMS + b"\x04\x04>",
         b"invalid header: 0x", b"waiting for download", b"=== ",
     ]),
@@ -264,7 +273,8 @@ def test_an_answer_is_read_or_refused(said: bytes) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["(" * 2000, "'\\d'", "9" * 2000, "1e400", "{1: 2}", "[1]", "1_000", "0x10", "'\\ud800'", "f'{1}'",
+    ["(" * 2000, "'\\d'", "9" * 2000, "1e400", "{1: 2}", "[1]", "1_000", "0x10", "'\\ud800'",
+    "f'{1}'",
      "...", "-" * 2000 + "1", "('a'", "'" * 1999, "__import__('os')", "x" * 3000],
     ids=lambda line: line[:12],
 )  # fmt: skip

@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from provision.device.repl import RawRepl
+from provision.device.stream import compose
+from provision.device.transfer import ESP32
 from provision.errors import BoardError, OutOfSpace, ProvisionError
 from provision.interfaces import FileOperation, MakeDir, Put, Remove, RemoveDir, ScanRequest
 from provision.model.state import FileState
@@ -241,6 +243,43 @@ def test_a_thousand_damaged_lines(
     worn_line(work, there, back, sizes)
 
 
+NAMED: list[FileOperation] = [
+    Remove(path="/old.py"),
+    MakeDir(path="/lib"),
+    put("/lib/app.py", b"x = 1\n" * 20),
+]
+
+
+def flipped(position: int, bit: int) -> None:
+    """One bit of a stream that is mostly names: no other path may be touched, and all is told."""
+    station = Station(there=Wear(flips=frozenset([position]), bit=bit))
+    station.flash.files = {"/old.py": b"", "/nld.py": b"", "/old.pz": b"", "/oldnpy": b""}
+    others = station.flash.files.keys() - {"/old.py"}
+    with station.repl() as (repl, board), station.timed():
+        station.there.active = lambda: board.streaming
+        repl.enter()
+        repl.transfer(NAMED, ignore)
+    assert station.flash.files.keys() == others | {"/lib/app.py"}
+    assert station.flash.files["/lib/app.py"] == b"x = 1\n" * 20
+    assert station.flash.folders == {"/lib"}
+
+
+LENGTH = len(compose(NAMED, ESP32[0]).data)
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_a_flipped_bit_touches_no_other_path(part: int) -> None:
+    for place in range(part, LENGTH, 8):
+        flipped(place, 1 << place % 8)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bit", [1 << number for number in range(8)])
+def test_no_flipped_bit_touches_another_path(bit: int) -> None:
+    for place in range(LENGTH):
+        flipped(place, bit)
+
+
 @pytest.mark.parametrize("deflates", [True, False])
 def test_a_full_board_says_so_and_keeps_what_it_had(deflates: bool) -> None:
     station = Station(deflates=deflates)
@@ -248,7 +287,7 @@ def test_a_full_board_says_so_and_keeps_what_it_had(deflates: bool) -> None:
     station.flash.room = 1000
     with station.repl() as (repl, _), station.timed():
         repl.enter()
-        with pytest.raises(OutOfSpace, match="/main.py does not fit"):
+        with pytest.raises(OutOfSpace, match=r"/main\.py does not fit"):
             repl.transfer([put("/main.py", bytes(range(250)) * 8)], ignore)
         assert station.flash.files == {"/main.py": b"old"}
         with pytest.raises(BoardError, match="/no/where"):

@@ -17,10 +17,12 @@ from provision.device.stream import (
     MAKE,
     REMOVE,
     REMOVE_DIRECTORY,
+    SEAL,
     Pace,
     compose,
     encode,
     frames,
+    sealed,
     stop_points,
 )
 from provision.errors import BoardError
@@ -68,12 +70,15 @@ def replay(work: list[FileOperation], block: int) -> list[tuple[object, ...]]:
         assert len(frame.payload) <= block
         payload = frame.payload
         if frame.kind in (MAKE, REMOVE, REMOVE_DIRECTORY):
-            done.append((frame.kind, payload.decode()))
+            size = payload[0]
+            assert payload == sealed(frame.kind, payload[1 : 1 + size])
+            done.append((frame.kind, payload[1 : 1 + size].decode()))
         elif frame.kind <= FIRST | LAST:
             if frame.kind & FIRST:
-                size = payload[0]
-                path, digest = payload[1 : 1 + size].decode(), payload[1 + size : 33 + size].hex()
-                payload, data = payload[33 + size :], b""
+                size = 1 + payload[0] + SEAL
+                assert payload[:size] == sealed(frame.kind, payload[1 : size - SEAL])
+                path, digest = payload[1 : size - SEAL].decode(), payload[size : size + 32].hex()
+                payload, data = payload[size + 32 :], b""
             data += payload
             if frame.kind & LAST:
                 done.append((path, digest, data))

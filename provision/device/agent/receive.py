@@ -4,9 +4,10 @@ A frame is a header of four bytes (length, little endian; kind; a check that cou
 its payload, and is answered by one byte when it is done: between frames nothing drains the
 port, so the host keeps what it sends ahead within the receive ring. Padding fills a packet of a
 USB bridge that would hold a single byte back for its latency timer. New content goes to a file
-beside the old one, is checked by sha256 and renamed over it. While frames arrive the interrupt
-character is data; whatever happens it is restored, after the line has fallen silent, so that no
-rest of a stream is taken for a program.
+beside the old one, is checked by sha256 and renamed over it; a path carries a digest of its own,
+so that no flipped bit removes another file. While frames arrive the interrupt character is data;
+whatever happens it is restored, after the line has fallen silent, so that no rest of a stream is
+taken for a program.
 """
 import gc
 import os
@@ -55,24 +56,26 @@ def _receive(choices, padding):
             if kind == 128:
                 source.read(1)
                 break
+            if kind & 113:
+                start = 5 + payload[0]
+                path = bytes(payload[1 : start - 4])
+                if sha256(header[2:3] + path).digest()[:4] != bytes(payload[start - 4 : start]):
+                    raise ValueError("path")
+                path = str(path, "utf8")
             if kind & 112:
                 try:
-                    (os.mkdir if kind == 16 else os.remove if kind == 32 else os.rmdir)(
-                        str(payload, "utf8")
-                    )
+                    (os.mkdir if kind == 16 else os.remove if kind == 32 else os.rmdir)(path)
                 except OSError as e:
                     # Not there, there already, not empty, or FAT's word for not empty.
                     if e.args[0] not in (2, 17, 39, 13):
                         raise
             else:
                 if kind & 1:
-                    start = 33 + payload[0]
-                    path = str(payload[1 : start - 32], "utf8")
-                    digest = bytes(payload[start - 32 : start])
+                    digest = bytes(payload[start : start + 32])
                     beside = path[: path.rfind("/") + 1] + ".provision~"
                     file = open(beside, "wb")
                     hasher = sha256()
-                    payload = payload[start:]
+                    payload = payload[start + 32 :]
                 file.write(payload)
                 hasher.update(payload)
                 if kind & 2:
