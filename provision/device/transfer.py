@@ -51,11 +51,12 @@ _EINVAL = 22  # what DeflateIO makes of a damaged stream
 
 
 class _Damaged(Exception):
-    """The stream did not arrive as it was sent; operations before `owner` are done."""
+    """The stream did not arrive as it was sent.
 
-    def __init__(self, owner: int, why: str) -> None:
-        super().__init__(why)
-        self.owner = owner
+    How far it came is not known: a line that damages what is sent may double an ack as well, and
+    to go on behind an operation that was not carried out would call it done. All of them are
+    done again, which changes nothing where they were.
+    """
 
 
 def transfer(repl: RawRepl, operations: Sequence[FileOperation], progress: Progress) -> None:
@@ -65,13 +66,15 @@ def transfer(repl: RawRepl, operations: Sequence[FileOperation], progress: Progr
     repl.leftovers = ()
     if not work:
         return
-    if repl.deflates:
+    for going_on in ("once more", "slowly"):
+        if not repl.deflates:
+            break
         try:
             if _stream(repl, work, progress):
                 return
+            break
         except _Damaged as damage:
-            repl.trace(1, f"the stream was damaged ({damage}); going on slowly")
-            work = work[damage.owner :]
+            repl.trace(1, f"the stream was damaged ({damage}); {going_on}")
     slow_lane.transfer(repl, work, progress)
 
 
@@ -149,7 +152,7 @@ def _pump(
     except Silence as silence:
         repl.trace(1, f"no ack for frame {done}{evidence(silence.heard)}")
         repl.recover()
-        raise _Damaged(stream.owners[done], "no answer to a frame") from None
+        raise _Damaged("no answer to a frame") from None
     except BaseException:
         # Whoever called wants to stop: leave a board that answers.
         with suppress(Unreachable, OSError):
@@ -164,7 +167,7 @@ def _raise(problem: str, work: Sequence[FileOperation], owner: int) -> None:
     found = _ERRNO.search(problem)
     number = int(found[1]) if found else None
     if problem.startswith(("ValueError", "MemoryError")) or number == _EINVAL or owner >= len(work):
-        raise _Damaged(min(owner, len(work)), printable(problem))
+        raise _Damaged(printable(problem))
     raise failure(work[owner].path, number, problem)
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -211,6 +211,13 @@ def test_any_chunking_and_any_delay_of_the_flash_end_right(
 
 @LEAN
 @given(works, wear(1200), wear(20), delays)
+# A doubled ack made the host go on behind the operation that the damage had stopped.
+@example(
+    work={"/main.py": b""},
+    there=Wear(doubles=frozenset([26])),
+    back=Wear(doubles=frozenset([3])),
+    slow=[],
+)
 def test_a_damaged_stream_ends_right_or_in_an_error(
     work: dict[str, bytes], there: Wear, back: Wear, slow: list[float]
 ) -> None:
