@@ -113,7 +113,7 @@ class SerialConnection:
 
     def _take(self, repl: RawRepl) -> None:
         if self._booting:
-            repl.catch(BOOT_PATIENCE)
+            repl.catch(BOOT_PATIENCE, baud=self._baud)
         else:
             repl.enter(PATIENCE)
 

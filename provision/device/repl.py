@@ -41,6 +41,8 @@ PASTE = b"\x05A\x01"
 FILLER = 512
 """Bytes of filler at a time: an inflater that reads them soon leaves its frame, and the receiver
 rejects the next header. Two kinds, since one alone may be a literal's code."""
+FLOOD = 32
+"""Ctrl-C at a time, to a board that starts: three milliseconds of a line at 115200 baud."""
 ENTER_TIMEOUT = 8.0  # seconds: apps that clean up after a Ctrl-C take one or two
 EXEC_TIMEOUT = 10.0
 SCAN_TIMEOUT = 60.0  # an ESP8266 hashes a full 3 MB filesystem in about half of it
@@ -112,18 +114,37 @@ class RawRepl:
                 return False
             return True
 
-    def catch(self, timeout: float = ENTER_TIMEOUT) -> None:
-        """After a reset: interrupt as early as the chip listens, before an app shuts the door."""
+    def catch(self, timeout: float = ENTER_TIMEOUT, *, baud: int = 115200) -> None:
+        """After a reset: interrupt as early as the chip listens, before an app shuts the door.
+
+        Until MicroPython runs its scripts a Ctrl-C is a character like others; from then on an
+        app needs a millisecond to close its ears, or to sleep. So the line, which carries `baud`
+        bits a second, is kept full of them.
+        """
         with self.errors():
             deadline = self.clock.monotonic() + timeout
             heard = b""
             while self.clock.monotonic() < deadline and not heard.endswith(b">>> "):
-                self.line.write(b"\x03")
-                heard = (heard + self.line.quiet(0.03, 0.06))[-256:]
+                self.line.write(b"\x03" * FLOOD)
+                self.clock.sleep(FLOOD * 10 / baud)
+                heard = (heard + self.line.drain())[-256:]
                 _refuse_a_chip_without_firmware(heard)
                 if b"KeyboardInterrupt" in heard:
                     self.interrupted = True
             self._enter(max(deadline, self.clock.monotonic() + 2.0))
+            self._mount()
+
+    def _mount(self) -> None:
+        """Before 1.21 a Ctrl-C can hit the firmware's own first script, which mounts the
+        filesystem: then that is run again, by a soft reset, which at the raw REPL leaves main.py
+        out."""
+        code = b"import os;print(os.statvfs('/')[0])"
+        if self.execute(code, timeout=EXEC_TIMEOUT).strip() != "0":
+            return
+        self.trace(1, "the filesystem is not mounted yet: soft reset")
+        self.line.write(b"\x04")
+        self.line.until(b"soft reboot", timeout=2.0)
+        self._enter(self.clock.monotonic() + ENTER_TIMEOUT)
 
     def leave(self) -> None:
         """Back to the friendly REPL, without a reset."""

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -22,7 +21,7 @@ def run_demo(station: Station) -> Ended:
     """`python3 examples/demo` in a copy of the examples; the environment that it would make is
     the one that runs these tests."""
     if not (station.work / "examples").exists():
-        ignored = shutil.ignore_patterns("__pycache__", "firmware", ".venv")
+        ignored = shutil.ignore_patterns("__pycache__", "firmware", "fleet.lock", ".venv")
         shutil.copytree(ROOT / "examples", station.work / "examples", ignore=ignored)
         (station.work / ".venv").symlink_to(sys.prefix, target_is_directory=True)
     done = subprocess.run(
@@ -80,12 +79,3 @@ def test_the_demo_converges_then_does_only_what_was_changed(station: Station) ->
     updated = station.apply(MANIFEST)
     assert updated.all_done == {"gate": ["write-firmware 1.25.0", "reset", "check"]}
     assert updated.outcomes == {**dict.fromkeys(DEVICES, "ok"), "gate": "changed"}
-
-
-def test_the_lock_of_the_demo_names_its_boards(station: Station) -> None:
-    """Committed with the demo, it is right for boards of these names wherever they are made."""
-    shutil.copy(ROOT / "examples/demo/fleet.lock", station.work)
-    chips = {"gate": Chip.ESP32, "attic": Chip.ESP32C3}
-    macs = {name: station.board(name, chips.get(name, Chip.ESP8266)) for name in DEVICES}
-    assert station.lock == macs
-    assert Path(ROOT / "examples/demo/fleet.yaml").read_text(encoding="utf-8").count("sim://") == 5

@@ -188,7 +188,7 @@ def test_a_cable_pulled_while_flashing(station: Station) -> None:
     assert "port-lost: sim://x" in cut.out
     assert "x:   the board: its flash is being written" in cut.err
     station.fault("x", "replug")
-    ended = station.apply("--yes")
+    ended = station.apply()
     assert ended.outcomes == {"x": "changed"}
     assert station.files("x")["/main.py"] == b"print('new')\n"
     assert station.apply().outcomes == {"x": "ok"}

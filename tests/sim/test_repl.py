@@ -362,6 +362,21 @@ def test_a_reset_is_caught_before_the_app_shuts_the_door(make: Callable[..., Uni
         assert repl.evaluate("1+1", 5) == "2"
 
 
+@pytest.mark.parametrize("chip", CHIPS)
+def test_a_filesystem_that_is_not_mounted_when_caught_is(
+    make: Callable[..., Unit], chip: Chip
+) -> None:
+    """As by a Ctrl-C that hits a firmware's own first script; main.py does not run again."""
+    unit = make(chip)
+    gone = b"import os\nos.umount('/')\nprint('gone')\nwhile True: pass\n"
+    unit.run_app(gone, until=b"gone")
+    with unit.port() as port:
+        repl = RawRepl(port)
+        repl.catch()
+        assert repl.evaluate("__import__('os').stat('/main.py')[6]", 5) == str(len(gone))
+        assert repl.interrupted
+
+
 def test_the_trace_tells_no_content(make: Callable[..., Unit]) -> None:
     told: list[str] = []
     unit = make()
