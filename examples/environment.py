@@ -25,7 +25,7 @@ def enter(extra: str) -> None:
     wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
     stamp = home / f"installed-{extra}"
     if not python.exists() or not stamp.exists() or stamp.read_text() != wanted:
-        print(f"setting up {home.name} (once) …", file=sys.stderr, flush=True)
+        print(f"setting up {home.name} (once; it takes a minute) …", file=sys.stderr, flush=True)
         if not python.exists():
             venv.create(home, with_pip=True)
         subprocess.run(

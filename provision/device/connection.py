@@ -207,7 +207,7 @@ class SerialConnection:
         if not found:
             raise CheckFailed(
                 f"no line with {pattern!r} on the console in {timeout:g} s"
-                f"{evidence(heard.encode())}"
+                f"{evidence(_said(heard).encode())}"
             )
         return printable(found[0])
 
@@ -247,3 +247,12 @@ def _starts(line: str) -> Iterator[str]:
     noise = _NOISE.search(line)
     if noise is not None:
         yield from (line[start:] for start in range(noise.end(), len(line)))
+
+
+# What MicroPython prints when an app has ended: it hides the app's own last words.
+_PROMPT = re.compile(r"(?m)^(MicroPython v.*|Type \"help\(\)\".*|>>> ?)$\s*")
+
+
+def _said(heard: str) -> str:
+    """What an app printed, without the banner and the prompt that follow when it ends."""
+    return _PROMPT.sub("", heard.replace("\r\n", "\n")).strip()

@@ -113,7 +113,7 @@ class Job:
                 hint=error.hint if error else None,
                 code=error.code if error else None,
                 stands=self._stands if error else None,
-                changes=len(self._plan.actions) if self._plan and outcome == "changed" else 0,
+                changes=self._plan.change_count if self._plan and outcome == "changed" else 0,
             )
         )
 

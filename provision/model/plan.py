@@ -103,6 +103,11 @@ class Plan:
         return bool(self.actions)
 
     @property
+    def change_count(self) -> int:
+        """How many things change; the reset and the check that follow are not counted."""
+        return sum(not isinstance(action, (Reset, RunCheck)) for action in self.actions)
+
+    @property
     def erases(self) -> bool:
         return any(isinstance(action, EraseFlash) for action in self.actions)
 

@@ -194,7 +194,7 @@ def _group(same: Sequence[Plan], style: Style, width: int | None) -> list[str]:
         return lines
     if not plan.changes:
         return [f"{style(who, 'bold')}: {style('no changes', 'green')}"]
-    lines = [f"{style(who, 'bold')}: {count(len(plan.actions), 'change')}"]
+    lines = [f"{style(who, 'bold')}: {count(plan.change_count, 'change')}"]
     texts = [action(each) for each in plan.actions]
     column = min(max(map(len, texts)), max((width or _UNKNOWN) - 34, 20))
     margin = " " * (column + 4)
