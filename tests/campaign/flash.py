@@ -124,6 +124,8 @@ def start_flash(
     put(flash, boot, base)
     start_of_own, end_of_own = own_area(chip)
     put(flash, start_of_own, _pattern(end_of_own - start_of_own))
+    if chip is not Chip.ESP8266:
+        put(flash, NVS[0], b"vNVS\x02\0\0\0{}")  # what the virtual board makes at its first boot
     offset, size = files_at(chip)
     full = "/ballast.bin" if start == "full-filesystem" else None
     put(flash, offset, filesystem(size, files, ballast=full))

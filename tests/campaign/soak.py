@@ -163,7 +163,11 @@ def soak(boards: int, minutes: float, seed: int, folder: Path) -> list[Sample]:
 def leaks(samples: list[Sample]) -> list[str]:
     """What grew from the end of the warm-up to the end; none when all is flat."""
     first, rest = samples[WARM_UP], samples[WARM_UP:]
-    found = []
+    found = [
+        f"{sample.boards_children} interpreters for {sample.plugged} boards"
+        for sample in samples
+        if sample.boards_children != sample.plugged
+    ]
     for name, slack in (
         ("threads", 0),
         ("descriptors", 0),

@@ -1,0 +1,41 @@
+"""A board that stops answering between two steps is an error that says so, wherever it happens."""
+
+from __future__ import annotations
+
+import pytest
+
+from provision.device.repl import BANNER, RawRepl
+from provision.errors import NoAnswer
+
+
+class Fading:
+    """A port whose board takes the raw REPL, and says nothing any more."""
+
+    timeout: float | None = None
+
+    def __init__(self) -> None:
+        self._waiting = bytearray()
+        self._entered = False
+
+    @property
+    def in_waiting(self) -> int:
+        return len(self._waiting)
+
+    def read(self, size: int, /) -> bytes:
+        part = bytes(self._waiting[:size])
+        del self._waiting[:size]
+        return part
+
+    def write(self, data: bytes, /) -> int:
+        if not self._entered:
+            self._entered = True
+            self._waiting += BANNER + b"R\x01\x80\x00"
+        return len(data)
+
+
+def test_silence_while_the_line_is_timed() -> None:
+    repl = RawRepl(Fading())
+    repl.enter()
+    repl.settle()
+    with pytest.raises(NoAnswer, match="stopped answering"):
+        repl.turn()
