@@ -20,7 +20,7 @@ from provision.sim.app.interpreter import Interpreter
 from provision.sim.app.port_facts import PortFacts, onboard_config
 from provision.sim.app.receive_ring import ReceiveRing
 from provision.sim.app.rom_output import boot_lines, calibration_fault, failed_boot
-from provision.sim.app.stream import RAW_PROMPT, Cooker, Frame, Rebrander, Unframer
+from provision.sim.app.stream import RAW_PROMPT, Cooker, Frame, PromptWatch, Rebrander, Unframer
 from provision.sim.chips import FACTS
 from provision.sim.flash import PAGE_PROGRAM, SECTOR_ERASE, Flash, Work
 from provision.sim.loop import Loop, Timer
@@ -199,6 +199,8 @@ class Application:
         self._write_control()
         self._unframer = Unframer(mark)
         self._cooker = Cooker()
+        self._prompts = PromptWatch()
+        self._interrupt_character = True
         self._rebrander: Rebrander | None = None
         self._start_text = b""
         self._interpreter = Interpreter(
@@ -214,6 +216,7 @@ class Application:
                 control=str(self._control),
                 rtc=self._rtc,
                 clock=self._clock,
+                announce=not Interpreter.kernel_tells,
             ),
             heap=self._facts.heap(self._setup),
             raw=raw,
@@ -253,7 +256,9 @@ class Application:
     def _interrupt(self, interpreter: Interpreter) -> bool:
         if self._phase not in (_Phase.SCRIPTS, _Phase.REPL):
             return False
-        return interpreter.interrupt()
+        if not self._interrupt_character:
+            return False
+        return interpreter.interrupt(reading=self._prompts.reading)
 
     def _release(self) -> None:
         assert self._interpreter is not None
@@ -299,6 +304,9 @@ class Application:
             self._find_prompt()
             return
         cooked = self._cooker.feed(text)
+        self._prompts.feed(cooked)
+        if self._prompts.reading:
+            self._interrupt_character = True
         if self._rebrander:
             cooked = self._rebrander.feed(cooked, more=more)
         if cooked:
@@ -322,6 +330,7 @@ class Application:
                 # This port's REPL starts as if Ctrl-B had been typed.
                 first = b"\r\n" + (b"\r\n" if self._cause is not None else b"") + first
         self._phase = _Phase.REPL
+        self._prompts.feed(first)
         self._send(first)
         self._release()
         self._text(text[at:])
@@ -340,6 +349,8 @@ class Application:
                 self._phase = _Phase.TO_PROMPT
             case "W":
                 self._send(frame.payload)
+            case "K":
+                self._interrupt_character = frame.payload == _CTRL_C
             case "M":
                 self._rtc = frame.payload
             case "C":

@@ -8,9 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from provision.sim.app.interpreter import find_library
+import pytest
+
+from provision.sim.app.interpreter import Interpreter, find_library
 from provision.sim.setup import Leave, LeaveKind
-from tests.sim.bench import Bench
+from tests.sim.bench import RAW, Bench
 
 ROOT = Path(__file__).parents[2]
 
@@ -73,6 +75,30 @@ def status(pid: int) -> bytes:
         return Path(f"/proc/{pid}/status").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return b"State:\tZ"
+
+
+def test_ctrl_c_where_the_kernel_does_not_tell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on macOS: whether Ctrl-C interrupts is judged by what was printed."""
+    monkeypatch.setattr(Interpreter, "kernel_tells", False)
+    with Bench(tmp_path) as bench:
+        bench.boot()
+        assert bench.type(b"abc\x03") == b"abc\r\n>>> "
+        bench.type(b"while True: pass\r\r", b"... \r\n")
+        assert b"KeyboardInterrupt" in bench.type(b"\x03")
+        bench.type(b"\x01", RAW)
+        assert bench.type(b"nonsense\x03print(5)\x04", b"\x04>") == b"OK5\r\n\x04\x04>"
+        bench.type(b"print('on')\nwhile True: pass\x04", b"on\r\n")
+        assert b"KeyboardInterrupt" in bench.type(b"\x03", b"\x04>")
+        deaf = (
+            b"import sys, micropython as m\nm.kbd_intr(-1)\nsys.stdout.write('?')\n"
+            b"d = sys.stdin.buffer.read(2)\nm.kbd_intr(3)\nprint(d)\x04"
+        )
+        bench.type(deaf, b"?")
+        assert bench.type(b"\x03\x03", b"\x04>").startswith(b"b'\\x03\\x03'\r\n")
+        bench.type(b"\x05A\x01", b"\x00\x01")
+        assert b"KeyboardInterrupt" in bench.type(b"print(1)\x03", b"\x04>")
 
 
 def test_a_crash_of_the_interpreter_is_a_crash_of_the_chip(tmp_path: Path) -> None:

@@ -54,6 +54,8 @@ class Interpreter:
     read.
     """
 
+    kernel_tells = sys.platform == "linux"  # which signals a process catches
+
     def __init__(
         self,
         *,
@@ -118,18 +120,23 @@ class Interpreter:
         if not self._alive:
             return 0
         count = array.array("i", [0])
-        fcntl.ioctl(self._stdin, termios.FIONREAD, count)
+        fcntl.ioctl(self._child_in, termios.FIONREAD, count)
         return count[0] + len(self._unsent)
 
-    def interrupt(self) -> bool:
+    def interrupt(self, *, reading: bool) -> bool:
         """Do what the chip's UART interrupt does on the interrupt character: note a
         KeyboardInterrupt, if 3 is the interrupt character now. Returns whether it was.
 
-        The child is halted for as long as it takes to look. The unix port catches SIGINT exactly
-        while the interrupt character is 3, and the kernel tells what a process catches.
+        The unix port catches SIGINT exactly while the interrupt character is 3, and Linux tells
+        what a process catches; the child is halted for as long as it takes to look. Elsewhere
+        `reading` counts: whether by all that was printed its REPL waits for input.
         """
         if not self._alive:
             return False
+        if not self.kernel_tells:
+            if not reading:
+                os.kill(self.pid, signal.SIGUSR1)
+            return not reading
         os.kill(self.pid, signal.SIGSTOP)
         try:
             info = os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)

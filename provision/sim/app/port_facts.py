@@ -187,8 +187,10 @@ def onboard_config(
     control: str,
     rtc: bytes,
     clock: int,
+    announce: bool,
 ) -> dict[str, object]:
-    """Everything that the onboard modules must know; `cause` is None after a soft reset."""
+    """Everything that the onboard modules must know; `cause` is None after a soft reset.
+    With `announce` the board tells when a program changes the interrupt character."""
     header = size_bytes(found.boot.flash_size)
     esp8266 = facts.esp8266
     seen = header if esp8266 and header is not None else flash.size
@@ -234,6 +236,7 @@ def onboard_config(
         "access_point": f"MicroPython-{mac[3:].hex()}" if esp8266 else f"ESP_{mac[3:].hex()}",
         "rtc": list(rtc),
         "clock": clock,
+        "announce": announce,
         "bootloader": facts.bootloader,
         "ring_io": facts.version >= (1, 24),
     }

@@ -99,6 +99,27 @@ class Rebrander:
         return text
 
 
+class PromptWatch:
+    """Tells from what is printed whether the REPL waits for input: an echo, a prompt, the raw
+    REPL's ">". For kernels that do not tell what the interpreter itself says."""
+
+    def __init__(self) -> None:
+        self._line = b""
+
+    def feed(self, text: bytes) -> None:
+        self._line = (self._line + text).rpartition(b"\n")[2][-200:]
+
+    @property
+    def reading(self) -> bool:
+        line = self._line
+        if line.startswith((b">>> ", b"... ", b"=== ")):
+            return True
+        if line == b">" or line.endswith(b"\x04>"):
+            return True
+        # Raw paste: what follows its answer is go-aheads, until the code has ended.
+        return line.rpartition(b">")[2].rstrip(b"\x01") == b"R\x01\x80\x00"
+
+
 def _overlap(text: bytes, pattern: bytes) -> int:
     """How many last bytes of `text` are the first of `pattern`, the whole pattern not counted."""
     for size in range(min(len(text), len(pattern) - 1), 0, -1):

@@ -5,7 +5,7 @@ import sys as _real
 
 import _console
 import micropython
-from _link import CONFIG, leave
+from _link import CONFIG, tell
 
 try:
     from collections import namedtuple
@@ -84,13 +84,18 @@ class _MicroPython:
     def __repr__(self):
         return "<module 'micropython'>"
 
+    def kbd_intr(self, character):
+        if CONFIG["announce"]:
+            tell(b"K", bytes((character & 255,)))
+        micropython.kbd_intr(character)
+
     def alloc_emergency_exception_buf(self, size):
         pass
 
 
 def _make_micropython():
     module = _MicroPython()
-    for name in ("const", "heap_lock", "heap_unlock", "kbd_intr", "mem_info", "opt_level",
+    for name in ("const", "heap_lock", "heap_unlock", "mem_info", "opt_level",
                  "qstr_info", "schedule", "stack_use", "RingIO"):  # fmt: skip
         if name != "RingIO" or CONFIG["ring_io"]:
             setattr(module, name, getattr(micropython, name))
