@@ -18,7 +18,7 @@ from provision.model.event import (
     StageProgress,
     StageStarted,
 )
-from provision.model.plan import Plan, Reset
+from provision.model.plan import EraseFlash, Plan
 from provision.output.fleetview import FleetView, Meter, Row
 from provision.output.live import Live
 from provision.output.opening import open_outputs
@@ -187,7 +187,7 @@ def test_a_prompt_has_the_terminal_for_itself() -> None:
 def test_on_a_terminal_plans_stay_above_and_the_recap_comes_last(tmp_path: Path) -> None:
     stream = Terminal()
     environment = {"NO_COLOR": "1", "PROVISION_STATE_DIR": str(tmp_path)}
-    plan = Plan(device="desk-01", actions=(Reset(reason="files changed"),))
+    plan = Plan(device="desk-01", actions=(EraseFlash(reason="files changed"),))
     with open_outputs(
         stdout=stream, stderr=stream, changes=True, environment=environment
     ) as fanout:
@@ -199,5 +199,5 @@ def test_on_a_terminal_plans_stay_above_and_the_recap_comes_last(tmp_path: Path)
         ):
             fanout.handle(event)
     text = stream.getvalue()
-    assert "desk-01: 1 change\n  reset  files changed\n" in text
+    assert "desk-01: 1 change\n  erase the whole flash  files changed\n" in text
     assert text.splitlines()[-1] == "1 device in 1.0 s: changed=1 ok=0 failed=0 unreachable=0"
