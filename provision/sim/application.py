@@ -100,6 +100,7 @@ class Application:
             unread=self._unread,
             reader=lambda: self._interpreter,
         )
+        self._write_control()
 
     @property
     def overruns(self) -> int:
@@ -196,7 +197,6 @@ class Application:
         self._raw = raw
         self._cause = cause
         mark = b"\xff\xfe" + os.urandom(8)
-        self._write_control()
         self._unframer = Unframer(mark)
         self._cooker = Cooker()
         self._prompts = PromptWatch()

@@ -10,7 +10,7 @@ from provision.model.chip import Chip
 from provision.sim.firmware import build
 from provision.sim.flash import PowerLost, Work
 from provision.sim.flash_faults import FLASH_FAULTS, filesystem_place, open_filesystem, put_file
-from tests.sim.bench import Bench
+from tests.sim.bench import RAW, Bench
 
 LAYOUTS = pytest.mark.parametrize(
     ("chip", "version", "flash", "place"),
@@ -160,6 +160,22 @@ def test_a_power_cut_leaves_the_sector_half_done(tmp_path: Path, work: Work) -> 
         bench.boot()
         bench.raw()
         assert bench.run("print(open('a.txt').read() == 'old' * 3000)") == "True"
+
+
+def test_a_power_cut_counts_on_through_a_soft_reset(tmp_path: Path) -> None:
+    with Bench(tmp_path) as bench:
+        bench.boot()
+        gone: list[bool] = []
+        bench.application.cut_power(Work.ERASE, 3, lambda: gone.append(True))
+        bench.raw()
+        erase = "from esp import flash_erase as e; e(600)"
+        bench.run(erase)
+        bench.type(b"\x04", RAW)
+        bench.run(erase)
+        bench.type(b"\x04", RAW)
+        assert not gone
+        bench.application.receive(erase.encode() + b"\x04")
+        bench.wait(lambda: bool(gone), "the power to fail")
 
 
 def test_a_power_cut_is_of_the_application_not_of_the_loaders_flash(tmp_path: Path) -> None:
