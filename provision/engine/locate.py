@@ -7,6 +7,7 @@ that nobody else in the manifest owns. A device that cannot be located carries i
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -113,8 +114,11 @@ def _distinct(located: dict[str, Located]) -> dict[str, Located]:
 
 
 def _canonical(address: str) -> str:
-    """One spelling for one port: by-id and by-path links lead to the same /dev name."""
-    return address if "://" in address else os.path.realpath(address)
+    """One spelling for one port: by-id and by-path links lead to the same /dev name, and a URL's
+    options do not make another port of it."""
+    if "://" not in address:
+        return os.path.realpath(address)
+    return re.split("[?#]", address, maxsplit=1)[0].rstrip("/")
 
 
 def probe(

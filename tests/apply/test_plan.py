@@ -138,3 +138,28 @@ def test_a_diff_shows_what_changes_and_no_secret(project: Station) -> None:
     assert "/lib/picture.bin: missing -> 3 bytes; not shown, it is not text" in shown.out
     assert "not shown, it holds secrets" in shown.out
     assert SECRET not in shown.said
+
+
+def test_a_flash_that_differs_though_its_banner_agrees_is_found_on_request(
+    project: Station,
+) -> None:
+    station = project
+    image = station.firmware(Chip.ESP32)
+    more = f", firmware: {{file: {image}, verify: VERIFY}}}}}}"
+    manifest = MANIFEST.replace("}}", more)
+    with station.flash_file("x").open("r+b") as flash:
+        flash.seek(0x8000 + 0xBFF)  # behind the last entry of the partition table
+        flash.write(b"\0")
+    station.write("fleet.yaml", manifest.replace("VERIFY", "banner"))
+    station.apply()
+    assert station.apply().outcomes == {"x": "ok"}
+    station.write("fleet.yaml", manifest.replace("VERIFY", "flash"))
+    files = station.files("x")
+    ended = station.apply()
+    assert ended.done("x") == ["write-firmware 1.24.1", "reset"]
+    (planned,) = ended.of("device-planned")
+    assert planned["plan"]["actions"][0]["reason"] == (
+        "the flash differs from the image: partition table"
+    )
+    assert station.files("x") == files
+    assert station.apply().outcomes == {"x": "ok"}

@@ -192,3 +192,57 @@ def test_a_cable_pulled_while_flashing(station: Station) -> None:
     assert ended.outcomes == {"x": "changed"}
     assert station.files("x")["/main.py"] == b"print('new')\n"
     assert station.apply().outcomes == {"x": "ok"}
+
+
+def test_two_devices_on_one_port_and_one_board_on_two(station: Station) -> None:
+    image = station.firmware(Chip.ESP32)
+    for name in ("shared", "twin-a", "twin-b"):
+        station.board(name, firmware=image, mac="24:6f:28:00:00:07")
+    before = {name: station.digest(name) for name in ("shared", "twin-a", "twin-b")}
+    station.write("main.py", "print('new')\n")
+    station.write(
+        "fleet.yaml",
+        """
+        defaults: {board: esp32, files: [main.py]}
+        devices:
+          one: {port: sim://shared}
+          two: {port: "sim://shared?chip=esp32"}
+          left: {port: sim://twin-a}
+          right: {port: sim://twin-b}
+        """,
+    )
+    ended = station.apply(code=4)
+    assert ended.finished("one")["error"] == "its port sim://shared is also that of two"
+    assert "is also that of one" in ended.finished("two")["error"]
+    assert sorted([ended.outcomes["left"], ended.outcomes["right"]]) == ["changed", "refused"]
+    (refused,) = [name for name in ("left", "right") if ended.outcomes[name] == "refused"]
+    assert (
+        "the board with the MAC 24:6f:28:00:00:07 answers on its port and on that of"
+        in (ended.finished(refused)["error"])
+    )
+    assert station.digest("shared") == before["shared"]
+    untouched = {"left": "twin-a", "right": "twin-b"}[refused]
+    assert station.digest(untouched) == before[untouched]
+
+
+def test_a_board_that_needs_hands_says_so_where_nobody_looks_on(station: Station) -> None:
+    station.board("x", Chip.ESP8266, wiring="none")
+    station.write(
+        "fleet.yaml",
+        f"""
+        devices:
+          x:
+            port: sim://x
+            board: adafruit-huzzah-breakout
+            firmware: {{file: {station.firmware(Chip.ESP8266)}}}
+        """,
+    )
+    alone = station.provision("apply", "--yes")
+    assert alone.code == 5
+    assert "needs-hands: the Adafruit HUZZAH breakout (FTDI Friend) must be put in" in alone.out
+    assert "hint: Hold the GPIO0 button, press and release the RESET button" in alone.err
+
+    nobody_came = station.start("apply", "--yes", "--hands-timeout", "1", terminal=True).end()
+    assert nobody_came.code == 5
+    assert "did not come into download mode" in nobody_came.out
+    assert station.flash("x").count(b"\xff") == 4 << 20
