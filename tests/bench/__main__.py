@@ -1,13 +1,15 @@
 """This project and what people use today, side by side on the same virtual board.
 
-    python -m tests.bench [--quick] [--json FILE] [--only WORD]
+    python -m tests.bench [--quick] [--json FILE] [--only WORD] [--scale X]
 
 Each row is one run of one tool as a user types it, against a virtual board behind a modelled line
 (baud, USB latency, a receive ring of 256 bytes; flash timing where the row says so). `wall` is
 what the user waits, the start of the tool's interpreter included; `line` is from the first byte
 on the wire to the last. `of the wire` is the share of `line` in which bytes went to the board;
 `x` is how many times longer `line` is than this project's, for the same job on the same board.
-The machine must be otherwise idle: two processes of the virtual board need their CPU.
+The machine must be otherwise idle: two processes of the virtual board need their CPU. On one
+that is not, `--scale 0.25` makes each of the line's seconds last four; `line` stays in the line's
+own, so that what the tools' and the boards' CPU adds counts for a quarter.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import serial
@@ -77,9 +79,11 @@ def sync_rows(work: Path, line: Line, tree: str, *, others: bool) -> Iterator[Ro
                 )
 
 
-def flash_rows(work: Path, chip: Chip, flash_baud: int, *, timing: bool) -> Iterator[Row]:
+def flash_rows(
+    work: Path, chip: Chip, flash_baud: int, *, timing: bool, scale: float
+) -> Iterator[Row]:
     """From a blank chip to firmware and app tree: in one go, and as people do it in two."""
-    line = Line(chip=chip, timing=timing)
+    line = Line(chip=chip, timing=timing, scale=scale)
     image = work / f"large-{chip}.bin"
     if chip is Chip.ESP32:
         image.write_bytes(build(chip, VERSION, size=FIRMWARE_SIZE))
@@ -111,7 +115,7 @@ def flash_rows(work: Path, chip: Chip, flash_baud: int, *, timing: bool) -> Iter
         yield row("then the files", "mpremote", Mpremote(board).sync())
 
 
-def campaign(work: Path, *, quick: bool) -> Iterator[Callable[[], Iterator[Row]]]:
+def campaign(work: Path, *, quick: bool, scale: float) -> Iterator[Callable[[], Iterator[Row]]]:
     lines = [Line()]
     if not quick:
         lines += [
@@ -123,17 +127,18 @@ def campaign(work: Path, *, quick: bool) -> Iterator[Callable[[], Iterator[Row]]
             Line(timing=True),
             Line(chip=Chip.ESP8266, timing=True),
         ]
-    for line in lines:
+    for plain in lines:
+        line = replace(plain, scale=scale)
         for tree in ("app",) if quick or line.timing else trees.TREES:
-            others = tree == "app" or line == Line()
+            others = tree == "app" or plain == Line()
             yield lambda line=line, tree=tree, others=others: sync_rows(  # type: ignore[misc]
                 work, line, tree, others=others
             )
     for baud in (921600,) if quick else (115200, 460800, 921600):
-        yield lambda baud=baud: flash_rows(work, Chip.ESP32, baud, timing=False)  # type: ignore[misc]
+        yield lambda baud=baud: flash_rows(work, Chip.ESP32, baud, timing=False, scale=scale)  # type: ignore[misc]
     if not quick:
-        yield lambda: flash_rows(work, Chip.ESP32, 921600, timing=True)
-        yield lambda: flash_rows(work, Chip.ESP8266, 460800, timing=True)
+        yield lambda: flash_rows(work, Chip.ESP32, 921600, timing=True, scale=scale)
+        yield lambda: flash_rows(work, Chip.ESP8266, 460800, timing=True, scale=scale)
 
 
 HEADINGS = (
@@ -164,6 +169,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="one line, one tree, one flashing")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every measurement here")
     parser.add_argument("--only", metavar="WORD", default="", help="rows whose line has this word")
+    parser.add_argument("--scale", type=float, default=1.0, metavar="X", help="see above")
     options = parser.parse_args()
     serial.protocol_handler_packages.append("provision.sim")
     rows: list[Row] = []
@@ -174,7 +180,7 @@ def main() -> int:
         os.environ["PROVISION_RUNTIME_DIR"] = str(work / "run")
         heading = ""
         ours: dict[str, Measured] = {}
-        for part in campaign(work, quick=options.quick):
+        for part in campaign(work, quick=options.quick, scale=options.scale):
             shutil.rmtree(work / "boards", ignore_errors=True)
             (work / "fleet.lock").unlink(missing_ok=True)
             try:

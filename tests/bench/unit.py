@@ -32,6 +32,7 @@ class Line:
     baud: int = 115200  # of the board's console, where files travel
     latency: str = "1ms"
     timing: bool = False  # whether erasing and writing flash take a real chip's time
+    scale: float = 1.0  # modelled seconds in one of the machine's
 
     def __str__(self) -> str:
         timing = ", flash timing" if self.timing else ""
@@ -41,7 +42,8 @@ class Line:
 @dataclass(kw_only=True)
 class Measured:
     """One run of one tool. `seconds` as the user waits, start of the interpreter included;
-    `talking` from the first byte on the line to the last; `cpu` of the tool's own process."""
+    `talking` from the first byte on the line to the last, in the line's own seconds; `cpu` of
+    the tool's own process."""
 
     seconds: float
     talking: float
@@ -74,7 +76,7 @@ class Unit:
         wire = link.order(self.name, "measure")
         return Measured(
             seconds=process_seconds,
-            talking=wire["seconds"],
+            talking=wire["seconds"] * self.line.scale,
             cpu=usage.ru_utime + usage.ru_stime,
             memory=usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
             to_board=wire["to_chip"],
@@ -130,6 +132,7 @@ def unit(work: Path, name: str, line: Line, *, blank: bool = False) -> Iterator[
         "latency": line.latency,
         "console": str(line.baud),
         "timing": "on" if line.timing else "off",
+        "scale": f"{line.scale:g}",
     }
     if not blank:
         settings["firmware"] = str(image(work, line.chip))
