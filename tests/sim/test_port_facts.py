@@ -272,3 +272,17 @@ def test_micropython_module_is_the_chips(tmp_path: Path) -> None:
             "micropython.alloc_emergency_exception_buf(100); print(_X, micropython)"
         )
         assert bench.run(code) == "3 <module 'micropython'>"
+
+
+@pytest.mark.parametrize(
+    "written", [b"vNVS\x02", b"vNVS\x02\0\0\0", b"vNVS\x02\0\0\0{", b"\0" * 4096]
+)
+def test_a_chip_starts_with_an_nvs_that_was_cut_short(tmp_path: Path, written: bytes) -> None:
+    with Bench(tmp_path, Chip.ESP32) as bench:
+        bench.install(build(Chip.ESP32, "1.24.1"))
+        bench.flash.erase_sector(0x9000)
+        bench.flash.program(0x9000, written)
+        bench.boot()
+        bench.raw()
+        bench.run("from esp32 import NVS; n = NVS('app'); n.set_i32('boots', 7); n.commit()")
+        assert bench.run("print(NVS('app').get_i32('boots'))") == "7"

@@ -86,15 +86,22 @@ class _Store:
         self.values = {}
         if not found:
             return
+        try:
+            self.values = self._load()
+        except ValueError:
+            # A chip makes NVS usable when it starts, whatever was there: nothing yet, or half of
+            # what was being written when the power failed.
+            self.save()
+
+    def _load(self):
         head = bytearray(8)
         _flash.read(self._place[2], head)
-        if head[:4] == self.MAGIC:
-            text = bytearray(struct.unpack("<I", head[4:])[0])
-            _flash.read(self._place[2] + 8, text)
-            self.values = json.loads(bytes(text))
-        else:
-            # A chip makes NVS usable at its first start, whatever was there.
-            self.save()
+        size = struct.unpack("<I", head[4:])[0]
+        if head[:4] != self.MAGIC or size > self._place[3] - 8:
+            raise ValueError
+        text = bytearray(size)
+        _flash.read(self._place[2] + 8, text)
+        return json.loads(bytes(text))
 
     def save(self):
         if not self._place:
