@@ -5,13 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 # How long an example takes says what else the machine is doing, and nothing about the code.
 settings.register_profile(
     "provision",
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+# For `tests.mutations`, where it matters that a test fails, and not how small the example is.
+settings.register_profile(
+    "unshrunk", settings.get_profile("provision"), phases=[Phase.explicit, Phase.generate]
 )
 settings.load_profile("provision")
 

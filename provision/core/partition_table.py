@@ -93,7 +93,9 @@ def read_table(data: Buffer) -> tuple[Partition, ...] | TableFault:
                 found=magic,
                 message=f"entry {len(partitions)} of the partition table is damaged",
             )
-        name = label.rstrip(b"\0").decode("ascii", "replace")
+        text = label.rstrip(b"\0").decode("ascii", "replace")
+        # It is shown, and an image is a stranger's.
+        name = "".join(letter if letter.isprintable() else "?" for letter in text)
         partitions.append(
             Partition(name=name, type=kind, subtype=subtype, offset=offset, size=size, flags=flags)
         )

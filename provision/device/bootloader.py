@@ -45,6 +45,9 @@ _PROBE_TIMEOUT = 0.5
 _WRITE_ATTEMPTS = 3
 _NOISE = ("noise", "corrupt", "Corrupt", "Invalid SLIP", "Digest mismatch", "checksum")
 _SILENCE = ("No serial data received", "stopped", "No more data", "no response", "no sync reply")
+# What esptool lets out when an answer that a bad line damaged, or that no chip would give, has
+# the right frame and the wrong content.
+_NONSENSE = (struct.error, UnicodeDecodeError, LookupError, OverflowError)
 _UNKNOWN_CHIP = ("Unexpected chip", "Failed to autodetect", "Unknown")
 
 
@@ -377,7 +380,7 @@ class EsptoolBootloader:
         with self._port.errors(), listening(self._trace):
             try:
                 yield
-            except (self._tools.FatalError, struct.error) as error:
+            except (self._tools.FatalError, *_NONSENSE) as error:
                 raise translate(error, doing, self._port.device) from error
 
 

@@ -89,7 +89,10 @@ def read_page(page: str, board: str, base: str) -> list[Release]:
     links.feed(page)
     found = {}
     for link in links.found:
-        name = unquote(urlsplit(link).path.rpartition("/")[2])
+        try:
+            name = unquote(urlsplit(link).path.rpartition("/")[2])
+        except ValueError:
+            continue  # no URL at all, which a browser would not follow either
         match = _FILE.fullmatch(name)
         if match is None:
             continue

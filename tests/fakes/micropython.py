@@ -141,6 +141,7 @@ class MicroPython:
         self.flash.busy = self._busy
         self.slow: list[float] = []
         self.lost = 0
+        self.left_deaf = False  # a program ended with the interrupt character off
         self._deflates = deflates
         self._pastes = pastes
         self._lies = iter(lies) if lies is not None else None
@@ -325,6 +326,7 @@ class MicroPython:
                 name = type(error).__name__
                 problem = f"Traceback (most recent call last):\r\n{name}: {error}\r\n".encode()
             finally:
+                self.left_deaf = self.left_deaf or self._interrupt == -1
                 self._interrupt = -1
                 self._running = False
         self._said += b"\x04" + problem + b"\x04"

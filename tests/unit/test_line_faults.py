@@ -132,6 +132,7 @@ def chunked(work: dict[str, bytes], sizes: list[int], slow: list[float]) -> None
         repl.enter()
         repl.transfer(operations(work), ignore)
         assert board.lost == 0, "the receive ring overran"
+        assert not board.left_deaf
         assert station.flash.files == work
         facts, seen = repl.observe(request(work))
         assert facts.mac == "24:6f:28:00:00:01"
@@ -156,6 +157,7 @@ def worn_stream(work: dict[str, bytes], there: Wear, back: Wear, slow: list[floa
             assert error.message.isprintable()
         else:
             assert station.flash.files == work
+        assert not board.left_deaf
     check_old_or_new(station.flash, work)
     converges(station, work)
 

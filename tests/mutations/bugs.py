@@ -1,0 +1,187 @@
+"""The list: what a bug does, the text it changes, and where the tests that should see it are.
+
+Each changes one place of one file. A place that is no longer there is an error of this list, not
+a bug that was caught.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FAULTS = "tests/unit/test_line_faults.py"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bug:
+    """`before`, which `file` holds once, becomes `after`; `tests` are pytest's words."""
+
+    name: str
+    file: str
+    before: str
+    after: str
+    tests: tuple[str, ...]
+
+
+BUGS = (
+    Bug(
+        name="write a file under its own name and skip the rename",
+        file="provision/device/agent/receive.py",
+        before='beside = path[: path.rfind("/") + 1] + ".provision~"',
+        after="beside = path",
+        tests=(FAULTS, "-k", "any_chunking"),
+    ),
+    Bug(
+        name="skip the sha256 of a file before the rename",
+        file="provision/device/agent/receive.py",
+        before="if hasher.digest() != digest:",
+        after="if hasher.digest() == b'':",
+        tests=(FAULTS, "-k", "flipped_bit_touches_no_other"),
+    ),
+    Bug(
+        name="skip the proof of a path",
+        file="provision/device/agent/receive.py",
+        before='raise ValueError("path")',
+        after="pass",
+        tests=(FAULTS, "-k", "flipped_bit_touches_no_other"),
+    ),
+    Bug(
+        name="leave the interrupt character off after a stream",
+        file="provision/device/agent/receive.py",
+        before="        kbd_intr(3)\n",
+        after="        pass\n",
+        tests=(FAULTS, "-k", "any_chunking"),
+    ),
+    Bug(
+        name="go on behind the operation that a damaged stream stopped at",
+        file="provision/device/transfer.py",
+        before='repl.trace(1, f"the stream was damaged ({damage}); {going_on}")',
+        after="work = work[1:]",
+        tests=(FAULTS, "-k", "flipped_bit_touches_no_other"),
+    ),
+    Bug(
+        name="run further ahead than the receive ring holds",
+        file="provision/device/transfer.py",
+        before="    Pace(block=8192, window=15, lead=240),",
+        after="    Pace(block=8192, window=15, lead=2400),",
+        tests=(FAULTS, "-k", "any_chunking"),
+    ),
+    Bug(
+        name="wait for a board that never stops talking",
+        file="provision/device/line.py",
+        before="            over = self.clock.monotonic() >= deadline\n\n    def exactly",
+        after="\n    def exactly",
+        tests=("tests/unit/test_hostile_device.py", "-k", "flood"),
+    ),
+    Bug(
+        name="give a board's answer to the parser of literals unseen",
+        file="provision/device/scan.py",
+        before=" or not _LITERAL.fullmatch(line)",
+        after="",
+        tests=("tests/unit/test_hostile_device.py", "-k", "no_micropython_prints"),
+    ),
+    Bug(
+        name="skip the verify after writing the flash",
+        file="provision/device/bootloader.py",
+        before="if self._md5(region.offset, len(region.data)) == _md5(region.data):",
+        after="if region.data:",
+        tests=("tests/unit/test_flash_verify.py",),
+    ),
+    Bug(
+        name="never release the lock of a port",
+        file="provision/device/port.py",
+        before="                self._claim.truncate(0)\n            self._claim.close()",
+        after="                self._claim.truncate(0)",
+        tests=("tests/unit/test_port.py", "-k", "second_opening or closing_twice"),
+    ),
+    Bug(
+        name="ignore the MAC",
+        file="provision/core/refuse.py",
+        before="if desired.mac and actual.mac and _plain(desired.mac) != _plain(actual.mac):",
+        after="if False:",
+        tests=("tests/unit/test_diff_cases.py", "tests/unit/test_fleet_run.py", "-k", "mac"),
+    ),
+    Bug(
+        name="ignore secure boot and flash encryption",
+        file="provision/core/refuse.py",
+        before="if actual.secured is not None:",
+        after="if actual.secured is None and actual.mac == '':",
+        tests=("tests/unit/test_diff_cases.py",),
+    ),
+    Bug(
+        name="write an image for another chip",
+        file="provision/core/refuse.py",
+        before="if identity is not None and identity.chip is not board.chip:",
+        after="if identity is None and desired.mac == '':",
+        tests=("tests/unit/test_diff_cases.py",),
+    ),
+    Bug(
+        name="write NVS with the firmware",
+        file="provision/core/firmware_image.py",
+        before=" or (part.type == 1 and part.subtype in _NVS_SUBTYPES):",
+        after=":",
+        tests=("tests/unit/test_firmware_image.py",),
+    ),
+    Bug(
+        name="write main.py before what it imports",
+        file="provision/core/diff.py",
+        before="        for startup in STARTUP_FILES:",
+        after="        for startup in ():",
+        tests=("tests/unit/test_diff_cases.py",),
+    ),
+    Bug(
+        name="delete files that nobody manages",
+        file="provision/core/diff.py",
+        before="            if below(path, root):",
+        after="            if path:",
+        tests=("tests/unit/test_diff_cases.py", "tests/unit/test_diff_properties.py"),
+    ),
+    Bug(
+        name="delete where nothing was pruned",
+        file="provision/core/diff.py",
+        before="        for root in self.desired.prune:\n",
+        after="        for root in (*self.desired.prune, '/lib'):\n",
+        tests=("tests/unit/test_diff_cases.py", "tests/unit/test_diff_properties.py"),
+    ),
+    Bug(
+        name="erase without asking",
+        file="provision/engine/job.py",
+        before="if not plan.erases or self._options.yes:",
+        after="if True:",
+        tests=("tests/unit/test_fleet_run.py", "-k", "needs_a_yes"),
+    ),
+    Bug(
+        name="do not learn which board a device is",
+        file="provision/workspace/lock.py",
+        before='        entry = {**self.devices.get(device, _NOTHING), "mac": mac}',
+        after="        entry = {**self.devices.get(device, _NOTHING)}",
+        tests=("tests/unit/test_fleet_lock.py",),
+    ),
+    Bug(
+        name="leak a secret in base64",
+        file="provision/core/redact.py",
+        before="        *_base64_forms(data),\n",
+        after="",
+        tests=("tests/unit/test_redact.py",),
+    ),
+    Bug(
+        name="take a download with another sha256",
+        file="provision/firmware/download.py",
+        before="if sha256 is not None and found != sha256:",
+        after="if sha256 is not None and not found:",
+        tests=("tests/unit/test_download.py", "-k", "stays_wrong or refused"),
+    ),
+    Bug(
+        name="let a package write outside /lib",
+        file="provision/firmware/packages.py",
+        before='any(part in ("", ".", "..") for part in path.split("/"))',
+        after='any(part == "" for part in path.split("/"))',
+        tests=("tests/unit/test_packages.py",),
+    ),
+    Bug(
+        name="write the lock in place, where a kill leaves half of it",
+        file="provision/disk.py",
+        before='    beside = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")',
+        after="    beside = path; path.unlink(missing_ok=True)",
+        tests=("tests/unit/test_disk.py", "tests/unit/test_fleet_lock.py"),
+    ),
+)

@@ -1,0 +1,107 @@
+"""What was written to a flash is read back: one that does not keep it is an error, no success."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, cast
+
+import pytest
+
+from provision.boards import profiles
+from provision.core.firmware_image import Region
+from provision.device.bootloader import EsptoolBootloader
+from provision.device.port import Port
+from provision.errors import FlashFailed, Refused
+from provision.interfaces import BootloaderFacts
+from provision.model.chip import Chip
+
+
+class NoPort:
+    device = "kitchen"
+    serial = None
+
+    def errors(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+class Flash:
+    """esptool's object for a chip whose flash keeps no bit of `worn`."""
+
+    IS_STUB = True
+    FLASH_WRITE_SIZE = 0x4000
+
+    def __init__(self, worn: frozenset[int] = frozenset()) -> None:
+        self.held = bytearray(b"\xff" * 0x20000)
+        self.worn = worn
+        self.asked = 0
+
+    def flash_defl_begin(self, size: int, _compressed: int, offset: int) -> None:
+        self.at, self.end = offset, offset + size
+        self.inflater = zlib.decompressobj()
+
+    def flash_defl_block(self, piece: bytes, _number: int, timeout: float) -> None:
+        data = self.inflater.decompress(piece)
+        self.held[self.at : self.at + len(data)] = data
+        self.at += len(data)
+        for place in self.worn:
+            self.held[place] = 0
+
+    def flash_defl_finish(self, reboot: bool, timeout: float) -> None:
+        assert self.at == self.end
+
+    def flash_md5sum(self, offset: int, size: int) -> str:
+        self.asked += 1
+        return hashlib.md5(self.held[offset : offset + size], usedforsecurity=False).hexdigest()
+
+
+def bootloader(flash: Flash, chip: Chip = Chip.ESP8266, secured: str | None = None) -> Any:
+    made = EsptoolBootloader(cast("Port", NoPort()), profiles()["esp8266-bare"])
+    made._esp = flash
+    made._facts = BootloaderFacts(
+        chip=chip, description="", mac="5c:cf:7f:01:02:03", flash_size=4 << 20, secured=secured
+    )
+    return made
+
+
+def ignore(_done: int, _total: int) -> None:
+    pass
+
+
+REGION = Region(name="app", offset=0x1000, data=bytes(range(256)) * 200)
+
+
+def test_what_is_written_is_read_back() -> None:
+    flash = Flash()
+    bootloader(flash).write([REGION], ignore)
+    assert flash.held[0x1000 : 0x1000 + len(REGION.data)] == REGION.data
+    asked = flash.asked
+    bootloader(flash).write([REGION], ignore)  # it is there already
+    assert flash.asked > asked
+
+
+def test_a_flash_that_does_not_keep_it_is_an_error() -> None:
+    with pytest.raises(FlashFailed, match="does not read back as it was written") as caught:
+        bootloader(Flash(worn=frozenset([0x1234]))).write([REGION], ignore)
+    assert "worn out" in caught.value.hint
+    assert caught.value.device == "kitchen"
+
+
+def test_a_digest_that_is_no_text_is_an_error_of_the_line() -> None:
+    class Noisy(Flash):
+        def flash_md5sum(self, offset: int, size: int) -> str:
+            return b"\xff\xfe".decode("utf-8")  # as esptool reads a ROM's answer
+
+    with pytest.raises(FlashFailed, match="reading back the flash failed"):
+        bootloader(Noisy()).write([REGION], ignore)
+
+
+@pytest.mark.parametrize(
+    ("chip", "secured"), [(Chip.ESP32, None), (Chip.ESP8266, "secure boot")], ids=str
+)
+def test_the_last_door_before_the_flash(chip: Chip, secured: str | None) -> None:
+    flash = Flash()
+    with pytest.raises(Refused):
+        bootloader(flash, chip, secured).write([REGION], ignore)
+    assert flash.held.count(0xFF) == len(flash.held)
