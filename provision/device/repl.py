@@ -131,6 +131,7 @@ class RawRepl:
                 _refuse_a_chip_without_firmware(heard)
                 if b"KeyboardInterrupt" in heard:
                     self.interrupted = True
+            self.line.quiet(0.02, 2.0)  # a prompt for each Ctrl-C that was on its way
             self._enter(max(deadline, self.clock.monotonic() + 2.0))
             self._mount()
 

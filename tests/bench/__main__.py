@@ -1,6 +1,6 @@
 """This project and what people use today, side by side on the same virtual board.
 
-    python -m tests.bench [--quick] [--json FILE] [--only WORD] [--scale X]
+    python -m tests.bench [--quick] [--json FILE] [--only WORD] [--alone] [--scale X]
 
 Each row is one run of one tool as a user types it, against a virtual board behind a modelled line
 (baud, USB latency, a receive ring of 256 bytes; flash timing where the row says so). `wall` is
@@ -115,7 +115,9 @@ def flash_rows(
         yield row("then the files", "mpremote", Mpremote(board).sync())
 
 
-def campaign(work: Path, *, quick: bool, scale: float) -> Iterator[Callable[[], Iterator[Row]]]:
+def campaign(
+    work: Path, *, quick: bool, alone: bool, scale: float
+) -> Iterator[Callable[[], Iterator[Row]]]:
     lines = [Line()]
     if not quick:
         lines += [
@@ -130,10 +132,12 @@ def campaign(work: Path, *, quick: bool, scale: float) -> Iterator[Callable[[], 
     for plain in lines:
         line = replace(plain, scale=scale)
         for tree in ("app",) if quick or line.timing else trees.TREES:
-            others = tree == "app" or plain == Line()
+            others = not alone and (tree == "app" or plain == Line())
             yield lambda line=line, tree=tree, others=others: sync_rows(  # type: ignore[misc]
                 work, line, tree, others=others
             )
+    if alone:
+        return
     for baud in (921600,) if quick else (115200, 460800, 921600):
         yield lambda baud=baud: flash_rows(work, Chip.ESP32, baud, timing=False, scale=scale)  # type: ignore[misc]
     if not quick:
@@ -169,6 +173,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="one line, one tree, one flashing")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every measurement here")
     parser.add_argument("--only", metavar="WORD", default="", help="rows whose line has this word")
+    parser.add_argument("--alone", action="store_true", help="files by this project alone")
     parser.add_argument("--scale", type=float, default=1.0, metavar="X", help="see above")
     options = parser.parse_args()
     serial.protocol_handler_packages.append("provision.sim")
@@ -180,7 +185,7 @@ def main() -> int:
         os.environ["PROVISION_RUNTIME_DIR"] = str(work / "run")
         heading = ""
         ours: dict[str, Measured] = {}
-        for part in campaign(work, quick=options.quick, scale=options.scale):
+        for part in campaign(work, quick=options.quick, alone=options.alone, scale=options.scale):
             shutil.rmtree(work / "boards", ignore_errors=True)
             (work / "fleet.lock").unlink(missing_ok=True)
             try:
