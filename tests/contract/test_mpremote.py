@@ -1,7 +1,7 @@
 """Unmodified mpremote on virtual boards, its commands as a user types them.
 
-One chip of each port over `sim://`, and the commands that move bytes over a PTY and RFC 2217 as
-well; `-m slow` has the rest of the chips.
+One chip of each port over `sim://`, and the commands that move files over a PTY and RFC 2217 as
+well; `-m slow` has every command over every carrier, and the rest of the chips.
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ CHIPS = pytest.mark.parametrize(
 )
 PATIENCE = 20.0
 CARRIERS = pytest.mark.parametrize("carrier", ["sim", "pty", "rfc2217"])
+EVERY_CARRIER = pytest.mark.parametrize(
+    "carrier",
+    ["sim", *(pytest.param(name, marks=pytest.mark.slow) for name in ("pty", "rfc2217"))],
+)
 
 
 class Mpremote:
@@ -85,9 +89,10 @@ def tree(directory: Path) -> dict[str, bytes]:
     return files
 
 
+@EVERY_CARRIER
 @PORTS
-def test_exec_eval_and_run(bench: Bench, chip: Chip) -> None:
-    mpremote = Mpremote(bench, chip)
+def test_exec_eval_and_run(bench: Bench, chip: Chip, carrier: str) -> None:
+    mpremote = Mpremote(bench, chip, carrier)
     assert mpremote.run("exec", "print(6 * 7)") == "42\n"
     assert mpremote.run("eval", "'a' + 'b'") == "ab\n"
     (bench.work / "script.py").write_text("import sys\nprint(sys.platform)\n")
@@ -123,9 +128,10 @@ def test_files_both_ways(bench: Bench, carrier: str) -> None:
     assert "app" not in mpremote.run("ls")
 
 
+@EVERY_CARRIER
 @PORTS
-def test_directories_and_room(bench: Bench, chip: Chip) -> None:
-    mpremote = Mpremote(bench, chip)
+def test_directories_and_room(bench: Bench, chip: Chip, carrier: str) -> None:
+    mpremote = Mpremote(bench, chip, carrier)
     mpremote.run("mkdir", ":etc")
     (bench.work / "one.txt").write_text("1\n")
     mpremote.run("cp", "one.txt", ":etc/one.txt")
@@ -138,8 +144,9 @@ def test_directories_and_room(bench: Bench, chip: Chip) -> None:
     assert f" {size} " in mpremote.run("df")
 
 
-def test_mount(bench: Bench) -> None:
-    mpremote = Mpremote(bench, Chip.ESP32)
+@EVERY_CARRIER
+def test_mount(bench: Bench, carrier: str) -> None:
+    mpremote = Mpremote(bench, Chip.ESP32, carrier)
     data = tree(bench.work / "app")["lib/inner/deep.bin"]
     (bench.work / "app" / "module.py").write_text("answer = 42\n")
     said = mpremote.run(
@@ -153,9 +160,10 @@ def test_mount(bench: Bench) -> None:
     assert (bench.work / "app" / "made.bin").read_bytes() == bytes(range(256))
 
 
+@EVERY_CARRIER
 @PORTS
-def test_soft_reset_and_reset(bench: Bench, chip: Chip) -> None:
-    mpremote = Mpremote(bench, chip)
+def test_soft_reset_and_reset(bench: Bench, chip: Chip, carrier: str) -> None:
+    mpremote = Mpremote(bench, chip, carrier)
     assert mpremote.run("exec", "x = 1", "+", "resume", "exec", "print(x)") == "1\n"
     forgot = mpremote.call("exec", "x = 1", "soft-reset", "exec", "print(x)", check=False)
     assert "NameError" in forgot.stdout + forgot.stderr
@@ -165,8 +173,9 @@ def test_soft_reset_and_reset(bench: Bench, chip: Chip) -> None:
     assert mpremote.run("exec", "print(7)") == "7\n"
 
 
-def test_bootloader(bench: Bench) -> None:
-    mpremote = Mpremote(bench, Chip.ESP32C3)
+@EVERY_CARRIER
+def test_bootloader(bench: Bench, carrier: str) -> None:
+    mpremote = Mpremote(bench, Chip.ESP32C3, carrier)
     assert mpremote.status["mode"] == "run"
     mpremote.run("bootloader")
     mpremote.until("mode", "download")
