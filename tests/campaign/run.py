@@ -264,7 +264,11 @@ class Run:
             self.broken(f"a failure without reason or hint: {ended.said[-500:]!r}")
         if ended.code in (4, 5) and "node" not in ended.said:
             self.broken(f"a failure that names no device: {ended.said[-500:]!r}")
-        failed = 2 if fault in HOST and "other: unreachable" in ended.err else 1
+        failed = (
+            2
+            if fault in HOST and re.search(r"^other: (unreachable|failed) after", ended.err, re.M)
+            else 1
+        )
         if ended.code in (4, 5) and hints != failed:
             self.broken(f"{hints} hints for {failed} failures: {ended.err[-500:]!r}")
         if "--json" in self.scenario.options:
