@@ -251,7 +251,7 @@ class Resolver:
         if entry.file is None:
             return
         kind = self.sources.kind(entry.file)
-        if kind != "file":
+        if kind not in ("file", "outside"):  # an image is never put on a board as a file
             what = "no such file" if kind == "missing" else "not a file"
             self._report(entry.file, f"{entry.path}.file", f"{what}: '{short(entry.file)}'")
 

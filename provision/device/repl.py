@@ -140,8 +140,11 @@ class RawRepl:
         filesystem: then that is run again, by a soft reset, which at the raw REPL leaves main.py
         out."""
         code = b"import os;print(os.statvfs('/')[0])"
-        if self.execute(code, timeout=EXEC_TIMEOUT).strip() != "0":
-            return
+        try:
+            if self.execute(code, timeout=EXEC_TIMEOUT).strip() != "0":
+                return
+        except Raised as error:
+            raise self._board_error(error) from error
         self.trace(1, "the filesystem is not mounted yet: soft reset")
         self.line.write(b"\x04")
         self.line.until(b"soft reboot", timeout=2.0)

@@ -216,14 +216,15 @@ class Job:
 
     def _confirm(self, plan: Plan) -> None:
         """DESIGN's rule 2: erasing a board that no run before has learned needs a yes; and so
-        does one whose files nobody could look at, unless a run of ours was cut short on it."""
+        does one whose files nobody could look at. A board on which a run of ours was cut short
+        has had its yes."""
         device, world = self.desired.device, self._world
         if not plan.erases or self._options.yes:
             return
         actual = self._actual
         cut = actual is not None and actual.mac is not None and world.journal.was_cut(actual.mac)
-        silent = actual is not None and actual.silent and not cut
-        if world.identities.known(device) and not silent:
+        silent = actual is not None and actual.silent
+        if cut or (world.identities.known(device) and not silent):
             return
         if world.confirm is None:
             what = (
