@@ -105,7 +105,7 @@ def _knock(conversation: socket.socket, path: str) -> None:
         except BlockingIOError:
             if time.monotonic() > deadline:
                 raise
-            time.sleep(0.01)
+            time.sleep(0.01)  # a full backlog of a socket tells nobody when it empties
         else:
             return
 

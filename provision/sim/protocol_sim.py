@@ -141,7 +141,7 @@ class Serial(SerialBase):
             fcntl.ioctl(conversation.fileno(), termios.TIOCOUTQ, count)
             if not count[0]:
                 return
-            time.sleep(0.001)
+            time.sleep(0.001)  # the system has no event for a socket that has drained
 
     def reset_input_buffer(self) -> None:
         conversation = self._open_socket()
