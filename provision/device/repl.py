@@ -131,7 +131,8 @@ class RawRepl:
                 _refuse_a_chip_without_firmware(heard)
                 if b"KeyboardInterrupt" in heard:
                     self.interrupted = True
-            self.line.quiet(0.02, 2.0)  # a prompt for each Ctrl-C that was on its way
+            # A prompt for each Ctrl-C that was on its way; until then the ring has no room.
+            self.line.quiet(0.1, 2.0)
             self._enter(max(deadline, self.clock.monotonic() + 2.0))
             self._mount()
 
@@ -397,6 +398,7 @@ class RawRepl:
             self._pastes = True
         except Silence as silence:
             heard += silence.heard
+            _refuse_a_chip_without_firmware(heard)
             self.line.drain()
             heard += self._step_by_step(deadline, heard)
             self.interrupted = True  # a prompt would have answered

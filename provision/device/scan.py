@@ -30,7 +30,7 @@ TEMPORARY = ".provision~"
 BUCKETS = 32
 SUM = 4  # bytes of one bucket's sum
 WANTED = 9  # bytes of the digest of all sums: 72 bits, for equality and against no adversary
-FILTER_MOST = 130
+FILTER_MOST = 110
 """Bytes of the filter at most, so that a request keeps under 1 kB. Past about a hundred files it
 lets some through that nobody asked for, which costs an answer more, not correctness."""
 FILTER_BITS = 12  # bits a path, below that
@@ -126,12 +126,15 @@ def mask_of(buckets: Iterable[int]) -> bytes:
 
 
 def bloom(paths: frozenset[str]) -> bytes:
-    """A filter that every one of `paths` passes."""
-    bits = bytearray(max(1, min(FILTER_MOST, (len(paths) * FILTER_BITS + 7) // 8)))
+    """A filter that every one of `paths` passes: a bit is clear where one of them says so, for
+    most bytes are then of those that a literal takes as they are."""
+    bits = bytearray(b"\xff") * max(1, min(FILTER_MOST, (len(paths) * FILTER_BITS + 7) // 8))
     for path in paths:
         key = _key(path)
         for index in (0, 2, 4):
-            bits[key[index] % len(bits)] |= 1 << key[index + 1] % 8
+            bits[key[index] % len(bits)] &= ~(1 << key[index + 1] % 8)
+    if int.from_bytes(bits, "big").bit_count() < len(bits):
+        return b"\0"  # so full that it would keep hardly anything out: let all pass
     return bytes(bits)
 
 

@@ -1,7 +1,5 @@
 """Who this board is: prints one line, a tuple that provision.device.answers reads."""
-import os
-import sys
-import machine
+import os, sys, machine
 
 system = os.uname()
 mac = machine.unique_id()
@@ -14,6 +12,6 @@ try:
         import network
 
         mac = network.WLAN().config("mac")
-except Exception:
+except:
     pass
 print(("\x02", system[3], system[4], mac, flash, getattr(sys.implementation, "_mpy", None)))

@@ -18,7 +18,7 @@ def _walk(asked, mask, parent, found):
         key = sha256(path.encode()).digest()
         known = 1
         for i in (0, 2, 4):
-            known &= bloom[key[i] % len(bloom)] >> key[i + 1] % 8
+            known &= ~bloom[key[i] % len(bloom)] >> key[i + 1] % 8
         inside = entry[0] == ".provision~"  # what an interrupted transfer left
         for tree in trees:
             inside |= (path + "/").startswith(tree)
@@ -30,10 +30,9 @@ def _walk(asked, mask, parent, found):
             if path not in loose:
                 hasher = sha256()
                 with open(path, "rb") as file:
-                    while 1:
+                    block = path
+                    while block:
                         block = file.read(1024)
-                        if not block:
-                            break
                         hasher.update(block)
                 digest = hasher.digest()
         if known or inside:
