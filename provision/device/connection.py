@@ -15,7 +15,8 @@ from typing import cast
 from provision.device.bootloader import EsptoolBootloader
 from provision.device.line import BytePort, Line, Silence
 from provision.device.port import Port, open_port
-from provision.device.repl import RawRepl, evidence
+from provision.device.prompt import evidence
+from provision.device.repl import RawRepl
 from provision.device.reset import pulse_reset
 from provision.device.scan import printable
 from provision.errors import CheckFailed, NeedsHands, PortLost, PortNotFound
@@ -84,7 +85,7 @@ class SerialConnection:
 
     @property
     def interrupted(self) -> bool:
-        return self._repl is not None and self._repl.interrupted
+        return self._repl is not None and self._repl.prompt.interrupted
 
     def repl(self, *, reset: bool) -> RawRepl:
         if reset:

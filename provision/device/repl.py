@@ -1,21 +1,23 @@
-"""The raw REPL of a board on an open port: entered without a reset, asked, and left.
+"""What is asked of a board that is held at its raw REPL: who it is, its files, its changes.
 
-mpremote speaks the same protocol, but polls every 10 ms, waits a turn of the line a command
-and opens its port itself; here a look at a board is one round trip, and everything that is sent
-in bulk keeps the line full (`transfer`). What must work on the oldest firmware rather than fast
-is left to mpremote, over this same line (`slow_lane`).
+The protocol itself, from finding the prompt to the last byte of an answer, is `prompt`'s; here is
+what a request means, what it leaves on the board for the next one, and what its failure is called.
+mpremote speaks the same protocol, but polls every 10 ms, waits a turn of the line a command and
+opens its port itself; here a look at a board is one round trip, and everything that is sent in bulk
+keeps the line full (`transfer`). What must work on the oldest firmware rather than fast is left to
+mpremote, over this same line (`slow_lane`).
 """
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TypeVar
 
 from provision.device import snippet
-from provision.device.line import BytePort, Clock, Line, Silence, Tracer, untraced
+from provision.device.line import BytePort, Clock, Tracer, untraced
+from provision.device.prompt import ENTER_TIMEOUT, EXEC_TIMEOUT, SLOWEST, Prompt, Raised
 from provision.device.scan import (
     Entry,
     Garbled,
@@ -36,28 +38,7 @@ from provision.model.state import Filesystem
 
 T = TypeVar("T")
 
-BANNER = b"raw REPL; CTRL-B to exit\r\n>"
-PASTE = b"\x05A\x01"
-FILLER = 512
-"""Bytes of filler at a time: an inflater that reads them soon leaves its frame, and the receiver
-rejects the next header. Two kinds, since one alone may be a literal's code."""
-FLOOD = 32
-"""Ctrl-C at a time, to a board that starts: three milliseconds of a line at 115200 baud."""
-ENTER_TIMEOUT = 8.0  # seconds: apps that clean up after a Ctrl-C take one or two
-EXEC_TIMEOUT = 10.0
-SCAN_TIMEOUT = 60.0  # an ESP8266 hashes a full 3 MB filesystem in about half of it
-SLOWEST = 500  # bytes a second, of a line at 9600 baud and a board that compiles meanwhile
-OUTPUT_MOST = 4 << 20  # bytes of an answer
-
-
-class Raised(Exception):
-    """Code on the board raised; `traceback` is what it printed, `name` the exception's."""
-
-    def __init__(self, traceback: str) -> None:
-        super().__init__(traceback)
-        self.traceback = traceback
-        self.last = traceback.strip().rsplit("\n", 1)[-1].strip()
-        self.name = self.last.partition(":")[0]
+SCAN_TIMEOUT = 60.0  # seconds: an ESP8266 hashes a full 3 MB filesystem in about half of it
 
 
 class RawRepl:
@@ -76,19 +57,14 @@ class RawRepl:
         trace: Tracer = untraced,
         clock: Clock = time,
     ) -> None:
-        self.line = Line(port, clock)
-        self.clock = clock
+        self.prompt = Prompt(port, trace=trace, clock=clock)
         self.lossless = lossless
         self.trace = trace
         self.errors = errors
-        self.interrupted = False  # whether entering stopped an app
         self.deflates = True  # until the board says that it cannot
         self.leftovers: tuple[Entry, ...] = ()
         self.known: ReplFacts | None = None
-        self._pastes: bool | None = None  # whether the board knows raw paste
-        self._fresh = False  # entered, and nothing executed yet
         self._kept = False  # whether the scan is on the board, to be called again
-        self._window: int | None = None  # of a raw paste that is open already
 
     # Entering and leaving
 
@@ -100,7 +76,7 @@ class RawRepl:
         the last bytes heard, after `timeout` seconds.
         """
         with self.errors():
-            self._enter(self.clock.monotonic() + timeout)
+            self.prompt.enter(timeout)
 
     def await_prompt(self, timeout: float) -> bool:
         """Let a board boot without disturbing it; whether its prompt came in `timeout` seconds.
@@ -108,32 +84,12 @@ class RawRepl:
         What is sent while a chip boots is lost, and a Ctrl-C could stop its first set-up.
         """
         with self.errors():
-            try:
-                self.line.until(b"\r\n>>> ", timeout=timeout, limit=8192)
-            except Silence:
-                return False
-            return True
+            return self.prompt.await_friendly(timeout)
 
     def catch(self, timeout: float = ENTER_TIMEOUT, *, baud: int = 115200) -> None:
-        """After a reset: interrupt as early as the chip listens, before an app shuts the door.
-
-        Until MicroPython runs its scripts a Ctrl-C is a character like others; from then on an
-        app needs a millisecond to close its ears, or to sleep. So the line, which carries `baud`
-        bits a second, is kept full of them.
-        """
+        """After a reset: interrupt before an app shuts the door; see `Prompt.catch`."""
         with self.errors():
-            deadline = self.clock.monotonic() + timeout
-            heard = b""
-            while self.clock.monotonic() < deadline and not heard.endswith(b">>> "):
-                self.line.write(b"\x03" * FLOOD)
-                self.clock.sleep(FLOOD * 10 / baud)
-                heard = (heard + self.line.drain())[-256:]
-                _refuse_a_chip_without_firmware(heard)
-                if b"KeyboardInterrupt" in heard:
-                    self.interrupted = True
-            # A prompt for each Ctrl-C that was on its way; until then the ring has no room.
-            self.line.quiet(0.1, 2.0)
-            self._enter(max(deadline, self.clock.monotonic() + 2.0))
+            self.prompt.catch(timeout, baud=baud)
             self._mount()
 
     def _mount(self) -> None:
@@ -142,38 +98,30 @@ class RawRepl:
         out."""
         code = b"import os;print(os.statvfs('/')[0])"
         try:
-            if self.execute(code, timeout=EXEC_TIMEOUT).strip() != "0":
+            if self.prompt.execute(code, timeout=EXEC_TIMEOUT).strip() != "0":
                 return
         except Raised as error:
             raise self._board_error(error) from error
         self.trace(1, "the filesystem is not mounted yet: soft reset")
-        self.line.write(b"\x04")
-        self.line.until(b"soft reboot", timeout=2.0)
-        self._enter(self.clock.monotonic() + ENTER_TIMEOUT)
+        self.prompt.begin_anew()
 
     def leave(self) -> None:
         """Back to the friendly REPL, without a reset."""
         with self.errors():
             if self._kept:
                 with suppress(Raised, NoAnswer):
-                    self.execute(b"del _p", timeout=2.0)
-            self._close_paste()
-            self.line.write(b"\r\x02")
-            with suppress(Silence):
-                self.line.until(b">>> ", timeout=0.3)
-            self.trace(1, "left the raw REPL")
+                    self.prompt.execute(b"del _p", timeout=2.0)
+            self.prompt.leave()
 
     def soft_reset(self) -> None:
         """Start boot.py and main.py anew, in a fresh interpreter; returns at once."""
         with self.errors():
-            self._close_paste()
-            self.line.write(b"\r\x02\x04")
-            self.trace(1, "soft reset")
+            self.prompt.soft_reset()
 
     def hard_reset(self) -> None:
         """Reset the chip by `machine.reset()`; returns at once."""
         with self.errors():
-            self._send(b"import machine;machine.reset()")
+            self.prompt.start(b"import machine;machine.reset()")
             self.trace(1, "reset by machine.reset()")
 
     # Looking
@@ -207,7 +155,7 @@ class RawRepl:
         arguments = question.arguments()
         if self._kept and self.known:
             try:
-                answer = self.execute(
+                answer = self.prompt.execute(
                     snippet.program(
                         call=snippet.SCAN, arguments=arguments, deflate=True, follow=True
                     ),
@@ -258,7 +206,7 @@ class RawRepl:
         with self.errors():
             code = b"print('\\x02'+repr(eval(" + snippet.text(expression) + b")))"
             try:
-                answer = self.execute(code, timeout=timeout)
+                answer = self.prompt.execute(code, timeout=timeout)
             except Raised as error:
                 raise BoardError(
                     f"{expression} raised {printable(error.last)}",
@@ -292,7 +240,7 @@ class RawRepl:
         """Execute agent files and call one of their functions; what it printed."""
         if self.deflates:
             try:
-                return self.execute(
+                return self.prompt.execute(
                     snippet.program(
                         *names, call=call, arguments=arguments, deflate=True, follow=follow
                     ),
@@ -304,242 +252,17 @@ class RawRepl:
                 self.deflates = False
                 self.trace(1, "this firmware has no deflate")
         try:
-            return self.execute(
+            return self.prompt.execute(
                 snippet.program(*names, call=call, arguments=arguments, deflate=False),
                 timeout=timeout,
             )
         except Raised as error:
             raise self._board_error(error) from error
 
-    def execute(self, code: bytes, *, timeout: float, limit: int = OUTPUT_MOST) -> str:
-        """Run code and return its output; Raised when it raises, NoAnswer when nothing comes
-        for `timeout` seconds (the board is interrupted then)."""
-        fresh, self._fresh = self._fresh, False
-        if not fresh:
-            self._send(code)
-            return self.result(timeout=timeout, limit=limit)
-        try:
-            self._send(code)
-        except NoAnswer:
-            pass
-        else:
-            try:
-                return self.result(timeout=timeout, limit=limit)
-            except Raised as error:
-                if error.name not in ("KeyboardInterrupt", "SyntaxError"):
-                    raise
-        # A Ctrl-C of ours came late, or what looked like the answer to our entering was meant
-        # for a host before us: enter step by step, and once more.
-        self._window = None
-        self.line.quiet(0.1, 1.0)
-        self._step_by_step(self.clock.monotonic() + ENTER_TIMEOUT, b"")
-        self._send(code)
-        return self.result(timeout=timeout, limit=limit)
-
-    def settle(self) -> None:
-        """Be at the raw REPL's prompt, nothing open and nothing on its way."""
-        self._close_paste()
-        self.line.drain()
-
-    def turn(self) -> float:
-        """Seconds that a few bytes take to the board and back: a raw paste is opened, and is
-        there for the next program."""
-        if self._window is not None or self._pastes is False:
-            return 0.0
-        began = self.clock.monotonic()
-        try:
-            self._open_paste()
-        except Silence as silence:
-            raise NoAnswer(f"the board stopped answering{evidence(silence.heard)}") from None
-        return self.clock.monotonic() - began
-
-    def recover(self) -> None:
-        """Bring back a board that stopped inside a stream, within bounds; NoAnswer if not."""
-        self._window = None
-        self._fill(b"\0")
-        self._enter(self.clock.monotonic() + ENTER_TIMEOUT)
-
-    def start(self, code: bytes) -> None:
-        """Begin to run code that talks with the host; `result` when it ends."""
-        self._send(code)
-
-    def result(self, *, timeout: float, limit: int = OUTPUT_MOST) -> str:
-        """The output of the code that runs, to its end."""
-        try:
-            output = self.line.until(b"\x04", timeout=timeout, limit=limit)[:-1]
-            problem = self.line.until(b"\x04", timeout=EXEC_TIMEOUT, limit=limit)[:-1]
-            self.line.until(b">", timeout=EXEC_TIMEOUT)
-        except Silence as silence:
-            self.line.write(b"\x03\x03")
-            self._window = None
-            raise NoAnswer(
-                f"the board did not finish in {timeout:g} s{evidence(silence.heard)}",
-                hint="the app's threads or interrupts may keep it busy; reset it and run again",
-            ) from None
-        if problem:
-            raise Raised(problem.decode("utf-8", "replace"))
-        return output.decode("utf-8", "replace")
-
     @staticmethod
     def _board_error(error: Raised) -> BoardError:
         return BoardError(f"the board raised {printable(error.last)}")
 
-    # The protocol
-
-    def _enter(self, deadline: float) -> None:
-        self._window = None
-        heard = self.line.drain()
-        # Interrupt, take the raw REPL and open a paste, all in one turn of the line. It works on
-        # nearly every board that is met; what does not answer so is taken step by step.
-        self.line.write(b"\r\x03\x03\x01" + PASTE)
-        try:
-            heard += self.line.until(BANNER + b"R\x01", timeout=0.4)
-            self._window = int.from_bytes(self.line.exactly(2, 1.0), "little")
-            self._pastes = True
-        except Silence as silence:
-            heard += silence.heard
-            _refuse_a_chip_without_firmware(heard)
-            self.line.drain()
-            heard += self._step_by_step(deadline, heard)
-            self.interrupted = True  # a prompt would have answered
-        self._fresh = True
-        self.interrupted = self.interrupted or b"KeyboardInterrupt" in heard
-        self.trace(1, "at the raw REPL" + (", an app was interrupted" if self.interrupted else ""))
-
-    def _step_by_step(self, deadline: float, heard: bytes) -> bytes:
-        patience = 0.25
-        attempt = 0
-        # One that has not said a word by then is given up before the time is over.
-        while self.clock.monotonic() < deadline and (attempt < 4 or heard.strip(b"\0\xff")):
-            attempt += 1
-            if attempt in (2, 5):
-                self._fill(b"\0" if attempt == 2 else b"\xff")
-            self.line.write(b"\r\x03\x03")
-            if attempt > 3:
-                self._insist()
-            heard += self.line.quiet(0.05, patience)
-            self.line.write(b"\x01")
-            try:
-                heard += self.line.until(BANNER, timeout=patience)
-                # Answers to earlier attempts may still come: only silence, then one exact
-                # answer, prove that the board waits for us.
-                heard += self.line.quiet(0.1, 1.0)
-                self.line.write(b"\r\x03\x01")
-                heard += self.line.until(BANNER, timeout=1.0)
-                if not self.line.quiet(0.05, 0.5):
-                    return heard
-            except Silence as silence:
-                heard += silence.heard
-                self.line.drain()
-            heard = heard[-4096:]
-            _refuse_a_chip_without_firmware(heard)
-            patience = min(1.0, patience * 1.5)
-            self.trace(2, f"no raw REPL yet{evidence(heard)}")
-        if not heard.strip(b"\0\xff"):
-            raise NoAnswer(
-                "nothing answers on this port",
-                hint="check that the cable carries data and the baud rate is right; press RESET",
-            )
-        raise NoAnswer(f"the board does not give its REPL{evidence(heard)}")
-
-    def _insist(self) -> None:
-        """For an app that is deaf to all Ctrl-C but one that comes at the right moment: many, at
-        uneven distances. Others got three, with time to tidy up between."""
-        for number in range(24):
-            self.line.write(b"\x03")
-            self.clock.sleep(0.004 + number % 7 * 0.003)
-
-    def _fill(self, byte: bytes) -> None:
-        """Bring back a board that waits for the rest of a stream whose host died."""
-        for _ in range(6):
-            self.line.write(byte * FILLER)
-            self.line.write((b"\xff" if byte == b"\0" else b"\0") * FILLER)
-        self.line.quiet(0.4, 1.5)  # the receiver waits for 0.2 s of silence
-
-    def _send(self, code: bytes) -> None:
-        """Give the board code to run; returns when it is running."""
-        self.trace(2, f"to the board: {len(code)} bytes of code")
-        try:
-            if self._window is None:
-                self._open_paste()
-            if self._window is not None:
-                self._paste(code, self._window)
-            else:
-                self._type(code)
-        except Silence as silence:
-            self._window = None
-            raise NoAnswer(f"the board stopped answering{evidence(silence.heard)}") from None
-
-    def _open_paste(self) -> None:
-        if self._pastes is False:
-            return
-        self.line.drain()
-        self.line.write(PASTE)
-        answer = self.line.until(b"R\x01", b"R\x00", BANNER, timeout=2.0)
-        self._pastes = answer.endswith(b"R\x01")
-        if self._pastes:
-            self._window = int.from_bytes(self.line.exactly(2, 1.0), "little")
-
-    def _close_paste(self) -> None:
-        if self._window is not None:
-            self._window = None
-            self.line.write(b"\x03")
-            self.line.quiet(0.02, 0.3)
-
-    def _paste(self, code: bytes, window: int) -> None:
-        """Raw paste: the board grants a window at a time."""
-        self._window = None
-        if not 0 < window <= 4096:
-            raise NoAnswer("the board offers a raw paste of no sense")
-        credit = window
-        sent = 0
-        # For all of it: one that drips or babbles must not hold us for ever.
-        deadline = self.clock.monotonic() + EXEC_TIMEOUT + len(code) / SLOWEST
-        while sent < len(code):
-            while credit == 0 or self.line.waiting():
-                if self.clock.monotonic() >= deadline:
-                    raise Silence(self.line.drain())
-                match self.line.exactly(1, deadline - self.clock.monotonic()):
-                    case b"\x01":
-                        credit += window
-                    case b"\x04":  # the board gives up on the code, and says why
-                        self.line.write(b"\x04")
-                        return
-                    case _:
-                        pass  # something on the board prints
-            part = code[sent : sent + credit]
-            self.line.write(part)
-            sent += len(part)
-            credit -= len(part)
-        self.line.write(b"\x04")
-        self.line.until(b"\x04", timeout=EXEC_TIMEOUT)
-
-    def _type(self, code: bytes) -> None:
-        """The raw REPL before MicroPython 1.13: no flow control, so in pieces with pauses."""
-        for start in range(0, len(code), 128):
-            self.line.write(code[start : start + 128])
-            self.clock.sleep(0.015)
-        self.line.write(b"\x04")
-        self.line.until(b"OK", timeout=EXEC_TIMEOUT)
-
-
-# What a boot ROM or bootloader prints, over and over, when it finds nothing to start, or when the
-# board was put in download mode.
-_NOTHING_RUNS = re.compile(
-    rb"invalid header: 0x|No bootable app partitions|waiting for download|ets_main\.c"
-)
-
-
-def _refuse_a_chip_without_firmware(heard: bytes) -> None:
-    if _NOTHING_RUNS.search(heard):
-        raise NoAnswer(f"nothing runs on this board{evidence(heard)}")
-
 
 def _as_wanted(answer: str) -> bool:
     return answer.rstrip().endswith("\x02=")
-
-
-def evidence(heard: bytes) -> str:
-    """The last bytes heard, safe to show."""
-    text = printable(heard[-120:].decode("utf-8", "replace").strip())
-    return f"; last heard: {text!r}" if text else ""

@@ -49,7 +49,7 @@ class _Face:
     """
 
     def __init__(self, repl: RawRepl) -> None:
-        self._line = repl.line
+        self._line = repl.prompt.line
         self._ahead = b">"  # the prompt that mpremote waits for first, and that was read already
         self._deadline = 0.0
         self._left = 0
@@ -117,7 +117,7 @@ def transfer(repl: RawRepl, operations: Sequence[FileOperation], progress: Progr
     """Carry out the operations in order; see `interfaces.Repl.transfer`."""
     if not operations:
         return
-    repl.settle()
+    repl.prompt.settle()
     board = _Attached(repl)
     total = sum(len(one.data) for one in operations if isinstance(one, Put))
     done = 0
@@ -150,7 +150,7 @@ def transfer(repl: RawRepl, operations: Sequence[FileOperation], progress: Progr
             # Of mpremote, which reads what it hears as UTF-8 and as a literal.
             raise BoardError(f"{path}: the board's answer makes no sense") from error
     try:
-        repl.line.until(b">", timeout=_PATIENCE)  # mpremote leaves it for the next command
+        repl.prompt.line.until(b">", timeout=_PATIENCE)  # mpremote leaves it for the next command
     except Silence as error:
         raise NoAnswer("the board stopped answering after its files were written") from error
 

@@ -14,7 +14,8 @@ from dataclasses import replace
 
 from provision.device import slow_lane, snippet
 from provision.device.line import Silence
-from provision.device.repl import Raised, RawRepl, evidence
+from provision.device.prompt import Raised, evidence
+from provision.device.repl import RawRepl
 from provision.device.scan import printable
 from provision.device.stream import Pace, Stream, compose
 from provision.errors import BoardError, NoAnswer, OutOfSpace, Unreachable
@@ -109,21 +110,23 @@ def _stream(repl: RawRepl, work: Sequence[FileOperation], progress: Progress) ->
 def begin(repl: RawRepl, choices: Sequence[Pace]) -> None:
     """Have the receiver started; `ready` when it is."""
     offer = b"".join(b"(%d,%d)," % (pace.block, pace.window) for pace in choices)
-    padding = PACKET - 1 if repl.turn() > SLOW_TURN else 0
+    padding = PACKET - 1 if repl.prompt.turn() > SLOW_TURN else 0
     arguments = b"(%s),%d" % (offer, padding)
-    repl.start(snippet.program("receive", call="_receive", arguments=arguments, deflate=True))
+    repl.prompt.start(
+        snippet.program("receive", call="_receive", arguments=arguments, deflate=True)
+    )
 
 
 def ready(repl: RawRepl, choices: Sequence[Pace]) -> int:
     """Which pace the board chose; Raised when the receiver cannot run."""
     try:
-        answer = repl.line.until(b"\x01", b"\x04", timeout=10.0)
+        answer = repl.prompt.line.until(b"\x01", b"\x04", timeout=10.0)
         if answer.endswith(b"\x01"):
-            choice = repl.line.exactly(1, 10.0)[0] - 65
+            choice = repl.prompt.line.exactly(1, 10.0)[0] - 65
             if not 0 <= choice < len(choices):
                 raise BoardError("the board chose a pace that was not offered")
             return choice
-        problem = repl.line.until(b"\x04>", timeout=10.0)[:-2]
+        problem = repl.prompt.line.until(b"\x04>", timeout=10.0)[:-2]
     except Silence as silence:
         raise NoAnswer(f"the board does not start to receive{evidence(silence.heard)}") from None
     raise Raised(problem.decode("utf-8", "replace"))
@@ -139,24 +142,24 @@ def _pump(
         for done in range(len(stops) - 1):
             allowed = min(total, stops[done] + pace.lead)
             if allowed > sent:
-                repl.line.write(data[sent:allowed])
+                repl.prompt.line.write(data[sent:allowed])
                 sent = allowed
-            if repl.line.until(b"\x01", b"\x02", timeout=ACK_TIMEOUT).endswith(b"\x02"):
+            if repl.prompt.line.until(b"\x01", b"\x02", timeout=ACK_TIMEOUT).endswith(b"\x02"):
                 break
             progress(stops[done], total)
         else:
             done = len(stops) - 1
-            repl.line.write(data[sent:])
-            repl.line.until(b"\x02", timeout=ACK_TIMEOUT)
-        problem = repl.result(timeout=10.0).strip()
+            repl.prompt.line.write(data[sent:])
+            repl.prompt.line.until(b"\x02", timeout=ACK_TIMEOUT)
+        problem = repl.prompt.result(timeout=10.0).strip()
     except Silence as silence:
         repl.trace(1, f"no ack for frame {done}{evidence(silence.heard)}")
-        repl.recover()
+        repl.prompt.recover()
         raise _Damaged("no answer to a frame") from None
     except BaseException:
         # Whoever called wants to stop: leave a board that answers.
         with suppress(Unreachable, OSError):
-            repl.recover()
+            repl.prompt.recover()
         raise
     if problem:
         _raise(problem, work, stream.owners[done])

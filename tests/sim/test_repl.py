@@ -13,7 +13,8 @@ import serial
 
 from provision.device import transfer as transfer_module
 from provision.device.line import Line
-from provision.device.repl import BANNER, RawRepl
+from provision.device.prompt import BANNER
+from provision.device.repl import RawRepl
 from provision.device.stream import compose
 from provision.errors import BoardError, NoAnswer, OutOfSpace
 from provision.interfaces import FileOperation, MakeDir, Put, Remove, RemoveDir, ScanRequest
@@ -83,7 +84,7 @@ class Unit:
             repl = RawRepl(port)
             repl.enter()
             repl.soft_reset()
-            repl.line.until(until, timeout=10)
+            repl.prompt.line.until(until, timeout=10)
 
 
 @pytest.fixture
@@ -125,7 +126,7 @@ def test_a_board_tells_who_it_is(make: Callable[..., Unit], chip: Chip) -> None:
         assert facts.mac is not None
         assert facts.mac.startswith({"esp32": "24:6f:28", "esp8266": "5c:cf:7f"}[chip.value])
         assert facts.flash_size == 4 << 20
-        assert not repl.interrupted
+        assert not repl.prompt.interrupted
 
 
 def test_it_is_left_as_it_was_met(make: Callable[..., Unit]) -> None:
@@ -190,7 +191,7 @@ def test_an_app_is_interrupted(make: Callable[..., Unit], app: str) -> None:
     unit.run_app(APPS[app], until=b"up")
     with unit.repl() as repl:
         assert repl.evaluate("1+1", 5) == "2"
-        assert repl.interrupted
+        assert repl.prompt.interrupted
 
 
 def test_a_deaf_board_is_given_up_with_what_was_heard(make: Callable[..., Unit]) -> None:
@@ -220,10 +221,10 @@ def test_a_board_whose_host_died_mid_stream_comes_back(
         for stop in stream.stops:
             if stop > cut:
                 break
-            repl.line.write(stream.data[sent:stop])
+            repl.prompt.line.write(stream.data[sent:stop])
             sent = stop
-            repl.line.until(b"\x01", timeout=10)
-        repl.line.write(stream.data[sent:cut])
+            repl.prompt.line.until(b"\x01", timeout=10)
+        repl.prompt.line.write(stream.data[sent:cut])
         repl.leave = lambda: None  # type: ignore[method-assign]  # a dead host says no goodbye
     with unit.repl() as repl:
         request = request_for(main=text, other=text[::-1])
@@ -306,7 +307,7 @@ def test_firmware_without_deflate_gets_the_same_result(
     make: Callable[..., Unit], chip: Chip
 ) -> None:
     with make(chip).repl() as repl:
-        repl.execute(
+        repl.prompt.execute(
             b"import builtins\nreal = __import__\n"
             b"def without(name, *rest):\n"
             b" if name == 'deflate': raise ImportError('no module named deflate')\n"
@@ -374,7 +375,7 @@ def test_a_filesystem_that_is_not_mounted_when_caught_is(
         repl = RawRepl(port)
         repl.catch()
         assert repl.evaluate("__import__('os').stat('/main.py')[6]", 5) == str(len(gone))
-        assert repl.interrupted
+        assert repl.prompt.interrupted
 
 
 def test_the_trace_tells_no_content(make: Callable[..., Unit]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from provision.device.repl import BANNER, RawRepl
+from provision.device.prompt import BANNER
+from provision.device.repl import RawRepl
 from provision.errors import NoAnswer
 
 
@@ -36,6 +37,25 @@ class Fading:
 def test_silence_while_the_line_is_timed() -> None:
     repl = RawRepl(Fading())
     repl.enter()
-    repl.settle()
+    repl.prompt.settle()
     with pytest.raises(NoAnswer, match="stopped answering"):
-        repl.turn()
+        repl.prompt.turn()
+
+
+class NeverMounted(Fading):
+    """One that says its filesystem is not mounted, and does not reset when it is told to."""
+
+    def write(self, data: bytes, /) -> int:
+        if set(data) == {3}:
+            self._waiting += b"\r\n>>> "
+        elif data == b"\x04":  # the end of the question, and then the soft reset
+            self._waiting += b"\x040\r\n\x04\x04>" if not self._entered else b""
+            self._entered = True
+        elif data.startswith(b"\r\x03"):
+            self._waiting += BANNER + b"R\x01\x80\x00"
+        return len(data)
+
+
+def test_silence_when_the_interpreter_is_to_begin_anew() -> None:
+    with pytest.raises(NoAnswer, match="did not reset"):
+        RawRepl(NeverMounted()).catch()
