@@ -124,7 +124,7 @@ class MicroPython:
     """Implements `Peer`. `answers`, where given, are printed in place of what programs would do.
 
     `slow` is how long, in seconds, the flash keeps the board from reading; what comes meanwhile
-    goes into a ring of 256 bytes, and past it into `lost`.
+    goes into a ring of `ring` bytes, and past it into `lost`.
     """
 
     def __init__(
@@ -135,6 +135,7 @@ class MicroPython:
         deflates: bool = True,
         pastes: bool = True,
         lies: Iterable[tuple[bytes, bytes]] | None = None,
+        ring: int = RING,
     ) -> None:
         self.clock = clock
         self.flash = flash or Flash()
@@ -146,6 +147,7 @@ class MicroPython:
         self._pastes = pastes
         self._lies = iter(lies) if lies is not None else None
         self._ring = bytearray()
+        self._ring_size = ring
         self._said = bytearray()
         self._interrupt = -1
         self._pending = False
@@ -187,7 +189,7 @@ class MicroPython:
         for byte in data:
             if byte == self._interrupt:
                 self._pending = True
-            elif len(self._ring) < RING:
+            elif len(self._ring) < self._ring_size:
                 self._ring.append(byte)
             else:
                 self.lost += 1

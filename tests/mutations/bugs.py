@@ -63,7 +63,7 @@ BUGS = (
         file="provision/device/transfer.py",
         before="    Pace(block=8192, window=15, lead=240),",
         after="    Pace(block=8192, window=15, lead=2400),",
-        tests=(FAULTS, "-k", "any_chunking"),
+        tests=(FAULTS, "-k", "overruns_no_receive_ring"),
     ),
     Bug(
         name="wait for a board that never stops talking",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.disk import lock_path, locked, runtime_directory, take_lock, write_atomic
+from provision.disk import lock_path, locked, runtime_directory, sweep, take_lock, write_atomic
 from provision.errors import UsageError
 
 
@@ -52,6 +52,35 @@ def test_a_failure_leaves_the_old_content_and_no_litter(tmp_path: Path) -> None:
     with pytest.raises(OSError):
         write_atomic(path, b"x")
     assert [entry.name for entry in tmp_path.iterdir()] == ["directory"]
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from provision.disk import write_atomic
+if sys.argv[2] == "killed":
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+try:
+    write_atomic(Path(sys.argv[1]), b"new" * 1000)
+except OSError:
+    sys.exit(7)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX limits")
+@pytest.mark.parametrize(
+    ("end", "code"), [("refused", 7), ("killed", -getattr(signal, "SIGXFSZ", 0))]
+)
+def test_a_write_cut_short_leaves_the_old_content(end: str, code: int, tmp_path: Path) -> None:
+    """A file may have 1,000 bytes here: past them the writer gets an error, or its end."""
+    path = tmp_path / "state"
+    path.write_bytes(b"old")
+    ended = subprocess.run([sys.executable, "-c", FULL, str(path), end], check=False)
+    assert ended.returncode == code
+    assert path.read_bytes() == b"old"
+    sweep(path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["state"]
 
 
 def test_one_holder_at_a_time_until_it_closes(tmp_path: Path) -> None:

@@ -183,6 +183,21 @@ def test_regions_leave_out_nvs_and_filesystem() -> None:
     assert flash[0x1000 : firmware.end] == ESP32  # nothing of the image is lost
 
 
+@pytest.mark.parametrize("subtype", [0x02, 0x04], ids=["nvs", "nvs keys"])
+def test_what_an_image_holds_for_nvs_is_not_written(subtype: int) -> None:
+    """An image read back from a board has that board's settings in it."""
+    table = (
+        Partition(name="nvs", type=1, subtype=subtype, offset=0x9000, size=0x6000),
+        Partition(name="phy_init", type=1, subtype=1, offset=0xF000, size=0x1000),
+        Partition(name="factory", type=0, subtype=0, offset=0x10000, size=0x1F0000),
+    )
+    image = bytearray(build(Chip.ESP32, "1.24.1", partitions=table))
+    image[0x9000 - 0x1000 : 0xF000 - 0x1000] = b"nvs!" * 0x1800
+    found = regions(read_firmware(bytes(image), "x"), profile(Chip.ESP32))
+    assert [region.name for region in found] == ["bootloader", "partition table", "app"]
+    assert not any(b"nvs!" in region.data for region in found)
+
+
 def test_blank_ota_data_is_written_too() -> None:
     table = (
         Partition(name="nvs", type=1, subtype=2, offset=0x9000, size=0x4000),

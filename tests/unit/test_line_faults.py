@@ -211,6 +211,27 @@ def test_any_chunking_and_any_delay_of_the_flash_end_right(
     chunked(work, sizes, slow)
 
 
+@pytest.mark.parametrize(("looked_at", "ring"), [(True, 260), (False, 128)])
+def test_a_slow_flash_overruns_no_receive_ring(looked_at: bool, ring: int) -> None:
+    """An ESP32's ring, once the board has said that it is one; until then, an ESP8266's."""
+    noise = b"".join(hashlib.sha256(bytes([seed])).digest() for seed in range(200))
+    work = {"/lib/a/y.bin": noise[:3000], "/lib/x.py": noise[3000:], "/main.py": b"x = 1\n"}
+    station = Station()
+    board = MicroPython(station.clock, flash=station.flash, ring=ring)
+    try:
+        repl = station.host(board)
+        repl.enter()
+        if looked_at:
+            repl.observe(request(work))
+        board.slow = [0.5] * 6
+        repl.transfer(operations(work), ignore)
+        assert board.lost == 0, "the receive ring overran"
+        assert board.slow == [], "the flash was never in the way"
+        assert station.flash.files == work
+    finally:
+        board.close()
+
+
 @LEAN
 @given(works, wear(1200), wear(20), delays)
 # A doubled ack made the host go on behind the operation that the damage had stopped.
