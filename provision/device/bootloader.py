@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+import time
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,9 @@ from typing import Any
 
 from provision.core.esp_image import SECTOR, size_bytes
 from provision.core.firmware_image import Region
+from provision.device.bounded_port import BoundedPort
 from provision.device.esptool_library import Trace, esptool, listening
+from provision.device.line import Clock
 from provision.device.port import Port
 from provision.device.reset import (
     HANDS_SECONDS,
@@ -26,6 +29,7 @@ from provision.device.reset import (
     enter_download_mode,
     hard_reset,
 )
+from provision.device.scan import printable
 from provision.device.stub_client import lean
 from provision.errors import (
     BoardError,
@@ -63,7 +67,9 @@ class EsptoolBootloader:
         hands_seconds: float = HANDS_SECONDS,
         trace: Trace | None = None,
         packets: bool = False,
+        clock: Clock = time,
     ) -> None:
+        self._clock = clock
         self._tools = esptool()
         self._port = port
         self._board = board
@@ -85,6 +91,7 @@ class EsptoolBootloader:
         hands_seconds: float = HANDS_SECONDS,
         trace: Trace | None = None,
         packets: bool = False,
+        clock: Clock = time,
     ) -> EsptoolBootloader:
         """Enter download mode by the board's wiring, or wait for a person, and start the stub.
 
@@ -97,6 +104,7 @@ class EsptoolBootloader:
             hands_seconds=hands_seconds,
             trace=trace,
             packets=packets,
+            clock=clock,
         )
         self._connect()
         return self
@@ -172,7 +180,7 @@ class EsptoolBootloader:
 
     def _connect(self) -> None:
         with self._talking("entering download mode"):
-            port = self._port.serial
+            port = BoundedPort(self._port.serial, self._tools.FatalError, self._clock)
             loader = self._tools.Loader(port, ROM_BAUD, trace_enabled=self._packets)
             enter_download_mode(
                 self._tools,
@@ -182,18 +190,17 @@ class EsptoolBootloader:
                 self._wait_for_hands,
                 hands_seconds=self._hands_seconds,
             )
-            rom = self._identify(loader)
+            rom = self._identify(loader, port)
             stub = self._tools.commands.run_stub(rom)
             self._esp = lean(stub, port=port, fatal=self._tools.FatalError, tracing=self._packets)
         self._facts = None
 
-    def _identify(self, loader: Any) -> Any:
+    def _identify(self, loader: Any, port: BoundedPort) -> Any:
         """The esptool object for the chip that answers.
 
         An ESP8266 or ESP32 is asked for its magic register first: esptool's own detection
         starts with a command that their ROMs do not know, which costs it 0.2 s of draining.
         """
-        port = self._port.serial
         if self._board.chip in (Chip.ESP8266, Chip.ESP32):
             kind = self._tools.chips[self._board.chip.value]
             if loader.read_reg(loader.CHIP_DETECT_MAGIC_REG_ADDR) == kind.MAGIC_VALUE:
@@ -386,7 +393,8 @@ class EsptoolBootloader:
 
 def translate(error: Exception, doing: str, device: str) -> DeviceError:
     """One of our errors for what esptool raised while `doing` something."""
-    said = str(error).split("\nFor troubleshooting")[0].strip().rstrip(".")
+    words = str(error).split("\nFor troubleshooting")[0].split()
+    said = printable(" ".join(words)).rstrip(".")
     text = f"{doing} failed: {said}"
     if any(word in said for word in _UNKNOWN_CHIP):
         return BoardError(

@@ -23,6 +23,10 @@ _SUBNEGOTIATION = 0xFA
 _END = 0xF0
 _NEGOTIATIONS = frozenset({0xFB, 0xFC, 0xFD, 0xFE})  # WILL, WONT, DO, DONT
 _PIECE = 65536
+_KEPT_MOST = 4 << 20
+"""Bytes that wait to be read: the flash is read with half a megabyte under way. Of more, from a
+board that talks while nobody listens or a server that never stops, the older half is dropped."""
+_COMMAND_MOST = 1024  # bytes of one Telnet command: RFC 2217's have a handful
 _JOIN = 7.0  # seconds; the reader looks up every five
 _COMPATIBLE_PAUSE = 0.1  # with ?ign_set_control, for servers that do not answer: as pyserial
 
@@ -36,13 +40,13 @@ class RemotePort(_Base):  # type: ignore[misc]
         self._timeout: float | None = None
         self._news = threading.Condition()
         self._received = bytearray()
-        self._ended = False
+        self._ended = ""
         self._agreed: dict[str, bytes] = {}
         super().__init__(*arguments, **options)
 
     def open(self) -> None:
         self._received.clear()
-        self._ended = False
+        self._ended = ""  # why nothing comes any more
         self._agreed = {}
         super().open()
 
@@ -79,9 +83,11 @@ class RemotePort(_Base):  # type: ignore[misc]
     def read(self, size: int = 1) -> bytes:
         self._check_open()
         with self._news:
-            self._news.wait_for(lambda: len(self._received) >= size or self._ended, self._timeout)
+            self._news.wait_for(
+                lambda: len(self._received) >= size or bool(self._ended), self._timeout
+            )
             if self._ended and not self._received:
-                raise SerialException("connection failed (the server hung up)")
+                raise SerialException(f"connection failed ({self._ended})")
             data = bytes(self._received[:size])
             del self._received[:size]
         return data
@@ -98,6 +104,7 @@ class RemotePort(_Base):  # type: ignore[misc]
         if self._socket is None:
             raise SerialException("Can only operate on open ports")
         if self._write_timeout is not None:
+            # What pyserial's raises, and esptool, which tries one on every port, relies on.
             raise NotImplementedError("write_timeout is currently not supported")
         if not 0 < self._baudrate < 1 << 32:
             raise ValueError(f"invalid baudrate: {self._baudrate!r}")
@@ -137,35 +144,43 @@ class RemotePort(_Base):  # type: ignore[misc]
 
     def _await(self, ready: Callable[[], bool], what: str) -> None:
         with self._news:
-            if self._news.wait_for(lambda: ready() or self._ended, self._network_timeout):
+            if self._news.wait_for(lambda: ready() or bool(self._ended), self._network_timeout):
                 if not self._ended:
                     return
-                raise SerialException("connection failed (the server hung up)")
+                raise SerialException(f"connection failed ({self._ended})")
         raise SerialException(f"timeout while waiting for {what}")
 
     # The reader thread.
 
     def _telnet_process_subnegotiation(self, suboption: bytes) -> None:
         with self._news:
-            super()._telnet_process_subnegotiation(suboption)
+            with suppress(TypeError):  # pyserial's, of an answer that nobody asked for
+                super()._telnet_process_subnegotiation(suboption)
             self._news.notify_all()
 
     def _telnet_read_loop(self) -> None:
-        connection = self._socket
+        try:
+            ended = self._listen(self._socket)
+        except (OSError, ValueError, LookupError, AttributeError) as error:  # closed meanwhile, too
+            ended = f"the server hung up: {error}"
+        with self._news:
+            self._ended = ended
+            self._news.notify_all()
+
+    def _listen(self, connection: socket.socket) -> str:
+        """Sort what comes until it ends; why it did."""
         rest = b""
         while self.is_open:
             try:
                 piece = connection.recv(_PIECE)
             except TimeoutError:
                 continue
-            except OSError:
-                break
             if not piece:
                 break
             rest = self._take(rest + piece)
-        with self._news:
-            self._ended = True
-            self._news.notify_all()
+            if len(rest) > _COMMAND_MOST:
+                return "the server sends a Telnet command without an end"
+        return "the server hung up"
 
     def _take(self, data: bytes) -> bytes:
         """Sort what came into bytes for the reader and Telnet commands; returns the beginning of
@@ -191,6 +206,8 @@ class RemotePort(_Base):  # type: ignore[misc]
         if data:
             with self._news:
                 self._received += data
+                if len(self._received) > _KEPT_MOST:
+                    del self._received[: -(_KEPT_MOST // 2)]
                 self._news.notify_all()
 
     def _check_open(self) -> None:

@@ -206,7 +206,7 @@ def _denied(address: str) -> PortDenied:
 
 
 def _group(address: str) -> str | None:
-    with suppress(OSError, KeyError, NotImplementedError):
+    with suppress(OSError, KeyError, NotImplementedError):  # the last: Windows has no groups
         return Path(address).group()
     return None
 

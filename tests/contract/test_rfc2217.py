@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
+from serial import SerialException
 
 from provision.core.firmware_image import read_firmware, regions
 from provision.device.bootloader import EsptoolBootloader
@@ -94,7 +95,20 @@ def telnet_server(answer: bytes) -> Iterator[str]:
         thread.join()
 
 
-@pytest.mark.parametrize("answer", [b"", b"login: "])
+def nonsense() -> bytes:
+    """Telnet commands that are too short, too long, unknown, unasked."""
+    generator = random.Random(3)
+    words = (generator.randbytes(generator.randrange(6)).replace(b"\xff", b"") for _ in range(300))
+    return b"".join(
+        b"\xff\xfa" + generator.choice([b"", b"\x2c"]) + word + b"\xff\xf0" for word in words
+    )
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"", b"login: ", nonsense(), b"\xff\xfa" + b"x" * 100_000],
+    ids=["silent", "log-in", "nonsense", "endless"],
+)
 def test_what_speaks_no_rfc2217(
     answer: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
@@ -135,3 +149,38 @@ def test_commands_in_any_pieces_and_escapes_anywhere() -> None:
         assert rest == b""
         assert bytes(port._received) == data
         assert set(states) == {b"\x2c\x6b\xff"}
+
+
+def alone() -> RemotePort:
+    """A port whose reader is called by the test, with nobody at the other end."""
+    port = RemotePort()
+    port._telnet_options = []
+    port._modemstate = None
+    return port
+
+
+def test_a_server_that_never_stops_fills_no_memory() -> None:
+    port = alone()
+    piece = bytes(range(128)) * 512
+    for _ in range(200):  # 13 MB that nobody reads
+        assert port._take(piece) == b""
+        assert len(port._received) <= 4 << 20
+    port._take(b"the end")
+    assert port._received.endswith(b"the end")
+
+
+@pytest.mark.parametrize("tail", [b"x" * 100_000, b"\xff\xff" * 50_000])
+def test_a_telnet_command_without_an_end_ends_the_connection(tail: bytes) -> None:
+    ours, theirs = socket.socketpair()
+    port = alone()
+    port._socket, port.is_open = ours, True
+    with ours, theirs:
+        talking = threading.Thread(target=lambda: theirs.sendall(b"said\xff\xfa\x2c" + tail))
+        talking.start()
+        port._telnet_read_loop()  # ends by itself, though the server goes on
+        with suppress(OSError):
+            ours.shutdown(socket.SHUT_RDWR)
+        assert port.read(4) == b"said"
+        with pytest.raises(SerialException, match="without an end"):
+            port.read(1)
+    talking.join()
