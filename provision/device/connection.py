@@ -91,32 +91,33 @@ class SerialConnection:
         if reset:
             self.restart(None, 0.0)
         self._bootloader = None
-        repl = self._new_repl()
         try:
-            self._take(repl)
+            repl = self._take()
         except PortLost:
             if not self._booting:
                 raise
             self._reopen()
-            repl = self._new_repl()
-            self._take(repl)
+            repl = self._take()
         self._booting = False
         self._repl = repl
         return repl
 
     def _new_repl(self) -> RawRepl:
-        return RawRepl(
-            self._bytes,
-            errors=self._port.errors,
-            lossless=self._board.reset is ResetWiring.USB_JTAG,
-            trace=self._trace,
-        )
+        with self._port.errors():  # it sets the port's timeout, which a port that is gone refuses
+            return RawRepl(
+                self._bytes,
+                errors=self._port.errors,
+                lossless=self._board.reset is ResetWiring.USB_JTAG,
+                trace=self._trace,
+            )
 
-    def _take(self, repl: RawRepl) -> None:
+    def _take(self) -> RawRepl:
+        repl = self._new_repl()
         if self._booting:
             repl.catch(BOOT_PATIENCE, baud=self._baud)
         else:
             repl.enter(PATIENCE)
+        return repl
 
     def _reopen(self) -> None:
         """Find the port of a board that went with its USB in a reset and came back, perhaps
@@ -218,9 +219,9 @@ class SerialConnection:
     def _hear(self, seconds: float, enough: Callable[[str], bool]) -> str:
         """What the board prints in whole lines until `enough` says so or the time is over."""
         deadline = time.monotonic() + seconds
-        line = Line(self._bytes)
         heard = ""
         with self._port.errors():
+            line = Line(self._bytes)
             while (left := deadline - time.monotonic()) > 0:
                 try:
                     text = line.until(b"\n", timeout=left).decode("utf-8", "replace")

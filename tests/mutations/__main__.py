@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 
 from tests.mutations.bugs import BUGS, Bug
@@ -57,23 +58,34 @@ def _failing(bug: Bug, room: Path) -> Iterator[str]:
         return
     if ended.returncode not in (0, 1):
         raise SystemExit(f"{bug.name}: pytest itself failed\n{ended.stdout}{ended.stderr}")
-    yield from re.findall(r"^FAILED (\S+)", ended.stdout, re.MULTILINE)
+    yield from re.findall(r"^FAILED (.+?)(?: - .*)?$", ended.stdout, re.MULTILINE)
 
 
 def table(results: list[tuple[Bug, list[str]]]) -> str:
+    caught = sum(bool(tests) for _, tests in results)
     lines = [
         "# Deliberate bugs",
         "",
-        "Each of these was put into a copy of the package, and tests were run; `python -m",
-        "tests.mutations --table` does it again. The last column is the first test that fell.",
+        "Each of these was put into a copy of the package, and the tests that should see it were",
+        "run: the last column is the first that fell. `python -m tests.mutations --table` does it",
+        "again and writes this page; that each bug still fits the source is tested in every run.",
+        "",
+        f"Last run on {datetime.now(timezone.utc):%Y-%m-%d}, commit {_commit()}: "
+        f"{caught} of {len(results)} caught.",
         "",
         "| bug | in | caught by |",
         "| --- | --- | --- |",
     ]
     for bug, tests in results:
-        found = tests[0].replace("|", "\\|") if tests else "**nothing**"
-        lines.append(f"| {bug.name} | `{bug.file}` | `{found}` |")
+        found = f"`{tests[0]}`".replace("|", "\\|") if tests else "**nothing**"
+        lines.append(f"| {bug.name} | `{bug.file}` | {found} |")
     return "\n".join(lines) + "\n"
+
+
+def _commit() -> str:
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=7", "--exclude=*"]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return ended.stdout.strip() or "unknown"
 
 
 def main(words: list[str]) -> int:
