@@ -152,10 +152,6 @@ class Bootloader(Protocol):
 
     def facts(self) -> BootloaderFacts: ...
 
-    def raise_baud(self, baud: int) -> int:
-        """Go up to `baud` where the line holds it; returns the rate in use."""
-        ...
-
     def erase(self) -> None:
         """Erase the whole flash."""
         ...

@@ -168,6 +168,8 @@ class SerialConnection:
             hands_seconds=timeout,
             trace=self._trace,
         )
+        # Before anything is asked: what the board is takes some seventy round trips.
+        self._bootloader.raise_baud(self._board.baud)
         return self._bootloader
 
     def restart(self, hands: Hands | None, timeout: float) -> None:

@@ -8,7 +8,6 @@ through untranslated.
 
 from __future__ import annotations
 
-import re
 import time
 from contextlib import suppress
 
@@ -27,6 +26,14 @@ ENTER_TIMEOUT = 8.0  # seconds: apps that clean up after a Ctrl-C take one or tw
 EXEC_TIMEOUT = 10.0
 SLOWEST = 500  # bytes a second, of a line at 9600 baud and a board that compiles meanwhile
 OUTPUT_MOST = 4 << 20  # bytes of an answer
+# What a boot ROM or bootloader prints, over and over, when it finds nothing to start, or when the
+# board was put in download mode.
+_NOTHING_RUNS = (
+    b"invalid header: 0x",
+    b"No bootable app partitions",
+    b"waiting for download",
+    b"ets_main.c",
+)
 
 
 class Raised(Exception):
@@ -63,7 +70,8 @@ class Prompt:
         # nearly every board that is met; what does not answer so is taken step by step.
         self.line.write(b"\r\x03\x03\x01" + PASTE)
         try:
-            heard += self.line.until(BANNER + b"R\x01", timeout=0.4)
+            heard += self.line.until(BANNER + b"R\x01", *_NOTHING_RUNS, timeout=0.4)
+            _refuse_a_chip_without_firmware(heard)
             self._window = int.from_bytes(self.line.exactly(2, 1.0), "little")
             self._pastes = True
         except Silence as silence:
@@ -311,15 +319,8 @@ class Prompt:
         self.line.until(b"OK", timeout=EXEC_TIMEOUT)
 
 
-# What a boot ROM or bootloader prints, over and over, when it finds nothing to start, or when the
-# board was put in download mode.
-_NOTHING_RUNS = re.compile(
-    rb"invalid header: 0x|No bootable app partitions|waiting for download|ets_main\.c"
-)
-
-
 def _refuse_a_chip_without_firmware(heard: bytes) -> None:
-    if _NOTHING_RUNS.search(heard):
+    if any(words in heard for words in _NOTHING_RUNS):
         raise NoAnswer(f"nothing runs on this board{evidence(heard)}")
 
 

@@ -134,7 +134,6 @@ def flash(session: Session, plan: Plan, tools: Tools) -> bool:
     desired = session.desired
     session.stage("connect", "bootloader")
     bootloader = session.bootloader()
-    bootloader.raise_baud(desired.board.baud)  # first: the facts take some seventy round trips
     facts = bootloader.facts()
     prove(desired, facts)
     flash_size = facts.flash_size or desired.board.flash_size

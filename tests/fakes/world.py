@@ -138,9 +138,6 @@ class FakeBootloader:
             secured=self.board.secured,
         )
 
-    def raise_baud(self, baud: int) -> int:
-        return baud
-
     def erase(self) -> None:
         self.board.log.append("erase")
         self.board.silent = False
