@@ -1,8 +1,9 @@
 """Many boards at once: `python -m tests.bench.together [--boards 1 32] [--scale X] [--json FILE]`.
 
 The first sync of the app tree and a no-op after it, each one `provision apply` over boards behind
-modelled lines of 115200 baud. `wall` is what the user waits, `cpu` the tool's own process; what
-the boards take is left out, and on few cores it is most of the machine. `--scale` as in the bench.
+modelled lines of 115200 baud. `wall` is what the user waits, `cpu` the tool's own process and
+`share` its part of what all processes took: on few cores the boards are most of the machine.
+`--scale` as in the bench.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pathlib import Path
 import serial
 
 from provision.sim import link
-from tests.bench import trees
+from tests.bench import machine, trees
 from tests.bench.unit import PROVISION, Line, image, spawn, unit
 
 
@@ -36,6 +37,7 @@ class Point:
     wall: float
     cpu: float
     memory: int
+    machine: float  # CPU of all processes, the boards' included
     busy: float
     to_board: int
 
@@ -43,7 +45,9 @@ class Point:
 def measured(work: Path, job: str, names: Sequence[str], scale: float) -> Point:
     for name in names:
         link.order(name, "measure")
+    before = machine.busy()
     wall, usage, _ = spawn([*PROVISION, "apply", "--yes"], work)
+    everyone = machine.busy() - before
     wires = [link.order(name, "measure") for name in names]
     return Point(
         job=job,
@@ -51,6 +55,7 @@ def measured(work: Path, job: str, names: Sequence[str], scale: float) -> Point:
         wall=wall,
         cpu=usage.ru_utime + usage.ru_stime,
         memory=usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+        machine=everyone,
         busy=max(wire["seconds"] for wire in wires) * scale,
         to_board=max(wire["to_chip"] for wire in wires),
     )
@@ -88,7 +93,8 @@ def main() -> int:
                 seen.append(point)
                 print(
                     f"{point.job:16} {boards:4} boards  wall {point.wall:6.2f} s  "
-                    f"cpu {point.cpu:5.2f} s  memory {point.memory / 1e6:4.0f} MB  "
+                    f"cpu {point.cpu:5.2f} s, share {point.cpu / point.machine:4.0%}  "
+                    f"memory {point.memory / 1e6:4.0f} MB  "
                     f"slowest line {point.busy:5.2f} s, {point.to_board:,} bytes",
                     flush=True,
                 )
