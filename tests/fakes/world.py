@@ -173,7 +173,7 @@ class FakeConnection:
         self.board = board
         self.profile = profile
         self.world = world
-        self.interrupted = False
+        self.interrupted = world.interrupts
 
     def repl(self, *, reset: bool) -> FakeRepl:
         board = self.board
@@ -293,6 +293,7 @@ class FakeWorld:
         self.identities = FakeIdentities()
         self.journal = FakeJournal()
         self.events: list[Event] = []
+        self.interrupts = False  # whether taking a REPL stops an app
 
     def ports(self) -> Sequence[PortInfo]:
         return [PortInfo(path=address, usb_id="10c4:ea60") for address in self.boards]

@@ -3,6 +3,10 @@ becomes of the others when one fails."""
 
 from __future__ import annotations
 
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 
@@ -14,7 +18,15 @@ from provision.engine.fleet import run
 from provision.engine.world import Options
 from provision.model.board import ResetWiring
 from provision.model.chip import Chip
-from provision.model.event import ActionDone, DeviceFinished, DevicePlanned, HandsNeeded
+from provision.model.event import (
+    ActionDone,
+    DeviceFinished,
+    DevicePlanned,
+    Event,
+    HandsNeeded,
+    Notice,
+    StageStarted,
+)
 from provision.model.report import RunReport
 from provision.model.state import (
     Check,
@@ -72,7 +84,7 @@ def converged(**changes: object) -> FakeBoard:
 
 def go(world: FakeWorld, *states: DesiredState, **options: object) -> RunReport:
     settings = {"change": True, "yes": True, **options}
-    adapters = {key: settings.pop(key) for key in ("hands", "confirm") if key in settings}
+    adapters = {key: settings.pop(key) for key in ("hands", "confirm", "emit") if key in settings}
     return run(
         states,
         world.world(**adapters),
@@ -80,6 +92,15 @@ def go(world: FakeWorld, *states: DesiredState, **options: object) -> RunReport:
         command="apply",
         fleet="test",
     )
+
+
+@contextmanager
+def ctrl_c_raises() -> Iterator[None]:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def outcomes(report: RunReport) -> dict[str, str]:
@@ -122,14 +143,7 @@ def test_a_second_run_changes_nothing_and_resets_nothing() -> None:
 def test_an_app_that_looking_interrupted_runs_again() -> None:
     board = converged()
     world = FakeWorld({"/dev/kitchen": board})
-    connect = world.connect
-
-    def interrupting(*arguments: object, **named: object) -> object:
-        connection = connect(*arguments, **named)  # type: ignore[arg-type]
-        connection.interrupted = True
-        return connection
-
-    world.connect = interrupting  # type: ignore[method-assign, assignment]
+    world.interrupts = True
     go(world, device())
     assert board.log == ["resume"]
 
@@ -326,6 +340,64 @@ def test_one_failure_leaves_the_others_alone() -> None:
     assert "no port" in error_of(report, "gone")
     assert "still to be done" in error_of(report, "c")
     assert sum(isinstance(event, DeviceFinished) for event in world.events) == 4
+
+
+def test_a_bug_met_on_one_device_leaves_the_others_alone() -> None:
+    world = FakeWorld({"/dev/a": running(), "/dev/b": running(mac="24:6f:28:00:00:0b")})
+    learn = world.identities.learn
+
+    def fails(name: str, mac: str) -> None:
+        if name == "a":
+            raise KeyError("oops")
+        learn(name, mac)
+
+    world.identities.learn = fails  # type: ignore[method-assign]
+    report = go(world, device("a"), device("b"))
+    assert outcomes(report) == {"a": "failed", "b": "changed"}
+    assert error_of(report, "a") == "internal: KeyError: 'oops'"
+    assert report.exit_code() == 1
+
+
+def test_a_stop_while_the_flash_is_written_comes_before_the_files() -> None:
+    board = running(files={})
+    board.firmware = image(version="1.23.0").identity
+    world = FakeWorld({"/dev/kitchen": board}, {"new": image()})
+    told = threading.Event()
+
+    def emit(event: Event) -> None:
+        world.events.append(event)
+        if isinstance(event, StageStarted) and event.stage == "flash":
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            assert told.wait(30)
+        if isinstance(event, Notice):
+            told.set()
+
+    with ctrl_c_raises():
+        report = go(world, device(firmware=firmware()), emit=emit)
+    assert outcomes(report) == {"kitchen": "interrupted"}
+    assert report.exit_code() == 130
+    assert [line for line in board.log if line.startswith("flash")]
+    assert not [line for line in board.log if line.startswith("put")]
+    assert world.journal.open == set()
+    finished = [event for event in world.events if isinstance(event, DeviceFinished)]
+    assert finished[0].stands == "the firmware is written and runs; files may be missing"
+
+
+def test_an_app_that_keeps_its_repl_after_an_update_is_caught_by_a_reset() -> None:
+    board = running(hogged=True)
+    board.firmware = image(version="1.23.0").identity
+    world = FakeWorld({"/dev/kitchen": board}, {"new": image()})
+    assert outcomes(go(world, device(firmware=firmware()))) == {"kitchen": "changed"}
+    assert board.log.index("flash bootloader partition table app") < board.log.index("reset", 3)
+
+
+def test_an_app_that_keeps_its_repl_where_nothing_resets_it_is_told() -> None:
+    profile = replace(ESP32, reset=ResetWiring.NONE, download="Hold BOOT, press RESET.")
+    board = running(hogged=True)
+    world = FakeWorld({"/dev/kitchen": board}, {"new": image()})
+    report = go(world, device(board=profile, firmware=firmware()), hands=True)
+    assert outcomes(report) == {"kitchen": "unreachable"}
+    assert "no MicroPython answers" in error_of(report)
 
 
 def test_fail_fast_starts_no_further_device() -> None:
