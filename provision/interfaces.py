@@ -138,8 +138,9 @@ class Repl(Protocol):
         """The content of a file on the board, at most `limit` bytes of it."""
         ...
 
-    def evaluate(self, expression: str, timeout: float) -> str:
-        """The repr of an expression, stripped of control characters; BoardError if it raises."""
+    def evaluate(self, expression: str, timeout: float, stopping: Callable[[], bool]) -> str:
+        """The repr of an expression, stripped of control characters; BoardError if it raises,
+        NoAnswer if it takes longer than `timeout` seconds or `stopping` says so."""
         ...
 
     def leave(self) -> None:
@@ -206,13 +207,14 @@ class Connection(Protocol):
         """Let an app that `repl` interrupted run again, by a soft reset."""
         ...
 
-    def console(self, pattern: str, timeout: float) -> str:
+    def console(self, pattern: str, timeout: float, stopping: Callable[[], bool]) -> str:
         """Wait for a line that the board prints and that `pattern`, a regular expression,
-        is found in; returns it, or raises CheckFailed."""
+        is found in; returns it, or raises CheckFailed, or Interrupted once `stopping` says so."""
         ...
 
-    def listen(self, seconds: float) -> str:
-        """Let the app run for a while; returns what it printed, bounded and printable."""
+    def listen(self, seconds: float, stopping: Callable[[], bool]) -> str:
+        """Let the app run for a while, or until `stopping` says so; returns what it printed,
+        bounded and printable."""
         ...
 
     def close(self) -> None: ...

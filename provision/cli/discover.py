@@ -62,8 +62,10 @@ class Found:
 @click.option("--probe", "probing", is_flag=True,
               help="Also ask each board for its chip, MAC, flash and firmware. It interrupts what "
                    "runs there, and resets a board whose REPL does not answer.")  # fmt: skip
+@click.option("--all", "everything", is_flag=True,
+              help="Also list built-in serial ports that no device is on.")  # fmt: skip
 @json_option
-def command(manifest: str | None, probing: bool, as_json: bool) -> int:
+def command(manifest: str | None, probing: bool, everything: bool, as_json: bool) -> int:
     """List the serial ports that are plugged in, and the devices of MANIFEST on them.
 
     Without MANIFEST, fleet.yaml in the working directory is read if there is one. Its devices on
@@ -73,6 +75,8 @@ def command(manifest: str | None, probing: bool, as_json: bool) -> int:
 
     states, learned = devices_of(manifest)
     found = list_ports(SerialDiscovery().ports(), states)
+    hidden = [] if everything else [one for one in found if built_in(one)]
+    found = [one for one in found if one not in hidden]
     if probing:
         found = ask(found, states, learned, probe_board)
     if as_json:
@@ -81,6 +85,8 @@ def command(manifest: str | None, probing: bool, as_json: bool) -> int:
     style = Style(wants_colour(sys.stdout, os.environ))
     for line in table(found, probing, style):
         click.echo(line, color=style.colour)
+    if hidden:
+        click.echo(f"{len(hidden)} built-in, not shown: --all lists them", err=True)
     if not found:
         click.echo("no serial port is plugged in", err=True)
         click.echo(
@@ -112,6 +118,12 @@ def devices_of(manifest: str | None) -> tuple[Sequence[DesiredState], Mapping[st
         return (), {}
     macs = {state.device: state.mac or lock.mac_of(state.device) for state in states}
     return states, {device: mac for device, mac in macs.items() if mac is not None}
+
+
+def built_in(found: Found) -> bool:
+    """Whether this is a port of the computer's own, which nobody plugged a board into: a PC lists
+    up to 32 of them, mostly with nothing behind."""
+    return found.port.usb_id is None and not found.devices
 
 
 def list_ports(ports: Sequence[PortInfo], states: Sequence[DesiredState]) -> list[Found]:
@@ -152,7 +164,7 @@ def ask(
     )
 
     def one(each: Found) -> Found:
-        if each.port.usb_id is None and not each.devices:
+        if built_in(each):
             return each
         board = boards.get(each.devices[0]) if each.devices else None
         try:

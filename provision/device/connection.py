@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator
 from typing import cast
 
 from provision.device.bootloader import EsptoolBootloader
-from provision.device.line import BytePort, Line, Silence
+from provision.device.line import BytePort, Line, Silence, Stopping, never
 from provision.device.port import Port, open_port
 from provision.device.prompt import evidence
 from provision.device.repl import RawRepl
 from provision.device.reset import pulse_reset
 from provision.device.scan import printable
-from provision.errors import CheckFailed, NeedsHands, PortLost, PortNotFound
+from provision.errors import CheckFailed, Interrupted, NeedsHands, PortLost, PortNotFound
 from provision.interfaces import Discovery, Hands
 from provision.model.board import BoardProfile, ResetWiring
 
@@ -196,7 +196,7 @@ class SerialConnection:
             self._repl.soft_reset()
             self._repl = None
 
-    def console(self, pattern: str, timeout: float) -> str:
+    def console(self, pattern: str, timeout: float, stopping: Stopping = never) -> str:
         found: list[str] = []
         wanted = re.compile(pattern)
 
@@ -207,7 +207,9 @@ class SerialConnection:
                     return True
             return False
 
-        heard = self._hear(timeout, look)
+        heard = self._hear(timeout, look, stopping)
+        if not found and stopping():
+            raise Interrupted("stopped by the user")
         if not found:
             raise CheckFailed(
                 f"no line with {pattern!r} on the console in {timeout:g} s"
@@ -215,18 +217,21 @@ class SerialConnection:
             )
         return printable(found[0])
 
-    def listen(self, seconds: float) -> str:
-        return printable(self._hear(seconds, lambda _text: False), limit=4000)
+    def listen(self, seconds: float, stopping: Stopping = never) -> str:
+        return printable(self._hear(seconds, lambda _text: False, stopping), limit=4000)
 
-    def _hear(self, seconds: float, enough: Callable[[str], bool]) -> str:
-        """What the board prints in whole lines until `enough` says so or the time is over."""
+    def _hear(self, seconds: float, enough: Callable[[str], bool], stopping: Stopping) -> str:
+        """What the board prints in whole lines until `enough` or `stopping` says so, or the time
+        is over."""
         deadline = time.monotonic() + seconds
         heard = ""
         with self._port.errors():
             line = Line(self._bytes)
-            while (left := deadline - time.monotonic()) > 0:
+            while (left := deadline - time.monotonic()) > 0 and not stopping():
                 try:
-                    text = line.until(b"\n", timeout=left).decode("utf-8", "replace")
+                    text = line.until(b"\n", timeout=left, stopping=stopping).decode(
+                        "utf-8", "replace"
+                    )
                 except Silence as silence:
                     rest = silence.heard.decode("utf-8", "replace")
                     enough(rest)  # a line that has no end, as a prompt

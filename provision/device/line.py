@@ -40,6 +40,15 @@ class Clock(Protocol):
     def sleep(self, seconds: float, /) -> None: ...
 
 
+Stopping = Callable[[], bool]
+"""Whether a wait is to end early, since the user has stopped the run."""
+
+
+def never() -> bool:
+    """The answer of those who are not stopped."""
+    return False
+
+
 STEP = 0.05  # seconds that one read of the port may wait
 PIECE = 1 << 16  # bytes of one read at most: a port of a network's may hold any number
 
@@ -68,8 +77,11 @@ class Line:
     def write(self, data: bytes) -> None:
         self._port.write(data)
 
-    def until(self, *endings: bytes, timeout: float, limit: int = 1 << 20) -> bytes:
-        """Everything up to and with the first of the endings; Silence after `timeout` seconds.
+    def until(
+        self, *endings: bytes, timeout: float, limit: int = 1 << 20, stopping: Stopping = never
+    ) -> bytes:
+        """Everything up to and with the first of the endings; Silence after `timeout` seconds, or
+        once `stopping` says so.
 
         No more than `limit` bytes are kept: of a flood the older half is dropped.
         """
@@ -89,7 +101,8 @@ class Line:
                 del self._held[: limit // 2]
             start = max(0, len(self._held) - longest + 1)
             # What came with the last read is looked at, a flood's next is not waited for.
-            if over or not self._more(deadline):
+            over = over or stopping()
+            if over or not self._more(deadline, stopping):
                 raise Silence(bytes(self._held))
             over = self.clock.monotonic() >= deadline
 
@@ -132,12 +145,12 @@ class Line:
         """How many bytes can be had without waiting."""
         return len(self._held) + int(self._port.in_waiting)
 
-    def _more(self, deadline: float) -> bool:
+    def _more(self, deadline: float, stopping: Stopping = never) -> bool:
         """Hold at least one byte more, or False when the deadline passes."""
         while True:
             data = self._port.read(min(PIECE, max(1, self._port.in_waiting)))
             if data:
                 self._held += data
                 return True
-            if self.clock.monotonic() >= deadline:
+            if self.clock.monotonic() >= deadline or stopping():
                 return False

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 
-from provision.device.line import BytePort, Clock, Line, Silence, Tracer, untraced
+from provision.device.line import BytePort, Clock, Line, Silence, Stopping, Tracer, never, untraced
 from provision.device.scan import printable
 from provision.errors import NoAnswer
 
@@ -193,20 +193,27 @@ class Prompt:
 
     # One program at a time
 
-    def execute(self, code: bytes, *, timeout: float, limit: int = OUTPUT_MOST) -> str:
+    def execute(
+        self,
+        code: bytes,
+        *,
+        timeout: float,
+        limit: int = OUTPUT_MOST,
+        stopping: Stopping = never,
+    ) -> str:
         """Run code and return its output; Raised when it raises, NoAnswer when nothing comes
-        for `timeout` seconds (the board is interrupted then)."""
+        for `timeout` seconds or `stopping` says so (the board is interrupted then)."""
         fresh, self._fresh = self._fresh, False
         if not fresh:
             self.start(code)
-            return self.result(timeout=timeout, limit=limit)
+            return self.result(timeout=timeout, limit=limit, stopping=stopping)
         try:
             self.start(code)
         except NoAnswer:
             pass
         else:
             try:
-                return self.result(timeout=timeout, limit=limit)
+                return self.result(timeout=timeout, limit=limit, stopping=stopping)
             except Raised as error:
                 if error.name not in ("KeyboardInterrupt", "SyntaxError"):
                     raise
@@ -216,7 +223,7 @@ class Prompt:
         self.line.quiet(0.1, 1.0)
         self._step_by_step(self.clock.monotonic() + ENTER_TIMEOUT, b"")
         self.start(code)
-        return self.result(timeout=timeout, limit=limit)
+        return self.result(timeout=timeout, limit=limit, stopping=stopping)
 
     def start(self, code: bytes) -> None:
         """Give the board code to run; returns when it is running, `result` when it ends."""
@@ -249,10 +256,13 @@ class Prompt:
             raise NoAnswer(f"the board stopped answering{evidence(silence.heard)}") from None
         return self.clock.monotonic() - began
 
-    def result(self, *, timeout: float, limit: int = OUTPUT_MOST) -> str:
+    def result(
+        self, *, timeout: float, limit: int = OUTPUT_MOST, stopping: Stopping = never
+    ) -> str:
         """The output of the code that runs, to its end."""
         try:
-            output = self.line.until(b"\x04", timeout=timeout, limit=limit)[:-1]
+            output = self.line.until(b"\x04", timeout=timeout, limit=limit, stopping=stopping)
+            output = output[:-1]
             problem = self.line.until(b"\x04", timeout=EXEC_TIMEOUT, limit=limit)[:-1]
             self.line.until(b">", timeout=EXEC_TIMEOUT)
         except Silence as silence:

@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TypeVar
 
 from provision.device import snippet
-from provision.device.line import BytePort, Clock, Tracer, untraced
+from provision.device.line import BytePort, Clock, Stopping, Tracer, never, untraced
 from provision.device.prompt import ENTER_TIMEOUT, EXEC_TIMEOUT, SLOWEST, Prompt, Raised
 from provision.device.scan import (
     Entry,
@@ -202,11 +202,11 @@ class RawRepl:
         with self.errors():
             transfer(self, operations, progress)
 
-    def evaluate(self, expression: str, timeout: float) -> str:
+    def evaluate(self, expression: str, timeout: float, stopping: Stopping = never) -> str:
         with self.errors():
             code = b"print('\\x02'+repr(eval(" + snippet.text(expression) + b")))"
             try:
-                answer = self.prompt.execute(code, timeout=timeout)
+                answer = self.prompt.execute(code, timeout=timeout, stopping=stopping)
             except Raised as error:
                 raise BoardError(
                     f"{expression} raised {printable(error.last)}",

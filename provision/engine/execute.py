@@ -94,7 +94,7 @@ def execute(session: Session, plan: Plan, actual: ActualState, tools: Tools) -> 
     tools.stands("everything is written and the board restarted")
     tools.emit(ActionDone(device=session.device, action=Reset(reason="run what was written")))
     if desired.check is not None:
-        run_check(session, desired.check)
+        run_check(session, desired.check, tools)
         tools.emit(
             ActionDone(
                 device=session.device,
@@ -277,22 +277,27 @@ def report(session: Session, tools: Tools, plan: Plan, *kinds: type[Action]) -> 
 FIRST_LOOK = 1.0
 
 
-def run_check(session: Session, check: Check) -> None:
-    """Prove that the app runs; CheckFailed when it does not within the timeout."""
+def run_check(session: Session, check: Check, tools: Tools) -> None:
+    """Prove that the app runs; CheckFailed when it does not within the timeout, Interrupted as
+    soon as the user stops the run: nothing is left to be finished."""
     session.stage("check")
     if check.console is not None:
-        session.console(check.console, check.timeout)
+        session.console(check.console, check.timeout, tools.stopping)
         return
     if check.expression is None:
         return
     wait, spent, answer = min(FIRST_LOOK, check.timeout), 0.0, ""
     while True:
-        session.listen(wait)
+        session.listen(wait, tools.stopping)
+        pause(session, tools)
         spent += wait
         try:
-            answer = session.repl().evaluate(check.expression, check.timeout)
+            answer = session.repl().evaluate(check.expression, check.timeout, tools.stopping)
         except BoardError as error:
             answer = error.message
+        except NoAnswer:
+            pause(session, tools)
+            raise
         else:
             if answer not in {"False", "None", "0", "''", "[]", "()", "{}"}:
                 session.restart()

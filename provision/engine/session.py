@@ -95,11 +95,11 @@ class Session:
     def await_prompt(self, timeout: float) -> bool:
         return self._connection.await_prompt(timeout)
 
-    def console(self, pattern: str, timeout: float) -> str:
-        return self._connection.console(pattern, timeout)
+    def console(self, pattern: str, timeout: float, stopping: Callable[[], bool]) -> str:
+        return self._connection.console(pattern, timeout, stopping)
 
-    def listen(self, seconds: float) -> str:
-        return self._connection.listen(seconds)
+    def listen(self, seconds: float, stopping: Callable[[], bool]) -> str:
+        return self._connection.listen(seconds, stopping)
 
     def close(self) -> None:
         """Leave the board as it was met, and give the port back.

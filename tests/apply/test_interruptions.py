@@ -116,6 +116,32 @@ def test_ctrl_c_when_every_board_was_done_or_not_begun(station: Station) -> None
     assert ended.of("run-finished")[0]["exit_code"] == 130
 
 
+@pytest.mark.parametrize(
+    "check",
+    ["console: never", "expression: 'False'", "expression: __import__('time').sleep(500)"],
+    ids=["console", "expression", "busy"],
+)
+def test_ctrl_c_while_an_app_is_checked_does_not_wait_for_the_check(
+    station: Station, check: str
+) -> None:
+    station.board("x", firmware=station.firmware(Chip.ESP32))
+    station.write("main.py", "print('runs')\n")
+    station.write(
+        "fleet.yaml",
+        f"""
+        devices:
+          x: {{port: 'sim://x', board: esp32, files: [main.py], check: {{{check}, timeout: 500}}}}
+        """,
+    )
+    run = station.start("apply", "--json")
+    run.until_event("stage-started", device="x", stage="check")
+    run.signal(signal.SIGINT)
+    ended = run.end()  # which waits for a minute or two, not for the check's eight
+    assert ended.code == 130, ended.said
+    assert ended.outcomes == {"x": "interrupted"}
+    assert ended.finished("x")["stands"] == "everything is written and the board restarted"
+
+
 def test_a_manifest_changed_during_the_run_is_told(station: Station) -> None:
     station.board("x", Chip.ESP8266, wiring="none")
     manifest = station.write(

@@ -116,7 +116,7 @@ class FakeRepl:
             case RemoveDir():
                 directories.discard(operation.path)
 
-    def evaluate(self, expression: str, timeout: float) -> str:
+    def evaluate(self, expression: str, timeout: float, stopping: Callable[[], bool]) -> str:
         self.board.log.append(f"evaluate {expression}")
         return self.board.answers.pop(0) if self.board.answers else "False"
 
@@ -205,12 +205,12 @@ class FakeConnection:
     def resume(self) -> None:
         self.board.log.append("resume")
 
-    def console(self, pattern: str, timeout: float) -> str:
+    def console(self, pattern: str, timeout: float, stopping: Callable[[], bool]) -> str:
         if pattern not in self.board.prints:
             raise CheckFailed(f"no line with {pattern!r} in {timeout:g} s")
         return self.board.prints
 
-    def listen(self, seconds: float) -> str:
+    def listen(self, seconds: float, stopping: Callable[[], bool]) -> str:
         return self.board.prints
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from provision.boards import profiles
 from provision.cli import main
-from provision.cli.discover import ask, flash_text, list_ports, port_data, table
+from provision.cli.discover import ask, built_in, flash_text, list_ports, port_data, table
 from provision.errors import NoAnswer
 from provision.interfaces import PortInfo
 from provision.model.board import BoardProfile
@@ -66,6 +66,22 @@ def test_ports_carry_their_devices_and_urls_come_last() -> None:
         ("/dev/ttyUSB1", ()),
         ("rfc2217://host:4000", ("far",)),
     ]
+
+
+def test_built_in_ports_are_those_with_neither_usb_nor_device() -> None:
+    on_board = device("hat", "path", "/dev/ttyS0")
+    assert [one.port.path for one in list_ports(PORTS, STATES) if built_in(one)] == ["/dev/ttyS0"]
+    assert not any(built_in(one) for one in list_ports(PORTS, [*STATES, on_board]))
+
+
+def test_all_adds_what_is_built_in(folder: Path) -> None:
+    shown, everything = (
+        {port["port"]: port for port in json.loads(discover("--json", *words)[1])["ports"]}
+        for words in ((), ("--all",))
+    )
+    assert shown.items() <= everything.items()
+    assert all(port["usb"] or port["devices"] for port in shown.values())
+    assert not any(everything[path]["usb"] for path in everything.keys() - shown.keys())
 
 
 def test_the_table_is_for_people() -> None:

@@ -59,3 +59,19 @@ class NeverMounted(Fading):
 def test_silence_when_the_interpreter_is_to_begin_anew() -> None:
     with pytest.raises(NoAnswer, match="did not reset"):
         RawRepl(NeverMounted()).catch()
+
+
+class Thinking(Fading):
+    """One that takes what it is to evaluate, and does not come to an end with it."""
+
+    def write(self, data: bytes, /) -> int:
+        if self._entered and data.endswith(b"\x04"):
+            self._waiting += b"\x04"
+        return super().write(data)
+
+
+def test_an_evaluation_ends_when_the_run_is_stopped() -> None:
+    repl = RawRepl(Thinking())
+    repl.enter()
+    with pytest.raises(NoAnswer, match="did not finish"):
+        repl.evaluate("app.ready()", 1e9, stopping=lambda: True)
