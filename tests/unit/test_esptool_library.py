@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -21,10 +22,16 @@ def test_the_working_directory_does_not_configure_it(tmp_path: Path) -> None:
         "from provision.device.esptool_library import esptool\n"
         "print(esptool().loader.DEFAULT_TIMEOUT, os.environ.get('ESPTOOL_CFGFILE'))\n"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path
-    )
-    assert result.stdout.split() == ["3", "None"]
+    for named in ({}, {"ESPTOOL_CFGFILE": str(tmp_path / "esptool.cfg")}):  # given back as it was
+        result = subprocess.run(
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=tmp_path,
+            env={**os.environ, **named},
+        )
+        assert result.stdout.split() == ["3", named.get("ESPTOOL_CFGFILE", "None")]
 
 
 def test_it_is_not_imported_with_the_adapter() -> None:
@@ -66,6 +73,35 @@ def test_each_thread_hears_its_own_lines(capsys: pytest.CaptureFixture[str]) -> 
             (2, "packet"),
         ]
     assert capsys.readouterr().out == ""
+
+
+def test_every_kind_of_line_is_heard_with_its_kind() -> None:
+    esptool()
+    from esptool.logger import log
+
+    heard: list[tuple[int, str]] = []
+    with listening(lambda level, text: heard.append((level, text))):
+        log.note("one")
+        log.hint("two")
+        log.warning("three")
+        log.err("four")
+        log.error("five")
+        log.debug("six")
+        log.print("[not markup")
+        log.print("[/]")
+        log.set_verbosity("silent")  # ours is to decide
+        log.print("still heard")
+    assert heard == [
+        (1, "note: one"),
+        (1, "hint: two"),
+        (1, "warning: three"),
+        (1, "error: four"),
+        (1, "error: five"),
+        (2, "six"),
+        (1, "[not markup"),
+        (1, "[/]"),
+        (1, "still heard"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,11 @@ def test_too_much_for_the_partition() -> None:
     assert caught.value.hint
 
 
+def test_a_name_that_no_filesystem_takes() -> None:
+    with pytest.raises(ImageError, match="cannot be built"):
+        build_filesystem(PARTITION, {"/" + "x" * 300: b""})
+
+
 def test_what_is_no_filesystem() -> None:
     with pytest.raises(ImageError, match="no LittleFS filesystem"):
         read_filesystem(b"\xff" * 64 * BLOCK)

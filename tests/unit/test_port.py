@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 import serial
 
-from provision.device.owner import port_key
+from provision.device.owner import Owner, port_key
 from provision.device.port import Port, open_port
-from provision.device.translation import translate
+from provision.device.translation import busy, translate
+from provision.disk import lock_path, take_lock
 from provision.errors import (
     NoAnswer,
     PortBusy,
@@ -331,6 +332,66 @@ PATH_TABLE: list[tuple[BaseException, bool, type[ProvisionError]]] = [
     (TypeError("'NoneType' object cannot be interpreted as an integer"), False, PortLost),
     (ValueError("Invalid baud rate: -1"), False, Unreachable),
 ]
+
+
+URL_TABLE: list[tuple[BaseException, bool, type[ProvisionError]]] = [
+    (serial.SerialException('expected a string in the form "socket://h:p"'), True, PortNotFound),
+    (serial.SerialException("timeout while waiting for option 'baudrate'"), False, NoAnswer),
+    (OSError(errno.ECONNRESET, "Connection reset by peer"), False, PortLost),
+]
+
+
+@pytest.mark.parametrize(("error", "opening", "expected"), URL_TABLE)
+def test_what_each_error_of_a_url_means(
+    error: BaseException, opening: bool, expected: type[ProvisionError]
+) -> None:
+    ours = translate(error, address="rfc2217://pi:4000", device="d", opening=opening)
+    assert type(ours) is expected
+
+
+@pytest.mark.parametrize("device", ["d", None])
+def test_the_error_of_a_url_handler_of_ours_passes_as_it_is(device: str | None) -> None:
+    """pyserial makes an error without words of it, with the reason behind."""
+    reason = PortNotFound("no such virtual board", hint="make one")
+    error = serial.SerialException(errno.EIO, "could not open port")
+    error.__cause__ = reason
+    ours = translate(error, address="sim://kitchen", device=device, opening=True)
+    assert ours is reason
+    assert ours.device == device
+
+
+def test_a_taken_port_names_a_few_of_its_owners() -> None:
+    owners = [Owner(pid=number, command="screen") for number in range(1, 6)]
+    said = busy("/dev/ttyUSB0", owners).message
+    assert "process 1 (screen)" in said
+    assert said.endswith("more")
+
+
+def test_bytes_that_another_program_took_name_it() -> None:
+    error = serial.SerialException("device reports readiness to read but returned no data (…)")
+    owners = [Owner(pid=1, command="screen")]
+    ours = translate(error, address="/dev/null", device="d", opening=False, owners=owners)
+    assert isinstance(ours, PortBusy)
+    assert "screen" in ours.message
+
+
+def test_an_owner_that_has_not_said_its_name_yet(terminal: Terminal) -> None:
+    held = take_lock(lock_path("port", port_key(terminal.path)), wait=False)
+    assert held is not None
+    with held:
+        with pytest.raises(PortBusy, match="does not show itself"):
+            open_port(terminal.path, baud=115200, device="d")
+        held.write(b'{"pid": 1')  # caught while it writes
+        with pytest.raises(PortBusy, match="does not show itself"):
+            open_port(terminal.path, baud=115200, device="d")
+
+
+def test_a_lock_that_cannot_be_made_is_told(terminal: Terminal) -> None:
+    lock_path("port", port_key(terminal.path)).mkdir()
+    with pytest.raises(Unreachable, match="cannot be locked") as caught:
+        open_port(terminal.path, baud=115200, device="d")
+    assert "PROVISION_RUNTIME_DIR" in caught.value.hint
+    assert caught.value.device == "d"
 
 
 @pytest.mark.parametrize(("error", "opening", "expected"), PATH_TABLE)
