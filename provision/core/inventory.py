@@ -261,27 +261,26 @@ class _Reader(Reading):
     def _port(self, table: Table, path: tuple[str | int, ...]) -> PortEntry | None:
         port = self.node(table, "port")
         if isinstance(port, Text) and port.tag is None:
-            return PortEntry(
-                path=dotted((*path, "port")),
-                kind="url" if _URL.match(port) else "path",
-                value=port,
-            )
+            short_kind: PortKind = "url" if _URL.match(port) else "path"
+            return self._port_entry(port, (*path, "port"), short_kind)
         if not isinstance(port, Table):
             return None
         for kind in port:
             value = self.text(port, kind)
             if value is None:
                 continue
-            wrong = None
-            if not uses_variables(value):
-                wrong = unusable_port(kind, value)
-            if wrong is not None:
-                self.problem(value, (*path, "port", kind), wrong)
-                return None
-            return PortEntry(
-                path=dotted((*path, "port", kind)), kind=cast(PortKind, str(kind)), value=value
-            )
+            return self._port_entry(value, (*path, "port", kind), cast(PortKind, str(kind)))
         return None
+
+    def _port_entry(
+        self, value: Text, path: tuple[str | int, ...], kind: PortKind
+    ) -> PortEntry | None:
+        # What has variables is looked at once they are known.
+        wrong = None if uses_variables(value) else unusable_port(kind, value)
+        if wrong is not None:
+            self.problem(value, path, wrong)
+            return None
+        return PortEntry(path=dotted(path), kind=kind, value=value)
 
     def _check(self, table: Table, path: tuple[str | int, ...]) -> Check | None:
         check = self.table(table, "check")

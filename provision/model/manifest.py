@@ -121,7 +121,3 @@ class Manifest:
         """What makes up a device, the weakest first: defaults, groups as listed, the device."""
         groups = (self.groups[name] for name in device.groups)
         return (self.defaults, *groups, device.layer)
-
-    def members(self, group: str) -> tuple[str, ...]:
-        """The devices in a group, in the manifest's order."""
-        return tuple(name for name, device in self.devices.items() if group in device.groups)

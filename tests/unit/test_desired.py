@@ -315,6 +315,11 @@ def test_ports(tmp_path: Path, port: str, kind: PortKind, value: str) -> None:
     assert state.port == PortSelector(kind=kind, value=value)
 
 
+@pytest.mark.parametrize("root", ["/", "//"])
+def test_all_of_a_board_can_be_pruned(tmp_path: Path, root: str) -> None:
+    assert one(tmp_path, f"prune: [/lib, {root}]").prune == ("/", "/lib")
+
+
 def test_create_only_and_mac(tmp_path: Path) -> None:
     state = one(tmp_path, "mac: 5C:CF:7F:01:02:03, files: [{src: boot.py, create_only: yes}]")
     assert state.mac == "5c:cf:7f:01:02:03"

@@ -11,7 +11,7 @@ import pytest
 
 from provision.core.esp_image import BOOT_OFFSETS, EspImage, read_image, with_flash_parameters
 from provision.core.firmware_image import read_banner, read_firmware, regions
-from provision.core.partition_table import Partition
+from provision.core.partition_table import Partition, build_table
 from provision.errors import ImageError, UsageError
 from provision.model.chip import Chip
 from provision.sim.firmware import build, default_machine
@@ -102,6 +102,10 @@ ESP8266 = build(Chip.ESP8266, "1.24.1")
 APP_START = 0x10000 - 0x1000
 
 
+# A table of one entry: nvs at 0x9000.
+NO_APP = build_table((Partition(name="nvs", type=1, subtype=2, offset=0x9000, size=0x6000),))
+
+
 def flipped(data: bytes, position: int) -> bytes:
     return data[:position] + bytes([data[position] ^ 0x10]) + data[position + 1 :]
 
@@ -148,6 +152,14 @@ BAD_IMAGES: dict[str, tuple[bytes, str]] = {
         "not of MicroPython",
     ),
     "another esp32 firmware": (build(Chip.ESP32, "1", micropython=False), "not of MicroPython"),
+    "app of another chip": (
+        ESP32[:APP_START] + build(Chip.ESP32S3, "1.24.1")[0x10000:],
+        "mixes an ESP32-S3 app with an ESP32 bootloader",
+    ),
+    "no app in the table": (
+        ESP32[:0x7000] + NO_APP + ESP32[0x7000 + len(NO_APP) :],
+        "no app in its partition table",
+    ),
     "unknown chip": (ESP32[:12] + b"\x10" + ESP32[13:], "made for ESP32-H2"),
 }
 

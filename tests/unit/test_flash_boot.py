@@ -65,6 +65,28 @@ def test_a_half_written_app_is_found_by_the_bootloader() -> None:
     assert found.complaint[-1] == "E boot: No bootable app partitions in the partition table"
 
 
+APPS = {
+    "digest": (lambda app: app[:0x60] + b"?" + app[0x61:], "Checksum failed"),
+    "its digest alone": (lambda app: app[:-1] + b"?", "Image hash failed - image is corrupt"),
+    "chip": (lambda app: app[:12] + b"\x63" + app[13:], "mismatch chip ID"),
+    "segments": (lambda app: app[:1] + b"\xfe" + app[2:], "has an invalid segment"),
+    "another chip's": (
+        lambda _: build(Chip.ESP32S3, "1.24.1")[0x10000:],
+        "mismatch chip ID, expected ESP32",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", APPS)
+def test_what_the_bootloader_says_of_an_app(case: str) -> None:
+    change, expected = APPS[case]
+    data = build(Chip.ESP32, "1.24.1")
+    start = 0x10000 - 0x1000
+    found = complaint(flash_with(Chip.ESP32, data[:start] + change(data[start:])), Chip.ESP32)
+    assert found.stage == "bootloader"
+    assert expected in found.complaint[0]
+
+
 def test_a_missing_app_and_a_missing_table() -> None:
     flash = flash_with(Chip.ESP32, build(Chip.ESP32, "1.24.1"))
     flash[0x10000:] = b"\xff" * (SIZE - 0x10000)
