@@ -30,10 +30,13 @@ TEMPORARY = ".provision~"
 BUCKETS = 32
 SUM = 4  # bytes of one bucket's sum
 WANTED = 9  # bytes of the digest of all sums: 72 bits, for equality and against no adversary
-FILTER_MOST = 110
+FILTER_MOST = 100
 """Bytes of the filter at most, so that a request keeps under 1 kB. Past about a hundred files it
 lets some through that nobody asked for, which costs an answer more, not correctness."""
 FILTER_BITS = 12  # bits a path, below that
+MADE_BY_ITSELF = ("/boot.py", "/main.py")
+"""What is on nearly every board, asked for or not: told of by name where the filter lets it pass,
+for one file in the sums that nobody hoped for costs a second turn."""
 
 _LINE_MOST = 2048
 # What MicroPython's repr writes: tuples of text, bytes, whole numbers and names of constants. No
@@ -92,6 +95,13 @@ class Question:
     def bloom(self) -> bytes:
         return bloom(self.known)
 
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Files that pass the filter, are likely to be there, and were not asked for."""
+        return tuple(
+            path for path in MADE_BY_ITSELF if path not in self.known and passes(self.bloom, path)
+        )
+
     @cached_property
     def sums(self) -> bytes:
         """The sums of a board where all is as hoped."""
@@ -116,8 +126,9 @@ class Question:
 
     def arguments(self) -> bytes:
         """Those of `_scan`."""
-        asked = (snippet.literal(self.bloom), snippet.texts(self.loose), snippet.texts(self._trees))
-        return b"(%s),%s" % (b",".join(asked), snippet.literal(self.wanted))
+        names = (snippet.texts(each) for each in (self.others, self.loose, self._trees))
+        asked = b",".join((snippet.literal(self.bloom), *names))
+        return b"(%s),%s" % (asked, snippet.literal(self.wanted))
 
 
 def mask_of(buckets: Iterable[int]) -> bytes:
@@ -133,9 +144,15 @@ def bloom(paths: frozenset[str]) -> bytes:
         key = _key(path)
         for index in (0, 2, 4):
             bits[key[index] % len(bits)] &= ~(1 << key[index + 1] % 8)
-    if int.from_bytes(bits, "big").bit_count() < len(bits):
-        return b"\0"  # so full that it would keep hardly anything out: let all pass
+    if int.from_bytes(bits, "big").bit_count() < len(bits) * 8 // 3:
+        return b"\0"  # every third stranger would pass: let all
     return bytes(bits)
+
+
+def passes(bits: bytes, path: str) -> bool:
+    """Whether a filter lets a path through, as the board sees it."""
+    key = _key(path)
+    return all(~bits[key[i] % len(bits)] >> key[i + 1] % 8 & 1 for i in (0, 2, 4))
 
 
 def bucket(path: str) -> int:

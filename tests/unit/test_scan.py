@@ -14,6 +14,7 @@ from provision.device.scan import (
     Garbled,
     Question,
     identity,
+    passes,
     printable,
     read_facts,
     read_listing,
@@ -44,11 +45,6 @@ def test_a_look_at_a_board_costs_under_a_kilobyte_however_many_files(count: int)
     assert len(code) + around <= 1000
 
 
-def passes(bits: bytes, path: str) -> bool:
-    key = hashlib.sha256(path.encode()).digest()
-    return all(~bits[key[i] % len(bits)] >> key[i + 1] % 8 & 1 for i in (0, 2, 4))
-
-
 @given(st.sets(st.text(min_size=1).map(lambda name: "/" + name), max_size=400))
 def test_the_filter_passes_all_that_is_asked_for(names: set[str]) -> None:
     question = Question(request=ScanRequest(paths=tuple(names), expected={}))
@@ -59,6 +55,15 @@ def test_the_filter_keeps_nearly_all_else_out() -> None:
     question = Question(request=request_for(60))
     strangers = [f"/lib/other{i}.py" for i in range(2000)]
     assert sum(passes(question.bloom, path) for path in strangers) < 60
+
+
+@pytest.mark.parametrize("count", [200, 300, 1000])
+def test_what_a_filter_lets_through_of_every_board_is_told_of_by_name(count: int) -> None:
+    question = Question(request=request_for(count))
+    let = {path for path in ("/boot.py", "/main.py") if passes(question.bloom, path)}
+    assert set(question.others) == let
+    wanted = ScanRequest(paths=("/boot.py", "/main.py"), expected={})
+    assert not Question(request=wanted).others
 
 
 def test_one_changed_byte_changes_what_is_wanted() -> None:

@@ -4,7 +4,8 @@ The host knows the paths; the board gets a Bloom filter of them and of their dir
 that pass are folded, by path and sha256, into 32 sums that do not depend on the order of the
 walk. When the sha256 of those is the wanted one the answer is one byte. Otherwise the host sees
 which sums differ and asks for the files of those alone (`_list`). Nothing is kept per file. The
-question is `asked`: the filter, the files of any content, and the trees to walk whole.
+question is `asked`: the filter, what passes it for nothing, the files of any content, and the
+trees to walk whole.
 """
 import os
 from binascii import b2a_base64
@@ -12,11 +13,11 @@ from hashlib import sha256
 
 
 def _walk(asked, mask, parent, found):
-    bloom, loose, trees = asked
+    bloom, others, loose, trees = asked
     for entry in os.ilistdir(parent or "/"):
         path = parent + "/" + entry[0]
         key = sha256(path.encode()).digest()
-        known = 1
+        known = path not in others
         for i in (0, 2, 4):
             known &= ~bloom[key[i] % len(bloom)] >> key[i + 1] % 8
         inside = entry[0] == ".provision~"  # what an interrupted transfer left
