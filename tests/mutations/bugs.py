@@ -87,6 +87,27 @@ BUGS = (
         tests=("tests/unit/test_flash_verify.py",),
     ),
     Bug(
+        name="go on with another board that answers after the line failed",
+        file="provision/device/bootloader.py",
+        before="if after.mac != before.mac or after.chip is not before.chip:",
+        after="if after.mac == before.mac and after.chip is not before.chip:",
+        tests=("tests/unit/test_flash_verify.py",),
+    ),
+    Bug(
+        name="take the first port where two boards say that they have the MAC",
+        file="provision/engine/locate.py",
+        before="            if len(addresses) == 1:",
+        after="            if addresses:",
+        tests=("tests/unit/test_locate.py",),
+    ),
+    Bug(
+        name="show a secret in an f-string",
+        file="provision/model/secret.py",
+        before="        return format(MASK, spec)",
+        after="        return format(self._value, spec)",
+        tests=("tests/unit/test_secret.py",),
+    ),
+    Bug(
         name="never release the lock of a port",
         file="provision/device/port.py",
         before="                self._claim.truncate(0)\n            self._claim.close()",

@@ -12,8 +12,9 @@ import pytest
 from provision.boards import profiles
 from provision.core.firmware_image import Region
 from provision.device.bootloader import EsptoolBootloader
+from provision.device.esptool_library import esptool
 from provision.device.port import Port
-from provision.errors import FlashFailed, Refused
+from provision.errors import BoardError, FlashFailed, Refused
 from provision.interfaces import BootloaderFacts
 from provision.model.chip import Chip
 
@@ -105,3 +106,78 @@ def test_the_last_door_before_the_flash(chip: Chip, secured: str | None) -> None
     with pytest.raises(Refused):
         bootloader(flash, chip, secured).write([REGION], ignore)
     assert flash.held.count(0xFF) == len(flash.held)
+
+
+class Swapped(EsptoolBootloader):
+    """Meets `next_flash`, on the board with this MAC, when it connects once more."""
+
+    next_flash: Flash
+    next_mac: str
+
+    def _connect(self) -> None:
+        self._esp = self.next_flash
+        self._facts = facts(self.next_mac)
+
+
+def facts(mac: str) -> BootloaderFacts:
+    return BootloaderFacts(
+        chip=Chip.ESP8266, description="", mac=mac, flash_size=4 << 20, secured=None
+    )
+
+
+class Dying(Flash):
+    """Its line fails in the first block."""
+
+    def flash_defl_block(self, piece: bytes, _number: int, timeout: float) -> None:
+        raise esptool().FatalError("No serial data received.")
+
+
+def after_a_failure(mac: str) -> tuple[Any, Flash]:
+    class Lines(NoPort):
+        class serial:  # noqa: N801
+            baudrate = 115200
+
+    made = Swapped(cast("Port", Lines()), profiles()["wemos-d1-mini"])
+    made._esp, made._facts = Dying(), facts("5c:cf:7f:01:02:03")
+    made.next_flash, made.next_mac = Flash(), mac
+    return made, made.next_flash
+
+
+def test_a_line_that_fails_is_taken_up_again() -> None:
+    made, flash = after_a_failure("5c:cf:7f:01:02:03")
+    made.write([REGION], ignore)
+    assert flash.held[0x1000 : 0x1000 + len(REGION.data)] == REGION.data
+
+
+def test_another_board_that_answers_after_a_failure_is_not_written() -> None:
+    """A cable that was pulled and put back elsewhere, while its run went on."""
+    made, flash = after_a_failure("5c:cf:7f:99:99:99")
+    with pytest.raises(Refused, match="another board answers: 5c:cf:7f:99:99:99"):
+        made.write([REGION], ignore)
+    assert flash.held.count(0xFF) == len(flash.held)
+
+
+def test_a_chip_of_no_known_kind_is_told() -> None:
+    class Unknown(Flash):
+        CHIP_NAME = "ESP32-H2"
+
+    made = bootloader(Unknown())
+    made._facts = None
+    with pytest.raises(BoardError, match="an ESP32-H2, which this tool does not know") as caught:
+        made.facts()
+    assert "ESP32-C3" in caught.value.hint
+
+
+@pytest.mark.parametrize(("chip", "restarted"), [("ESP8266", True), ("ESP32", False)])
+def test_without_reset_lines_only_an_esp8266_restarts_itself(chip: str, restarted: bool) -> None:
+    class Stub(Flash):
+        CHIP_NAME = chip
+        resets = 0
+
+        def soft_reset(self, stay_in_bootloader: bool) -> None:
+            assert not stay_in_bootloader
+            self.resets += 1
+
+    stub = Stub()
+    assert bootloader(stub).restart() is restarted
+    assert stub.resets == restarted
