@@ -134,6 +134,15 @@ class Repl(Protocol):
         renamed into place, so that a path holds its old or its new content, nothing else."""
         ...
 
+    def hold(self) -> frozenset[str]:
+        """Keep boot.py and main.py from starting until `release`, whatever resets the board;
+        which of them are held then. None are where that could cost a file (FAT)."""
+        ...
+
+    def release(self) -> None:
+        """Undo `hold`, also one of a run before; nothing held is no error."""
+        ...
+
     def read(self, path: str, limit: int) -> bytes:
         """The content of a file on the board, at most `limit` bytes of it."""
         ...

@@ -11,6 +11,7 @@ import hashlib
 from hypothesis import strategies as st
 
 from provision.boards import profiles
+from provision.core.diff import STARTUP_FILES
 from provision.model.board_path import at_or_below, below
 from provision.model.chip import Chip
 from provision.model.state import (
@@ -69,7 +70,9 @@ def filesystems(draw: st.DrawFn) -> Filesystem:
     spare = draw(st.lists(paths, max_size=4, unique=True))
     directories = [path for path in spare if not any(at_or_below(path, file) for file in files)]
     return Filesystem(
-        files={path: draw(file_states()) for path in files}, directories=frozenset(directories)
+        files={path: draw(file_states()) for path in files},
+        directories=frozenset(directories),
+        held=frozenset(path for path in files if path in STARTUP_FILES and draw(st.booleans())),
     )
 
 

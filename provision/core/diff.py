@@ -23,6 +23,7 @@ from provision.model.plan import (
     Plan,
     RemoveDirectory,
     Reset,
+    RestoreFile,
     RunCheck,
     WriteFile,
     WriteFirmware,
@@ -43,7 +44,7 @@ STARTUP_FILES = ("/boot.py", "/main.py")
 ERASED = Filesystem(files={"/boot.py": FileState(size=None, sha256=None)})
 """The filesystem that a firmware makes on an erased flash."""
 
-FileAction = DeleteFile | RemoveDirectory | MakeDirectory | WriteFile
+FileAction = RestoreFile | DeleteFile | RemoveDirectory | MakeDirectory | WriteFile
 _T = TypeVar("_T")
 
 
@@ -144,7 +145,8 @@ class FileDiff:
         self.needed = _parents(self.managed)
 
     def actions(self) -> list[FileAction]:
-        """Deletes, directories removed and made, writes; startup files after everything."""
+        """What is held given back, deletes, directories removed and made, writes; of the last
+        four, what concerns startup files after everything."""
         writes = list(self._writes())
         ordered: list[FileAction] = [
             *self._deletes(),
@@ -154,7 +156,7 @@ class FileDiff:
         ]
         for startup in STARTUP_FILES:  # a stable sort: what concerns it moves behind the rest
             ordered.sort(key=lambda action, last=startup: at_or_below(action.path, last))  # type: ignore[misc]
-        return ordered
+        return [*self._restores({action.path for action in ordered}), *ordered]
 
     def in_the_way(self) -> Iterator[tuple[str, str, str]]:
         """Kind of what stands there, where it stands, and the file that cannot be written."""
@@ -164,6 +166,13 @@ class FileDiff:
             for parent in ancestors(dest):
                 if parent in self.files and self._unwanted(parent) is None:
                     yield ("file", parent, dest)
+
+    def _restores(self, replaced: set[str]) -> Iterator[RestoreFile]:
+        for path in sorted(self.seen.held if self.seen else ()):
+            if path not in replaced:
+                yield RestoreFile(
+                    path=path, reason="a run that was cut short kept it from starting"
+                )
 
     def _writes(self) -> Iterator[WriteFile]:
         for dest in sorted(self.managed):

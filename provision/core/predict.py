@@ -18,6 +18,7 @@ from provision.model.plan import (
     Plan,
     RemoveDirectory,
     Reset,
+    RestoreFile,
     RunCheck,
     WriteFile,
     WriteFirmware,
@@ -41,7 +42,7 @@ def predict(desired: DesiredState, actual: ActualState, plan: Plan) -> ActualSta
                 files, directories = _unfold(seen)
             case WriteFirmware():
                 state = replace(state, firmware=action.identity, flash_differs=())
-            case Reset() | RunCheck():
+            case RestoreFile() | Reset() | RunCheck():
                 pass
             case DeleteFile():
                 files.pop(action.path, None)

@@ -19,7 +19,14 @@ from provision.device.prompt import evidence
 from provision.device.repl import RawRepl
 from provision.device.reset import pulse_reset
 from provision.device.scan import printable
-from provision.errors import CheckFailed, Interrupted, NeedsHands, PortLost, PortNotFound
+from provision.errors import (
+    CheckFailed,
+    Interrupted,
+    NeedsHands,
+    NoAnswer,
+    PortLost,
+    PortNotFound,
+)
 from provision.interfaces import Discovery, Hands
 from provision.model.board import BoardProfile, ResetWiring
 
@@ -178,8 +185,12 @@ class SerialConnection:
         if bootloader is not None:
             restarted = bootloader.restart()
         elif repl is not None:
-            repl.hard_reset()
-            restarted = True
+            try:
+                repl.hard_reset()
+                restarted = True
+            except NoAnswer:  # it restarted by itself
+                with self._port.errors():
+                    restarted = pulse_reset(self._port, self._board.reset)
         else:
             with self._port.errors():
                 restarted = pulse_reset(self._port, self._board.reset)

@@ -63,6 +63,10 @@ class Prompt:
     def enter(self, timeout: float = ENTER_TIMEOUT) -> None:
         """Interrupt whatever runs and take the raw REPL, without a reset; NoAnswer, with the last
         bytes heard, after `timeout` seconds."""
+        self._enter(timeout)
+
+    def _enter(self, timeout: float) -> bytes:
+        """`enter`; what was heard meanwhile."""
         deadline = self.clock.monotonic() + timeout
         self._window = None
         heard = self.line.drain()
@@ -83,6 +87,7 @@ class Prompt:
         self._fresh = True
         self.interrupted = self.interrupted or b"KeyboardInterrupt" in heard
         self.trace(1, "at the raw REPL" + (", an app was interrupted" if self.interrupted else ""))
+        return heard
 
     def catch(self, timeout: float = ENTER_TIMEOUT, *, baud: int = 115200) -> None:
         """After a reset: interrupt as early as the chip listens, before an app shuts the door.
@@ -135,11 +140,12 @@ class Prompt:
             raise NoAnswer(f"the board did not reset{evidence(silence.heard)}") from None
         self.enter()
 
-    def recover(self) -> None:
-        """Bring back a board that stopped inside a stream, within bounds; NoAnswer if not."""
+    def recover(self) -> bool:
+        """Bring back a board that stopped inside a stream, within bounds; NoAnswer if not.
+        Whether it ran an app instead: then it had restarted."""
         self._window = None
         self._fill(b"\0")
-        self.enter()
+        return b"KeyboardInterrupt" in self._enter(ENTER_TIMEOUT)
 
     def _step_by_step(self, deadline: float, heard: bytes) -> bytes:
         patience = 0.25

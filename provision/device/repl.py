@@ -15,7 +15,9 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TypeVar
 
+from provision.core.diff import STARTUP_FILES
 from provision.device import snippet
+from provision.device.held import as_themselves, by_both_names, held_among, held_name
 from provision.device.line import BytePort, Clock, Stopping, Tracer, never, untraced
 from provision.device.prompt import ENTER_TIMEOUT, EXEC_TIMEOUT, SLOWEST, Prompt, Raised
 from provision.device.scan import (
@@ -64,6 +66,7 @@ class RawRepl:
         self.deflates = True  # until the board says that it cannot
         self.leftovers: tuple[Entry, ...] = ()
         self.known: ReplFacts | None = None
+        self._held: frozenset[str] = frozenset()  # start-up files under another name
         self._kept = False  # whether the scan is on the board, to be called again
 
     # Entering and leaving
@@ -135,21 +138,31 @@ class RawRepl:
     def observe(self, request: ScanRequest) -> tuple[ReplFacts, Filesystem]:
         """Who the board is and what its files are, in one round trip when all is as expected,
         in two otherwise. `free` is known in the second case alone."""
-        question = Question(request=request)
         with self.errors():
-            facts, sighting = self._retry(lambda: self._scan(question))
-            self.known = facts
-            self.leftovers = leftovers(sighting.strays)
-            asked = sighting.ask_for(question)
-            listing: tuple[Entry, ...] = ()
-            if asked is not None:
-                listing = self._retry(lambda: self._list(asked))
+            seen, strays = self._look(Question(request=request))
+            self.leftovers = leftovers(strays)
+            held = held_among(strays)
+            self._held = frozenset()
+            if held:
+                seen, _ = self._look(Question(request=by_both_names(request, held)))
+                seen = as_themselves(seen, held.keys())
+                self._held = seen.held
+                self.leftovers += tuple(held[path] for path in held.keys() - seen.held)
+        assert self.known is not None
+        return self.known, seen
+
+    def _look(self, question: Question) -> tuple[Filesystem, tuple[Entry, ...]]:
+        self.known, sighting = self._retry(lambda: self._scan(question))
+        asked = sighting.ask_for(question)
+        listing: tuple[Entry, ...] = ()
+        if asked is not None:
+            listing = self._retry(lambda: self._list(asked))
         self.trace(
             1,
             f"looked at {len(question.hoped)} files: "
             + ("as expected" if sighting.sums is None else f"{len(listing)} listed"),
         )
-        return facts, filesystem(question, sighting, listing)
+        return filesystem(question, sighting, listing), sighting.strays
 
     def _scan(self, question: Question) -> tuple[ReplFacts, Sighting]:
         arguments = question.arguments()
@@ -202,6 +215,28 @@ class RawRepl:
         with self.errors():
             transfer(self, operations, progress)
 
+    def hold(self) -> frozenset[str]:
+        """Keep boot.py and main.py from starting; the paths of those that are held then."""
+        return self._hold(b"0")
+
+    def release(self) -> None:
+        """Give held files their names back."""
+        left = self._hold(b"1")
+        if left:
+            raise BoardError(f"{' and '.join(sorted(left))} could not be put back")
+
+    def _hold(self, back: bytes) -> frozenset[str]:
+        def attempt() -> frozenset[str]:
+            answer = self.run("hold", call="_hold", arguments=back)
+            _, found, names = answer.rpartition("\x02")
+            if not found:
+                raise Garbled(answer)
+            return frozenset(path for path in STARTUP_FILES if path[1:] in names.split())
+
+        with self.errors():
+            self._held = self._retry(attempt)
+        return self._held
+
     def evaluate(self, expression: str, timeout: float, stopping: Stopping = never) -> str:
         with self.errors():
             code = b"print('\\x02'+repr(eval(" + snippet.text(expression) + b")))"
@@ -216,7 +251,8 @@ class RawRepl:
 
     def read(self, path: str, limit: int) -> bytes:
         """The content of a file on the board, at most `limit` bytes of it."""
-        arguments = snippet.text(path) + b",%d" % limit
+        name = held_name(path) if path in self._held else path
+        arguments = snippet.text(name) + b",%d" % limit
 
         def attempt() -> bytes:
             answer = self.run(

@@ -43,6 +43,11 @@ PACKET = 62
 by default) says so: at 115200 baud a padded ack is here 10 ms earlier than a single byte."""
 SLOW_TURN = 0.010  # seconds
 
+RESTARTED = b"rst:0x"
+"""How the boot ROM of an ESP32 begins; an ESP8266's speaks at another rate."""
+
+RESTART = "the board restarted while its files were sent"
+
 ACK_TIMEOUT = 15.0
 """Seconds for one frame: LittleFS now and then compacts and erases a few dozen sectors in one."""
 
@@ -58,6 +63,10 @@ class _Damaged(Exception):
     to go on behind an operation that was not carried out would call it done. All of them are
     done again, which changes nothing where they were.
     """
+
+
+class _Restarted(Exception):
+    """The boot ROM spoke."""
 
 
 def transfer(repl: RawRepl, operations: Sequence[FileOperation], progress: Progress) -> None:
@@ -144,7 +153,10 @@ def _pump(
             if allowed > sent:
                 repl.prompt.line.write(data[sent:allowed])
                 sent = allowed
-            if repl.prompt.line.until(b"\x01", b"\x02", timeout=ACK_TIMEOUT).endswith(b"\x02"):
+            answer = repl.prompt.line.until(b"\x01", b"\x02", RESTARTED, timeout=ACK_TIMEOUT)
+            if answer.endswith(RESTARTED):
+                raise _Restarted
+            if answer.endswith(b"\x02"):
                 break
             progress(stops[done], total)
         else:
@@ -154,8 +166,11 @@ def _pump(
         problem = repl.prompt.result(timeout=10.0).strip()
     except Silence as silence:
         repl.trace(1, f"no ack for frame {done}{evidence(silence.heard)}")
-        repl.prompt.recover()
+        if repl.prompt.recover():
+            raise NoAnswer(RESTART) from None
         raise _Damaged("no answer to a frame") from None
+    except _Restarted:
+        raise NoAnswer(RESTART) from None
     except BaseException:
         # Whoever called wants to stop: leave a board that answers.
         with suppress(Unreachable, OSError):

@@ -13,6 +13,7 @@ from provision.core.diff import STARTUP_FILES, diff
 from provision.core.firmware_checks import image_refusals
 from provision.core.firmware_image import Firmware, Region, regions
 from provision.core.space import shortfall
+from provision.engine.hold import hold, let_go, restart_without_app
 from provision.engine.observe import Observation, scan_request, seen_at_repl
 from provision.engine.session import Session
 from provision.errors import (
@@ -22,9 +23,11 @@ from provision.errors import (
     Interrupted,
     NoAnswer,
     OutOfSpace,
+    ProvisionError,
     Refused,
 )
 from provision.interfaces import (
+    Bootloader,
     BootloaderFacts,
     FileOperation,
     FilesystemBuilder,
@@ -33,6 +36,8 @@ from provision.interfaces import (
     Put,
     Remove,
     RemoveDir,
+    Repl,
+    ReplFacts,
 )
 from provision.model.event import ActionDone, Event
 from provision.model.plan import (
@@ -43,11 +48,12 @@ from provision.model.plan import (
     Plan,
     RemoveDirectory,
     Reset,
+    RestoreFile,
     RunCheck,
     WriteFile,
     WriteFirmware,
 )
-from provision.model.state import ActualState, Check, DesiredState
+from provision.model.state import ActualState, Check, DesiredState, Filesystem
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,9 +77,12 @@ def execute(session: Session, plan: Plan, actual: ActualState, tools: Tools) -> 
     desired = session.desired
     pause(session, tools)
     if plan.flashes:
-        preloaded = flash(session, plan, tools)
+        kept = not plan.erases and actual.firmware is not None
+        held = kept and hold(session, tools.stands)
+        preloaded = flash(session, plan, tools, held=held)
         first_boot = plan.erases and not preloaded
-        actual = observe_flashed(session, first_boot=first_boot).actual
+        actual = observe_flashed(session, first_boot=first_boot, release=kept).actual
+        report(session, tools, plan, RestoreFile)
         if first_boot:
             actual = without_defaults(actual, desired)
         tools.stands("the firmware is written and runs; files may be missing")
@@ -86,7 +95,7 @@ def execute(session: Session, plan: Plan, actual: ActualState, tools: Tools) -> 
             )
         refuse(plan)
     operations = file_operations(desired, plan.actions)
-    if operations:
+    if operations or (actual.filesystem is not None and actual.filesystem.held):
         actual = write_files(session, plan, operations, actual, tools)
     tools.stands("everything is written; it was not restarted")
     session.stage("reset")
@@ -125,12 +134,39 @@ def describe(actual: ActualState) -> str:
     return f"MicroPython {firmware.version} ({firmware.machine})"
 
 
-def flash(session: Session, plan: Plan, tools: Tools) -> bool:
+def flash(session: Session, plan: Plan, tools: Tools, *, held: bool) -> bool:
     """Erase and write as planned, after the board has been proved once more in its bootloader;
-    whether the whole filesystem went along."""
+    whether the whole filesystem went along. A board that cannot be written and whose app is
+    `held` gets it back."""
     firmware = tools.firmware
     if firmware is None:
         raise BoardError("the plan flashes but there is no image")
+    try:
+        bootloader, mac, to_write, preloaded = prepare(session, plan, tools, firmware)
+        tools.journal.begin(mac)
+    except ProvisionError:
+        if held:
+            let_go(session, tools.stands)
+        raise
+    tools.stands("its flash is being written: it may not start until the next apply")
+    if plan.erases:
+        session.stage("erase")
+        bootloader.erase()
+        report(session, tools, plan, EraseFlash)
+    session.stage("flash", f"MicroPython {firmware.identity.version}")
+    bootloader.write(to_write, session.progress("flash"))
+    tools.journal.end(mac)
+    report(session, tools, plan, WriteFirmware)
+    if preloaded:
+        report(session, tools, plan, MakeDirectory, WriteFile)
+    return preloaded
+
+
+def prepare(
+    session: Session, plan: Plan, tools: Tools, firmware: Firmware
+) -> tuple[Bootloader, str, Sequence[Region], bool]:
+    """Everything that can go wrong before the first byte is written: the board in its bootloader,
+    its MAC, what to write, and whether that holds the whole filesystem."""
     desired = session.desired
     session.stage("connect", "bootloader")
     bootloader = session.bootloader()
@@ -156,21 +192,10 @@ def flash(session: Session, plan: Plan, tools: Tools) -> bool:
         # Before the firmware: until all of it is there nothing boots, so that no app ever meets,
         # and no later run finds, half a filesystem.
         to_write = [*(preloaded or ()), *to_write]
-    tools.journal.begin(facts.mac)
-    tools.stands("its flash is being written: it may not start until the next apply")
-    if plan.erases:
-        session.stage("erase")
-        bootloader.erase()
-        report(session, tools, plan, EraseFlash)
-    session.stage("flash", f"MicroPython {firmware.identity.version}")
-    bootloader.write(to_write, session.progress("flash"))
-    tools.journal.end(facts.mac)
-    report(session, tools, plan, WriteFirmware)
-    if preloaded is not None:
-        report(session, tools, plan, MakeDirectory, WriteFile)
-    return preloaded is not None
+    return bootloader, facts.mac, to_write, preloaded is not None
 
 
+MIXED = "each file is its old or its new self; the app starts with whichever are there"
 # An ESP8266 formats and writes its boot.py in about two seconds; a slow flash takes more.
 FIRST_BOOT = 15.0
 BOOT = STARTUP_FILES[0]
@@ -184,9 +209,16 @@ def prove(desired: DesiredState, facts: BootloaderFacts) -> None:
     refuse(diff(desired, proved))
 
 
-def observe_flashed(session: Session, *, first_boot: bool) -> Observation:
+def observe_flashed(session: Session, *, first_boot: bool, release: bool) -> Observation:
     """Start the new firmware and see what it says of itself; on a first boot only after it has
-    set up its filesystem, which an interrupt would cut short."""
+    set up its filesystem, which an interrupt would cut short. `release`: what is held gets its
+    name back before."""
+
+    def look(repl: Repl) -> tuple[ReplFacts, Filesystem]:
+        if release:
+            repl.release()
+        return repl.observe(request)
+
     session.stage("boot")
     session.restart()
     if first_boot:
@@ -194,11 +226,11 @@ def observe_flashed(session: Session, *, first_boot: bool) -> Observation:
     session.stage("observe")
     request = scan_request(session.desired)
     try:
-        facts, filesystem = session.repl(reset=False).observe(request)
+        facts, filesystem = look(session.repl(reset=False))
     except NoAnswer:
         if not session.can_reset:
             raise
-        facts, filesystem = session.repl(reset=True).observe(request)
+        facts, filesystem = look(session.repl(reset=True))
     return Observation(
         actual=seen_at_repl(facts, filesystem), evidence="reset", bytecode=facts.bytecode
     )
@@ -236,7 +268,11 @@ def write_files(
     actual: ActualState,
     tools: Tools,
 ) -> ActualState:
-    """Make the files match in one stream, then look again: nothing may be left to do."""
+    """Make the files match in one stream, then look again: nothing may be left to do.
+
+    A board that stops answering meanwhile, as when the watchdog of its app bites, is restarted
+    without its app, once, and gets what is still missing.
+    """
     if actual.filesystem is None:
         raise BoardError("the board's files could not be read")
     missing = shortfall(plan.actions, actual.filesystem)
@@ -248,14 +284,19 @@ def write_files(
     writes = sum(isinstance(operation, Put) for operation in operations)
     session.stage("files", f"{writes} to write" if writes else "")
     repl = session.repl()
-    tools.stands("each file is its old or its new self; the app starts with whichever are there")
-    repl.transfer(operations, session.progress("files"))
+    if actual.filesystem.held:
+        repl.release()
+    tools.stands(MIXED)
+    try:
+        settled = send(session, repl, operations)
+    except (NoAnswer, BoardError) as error:
+        if isinstance(error, OutOfSpace):
+            raise
+        session.note(f"once more without the app: {error.message}")
+        settled = send_without_app(session, tools, error)
     for action in plan.actions:
         if not isinstance(action, (Reset, RunCheck)):
             tools.emit(ActionDone(device=session.device, action=action))
-    session.stage("settle")
-    facts, filesystem = repl.observe(scan_request(session.desired))
-    settled = seen_at_repl(facts, filesystem)
     left = diff(session.desired, settled)
     refuse(left)
     if left.changes:
@@ -264,6 +305,29 @@ def write_files(
             hint="the flash may be worn out; erase the board and apply again",
         )
     return settled
+
+
+def send(session: Session, repl: Repl, operations: Sequence[FileOperation]) -> ActualState:
+    """Carry out the operations; what is on the board then."""
+    repl.transfer(operations, session.progress("files"))
+    session.stage("settle")
+    return seen_at_repl(*repl.observe(scan_request(session.desired)))
+
+
+def send_without_app(session: Session, tools: Tools, first: ProvisionError) -> ActualState:
+    """What is still to be done after `first` stopped it, with no app on the board running; when
+    that does not even begin, `first` is what went wrong."""
+    try:
+        repl = restart_without_app(session, tools.stands)
+        seen = seen_at_repl(*repl.observe(scan_request(session.desired)))
+    except ProvisionError as error:
+        session.note(f"in vain: {error.message}")
+        raise first from None
+    tools.stands(MIXED)
+    left = diff(session.desired, seen)
+    refuse(left)
+    session.stage("files")
+    return send(session, repl, file_operations(session.desired, left.actions))
 
 
 def report(session: Session, tools: Tools, plan: Plan, *kinds: type[Action]) -> None:

@@ -22,6 +22,15 @@ class WriteFirmware:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RestoreFile:
+    """Give a start-up file its name back, under which an update that was cut short held it."""
+
+    kind: ClassVar[str] = "restore-file"
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DeleteFile:
     kind: ClassVar[str] = "delete-file"
     path: str
@@ -71,6 +80,7 @@ class RunCheck:
 Action = (
     EraseFlash
     | WriteFirmware
+    | RestoreFile
     | DeleteFile
     | RemoveDirectory
     | MakeDirectory

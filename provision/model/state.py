@@ -164,7 +164,8 @@ class Filesystem:
 
     Only what lies at or below the paths that were asked for is listed. `free` counts bytes in
     whole blocks of `block` bytes. `mounted` is False where MicroPython runs without a filesystem,
-    having found none that it can read.
+    having found none that it can read. `held` are those of the files that an update which was cut
+    short keeps from starting: they are whole, under another name.
     """
 
     files: Mapping[str, FileState]
@@ -172,6 +173,7 @@ class Filesystem:
     free: int | None = None
     block: int = 4096
     mounted: bool = True
+    held: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)

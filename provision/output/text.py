@@ -20,6 +20,7 @@ from provision.model.plan import (
     Plan,
     RemoveDirectory,
     Reset,
+    RestoreFile,
     RunCheck,
     WriteFile,
     WriteFirmware,
@@ -113,6 +114,8 @@ def _action(one: Action) -> str:
             return "erase the whole flash"
         case WriteFirmware():
             return f"write MicroPython {one.identity.version} for {one.identity.machine}"
+        case RestoreFile():
+            return f"put {one.path} back"
         case DeleteFile():
             return f"delete {one.path}"
         case RemoveDirectory():
@@ -140,6 +143,8 @@ def _done(one: Action) -> str:
             return "erased the flash"
         case WriteFirmware() | WriteFile():
             return action(one).replace("write", "wrote", 1)
+        case RestoreFile():
+            return action(one)  # which is its own past
         case DeleteFile():
             return f"deleted {one.path}"
         case RemoveDirectory():
@@ -156,7 +161,7 @@ def _action_colour(one: Action) -> Colour:
     match one:
         case EraseFlash() | DeleteFile() | RemoveDirectory():
             return "red"
-        case WriteFirmware() | WriteFile() | MakeDirectory():
+        case WriteFirmware() | WriteFile() | MakeDirectory() | RestoreFile():
             return "yellow"
         case Reset() | RunCheck():
             return "cyan"
@@ -231,7 +236,11 @@ def _plan_summary(plans: Sequence[Plan], style: Style) -> str:
     changing = [plan for plan in plans if plan.changes]
     erased = sum(plan.erases for plan in changing)
     flashed = sum(plan.flashes for plan in changing)
-    files = sum(isinstance(each, (WriteFile, DeleteFile)) for p in changing for each in p.actions)
+    files = sum(
+        isinstance(each, (WriteFile, DeleteFile, RestoreFile))
+        for p in changing
+        for each in p.actions
+    )
     details = [f"{number} to {verb}" for number, verb in ((erased, "erase"), (flashed, "flash"))]
     shown = [text for text, number in zip(details, (erased, flashed), strict=True) if number]
     if files:

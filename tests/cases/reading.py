@@ -143,6 +143,7 @@ def _filesystem(data: dict[str, Any]) -> Filesystem:
         files={path: _found(file) for path, file in data.pop("files", {}).items()},
         directories=frozenset(data.pop("directories", ())),
         mounted=data.pop("mounted", True),
+        held=frozenset(data.pop("held", ())),
     )
     _nothing_left(data, "filesystem")
     return filesystem

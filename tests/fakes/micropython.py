@@ -70,6 +70,11 @@ class Flash:
         self.set(old, None)
         self.set(new, data)
 
+    def stat(self, path: str) -> tuple[int, ...]:
+        if path not in self.files and path not in self.folders:
+            raise OSError(2)
+        return (FOLDER if path in self.folders else 0x8000,)
+
     def remove(self, path: str) -> None:
         self.busy()
         if path not in self.files:
@@ -422,7 +427,9 @@ class MicroPython:
             "os": module(
                 **{
                     name: getattr(flash, name)
-                    for name in ("rename", "remove", "mkdir", "rmdir", "ilistdir", "statvfs")
+                    for name in (
+                        "rename", "remove", "stat", "mkdir", "rmdir", "ilistdir", "statvfs",
+                    )
                 },
                 uname=lambda: (
                     "esp32", "esp32", "1.24.1", "v1.24.1 on 2024-11-29",

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from posixpath import dirname
 
+from provision.core.diff import STARTUP_FILES
 from provision.core.firmware_image import Firmware, Region
 from provision.engine.world import World
 from provision.errors import BoardError, CheckFailed, NeedsHands, NoAnswer, OutOfSpace, PortNotFound
@@ -58,6 +59,7 @@ class FakeBoard:
     worn: bool = False  # what is written over the REPL does not stick
     answers: list[str] = field(default_factory=lambda: ["True"])
     prints: str = "ready: kitchen"
+    held: set[str] = field(default_factory=set)  # start-up files that are kept from starting
     log: list[str] = field(default_factory=list)
     open: bool = False
 
@@ -89,6 +91,7 @@ class FakeRepl:
             },
             directories=frozenset(path for path in self.board.directories if asked(path)),
             free=self.board.free,
+            held=frozenset(self.board.held & self.board.files.keys()),
         )
 
     def observe(self, request: ScanRequest) -> tuple[ReplFacts, Filesystem]:
@@ -115,6 +118,15 @@ class FakeRepl:
                 directories.add(operation.path)
             case RemoveDir():
                 directories.discard(operation.path)
+
+    def hold(self) -> frozenset[str]:
+        self.board.log.append("hold")
+        self.board.held |= self.board.files.keys() & set(STARTUP_FILES)
+        return frozenset(self.board.held)
+
+    def release(self) -> None:
+        self.board.log.append("release")
+        self.board.held.clear()
 
     def evaluate(self, expression: str, timeout: float, stopping: Callable[[], bool]) -> str:
         self.board.log.append(f"evaluate {expression}")

@@ -43,6 +43,7 @@ def test_there_is_a_case_for_every_action_and_refusal() -> None:
     assert kinds == {
         "erase-flash",
         "write-firmware",
+        "restore-file",
         "delete-file",
         "remove-directory",
         "make-directory",

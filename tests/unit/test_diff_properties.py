@@ -15,6 +15,7 @@ from provision.model.plan import (
     Plan,
     RemoveDirectory,
     Reset,
+    RestoreFile,
     RunCheck,
     WriteFile,
     WriteFirmware,
@@ -24,7 +25,7 @@ from tests.strategies import actual_states, desired_states
 
 UNKNOWN = FileState(size=None, sha256=None)
 FILES = (DeleteFile, RemoveDirectory, MakeDirectory, WriteFile)
-KINDS = (EraseFlash, WriteFirmware, *FILES, Reset, RunCheck)
+KINDS = (EraseFlash, WriteFirmware, RestoreFile, *FILES, Reset, RunCheck)
 states = given(desired=desired_states(), actual=actual_states())
 many = settings(max_examples=400)
 
@@ -87,6 +88,9 @@ def test_every_step_is_allowed_and_possible(desired: DesiredState, actual: Actua
     directories |= {up for path in files for up in ancestors(path)}
     for action in plan.actions:
         match action:
+            case RestoreFile():
+                assert seen is not None
+                assert action.path in seen.held
             case DeleteFile():
                 assert covered(action.path, desired)
                 assert action.path not in desired.files_by_dest
@@ -104,6 +108,8 @@ def test_every_step_is_allowed_and_possible(desired: DesiredState, actual: Actua
                 assert action.path not in directories
                 assert set(ancestors(action.path)) <= directories
                 files.add(action.path)
+    for path in seen.held if seen and plan.actions else ():
+        assert any(getattr(action, "path", None) == path for action in plan.actions)
     kinds = [action.kind for action in plan.actions]
     if kinds:
         assert kinds.count("reset") == 1

@@ -43,6 +43,7 @@ from provision.model.plan import (
     Refusal,
     RemoveDirectory,
     Reset,
+    RestoreFile,
     RunCheck,
     WriteFile,
     WriteFirmware,
@@ -58,6 +59,7 @@ IDENTITY = FirmwareIdentity(version="1.24.1", machine="Generic ESP32", chip=Chip
 ACTIONS: tuple[Action, ...] = (
     EraseFlash(reason="r"),
     WriteFirmware(identity=IDENTITY, reason="r"),
+    RestoreFile(path="/main.py", reason="r"),
     DeleteFile(path="/old.py", reason="r"),
     RemoveDirectory(path="/old", reason="r"),
     MakeDirectory(path="/lib", reason="r"),

@@ -32,6 +32,7 @@ from provision.model.plan import (
     Refusal,
     RemoveDirectory,
     Reset,
+    RestoreFile,
     RunCheck,
     WriteFile,
     WriteFirmware,
@@ -149,7 +150,7 @@ def test_names_of_a_row_are_written_as_the_manifest_does(devices: list[str], sho
     assert text.names(devices) == shown
 
 
-@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize("action", [*ACTIONS, RestoreFile(path="/main.py", reason="held")])
 def test_every_action_has_words_for_before_and_after(action: Action) -> None:
     for words in (text.action(action), text.done(action)):
         assert words

@@ -20,7 +20,7 @@ def _walk(asked, mask, parent, found):
         known = path not in others
         for i in (0, 2, 4):
             known &= ~bloom[key[i] % len(bloom)] >> key[i + 1] % 8
-        inside = entry[0] == ".provision~"  # what an interrupted transfer left
+        inside = entry[0][:11] == ".provision~"  # what an interrupted run left
         for tree in trees:
             inside |= (path + "/").startswith(tree)
         folder = entry[1] & 16384

@@ -1,0 +1,34 @@
+"""Keep boot.py and main.py from starting by giving them names beside, or give theirs back.
+
+On LittleFS a rename is done or not, wherever the power fails. On FAT it is not: a file there may
+end under both names, and to remove one would damage the other; so FAT, which takes small letters
+for capitals, is left as it is. A held file is dropped where a new one stands in its place.
+"""
+import os
+
+
+def _there(path):
+    try:
+        os.stat(path)
+        return 1
+    except OSError:
+        return 0
+
+
+def _hold(back):
+    left = ""
+    for name in ("boot.py", "main.py") if back else ("main.py", "boot.py"):
+        path = "/" + name
+        beside = "/.provision~" + name
+        if back:
+            if _there(beside):
+                if _there(path):
+                    os.remove(beside)
+                else:
+                    os.rename(beside, path)
+        elif _there(path) and not _there(path.upper()):
+            os.rename(path, beside)
+        if _there(beside):
+            left += name + " "
+    print("\x02" + left)
+    return 1
