@@ -17,4 +17,6 @@ import os  # noqa: E402
 import pytest  # noqa: E402
 
 os.chdir(ROOT)
+# Whole commands are started by the hundred, each of which would compile every module anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.exit(pytest.main(sys.argv[1:] or ["-q", "-n", "2"]))

@@ -96,6 +96,7 @@ PROVISION = [sys.executable, "-m", "provision"]
 def spawn(command: Sequence[str], work: Path) -> tuple[float, resource.struct_rusage, str]:
     """Wall seconds, resources used and output of a command; Failed when it fails."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", "COLUMNS": "160"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # users' interpreters keep what they compile
     log = work / "output.txt"
     began = time.monotonic()
     with log.open("wb") as sink:
