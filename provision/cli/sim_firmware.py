@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
@@ -10,6 +11,9 @@ from provision.cli.files import write_output
 from provision.errors import UsageError
 from provision.model.chip import Chip
 from provision.sim.firmware import DATE, MACHINES, build, default_machine
+
+# As MicroPython names its versions: 1.24.1, 1.25.0-preview.42.g0123abcde, with a v or without.
+_VERSION = re.compile(r"v?\d+\.\d+(\.\d+)?(-[A-Za-z0-9.-]+)?")
 
 
 @click.command("firmware")
@@ -47,6 +51,11 @@ def command(  # noqa: PLR0917  # click passes them by name
     Header, checksums, partition table and banner are as in a MicroPython release; there is no
     program in it, so that a real board cannot run it.
     """
+    if not _VERSION.fullmatch(version):
+        raise UsageError(
+            f"{version!r} is no version of MicroPython", hint="write --version 1.24.1, for example"
+        )
+    version = version.removeprefix("v")
     kind = Chip(chip)
     machine = _machine(board, kind) if board is not None else default_machine(kind, flash_size)
     image = build(kind, version, machine=machine, flash_size=flash_size, date=date, size=size)

@@ -10,6 +10,7 @@ import click
 from provision.cli.options import json_option, limit_option, manifest_argument, secrets_option
 from provision.cli.problems import masked, problem_data, report_problems, report_warnings
 from provision.errors import ManifestError
+from provision.firmware.images import FileImages
 from provision.output.scrub import harmless
 from provision.output.text import count
 from provision.workspace.manifest import load
@@ -26,12 +27,14 @@ def command(
     """Check a manifest without touching any board.
 
     MANIFEST is a file, a folder that holds a fleet.yaml, or - for standard input; fleet.yaml in
-    the working directory when left out. Every device's templates are rendered and every source
-    is looked for. Ends with 0 for a valid manifest and 3 for an invalid one.
+    the working directory when left out. Every device's templates are rendered, every source is
+    looked for, and image files are looked into. Ends with 0 for a valid manifest and 3 for an
+    invalid one.
     """
     devices = files = 0
     try:
         loaded = load(manifest, secrets=secrets)
+        loaded = loaded.with_images(FileImages(loaded.folder).complaint)
         for state in loaded.each_state(limits):
             devices += 1
             files += len(state.files)

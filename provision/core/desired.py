@@ -7,7 +7,7 @@ the template where it can be mended, and one that many devices have in common is
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -42,6 +42,9 @@ from provision.model.tree import Document, Items, Node, Table, Text
 _TRUTHS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _FLOAT = re.compile(r"-?[0-9]+\.[0-9]+", re.ASCII)
 
+ImageComplaint = Callable[[FirmwareSource, BoardProfile], str | None]
+"""Looks into an image file for a board: what speaks against it, or None."""
+
 
 class Resolver:
     """Resolves the devices of one manifest; `problems()` tells what was found so far.
@@ -49,6 +52,7 @@ class Resolver:
     `secrets` and `environment` answer `!secret` and `!env`; `no_secrets` is added to the message
     about an unknown secret (such as that there is no secrets file at all). `library` supplies
     packages and bytecode; without one, packages have no files and source stays as it is.
+    `images` looks into image files; without it they only have to be there.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class Resolver:
         environment: Mapping[str, str],
         no_secrets: str = "",
         library: Library | None = None,
+        images: ImageComplaint | None = None,
     ) -> None:
         self.manifest = manifest
         self.document = document
@@ -69,6 +74,7 @@ class Resolver:
         self.environment = environment
         self.no_secrets = no_secrets
         self.planner = FilePlanner(sources, self._report)
+        self.images = images
         self.library = LibraryFiles(library, self._report)
         self._variables: dict[int, Mapping[str, object]] = {}
         self._shared_files: dict[tuple[str | None, str, bool], DesiredFile] = {}
@@ -138,6 +144,10 @@ class Resolver:
             self._check_firmware_file(firmware)
         absent = {dest for dest, planned in files.items() if planned.source is None}
         desired = self._firmware(firmware, board) if firmware is not None and board else None
+        if self.images and desired and board and firmware and firmware.file and not self._failed:
+            said = self.images(desired.source, board)
+            if said is not None:
+                self._report(firmware.file, f"{firmware.path}.file", said)
         source = desired.source if desired is not None else None
         wanted = [
             self._compiled(planned, variables, source, board.chip)

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from provision.core.firmware_checks import image_refusals
 from provision.core.firmware_image import Firmware, read_firmware
-from provision.errors import SourceError
+from provision.errors import ImageError, SourceError
 from provision.firmware.answers import public_url
 from provision.firmware.cache import Cache, user_cache
 from provision.firmware.download import Http, Wanted
@@ -23,6 +24,7 @@ from provision.firmware.locked import Locked, LockedFile, LockedFirmware, reques
 from provision.firmware.releases import LATEST, check_declared
 
 if TYPE_CHECKING:
+    from provision.model.board import BoardProfile
     from provision.model.state import FirmwareSource
 
 # The largest flash of any board is 32 MB; an image larger than that is none.
@@ -105,6 +107,36 @@ class ImageStore:
                 hint="run `provision lock` to resolve it again",
             )
         return entry.file
+
+
+class FileImages:
+    """What is wrong with the image files that a manifest names, each read once and nothing else:
+    neither lock nor cache nor network is asked."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._read: dict[FirmwareSource, Firmware | str] = {}
+
+    def complaint(self, source: FirmwareSource, board: BoardProfile) -> str | None:
+        """Why the file of this source must not go onto such a board; None when it may."""
+        if source not in self._read:
+            try:
+                self._read[source] = self._firmware(source)
+            except (SourceError, ImageError) as error:
+                self._read[source] = error.message
+        firmware = self._read[source]
+        if isinstance(firmware, str):
+            return firmware
+        refusals = image_refusals(firmware, board)
+        return refusals[0].message if refusals else None
+
+    def _firmware(self, source: FirmwareSource) -> Firmware:
+        name = source.file or ""
+        data = read_file(self._root / name, source)
+        check_sha256(data, source.sha256, name)
+        firmware = read_firmware(data, name)
+        check_declared(source, firmware.identity, name)
+        return firmware
 
 
 class FirmwareResolver:

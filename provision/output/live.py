@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from rich.console import Console, Group, RenderableType
@@ -61,13 +61,16 @@ class Live:
             self.resume()
         elif isinstance(event, RunFinished):
             self.close()
-        self.write("\n".join(lines))
+        # Wrapped at words; what is written by others has its own lines.
+        self._print([Text.from_ansi(line) for line in lines], soft_wrap=False)
 
     def write(self, text: str) -> None:
         """Print whole lines, which stay above the display."""
-        lines = [Text.from_ansi(line) for line in text.splitlines()]
+        self._print([Text.from_ansi(line) for line in text.splitlines()], soft_wrap=True)
+
+    def _print(self, lines: Sequence[Text], *, soft_wrap: bool) -> None:
         if lines:
-            self._console.print(Text("\n").join(lines), soft_wrap=True)
+            self._console.print(Text("\n").join(lines), soft_wrap=soft_wrap)
 
     def flush(self) -> None:
         """Nothing is kept back."""

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from typing import Protocol, TextIO
 
 from provision.model.event import (
+    ActionDone,
     DeviceFinished,
     DevicePlanned,
     Event,
     FileDiffed,
+    HandsNeeded,
     RunFinished,
     RunStarted,
+    StageStarted,
 )
 from provision.model.plan import Plan
 from provision.output.style import PLAIN, Colour, Style
@@ -29,10 +32,12 @@ class Writer(Protocol):
 
 
 class PlanText:
-    """Prints plans: with `at_once` each that changes something, before it is carried out; else
-    all together when the run ends, in the manifest's order, devices with the same plan as one.
+    """Prints plans in the manifest's order, devices with the same plan as one: all together when
+    the run ends or, with `at_once`, those that change something as soon as every device has one.
 
-    A live display can stand for the stream, to keep what is written above its own lines.
+    Nobody waits for the slowest, though: before a flash is touched, before anything is told as
+    done, and before a person is asked for something, what is known is shown. A live display can
+    stand for the stream, to keep what is written above its own lines.
     """
 
     def __init__(
@@ -48,6 +53,7 @@ class PlanText:
         self._style = style
         self._width = width
         self._order: dict[str, int] = {}
+        self._awaited: set[str] = set()  # devices of which no plan is known yet
         self._plans: dict[str, Plan] = {}
         self._diffs: dict[str, list[str]] = {}  # device: lines
 
@@ -56,19 +62,40 @@ class PlanText:
         match event:
             case RunStarted():
                 self._order = {device: place for place, device in enumerate(event.devices)}
-            case DevicePlanned() if self._at_once:
-                if event.plan.changes or event.plan.refusals:
-                    self._write(plan_lines([event.plan], self._style, self._width)[:-1])
+                self._awaited = set(event.devices)
             case DevicePlanned():
-                self._plans[event.device] = event.plan
-            case FileDiffed() if self._at_once:
-                self._write([f"{self._style(event.device, 'bold')}:", *self._coloured(event)])
+                self._awaited.discard(event.device)
+                if event.plan.changes or event.plan.refusals or not self._at_once:
+                    self._plans[event.device] = event.plan
             case FileDiffed():
                 self._diffs.setdefault(event.device, []).extend(self._coloured(event))
             case RunFinished():
                 self.close()
+            case DeviceFinished():
+                self._awaited.discard(event.device)
+                self._catch_up(due=event.device in self._plans)
+            case ActionDone():
+                self._catch_up(due=event.device in self._plans)
+            case StageStarted():
+                touched = event.stage in ("erase", "flash")
+                self._catch_up(due=touched and event.device in self._plans)
+            case HandsNeeded():
+                self.pause()
             case _:
-                pass
+                self._catch_up(due=False)
+
+    def _catch_up(self, *, due: bool) -> None:
+        """Show what is known once all plans are, or when one of them is due."""
+        if self._at_once and (due or not self._awaited):
+            self.close()
+
+    def pause(self) -> None:
+        """Somebody is asked for something, and is to know what for."""
+        if self._at_once:
+            self.close()
+
+    def resume(self) -> None:
+        """It draws nothing that was taken away."""
 
     def _coloured(self, event: FileDiffed) -> list[str]:
         shown = []
@@ -79,16 +106,16 @@ class PlanText:
 
     def close(self) -> None:
         """Show what has not been shown, also when the run broke off."""
-        if not self._plans:
-            return
-        plans = sorted(self._plans.values(), key=lambda plan: self._place(plan.device))
-        self._plans = {}
-        self._write(plan_lines(plans, self._style, self._width))
+        if self._plans:
+            plans = sorted(self._plans.values(), key=lambda plan: self._place(plan.device))
+            self._plans = {}
+            lines = plan_lines(plans, self._style, self._width)
+            self._write(lines[:-1] if self._at_once else lines)  # the recap has the totals
         same: dict[tuple[str, ...], list[str]] = {}
         for device in sorted(self._diffs, key=self._place):
             same.setdefault(tuple(self._diffs.pop(device)), []).append(device)
-        for lines, devices in same.items():
-            self._write([f"{self._style(together(devices), 'bold')}:", *lines])
+        for shown, devices in same.items():
+            self._write([f"{self._style(together(devices), 'bold')}:", *shown])
 
     def _write(self, lines: Sequence[str]) -> None:
         self._stream.write("".join(f"{line}\n" for line in lines))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from provision.boards import profile_from, profiles
-from provision.core.desired import Resolver
+from provision.core.desired import ImageComplaint, Resolver
 from provision.core.desired_library import Library
 from provision.core.inventory import build
 from provision.core.limit import select_devices
@@ -54,11 +54,16 @@ class Loaded:
     _secrets: SecretsFiles
     _environment: Mapping[str, str]
     _library: Library | None = None
+    _images: ImageComplaint | None = None
 
     def with_library(self, library: Library) -> Loaded:
         """The same manifest, its packages and bytecode supplied by a library. Without one,
         packages have no files and source that is to be compiled stays source."""
         return replace(self, _library=library)
+
+    def with_images(self, complaint: ImageComplaint) -> Loaded:
+        """The same manifest, the image files of its devices looked into as well."""
+        return replace(self, _images=complaint)
 
     def names(self, limits: Sequence[str] = ()) -> tuple[str, ...]:
         """The devices that `--limit` selects, in the manifest's order; UsageError for none."""
@@ -101,6 +106,7 @@ class Loaded:
             environment=self._environment,
             no_secrets=self._secrets.none_found,
             library=self._library,
+            images=self._images,
         )
 
     def _fail(self, problems: Sequence[Problem]) -> None:

@@ -15,6 +15,7 @@ from provision.core.firmware_image import read_firmware
 from provision.device.filesystem import read_filesystem
 from provision.model.chip import Chip
 from provision.sim.firmware import build
+from tests.cli.conftest import Cli
 from tests.images import real_images
 
 
@@ -153,3 +154,11 @@ def test_a_filesystem_that_cannot_be_built(tmp_path: Path) -> None:
     assert result.returncode == 2
     assert "is none that can be built" in result.stderr
     assert "provision apply" in result.stderr
+
+
+@pytest.mark.parametrize("version", ["foo", "", "1", "1.24.1; rm", "latest"])
+def test_an_image_of_no_version_is_not_built(cli: Cli, tmp_path: Path, version: str) -> None:
+    ended = cli("sim", "firmware", "--chip", "esp32", "--version", version, "-o", "a.bin")
+    assert ended.code == 2
+    assert f"{version!r} is no version of MicroPython" in ended.err
+    assert not (tmp_path / "a.bin").exists()

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from provision.model.chip import Chip
+from provision.sim.firmware import build
 from tests.cli.conftest import Cli
 from tests.fleets import write_tree
 
@@ -334,3 +336,35 @@ def test_what_was_probably_meant(cli: Cli, words: list[str], said: str) -> None:
     ended = cli(*words)
     assert ended.code == 2
     assert said in ended.err
+
+
+def test_validate_looks_into_image_files(cli: Cli, tmp_path: Path) -> None:
+    manifest = """\
+    defaults: {board: wemos-d1-mini}
+    firmware:
+      good: {file: esp8266.bin}
+      other: {file: esp32.bin}
+      page: {file: page.bin}
+      older: {file: esp8266.bin, version: 1.20.0}
+      gone: {file: gone.bin}
+    devices:
+      a: {firmware: good}
+      b: {firmware: other}
+      c: {firmware: other}
+      d: {firmware: page}
+      e: {firmware: older}
+      f: {firmware: other, board: esp32}
+    """
+    write_tree(tmp_path, {"fleet.yaml": manifest, "page.bin": "<!DOCTYPE html>" + " " * 100})
+    for chip in (Chip.ESP8266, Chip.ESP32):
+        (tmp_path / f"{chip.value}.bin").write_bytes(build(chip, "1.24.1"))
+    ended = cli("validate")
+    assert ended.code == 3
+    told = [line.partition(": ")[::2] for line in ended.err.splitlines()[:-2]]
+    assert [place for place, _ in told] == [
+        "fleet.yaml:4:17", "fleet.yaml:5:16", "fleet.yaml:6:17", "fleet.yaml:7:16"
+    ]  # fmt: skip
+    assert "esp32.bin is for the ESP32, the board wemos-d1-mini has an ESP8266" in told[0][1]
+    assert "page.bin" in told[1][1]
+    assert "1.20.0" in told[2][1]
+    assert "no such file: 'gone.bin'" in told[3][1]

@@ -169,6 +169,17 @@ def test_what_matters_is_printed_above_and_the_rest_only_drawn() -> None:
     assert "desk-01: waiting for the boot\n" in live_run(*events, verbosity=1)
 
 
+def test_hints_are_broken_between_words() -> None:
+    hint = "hold BOOT while the run connects, or choose the profile of this very board: " * 3
+    text = live_run(
+        DeviceFinished(device="desk-01", outcome="failed", seconds=1, error="no", hint=hint)
+    )
+    lines = harmless(text[text.index("desk-01:   hint") :]).splitlines()
+    said = " ".join(" ".join(lines).split())
+    assert hint.strip() in said
+    assert all(len(line) <= 80 for line in lines[:4])
+
+
 def test_a_prompt_has_the_terminal_for_itself() -> None:
     stream = Terminal()
     environment = {"NO_COLOR": "1", "PROVISION_STATE_DIR": "/dev/null/no"}

@@ -213,6 +213,7 @@ def test_a_diff_shown_at_once_says_whose_it_is() -> None:
     stream = io.StringIO()
     output = PlanText(stream, at_once=True)
     output.handle(FileDiffed(device="b", path="/main.py", lines=("--- x", "+++ y", "+1")))
+    output.handle(StageStarted(device="b", stage="files"))
     assert stream.getvalue() == "b:\n--- x\n+++ y\n+1\n"
 
 
@@ -230,12 +231,61 @@ def test_plan_text_shows_all_at_the_end_in_manifest_order() -> None:
     )
 
 
-def test_plan_text_at_once_shows_what_changes_as_it_comes() -> None:
+CHANGE = (ACTIONS[5],)
+CHANGED = "  write /main.py (1.2 kB)  differs\n"
+
+
+def planned(output: PlanText, *devices: str, actions: tuple[Action, ...] = CHANGE) -> None:
+    for device in devices:
+        output.handle(DevicePlanned(device=device, plan=Plan(device=device, actions=actions)))
+
+
+def applied(*devices: str) -> tuple[io.StringIO, PlanText]:
     stream = io.StringIO()
     output = PlanText(stream, at_once=True)
-    output.handle(DevicePlanned(device="a", plan=Plan(device="a")))
-    output.handle(DevicePlanned(device="b", plan=Plan(device="b", actions=(ACTIONS[5],))))
-    assert stream.getvalue() == "b: 1 change\n  write /main.py (1.2 kB)  differs\n"
+    output.handle(RunStarted(command="apply", fleet="f", devices=devices))
+    return stream, output
+
+
+def test_an_apply_shows_the_same_plan_once_as_soon_as_all_are_known() -> None:
+    stream, output = applied("desk-01", "desk-02", "desk-03", "desk-04")
+    planned(output, "desk-02", "desk-01")
+    output.handle(StageStarted(device="desk-01", stage="files"))
+    planned(output, "desk-04", actions=())
+    assert stream.getvalue() == ""
+    planned(output, "desk-03")
+    output.handle(StageStarted(device="desk-03", stage="files"))
+    assert stream.getvalue() == f"desk-[01:03] (3 devices): 1 change\n{CHANGED}"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        StageStarted(device="a", stage="erase"),
+        StageStarted(device="a", stage="flash"),
+        ActionDone(device="a", action=ACTIONS[5]),
+        DeviceFinished(device="a", outcome="changed", seconds=1, changes=1),
+        HandsNeeded(device="b", instructions="Hold BOOT.", seconds=9),
+        RunFinished(seconds=1, exit_code=0),
+    ],
+    ids=lambda event: event.kind,
+)
+def test_an_apply_does_not_wait_for_the_slowest_where_a_plan_is_due(event: Event) -> None:
+    stream, output = applied("a", "b")
+    planned(output, "a")
+    assert stream.getvalue() == ""
+    output.handle(event)
+    assert stream.getvalue() == f"a: 1 change\n{CHANGED}"
+    planned(output, "b")
+    output.handle(StageStarted(device="b", stage="files"))
+    assert stream.getvalue() == f"a: 1 change\n{CHANGED}b: 1 change\n{CHANGED}"
+
+
+def test_who_is_asked_has_seen_the_plan() -> None:
+    stream, output = applied("a", "b")
+    planned(output, "a")
+    with Fanout([output]).paused():
+        assert stream.getvalue() == f"a: 1 change\n{CHANGED}"
 
 
 FINISHED = [
