@@ -273,8 +273,9 @@ class Journal(Protocol):
     """Which boards a run was in the middle of flashing, so that the next one knows when a board
     does not answer because a run was cut short."""
 
-    def begin(self, mac: str) -> None:
-        """The flash of this board is about to be written; durable when this returns."""
+    def begin(self, mac: str, *, keeping: bool) -> None:
+        """The flash of this board is about to be written, its filesystem left alone if `keeping`;
+        durable when this returns."""
         ...
 
     def end(self, mac: str) -> None:
@@ -283,6 +284,10 @@ class Journal(Protocol):
 
     def was_cut(self, mac: str) -> bool:
         """Whether some run began on this board and never ended."""
+        ...
+
+    def was_keeping(self, mac: str) -> bool:
+        """Whether that run left the board's filesystem alone."""
         ...
 
 

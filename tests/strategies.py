@@ -133,5 +133,6 @@ def actual_states(draw: st.DrawFn) -> ActualState:
         firmware=draw(st.none() | identities()),
         filesystem=draw(st.none() | filesystems()),
         secured=None if right else draw(st.sampled_from([None, None, "secure boot"])),
+        cut=draw(st.booleans()),
         flash_differs=draw(st.sampled_from([(), (), ("app",)])),
     )

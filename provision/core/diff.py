@@ -79,7 +79,7 @@ def _flashing(desired: DesiredState, actual: ActualState) -> Iterator[Action]:
         yield EraseFlash(reason="the manifest says erase: always")
     elif firmware.erase == "auto" and unmountable(desired, actual):
         yield EraseFlash(reason=UNMOUNTABLE)
-    elif firmware.erase == "auto" and actual.firmware is None:
+    elif firmware.erase == "auto" and actual.firmware is None and not actual.cut:
         yield EraseFlash(
             reason="what is on the flash does not answer, even after a reset"
             if actual.silent
@@ -106,6 +106,10 @@ def _why_flash(firmware: DesiredFirmware, desired: DesiredState, actual: ActualS
     """Why the firmware must be written; None when it is current."""
     wanted, found = _wanted(firmware, desired), actual.firmware
     name = wanted.version or firmware.source.name
+    if found is None and actual.cut:
+        return (
+            f"finish the update to {name} that was cut short; files kept, compared after flashing"
+        )
     if found is None:
         return f"no MicroPython answers, {name} is wanted"
     if found.chip is not wanted.chip:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from provision.core.diff import STARTUP_FILES, diff
 from provision.core.firmware_checks import image_refusals
 from provision.core.firmware_image import Firmware, Region, regions
+from provision.core.refuse import unmountable
 from provision.core.space import shortfall
 from provision.engine.hold import hold, let_go, restart_without_app
 from provision.engine.observe import Observation, scan_request, seen_at_repl
@@ -77,17 +78,21 @@ def execute(session: Session, plan: Plan, actual: ActualState, tools: Tools) -> 
     desired = session.desired
     pause(session, tools)
     if plan.flashes:
-        kept = not plan.erases and actual.firmware is not None
-        held = kept and hold(session, tools.stands)
+        held = not plan.erases and actual.firmware is not None and hold(session, tools.stands)
         preloaded = flash(session, plan, tools, held=held)
         first_boot = plan.erases and not preloaded
-        actual = observe_flashed(session, first_boot=first_boot, release=kept).actual
+        actual = observe_flashed(session, first_boot=first_boot, release=not plan.erases).actual
         report(session, tools, plan, RestoreFile)
         if first_boot:
             actual = without_defaults(actual, desired)
         tools.stands("the firmware is written and runs; files may be missing")
         pause(session, tools)
         plan = diff(desired, actual)
+        if plan.flashes and unmountable(desired, actual):
+            raise FlashFailed(
+                "the firmware runs, but the filesystem that was to be kept cannot be mounted",
+                hint="apply again: it is then erased, NVS included, and written anew",
+            )
         if plan.flashes:
             raise FlashFailed(
                 f"after flashing, {describe(actual)} answers: {plan.actions[0].reason}",
@@ -143,7 +148,7 @@ def flash(session: Session, plan: Plan, tools: Tools, *, held: bool) -> bool:
         raise BoardError("the plan flashes but there is no image")
     try:
         bootloader, mac, to_write, preloaded = prepare(session, plan, tools, firmware)
-        tools.journal.begin(mac)
+        tools.journal.begin(mac, keeping=not plan.erases)
     except ProvisionError:
         if held:
             let_go(session, tools.stands)

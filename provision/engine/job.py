@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 from provision.core.diff import diff
 from provision.core.file_diff import MAX_BYTES, file_diff
@@ -137,9 +138,11 @@ class Job:
         session = self._open(self._located)
         try:
             session.stage("observe")
-            self._actual = observe(session, self._firmware).actual
-            if self._actual.mac is not None:
-                self._claims.claim(self._actual.mac, desired.device)
+            self._actual = actual = observe(session, self._firmware).actual
+            if actual.mac is not None:
+                self._claims.claim(actual.mac, desired.device)
+                if actual.firmware is None and world.journal.was_keeping(actual.mac):
+                    self._actual = replace(actual, cut=True)
             self._plan = plan = diff(desired, self._actual)
             world.emit(DevicePlanned(device=desired.device, plan=plan))
             refuse(plan)
@@ -160,6 +163,7 @@ class Job:
                 )
                 self._actual = execute(session, plan, self._actual, tools)
             if self._options.change and self._actual.mac is not None:
+                world.journal.end(self._actual.mac)  # also of a run that was cut at its very end
                 world.identities.learn(desired.device, self._actual.mac)
             return "changed" if plan.changes else "ok"
         finally:

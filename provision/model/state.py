@@ -191,4 +191,5 @@ class ActualState:
     filesystem: Filesystem | None = None
     secured: str | None = None  # "secure boot" or "flash encryption" when the chip says so
     silent: bool = False  # an image is in the flash, but no REPL answers, even after a reset
+    cut: bool = False  # silent since an update that kept its files was cut short
     flash_differs: tuple[str, ...] = ()  # regions whose MD5 differs, with verify: flash

@@ -52,3 +52,43 @@ def test_an_update_leaves_settings_and_files_alone(station: Station, chip: Chip)
         assert station.type("x", "import esp32", "esp32.NVS('app').get_i32('count')") == "7"
     assert station.files("x", chip) == files
     assert station.apply().outcomes == {"x": "ok"}
+
+
+@pytest.mark.parametrize("chip", [Chip.ESP32, Chip.ESP8266])
+def test_an_update_that_is_cut_short_is_finished_with_the_files_kept(
+    station: Station, chip: Chip
+) -> None:
+    """The power fails while the firmware is replaced: nothing answers, and yet nothing is lost."""
+    station.board("x", chip, station.firmware(chip, "1.20.0", size=300_000))
+    station.put("x", {"/log.txt": "unmanaged", "/main.py": "print('old')"})
+    if chip is Chip.ESP32:
+        station.type("x", "import esp32; n = esp32.NVS('app'); n.set_i32('count', 7); n.commit()")
+    start, end = OWN[chip]
+    own = station.flash("x")[start:end]
+    station.write("main.py", "print('new')")
+    image = station.firmware(chip, size=300_000)
+    station.write(
+        "fleet.yaml",
+        f"""
+        devices:
+          x: {{port: sim://x, board: {BOARDS[chip]}, firmware: {{file: {image}}}, files: [main.py]}}
+        """,
+    )
+    station.fault("x", "cut-erase", after=2)
+    cut = station.provision("apply")
+    assert cut.code in (4, 5), cut.said
+    station.order("x", "power", on=True)
+
+    plan = station.plan()
+    assert plan.planned("x") == ["write-firmware 1.24.1", "write-file /main.py", "reset"]
+    assert "finish the update to 1.24.1 that was cut short; files kept" in plan.out
+    ended = station.apply()
+    assert ended.done("x") == plan.planned("x")
+    files = station.files("x", chip)
+    assert files["/log.txt"] == b"unmanaged"
+    assert files["/main.py"] == b"print('new')"
+    assert not [path for path in files if "~" in path]
+    assert station.flash("x")[start:end] == own
+    if chip is Chip.ESP32:
+        assert station.type("x", "import esp32", "esp32.NVS('app').get_i32('count')") == "7"
+    assert station.apply().outcomes == {"x": "ok"}

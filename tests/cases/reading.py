@@ -132,6 +132,7 @@ def _actual(data: dict[str, Any]) -> ActualState:
         firmware=None if firmware is None else _identity(firmware),
         filesystem=None if filesystem is None else _filesystem(filesystem),
         secured=data.pop("secured", None),
+        cut=data.pop("cut", False),
         flash_differs=tuple(data.pop("flash_differs", ())),
     )
     _nothing_left(data, "actual")

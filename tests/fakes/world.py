@@ -274,15 +274,20 @@ class FakeIdentities:
 class FakeJournal:
     def __init__(self) -> None:
         self.open: set[str] = set()
+        self.keeping: set[str] = set()
 
-    def begin(self, mac: str) -> None:
+    def begin(self, mac: str, *, keeping: bool) -> None:
         self.open.add(mac)
+        (self.keeping.add if keeping else self.keeping.discard)(mac)
 
     def end(self, mac: str) -> None:
         self.open.discard(mac)
 
     def was_cut(self, mac: str) -> bool:
         return mac in self.open
+
+    def was_keeping(self, mac: str) -> bool:
+        return mac in self.open & self.keeping
 
 
 class FakeWorld:

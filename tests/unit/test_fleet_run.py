@@ -292,7 +292,7 @@ def test_erasing_what_does_not_answer_needs_a_yes_unless_a_run_was_cut_short_on_
         world = FakeWorld({"/dev/kitchen": board}, {"new": image()})
         world.identities.macs["kitchen"] = MAC
         if cut:
-            world.journal.begin(MAC)
+            world.journal.begin(MAC, keeping=False)
         report = go(world, device(firmware=firmware()), **options)
         assert world.journal.open == set()
         return board, report
