@@ -23,6 +23,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import serial
@@ -79,11 +80,10 @@ def sync_rows(work: Path, line: Line, tree: str, *, others: bool) -> Iterator[Ro
                 )
 
 
-def flash_rows(
-    work: Path, chip: Chip, flash_baud: int, *, timing: bool, scale: float
-) -> Iterator[Row]:
+def flash_rows(work: Path, line: Line, flash_baud: int) -> Iterator[Row]:
     """From a blank chip to firmware and app tree: in one go, and as people do it in two."""
-    line = Line(chip=chip, timing=timing, scale=scale)
+    chip = line.chip
+    where = flashing(line, flash_baud)
     image = work / f"large-{chip}.bin"
     if chip is Chip.ESP32:
         image.write_bytes(build(chip, VERSION, size=FIRMWARE_SIZE))
@@ -95,7 +95,6 @@ def flash_rows(
     trees.write(files, folder)
 
     def row(job: str, tool: str, measured: Measured) -> Row:
-        where = f"{line}, flashing at {flash_baud}"
         return Row(
             line=where,
             tree="app",
@@ -111,13 +110,21 @@ def flash_rows(
         yield row("blank to converged", tool.name, tool.sync())
         yield row("nothing changed", tool.name, tool.sync())
     with unit(work, "two-steps", line, blank=True) as board:
-        yield row("firmware alone", "esptool", write_flash(board, image, baud=flash_baud))
-        yield row("then the files", "mpremote", Mpremote(board).sync())
+        firmware = write_flash(board, image, baud=flash_baud)
+        yield row("firmware alone", "esptool", firmware)
+        tree = Mpremote(board).sync()
+        yield row("then the files", "mpremote", tree)
+        yield row("blank to converged", "two steps", firmware.then(tree))
+
+
+def flashing(line: Line, baud: int) -> str:
+    return f"{line}, flashing at {baud}"
 
 
 def campaign(
     work: Path, *, quick: bool, alone: bool, scale: float
-) -> Iterator[Callable[[], Iterator[Row]]]:
+) -> Iterator[tuple[str, Callable[[], Iterator[Row]]]]:
+    """What is to be measured: the line's name, and what does it."""
     lines = [Line()]
     if not quick:
         lines += [
@@ -133,16 +140,19 @@ def campaign(
         line = replace(plain, scale=scale)
         for tree in ("app",) if quick or line.timing else trees.TREES:
             others = not alone and (tree == "app" or plain == Line())
-            yield lambda line=line, tree=tree, others=others: sync_rows(  # type: ignore[misc]
-                work, line, tree, others=others
-            )
+            yield str(line), partial(sync_rows, work, line, tree, others=others)
     if alone:
         return
-    for baud in (921600,) if quick else (115200, 460800, 921600):
-        yield lambda baud=baud: flash_rows(work, Chip.ESP32, baud, timing=False, scale=scale)  # type: ignore[misc]
+    flashings = [(Line(scale=scale), 921600)]
     if not quick:
-        yield lambda: flash_rows(work, Chip.ESP32, 921600, timing=True, scale=scale)
-        yield lambda: flash_rows(work, Chip.ESP8266, 460800, timing=True, scale=scale)
+        flashings += [
+            (Line(scale=scale), 460800),
+            (Line(scale=scale), 115200),
+            (Line(timing=True, scale=scale), 921600),
+            (Line(chip=Chip.ESP8266, timing=True, scale=scale), 460800),
+        ]
+    for line, baud in flashings:
+        yield flashing(line, baud), partial(flash_rows, work, line, baud)
 
 
 HEADINGS = (
@@ -185,13 +195,15 @@ def main() -> int:
         os.environ["PROVISION_RUNTIME_DIR"] = str(work / "run")
         heading = ""
         ours: dict[str, Measured] = {}
-        for part in campaign(work, quick=options.quick, alone=options.alone, scale=options.scale):
+        for where, part in campaign(
+            work, quick=options.quick, alone=options.alone, scale=options.scale
+        ):
+            if options.only not in where:
+                continue
             shutil.rmtree(work / "boards", ignore_errors=True)
             (work / "fleet.lock").unlink(missing_ok=True)
             try:
                 for row in part():
-                    if options.only not in row.line:
-                        break
                     if row.line != heading:
                         heading = row.line
                         print(f"\n{heading}\n" + table(HEADINGS), flush=True)

@@ -54,6 +54,19 @@ class Measured:
     turnarounds: int
     output: str = field(repr=False)
 
+    def then(self, other: Measured) -> Measured:
+        """One after the other."""
+        return Measured(
+            seconds=self.seconds + other.seconds,
+            talking=self.talking + other.talking,
+            cpu=self.cpu + other.cpu,
+            memory=max(self.memory, other.memory),
+            to_board=self.to_board + other.to_board,
+            from_board=self.from_board + other.from_board,
+            turnarounds=self.turnarounds + other.turnarounds,
+            output=self.output + other.output,
+        )
+
 
 class Failed(Exception):
     """A tool did not do what was asked; the message is what it printed."""
