@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 HEADER = struct.Struct("<BBHI")  # direction, operation, length of the data, checksum or value
@@ -28,6 +28,21 @@ class Answer:
     seconds: float = 0.0
     repeat: int = 1
     after: Callable[[], None] | None = None
+
+
+def expect(data: bytes, size: int, status: int) -> None:
+    """Refuse a command, with this status, whose data has not the size that it must have."""
+    if len(data) != size:
+        raise CommandFailed(status)
+
+
+def register_writes(data: bytes, status: int) -> Iterator[tuple[int, int, int]]:
+    """Address, value and mask of each register that a command writes; 16 bytes a register."""
+    if not data or len(data) % 16:
+        raise CommandFailed(status)
+    for start in range(0, len(data), 16):
+        address, value, mask, _ = words(data[start:], 4)
+        yield address, value, mask
 
 
 def words(data: bytes, count: int) -> tuple[int, ...]:

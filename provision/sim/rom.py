@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from provision.model.chip import Chip
 from provision.sim import slip
 from provision.sim.flash import BLOCK, SECTOR
-from provision.sim.packets import HEADER, Answer, CommandFailed, words
+from provision.sim.packets import HEADER, Answer, CommandFailed, expect, register_writes, words
 from provision.sim.setup import Leave, LeaveKind
 
 if TYPE_CHECKING:
@@ -120,29 +120,26 @@ class Rom:
         return Answer(value=_SYNC_VALUE, repeat=8)
 
     def _write_register(self, data: bytes, checksum: int) -> Answer:
-        if not data or len(data) % 16:
-            raise CommandFailed(BAD_FORMAT)
-        for start in range(0, len(data), 16):
-            address, value, mask, _ = words(data[start:], 4)
+        for address, value, mask in register_writes(data, BAD_FORMAT):
             self._loader.registers.write(address, value, mask)
         return Answer()
 
     def _read_register(self, data: bytes, checksum: int) -> Answer:
-        _expect(data, 4)
+        expect(data, 4, BAD_FORMAT)
         return Answer(value=self._loader.registers.read(words(data, 1)[0]))
 
     def _set_parameters(self, data: bytes, checksum: int) -> Answer:
-        _expect(data, 24)
+        expect(data, 24, BAD_FORMAT)
         self._limit = words(data, 2)[1]
         return Answer()
 
     def _attach(self, data: bytes, checksum: int) -> Answer:
-        _expect(data, 8)
+        expect(data, 8, BAD_FORMAT)
         self._loader.registers.attached = True
         return Answer()
 
     def _read_slow(self, data: bytes, checksum: int) -> Answer | None:
-        _expect(data, 8)
+        expect(data, 8, BAD_FORMAT)
         offset, size = words(data, 2)
         hook = self._loader.registers.read(_S3_READ_HOOK)
         if self._facts.chip is Chip.ESP32S3 and hook:
@@ -154,18 +151,18 @@ class Rom:
         return Answer(data=self._flash.read(offset, size).ljust(_READ_BLOCK, b"\0"))
 
     def _change_baud(self, data: bytes, checksum: int) -> Answer:
-        _expect(data, 8)
+        expect(data, 8, BAD_FORMAT)
         baud = words(data, 1)[0]
         if not baud:
             raise CommandFailed(BAD_FORMAT)
         return Answer(after=lambda: self._loader.set_baud(baud))
 
     def _security_info(self, data: bytes, checksum: int) -> Answer:
-        _expect(data, 0)
+        expect(data, 0, BAD_FORMAT)
         return Answer(data=security_info(self._loader))
 
     def _md5(self, data: bytes, checksum: int) -> Answer:
-        _expect(data, 16)
+        expect(data, 16, BAD_FORMAT)
         offset, size = words(data, 2)
         self._in_flash(offset, size, READ_ERROR)
         digest = hashlib.md5(self._flash.read(offset, size), usedforsecurity=False)
@@ -180,7 +177,7 @@ class Rom:
         return self._begin(data, inflate=zlib.decompressobj())
 
     def _begin(self, data: bytes, inflate: Any) -> Answer:
-        _expect(data, 20 if self._facts.chip not in {Chip.ESP8266, Chip.ESP32} else 16)
+        expect(data, 20 if self._facts.chip not in {Chip.ESP8266, Chip.ESP32} else 16, BAD_FORMAT)
         size, _, _, offset = words(data, 4)
         if self._facts.chip is Chip.ESP8266:
             self._loader.registers.attached = True  # its only way to be told
@@ -212,7 +209,7 @@ class Rom:
         return Answer(seconds=seconds)
 
     def _flash_end(self, data: bytes, checksum: int) -> Answer:
-        _expect(data, 4)
+        expect(data, 4, BAD_FORMAT)
         self._write = None
         stay = words(data, 1)[0] == 0
         kind = LeaveKind.BOOTLOADER if stay else LeaveKind.RESET
@@ -226,7 +223,7 @@ class Rom:
     # Loading RAM
 
     def _mem_begin(self, data: bytes, checksum: int) -> Answer:
-        _expect(data, 16)
+        expect(data, 16, BAD_FORMAT)
         size, _, _, start = words(data, 4)
         self._load = _Load(start=start, size=size)
         self._loaded = [*self._loaded, self._load]
@@ -240,7 +237,7 @@ class Rom:
         return Answer()
 
     def _mem_end(self, data: bytes, checksum: int) -> Answer:
-        _expect(data, 8)
+        expect(data, 8, BAD_FORMAT)
         stay, entry = words(data, 2)
         self._load = None
         if stay or self._stub_is_barred():
@@ -271,11 +268,6 @@ def _esp8266_erases(first: int, asked: int) -> int:
     """Sectors that an ESP8266's ROM erases when asked for `asked`: it counts those up to the
     next 64 KB border twice (esptool's ESP8266ROM.get_erase_size works around it)."""
     return asked + min(_SECTORS_A_BLOCK - first % _SECTORS_A_BLOCK, asked)
-
-
-def _expect(data: bytes, size: int) -> None:
-    if len(data) != size:
-        raise CommandFailed(BAD_FORMAT)
 
 
 def _block(data: bytes, checksum: int) -> bytes:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from provision.model.chip import Chip
 from provision.sim import slip
 from provision.sim.flash import SECTOR, Flash
-from provision.sim.packets import Answer, CommandFailed, words
+from provision.sim.packets import Answer, CommandFailed, expect, register_writes, words
 from provision.sim.rom import security_info
 from provision.sim.setup import Leave, LeaveKind
 
@@ -115,43 +115,40 @@ class Stub:
             self._loader.respond(frame[1], status, Answer())
 
     def _sync(self, data: bytes, checksum: int) -> Answer:
-        _expect(data, 36)
+        expect(data, 36, BAD_LENGTH)
         return Answer(repeat=8)
 
     def _write_register(self, data: bytes, checksum: int) -> Answer:
-        if not data or len(data) % 16:
-            raise CommandFailed(NOT_ENOUGH_DATA)
-        for start in range(0, len(data), 16):
-            address, value, mask, _ = words(data[start:], 4)
+        for address, value, mask in register_writes(data, NOT_ENOUGH_DATA):
             self._loader.registers.write(address, value, mask)
         return Answer()
 
     def _read_register(self, data: bytes, checksum: int) -> Answer:
-        _expect(data, 4)
+        expect(data, 4, BAD_LENGTH)
         return Answer(value=self._loader.registers.read(words(data, 1)[0]))
 
     def _set_parameters(self, data: bytes, checksum: int) -> Answer:
-        _expect(data, 24)
+        expect(data, 24, BAD_LENGTH)
         self._limit = words(data, 2)[1]
         return Answer()
 
     def _attach(self, data: bytes, checksum: int) -> Answer:
-        _expect(data, 4)
+        expect(data, 4, BAD_LENGTH)
         return Answer()
 
     def _change_baud(self, data: bytes, checksum: int) -> Answer:
-        _expect(data, 8)
+        expect(data, 8, BAD_LENGTH)
         baud = words(data, 1)[0]
         return Answer(after=lambda: self._loader.set_baud(baud))
 
     def _security_info(self, data: bytes, checksum: int) -> Answer:
-        _expect(data, 0)
+        expect(data, 0, BAD_LENGTH)
         if not self._loader.facts.security_info:
             raise CommandFailed(NOT_IMPLEMENTED)
         return Answer(data=security_info(self._loader))
 
     def _md5(self, data: bytes, checksum: int) -> Answer:
-        _expect(data, 16)
+        expect(data, 16, BAD_LENGTH)
         offset, size = words(data, 2)
         self._in_flash(offset, size)
         digest = hashlib.md5(self._flash.read(offset, size), usedforsecurity=False)
@@ -168,7 +165,7 @@ class Stub:
         return Answer(seconds=self._flash.erase_chip())
 
     def _erase_region(self, data: bytes, checksum: int) -> Answer:
-        _expect(data, 8)
+        expect(data, 8, BAD_LENGTH)
         offset, size = words(data, 2)
         if offset % SECTOR or size % SECTOR:
             raise CommandFailed(BAD_LENGTH)
@@ -223,7 +220,7 @@ class Stub:
         return Answer(after=lambda: self._owe(lambda: self._inflate(write, block)))
 
     def _flash_end(self, data: bytes, checksum: int) -> Answer:
-        _expect(data, 4)
+        expect(data, 4, BAD_LENGTH)
         if self._writing().remaining:
             raise CommandFailed(BAD_LENGTH)
         self._write = None
@@ -277,7 +274,7 @@ class Stub:
     # Reading
 
     def _read_flash(self, data: bytes, checksum: int) -> Answer:
-        _expect(data, 16)
+        expect(data, 16, BAD_LENGTH)
         offset, size, packet, _ = words(data, 4)
         if not 0 < packet <= _LARGEST_READ:
             raise CommandFailed(BAD_LENGTH)
@@ -318,7 +315,7 @@ class Stub:
     # Loading RAM
 
     def _mem_begin(self, data: bytes, checksum: int) -> Answer:
-        _expect(data, 16)
+        expect(data, 16, BAD_LENGTH)
         self._load = _Load(remaining=words(data, 1)[0])
         return Answer()
 
@@ -334,18 +331,13 @@ class Stub:
         return Answer()
 
     def _mem_end(self, data: bytes, checksum: int) -> Answer:
-        _expect(data, 8)
+        expect(data, 8, BAD_LENGTH)
         if self._load is None:
             raise CommandFailed(NOT_IN_FLASH_MODE)
         self._load = None
         stay = words(data, 1)[0]
         # A program that the stub starts is not esptool's and not known here.
         return Answer(after=None if stay else self._loader.crash)
-
-
-def _expect(data: bytes, size: int) -> None:
-    if len(data) != size:
-        raise CommandFailed(BAD_LENGTH)
 
 
 def _check(block: bytes, checksum: int) -> None:
