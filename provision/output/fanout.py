@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import Protocol, runtime_checkable
 
-from provision.model.event import Event, Notice
+from provision.model.event import Event, HandsNeeded, Notice
 from provision.output.scrub import Redact, scrub
 
 
@@ -79,8 +79,15 @@ class Fanout:
     def _show_held(self) -> None:
         with self._lock:
             held, self._held = self._held or [], None
-            for event in held:
-                self._give_all(event)
+            # Of a countdown only where it is now: what went by could not be acted upon.
+            latest = {
+                event.device: place
+                for place, event in enumerate(held)
+                if isinstance(event, HandsNeeded)
+            }
+            for place, event in enumerate(held):
+                if not isinstance(event, HandsNeeded) or latest[event.device] == place:
+                    self._give_all(event)
 
     def _give_all(self, event: Event) -> None:
         for output in list(self._outputs):

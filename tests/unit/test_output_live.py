@@ -195,6 +195,24 @@ def test_a_prompt_has_the_terminal_for_itself() -> None:
         assert "desk-01" in stream.getvalue()[begun:]
 
 
+def test_hands_that_were_needed_during_a_prompt_are_asked_for_right_after_it(
+    tmp_path: Path,
+) -> None:
+    stream = Terminal()
+    environment = {"NO_COLOR": "1", "PROVISION_STATE_DIR": str(tmp_path)}
+    with open_outputs(
+        stdout=stream, stderr=stream, changes=True, environment=environment
+    ) as fanout:
+        fanout.handle(started(2))
+        with fanout.paused():
+            for left in (20, 19, 18):
+                fanout.handle(HandsNeeded(device="desk-02", instructions="Hold it.", seconds=left))
+            begun = len(stream.getvalue())
+        shown = harmless(stream.getvalue()[begun:])
+        assert shown.count("desk-02: Hold it. (waiting") == 1
+        assert "desk-02: Hold it. (waiting 18 s)" in shown
+
+
 def test_on_a_terminal_plans_stay_above_and_the_recap_comes_last(tmp_path: Path) -> None:
     stream = Terminal()
     environment = {"NO_COLOR": "1", "PROVISION_STATE_DIR": str(tmp_path)}
