@@ -143,3 +143,24 @@ def test_an_app_is_put_back_when_nothing_could_be_written(station: Station) -> N
     files = station.files("x")
     assert files["/main.py"] == b"print('mine')\n"
     assert "/.provision~main.py" not in files
+
+
+@pytest.mark.parametrize("write", [1, 2, 3])
+def test_the_power_fails_while_an_app_is_held(station: Station, write: int) -> None:
+    """In the middle of a write of LittleFS: the file is under one of its names, and whole."""
+    station.board("x", Chip.ESP32, station.firmware(Chip.ESP32, "1.20.0"))
+    station.put("x", {"/main.py": "print('mine')\n"})
+    station.write("other.py", "")
+    manifest(station, Chip.ESP32, "[other.py]")
+    station.fault("x", "cut-write", after=write)
+    ended = station.provision("apply")
+    assert ended.code in (4, 5), ended.said
+    found = station.files("x")
+    names = [name for name in ("/main.py", "/.provision~main.py") if name in found]
+    assert [found[name] for name in names] == [b"print('mine')\n"]
+    station.order("x", "power", on=True)
+    station.apply()
+    files = station.files("x")
+    assert files["/main.py"] == b"print('mine')\n"
+    assert not [path for path in files if "~" in path]
+    assert station.apply().outcomes == {"x": "ok"}

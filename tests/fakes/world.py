@@ -15,7 +15,15 @@ from posixpath import dirname
 from provision.core.diff import STARTUP_FILES
 from provision.core.firmware_image import Firmware, Region
 from provision.engine.world import World
-from provision.errors import BoardError, CheckFailed, NeedsHands, NoAnswer, OutOfSpace, PortNotFound
+from provision.errors import (
+    BoardError,
+    CheckFailed,
+    NeedsHands,
+    NoAnswer,
+    OutOfSpace,
+    PortNotFound,
+    ProvisionError,
+)
 from provision.interfaces import (
     BootloaderFacts,
     FileOperation,
@@ -59,6 +67,7 @@ class FakeBoard:
     worn: bool = False  # what is written over the REPL does not stick
     answers: list[str] = field(default_factory=lambda: ["True"])
     prints: str = "ready: kitchen"
+    failures: list[ProvisionError] = field(default_factory=list)  # of its next transfers
     held: set[str] = field(default_factory=set)  # start-up files that are kept from starting
     log: list[str] = field(default_factory=list)
     open: bool = False
@@ -100,6 +109,8 @@ class FakeRepl:
     def transfer(self, operations: Sequence[FileOperation], progress: Progress) -> None:
         for number, operation in enumerate(operations, 1):
             self.board.log.append(f"{type(operation).__name__.lower()} {operation.path}")
+            if self.board.failures:
+                raise self.board.failures.pop(0)
             if not self.board.worn:
                 self._carry_out(operation)
             progress(number, len(operations))
