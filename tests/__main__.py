@@ -19,4 +19,4 @@ import pytest  # noqa: E402
 os.chdir(ROOT)
 # Whole commands are started by the hundred, each of which would compile every module anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-sys.exit(pytest.main(sys.argv[1:] or ["-q", "-n", "2"]))
+sys.exit(pytest.main(sys.argv[1:] or ["-q", "-n", "2", "--dist", "worksteal"]))
