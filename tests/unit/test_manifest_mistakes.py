@@ -239,3 +239,9 @@ def test_bad_parts_cause_no_further_complaints(tmp_path: Path) -> None:
     devices: {d: {groups: [g], firmware: f}}
     """
     assert len(problems(tmp_path, manifest)) == 3
+
+
+def test_more_devices_than_any_fleet_has(tmp_path: Path) -> None:
+    ranges = "".join(f"  {letter}[1:9999]: {{board: esp32}}\n" for letter in "abc")
+    (problem,) = problems(tmp_path, f"devices:\n{ranges}")
+    assert problem == "fleet.yaml:4:3: devices.c[1:9999]: more than 20,000 devices"
