@@ -77,7 +77,9 @@ def test_a_flash_that_keeps_other_bytes_leaves_the_old_file(bench: Bench) -> Non
 @pytest.mark.parametrize(
     "operation", [MakeDir(path="/lib"), Remove(path="/old.py"), RemoveDir(path="/lib")], ids=str
 )
-@pytest.mark.parametrize("bench", [Worn(fails=5)], indirect=True, ids=["failing"])
+@pytest.mark.parametrize(
+    "bench", [Worn(fails=5), Worn(fails=84)], indirect=True, ids=["EIO", "LittleFS' corrupt"]
+)
 def test_a_name_that_cannot_be_changed_is_an_error(bench: Bench, operation: FileOperation) -> None:
     with pytest.raises(BoardError, match=operation.path):
         bench.repl.transfer([operation], ignore)
@@ -107,3 +109,11 @@ def test_a_board_that_falls_silent_with_the_last_byte_is_told(bench: Bench) -> N
     bench.port.back = Wear(drops=frozenset(range(heard.passed - 1, heard.passed + 9)))
     with pytest.raises(NoAnswer, match="stopped answering"):
         bench.repl.transfer([MakeDir(path="/lib")], ignore)
+
+
+def test_a_board_that_falls_silent_is_told(bench: Bench) -> None:
+    def silence(_done: int, _total: int) -> None:
+        bench.port.back = Wear(drops=frozenset(range(10_000)))
+
+    with pytest.raises(NoAnswer, match=r"/main\.py: the board stopped answering"):
+        bench.repl.transfer([put("/main.py", b"x" * 2000)], silence)
