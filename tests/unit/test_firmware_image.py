@@ -210,6 +210,15 @@ def test_what_an_image_holds_for_nvs_is_not_written(subtype: int) -> None:
     assert not any(b"nvs!" in region.data for region in found)
 
 
+def test_what_an_image_holds_beside_its_app_is_written() -> None:
+    image = bytearray(ESP32)
+    image[0xF000 - 0x1000 : 0xF000 - 0x1000 + 4] = b"phy!"
+    found = regions(read_firmware(bytes(image), "x"), profile(Chip.ESP32))
+    assert [(region.name, region.data) for region in found if region.offset == 0xF000] == [
+        ("phy_init", b"phy!")
+    ]
+
+
 def test_blank_ota_data_is_written_too() -> None:
     table = (
         Partition(name="nvs", type=1, subtype=2, offset=0x9000, size=0x4000),

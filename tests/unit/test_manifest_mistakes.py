@@ -241,6 +241,20 @@ def test_bad_parts_cause_no_further_complaints(tmp_path: Path) -> None:
     assert len(problems(tmp_path, manifest)) == 3
 
 
+def test_two_sources_of_one_folder_for_one_place(tmp_path: Path) -> None:
+    manifest = "devices: {d: {board: esp32, files: [{src: app, template: true}]}}\n"
+    (problem,) = problems(tmp_path, manifest, {"app/a.txt": "", "app/a.txt.j2": ""})
+    assert "'app/a.txt' and 'app/a.txt.j2' both go to '/app/a.txt'" in problem
+
+
+def test_a_template_that_is_no_text_is_told_once_for_all_devices(tmp_path: Path) -> None:
+    manifest = 'devices: {"d[1:3]": {board: esp32, files: [{src: bad.j2, template: true}]}}'
+    (tmp_path / "bad.j2").write_bytes(b"\xff\xfe")
+    (problem,) = problems(tmp_path, manifest)
+    assert "bad.j2" in problem
+    assert "not UTF-8 text" in problem
+
+
 def test_more_devices_than_any_fleet_has(tmp_path: Path) -> None:
     ranges = "".join(f"  {letter}[1:9999]: {{board: esp32}}\n" for letter in "abc")
     (problem,) = problems(tmp_path, f"devices:\n{ranges}")
