@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,11 @@ settings.register_profile(
     "unshrunk", settings.get_profile("provision"), phases=[Phase.explicit, Phase.generate]
 )
 settings.load_profile("provision")
+
+
+# Shells start background jobs with Ctrl-C ignored, which every command of a test would inherit.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -130,11 +130,22 @@ def test_the_wrong_chip_is_noticed(bench: Bench) -> None:
 # Writing and reading back
 
 
-@pytest.mark.parametrize("chip", ALL)
+RATES = {"115200": (), "460800": ("--baud", "460800"), "921600": ("--baud", "921600")}
+QUICK = {(Chip.ESP8266, "115200"), (Chip.ESP32C3, "921600")}
+
+
 @pytest.mark.parametrize(
-    "before",
-    [(), pytest.param(("--baud", "460800"), marks=pytest.mark.slow), ("--baud", "921600")],
-    ids=["115200", "460800", "921600"],
+    ("chip", "before"),
+    [
+        pytest.param(
+            chip,
+            before,
+            id=f"{rate}-{chip}",
+            marks=[] if (chip, rate) in QUICK else [pytest.mark.slow],
+        )
+        for rate, before in RATES.items()
+        for chip in Chip
+    ],
 )
 def test_write_and_read_back(bench: Bench, chip: Chip, before: tuple[str, ...]) -> None:
     esptool = Esptool(bench, chip)

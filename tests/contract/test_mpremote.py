@@ -23,6 +23,9 @@ from tests.bench_of_boards import Bench, bench
 __all__ = ["bench"]
 
 PORTS = pytest.mark.parametrize("chip", [Chip.ESP8266, Chip.ESP32C3])
+ONE_PORT = pytest.mark.parametrize(
+    "chip", [Chip.ESP8266, pytest.param(Chip.ESP32C3, marks=pytest.mark.slow)]
+)
 CHIPS = pytest.mark.parametrize(
     "chip",
     [
@@ -129,7 +132,7 @@ def test_files_both_ways(bench: Bench, carrier: str) -> None:
 
 
 @EVERY_CARRIER
-@PORTS
+@ONE_PORT
 def test_directories_and_room(bench: Bench, chip: Chip, carrier: str) -> None:
     mpremote = Mpremote(bench, chip, carrier)
     mpremote.run("mkdir", ":etc")
@@ -161,7 +164,7 @@ def test_mount(bench: Bench, carrier: str) -> None:
 
 
 @EVERY_CARRIER
-@PORTS
+@ONE_PORT
 def test_soft_reset_and_reset(bench: Bench, chip: Chip, carrier: str) -> None:
     mpremote = Mpremote(bench, chip, carrier)
     assert mpremote.run("exec", "x = 1", "+", "resume", "exec", "print(x)") == "1\n"
