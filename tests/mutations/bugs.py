@@ -205,4 +205,25 @@ BUGS = (
         after="    beside = path; path.unlink(missing_ok=True)",
         tests=("tests/unit/test_disk.py", "tests/unit/test_fleet_lock.py"),
     ),
+    Bug(
+        name="restart a board to be rid of its app without holding the app",
+        file="provision/engine/hold.py",
+        before="    if repl.hold():\n        stands(HELD)\n",
+        after="",
+        tests=("tests/unit/test_hold_app.py",),
+    ),
+    Bug(
+        name="drop a held file where it should get its name back",
+        file="provision/device/agent/hold.py",
+        before="os.rename(beside, path)",
+        after="os.remove(beside)",
+        tests=("tests/sim/test_agent.py", "-k", "held"),
+    ),
+    Bug(
+        name="erase a board on which an update in place was cut short",
+        file="provision/core/diff.py",
+        before=" and actual.firmware is None and not actual.cut:",
+        after=" and actual.firmware is None:",
+        tests=("tests/unit/test_hold_app.py", "tests/unit/test_diff_cases.py"),
+    ),
 )

@@ -405,3 +405,42 @@ print(counter.at)
     assert counts[:-2] == list(stream.stops[:-1])
     assert counts[-1] == len(stream.data)
     assert list(accumulate(sizes))[-1] == len(encode(sequence))
+
+
+FAT = b"""
+vfs.umount("/")
+vfs.VfsFat.mkfs(flash)
+vfs.mount(vfs.VfsFat(flash), "/")
+os.chdir("/")
+put("/main.py", b"m")
+put("/boot.py", b"b")
+"""
+
+
+@pytest.mark.parametrize("deflate", [True, False])
+def test_start_up_files_are_held_and_given_back(deflate: bool) -> None:
+    def call(back: int) -> bytes:
+        return snippet.program("hold", call="_hold", arguments=b"%d" % back, deflate=deflate)
+
+    script = interpreter.board({"/main.py": b"m", "/lib/main.py": b"l"})
+    script += call(0) + b"put('/boot.py', b'late')\n" + call(0)
+    script += b"put('/main.py', b'since')\n" + call(1) + call(1)
+    out = interpreter.run(script + interpreter.DUMP)
+    assert out.split("\x02")[1:3] == ["main.py \n", "main.py boot.py \n"]
+    assert out.split("\x02")[3] == "\n"
+    left = dict(map(ast.literal_eval, out.split("\x02")[4].strip().splitlines()))
+    assert left == {
+        "/boot.py": b"late",
+        "/main.py": b"since",
+        "/lib": None,
+        "/lib/main.py": b"l",
+    }
+
+
+def test_on_fat_nothing_is_held() -> None:
+    """A rename there is two writes, and the power may fail between them."""
+    call = snippet.program("hold", call="_hold", arguments=b"0", deflate=True)
+    out = interpreter.run(interpreter.board() + FAT + call + interpreter.DUMP)
+    assert out.startswith("\x02\n")
+    assert "('/main.py', b'm')" in out
+    assert "('/boot.py', b'b')" in out
