@@ -12,6 +12,7 @@ from provision.errors import SimulatorError
 
 HOME_VARIABLE = "PROVISION_SIM_HOME"
 _LONGEST_SOCKET = 100  # sun_path holds 104 bytes on macOS, 108 on Linux
+_SOCKET_NAME = 25  # characters
 
 
 def home() -> Path:
@@ -42,13 +43,15 @@ def socket_path(board_home: Path, name: str) -> Path:
 
 def _runtime() -> Path:
     user = os.getuid()
+    name = f"provision-sim-{user}"
+    room = _LONGEST_SOCKET - len(f"/{name}/") - _SOCKET_NAME
     given = os.environ.get("XDG_RUNTIME_DIR", "")
-    base = Path(given) if given and len(given) < 60 and Path(given).is_dir() else None
+    base = Path(given) if given and len(given) <= room and Path(given).is_dir() else None
     if base is None:
         base = Path(tempfile.gettempdir())
-        if len(str(base)) > 60:
+        if len(str(base)) > room:
             base = Path("/tmp")
-    path = base / f"provision-sim-{user}"
+    path = base / name
     path.mkdir(mode=0o700, exist_ok=True)
     held = path.lstat()
     if not stat.S_ISDIR(held.st_mode) or held.st_uid != user or held.st_mode & 0o077:
