@@ -48,7 +48,7 @@ class BoardsAsNeeded:
         state = self._states.get(device)
         if state is not None and address.startswith(SCHEME):
             # What keeps it from being made is told when its port is opened.
-            with suppress(SimulatorError, ImportError):
+            with suppress(SimulatorError, ImportError, OSError):
                 _make(state, address)
         return self._connector.connect(address, board, device=device, baud=baud, trace=trace)
 
