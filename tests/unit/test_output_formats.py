@@ -276,7 +276,7 @@ def streams(tmp_path: Path) -> Streams:
 
 def test_results_go_to_stdout_and_narration_to_stderr(streams: Streams, tmp_path: Path) -> None:
     out, err = streams.play(log_file=tmp_path / "log", junit=tmp_path / "junit.xml")
-    assert out[0] == "kitchen: refused"
+    assert out[0] == "kitchen: 7 changes"
     assert out[-1].startswith("3 devices in 4.5 s: changed=1 ok=0 failed=1 unreachable=1")
     assert err[0] == "apply greenhouse: 4 devices"
     assert not set(out) & set(err)
