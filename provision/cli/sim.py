@@ -14,10 +14,9 @@ import click
 
 from provision.cli import sim_firmware
 from provision.cli.options import json_option, limit_option, secrets_option
-from provision.cli.virtual_boards import board_behind
 from provision.errors import SimulatorError, UsageError
 from provision.sim import link, places
-from provision.sim.setup import NAME, SCHEME, BoardSetup
+from provision.sim.setup import NAME, SCHEME, BoardSetup, parse_address
 
 _COLUMNS = ("name", "chip", "flash", "mac", "mode", "port", "pty", "rfc2217")
 
@@ -194,7 +193,14 @@ def _boards_of(
     for state in loaded.states(limits):
         if state.port is None or not state.port.value.startswith(f"{SCHEME}://"):
             continue
-        boards.append(board_behind(state, state.port.value))
+        name, query = parse_address(state.port.value)
+        profile = state.board
+        known = {"chip": str(profile.chip), "wiring": profile.reset.value}
+        if profile.flash_size:
+            known["flash"] = str(profile.flash_size)
+        if state.mac:
+            known["mac"] = state.mac
+        boards.append((name, {**known, **query}))
     if not boards:
         raise UsageError(
             f"no device of {loaded.file} has a virtual board's port",

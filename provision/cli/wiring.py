@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from provision.cli.virtual_boards import BoardsAsNeeded
 from provision.engine.fleet import run
 from provision.engine.locate import Probed
 from provision.engine.world import Confirm, Options, World
@@ -67,11 +66,10 @@ def converge(
     from provision.device.filesystem import HostFilesystems
 
     register_virtual_boards()
-    resolved = project.loaded.states(limit)
     discovery = SerialDiscovery()
     world = World(
         discovery=discovery,
-        connector=BoardsAsNeeded(SerialConnector(discovery), resolved),
+        connector=SerialConnector(discovery),
         images=project.images,
         filesystems=HostFilesystems(),
         identities=FleetLock(project.loaded.lock_path),
@@ -80,7 +78,7 @@ def converge(
         hands=hands,
         confirm=confirm,
     )
-    states = [view(state) for state in resolved]
+    states = [view(state) for state in project.loaded.states(limit)]
     return run(
         states,
         world,

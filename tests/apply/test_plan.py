@@ -163,19 +163,3 @@ def test_a_flash_that_differs_though_its_banner_agrees_is_found_on_request(
     )
     assert station.files("x") == files
     assert station.apply().outcomes == {"x": "ok"}
-
-
-def test_a_virtual_board_that_is_not_there_is_made_as_its_device_says(station: Station) -> None:
-    station.write(
-        "fleet.yaml",
-        """
-        devices:
-          new: {port: "sim://new", board: wemos-d1-mini-pro, mac: "5c:cf:7f:00:00:07"}
-          own: {port: "sim://own?flash=4MB", board: esp32c3}
-        """,
-    )
-    ended = station.provision("facts", "--json")
-    said = {name: station.order(name, "status") for name in ("new", "own")}
-    assert said["new"]["mac"] == "5c:cf:7f:00:00:07", ended.said
-    assert (said["new"]["chip"], said["new"]["flash"]) == ("esp8266", 16 << 20)
-    assert (said["own"]["chip"], said["own"]["flash"]) == ("esp32c3", 4 << 20)
