@@ -27,7 +27,7 @@ from provision.errors import (
     PortLost,
     PortNotFound,
 )
-from provision.interfaces import Discovery, Hands
+from provision.interfaces import Discovery, Hands, PortInfo
 from provision.model.board import BoardProfile, ResetWiring
 
 # An app that cleans up after a Ctrl-C takes a second or two; a board that is silent for longer
@@ -74,10 +74,7 @@ class SerialConnection:
     ) -> None:
         self._use(port)
         self._discovery = discovery
-        # Remembered while it is there: what tells this board's port when it comes back.
-        self._usb = next(
-            (one for one in discovery.ports() if port.address in (one.path, *one.links)), None
-        )
+        self._usb: PortInfo | None = None
         self._board = board
         self._baud = baud
         self._trace = trace
@@ -126,6 +123,15 @@ class SerialConnection:
             repl.enter(PATIENCE)
         return repl
 
+    def _remember_usb(self) -> None:
+        """While the port is there: what tells it when it comes back from a reset. Not earlier,
+        since to look through a system's ports costs as much as a board where nothing changes."""
+        address = self._port.address
+        if self._usb is None and "://" not in address:
+            self._usb = next(
+                (one for one in self._discovery.ports() if address in (one.path, *one.links)), None
+            )
+
     def _reopen(self) -> None:
         """Find the port of a board that went with its USB in a reset and came back, perhaps
         under another name: a native USB port is made by the very chip that restarts."""
@@ -163,6 +169,7 @@ class SerialConnection:
             return self._new_repl().await_prompt(timeout)
 
     def bootloader(self, hands: Hands | None, timeout: float) -> EsptoolBootloader:
+        self._remember_usb()
         self._repl = None
 
         def wait(left: float) -> bool:
@@ -180,6 +187,7 @@ class SerialConnection:
         return self._bootloader
 
     def restart(self, hands: Hands | None, timeout: float) -> None:
+        self._remember_usb()
         bootloader, self._bootloader = self._bootloader, None
         repl, self._repl = self._repl, None
         if bootloader is not None:
