@@ -136,7 +136,8 @@ class Repl(Protocol):
 
     def hold(self) -> frozenset[str]:
         """Keep boot.py and main.py from starting until `release`, whatever resets the board;
-        which of them are held then. None are where that could cost a file (FAT)."""
+        which of them are held then. None are where that could cost a file (FAT), or where secure
+        boot or flash encryption is on: such a board is not touched."""
         ...
 
     def release(self) -> None:

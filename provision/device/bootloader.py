@@ -8,7 +8,6 @@ are skipped where the flash holds them already, compressed, written, and verifie
 from __future__ import annotations
 
 import hashlib
-import struct
 import time
 import zlib
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,7 @@ from typing import Any
 from provision.core.esp_image import SECTOR, size_bytes
 from provision.core.firmware_image import Region
 from provision.device.bounded_port import BoundedPort
+from provision.device.esptool_errors import NONSENSE, translate
 from provision.device.esptool_library import Trace, esptool, listening
 from provision.device.line import Clock
 from provision.device.port import Port
@@ -29,7 +29,6 @@ from provision.device.reset import (
     enter_download_mode,
     hard_reset,
 )
-from provision.device.scan import printable
 from provision.device.stub_client import lean
 from provision.errors import (
     BoardError,
@@ -47,12 +46,6 @@ from provision.model.chip import Chip
 _RATES = (921600, 460800, 230400, ROM_BAUD)
 _PROBE_TIMEOUT = 0.5
 _WRITE_ATTEMPTS = 3
-_NOISE = ("noise", "corrupt", "Corrupt", "Invalid SLIP", "Digest mismatch", "checksum")
-_SILENCE = ("No serial data received", "stopped", "No more data", "no response", "no sync reply")
-# What esptool lets out when an answer that a bad line damaged, or that no chip would give, has
-# the right frame and the wrong content.
-_NONSENSE = (struct.error, UnicodeDecodeError, LookupError, OverflowError)
-_UNKNOWN_CHIP = ("Unexpected chip", "Failed to autodetect", "Unknown")
 
 
 class EsptoolBootloader:
@@ -387,32 +380,8 @@ class EsptoolBootloader:
         with self._port.errors(), listening(self._trace):
             try:
                 yield
-            except (self._tools.FatalError, *_NONSENSE) as error:
+            except (self._tools.FatalError, *NONSENSE) as error:
                 raise translate(error, doing, self._port.device) from error
-
-
-def translate(error: Exception, doing: str, device: str) -> DeviceError:
-    """One of our errors for what esptool raised while `doing` something."""
-    words = str(error).split("\nFor troubleshooting")[0].split()
-    said = printable(" ".join(words)).rstrip(".")
-    text = f"{doing} failed: {said}"
-    if any(word in said for word in _UNKNOWN_CHIP):
-        return BoardError(
-            text,
-            hint="a chip newer than the installed esptool needs a newer one: "
-            "`pip install --upgrade esptool`",
-            device=device,
-        )
-    if any(word in said for word in _NOISE):
-        return FlashFailed(text, device=device)
-    if any(word in said for word in _SILENCE):
-        return NoAnswer(
-            text,
-            hint="check power and cable, connect directly rather than through a hub, "
-            "and try a lower baud rate",
-            device=device,
-        )
-    return FlashFailed(text, device=device)
 
 
 def _md5(data: bytes) -> str:

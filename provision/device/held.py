@@ -13,7 +13,27 @@ from dataclasses import replace
 from provision.core.diff import STARTUP_FILES
 from provision.device.scan import TEMPORARY, Entry
 from provision.interfaces import ScanRequest
+from provision.model.chip import Chip
 from provision.model.state import Filesystem
+
+# Where each later chip has its eFuses; the offsets and bits are those of esptool's targets.
+_EFUSES = {
+    Chip.ESP32S2: 0x3F41A000,
+    Chip.ESP32S3: 0x60007000,
+    Chip.ESP32C3: 0x60008800,
+    Chip.ESP32C6: 0x600B0800,
+}
+_ESP32_EFUSES = 0x3FF5A000
+
+
+def security_fuses(chip: Chip) -> tuple[tuple[int, int], ...]:
+    """Addresses and bits that are not 0 where secure boot or flash encryption was ever on: as far
+    as a board can be proved by its REPL. None on an ESP8266, which has neither."""
+    if chip is Chip.ESP8266:
+        return ()
+    if chip is Chip.ESP32:
+        return ((_ESP32_EFUSES + 0x18, 0b11 << 4), (_ESP32_EFUSES, 0x7F << 20))
+    return ((_EFUSES[chip] + 0x38, 1 << 20), (_EFUSES[chip] + 0x34, 0b111 << 18))
 
 
 def held_name(path: str) -> str:

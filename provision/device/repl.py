@@ -17,7 +17,13 @@ from typing import TypeVar
 
 from provision.core.diff import STARTUP_FILES
 from provision.device import snippet
-from provision.device.held import as_themselves, by_both_names, held_among, held_name
+from provision.device.held import (
+    as_themselves,
+    by_both_names,
+    held_among,
+    held_name,
+    security_fuses,
+)
 from provision.device.line import BytePort, Clock, Stopping, Tracer, never, untraced
 from provision.device.prompt import ENTER_TIMEOUT, EXEC_TIMEOUT, SLOWEST, Prompt, Raised
 from provision.device.scan import (
@@ -216,18 +222,23 @@ class RawRepl:
             transfer(self, operations, progress)
 
     def hold(self) -> frozenset[str]:
-        """Keep boot.py and main.py from starting; the paths of those that are held then."""
-        return self._hold(b"0")
+        """Keep boot.py and main.py from starting; the paths of those that are held then. None are
+        where secure boot or flash encryption is on."""
+        chip = (self.known or self.facts()).firmware.chip
+        fuses = b"".join(b"(%d,%d)," % fuse for fuse in security_fuses(chip))
+        return self._hold(b"0,(%s)" % fuses)
 
     def release(self) -> None:
         """Give held files their names back."""
-        left = self._hold(b"1")
+        left = self._hold(b"1,()")
         if left:
-            raise BoardError(f"{' and '.join(sorted(left))} could not be put back")
+            raise BoardError(
+                f"{' and '.join(sorted(left))} could not be put back", hint="apply again"
+            )
 
-    def _hold(self, back: bytes) -> frozenset[str]:
+    def _hold(self, arguments: bytes) -> frozenset[str]:
         def attempt() -> frozenset[str]:
-            answer = self.run("hold", call="_hold", arguments=back)
+            answer = self.run("hold", call="_hold", arguments=arguments)
             _, found, names = answer.rpartition("\x02")
             if not found:
                 raise Garbled(answer)

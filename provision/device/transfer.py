@@ -47,6 +47,7 @@ RESTARTED = b"rst:0x"
 """How the boot ROM of an ESP32 begins; an ESP8266's speaks at another rate."""
 
 RESTART = "the board restarted while its files were sent"
+RESTART_HINT = "check its power and cable, and whether its app's watchdog bites; then run again"
 
 ACK_TIMEOUT = 15.0
 """Seconds for one frame: LittleFS now and then compacts and erases a few dozen sectors in one."""
@@ -167,10 +168,10 @@ def _pump(
     except Silence as silence:
         repl.trace(1, f"no ack for frame {done}{evidence(silence.heard)}")
         if repl.prompt.recover():
-            raise NoAnswer(RESTART) from None
+            raise NoAnswer(RESTART, hint=RESTART_HINT) from None
         raise _Damaged("no answer to a frame") from None
     except _Restarted:
-        raise NoAnswer(RESTART) from None
+        raise NoAnswer(RESTART, hint=RESTART_HINT) from None
     except BaseException:
         # Whoever called wants to stop: leave a board that answers.
         with suppress(Unreachable, OSError):

@@ -22,6 +22,7 @@ from provision.sim.app.receive_ring import ReceiveRing
 from provision.sim.app.rom_output import boot_lines, calibration_fault, failed_boot
 from provision.sim.app.stream import RAW_PROMPT, Cooker, Frame, PromptWatch, Rebrander, Unframer
 from provision.sim.chips import FACTS
+from provision.sim.faults import burned
 from provision.sim.flash import PAGE_PROGRAM, SECTOR_ERASE, Flash, Work
 from provision.sim.loop import Loop, Timer
 from provision.sim.setup import (
@@ -217,6 +218,7 @@ class Application:
                 rtc=self._rtc,
                 clock=self._clock,
                 announce=not Interpreter.kernel_tells,
+                security=burned(self._setup.directory),
             ),
             heap=self._facts.heap(self._setup),
             raw=raw,

@@ -12,12 +12,11 @@ from typing import Protocol
 
 from provision.errors import SimulatorError
 from provision.model.board import ResetWiring
-from provision.sim.chips import FACTS
+from provision.sim.chips import FACTS, Security
 from provision.sim.flash import Flash, Work
 from provision.sim.loader import Loader
 from provision.sim.loop import Loop, Timer
 from provision.sim.noise import Noise
-from provision.sim.registers import Security
 from provision.sim.reset import Button, ResetCircuit
 from provision.sim.setup import (
     CONSOLE_BAUD,

@@ -47,6 +47,20 @@ class WatchdogRegisters:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Security:
+    """What is burned into the eFuses; `download` is secure download mode, which shuts most of
+    the ROM loader."""
+
+    secure_boot: bool = False
+    encryption: bool = False
+    download: bool = False
+
+    @property
+    def flags(self) -> int:
+        return (1 if self.secure_boot else 0) | (4 if self.download else 0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SecurityBits:
     """Where eFuses say that secure boot or flash encryption is on: (register, bits)."""
 
@@ -80,6 +94,16 @@ class ChipFacts:
     rom_flash: int
     identity: Callable[[BoardSetup], dict[int, int]] = field(repr=False)
     bootloader_offset: int
+
+    def fuses(self, security: Security) -> dict[int, int]:
+        """What the registers that tell of security read, given what was burned."""
+        if self.security is None:
+            return {}
+        (boot, boot_bits), (encryption, bits) = self.security.secure_boot, self.security.encryption
+        return {
+            boot: boot_bits if security.secure_boot else 0,
+            encryption: bits if security.encryption else 0,
+        }
 
     def rom_banner(self, cause: ResetCause, *, download: bool) -> bytes:
         """What the ROM prints first, at `boot_baud`, whichever way the chip then goes."""

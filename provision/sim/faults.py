@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from provision.errors import SimulatorError
+from provision.sim.chips import Security
 from provision.sim.flash import Work
-from provision.sim.registers import Security
 
 if TYPE_CHECKING:
     from provision.sim.process import BoardProcess

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from typing import Protocol
 
 from provision.sim import slip
-from provision.sim.chips import ChipFacts
+from provision.sim.chips import ChipFacts, Security
 from provision.sim.flash import Flash, PowerLost
 from provision.sim.loop import Loop, Timer
 from provision.sim.packets import HEADER, REQUEST, RESPONSE, Answer, CommandFailed
-from provision.sim.registers import Registers, Security
+from provision.sim.registers import Registers
 from provision.sim.rom import Rom
 from provision.sim.setup import BoardSetup, Leave, LeaveKind, Send
 from provision.sim.stub import Stub

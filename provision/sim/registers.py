@@ -7,10 +7,9 @@ flash, the RTC watchdog, and the eFuses that tell of secure boot and flash encry
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from provision.model.board import ResetWiring
-from provision.sim.chips import DETECT_REGISTER, WATCHDOG_KEY, ChipFacts
+from provision.sim.chips import DETECT_REGISTER, WATCHDOG_KEY, ChipFacts, Security
 from provision.sim.flash import MANUFACTURER, Flash
 from provision.sim.setup import BoardSetup
 
@@ -26,20 +25,6 @@ _SFDP = (
     + bytes((MANUFACTURER, 0, 1, 4))
     + b"\x80\x00\x00\xff"
 )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Security:
-    """What is burned into the eFuses; `download` is secure download mode, which shuts most of
-    the ROM loader."""
-
-    secure_boot: bool = False
-    encryption: bool = False
-    download: bool = False
-
-    @property
-    def flags(self) -> int:
-        return (1 if self.secure_boot else 0) | (4 if self.download else 0)
 
 
 class Registers:
@@ -65,13 +50,8 @@ class Registers:
         self._values = {DETECT_REGISTER: facts.magic, **facts.identity(setup)}
         if facts.console_register is not None and setup.wiring is ResetWiring.USB_JTAG:
             self._values[facts.console_register] = facts.console_usb_jtag
-        if facts.security:
-            for burned, (register, bits) in (
-                (security.secure_boot, facts.security.secure_boot),
-                (security.encryption, facts.security.encryption),
-            ):
-                if burned:
-                    self._values[register] = self._values.get(register, 0) | bits
+        for register, bits in facts.fuses(security).items():
+            self._values[register] = self._values.get(register, 0) | bits
 
     def read(self, address: int) -> int:
         if address == self._facts.clock_divider:

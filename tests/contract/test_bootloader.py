@@ -15,6 +15,8 @@ from provision.boards import profiles
 from provision.core.esp_image import BOOT_OFFSETS, EspImage, read_image
 from provision.core.firmware_image import Region, read_firmware, regions
 from provision.device.bootloader import EsptoolBootloader
+from provision.device.connection import SerialConnector
+from provision.device.discovery import SerialDiscovery
 from provision.device.port import Port, open_port
 from provision.errors import FlashFailed, NeedsHands, NoAnswer, PortLost, Refused
 from provision.model.board import ResetWiring
@@ -196,24 +198,27 @@ def test_another_chip_is_never_written(bench: Bench, plug: Plug) -> None:
     flash_is_untouched(bench, bootloader, bench.flash("a"))
 
 
-@pytest.mark.parametrize("chip", [Chip.ESP32, Chip.ESP32S2, Chip.ESP32S3, Chip.ESP32C3])
+SECURED = {
+    "secure-boot": "secure boot",
+    "flash-encryption": "flash encryption",
+    "secure-download": "secure download mode",  # of which an ESP32 tells nobody
+}
+
+
 @pytest.mark.parametrize(
-    ("fault", "secured"),
+    ("chip", "fault"),
     [
-        ("secure-boot", "secure boot"),
-        ("flash-encryption", "flash encryption"),
-        ("secure-download", "secure download mode"),
+        (chip, fault)
+        for chip in (Chip.ESP32, Chip.ESP32S2, Chip.ESP32S3, Chip.ESP32C3)
+        for fault in SECURED
+        if (chip, fault) != (Chip.ESP32, "secure-download")
     ],
 )
-def test_a_secured_board_is_never_written(
-    bench: Bench, plug: Plug, chip: Chip, fault: str, secured: str
-) -> None:
-    if chip is Chip.ESP32 and fault == "secure-download":
-        pytest.skip("the ESP32 tells nobody of its secure download mode")
+def test_a_secured_board_is_never_written(bench: Bench, plug: Plug, chip: Chip, fault: str) -> None:
     port = plug("a", chip=chip.value)
     link.order("a", "fault", fault=fault, arguments={})
     bootloader = EsptoolBootloader.connect(port, profile(chip))
-    assert bootloader.facts().secured == secured
+    assert bootloader.facts().secured == SECURED[fault]
     flash_is_untouched(bench, bootloader, bench.flash("a"))
 
 
@@ -282,6 +287,18 @@ def test_a_profile_that_promises_lines_which_are_not_there(plug: Plug) -> None:
     with pytest.raises(NoAnswer, match="did not react to the reset lines") as caught:
         EsptoolBootloader.connect(port, profile(Chip.ESP32))
     assert caught.value.device == "a"
+
+
+def test_a_connection_talks_to_the_bootloader_at_the_boards_rate(plug: Plug) -> None:
+    plug("a", chip="esp32").close()
+    board = replace(profile(Chip.ESP32), baud=460800)
+    connection = SerialConnector(SerialDiscovery()).connect(
+        "sim://a", board, device="a", baud=115200, trace=lambda _level, _text: None
+    )
+    try:
+        assert connection.bootloader(None, 0.0).baud == 460800
+    finally:
+        connection.close()
 
 
 @pytest.fixture

@@ -130,7 +130,7 @@ def test_the_power_fails_while_micropython_writes(bench: Bench) -> None:
     end = time.monotonic() + PATIENCE
     while link.order("a", "status")["boots"] == boots:
         assert time.monotonic() < end
-        time.sleep(0.02)
+        time.sleep(0.02)  # the board's own process tells of a new boot only when it is asked
     # LittleFS is made for this: mounted as if nothing had been, the new file short or not there.
     code = "import os; print(os.stat('boot.py')[6], max(f[3] for f in os.ilistdir()))"
     assert until_it_answers(bench, code) == "139 139\n"

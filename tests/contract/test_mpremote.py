@@ -69,7 +69,7 @@ class Mpremote:
         end = time.monotonic() + PATIENCE
         while self.status[key] != value:
             assert time.monotonic() < end, self.status
-            time.sleep(0.02)
+            time.sleep(0.02)  # the board's own process tells its state only when it is asked
 
     @property
     def status(self) -> dict[str, Any]:

@@ -220,6 +220,13 @@ BUGS = (
         tests=("tests/sim/test_agent.py", "-k", "held"),
     ),
     Bug(
+        name="hold the app of a board with secure boot",
+        file="provision/device/agent/hold.py",
+        before="if machine.mem32[address] & bits:",
+        after="if 0:",
+        tests=("tests/apply/test_refusals.py", "-k", "rule_1"),
+    ),
+    Bug(
         name="erase a board on which an update in place was cut short",
         file="provision/core/diff.py",
         before=" and actual.firmware is None and not actual.cut:",

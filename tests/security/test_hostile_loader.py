@@ -6,7 +6,6 @@ any of its answers is changed, held back, doubled, or followed by a babble witho
 from __future__ import annotations
 
 import tempfile
-import tracemalloc
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -25,6 +24,7 @@ from provision.interfaces import BootloaderFacts
 from provision.model.board import ResetWiring
 from provision.model.chip import Chip
 from provision.sim import slip
+from tests.bounds import memory_below
 from tests.fakes.line import VirtualClock
 from tests.images import profile
 from tests.sim.chip_bench import ChipBench
@@ -276,12 +276,8 @@ def test_three_thousand_chips_that_lie(chip: Chip, lies: dict[int, Change], endl
 @pytest.fixture
 def memory() -> Iterator[None]:
     esptool()
-    tracemalloc.start()
-    try:
+    with memory_below(MEMORY_MOST):
         yield
-        assert tracemalloc.get_traced_memory()[1] < MEMORY_MOST
-    finally:
-        tracemalloc.stop()
 
 
 @pytest.mark.usefixtures("memory")

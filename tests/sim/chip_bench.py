@@ -14,9 +14,9 @@ from pathlib import Path
 from provision.model.chip import Chip
 from provision.sim import slip
 from provision.sim.board import Board, Mode
+from provision.sim.chips import Security
 from provision.sim.flash import Flash, Work
 from provision.sim.loop import Loop
-from provision.sim.registers import Security
 from provision.sim.setup import BoardSetup, Leave, ResetCause
 from provision.sim.wire import Wire
 

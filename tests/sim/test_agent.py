@@ -420,7 +420,7 @@ put("/boot.py", b"b")
 @pytest.mark.parametrize("deflate", [True, False])
 def test_start_up_files_are_held_and_given_back(deflate: bool) -> None:
     def call(back: int) -> bytes:
-        return snippet.program("hold", call="_hold", arguments=b"%d" % back, deflate=deflate)
+        return snippet.program("hold", call="_hold", arguments=b"%d,()" % back, deflate=deflate)
 
     script = interpreter.board({"/main.py": b"m", "/lib/main.py": b"l"})
     script += call(0) + b"put('/boot.py', b'late')\n" + call(0)
@@ -439,7 +439,7 @@ def test_start_up_files_are_held_and_given_back(deflate: bool) -> None:
 
 def test_on_fat_nothing_is_held() -> None:
     """A rename there is two writes, and the power may fail between them."""
-    call = snippet.program("hold", call="_hold", arguments=b"0", deflate=True)
+    call = snippet.program("hold", call="_hold", arguments=b"0,()", deflate=True)
     out = interpreter.run(interpreter.board() + FAT + call + interpreter.DUMP)
     assert out.startswith("\x02\n")
     assert "('/main.py', b'm')" in out

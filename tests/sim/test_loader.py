@@ -12,8 +12,8 @@ import pytest
 from provision.model.chip import Chip
 from provision.sim import slip
 from provision.sim.board import Mode
+from provision.sim.chips import Security
 from provision.sim.flash import BLOCK, SECTOR, Work
-from provision.sim.registers import Security
 from provision.sim.setup import ResetCause
 from tests.sim.chip_bench import SYNC, ChipBench, block, md5, words
 

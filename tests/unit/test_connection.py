@@ -173,6 +173,19 @@ def test_its_repl_is_taken_where_it_came_back(usb: Usb, connect: Connect) -> Non
         connection.resume()  # nothing is left to do
 
 
+def test_the_systems_ports_are_looked_through_before_a_reset_only(
+    usb: Usb, connect: Connect
+) -> None:
+    path = usb.plug()
+    connection = connect(path)
+    board = MicroPython(Now())
+    with closing(board), playing(usb.master(path), board):
+        connection.repl(reset=False).facts()
+    assert usb.asked == 0
+    connection.restart(pressed, 1.0)
+    assert usb.asked == 1
+
+
 def test_a_port_lost_without_a_reset_is_an_error(usb: Usb, connect: Connect) -> None:
     path = usb.plug()
     connection = connect(path)

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from provision.device.bootloader import translate
+from provision.device.esptool_errors import translate
 from provision.device.esptool_library import esptool, listening
+from provision.device.held import security_fuses
 from provision.errors import BoardError, DeviceError, FlashFailed, NoAnswer
+from provision.model.chip import Chip
 
 
 def test_the_working_directory_does_not_configure_it(tmp_path: Path) -> None:
@@ -121,3 +123,19 @@ def test_what_esptool_raises_becomes_ours(said: str, kind: type[DeviceError], hi
     assert error.message.startswith("writing the app failed: ")
     assert error.hint is not None
     assert hint in error.hint
+
+
+@pytest.mark.parametrize("chip", [chip for chip in Chip if chip is not Chip.ESP8266])
+def test_the_fuses_asked_at_a_repl_are_those_that_esptool_asks(chip: Chip) -> None:
+    rom = esptool().chips[chip.value]
+    encryption = (rom.EFUSE_SPI_BOOT_CRYPT_CNT_REG, rom.EFUSE_SPI_BOOT_CRYPT_CNT_MASK)
+    if chip is Chip.ESP32:
+        bits = rom.EFUSE_RD_ABS_DONE_0_MASK | rom.EFUSE_RD_ABS_DONE_1_MASK
+        secure_boot = (rom.EFUSE_RD_ABS_DONE_REG, bits)
+    else:
+        secure_boot = (rom.EFUSE_SECURE_BOOT_EN_REG, rom.EFUSE_SECURE_BOOT_EN_MASK)
+    assert set(security_fuses(chip)) == {secure_boot, encryption}
+
+
+def test_an_esp8266_has_no_such_fuses() -> None:
+    assert security_fuses(Chip.ESP8266) == ()

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 
@@ -39,6 +37,7 @@ from provision.model.state import (
     PortSelector,
 )
 from provision.sim.firmware import build
+from tests.ctrl_c import ctrl_c_raises
 from tests.fakes.world import FakeBoard, FakeWorld
 
 ESP32 = profiles()["esp32"]
@@ -92,15 +91,6 @@ def go(world: FakeWorld, *states: DesiredState, **options: object) -> RunReport:
         command="apply",
         fleet="test",
     )
-
-
-@contextmanager
-def ctrl_c_raises() -> Iterator[None]:
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def outcomes(report: RunReport) -> dict[str, str]:

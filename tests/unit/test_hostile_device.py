@@ -5,7 +5,6 @@ safe to use or in one of our errors, in bounded time and memory, whatever it say
 from __future__ import annotations
 
 import itertools
-import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
@@ -18,6 +17,7 @@ from provision.device.scan import Garbled, Question
 from provision.errors import ProvisionError
 from provision.interfaces import MakeDir, Put, Remove, ReplFacts, ScanRequest
 from provision.model.state import FileState, Filesystem
+from tests.bounds import memory_below
 from tests.fakes.line import MemoryPort, VirtualClock
 from tests.fakes.micropython import BANNER, FRIENDLY, MicroPython
 
@@ -237,12 +237,8 @@ def test_three_thousand_babblers(
 
 @pytest.fixture
 def memory() -> Iterator[None]:
-    tracemalloc.start()
-    try:
+    with memory_below(MEMORY_MOST):
         yield
-        assert tracemalloc.get_traced_memory()[1] < MEMORY_MOST
-    finally:
-        tracemalloc.stop()
 
 
 @pytest.mark.usefixtures("memory")

@@ -7,6 +7,7 @@ import pytest
 from provision.device.prompt import BANNER
 from provision.device.repl import RawRepl
 from provision.errors import NoAnswer
+from tests.fakes.line import MemoryPort, VirtualClock
 
 
 class Fading:
@@ -40,6 +41,23 @@ def test_silence_while_the_line_is_timed() -> None:
     repl.prompt.settle()
     with pytest.raises(NoAnswer, match="stopped answering"):
         repl.prompt.turn()
+
+
+class Blank:
+    """A chip without firmware: its boot ROM complains, whatever it is asked."""
+
+    def hear(self, data: bytes) -> None:
+        """Nobody listens."""
+
+    def say(self) -> bytes:
+        return b"invalid header: 0xffffffff\r\n"
+
+
+def test_a_chip_without_firmware_is_known_by_its_first_word() -> None:
+    clock = VirtualClock()
+    with pytest.raises(NoAnswer, match="nothing runs on this board"):
+        RawRepl(MemoryPort(Blank(), clock), clock=clock).enter()
+    assert clock.now < 0.1, "its complaint was not listened to"
 
 
 class NeverMounted(Fading):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 
 from provision.engine.turns import STOPPING, Stop, run_all
+from tests.ctrl_c import ctrl_c_raises
 
 PATIENCE = 30.0
 
@@ -76,15 +76,6 @@ def press_ctrl_c() -> None:
     ident = threading.main_thread().ident
     assert ident is not None
     signal.pthread_kill(ident, signal.SIGINT)
-
-
-@contextmanager
-def ctrl_c_raises() -> Iterator[None]:
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def test_the_first_ctrl_c_waits_for_what_has_begun() -> None:

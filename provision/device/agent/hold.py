@@ -3,6 +3,8 @@
 On LittleFS a rename is done or not, wherever the power fails. On FAT it is not: a file there may
 end under both names, and to remove one would damage the other; so FAT, which takes small letters
 for capitals, is left as it is. A held file is dropped where a new one stands in its place.
+Nothing is renamed where one of `fuses`, pairs of an address and bits, is burned: with secure boot
+or flash encryption on a board is not written.
 """
 import os
 
@@ -15,8 +17,14 @@ def _there(path):
         return 0
 
 
-def _hold(back):
+def _hold(back, fuses):
     left = ""
+    for address, bits in fuses:
+        import machine
+
+        if machine.mem32[address] & bits:
+            print("\x02")
+            return 1
     for name in ("boot.py", "main.py") if back else ("main.py", "boot.py"):
         path = "/" + name
         beside = "/.provision~" + name

@@ -15,6 +15,7 @@ from provision.core.flash_boot import Bootable
 from provision.core.partition_table import Partition
 from provision.model.chip import Chip
 from provision.model.state import FirmwareIdentity
+from provision.sim.chips import FACTS, Security
 from provision.sim.firmware import MACHINES
 from provision.sim.flash import Flash
 from provision.sim.setup import BoardSetup, ResetCause
@@ -188,6 +189,7 @@ def onboard_config(
     rtc: bytes,
     clock: int,
     announce: bool,
+    security: Security,
 ) -> dict[str, object]:
     """Everything that the onboard modules must know; `cause` is None after a soft reset.
     With `announce` the board tells when a program changes the interrupt character."""
@@ -231,6 +233,7 @@ def onboard_config(
         ],
         "running": running,
         "mac": list(mac),
+        "fuses": FACTS[setup.chip].fuses(security),
         "unique_id": [mac[5], mac[4], mac[3], 0] if esp8266 else list(mac),
         "hostname": f"mpy-{facts.platform}",
         "access_point": f"MicroPython-{mac[3:].hex()}" if esp8266 else f"ESP_{mac[3:].hex()}",

@@ -29,4 +29,4 @@ def leave(kind, payload=b""):
     micropython.kbd_intr(-1)
     tell(kind, payload)
     while True:
-        time.sleep(3600)
+        time.sleep(3600)  # until it is killed

@@ -37,7 +37,7 @@ def fs_corrupted():
                 "factory reprogramming of MicroPython firmware (completely erase flash, followed\n"
                 "by firmware programming).\n"
             )
-        time.sleep(3)
+        time.sleep(3)  # as the firmware's own inisetup.py
 
 
 def setup():
