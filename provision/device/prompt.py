@@ -101,13 +101,16 @@ class Prompt:
         while self.clock.monotonic() < deadline and not heard.endswith(b">>> "):
             self.line.write(b"\x03" * FLOOD)
             self.clock.sleep(FLOOD * 10 / baud)
-            heard = (heard + self.line.drain())[-256:]
+            heard = heard[-256:] + self.line.drain()
             _refuse_a_chip_without_firmware(heard)
-            if b"KeyboardInterrupt" in heard:
-                self.interrupted = True
+            self._note_interrupt(heard)
         # A prompt for each Ctrl-C that was on its way; until then the ring has no room.
-        self.line.quiet(0.1, 2.0)
+        self._note_interrupt(heard[-256:] + self.line.quiet(0.1, 2.0))
         self.enter(max(deadline - self.clock.monotonic(), 2.0))
+
+    def _note_interrupt(self, heard: bytes) -> None:
+        """An app that was stopped is started again in the end."""
+        self.interrupted = self.interrupted or b"KeyboardInterrupt" in heard
 
     def await_friendly(self, timeout: float) -> bool:
         """Say nothing; whether the friendly prompt came in `timeout` seconds."""

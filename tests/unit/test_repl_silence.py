@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from provision.device.prompt import BANNER
+from provision.device.prompt import BANNER, Prompt
 from provision.device.repl import RawRepl
 from provision.errors import NoAnswer
 from tests.fakes.line import MemoryPort, VirtualClock
@@ -44,13 +44,16 @@ def test_silence_while_the_line_is_timed() -> None:
 
 
 class Blank:
-    """A chip without firmware: its boot ROM complains, whatever it is asked."""
+    """A chip without firmware: its boot ROM complains now and then, and hears nothing."""
+
+    complaint = b""
 
     def hear(self, data: bytes) -> None:
-        """Nobody listens."""
+        self.complaint = b"invalid header: 0xffffffff\r\n"  # not an answer: it does so anyway
 
     def say(self) -> bytes:
-        return b"invalid header: 0xffffffff\r\n"
+        said, self.complaint = self.complaint, b""
+        return said
 
 
 def test_a_chip_without_firmware_is_known_by_its_first_word() -> None:
@@ -93,3 +96,35 @@ def test_an_evaluation_ends_when_the_run_is_stopped() -> None:
     repl.enter()
     with pytest.raises(NoAnswer, match="did not finish"):
         repl.evaluate("app.ready()", 1e9, stopping=lambda: True)
+
+
+class Swamped:
+    """One that stops its app at the first Ctrl-C, and has a prompt for each of the others."""
+
+    def __init__(self, late: bool) -> None:
+        self._said = b""
+        self._stopped = False
+        self._late = late  # told after a prompt already
+
+    def hear(self, data: bytes) -> None:
+        if set(data) == {3} and not self._stopped:
+            self._stopped = True
+            stop = b"\r\nKeyboardInterrupt: \r\n" + b">>> \r\n" * 100 + b">>> "
+            self._said += b"\r\n>>> " if self._late else stop
+            self._then = stop if self._late else b""
+        elif data.startswith(b"\r\x03\x03\x01"):
+            self._said += BANNER + b"R\x01\x80\x00"
+
+    def say(self) -> bytes:
+        said, self._said = self._said, b""
+        if said.endswith(b"\r\n>>> ") and self._late:
+            self._said, self._late = self._then, False
+        return said
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_an_app_that_a_flood_stopped_is_not_forgotten(late: bool) -> None:
+    clock = VirtualClock()
+    prompt = Prompt(MemoryPort(Swamped(late), clock), clock=clock)
+    prompt.catch()
+    assert prompt.interrupted
