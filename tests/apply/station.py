@@ -15,6 +15,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -322,9 +323,9 @@ class Station:
         An app that runs is interrupted first.
         """
         with self.console(name) as port:
-            port.write(b"\r\x03\x03")
-            heard = b""
-            for line in ("", *lines):
+            self._take_prompt(port)
+            heard = b">>> "
+            for line in lines:
                 # A prompt that was printed before is followed by no echo of this mark.
                 mark = f"#{len(line)}#"
                 port.write(f"{line}{mark}\r".encode())
@@ -332,6 +333,18 @@ class Station:
                 heard = port.read_until(b">>> ")
                 assert heard.endswith(b">>> "), heard
             return heard[:-4].decode().strip()
+
+    def _take_prompt(self, port: serial.SerialBase) -> None:
+        """Ask until it answers: a chip that boots loses what it is sent, and says no "ready"."""
+        deadline = time.monotonic() + PATIENCE
+        port.timeout = 1.0
+        heard = b""
+        while not heard.endswith(b">>> "):
+            assert time.monotonic() < deadline, heard
+            port.write(b"\r\x03\x03#0#\r")
+            port.read_until(b"#0#\r\n")
+            heard = port.read_until(b">>> ")
+        port.timeout = PATIENCE
 
     def put(self, name: str, files: Mapping[str, str]) -> None:
         """Files as a board's owner writes them, past the tool; their directories exist."""
