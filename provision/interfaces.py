@@ -163,8 +163,9 @@ class Bootloader(Protocol):
 
     def facts(self) -> BootloaderFacts: ...
 
-    def erase(self) -> None:
-        """Erase the whole flash."""
+    def erase(self, leaving: Sequence[Region] = ()) -> None:
+        """Erase the whole flash; what `leaving`, which is to be written next, will fill may be
+        left to the writing. From its beginning on nothing boots."""
         ...
 
     def md5(self, offset: int, size: int) -> str:

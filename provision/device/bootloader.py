@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
-from provision.core.esp_image import SECTOR, size_bytes
+from provision.core.esp_image import BOOT_OFFSETS, SECTOR, size_bytes
 from provision.core.firmware_image import Region
+from provision.core.flash_erase import spaces, used
 from provision.device.bounded_port import BoundedPort
 from provision.device.esptool_errors import NONSENSE, translate
 from provision.device.esptool_library import Trace, esptool, listening
@@ -71,7 +72,6 @@ class EsptoolBootloader:
         self._trace = trace
         self._packets = packets and trace is not None
         self._facts: BootloaderFacts | None = None
-        self._blank = False
         self._esp: Any = None
 
     @classmethod
@@ -126,12 +126,22 @@ class EsptoolBootloader:
             self._reconnect(f"the line does not hold {rate} baud")
         return self.baud
 
-    def erase(self) -> None:
-        """Erase the whole flash."""
+    def erase(self, leaving: Sequence[Region] = ()) -> None:
+        """Erase the whole flash, but for what is blank already and what `leaving`, which is
+        written next, will fill; from its first command on nothing boots."""
         self._guard()
+        facts = self.facts()
         with self._talking("erasing the flash"):
-            self._esp.erase_flash()
-        self._blank = True
+            if facts.flash_size is None:
+                self._esp.erase_flash()
+                return
+            self._esp.erase_region(BOOT_OFFSETS[facts.chip], SECTOR)
+            for space in spaces(leaving, facts.flash_size):
+                for offset, size in used(*space, self._is_blank):
+                    self._esp.erase_region(offset, size)
+
+    def _is_blank(self, offset: int, size: int) -> bool:
+        return self._md5(offset, size) == _md5(b"\xff" * size)
 
     def md5(self, offset: int, size: int) -> str:
         """MD5 of a part of the flash, as 32 hex digits, computed on the board."""
@@ -157,7 +167,6 @@ class EsptoolBootloader:
         for region in pending:
             self._write_region(region, done, total, progress)
             done += len(_compressed(region.data))
-        self._blank = False
 
     def restart(self) -> bool:
         """Leave download mode and boot; False where that needs a person (no reset lines)."""
@@ -275,8 +284,6 @@ class EsptoolBootloader:
     def _holds(self, region: Region) -> bool:
         """Whether the flash has these bytes already. Another build differs early (its digest is
         at the start), so a sector is compared before the whole."""
-        if self._blank:
-            return region.data.count(0xFF) == len(region.data)
         with self._talking("reading back the flash"):
             for size in dict.fromkeys((min(SECTOR, len(region.data)), len(region.data))):
                 if self._md5(region.offset, size) != _md5(region.data[:size]):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from provision.core.diff import STARTUP_FILES, diff
 from provision.core.firmware_checks import image_refusals
 from provision.core.firmware_image import Firmware, Region, regions
+from provision.core.flash_erase import laid_out
 from provision.core.refuse import unmountable
 from provision.core.space import shortfall
 from provision.engine.hold import hold, let_go, restart_without_app
@@ -156,7 +157,7 @@ def flash(session: Session, plan: Plan, tools: Tools, *, held: bool) -> bool:
     tools.stands("its flash is being written: it may not start until the next apply")
     if plan.erases:
         session.stage("erase")
-        bootloader.erase()
+        bootloader.erase(to_write)
         report(session, tools, plan, EraseFlash)
     session.stage("flash", f"MicroPython {firmware.identity.version}")
     bootloader.write(to_write, session.progress("flash"))
@@ -189,14 +190,14 @@ def prepare(
         revision=facts.revision,
     )
     refuse(Plan(device=desired.device, refusals=refused))
-    to_write: list[Region] = list(regions(firmware, desired.board, flash_size))
+    to_write: Sequence[Region] = regions(firmware, desired.board, flash_size)
     preloaded: Sequence[Region] | None = None
     if plan.erases:  # what does not fit is told before anything is erased
         contents = {file.dest: file.content.data for file in desired.files}
         preloaded = tools.filesystems.build(firmware, desired.board, flash_size, contents)
-        # Before the firmware: until all of it is there nothing boots, so that no app ever meets,
-        # and no later run finds, half a filesystem.
-        to_write = [*(preloaded or ()), *to_write]
+        # The filesystem before the firmware, and what starts it last: until all of it is there
+        # nothing boots, so that no app ever meets, and no later run finds, half a filesystem.
+        to_write = laid_out([*(preloaded or ()), *to_write], facts.chip)
     return bootloader, facts.mac, to_write, preloaded is not None
 
 

@@ -7,13 +7,15 @@ lasts, frames wait.
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+from provision.model.chip import Chip
 from provision.sim import slip
 from provision.sim.chips import ChipFacts, Security
-from provision.sim.flash import Flash, PowerLost
+from provision.sim.flash import DIGEST_PER_MB, DIGEST_PER_MB_ESP8266, Flash, PowerLost
 from provision.sim.loop import Loop, Timer
 from provision.sim.packets import HEADER, REQUEST, RESPONSE, Answer, CommandFailed
 from provision.sim.registers import Registers
@@ -99,6 +101,13 @@ class Loader:
     def crash(self) -> None:
         """The processor jumped into nothing; only a reset helps."""
         self.halt()
+
+    def digest(self, offset: int, size: int) -> tuple[bytes, float]:
+        """The MD5 of a part of the flash, and the seconds that the chip takes for it."""
+        small = self.facts.chip is Chip.ESP8266
+        rate = DIGEST_PER_MB_ESP8266 if small else DIGEST_PER_MB
+        digest = hashlib.md5(self.flash.read(offset, size), usedforsecurity=False).digest()
+        return digest, rate * size / (1 << 20)
 
     def send_frame(self, payload: bytes) -> None:
         self._send(slip.encode(payload))

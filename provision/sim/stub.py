@@ -151,8 +151,8 @@ class Stub:
         expect(data, 16, BAD_LENGTH)
         offset, size = words(data, 2)
         self._in_flash(offset, size)
-        digest = hashlib.md5(self._flash.read(offset, size), usedforsecurity=False)
-        return Answer(data=digest.digest())
+        digest, seconds = self._loader.digest(offset, size)
+        return Answer(data=digest, seconds=seconds)
 
     def _run_user_code(self, data: bytes, checksum: int) -> None:
         # No answer; only on the ESP8266 does the stub find its way back to the boot code.

@@ -12,8 +12,9 @@ import pytest
 import serial
 
 from provision.boards import profiles
-from provision.core.esp_image import BOOT_OFFSETS, EspImage, read_image
-from provision.core.firmware_image import Region, read_firmware, regions
+from provision.core.esp_image import BOOT_OFFSETS, SECTOR, EspImage, read_image
+from provision.core.firmware_image import Region, joined, read_firmware, regions
+from provision.core.flash_erase import laid_out
 from provision.device.bootloader import EsptoolBootloader
 from provision.device.connection import SerialConnector
 from provision.device.discovery import SerialDiscovery
@@ -94,6 +95,30 @@ def test_a_board_is_told_apart_written_verified_and_restarted(
     assert link.order("a", "status")["mode"] == "download"
     assert bootloader.restart() is True
     assert link.order("a", "status")["mode"] == "run"
+
+
+@pytest.mark.parametrize("chip", Chip)
+def test_erasing_leaves_what_is_blank_and_what_is_written_next(
+    bench: Bench, plug: Plug, chip: Chip
+) -> None:
+    old = bench.work / "old.bin"
+    old.write_bytes(build(chip, "1.20.0", size=3 << 19))
+    port = plug("a", chip=chip.value, flash="4MB", firmware=old)
+    with (bench.home / "a" / "flash.bin").open("r+b") as flash:
+        for offset, data in ((0x9000, b"settings"), (0x3F1000, b"an owner's secret")):
+            flash.seek(offset)
+            flash.write(data)
+    board = profile(chip, flash_size=4 << 20)
+    bootloader = EsptoolBootloader.connect(port, board)
+    wanted = regions(read_firmware(build(chip, "1.24.1"), "x"), board, 4 << 20)
+    wanted = laid_out(wanted, chip)
+    bootloader.erase(wanted)
+    boot = BOOT_OFFSETS[chip]
+    assert bench.flash("a")[boot : boot + SECTOR] == b"\xff" * SECTOR  # nothing starts any more
+    bootloader.write(wanted[:-1], nothing)
+    assert bench.flash("a")[boot : boot + SECTOR] == b"\xff" * SECTOR
+    bootloader.write(wanted[-1:], nothing)
+    assert bench.flash("a") == joined(wanted, 0).ljust(4 << 20, b"\xff")
 
 
 # FACTS: mode, header size and offset that reach the flash of each board of the project's table.

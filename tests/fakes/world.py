@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from posixpath import dirname
 
 from provision.core.diff import STARTUP_FILES
+from provision.core.esp_image import SECTOR
 from provision.core.firmware_image import Firmware, Region
 from provision.engine.world import World
 from provision.errors import (
@@ -161,7 +162,7 @@ class FakeBootloader:
             secured=self.board.secured,
         )
 
-    def erase(self) -> None:
+    def erase(self, leaving: Sequence[Region] = ()) -> None:
         self.board.log.append("erase")
         self.board.silent = False
         self.board.firmware = None
@@ -267,6 +268,7 @@ class FakeFilesystems:
         if sum(map(len, files.values())) > self.room:
             raise OutOfSpace("the files do not fit")
         data = repr(sorted(files.items())).encode()
+        data += b"\xff" * (-len(data) % SECTOR)
         self.built[data] = dict(files)
         return [Region(name="filesystem", offset=0x200000, data=data)]
 

@@ -156,7 +156,7 @@ def test_a_blank_board_is_erased_flashed_and_filled_in_one_bootloader_session() 
     assert board.log == [
         "bootloader",
         "erase",
-        "flash filesystem bootloader partition table app",
+        "flash filesystem partition table app bootloader",
         "restart",
         "restart",
     ]
