@@ -217,7 +217,6 @@ class Application:
                 control=str(self._control),
                 rtc=self._rtc,
                 clock=self._clock,
-                announce=not Interpreter.kernel_tells,
                 security=burned(self._setup.directory),
             ),
             heap=self._facts.heap(self._setup),
@@ -258,7 +257,7 @@ class Application:
     def _interrupt(self, interpreter: Interpreter) -> bool:
         if self._phase not in (_Phase.SCRIPTS, _Phase.REPL):
             return False
-        if not self._interrupt_character:
+        if not self._interrupt_character:  # the program said so
             return False
         return interpreter.interrupt(reading=self._prompts.reading)
 

@@ -27,7 +27,7 @@ from provision.sim.setup import (
     Send,
     WireModel,
 )
-from provision.sim.wire import WireStatistics
+from provision.sim.wire import POLLED, Fifo, WireStatistics
 
 _NO_APPLICATION = b"\r\nno MicroPython is here for virtual boards: pip install 'provision[sim]'\r\n"
 
@@ -94,6 +94,7 @@ class MakeWire(Protocol):
         loop: Loop,
         to_chip: Callable[[bytes], None],
         to_host: Callable[[bytes], None],
+        fifo: Callable[[], Fifo],
         usb: bool,
         scale: float,
     ) -> Wire: ...
@@ -151,6 +152,7 @@ class Board:
             loop=loop,
             to_chip=self._to_chip,
             to_host=self._to_host,
+            fifo=lambda: self._facts.fifo if self.mode is Mode.RUN else POLLED,
             usb=setup.wiring is ResetWiring.USB_JTAG,
             scale=setup.scale,
         )

@@ -12,6 +12,12 @@ from dataclasses import dataclass, field
 
 from provision.model.chip import Chip
 from provision.sim.setup import BoardSetup, ResetCause
+from provision.sim.wire import Fifo
+
+# When the UART's interrupt moves what has come to MicroPython's receive ring: ports/esp32/uart.c
+# (RXFIFO_FULL_THR, RXFIFO_RX_TIMEOUT) and ports/esp8266/uart.c (uart_config).
+ESP32_FIFO = Fifo(full=120, silence=1)
+ESP8266_FIFO = Fifo(full=16, silence=2)
 
 DETECT_REGISTER = 0x40001000  # differs on every chip; tells the ones without security info
 WATCHDOG_KEY = 0x50D83AA1
@@ -94,6 +100,7 @@ class ChipFacts:
     rom_flash: int
     identity: Callable[[BoardSetup], dict[int, int]] = field(repr=False)
     bootloader_offset: int
+    fifo: Fifo = ESP32_FIFO
 
     def fuses(self, security: Security) -> dict[int, int]:
         """What the registers that tell of security read, given what was burned."""
@@ -241,6 +248,7 @@ _FACTS = (
         rom_flash=4 << 20,
         identity=_esp8266_identity,
         bootloader_offset=0,
+        fifo=ESP8266_FIFO,
     ),
     ChipFacts(
         chip=Chip.ESP32,

@@ -18,12 +18,25 @@ from provision.sim.setup import WireModel
 
 BITS = 10  # start bit, eight data bits, stop bit
 TOLERANCE = 0.03  # two sides whose rates differ by no more understand one another
-# A stream of bytes is delivered so many at a time: they are few beside a receive ring, and 32
-# boards that stream at 115200 baud do not keep two processors busy with timers alone.
-_MORSEL = 24
-_SHORTEST_TICK, _LONGEST_TICK = 0.001, 0.002  # seconds
+# Nobody sees a stream delivered in steps of this, and timers for every byte would keep a
+# processor busy.
+_STEP = 0.001  # seconds
 _PACKET = 62  # bytes after which a bridge's full-speed packet goes without waiting (FTDI)
+_INSTANT = 1e-9  # seconds: what sums of times in floating point may be off
 _TO_CHIP = 0.001  # the most a bridge takes to pass on what the host has written
+
+
+@dataclass(frozen=True, slots=True)
+class Fifo:
+    """How a UART hands on what it hears: when `full` bytes have come, or when nothing has for as
+    long as `silence` bytes take."""
+
+    full: int = 1
+    silence: int = 0
+
+
+POLLED = Fifo()
+"""Of a side that looks at its UART all the time, as boot ROM and flasher stub do."""
 
 
 @dataclass(slots=True)
@@ -38,8 +51,8 @@ class WireStatistics:
 
 
 class Wire:
-    """Both directions. `usb` is for a chip's own USB: packets, no baud. Every delay is divided by
-    `scale`."""
+    """Both directions. `fifo` is how the chip takes what comes at the moment; `usb` is for a chip's
+    own USB: packets, no baud. Every delay is divided by `scale`."""
 
     def __init__(
         self,
@@ -48,6 +61,7 @@ class Wire:
         loop: Loop,
         to_chip: Callable[[bytes], None],
         to_host: Callable[[bytes], None],
+        fifo: Callable[[], Fifo] = lambda: POLLED,
         usb: bool = False,
         scale: float = 1.0,
     ) -> None:
@@ -61,9 +75,9 @@ class Wire:
         self._began: float | None = None
         self.statistics = WireStatistics()
         latency = 0.0 if usb else model.latency / scale
-        self._down = _Line(loop, min(latency, _TO_CHIP / scale), self._deliver(to_chip))
+        self._down = _Line(loop, min(latency, _TO_CHIP / scale), self._deliver(to_chip), fifo)
         self._bridge = _Bridge(loop, latency, self._deliver(to_host))
-        self._up = _Line(loop, 0.0, self._bridge.put, whole=_PACKET)
+        self._up = _Line(loop, 0.0, self._bridge.put, lambda: Fifo(full=_PACKET))
 
     def from_host(self, data: bytes, host_baud: int, chip_baud: int) -> None:
         """The host has written `data` to its port, which runs at `host_baud`."""
@@ -157,12 +171,16 @@ class _Line:
     """One direction: a queue of chunks, each with the time its first byte begins."""
 
     def __init__(
-        self, loop: Loop, delay: float, deliver: Callable[[bytes], None], whole: int = 1
+        self,
+        loop: Loop,
+        delay: float,
+        deliver: Callable[[bytes], None],
+        fifo: Callable[[], Fifo],
     ) -> None:
         self._loop = loop
         self._delay = delay
         self._deliver = deliver
-        self._whole = whole  # bytes worth a delivery while more are to come
+        self._fifo = fifo
         self._chunks: deque[tuple[bytes, float, float]] = deque()
         self._sent = 0  # bytes of the first chunk that are delivered
         self._free = 0.0  # when the line is free again
@@ -182,50 +200,75 @@ class _Line:
 
     def clear(self) -> None:
         """Deliver what is over the line already; forget the rest."""
-        if self._chunks:
-            self._run(last=True)
+        arrived = self._take(self._arrived())
         self._chunks.clear()
         self._sent = 0
         self._free = 0.0
         if self._timer:
             self._timer.cancel()
             self._timer = None
+        if arrived:
+            self._deliver(arrived)
 
     @property
     def busy(self) -> float:
         return max(0.0, self._free - self._loop.now())
 
     def _schedule(self) -> None:
-        data, start, byte_time = self._chunks[0]
-        wanted = min(self._sent + self._whole, len(data))
-        due = start + wanted * byte_time
-        now = self._loop.now()
-        # A stream is delivered tick by tick, but its end when it ends.
-        tick = min(max(_MORSEL * byte_time, _SHORTEST_TICK), _LONGEST_TICK)
-        due = min(max(due, now + tick), max(self._free, now))
-        self._timer = self._loop.after(due - now, self._run)
+        due, _ = self._next()
+        self._timer = self._loop.after(due - self._loop.now(), self._run)
 
-    def _run(self, *, last: bool = False) -> None:
+    def _run(self) -> None:
         self._timer = None
-        now = self._loop.now()
+        now = self._loop.now() + _INSTANT
         arrived = bytearray()
         while self._chunks:
-            data, start, byte_time = self._chunks[0]
-            due = len(data)
-            if start > now:
-                due = 0
-            elif byte_time:
-                due = min(due, int((now - start) / byte_time + 1e-6))
-            arrived += data[self._sent : due]
-            self._sent = max(self._sent, due)
-            if due < len(data):
+            due, count = self._next()
+            if due > now:
+                self._schedule()
                 break
-            self._chunks.popleft()
-            self._sent = 0
-        if self._chunks and not last:
-            self._schedule()
+            arrived += self._take(count)
         if arrived:
             self._deliver(bytes(arrived))
+
+    def _next(self) -> tuple[float, int]:
+        """When the receiver's FIFO is next full, or its sender silent, and with how many bytes."""
+        fifo = self._fifo()
+        count, end, byte_time = 0, 0.0, 0.0
+        sent = self._sent
+        for data, start, each in self._chunks:
+            if count and start > end + fifo.silence * byte_time + _INSTANT:
+                break
+            full = max(fifo.full, int(_STEP / each) if each else 0)
+            if count + len(data) - sent >= full:
+                return start + (sent + full - count) * each, full
+            count += len(data) - sent
+            sent = 0
+            end, byte_time = start + len(data) * each, each
+        return end + fifo.silence * byte_time, count
+
+    def _arrived(self) -> int:
+        """How many bytes are over the line."""
+        now = self._loop.now() + _INSTANT
+        count = -self._sent
+        for data, start, each in self._chunks:
+            if start > now:
+                break
+            count += min(len(data), int((now - start) / each)) if each else len(data)
+        return max(0, count)
+
+    def _take(self, count: int) -> bytes:
+        taken = bytearray()
+        while count:
+            data = self._chunks[0][0]
+            part = data[self._sent : self._sent + count]
+            taken += part
+            count -= len(part)
+            self._sent += len(part)
+            if self._sent == len(data):
+                self._chunks.popleft()
+                self._sent = 0
+        return bytes(taken)
 
 
 class _Bridge:

@@ -112,9 +112,10 @@ def flash_rows(work: Path, line: Line, flash_baud: int) -> Iterator[Row]:
     with unit(work, "two-steps", line, blank=True) as board:
         firmware = write_flash(board, image, baud=flash_baud)
         yield row("firmware alone", "esptool", firmware)
+        booted = board.booted()  # esptool leaves seconds before; mpremote would not get in
         tree = Mpremote(board).sync()
         yield row("then the files", "mpremote", tree)
-        yield row("blank to converged", "two steps", firmware.then(tree))
+        yield row("blank to converged", "two steps", firmware.then(booted).then(tree))
 
 
 def flashing(line: Line, baud: int) -> str:

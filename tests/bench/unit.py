@@ -21,6 +21,7 @@ from provision.sim.firmware import build
 
 ROOT = Path(__file__).parents[2]
 VERSION = "1.24.1"
+PATIENCE = 60.0  # seconds
 BOARDS = {Chip.ESP32: "esp32", Chip.ESP8266: "esp8266"}
 
 
@@ -96,6 +97,29 @@ class Unit:
             from_board=wire["to_host"],
             turnarounds=wire["turnarounds"],
             output=output,
+        )
+
+    def booted(self) -> Measured:
+        """How long the board takes until it answers at its prompt, as nobody could wait better:
+        asked over and over, for what a chip that boots is sent is lost."""
+        began = time.monotonic()
+        with serial.serial_for_url(self.address, baudrate=self.line.baud, timeout=0.1) as port:
+            while time.monotonic() < began + PATIENCE:
+                port.write(b"\r")
+                if port.read_until(b">>> ").endswith(b">>> "):
+                    break
+            else:
+                raise Failed(f"{self.name} does not come up")
+        seconds = time.monotonic() - began
+        return Measured(
+            seconds=seconds,
+            talking=seconds * self.line.scale,
+            cpu=0.0,
+            memory=0,
+            to_board=0,
+            from_board=0,
+            turnarounds=0,
+            output="",
         )
 
     def tool(self, *words: str) -> Measured:

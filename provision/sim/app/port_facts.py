@@ -188,11 +188,9 @@ def onboard_config(
     control: str,
     rtc: bytes,
     clock: int,
-    announce: bool,
     security: Security,
 ) -> dict[str, object]:
-    """Everything that the onboard modules must know; `cause` is None after a soft reset.
-    With `announce` the board tells when a program changes the interrupt character."""
+    """Everything that the onboard modules must know; `cause` is None after a soft reset."""
     header = size_bytes(found.boot.flash_size)
     esp8266 = facts.esp8266
     seen = header if esp8266 and header is not None else flash.size
@@ -239,7 +237,6 @@ def onboard_config(
         "access_point": f"MicroPython-{mac[3:].hex()}" if esp8266 else f"ESP_{mac[3:].hex()}",
         "rtc": list(rtc),
         "clock": clock,
-        "announce": announce,
         "bootloader": facts.bootloader,
         "ring_io": facts.version >= (1, 24),
     }

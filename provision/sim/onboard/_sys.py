@@ -85,8 +85,7 @@ class _MicroPython:
         return "<module 'micropython'>"
 
     def kbd_intr(self, character):
-        if CONFIG["announce"]:
-            tell(b"K", bytes((character & 255,)))
+        tell(b"K", bytes((character & 255,)))
         micropython.kbd_intr(character)
 
     def alloc_emergency_exception_buf(self, size):
