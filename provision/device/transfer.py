@@ -24,6 +24,7 @@ from provision.model.chip import Chip
 
 # The ESP8266's flash routines block interrupts: only the UART's own 128 bytes take what comes.
 ESP8266 = (
+    Pace(block=4096, window=13, lead=120),
     Pace(block=4096, window=12, lead=120),
     Pace(block=2048, window=11, lead=120),
     Pace(block=1024, window=10, lead=120),

@@ -31,6 +31,7 @@ MAIN_PY: Mapping[str, str] = MappingProxyType(
             "import time\n"
             "while True:\n"
             "    try:\n"
+            "        print('here')\n"
             "        while True:\n"
             "            time.sleep(1)\n"
             "    except KeyboardInterrupt:\n"

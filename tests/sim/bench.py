@@ -76,7 +76,9 @@ class Bench:
 
     def insist(self, data: bytes, until: bytes = PROMPT) -> bytes:
         """Send again and again, as people press Ctrl-C, until `until` is printed."""
+        end = time.monotonic() + PATIENCE
         while until not in self.output:
+            assert time.monotonic() < end, f"insisted in vain: {self.output!r}"
             self.application.receive(data)
             self.loop.after(0.05, lambda: None)
             self.loop.step()

@@ -15,6 +15,7 @@ from provision.device.stream import (
     HEADER,
     LAST,
     MAKE,
+    PROOF,
     REMOVE,
     REMOVE_DIRECTORY,
     SEAL,
@@ -65,7 +66,7 @@ paces = st.builds(
 def replay(work: list[FileOperation], block: int) -> list[tuple[object, ...]]:
     """What a board that follows the frames does, in order."""
     done: list[tuple[object, ...]] = []
-    path, digest, data = "", "", b""
+    path, proof, data = "", "", b""
     for frame in frames(work, block):
         assert len(frame.payload) <= block
         payload = frame.payload
@@ -77,11 +78,11 @@ def replay(work: list[FileOperation], block: int) -> list[tuple[object, ...]]:
             if frame.kind & FIRST:
                 size = 1 + payload[0] + SEAL
                 assert payload[:size] == sealed(frame.kind, payload[1 : size - SEAL])
-                path, digest = payload[1 : size - SEAL].decode(), payload[size : size + 32].hex()
-                payload, data = payload[size + 32 :], b""
+                path, proof = payload[1 : size - SEAL].decode(), payload[size : size + PROOF].hex()
+                payload, data = payload[size + PROOF :], b""
             data += payload
             if frame.kind & LAST:
-                done.append((path, digest, data))
+                done.append((path, proof, data))
     return done
 
 
@@ -91,7 +92,7 @@ def test_frames_carry_the_operations_in_order(work: list[FileOperation], pace: P
     for operation in work:
         match operation:
             case Put(path=path, data=data, sha256=sha256):
-                expected.append((path, sha256, data))
+                expected.append((path, sha256[: 2 * PROOF], data))
             case MakeDir(path=path):
                 expected.append((MAKE, path))
             case Remove(path=path):

@@ -4,10 +4,10 @@ A frame is a header of four bytes (length, little endian; kind; a check that cou
 its payload, and is answered by one byte when it is done: between frames nothing drains the
 port, so the host keeps what it sends ahead within the receive ring. Padding fills a packet of a
 USB bridge that would hold a single byte back for its latency timer. New content goes to a file
-beside the old one, is checked by sha256 and renamed over it; a path carries a digest of its own,
-so that no flipped bit removes another file. While frames arrive the interrupt character is data;
-whatever happens it is restored, after the line has fallen silent, so that no rest of a stream is
-taken for a program.
+beside the old one, is checked by the first bytes of its sha256 and renamed over it; a path carries
+a digest of its own, so that no flipped bit removes another file. While frames arrive the interrupt
+character is data; whatever happens it is restored, after the line has fallen silent, so that no
+rest of a stream is taken for a program.
 """
 import gc
 import os
@@ -71,17 +71,17 @@ def _receive(choices, padding):
                         raise
             else:
                 if kind & 1:
-                    digest = bytes(payload[start : start + 32])
+                    proof = bytes(payload[start : start + 8])
                     beside = path[: path.rfind("/") + 1] + ".provision~"
                     file = open(beside, "wb")
                     hasher = sha256()
-                    payload = payload[start + 32 :]
+                    payload = payload[start + 8 :]
                 file.write(payload)
                 hasher.update(payload)
                 if kind & 2:
                     file.close()
                     file = None
-                    if hasher.digest() != digest:
+                    if hasher.digest()[:8] != proof:
                         raise ValueError("sha256")
                     os.rename(beside, path)
                     beside = None
