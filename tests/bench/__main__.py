@@ -24,6 +24,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import serial
@@ -34,7 +35,7 @@ from tests.bench import trees
 from tests.bench.tools import Mpremote, Mpytool, Provision, write_flash
 from tests.bench.unit import VERSION, Failed, Line, Measured, Unit, unit
 
-FIRMWARE_SIZE = 1_500_000
+FIRMWARE_SIZES = {Chip.ESP32: 1_500_000, Chip.ESP8266: 600_000}  # bytes, about a release's
 CONSOLE = 115200  # the rate of every released MicroPython, and the only one mpremote can set
 
 
@@ -85,10 +86,7 @@ def flash_rows(work: Path, line: Line, flash_baud: int) -> Iterator[Row]:
     chip = line.chip
     where = flashing(line, flash_baud)
     image = work / f"large-{chip}.bin"
-    if chip is Chip.ESP32:
-        image.write_bytes(build(chip, VERSION, size=FIRMWARE_SIZE))
-    else:
-        image.write_bytes(build(chip, VERSION))
+    image.write_bytes(build(chip, VERSION, size=FIRMWARE_SIZES[chip]))
     files = trees.app()
     folder = work / "tree"
     shutil.rmtree(folder, ignore_errors=True)
@@ -108,6 +106,7 @@ def flash_rows(work: Path, line: Line, flash_baud: int) -> Iterator[Row]:
     with unit(work, "one-go", line, blank=True) as board:
         tool = Provision(board, firmware=image, flash_baud=flash_baud)
         yield row("blank to converged", tool.name, tool.sync())
+        board.booted()
         yield row("nothing changed", tool.name, tool.sync())
     with unit(work, "two-steps", line, blank=True) as board:
         firmware = write_flash(board, image, baud=flash_baud)
@@ -187,6 +186,8 @@ def main() -> int:
     parser.add_argument("--alone", action="store_true", help="files by this project alone")
     parser.add_argument("--scale", type=float, default=1.0, metavar="X", help="see above")
     options = parser.parse_args()
+    if not options.alone and find_spec("mpytool") is None:
+        parser.error("mpytool is not installed: pip install '.[bench]', or measure with --alone")
     serial.protocol_handler_packages.append("provision.sim")
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
