@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from provision.device.deflate import FleetDeflate
 from provision.errors import BoardError
 from provision.interfaces import FileOperation, MakeDir, Put, Remove, RemoveDir
 
@@ -28,6 +29,9 @@ would be a tenth of a tree of small files. 64 bits are enough against accidents 
 look that follows compares the whole."""
 PATH_MOST = 255  # bytes of UTF-8
 _PROBE = 512  # compressed bytes between two copies of the inflater
+
+
+_DEFLATE = {window: FleetDeflate(window) for window in range(9, 16)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,8 +111,7 @@ def encode(sequence: Sequence[Frame]) -> bytes:
 def compose(operations: Sequence[FileOperation], pace: Pace) -> Stream:
     """The operations as a stream at a pace; BoardError for a path too long for any board."""
     sequence = list(frames(operations, pace.block))
-    squeezer = zlib.compressobj(9, zlib.DEFLATED, -pace.window, 9)
-    data = squeezer.compress(encode(sequence)) + squeezer.flush()
+    data = _DEFLATE[pace.window](encode(sequence))
     ends = accumulate(HEADER + len(frame.payload) for frame in sequence)
     return Stream(
         data=data,

@@ -126,12 +126,16 @@ class Application:
         interpreter = self._interpreter
         if interpreter is None:  # none is installed: the board has said so
             return
+        plain = b""
         while data:
             before, found, data = data.partition(_CTRL_C)
-            if before:
-                self._ring.put(before)
-            if found and not self._interrupt(interpreter):
-                self._ring.put(found)
+            plain += before
+            if found and self._may_interrupt:
+                self._ring.put(plain)
+                plain = b""
+                found = b"" if interpreter.interrupt(reading=self._prompts.reading) else found
+            plain += found
+        self._ring.put(plain)
 
     def cut_power(self, work: Work, count: int, on_cut: Callable[[], None]) -> None:
         """Let the power fail in the middle of the `count`th erase or program that MicroPython
@@ -254,12 +258,10 @@ class Application:
         else:
             self._held += data
 
-    def _interrupt(self, interpreter: Interpreter) -> bool:
-        if self._phase not in (_Phase.SCRIPTS, _Phase.REPL):
-            return False
-        if not self._interrupt_character:  # the program said so
-            return False
-        return interpreter.interrupt(reading=self._prompts.reading)
+    @property
+    def _may_interrupt(self) -> bool:
+        """Whether 3 may be the interrupt character now, for all that the program has said."""
+        return self._phase in (_Phase.SCRIPTS, _Phase.REPL) and self._interrupt_character
 
     def _release(self) -> None:
         assert self._interpreter is not None

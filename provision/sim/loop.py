@@ -7,46 +7,32 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import selectors
+import select
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 Callback = Callable[[], None]
 
 
-@dataclass(order=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Timer:
-    """A callback to come; `cancel` makes it never come."""
+    """A callback to come, at `due`; `cancel` makes it never come."""
 
     due: float
-    order: int
-    callback: Callback | None = field(compare=False)
+    callback: Callback | None
 
     def cancel(self) -> None:
         self.callback = None
 
 
-@dataclass(slots=True)
-class _Watched:
-    readable: Callback | None = None
-    writable: Callback | None = None
-
-    @property
-    def events(self) -> int:
-        return (selectors.EVENT_READ if self.readable else 0) | (
-            selectors.EVENT_WRITE if self.writable else 0
-        )
-
-
 class Loop:
-    """A selector and a heap of timers. Seconds are those of `time.monotonic`."""
+    """What is watched, and a heap of timers. Seconds are those of `time.monotonic`."""
 
     def __init__(self) -> None:
-        # select and not epoll: its timeouts are exact to the microsecond, epoll's come a
-        # millisecond late, which a modelled line of one-byte answers would feel.
-        self._selector = selectors.SelectSelector()
-        self._timers: list[Timer] = []
+        self._readable: dict[int, Callback] = {}
+        self._writable: dict[int, Callback] = {}
+        self._timers: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
         self._running = False
 
@@ -55,35 +41,29 @@ class Loop:
 
     def watch(self, fd: int, callback: Callback) -> None:
         """Call back whenever `fd` can be read or has reached its end."""
-        self._entry(fd).readable = callback
-        self._apply(fd)
+        self._readable[fd] = callback
 
     def unwatch(self, fd: int) -> None:
         """Stop watching `fd` for reading; one that is not watched is no error."""
-        if fd in self._selector.get_map():
-            self._entry(fd).readable = None
-            self._apply(fd)
+        self._readable.pop(fd, None)
 
     def watch_writable(self, fd: int, callback: Callback) -> None:
         """Call back whenever `fd` takes more bytes; unwatch as soon as there are none to give."""
-        self._entry(fd).writable = callback
-        self._apply(fd)
+        self._writable[fd] = callback
 
     def unwatch_writable(self, fd: int) -> None:
-        if fd in self._selector.get_map():
-            self._entry(fd).writable = None
-            self._apply(fd)
+        self._writable.pop(fd, None)
 
     def after(self, seconds: float, callback: Callback) -> Timer:
         """Call back once, `seconds` from now; at once in the next round if it is 0 or less."""
-        timer = Timer(self.now() + seconds, next(self._order), callback)
-        heapq.heappush(self._timers, timer)
+        timer = Timer(self.now() + seconds, callback)
+        heapq.heappush(self._timers, (timer.due, next(self._order), timer))
         return timer
 
     def run(self) -> None:
         """Serve callbacks until `stop`, or until there is nothing left that could call."""
         self._running = True
-        while self._running and (self._selector.get_map() or self._timers):
+        while self._running and (self._readable or self._writable or self._timers):
             self.step()
 
     def stop(self) -> None:
@@ -91,38 +71,26 @@ class Loop:
 
     def step(self) -> None:
         """Wait for one round of events and serve it."""
-        while self._timers and self._timers[0].callback is None:
-            heapq.heappop(self._timers)
-        timeout = max(0.0, self._timers[0].due - self.now()) if self._timers else None
-        if timeout is None and not self._selector.get_map():
+        timers = self._timers
+        while timers and timers[0][2].callback is None:
+            heapq.heappop(timers)
+        timeout = max(0.0, timers[0][0] - self.now()) if timers else None
+        if timeout is None and not self._readable and not self._writable:
             return
-        for key, events in self._selector.select(timeout):
-            watched: _Watched = key.data
-            # An earlier callback of this round may have unwatched this one.
-            if events & selectors.EVENT_READ and watched.readable:
-                watched.readable()
-            if events & selectors.EVENT_WRITE and watched.writable:
-                watched.writable()
+        # select and not epoll: its timeouts are exact to the microsecond, epoll's come a
+        # millisecond late, which a modelled line of one-byte answers would feel.
+        readable, writable, _ = select.select(
+            list(self._readable), list(self._writable), [], timeout
+        )
+        for watched, ready in ((self._readable, readable), (self._writable, writable)):
+            for fd, callback in [(fd, watched.get(fd)) for fd in ready]:
+                # An earlier one of this round may have unwatched it, or closed it for another.
+                if callback and watched.get(fd) == callback:
+                    callback()
         now = self.now()
-        due = []
-        while self._timers and self._timers[0].due <= now:
-            due.append(heapq.heappop(self._timers))
+        due: list[Timer] = []
+        while timers and timers[0][0] <= now:
+            due.append(heapq.heappop(timers)[2])
         for timer in due:
             if timer.callback:
                 timer.callback()
-
-    def close(self) -> None:
-        self._selector.close()
-
-    def _entry(self, fd: int) -> _Watched:
-        key = self._selector.get_map().get(fd)
-        if key is None:
-            return self._selector.register(fd, selectors.EVENT_READ, _Watched()).data  # type: ignore[no-any-return]
-        return key.data  # type: ignore[no-any-return]
-
-    def _apply(self, fd: int) -> None:
-        watched = self._entry(fd)
-        if watched.events:
-            self._selector.modify(fd, watched.events, watched)
-        else:
-            self._selector.unregister(fd)

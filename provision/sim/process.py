@@ -81,7 +81,6 @@ class BoardProcess:
             connection.close()
         self.board.close()
         self._retire()
-        self.loop.close()
         os.close(self._lock)
 
     def settle(self) -> None:

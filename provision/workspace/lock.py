@@ -54,8 +54,15 @@ class Lock:
 
     def with_mac(self, device: str, mac: str) -> Lock:
         """The same lock with a device's MAC learned, or learned anew."""
-        entry = {**self.devices.get(device, _NOTHING), "mac": mac}
-        return replace(self, devices={**self.devices, device: entry})
+        return self.with_macs({device: mac})
+
+    def with_macs(self, macs: Mapping[str, str]) -> Lock:
+        """The same lock with the MACs of these devices learned, or learned anew."""
+        entries = {
+            device: {**self.devices.get(device, _NOTHING), "mac": mac}
+            for device, mac in macs.items()
+        }
+        return replace(self, devices={**self.devices, **entries})
 
     def with_section(self, name: str, content: object) -> Lock:
         """The same lock with one section (`firmware`, `packages`) replaced; None removes it."""
@@ -130,17 +137,46 @@ class FleetLock:
         self._path = path
         self._lock = read_lock(path)
         self._turn = threading.Lock()
+        self._queue = threading.Lock()
+        self._learned: dict[str, str] = {}  # and not written yet
 
     def known(self, device: str) -> str | None:
         """The MAC learned for a device, or None."""
         return self._lock.mac_of(device)
 
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """The devices whose MACs are learned and not written yet."""
+        with self._queue:
+            return tuple(self._learned)
+
     def learn(self, device: str, mac: str) -> None:
-        """Keep a device's MAC; durable when this returns."""
+        """Keep a device's MAC; durable when this returns.
+
+        To read, write and flush the file takes longer the more devices it has, and a fleet's
+        are done at about the same time: what has queued up meanwhile is written in one turn.
+        """
         if self.known(device) == mac:
             return
+        with self._queue:
+            self._learned[device] = mac
+        taken: dict[str, str] = {}
+
+        def add(lock: Lock) -> Lock:
+            with self._queue:
+                taken.update(self._learned)
+                self._learned.clear()
+            return lock.with_macs(taken)
+
         with self._turn:
-            self._lock = update_lock(self._path, lambda lock: lock.with_mac(device, mac))
+            if not self.waiting:
+                return  # the turn before has written it
+            try:
+                self._lock = update_lock(self._path, add)
+            except BaseException:
+                with self._queue:  # each of them is to try, and to fail, by itself
+                    self._learned = taken | self._learned
+                raise
 
 
 def _refuse_conflicts(text: str, file: str) -> None:

@@ -55,7 +55,6 @@ class Bench:
 
     def __exit__(self, *exc: object) -> None:
         self.application.halt()
-        self.loop.close()
         self.flash.close()
 
     def install(self, image: bytes) -> None:

@@ -104,7 +104,6 @@ class ChipBench:
 
     def __exit__(self, *exc: object) -> None:
         self.board.close()
-        self.loop.close()
 
     # Getting there
 

@@ -30,7 +30,7 @@ class StillLoop(Loop):
 
     def run(self) -> None:
         while self._timers:
-            timer = heapq.heappop(self._timers)
+            _, _, timer = heapq.heappop(self._timers)
             if timer.callback:
                 self.time = max(self.time, timer.due)
                 self.rounds += 1

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from provision.disk import locked
 from provision.errors import LockError
 from provision.workspace.lock import FleetLock, Lock, parse_lock, read_lock, update_lock
 
@@ -199,6 +200,48 @@ def test_many_threads_learn_and_none_is_lost(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert {name: read_lock(path).mac_of(name) for name in macs} == macs
+
+
+def test_what_is_learned_during_a_write_is_written_in_one_turn(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.lock"
+    lock = FleetLock(path)
+    macs = {f"desk-{n:02}": f"5c:cf:7f:00:00:{n:02x}" for n in range(20)}
+    with locked("fleet", str(path.resolve())):  # as another run holds it
+        threads = [threading.Thread(target=lock.learn, args=item) for item in macs.items()]
+        for thread in threads:
+            thread.start()
+        while len(lock.waiting) < len(macs):
+            threads[0].join(0.01)
+        assert not path.exists()
+    versions = set()
+    while any(thread.is_alive() for thread in threads):
+        versions.add(len(read_lock(path).devices))
+        threads[0].join(0.001)
+    for thread in threads:
+        thread.join()
+    assert versions <= {0, len(macs)}
+    assert {name: read_lock(path).mac_of(name) for name in macs} == macs
+
+
+def test_each_of_those_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    lock = FleetLock(tmp_path / "no" / "fleet.lock")
+    told: list[str] = []
+
+    def learn(device: str) -> None:
+        try:
+            lock.learn(device, MAC)
+        except LockError:
+            told.append(device)
+
+    threads = [threading.Thread(target=learn, args=(f"desk-{n}",)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(told) == [f"desk-{n}" for n in range(8)]
+    (tmp_path / "no").mkdir()
+    lock.learn("late", OTHER)
+    assert read_lock(tmp_path / "no" / "fleet.lock").mac_of("late") == OTHER
 
 
 WRITER = """

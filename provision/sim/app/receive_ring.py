@@ -46,6 +46,8 @@ class ReceiveRing:
 
     def put(self, data: bytes) -> None:
         """Bytes from the line."""
+        if not data:
+            return
         if self._capacity is None:
             self._deliver(data)
             return
