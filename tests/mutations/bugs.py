@@ -33,7 +33,7 @@ BUGS = (
     Bug(
         name="skip the sha256 of a file before the rename",
         file="provision/device/agent/receive.py",
-        before="if hasher.digest() != digest:",
+        before="if hasher.digest()[:8] != proof:",
         after="if hasher.digest() == b'':",
         tests=(FAULTS, "-k", "flipped_bit_touches_no_other"),
     ),
@@ -173,8 +173,8 @@ BUGS = (
     Bug(
         name="do not learn which board a device is",
         file="provision/workspace/lock.py",
-        before='        entry = {**self.devices.get(device, _NOTHING), "mac": mac}',
-        after="        entry = {**self.devices.get(device, _NOTHING)}",
+        before='            device: {**self.devices.get(device, _NOTHING), "mac": mac}',
+        after="            device: {**self.devices.get(device, _NOTHING)}",
         tests=("tests/unit/test_fleet_lock.py",),
     ),
     Bug(
@@ -232,5 +232,33 @@ BUGS = (
         before=" and actual.firmware is None and not actual.cut:",
         after=" and actual.firmware is None:",
         tests=("tests/unit/test_hold_app.py", "tests/unit/test_diff_cases.py"),
+    ),
+    Bug(
+        name="leave what another firmware wrote when the whole flash is erased",
+        file="provision/core/flash_erase.py",
+        before="            yield at, length\n",
+        after="",
+        tests=("tests/unit/test_flash_erase.py",),
+    ),
+    Bug(
+        name="write what boots before all else of an erased flash is there",
+        file="provision/core/flash_erase.py",
+        before="    return (*first, *last)\n",
+        after="    return (*last, *first)\n",
+        tests=("tests/unit/test_flash_erase.py",),
+    ),
+    Bug(
+        name="erase the flash without making sure first that nothing boots",
+        file="provision/device/bootloader.py",
+        before="            self._esp.erase_region(BOOT_OFFSETS[facts.chip], SECTOR)\n",
+        after="",
+        tests=("tests/contract/test_bootloader.py", "-k", "erasing_leaves"),
+    ),
+    Bug(
+        name="forget MACs that one turn could not write",
+        file="provision/workspace/lock.py",
+        before="                    self._learned = taken | self._learned\n",
+        after="                    pass\n",
+        tests=("tests/unit/test_fleet_lock.py",),
     ),
 )
