@@ -105,12 +105,14 @@ def _execute(name, scope):
 
 
 def _run(name, scope):
-    # True unless it raised.
+    # True unless it raised. A second Ctrl-C comes up at the next jump, while the first is dealt
+    # with. To tell one exception from another is a jump, so nothing is told apart here.
     try:
         error = _execute(name, scope)
-    except KeyboardInterrupt as again:
-        error = again
-    _settle()
+        _settle()
+    except:
+        _settle()
+        error = KeyboardInterrupt()
     if isinstance(error, SystemExit):
         leave(b"S")
     if error is not None:
