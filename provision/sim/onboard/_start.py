@@ -90,29 +90,38 @@ def _settle():
         pass
 
 
-def _execute(name, scope):
-    # What it raised, if anything.
+def _caught(action):
     try:
-        if os.stat(name)[0] & 0x8000 == 0:
-            return None
-    except OSError:
-        return None
-    try:
-        micropython.kbd_intr(3)
-        execfile(name, scope)
+        action()
     except BaseException as error:
         return error
 
 
-def _run(name, scope):
-    # True unless it raised. A second Ctrl-C comes up at the next jump, while the first is dealt
-    # with. To tell one exception from another is a jump, so nothing is told apart here.
+def _interruptible(action):
+    # What it raised, if anything. A second Ctrl-C comes up at the next jump, while the first is
+    # dealt with. To tell one exception from another is a jump, so nothing is told apart here.
     try:
-        error = _execute(name, scope)
+        error = _caught(action)
         _settle()
     except:
         _settle()
         error = KeyboardInterrupt()
+    return error
+
+
+def _run(name, scope):
+    # True unless it raised.
+    try:
+        if os.stat(name)[0] & 0x8000 == 0:
+            return True
+    except OSError:
+        return True
+
+    def execute():
+        micropython.kbd_intr(3)
+        execfile(name, scope)
+
+    error = _interruptible(execute)
     if isinstance(error, SystemExit):
         leave(b"S")
     if error is not None:
@@ -156,10 +165,8 @@ def start(scope):
         if flashbdev.bdev:
             vfs.mount(flashbdev.bdev, "/")
     except OSError:
-        try:
-            inisetup.setup()
-        except KeyboardInterrupt as error:
-            _settle()
+        error = _interruptible(inisetup.setup)
+        if error is not None:
             _print_exception(error)
     for name in ("inisetup", "flashbdev", "_start", "_link", "_flash", "_console", "_sys", "_machine", "_network", "_esp", "_esp32", "_time"):
         _real.modules.pop(name, None)
