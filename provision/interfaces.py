@@ -163,7 +163,7 @@ class Bootloader(Protocol):
 
     def facts(self) -> BootloaderFacts: ...
 
-    def erase(self, leaving: Sequence[Region] = ()) -> None:
+    def erase(self, leaving: Sequence[Region], progress: Progress) -> None:
         """Erase the whole flash; what `leaving`, which is to be written next, will fill may be
         left to the writing. From its beginning on nothing boots."""
         ...

@@ -39,6 +39,25 @@ def laid_out(regions: Sequence[Region], chip: Chip) -> tuple[Region, ...]:
     return (*first, *last)
 
 
+def stale(
+    regions: Sequence[Region],
+    size: int,
+    is_blank: Callable[[int, int], bool],
+    progress: Callable[[int, int], None],
+) -> Iterator[tuple[int, int]]:
+    """Offset and size of what is to be erased of a flash of `size` bytes before the regions are
+    written. `is_blank` says so of an offset and a size; `progress` counts bytes looked at."""
+    stretches = list(spaces(regions, size))
+    total = sum(length for _, length in stretches)
+    done = 0
+    for start, length in stretches:
+        for offset, part in used(start, length, is_blank):
+            progress(done + offset - start, total)
+            yield offset, part
+        done += length
+        progress(done, total)
+
+
 def spaces(regions: Sequence[Region], size: int) -> Iterator[tuple[int, int]]:
     """Offset and size of each stretch of a flash of `size` bytes that no region will fill."""
     at = 0
@@ -51,10 +70,8 @@ def spaces(regions: Sequence[Region], size: int) -> Iterator[tuple[int, int]]:
 
 
 def used(offset: int, size: int, is_blank: Callable[[int, int], bool]) -> Iterator[tuple[int, int]]:
-    """Offset and size of the parts of a stretch that are not blank, a block each at most.
-
-    `is_blank` says so of an offset and a size; what is blank is found in ever longer looks.
-    """
+    """Offset and size of the parts of a stretch that are not blank, a block each at most; what is
+    blank is found in ever longer looks."""
     at, end, look = offset, offset + size, BLOCK
     while at < end:
         length = min(look - at % BLOCK, end - at)

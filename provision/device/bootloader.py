@@ -10,14 +10,14 @@ from __future__ import annotations
 import hashlib
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
 from provision.core.esp_image import BOOT_OFFSETS, SECTOR, size_bytes
 from provision.core.firmware_image import Region
-from provision.core.flash_erase import spaces, used
+from provision.core.flash_erase import stale
 from provision.device.bounded_port import BoundedPort
 from provision.device.esptool_errors import NONSENSE, translate
 from provision.device.esptool_library import Trace, esptool, listening
@@ -46,7 +46,7 @@ from provision.model.chip import Chip
 # Rates to fall back to, from what the profile allows down to what every line holds.
 _RATES = (921600, 460800, 230400, ROM_BAUD)
 _PROBE_TIMEOUT = 0.5
-_WRITE_ATTEMPTS = 3
+_ATTEMPTS = 3
 
 
 class EsptoolBootloader:
@@ -126,19 +126,25 @@ class EsptoolBootloader:
             self._reconnect(f"the line does not hold {rate} baud")
         return self.baud
 
-    def erase(self, leaving: Sequence[Region] = ()) -> None:
+    def erase(self, leaving: Sequence[Region], progress: Progress) -> None:
         """Erase the whole flash, but for what is blank already and what `leaving`, which is
-        written next, will fill; from its first command on nothing boots."""
+        written next, will fill; from its first command on nothing boots.
+
+        `progress` counts bytes looked at; a line that fails is taken up again as in `write`."""
         self._guard()
         facts = self.facts()
-        with self._talking("erasing the flash"):
-            if facts.flash_size is None:
-                self._esp.erase_flash()
-                return
-            self._esp.erase_region(BOOT_OFFSETS[facts.chip], SECTOR)
-            for space in spaces(leaving, facts.flash_size):
-                for offset, size in used(*space, self._is_blank):
-                    self._esp.erase_region(offset, size)
+        size = facts.flash_size
+
+        def erase() -> None:
+            with self._talking("erasing the flash"):
+                if size is None:
+                    self._esp.erase_flash()
+                else:
+                    self._esp.erase_region(BOOT_OFFSETS[facts.chip], SECTOR)
+                    for place in stale(leaving, size, self._is_blank, progress):
+                        self._esp.erase_region(*place)
+
+        self._insist(erase)
 
     def _is_blank(self, offset: int, size: int) -> bool:
         return self._md5(offset, size) == _md5(b"\xff" * size)
@@ -161,7 +167,12 @@ class EsptoolBootloader:
         reset without hands.
         """
         self._guard()
-        pending = list(self._missing(regions))
+        pending: list[Region] = []
+
+        def compare() -> None:
+            pending[:] = self._missing(regions)
+
+        self._insist(compare)
         total = sum(len(_compressed(region.data)) for region in pending)
         done = 0
         for region in pending:
@@ -291,16 +302,23 @@ class EsptoolBootloader:
         return True
 
     def _write_region(self, region: Region, done: int, total: int, progress: Progress) -> None:
-        for attempt in range(1, _WRITE_ATTEMPTS + 1):
+        def write() -> None:
+            with self._talking(f"writing the {region.name}"):
+                self._send(region, done, total, progress)
+                self._verify(region)
+
+        self._insist(write)
+
+    def _insist(self, step: Callable[[], None]) -> None:
+        """Once more, at a lower rate, where the line fails and the board can be reset."""
+        for attempt in range(1, _ATTEMPTS + 1):
             try:
-                with self._talking(f"writing the {region.name}"):
-                    self._send(region, done, total, progress)
-                    self._verify(region)
+                step()
                 return
             except PortLost:
                 raise
             except DeviceError as error:
-                if attempt == _WRITE_ATTEMPTS or self._board.reset is ResetWiring.NONE:
+                if attempt == _ATTEMPTS or self._board.reset is ResetWiring.NONE:
                     raise
                 self._say(f"{error.message}; trying again")
                 self._retry_slower()

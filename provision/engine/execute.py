@@ -157,7 +157,7 @@ def flash(session: Session, plan: Plan, tools: Tools, *, held: bool) -> bool:
     tools.stands("its flash is being written: it may not start until the next apply")
     if plan.erases:
         session.stage("erase")
-        bootloader.erase(to_write)
+        bootloader.erase(to_write, session.progress("erase"))
         report(session, tools, plan, EraseFlash)
     session.stage("flash", f"MicroPython {firmware.identity.version}")
     bootloader.write(to_write, session.progress("flash"))

@@ -88,7 +88,7 @@ def test_a_board_is_told_apart_written_verified_and_restarted(
     seen.clear()
     bootloader.write(wanted, lambda done, total: seen.append((done, total)))
     assert seen == []  # the flash holds it all: nothing was sent
-    bootloader.erase()
+    bootloader.erase((), nothing)
     assert bench.flash("a").count(0xFF) == 8 << 20
     bootloader.write(wanted[:1], nothing)
     assert bench.flash("a")[wanted[0].offset :].startswith(wanted[0].data)
@@ -112,7 +112,10 @@ def test_erasing_leaves_what_is_blank_and_what_is_written_next(
     bootloader = EsptoolBootloader.connect(port, board)
     wanted = regions(read_firmware(build(chip, "1.24.1"), "x"), board, 4 << 20)
     wanted = laid_out(wanted, chip)
-    bootloader.erase(wanted)
+    seen: list[tuple[int, int]] = []
+    bootloader.erase(wanted, lambda done, total: seen.append((done, total)))
+    assert seen == sorted(seen)
+    assert seen[-1][0] == seen[-1][1]
     boot = BOOT_OFFSETS[chip]
     assert bench.flash("a")[boot : boot + SECTOR] == b"\xff" * SECTOR  # nothing starts any more
     bootloader.write(wanted[:-1], nothing)
@@ -212,7 +215,7 @@ def flash_is_untouched(bench: Bench, bootloader: EsptoolBootloader, before: byte
     with pytest.raises(Refused):
         bootloader.write([region], nothing)
     with pytest.raises(Refused):
-        bootloader.erase()
+        bootloader.erase((), nothing)
     assert bench.flash("a") == before
 
 

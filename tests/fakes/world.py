@@ -162,7 +162,7 @@ class FakeBootloader:
             secured=self.board.secured,
         )
 
-    def erase(self, leaving: Sequence[Region] = ()) -> None:
+    def erase(self, leaving: Sequence[Region], progress: Progress) -> None:
         self.board.log.append("erase")
         self.board.silent = False
         self.board.firmware = None

@@ -214,7 +214,7 @@ def lied_to(
             attempt(lambda: loader.read(0x2000, 8192))
             attempt(lambda: loader.raise_baud(460800))
             attempt(lambda: loader.write([region], lambda _done, _total: None))
-            attempt(loader.erase)
+            attempt(lambda: loader.erase([region], lambda _done, _total: None))
             attempt(loader.restart)
     assert all(len(text) < 5000 for text in said)
     return errors

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from provision.core.esp_image import BOOT_OFFSETS, SECTOR
 from provision.core.firmware_image import Region
-from provision.core.flash_erase import BLOCK, LOOK, laid_out, spaces, used
+from provision.core.flash_erase import BLOCK, LOOK, laid_out, spaces, stale, used
 from provision.model.chip import Chip
 
 SIZE = 4 << 20
@@ -87,12 +87,14 @@ def test_after_it_and_the_writing_the_flash_is_as_after_a_chip_erase(
     def is_blank(offset: int, size: int) -> bool:
         return all(sector in blank for sector in range(offset, offset + size, SECTOR))
 
-    for space in spaces(regions, SIZE):
-        for offset, size in used(*space, is_blank):
-            assert not offset % SECTOR and not size % SECTOR and 0 < size <= BLOCK
-            assert offset // BLOCK == (offset + size - 1) // BLOCK  # within one block
-            assert not is_blank(offset, size)
-            flash[offset : offset + size] = b"\xff" * size
+    seen: list[tuple[int, int]] = []
+    for offset, size in stale(regions, SIZE, is_blank, lambda *told: seen.append(told)):
+        assert not offset % SECTOR and not size % SECTOR and 0 < size <= BLOCK
+        assert offset // BLOCK == (offset + size - 1) // BLOCK  # within one block
+        assert not is_blank(offset, size)
+        flash[offset : offset + size] = b"\xff" * size
+    assert seen == sorted(seen)
+    assert all(done <= total == seen[-1][0] for done, total in seen)
     for one in regions:
         assert not one.offset % SECTOR and not len(one.data) % SECTOR
         flash[one.offset : one.offset + len(one.data)] = one.data

@@ -18,6 +18,8 @@ from provision.errors import BoardError, FlashFailed, Refused
 from provision.interfaces import BootloaderFacts
 from provision.model.chip import Chip
 
+FLASH_SIZE = 4 << 20
+
 
 class NoPort:
     device = "kitchen"
@@ -34,7 +36,7 @@ class Flash:
     FLASH_WRITE_SIZE = 0x4000
 
     def __init__(self, worn: frozenset[int] = frozenset()) -> None:
-        self.held = bytearray(b"\xff" * 0x20000)
+        self.held = bytearray(b"\xff" * FLASH_SIZE)
         self.worn = worn
         self.asked = 0
 
@@ -52,6 +54,9 @@ class Flash:
     def flash_defl_finish(self, reboot: bool, timeout: float) -> None:
         assert self.at == self.end
 
+    def erase_region(self, offset: int, size: int) -> None:
+        self.held[offset : offset + size] = b"\xff" * size
+
     def flash_md5sum(self, offset: int, size: int) -> str:
         self.asked += 1
         return hashlib.md5(self.held[offset : offset + size], usedforsecurity=False).hexdigest()
@@ -61,7 +66,7 @@ def bootloader(flash: Flash, chip: Chip = Chip.ESP8266, secured: str | None = No
     made = EsptoolBootloader(cast("Port", NoPort()), profiles()["esp8266-bare"])
     made._esp = flash
     made._facts = BootloaderFacts(
-        chip=chip, description="", mac="5c:cf:7f:01:02:03", flash_size=4 << 20, secured=secured
+        chip=chip, description="", mac="5c:cf:7f:01:02:03", flash_size=FLASH_SIZE, secured=secured
     )
     return made
 
@@ -121,14 +126,17 @@ class Swapped(EsptoolBootloader):
 
 def facts(mac: str) -> BootloaderFacts:
     return BootloaderFacts(
-        chip=Chip.ESP8266, description="", mac=mac, flash_size=4 << 20, secured=None
+        chip=Chip.ESP8266, description="", mac=mac, flash_size=FLASH_SIZE, secured=None
     )
 
 
 class Dying(Flash):
-    """Its line fails in the first block."""
+    """Its line fails in the first block, and when the flash is read back."""
 
     def flash_defl_block(self, piece: bytes, _number: int, timeout: float) -> None:
+        raise esptool().FatalError("No serial data received.")
+
+    def flash_md5sum(self, offset: int, size: int) -> str:
         raise esptool().FatalError("No serial data received.")
 
 
@@ -141,6 +149,13 @@ def after_a_failure(mac: str) -> tuple[Any, Flash]:
     made._esp, made._facts = Dying(), facts("5c:cf:7f:01:02:03")
     made.next_flash, made.next_mac = Flash(), mac
     return made, made.next_flash
+
+
+def test_a_line_that_fails_while_erasing_is_taken_up_again() -> None:
+    made, flash = after_a_failure("5c:cf:7f:01:02:03")
+    flash.held[0x200000] = 0
+    made.erase([REGION], ignore)
+    assert flash.held == b"\xff" * FLASH_SIZE
 
 
 def test_a_line_that_fails_is_taken_up_again() -> None:
