@@ -70,6 +70,7 @@ def sync_rows(work: Path, line: Line, tree: str, *, others: bool) -> Iterator[Ro
                     changed = max(files, key=lambda name: (name.endswith(".py"), name))
                     with (folder / changed).open("ab") as file:
                         file.write(b"# changed\n")
+                board.booted()  # who changes files last restarts the board
                 yield Row(
                     line=str(line),
                     tree=tree,
@@ -111,7 +112,7 @@ def flash_rows(work: Path, line: Line, flash_baud: int) -> Iterator[Row]:
     with unit(work, "two-steps", line, blank=True) as board:
         firmware = write_flash(board, image, baud=flash_baud)
         yield row("firmware alone", "esptool", firmware)
-        booted = board.booted()  # esptool leaves seconds before; mpremote would not get in
+        booted = board.booted()  # esptool leaves before; mpremote would not get in
         tree = Mpremote(board).sync()
         yield row("then the files", "mpremote", tree)
         yield row("blank to converged", "two steps", firmware.then(booted).then(tree))
