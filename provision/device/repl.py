@@ -27,6 +27,7 @@ from provision.device.held import (
 from provision.device.line import BytePort, Clock, Stopping, Tracer, never, untraced
 from provision.device.prompt import ENTER_TIMEOUT, EXEC_TIMEOUT, SLOWEST, Prompt, Raised
 from provision.device.scan import (
+    AHEAD,
     Entry,
     Garbled,
     Question,
@@ -74,6 +75,7 @@ class RawRepl:
         self.known: ReplFacts | None = None
         self._held: frozenset[str] = frozenset()  # start-up files under another name
         self._kept = False  # whether the scan is on the board, to be called again
+        self._ahead: int | None = AHEAD
 
     # Entering and leaving
 
@@ -158,6 +160,17 @@ class RawRepl:
         return self.known, seen
 
     def _look(self, question: Question) -> tuple[Filesystem, tuple[Entry, ...]]:
+        try:
+            return self._look_once(question)
+        except BoardError as error:
+            if self._ahead is None:
+                raise
+            # A thread of the app that writes meanwhile may spoil a second view of the flash.
+            self.trace(1, f"{error.message}; once more by the board's own view of its files")
+            self._ahead = None
+            return self._look_once(question)
+
+    def _look_once(self, question: Question) -> tuple[Filesystem, tuple[Entry, ...]]:
         self.known, sighting = self._retry(lambda: self._scan(question))
         asked = sighting.ask_for(question)
         listing: tuple[Entry, ...] = ()
@@ -171,7 +184,7 @@ class RawRepl:
         return filesystem(question, sighting, listing), sighting.strays
 
     def _scan(self, question: Question) -> tuple[ReplFacts, Sighting]:
-        arguments = question.arguments()
+        arguments = question.arguments(self._ahead)
         if self._kept and self.known:
             try:
                 answer = self.prompt.execute(

@@ -30,13 +30,17 @@ TEMPORARY = ".provision~"
 BUCKETS = 32
 SUM = 4  # bytes of one bucket's sum
 WANTED = 9  # bytes of the digest of all sums: 72 bits, for equality and against no adversary
-FILTER_MOST = 100
-"""Bytes of the filter at most, so that a request keeps under 1 kB. Past about a hundred files it
+FILTER_MOST = 78
+"""Bytes of the filter at most, so that a request keeps within 1 kB. Past about a hundred files it
 lets some through that nobody asked for, which costs an answer more, not correctness."""
 FILTER_BITS = 12  # bits a path, below that
 MADE_BY_ITSELF = ("/boot.py", "/main.py")
-"""What is on nearly every board, asked for or not: told of by name where the filter lets it pass,
+"""What is on nearly every board, asked for or not: the filter is given a size that keeps it out,
 for one file in the sums that nobody hoped for costs a second turn."""
+
+AHEAD = 256
+"""Bytes of flash that the board reads at a time to look at its files: LittleFS takes four times
+that as a cache, three times over, which an ESP8266 has."""
 
 _LINE_MOST = 2048
 # What MicroPython's repr writes: tuples of text, bytes, whole numbers and names of constants. No
@@ -93,14 +97,12 @@ class Question:
 
     @cached_property
     def bloom(self) -> bytes:
-        return bloom(self.known)
-
-    @property
-    def others(self) -> tuple[str, ...]:
-        """Files that pass the filter, are likely to be there, and were not asked for."""
-        return tuple(
-            path for path in MADE_BY_ITSELF if path not in self.known and passes(self.bloom, path)
-        )
+        most = max(1, min(FILTER_MOST, (len(self.known) * FILTER_BITS + 7) // 8))
+        others = [path for path in MADE_BY_ITSELF if path not in self.known]
+        sizes = range(most, most * 3 // 4, -1)
+        filters = (bloom(self.known, size) for size in sizes)
+        out = (bits for bits in filters if not any(passes(bits, path) for path in others))
+        return next(out, None) or bloom(self.known, most)
 
     @cached_property
     def sums(self) -> bytes:
@@ -124,11 +126,11 @@ class Question:
     def _trees(self) -> tuple[str, ...]:
         return tuple(tree.rstrip("/") + "/" for tree in self.request.trees)
 
-    def arguments(self) -> bytes:
-        """Those of `_scan`."""
-        names = (snippet.texts(each) for each in (self.others, self.loose, self._trees))
+    def arguments(self, ahead: int | None = AHEAD) -> bytes:
+        """Those of `_scan`; with None it keeps to the board's own view of its files."""
+        names = (snippet.texts(each) for each in (self.loose, self._trees))
         asked = b",".join((snippet.literal(self.bloom), *names))
-        return b"(%s),%s" % (asked, snippet.literal(self.wanted))
+        return b"(%s),%s,%a" % (asked, snippet.literal(self.wanted), ahead)
 
 
 def mask_of(buckets: Iterable[int]) -> bytes:
@@ -136,23 +138,23 @@ def mask_of(buckets: Iterable[int]) -> bytes:
     return b"%d" % sum(1 << number for number in buckets)
 
 
-def bloom(paths: frozenset[str]) -> bytes:
-    """A filter that every one of `paths` passes: a bit is clear where one of them says so, for
-    most bytes are then of those that a literal takes as they are."""
-    bits = bytearray(b"\xff") * max(1, min(FILTER_MOST, (len(paths) * FILTER_BITS + 7) // 8))
+def bloom(paths: frozenset[str], size: int) -> bytes:
+    """A filter of so many bytes that every one of `paths` passes: a bit is clear where one of them
+    says so, for most bytes are then of those that a literal takes as they are."""
+    bits = bytearray(b"\xff") * size
     for path in paths:
         key = _key(path)
-        for index in (0, 2, 4):
-            bits[key[index] % len(bits)] &= ~(1 << key[index + 1] % 8)
-    if int.from_bytes(bits, "big").bit_count() < len(bits) * 8 // 3:
-        return b"\0"  # every third stranger would pass: let all
+        for index in (0, 2):
+            bits[key[index] % size] &= ~(1 << key[index + 1] % 8)
+    if int.from_bytes(bits, "big").bit_count() < size:
+        return b"\0"  # three of four strangers would pass: let all, in a byte
     return bytes(bits)
 
 
 def passes(bits: bytes, path: str) -> bool:
     """Whether a filter lets a path through, as the board sees it."""
     key = _key(path)
-    return all(~bits[key[i] % len(bits)] >> key[i + 1] % 8 & 1 for i in (0, 2, 4))
+    return all(~bits[key[i] % len(bits)] >> key[i + 1] % 8 & 1 for i in (0, 2))
 
 
 def bucket(path: str) -> int:

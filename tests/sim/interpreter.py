@@ -18,7 +18,9 @@ class Flash:
         self.file = open(IMAGE, "w+b")
         for n in range(blocks):
             self.ioctl(6, n)
+    reads = 0
     def readblocks(self, n, buf, off=0):
+        self.reads += 1
         self.file.seek(n * 4096 + off)
         self.file.readinto(buf)
     def writeblocks(self, n, buf, off=None):
@@ -57,7 +59,12 @@ class WLAN:
     def config(self, key):
         return bytes([0x5C, 0xCF, 0x7F, 1, 2, 3])
 network.WLAN = WLAN
-for name, module in (("os", proxy), ("machine", machine), ("esp", esp), ("network", network)):
+flashbdev = Module()
+flashbdev.bdev = flash
+for name, module in (
+    ("os", proxy), ("machine", machine), ("esp", esp), ("network", network),
+    ("flashbdev", flashbdev),
+):
     sys.modules[name] = module
 def put(path, data):
     parent = ""

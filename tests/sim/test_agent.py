@@ -13,6 +13,7 @@ import pytest
 
 from provision.device import snippet
 from provision.device.scan import (
+    AHEAD,
     Question,
     filesystem,
     leftovers,
@@ -59,14 +60,19 @@ def request_for(
 
 
 def look(
-    on_board: Mapping[str, bytes], request: ScanRequest, *, deflate: bool = True, heap: str = "1M"
+    on_board: Mapping[str, bytes],
+    request: ScanRequest,
+    *,
+    deflate: bool = True,
+    heap: str = "1M",
+    before: bytes = b"",
 ) -> tuple[Filesystem, int, list[str]]:
     """The filesystem as seen, how many programs it took, and the temporary files noticed."""
     question = Question(request=request)
     program = snippet.program(
         "facts", "scan", call="_scan", arguments=question.arguments(), deflate=deflate
     )
-    script = interpreter.board(on_board, blocks=512)
+    script = interpreter.board(on_board, blocks=512) + before
     # Kept in a variable, so that its bytes meet MicroPython's lexer as they are on the wire.
     first = interpreter.run(script + program, heap=heap)
     facts, _, rest = first.partition("\n")
@@ -94,6 +100,68 @@ def test_a_board_as_expected_says_so_in_one_round(deflate: bool) -> None:
     assert rounds == 1
     assert seen.files == {path: state(data) for path, data in FILES.items()}
     assert seen.directories == {"/lib", "/lib/deep", "/lib/deep/er"}
+
+
+def test_a_second_view_of_the_flash_needs_a_fraction_of_the_reads() -> None:
+    many = {f"/lib/p{i % 5}/module{i}.py": b"%d" % i * 100 for i in range(100)}
+    question = Question(request=request_for(many))
+    reads: list[int] = []
+    for ahead in (None, AHEAD):
+        program = snippet.program(
+            "facts", "scan", call="_scan", arguments=question.arguments(ahead), deflate=True
+        )
+        script = interpreter.board(many, blocks=512) + b"flash.reads = 0\n" + program
+        *_, answer, count = interpreter.run(script + b"print(flash.reads)\n").split()
+        assert answer == "\x02="
+        reads.append(int(count))
+    assert reads[1] * 4 < reads[0]
+
+
+CARD = b"""
+class Card:
+    def __init__(self):
+        self.memory = bytearray(b"\\xff" * (32 * 4096))
+    def readblocks(self, n, buf, off=0):
+        at = n * 4096 + off
+        buf[:] = self.memory[at : at + len(buf)]
+    def writeblocks(self, n, buf, off=0):
+        at = n * 4096 + off
+        self.memory[at : at + len(buf)] = buf
+    def ioctl(self, op, arg):
+        if op == 6:
+            self.memory[arg * 4096 : (arg + 1) * 4096] = BLANK
+        return {4: 32, 5: 4096}.get(op, 0)
+card = Card()
+"""
+ELSEWHERE = {
+    "another filesystem is mounted too": b"""
+vfs.VfsLfs2.mkfs(card)
+vfs.mount(vfs.VfsLfs2(card), "/card")
+put("/card/a.py", b"on the card")
+""",
+    "the root is another filesystem": b"""
+vfs.VfsLfs2.mkfs(card)
+vfs.umount("/")
+vfs.mount(vfs.VfsLfs2(card), "/")
+put("/card/a.py", b"on the card")
+""",
+    "the firmware has no flashbdev": b"""
+put("/card/a.py", b"on the card")
+del sys.modules["flashbdev"]
+""",
+    "its filesystem is none that LittleFS knows": b"""
+put("/card/a.py", b"on the card")
+flashbdev.bdev = card
+""",
+}
+
+
+@pytest.mark.parametrize("before", ELSEWHERE.values(), ids=ELSEWHERE)
+def test_the_files_that_everybody_sees_are_looked_at(before: bytes) -> None:
+    files = {"/card/a.py": b"on the card"}
+    seen, rounds, _ = look({}, request_for(files), before=CARD + before)
+    assert rounds == 1
+    assert seen.files == {path: state(data) for path, data in files.items()}
 
 
 def test_the_answer_has_the_same_size_for_any_number_of_files() -> None:

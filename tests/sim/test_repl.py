@@ -378,6 +378,33 @@ def test_a_filesystem_that_is_not_mounted_when_caught_is(
         assert repl.prompt.interrupted
 
 
+def test_a_view_of_the_flash_that_fails_gives_way_to_the_boards_own(
+    make: Callable[..., Unit],
+) -> None:
+    """As one does under which a thread of the app writes."""
+    told: list[str] = []
+    torn = b"""
+import os
+class Torn:
+    def __init__(self, bdev, readsize):
+        self.ilistdir = os.ilistdir
+        if readsize is None:
+            raise TypeError
+    def open(self, path, mode):
+        raise OSError(84)
+os.VfsLfs2 = Torn
+"""
+    with make().port() as port:
+        repl = RawRepl(port, trace=lambda _level, text: told.append(text))
+        repl.enter()
+        repl.transfer([put("/a.py", b"a")], ignore)
+        repl.prompt.execute(torn, timeout=5)
+        request = request_for(a=b"a")
+        assert repl.observe(request)[1].files == request.expected
+        repl.leave()
+    assert any("once more by the board's own view" in text for text in told)
+
+
 def test_the_trace_tells_no_content(make: Callable[..., Unit]) -> None:
     told: list[str] = []
     unit = make()

@@ -42,7 +42,7 @@ def test_a_look_at_a_board_costs_under_a_kilobyte_however_many_files(count: int)
         "facts", "scan", call="_scan", arguments=question.arguments(), deflate=True
     )
     around = len(b"\r\x03\x03\x01\x05A\x01" + b"\x04" + b"\r\x02")
-    assert len(code) + around <= 1000
+    assert len(code) + around <= 1024
 
 
 @given(st.sets(st.text(min_size=1).map(lambda name: "/" + name), max_size=400))
@@ -54,16 +54,15 @@ def test_the_filter_passes_all_that_is_asked_for(names: set[str]) -> None:
 def test_the_filter_keeps_nearly_all_else_out() -> None:
     question = Question(request=request_for(60))
     strangers = [f"/lib/other{i}.py" for i in range(2000)]
-    assert sum(passes(question.bloom, path) for path in strangers) < 60
+    assert sum(passes(question.bloom, path) for path in strangers) < 120
 
 
-@pytest.mark.parametrize("count", [200, 300, 1000])
-def test_what_a_filter_lets_through_of_every_board_is_told_of_by_name(count: int) -> None:
+@pytest.mark.parametrize("count", range(1, 400, 7))
+def test_what_is_on_every_board_is_kept_out_by_the_size_of_the_filter(count: int) -> None:
     question = Question(request=request_for(count))
-    let = {path for path in ("/boot.py", "/main.py") if passes(question.bloom, path)}
-    assert set(question.others) == let
-    wanted = ScanRequest(paths=("/boot.py", "/main.py"), expected={})
-    assert not Question(request=wanted).others
+    assert not any(passes(question.bloom, path) for path in ("/boot.py", "/main.py"))
+    wanted = Question(request=ScanRequest(paths=("/boot.py", "/main.py"), expected={}))
+    assert all(passes(wanted.bloom, path) for path in ("/boot.py", "/main.py"))
 
 
 def test_one_changed_byte_changes_what_is_wanted() -> None:

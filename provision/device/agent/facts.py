@@ -1,7 +1,6 @@
 """Who this board is: prints one line, a tuple that provision.device.answers reads."""
 import os, sys, machine
 
-system = os.uname()
 mac = machine.unique_id()
 flash = None
 try:
@@ -14,4 +13,4 @@ try:
         mac = network.WLAN().config("mac")
 except:
     pass
-print(("\x02", system[3], system[4], mac, flash, getattr(sys.implementation, "_mpy", None)))
+print(("\x02",) + os.uname()[3:] + (mac, flash, getattr(sys.implementation, "_mpy", None)))

@@ -3,8 +3,6 @@ from binascii import b2a_base64
 
 
 def _list(mask):
-    def show(known, bucket, path, folder, entry, digest):
+    for known, bucket, path, folder, entry, digest in _walk(_asked, mask, ""):
         if known and (digest or folder):
             print((path, folder, entry[3:], b2a_base64(digest)))
-
-    _walk(_asked, mask, "", show)

@@ -4,23 +4,28 @@ The host knows the paths; the board gets a Bloom filter of them and of their dir
 that pass are folded, by path and sha256, into 32 sums that do not depend on the order of the
 walk. When the sha256 of those is the wanted one the answer is one byte. Otherwise the host sees
 which sums differ and asks for the files of those alone (`_list`). Nothing is kept per file. The
-question is `asked`: the filter, what passes it for nothing, the files of any content, and the
-trees to walk whole.
+question is `asked`: the filter, the files of any content, and the trees to walk whole.
+
+LittleFS looks for every file in the whole log of each folder above it, through a cache of 128
+bytes as the firmware mounts it. A second view of the same flash, that reads `ahead` bytes at a
+time, needs a sixth of the reads. It is used where it shows the root that everybody sees: not where
+something else is mounted too, where the root is another filesystem, or for an `ahead` of None. What
+is written meanwhile it does not see: it is made anew for each scan.
 """
 import os
 from binascii import b2a_base64
 from hashlib import sha256
 
 
-def _walk(asked, mask, parent, found):
-    bloom, others, loose, trees = asked
-    for entry in os.ilistdir(parent or "/"):
+def _walk(asked, mask, parent):
+    bloom, loose, trees = asked
+    for entry in _view[0](parent or "/"):
         path = parent + "/" + entry[0]
         key = sha256(path.encode()).digest()
-        known = path not in others
-        for i in (0, 2, 4):
+        known = 1
+        for i in (0, 2):
             known &= ~bloom[key[i] % len(bloom)] >> key[i + 1] % 8
-        inside = entry[0][:11] == ".provision~"  # what an interrupted run left
+        inside = entry[0][:5] == ".prov"  # what an interrupted run left
         for tree in trees:
             inside |= (path + "/").startswith(tree)
         folder = entry[1] & 16384
@@ -30,24 +35,32 @@ def _walk(asked, mask, parent, found):
             digest = b"?"
             if path not in loose:
                 hasher = sha256()
-                with open(path, "rb") as file:
+                with _view[1](path, "rb") as file:
                     block = path
                     while block:
                         block = file.read(1024)
                         hasher.update(block)
                 digest = hasher.digest()
         if known or inside:
-            found(known, bucket, path, folder, entry, digest)
+            yield known, bucket, path, folder, entry, digest
             if folder:
-                _walk(asked, mask, path, found)
+                yield from _walk(asked, mask, path)
 
 
-def _scan(asked, wanted):
-    global _asked
+def _scan(asked, wanted, ahead):
+    global _asked, _view
     _asked = asked
-    sums = bytearray(129)
+    _view = os.ilistdir, open
+    try:
+        from flashbdev import bdev
 
-    def fold(known, bucket, path, folder, entry, digest):
+        flash = os.VfsLfs2(bdev, readsize=ahead)
+        if list(flash.ilistdir("/")) == list(os.ilistdir("/")):
+            _view = flash.ilistdir, flash.open
+    except:
+        pass
+    sums = bytearray(129)
+    for known, bucket, path, folder, entry, digest in _walk(asked, -1, ""):
         if digest:
             key = sha256(digest + path.encode()).digest()
             for i in range(4):
@@ -56,8 +69,6 @@ def _scan(asked, wanted):
             sums[128] += 1  # a folder; its number tells the host whether to ask which
         else:
             print((path, folder, entry[3:]))
-
-    _walk(asked, -1, "", fold)
     if sha256(sums[:128]).digest()[:9] == wanted:
         print("\x02=")
         return 1

@@ -168,7 +168,8 @@ def start(scope):
         error = _interruptible(inisetup.setup)
         if error is not None:
             _print_exception(error)
-    for name in ("inisetup", "flashbdev", "_start", "_link", "_flash", "_console", "_sys", "_machine", "_network", "_esp", "_esp32", "_time"):
+    _as_module(flashbdev, "flashbdev")  # a firmware has it frozen in
+    for name in ("inisetup", "_start", "_link", "_flash", "_console", "_sys", "_machine", "_network", "_esp", "_esp32", "_time"):
         _real.modules.pop(name, None)
     gc.collect()
     if CONFIG["platform"] == "esp8266":
