@@ -16,16 +16,19 @@ MAX_BYTES = 256 * 1024
 """More of a board's file is not even read back for a diff."""
 
 
-def file_diff(path: str, old: bytes | None, new: Content | None) -> tuple[str, ...]:
+def file_diff(
+    path: str, old: bytes | None, new: Content | None, *, held: int | None = None
+) -> tuple[str, ...]:
     """The lines of the diff, without line ends; () when the contents are the same.
 
     `old` is what the board holds and None when it has no such file; `new` what it shall hold and
-    None when the file is to be deleted.
+    None when the file is to be deleted. `held` is the size of a file that was not read.
     """
     after = new.data if new is not None else None
     if old == after:
         return ()
-    sizes = f"{path}: {_size(old, 'missing')} -> {_size(after, 'deleted')}"
+    missing = "missing" if held is None else f"{held:,} bytes"
+    sizes = f"{path}: {_size(old, missing)} -> {_size(after, 'deleted')}"
     if new is not None and new.sensitive:
         return (f"{sizes}; not shown, it holds secrets",)
     before_text, after_text = _text(old), _text(after)

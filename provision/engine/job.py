@@ -178,13 +178,15 @@ class Job:
             old: bytes | None = None
             filesystem = self._actual.filesystem if self._actual else None
             known = filesystem.files.get(action.path) if filesystem is not None else None
-            if known is not None and not plan.erases and not new.sensitive:
+            if plan.erases:
+                known = None
+            if known is not None and not new.sensitive:
                 old = session.repl().read(action.path, MAX_BYTES + 1)
             self._world.emit(
                 FileDiffed(
                     device=self.desired.device,
                     path=action.path,
-                    lines=file_diff(action.path, old, new),
+                    lines=file_diff(action.path, old, new, held=known.size if known else None),
                 )
             )
 

@@ -163,7 +163,7 @@ def _load(directory: Path, name: str, query: dict[str, str]) -> BoardSetup:
         raise SimulatorError(
             f"there is no virtual board {name!r}",
             hint=f"make it: `provision sim up` for those of a manifest, "
-            f"`provision sim up --chip esp32 {name}`, or open sim://{name}?chip=esp32",
+            f"`provision sim up --chip CHIP {name}`, or say which it is: sim://{name}?chip=CHIP",
         )
     try:
         setup = BoardSetup.from_query(name, query, directory)

@@ -217,6 +217,8 @@ def main() -> int:
                     rows.append(row)
             except Failed as error:
                 print(f"FAILED: {error}", file=sys.stderr)
+    if not rows:
+        print(f"nothing was measured: no line has {options.only!r}", file=sys.stderr)
     if options.json:
         record = {
             "machine": {"cpus": os.cpu_count(), "system": platform.platform()},

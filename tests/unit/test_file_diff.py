@@ -37,6 +37,13 @@ def test_what_is_not_text_or_too_long_is_shown_by_size() -> None:
     assert shown(None, long) == ["/main.py: missing -> 10,002 bytes; not shown, it is too long"]
 
 
+def test_a_file_that_was_not_read_is_not_called_missing() -> None:
+    content = Content(data=b"key = 'x'", secrets=frozenset({"key"}))
+    assert file_diff("/main.py", None, content, held=1500) == (
+        "/main.py: 1,500 bytes -> 9 bytes; not shown, it holds secrets",
+    )
+
+
 def test_secrets_are_never_shown_and_neither_is_what_stood_there_before() -> None:
     lines = shown(b"password = 'old-one'\n", b"password = 'hunter2'\n", "hunter2")
     assert lines == ["/main.py: 21 bytes -> 21 bytes; not shown, it holds secrets"]
