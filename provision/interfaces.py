@@ -163,9 +163,10 @@ class Bootloader(Protocol):
 
     def facts(self) -> BootloaderFacts: ...
 
-    def erase(self, leaving: Sequence[Region], progress: Progress) -> None:
+    def erase(self, leaving: Sequence[Region] | None, progress: Progress) -> None:
         """Erase the whole flash; what `leaving`, which is to be written next, will fill may be
-        left to the writing. From its beginning on nothing boots."""
+        left to the writing, and what reads as blank. With None nothing is left. From its
+        beginning on nothing boots."""
         ...
 
     def md5(self, offset: int, size: int) -> str:

@@ -47,6 +47,7 @@ from provision.model.chip import Chip
 _RATES = (921600, 460800, 230400, ROM_BAUD)
 _PROBE_TIMEOUT = 0.5
 _ATTEMPTS = 3
+_REGIONS_MOST = 16 << 20  # bytes of flash that addresses of three bytes reach
 
 
 class EsptoolBootloader:
@@ -126,9 +127,9 @@ class EsptoolBootloader:
             self._reconnect(f"the line does not hold {rate} baud")
         return self.baud
 
-    def erase(self, leaving: Sequence[Region], progress: Progress) -> None:
+    def erase(self, leaving: Sequence[Region] | None, progress: Progress) -> None:
         """Erase the whole flash, but for what is blank already and what `leaving`, which is
-        written next, will fill; from its first command on nothing boots.
+        written next, will fill; from its first command on nothing boots. None: the whole chip.
 
         `progress` counts bytes looked at; a line that fails is taken up again as in `write`."""
         self._guard()
@@ -137,7 +138,7 @@ class EsptoolBootloader:
 
         def erase() -> None:
             with self._talking("erasing the flash"):
-                if size is None:
+                if leaving is None or size is None or size > _REGIONS_MOST:
                     self._esp.erase_flash()
                 else:
                     self._esp.erase_region(BOOT_OFFSETS[facts.chip], SECTOR)

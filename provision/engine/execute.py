@@ -149,6 +149,8 @@ def flash(session: Session, plan: Plan, tools: Tools, *, held: bool) -> bool:
         raise BoardError("the plan flashes but there is no image")
     try:
         bootloader, mac, to_write, preloaded = prepare(session, plan, tools, firmware)
+        # Where the power failed amid an erase, cells may read as blank and not last.
+        doubtful = tools.journal.was_cut(mac)
         tools.journal.begin(mac, keeping=not plan.erases)
     except ProvisionError:
         if held:
@@ -157,7 +159,7 @@ def flash(session: Session, plan: Plan, tools: Tools, *, held: bool) -> bool:
     tools.stands("its flash is being written: it may not start until the next apply")
     if plan.erases:
         session.stage("erase")
-        bootloader.erase(to_write, session.progress("erase"))
+        bootloader.erase(None if doubtful else to_write, session.progress("erase"))
         report(session, tools, plan, EraseFlash)
     session.stage("flash", f"MicroPython {firmware.identity.version}")
     bootloader.write(to_write, session.progress("flash"))

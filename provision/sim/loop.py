@@ -82,11 +82,12 @@ class Loop:
         readable, writable, _ = select.select(
             list(self._readable), list(self._writable), [], timeout
         )
-        for watched, ready in ((self._readable, readable), (self._writable, writable)):
-            for fd, callback in [(fd, watched.get(fd)) for fd in ready]:
-                # An earlier one of this round may have unwatched it, or closed it for another.
-                if callback and watched.get(fd) == callback:
-                    callback()
+        ready = [(self._readable, fd, self._readable[fd]) for fd in readable]
+        ready += [(self._writable, fd, self._writable[fd]) for fd in writable]
+        for watched, fd, callback in ready:
+            # An earlier one of this round may have unwatched it, or closed it for another.
+            if watched.get(fd) == callback:
+                callback()
         now = self.now()
         due: list[Timer] = []
         while timers and timers[0][0] <= now:

@@ -174,8 +174,9 @@ class FleetLock:
             try:
                 self._lock = update_lock(self._path, add)
             except BaseException:
-                with self._queue:  # each of them is to try, and to fail, by itself
+                with self._queue:  # each of the others is to try, and to fail, by itself
                     self._learned = taken | self._learned
+                    self._learned.pop(device, None)
                 raise
 
 

@@ -162,8 +162,8 @@ class FakeBootloader:
             secured=self.board.secured,
         )
 
-    def erase(self, leaving: Sequence[Region], progress: Progress) -> None:
-        self.board.log.append("erase")
+    def erase(self, leaving: Sequence[Region] | None, progress: Progress) -> None:
+        self.board.log.append("erase" if leaving is not None else "erase the chip")
         self.board.silent = False
         self.board.firmware = None
         self.board.files.clear()

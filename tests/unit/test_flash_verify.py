@@ -54,6 +54,10 @@ class Flash:
     def flash_defl_finish(self, reboot: bool, timeout: float) -> None:
         assert self.at == self.end
 
+    def erase_flash(self) -> None:
+        self.held = bytearray(b"\xff" * len(self.held))
+        self.asked = -1  # by a chip erase
+
     def erase_region(self, offset: int, size: int) -> None:
         self.held[offset : offset + size] = b"\xff" * size
 
@@ -156,6 +160,15 @@ def test_a_line_that_fails_while_erasing_is_taken_up_again() -> None:
     flash.held[0x200000] = 0
     made.erase([REGION], ignore)
     assert flash.held == b"\xff" * FLASH_SIZE
+
+
+def test_nothing_is_left_by_a_chip_erase() -> None:
+    made, flash = after_a_failure("5c:cf:7f:01:02:03")
+    made._esp = flash
+    flash.held[:] = bytes(len(flash.held))
+    made.erase(None, ignore)
+    assert flash.held == b"\xff" * FLASH_SIZE
+    assert flash.asked == -1
 
 
 def test_a_line_that_fails_is_taken_up_again() -> None:

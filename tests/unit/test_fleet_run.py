@@ -294,9 +294,11 @@ def test_erasing_what_does_not_answer_needs_a_yes_unless_a_run_was_cut_short_on_
 
     board, report = met(cut=True, yes=False)
     assert outcomes(report) == {"kitchen": "changed"}
+    assert "erase the chip" in board.log  # what reads as blank may be half erased
 
     board, report = met(cut=False)
     assert outcomes(report) == {"kitchen": "changed"}
+    assert "erase" in board.log
     assert report.devices[0].plan is not None
     assert "even after a reset" in report.devices[0].plan.actions[0].reason
 
