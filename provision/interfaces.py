@@ -130,8 +130,9 @@ class Repl(Protocol):
         ...
 
     def transfer(self, operations: Sequence[FileOperation], progress: Progress) -> None:
-        """Carry out the operations in order; each Put is verified by sha256 on the board and
-        renamed into place, so that a path holds its old or its new content, nothing else."""
+        """Carry out the operations in order; each Put is verified on the board by its
+        sha256 (at least 8 bytes of it) and renamed into place, so that a path holds its old or
+        its new content, nothing else."""
         ...
 
     def hold(self) -> frozenset[str]:

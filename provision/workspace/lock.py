@@ -52,10 +52,6 @@ class Lock:
         """The devices that this MAC was learned for, sorted; more than one after a renaming."""
         return tuple(sorted(name for name in self.devices if self.mac_of(name) == mac))
 
-    def with_mac(self, device: str, mac: str) -> Lock:
-        """The same lock with a device's MAC learned, or learned anew."""
-        return self.with_macs({device: mac})
-
     def with_macs(self, macs: Mapping[str, str]) -> Lock:
         """The same lock with the MACs of these devices learned, or learned anew."""
         entries = {

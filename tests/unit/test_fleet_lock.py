@@ -68,7 +68,7 @@ def test_other_sections_and_keys_are_kept(tmp_path: Path) -> None:
         "packages: [{name: umqtt.simple, files: []}]\n"
         "devices:\n  kitchen: {mac: '5c:cf:7f:01:02:03', since: 2025-01-01}\n"
     )
-    update_lock(path, lambda lock: lock.with_mac("shed", OTHER).with_mac("kitchen", OTHER))
+    update_lock(path, lambda lock: lock.with_macs({"shed": OTHER, "kitchen": OTHER}))
     lock = read_lock(path)
     assert lock.sections == {
         "firmware": {
@@ -105,7 +105,7 @@ DATA = st.recursive(
 
 @given(sections=st.dictionaries(st.sampled_from(["firmware", "packages", "more"]), DATA))
 def test_any_section_survives_writing_and_reading(sections: dict[str, object]) -> None:
-    lock = Lock(sections=sections).with_mac("kitchen", MAC)
+    lock = Lock(sections=sections).with_macs({"kitchen": MAC})
     assert parse_lock(lock.text(), "fleet.lock") == lock
 
 
@@ -133,7 +133,7 @@ def test_a_damaged_lock_is_a_located_error_and_stays_as_it_is(
     path = tmp_path / "fleet.lock"
     path.write_text(text)
     with pytest.raises(LockError) as caught:
-        update_lock(path, lambda lock: lock.with_mac("kitchen", MAC))
+        update_lock(path, lambda lock: lock.with_macs({"kitchen": MAC}))
     assert path.read_text() == text
     problem = caught.value.problems[0]
     assert problem.place.file == str(path)

@@ -35,7 +35,7 @@ LOCKED = Locked(
 def test_survives_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROVISION_RUNTIME_DIR", str(tmp_path / "run"))
     path = tmp_path / "fleet.lock"
-    update_lock(path, lambda lock: lock.with_mac("kitchen", "5c:cf:7f:01:02:03"))
+    update_lock(path, lambda lock: lock.with_macs({"kitchen": "5c:cf:7f:01:02:03"}))
 
     for _ in range(2):
         for name, content in LOCKED.sections().items():
