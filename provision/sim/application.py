@@ -167,7 +167,8 @@ class Application:
     def _boot(self, cause: ResetCause, *, first: bool) -> None:
         chip = self._setup.chip
         facts = FACTS[chip]
-        found = boot_of(self._flash.read(0, self._flash.size), chip)
+        with self._flash.whole() as flash:
+            found = boot_of(flash, chip)
         if isinstance(found, Bootable):
             found = calibration_fault(found, self._flash) or found
         if not isinstance(found, Bootable):

@@ -6,8 +6,10 @@ power cut in the middle of either leaves the work half done, as on the bench.
 
 from __future__ import annotations
 
+import mmap
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 
@@ -76,6 +78,15 @@ class Flash:
     def read(self, offset: int, size: int) -> bytes:
         self._check(offset, size)
         return os.pread(self._fd, size, offset)
+
+    @contextmanager
+    def whole(self) -> Iterator[memoryview]:
+        """All of it, in place: megabytes that are not copied, to be looked at within the `with`."""
+        with (
+            mmap.mmap(self._fd, self.size, access=mmap.ACCESS_READ) as mapped,
+            memoryview(mapped) as view,
+        ):
+            yield view
 
     def program(self, offset: int, data: bytes) -> float:
         """Clear the bits that are 0 in `data`; a bit once 0 stays 0 until it is erased."""

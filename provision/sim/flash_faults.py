@@ -51,7 +51,8 @@ MAIN_PY: Mapping[str, str] = MappingProxyType(
 def filesystem_place(setup: BoardSetup, flash: Flash) -> Geometry:
     """Where the firmware in `flash` has its filesystem; SimulatorError when nothing there boots
     or what boots has none."""
-    found = boot_of(flash.read(0, flash.size), setup.chip)
+    with flash.whole() as view:
+        found = boot_of(view, setup.chip)
     if not isinstance(found, Bootable) or found.identity is None:
         raise SimulatorError(
             f"the virtual board {setup.name} has no MicroPython that boots, so no filesystem",
@@ -143,7 +144,8 @@ def fill_filesystem(setup: BoardSetup, flash: Flash) -> None:
 
 def break_firmware(setup: BoardSetup, flash: Flash) -> None:
     """One bit of the app is cleared: its checksum does not hold, the chip boot-loops."""
-    found = boot_of(flash.read(0, flash.size), setup.chip)
+    with flash.whole() as view:
+        found = boot_of(view, setup.chip)
     if not isinstance(found, Bootable):
         return  # it loops already
     segment = max(found.app.segments, key=lambda part: part.size)
