@@ -23,6 +23,9 @@ def write_output(path: Path, data: bytes, *, private: bool = False) -> None:
     try:
         write_atomic(path, data, mode=0o600 if private else None)
     except OSError as error:
-        raise UsageError(
-            f"{path} cannot be written: {error.strerror}", hint="choose another --output"
-        ) from error
+        hint = (
+            "choose another --output"
+            if path.parent.is_dir()
+            else f"make the folder {path.parent} first, or choose another --output"
+        )
+        raise UsageError(f"{path} cannot be written: {error.strerror}", hint=hint) from error

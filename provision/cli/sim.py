@@ -83,7 +83,7 @@ def list_boards(as_json: bool) -> None:
 
 
 @command.command("rm")
-@click.argument("names", nargs=-1, metavar="NAME…")
+@click.argument("names", nargs=-1, metavar="[NAME]…")
 @click.option("--all", "everything", is_flag=True, help="All boards.")
 @click.option("--keep", is_flag=True, help="Only stop them: their flash is kept.")
 def remove(names: Sequence[str], everything: bool, keep: bool) -> None:

@@ -39,9 +39,18 @@ class Cost:
 
 def main() -> None:
     """Measure and show."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--boards", type=int, nargs="+", default=[1, 10, 100, 300])
-    parser.add_argument("--svg", type=Path)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench.growth", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument(
+        "--boards",
+        type=int,
+        nargs="+",
+        default=[1, 10, 100, 300],
+        metavar="N",
+        help="sizes of the fleet; the first is what a further board is counted from",
+    )
+    parser.add_argument("--svg", type=Path, metavar="FILE", help="draw the curves into this file")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)

@@ -78,9 +78,18 @@ def points(work: Path, boards: int, scale: float) -> Iterator[Point]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.together", description=__doc__)
-    parser.add_argument("--boards", type=int, nargs="+", default=[1, 32], metavar="N")
-    parser.add_argument("--scale", type=float, default=1.0, metavar="X")
-    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument(
+        "--boards",
+        type=int,
+        nargs="+",
+        default=[1, 32],
+        metavar="N",
+        help="how many at once, one run after the other",
+    )
+    parser.add_argument(
+        "--scale", type=float, default=1.0, metavar="X", help="modelled seconds in one of ours"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every measurement here")
     options = parser.parse_args()
     serial.protocol_handler_packages.append("provision.sim")
     seen: list[Point] = []

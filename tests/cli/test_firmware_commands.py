@@ -73,6 +73,9 @@ def test_errors_say_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "page.bin").write_text("<!doctype html><title>Not found</title>")
     page = provision(tmp_path, "firmware", "show", "page.bin")
     assert (page.returncode, "is a web page" in page.stderr) == (3, True)
+    words = ["--chip", "esp32", "--version", "1.24.1", "-o", "new/a.bin"]
+    nowhere = provision(tmp_path, "sim", "firmware", *words)
+    assert (nowhere.returncode, "make the folder new first" in nowhere.stderr) == (2, True)
     assert "hint: " in page.stderr
     board = provision(tmp_path, "firmware", "show", "page.bin", "--board", "wemos-d1-min")
     assert (board.returncode, "did you mean 'wemos-d1-mini'?" in board.stderr) == (2, True)
