@@ -23,9 +23,8 @@ def write_output(path: Path, data: bytes, *, private: bool = False) -> None:
     try:
         write_atomic(path, data, mode=0o600 if private else None)
     except OSError as error:
-        hint = (
-            "choose another --output"
-            if path.parent.is_dir()
-            else f"make the folder {path.parent} first, or choose another --output"
-        )
-        raise UsageError(f"{path} cannot be written: {error.strerror}", hint=hint) from error
+        no_folder = isinstance(error, FileNotFoundError)
+        first = f"make the folder {path.parent} first, or " if no_folder else ""
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror}", hint=f"{first}choose another --output"
+        ) from error

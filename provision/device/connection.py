@@ -144,7 +144,7 @@ class SerialConnection:
             except (PortNotFound, PortLost):
                 if time.monotonic() >= deadline:
                     raise
-                time.sleep(0.1)  # the system has no event for it that pyserial knows
+                time.sleep(0.1)  # pyserial has no event for a USB device that comes back
             else:
                 self._trace(1, f"the port came back as {self._port.address}")
                 return

@@ -33,7 +33,8 @@ USB_JTAG_PID = 0x1001  # Espressif's own USB-Serial-JTAG peripheral
 _DELAYS = (0.05, 0.55, 0.05, 0.55)
 _SYNCS = 5  # after each reset, as esptool
 _SYNC_PAUSE = 0.05  # between them, as esptool: the ROM measures the rate from the bytes it gets
-# How long EN is held low, as esptool's HardReset; the chip's own USB needs longer to notice.
+# How long EN is held low, as esptool's HardReset. The chip's own USB needs longer to notice, and as
+# long again after it to come back on the bus, before anything is sent.
 _PULSE = 0.1
 _PULSE_USB = 0.2
 _NO_LINES = (errno.ENOTTY, errno.EINVAL)

@@ -11,9 +11,9 @@ import fcntl
 import json
 import os
 import socket
+import struct
 import subprocess
 import sys
-import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,33 +81,29 @@ def _absolute(query: dict[str, str]) -> dict[str, str]:
 
 def _connect(name: str) -> socket.socket:
     conversation = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    conversation.settimeout(_TIMEOUT)
+    # Of a socket that blocks the system itself waits while a board has too many callers to take
+    # another; one with Python's timeout does not block, and would be turned away.
+    limit = struct.pack("@ll", int(_TIMEOUT), 0)
+    conversation.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
     try:
-        _knock(conversation, str(places.socket_path(places.home(), name)))
+        conversation.connect(str(places.socket_path(places.home(), name)))
     except (FileNotFoundError, ConnectionRefusedError):
         conversation.close()
         raise NoSuchBoard(
             f"no virtual board {name!r} is running",
             hint="`provision sim list` shows those there are, `provision sim up` starts one",
         ) from None
+    except BlockingIOError as error:
+        conversation.close()
+        raise SimulatorError(
+            f"the virtual board {name!r} takes no more callers",
+            hint=f"see {places.directory(name) / 'board.log'}",
+        ) from error
     except BaseException:
         conversation.close()
         raise
+    conversation.settimeout(_TIMEOUT)
     return conversation
-
-
-def _knock(conversation: socket.socket, path: str) -> None:
-    """Connect; a board that is too busy to take its callers is tried again."""
-    deadline = time.monotonic() + _TIMEOUT
-    while True:
-        try:
-            conversation.connect(path)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)  # a full backlog of a socket tells nobody when it empties
-        else:
-            return
 
 
 def _reach(name: str, query: dict[str, str]) -> socket.socket:

@@ -73,12 +73,23 @@ def test_errors_say_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "page.bin").write_text("<!doctype html><title>Not found</title>")
     page = provision(tmp_path, "firmware", "show", "page.bin")
     assert (page.returncode, "is a web page" in page.stderr) == (3, True)
-    words = ["--chip", "esp32", "--version", "1.24.1", "-o", "new/a.bin"]
-    nowhere = provision(tmp_path, "sim", "firmware", *words)
-    assert (nowhere.returncode, "make the folder new first" in nowhere.stderr) == (2, True)
     assert "hint: " in page.stderr
     board = provision(tmp_path, "firmware", "show", "page.bin", "--board", "wemos-d1-min")
     assert (board.returncode, "did you mean 'wemos-d1-mini'?" in board.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("output", "hint"),
+    [
+        ("new/a.bin", "make the folder new first, or choose another --output"),
+        ("page.bin/a.bin", "hint: choose another --output"),
+    ],
+)
+def test_an_output_that_cannot_be_written_says_why(output: str, hint: str, tmp_path: Path) -> None:
+    (tmp_path / "page.bin").write_text("a file")
+    words = ["--chip", "esp32", "--version", "1.24.1", "-o", output]
+    ended = provision(tmp_path, "sim", "firmware", *words)
+    assert (ended.returncode, hint in ended.stderr) == (2, True), ended.stderr
 
 
 def test_a_release_name_gives_its_banner(tmp_path: Path) -> None:

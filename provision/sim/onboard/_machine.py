@@ -18,7 +18,8 @@ DEEPSLEEP = 4 if not _ESP32 else 7
 
 
 class _Registers:
-    # The eFuses; this process has no others, and its own memory is nobody's to look at.
+    # The eFuses; this process has no others, and its own memory is nobody's to look at. To read
+    # any other is an error, since an invented value would let a program pass that no chip runs so.
 
     def __getitem__(self, address):
         fuse = CONFIG["fuses"].get(str(address))
