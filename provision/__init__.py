@@ -9,7 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from provision._version import __version__
+
 __all__ = ["__version__", "apply", "load", "plan"]
 
 if TYPE_CHECKING:

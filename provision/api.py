@@ -18,8 +18,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from provision.cli.wiring import Project, converge, open_project
-from provision.engine.world import Options
+from provision.app import Project, converge, open_project
+from provision.engine.context import Options
 from provision.model.event import Event, HandsNeeded
 from provision.model.plan import Plan
 from provision.model.report import RunReport

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from provision.core.firmware_image import Firmware, Region
+from provision.core.chips.esp.firmware import Firmware, Region
 from provision.model.board import BoardProfile
 from provision.model.chip import Chip
 from provision.model.state import (

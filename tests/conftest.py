@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+from provision.model.chip import Chip
+
 # How long an example takes says what else the machine is doing, and nothing about the code.
 settings.register_profile(
     "provision",
@@ -24,6 +26,11 @@ settings.load_profile("provision")
 # Shells start background jobs with Ctrl-C ignored, which every command of a test would inherit.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Chips are told by name."""
+    return val.name if isinstance(val, Chip) else None
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from textwrap import dedent
 
 from provision.errors import ManifestError
-from provision.workspace.manifest import Loaded, load
+from provision.project.manifest_file import Loaded, load
 
 
 def write_tree(folder: Path, files: Mapping[str, str]) -> None:

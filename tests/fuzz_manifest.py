@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from provision.errors import ManifestError
-from provision.workspace.manifest import load
+from provision.project.manifest_file import load
 
 SECONDS = 2.0
 MEGABYTES = 300

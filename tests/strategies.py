@@ -11,9 +11,9 @@ import hashlib
 from hypothesis import strategies as st
 
 from provision.boards import profiles
-from provision.core.diff import STARTUP_FILES
+from provision.core.chips.esp.chips import ESP32, ESP8266
+from provision.core.planning.diff import STARTUP_FILES
 from provision.model.board_path import at_or_below, below
-from provision.model.chip import Chip
 from provision.model.state import (
     ActualState,
     Check,
@@ -78,7 +78,7 @@ def filesystems(draw: st.DrawFn) -> Filesystem:
 
 @st.composite
 def identities(draw: st.DrawFn) -> FirmwareIdentity:
-    chip = draw(st.sampled_from([Chip.ESP8266] * 8 + [Chip.ESP32]))
+    chip = draw(st.sampled_from([ESP8266] * 8 + [ESP32]))
     return FirmwareIdentity(
         version=draw(st.sampled_from(["1.20.0", "1.24.1"])),
         machine=draw(st.sampled_from(["Generic module", "Other module"])),
@@ -127,7 +127,7 @@ def actual_states(draw: st.DrawFn) -> ActualState:
     """Mostly the board that is meant: refusals would hide everything else."""
     right = draw(st.sampled_from([True, True, True, True, False]))
     return ActualState(
-        chip=Chip.ESP8266 if right else draw(st.sampled_from([Chip.ESP8266, Chip.ESP32, None])),
+        chip=ESP8266 if right else draw(st.sampled_from([ESP8266, ESP32, None])),
         mac=MAC if right else draw(st.none() | macs),
         flash_size=4 << 20 if right else draw(st.sampled_from([None, 4 << 20, 1 << 20])),
         firmware=draw(st.none() | identities()),

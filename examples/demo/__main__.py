@@ -23,7 +23,7 @@ import subprocess  # noqa: E402
 
 from provision import apply, load  # noqa: E402
 from provision.api import Event, HandsNeeded  # noqa: E402
-from provision.output.opening import open_outputs  # noqa: E402
+from provision.output.setup import open_outputs  # noqa: E402
 from provision.sim import places  # noqa: E402
 
 FLEET = HERE / "fleet.yaml"

@@ -14,6 +14,7 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from provision.core.chips.esp.chips import CHIPS, chip_named
 from provision.model.board import BoardProfile, ResetWiring
 from provision.model.chip import Chip
 
@@ -52,7 +53,7 @@ def profile_from(name: str, data: Mapping[str, object], base: BoardProfile | Non
     """
     if base is None and "chip" not in data:
         raise ValueError("say which chip it has, or which board it extends")
-    chip = _choice("chip", data["chip"], Chip) if "chip" in data else None
+    chip = _chip("chip", data["chip"]) if "chip" in data else None
     if base is None:
         base = profiles()[str(chip)]
     elif chip not in (None, base.chip):
@@ -134,6 +135,14 @@ def _flash_mode(key: str, value: object) -> str:
     return str(value)
 
 
+def _chip(key: str, value: object) -> Chip:
+    try:
+        return chip_named(str(value))
+    except ValueError:
+        choices = ", ".join(chip.name for chip in CHIPS)
+        raise ValueError(f"{key} must be one of {choices}, not '{value}'") from None
+
+
 def _choice(key: str, value: object, kind: type[_E]) -> _E:
     try:
         return kind(value)
@@ -144,7 +153,7 @@ def _choice(key: str, value: object, kind: type[_E]) -> _E:
 
 _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "title": _text,
-    "chip": lambda key, value: _choice(key, value, Chip),
+    "chip": _chip,
     "flash_size": _bytes,
     "flash_mode": _flash_mode,
     "flash_freq": _flash_freq,

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import click
 
-from provision import __version__
+from provision._version import __version__
 from provision.errors import ManifestError, ProvisionError
 
 # command name: (module below provision.cli, one line for --help)

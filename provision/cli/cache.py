@@ -9,9 +9,9 @@ import click
 
 from provision.cli.options import json_option
 from provision.errors import SourceError
-from provision.firmware.cache import Cache, user_cache
 from provision.output.scrub import harmless
 from provision.output.text import count
+from provision.sources.cache import Cache, user_cache
 
 
 @click.group("cache")

@@ -13,9 +13,9 @@ from typing import Any, Protocol
 
 import click
 
+from provision.app import probe_board
 from provision.cli.options import json_option
-from provision.cli.wiring import probe_board
-from provision.core.port_choice import matching
+from provision.core.planning.port_choice import matching
 from provision.errors import ManifestError, ProvisionError
 from provision.interfaces import PortInfo
 from provision.model.board import BoardProfile
@@ -71,7 +71,7 @@ def command(manifest: str | None, probing: bool, everything: bool, as_json: bool
     Without MANIFEST, fleet.yaml in the working directory is read if there is one. Its devices on
     URLs (rfc2217://, socket://) are listed too.
     """
-    from provision.device.discovery import SerialDiscovery
+    from provision.device.transport.discovery import SerialDiscovery
 
     states, learned = devices_of(manifest)
     found = list_ports(SerialDiscovery().ports(), states)
@@ -102,8 +102,8 @@ def devices_of(manifest: str | None) -> tuple[Sequence[DesiredState], Mapping[st
 
     A fleet.yaml that merely lies around and is invalid must not keep the ports from being seen.
     """
-    from provision.workspace.lock import read_lock
-    from provision.workspace.manifest import DEFAULT_NAME, load
+    from provision.lockfile.store import read_lock
+    from provision.project.manifest_file import DEFAULT_NAME, load
 
     if manifest is None and not Path(DEFAULT_NAME).is_file():
         return (), {}
@@ -246,7 +246,7 @@ def port_data(one: Found) -> dict[str, Any]:
     if answer is not None:
         firmware = answer.firmware
         probed = {
-            "chip": answer.chip.value,
+            "chip": answer.chip.name,
             "mac": answer.mac,
             "flash_size": answer.flash_size,
             "firmware": None

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import click
 
+from provision.app import converge, open_project
 from provision.cli.options import json_option, limit_option, manifest_argument, secrets_option
-from provision.cli.wiring import converge, open_project
-from provision.engine.world import Options
+from provision.engine.context import Options
 from provision.model.report import DeviceReport
 from provision.model.state import DesiredState
-from provision.output.opening import open_outputs
 from provision.output.scrub import harmless
+from provision.output.setup import open_outputs
 
 
 @click.command(name="facts")

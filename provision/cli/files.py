@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from provision.disk import write_atomic
+from provision.atomic_files import write_atomic
 from provision.errors import SourceError, UsageError
 
 

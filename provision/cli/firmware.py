@@ -11,11 +11,15 @@ import click
 from provision.boards import profiles
 from provision.cli.files import read_input
 from provision.cli.options import json_option
-from provision.core.esp_image import size_bytes
-from provision.core.filesystem_geometry import Geometry, filesystem_geometry, firmware_geometry
-from provision.core.firmware_checks import image_refusals
-from provision.core.firmware_image import Firmware, read_firmware
-from provision.core.validate_wording import suggestion
+from provision.core.chips.esp.filesystem_place import (
+    Geometry,
+    filesystem_geometry,
+    firmware_geometry,
+)
+from provision.core.chips.esp.firmware import Firmware, read_firmware
+from provision.core.chips.esp.image import size_bytes
+from provision.core.chips.esp.image_checks import image_refusals
+from provision.core.manifest.schema_errors import suggestion
 from provision.errors import UsageError
 from provision.model.board import BoardProfile
 from provision.output.scrub import harmless
@@ -67,7 +71,7 @@ def firmware_data(firmware: Firmware, board: BoardProfile | None) -> dict[str, A
         place = None
     data: dict[str, Any] = {
         "file": firmware.name,
-        "chip": identity.chip.value,
+        "chip": identity.chip.name,
         "version": identity.version,
         "date": identity.date,
         "machine": identity.machine,

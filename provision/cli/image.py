@@ -8,17 +8,17 @@ from pathlib import Path
 
 import click
 
+from provision.app import supply
 from provision.cli.files import write_output
-from provision.cli.options import json_option, secrets_option
-from provision.cli.sources import offline_option, supply
-from provision.core.filesystem_geometry import BLOCK, firmware_geometry
-from provision.core.firmware_image import joined, regions
-from provision.core.validate_wording import suggestion
-from provision.device.filesystem import build_filesystem
+from provision.cli.options import json_option, offline_option, secrets_option
+from provision.core.chips.esp.filesystem_place import BLOCK, firmware_geometry
+from provision.core.chips.esp.firmware import joined, regions
+from provision.core.manifest.schema_errors import suggestion
+from provision.device.flashing.littlefs import build_filesystem
 from provision.errors import UsageError
 from provision.model.state import DesiredState
 from provision.output.scrub import harmless
-from provision.workspace.manifest import load
+from provision.project.manifest_file import load
 
 
 @click.group("image")
@@ -80,7 +80,7 @@ def build(
     report = {
         "file": str(output),
         "device": device,
-        "chip": firmware.chip.value,
+        "chip": firmware.chip.name,
         "size": len(image),
         "offset": firmware.base,
         "firmware": {"file": firmware.name, "version": firmware.identity.version},

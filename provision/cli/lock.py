@@ -8,13 +8,16 @@ from pathlib import Path
 
 import click
 
-from provision.cli.options import json_option, manifest_argument, secrets_option
+from provision.app import supply
+from provision.cli.options import json_option, manifest_argument, offline_option, secrets_option
 from provision.cli.problems import report_warnings
-from provision.cli.sources import offline_option, supply
-from provision.core.validate_wording import suggestion
+from provision.core.manifest.schema_errors import suggestion
 from provision.errors import LockError, UsageError
-from provision.firmware.locked import Locked
-from provision.firmware.locking import (
+from provision.lockfile.entries import Locked
+from provision.lockfile.store import Lock, update_lock
+from provision.output.scrub import harmless
+from provision.project.manifest_file import load
+from provision.sources.lock_resolution import (
     Change,
     Needs,
     Upgrade,
@@ -22,9 +25,6 @@ from provision.firmware.locking import (
     check_needs,
     resolve_needs,
 )
-from provision.output.scrub import harmless
-from provision.workspace.lock import Lock, update_lock
-from provision.workspace.manifest import load
 
 ALL = "*"
 

@@ -37,3 +37,9 @@ def secrets_option(function: F) -> F:
 
 def json_option(function: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")(function)
+
+
+def offline_option(function: F) -> F:
+    return click.option(
+        "--offline", is_flag=True, help="Use no network: only what is cached or vendored."
+    )(function)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from provision.cli.running import Request, common_options, go
-from provision.engine.world import Options
+from provision.cli.fleet_command import Request, common_options, go
+from provision.engine.context import Options
 
 
 @click.command(name="plan")

@@ -12,8 +12,7 @@ from typing import Any
 
 import click
 
-from provision.errors import ManifestError
-from provision.model.place import Problem
+from provision.errors import ManifestError, Problem
 from provision.model.secret import MASK, Secret
 from provision.output.scrub import harmless, one_line
 from provision.output.style import PLAIN, Style, wants_colour

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from provision.workspace.schemas import schema_text
+from provision.project.schemas import schema_text
 
 
 @click.command("schema")

@@ -11,15 +11,21 @@ from typing import Any
 
 import click
 
-from provision.cli.options import json_option, limit_option, manifest_argument, secrets_option
+from provision.app import supply
+from provision.cli.options import (
+    json_option,
+    limit_option,
+    manifest_argument,
+    offline_option,
+    secrets_option,
+)
 from provision.cli.problems import Redact, masked, problem_data, report_problems, report_warnings
-from provision.cli.sources import offline_option, supply
 from provision.errors import ManifestError
 from provision.model.secret import MASK, Secret
 from provision.model.state import Check, DesiredFile, DesiredFirmware, DesiredState
 from provision.output.scrub import harmless, one_line
 from provision.output.style import Style, wants_colour
-from provision.workspace.manifest import load
+from provision.project.manifest_file import load
 
 
 @click.command("show")

@@ -123,7 +123,7 @@ def press(name: str, buttons: Sequence[str], hold: bool, release: bool) -> None:
 def _list_faults(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if not wanted:
         return
-    from provision.sim.faults import FAULTS, IN_FLASH
+    from provision.sim.process.faults import FAULTS, IN_FLASH
 
     told = {**{name: fault.help for name, fault in FAULTS.items()}, **IN_FLASH}
     width = max(map(len, told))
@@ -157,8 +157,8 @@ def run_tool(words: Sequence[str]) -> None:
     """Run an installed Python tool (esptool, mpremote …) that can open sim:// ports."""
     from importlib.metadata import entry_points
 
-    from provision.cli.wiring import register_virtual_boards
-    from provision.sim import modem_lines
+    from provision.app import register_virtual_boards
+    from provision.sim.line import modem_lines
 
     scripts = {script.name: script for script in entry_points(group="console_scripts")}
     script = scripts.get(words[0])
@@ -186,7 +186,7 @@ def _boards_of(
     manifest: str, limits: Sequence[str], secrets: Path | None
 ) -> list[tuple[str, dict[str, str]]]:
     """Name and settings of the board behind each sim:// port of a manifest."""
-    from provision.workspace.manifest import load
+    from provision.project.manifest_file import load
 
     loaded = load(manifest or None, secrets=secrets)
     boards = []

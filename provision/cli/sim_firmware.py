@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from provision.cli.files import write_output
+from provision.core.chips.esp.chips import CHIPS, chip_named
 from provision.errors import UsageError
 from provision.model.chip import Chip
 from provision.sim.firmware import DATE, MACHINES, build, default_machine
@@ -17,7 +18,7 @@ _VERSION = re.compile(r"v?\d+\.\d+(\.\d+)?(-[A-Za-z0-9.-]+)?")
 
 
 @click.command("firmware")
-@click.option("--chip", type=click.Choice([chip.value for chip in Chip]), required=True)
+@click.option("--chip", type=click.Choice([chip.name for chip in CHIPS]), required=True)
 @click.option("--version", required=True, metavar="VERSION", help="What the banner says: 1.24.1")
 @click.option(
     "--board",
@@ -56,7 +57,7 @@ def command(  # noqa: PLR0917  # click passes them by name
             f"{version!r} is no version of MicroPython", hint="write --version 1.24.1, for example"
         )
     version = version.removeprefix("v")
-    kind = Chip(chip)
+    kind = chip_named(chip)
     machine = _machine(board, kind) if board is not None else default_machine(kind, flash_size)
     image = build(kind, version, machine=machine, flash_size=flash_size, date=date, size=size)
     write_output(output, image)
@@ -67,7 +68,7 @@ def command(  # noqa: PLR0917  # click passes them by name
 def _machine(board: str, chip: Chip) -> str:
     name, _, variant = board.partition("-")
     machine = MACHINES.get((name, variant or None), board)
-    if machine != board and not machine.replace("-", "").endswith(chip.value.upper()):
+    if machine != board and not machine.replace("-", "").endswith(chip.name.upper()):
         raise UsageError(
             f"{board} is not a release for the {chip.label}", hint="give another --chip or --board"
         )

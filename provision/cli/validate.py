@@ -10,10 +10,10 @@ import click
 from provision.cli.options import json_option, limit_option, manifest_argument, secrets_option
 from provision.cli.problems import masked, problem_data, report_problems, report_warnings
 from provision.errors import ManifestError
-from provision.firmware.images import FileImages
 from provision.output.scrub import harmless
 from provision.output.text import count
-from provision.workspace.manifest import load
+from provision.project.manifest_file import load
+from provision.sources.images import FileImages
 
 
 @click.command("validate")

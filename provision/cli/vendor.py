@@ -6,16 +6,16 @@ from pathlib import Path
 
 import click
 
-from provision.cli.options import manifest_argument, secrets_option
-from provision.cli.sources import Supplies, offline_option, supply
+from provision.app import Supplies, supply
+from provision.cli.options import manifest_argument, offline_option, secrets_option
 from provision.errors import UsageError
-from provision.firmware.answers import public_url
-from provision.firmware.cache import Cache
-from provision.firmware.images import VENDOR, wanted_image
-from provision.firmware.locking import Needs, check_needs
-from provision.firmware.packages import wanted_file
 from provision.output.text import count
-from provision.workspace.manifest import load
+from provision.project.manifest_file import load
+from provision.sources.cache import Cache
+from provision.sources.http_response import public_url
+from provision.sources.images import VENDOR, wanted_image
+from provision.sources.lock_resolution import Needs, check_needs
+from provision.sources.packages import wanted_file
 
 
 @click.command("vendor")

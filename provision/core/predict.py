@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from provision.core.diff import ERASED
+from provision.core.planning.diff import ERASED
 from provision.model.board_path import ancestors
 from provision.model.plan import (
     DeleteFile,

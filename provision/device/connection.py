@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable, Iterator
 from typing import cast
 
-from provision.device.bootloader import EsptoolBootloader
-from provision.device.line import BytePort, Line, Silence, Stopping, never
-from provision.device.port import Port, open_port
-from provision.device.prompt import evidence
-from provision.device.repl import RawRepl
-from provision.device.reset import pulse_reset
-from provision.device.scan import printable
+from provision.device.flashing.esptool.flasher import EsptoolBootloader
+from provision.device.flashing.esptool.reset import pulse_reset
+from provision.device.micropython.board_repl import RawRepl
+from provision.device.micropython.raw_repl import evidence
+from provision.device.micropython.scan_protocol import printable
+from provision.device.transport.buffered_serial import BytePort, Line, Silence, Stopping, never
+from provision.device.transport.serial_port import Port, open_port
 from provision.errors import (
     CheckFailed,
     Interrupted,

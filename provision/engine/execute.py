@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from provision.core.diff import STARTUP_FILES, diff
-from provision.core.firmware_checks import image_refusals
-from provision.core.firmware_image import Firmware, Region, regions
-from provision.core.flash_erase import laid_out
-from provision.core.refuse import unmountable
-from provision.core.space import shortfall
-from provision.engine.hold import hold, let_go, restart_without_app
+from provision.core.chips.esp.erase_plan import laid_out
+from provision.core.chips.esp.firmware import Firmware, Region, regions
+from provision.core.chips.esp.image_checks import image_refusals
+from provision.core.planning.diff import STARTUP_FILES, diff
+from provision.core.planning.free_space import shortfall
+from provision.core.planning.safety import unmountable
 from provision.engine.observe import Observation, scan_request, seen_at_repl
+from provision.engine.safe_boot import hold, let_go, restart_without_app
 from provision.engine.session import Session
 from provision.errors import (
     BoardError,

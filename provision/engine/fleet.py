@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from provision.core.firmware_image import Firmware
+from provision.core.chips.esp.firmware import Firmware
+from provision.engine.context import Options, World
 from provision.engine.job import Claims, Job
 from provision.engine.locate import locate
-from provision.engine.turns import Stop, run_all
-from provision.engine.world import Options, World
+from provision.engine.scheduler import Stop, run_all
 from provision.interfaces import (
     Identities,
     Images,

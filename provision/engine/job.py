@@ -5,15 +5,15 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 
-from provision.core.diff import diff
-from provision.core.file_diff import MAX_BYTES, file_diff
-from provision.core.firmware_image import Firmware
+from provision.core.chips.esp.firmware import Firmware
+from provision.core.planning.diff import diff
+from provision.core.planning.text_diff import MAX_BYTES, file_diff
+from provision.engine.context import Options, World
 from provision.engine.execute import Tools, execute, refuse
 from provision.engine.locate import Located
 from provision.engine.observe import observe
+from provision.engine.scheduler import Stop
 from provision.engine.session import Session
-from provision.engine.turns import Stop
-from provision.engine.world import Options, World
 from provision.errors import (
     Interrupted,
     ProvisionError,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from provision.core.port_choice import candidates
+from provision.core.planning.port_choice import candidates
 from provision.errors import DeviceError, NoAnswer, PortNotFound, ProvisionError
 from provision.interfaces import BootloaderFacts, Connector, Discovery, ReplFacts
 from provision.model.board import BoardProfile, ResetWiring

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from hashlib import md5
 from posixpath import dirname
 
-from provision.core.esp_image import BOOT_OFFSETS, MAGIC
-from provision.core.esp_image import HEADER as IMAGE_HEADER
-from provision.core.firmware_image import Firmware, regions
+from provision.core.chips.esp.firmware import Firmware, regions
+from provision.core.chips.esp.image import BOOT_OFFSETS, MAGIC
+from provision.core.chips.esp.image import HEADER as IMAGE_HEADER
 from provision.engine.session import Session
 from provision.errors import NoAnswer
 from provision.interfaces import BootloaderFacts, ReplFacts, ScanRequest

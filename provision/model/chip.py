@@ -1,25 +1,18 @@
-"""The chips this tool provisions."""
+"""What a chip is called, and which family it is of."""
 
 from __future__ import annotations
 
-from enum import Enum
+from dataclasses import dataclass
 
 
-class Chip(str, Enum):
-    """A chip by the name that esptool's `--chip` takes."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chip:
+    """One chip. `name` is what flashing tools and manifests call it ("esp32c3"), `label` how its
+    maker writes it ("ESP32-C3"), `family` the name of the chip family in `core.chips`."""
 
-    ESP8266 = "esp8266"
-    ESP32 = "esp32"
-    ESP32S2 = "esp32s2"
-    ESP32S3 = "esp32s3"
-    ESP32C3 = "esp32c3"
-    ESP32C6 = "esp32c6"
+    name: str
+    label: str
+    family: str
 
     def __str__(self) -> str:
-        return self.value
-
-    @property
-    def label(self) -> str:
-        """As Espressif writes it: ESP32-C3."""
-        name = self.value.upper()
-        return name if len(name) <= 5 or name == "ESP8266" else f"{name[:5]}-{name[5:]}"
+        return self.name

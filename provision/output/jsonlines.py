@@ -14,7 +14,8 @@ from datetime import datetime, timezone
 from enum import Enum
 from typing import TextIO
 
-from provision import __version__
+from provision._version import __version__
+from provision.model.chip import Chip
 from provision.model.event import EVENT_VERSION, Event, RunStarted, Trace
 
 
@@ -35,6 +36,8 @@ def to_json(event: Event, seconds: float) -> dict[str, object]:
 def _plain(value: object) -> object:
     if isinstance(value, Enum):
         return value.value
+    if isinstance(value, Chip):
+        return value.name
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):

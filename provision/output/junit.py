@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
-from provision.disk import write_atomic
+from provision.atomic_files import write_atomic
 from provision.model.event import (
     DeviceFinished,
     DevicePlanned,

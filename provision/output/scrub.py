@@ -12,6 +12,8 @@ from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 from typing import TypeVar, cast
 
+from provision.model.chip import Chip
+
 Redact = Callable[[str], str]
 """Masks secrets in a text that is about to be shown."""
 
@@ -58,7 +60,7 @@ def scrub(value: T, redact: Redact) -> T:
 
 
 def _scrub(value: object, redact: Redact) -> object:
-    if isinstance(value, Enum):
+    if isinstance(value, (Enum, Chip)):
         return value
     if isinstance(value, str):
         masked = redact(value)

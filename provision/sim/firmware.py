@@ -14,7 +14,9 @@ import re
 import struct
 from dataclasses import dataclass
 
-from provision.core.esp_image import (
+from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP32C6, ESP32S2, ESP32S3, ESP8266
+from provision.core.chips.esp.firmware import ESP8266_CODE
+from provision.core.chips.esp.image import (
     BOOT_OFFSETS,
     CHECKSUM_SEED,
     CHIP_IDS,
@@ -24,8 +26,7 @@ from provision.core.esp_image import (
     size_name,
     xor_bytes,
 )
-from provision.core.firmware_image import ESP8266_CODE
-from provision.core.partition_table import TABLE_OFFSET, Partition, build_table
+from provision.core.chips.esp.partition_table import TABLE_OFFSET, Partition, build_table
 from provision.errors import UsageError
 from provision.model.chip import Chip
 
@@ -43,12 +44,12 @@ MACHINES = {
     ("ESP32_GENERIC_C6", None): "ESP32C6 module with ESP32C6",
 }
 GENERIC_RELEASES = {
-    Chip.ESP8266: "ESP8266_GENERIC",
-    Chip.ESP32: "ESP32_GENERIC",
-    Chip.ESP32S2: "ESP32_GENERIC_S2",
-    Chip.ESP32S3: "ESP32_GENERIC_S3",
-    Chip.ESP32C3: "ESP32_GENERIC_C3",
-    Chip.ESP32C6: "ESP32_GENERIC_C6",
+    ESP8266: "ESP8266_GENERIC",
+    ESP32: "ESP32_GENERIC",
+    ESP32S2: "ESP32_GENERIC_S2",
+    ESP32S3: "ESP32_GENERIC_S3",
+    ESP32C3: "ESP32_GENERIC_C3",
+    ESP32C6: "ESP32_GENERIC_C6",
 }
 
 _APP_OFFSET = 0x10000
@@ -66,11 +67,11 @@ class _Map:
 
 # From esptool's memory maps (its targets' DROM, IRAM and DRAM ranges).
 _MAPS = {
-    Chip.ESP32: _Map(0x3F400020, 0x40080000, 0x3FFF0030),
-    Chip.ESP32S2: _Map(0x3F000020, 0x40024000, 0x3FFE6110),
-    Chip.ESP32S3: _Map(0x3C000020, 0x40374000, 0x3FCE3820),
-    Chip.ESP32C3: _Map(0x3C000020, 0x40380000, 0x3FCD5820),
-    Chip.ESP32C6: _Map(0x42000020, 0x40800000, 0x4086C410),
+    ESP32: _Map(0x3F400020, 0x40080000, 0x3FFF0030),
+    ESP32S2: _Map(0x3F000020, 0x40024000, 0x3FFE6110),
+    ESP32S3: _Map(0x3C000020, 0x40374000, 0x3FCE3820),
+    ESP32C3: _Map(0x3C000020, 0x40380000, 0x3FCD5820),
+    ESP32C6: _Map(0x42000020, 0x40800000, 0x4086C410),
 }
 
 
@@ -78,7 +79,7 @@ def default_machine(chip: Chip, flash_size: int | None = None) -> str:
     """What the generic release for `chip` calls its board; an ESP8266 with less than 2 MB has
     builds of its own."""
     variant = None
-    if chip is Chip.ESP8266 and flash_size is not None and flash_size < 2 << 20:
+    if chip == ESP8266 and flash_size is not None and flash_size < 2 << 20:
         variant = "FLASH_1M" if flash_size >= 1 << 20 else "FLASH_512K"
     return MACHINES[GENERIC_RELEASES[chip], variant]
 
@@ -111,7 +112,7 @@ def build(
         else "Hello from another firmware"
     ).encode("ascii")
     total = flash_size if flash_size is not None else 4 << 20
-    if chip is Chip.ESP8266:
+    if chip == ESP8266:
         return _esp8266(banner, size, total)
     table = partitions if partitions is not None else _partitions(version, total)
     description = _app_description(version if micropython else "1.0")
@@ -140,12 +141,12 @@ def _sized_at_run_time(version: str) -> bool:
 def _esp8266(banner: bytes, size: int | None, flash_size: int) -> bytes:
     seed = f"esp8266 {banner.hex()}"
     smallest = ESP8266_CODE + 0x400 + 16
-    wanted = _wanted(size, smallest, Chip.ESP8266)
+    wanted = _wanted(size, smallest, ESP8266)
     segments = [
         (0x40100000, _filler(f"{seed} iram", 0x400)),
         (0x3FFE8000, _filler(f"{seed} data", 0x100)),
     ]
-    loaded = _image(Chip.ESP8266, segments, entry=0x40100004, flash_size=flash_size, mode=2)
+    loaded = _image(ESP8266, segments, entry=0x40100004, flash_size=flash_size, mode=2)
     code_size = wanted - ESP8266_CODE - 16
     code = banner + b"\r\n\0" + _filler(f"{seed} code", code_size)
     length = struct.pack("<I", ESP8266_CODE + code_size)
@@ -160,7 +161,7 @@ def _esp32(
     flash_size: int,
     partitions: tuple[Partition, ...],
 ) -> bytes:
-    seed = f"{chip.value} {text.hex()}"
+    seed = f"{chip.name} {text.hex()}"
     base = BOOT_OFFSETS[chip]
     chip_map = _MAPS[chip]
     app_start = min(part.offset for part in partitions if part.is_app) - base
@@ -219,7 +220,7 @@ def _image(
     head = struct.pack(
         "<BBBBI", MAGIC, len(segments), mode, size | flash_frequencies(chip)["40m"], entry
     )
-    if chip is not Chip.ESP8266:
+    if chip != ESP8266:
         # wp_pin disabled, drive strengths, chip id, no revision limits, digest appended.
         head += struct.pack("<B3xHBHH4xB", 0xEE, CHIP_IDS[chip], 0, 0, 0xFFFF, 1)
     checksum = CHECKSUM_SEED
@@ -228,7 +229,7 @@ def _image(
         head += struct.pack("<II", address, len(padded)) + padded
         checksum = xor_bytes(padded, checksum)
     head += b"\0" * (15 - len(head) % 16) + bytes([checksum])
-    return head if chip is Chip.ESP8266 else head + hashlib.sha256(head).digest()
+    return head if chip == ESP8266 else head + hashlib.sha256(head).digest()
 
 
 def _filler(seed: str, size: int) -> bytes:

@@ -19,7 +19,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import provision
 from provision.errors import SimulatorError
 from provision.sim import places
 
@@ -161,12 +160,12 @@ def _starting(name: str) -> Iterator[None]:
 def _start(name: str, query: dict[str, str]) -> None:
     """Start a board's process and wait until it listens; SimulatorError says why it does not."""
     environment = dict(os.environ)
-    here = str(Path(provision.__file__).parents[1])
+    here = str(Path(__file__).parents[2])
     known = environment.get("PYTHONPATH", "")
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (here, known)))
     environment[places.HOME_VARIABLE] = str(places.home())
     done = subprocess.run(
-        [sys.executable, "-m", "provision.sim.process", name, json.dumps(query)],
+        [sys.executable, "-m", "provision.sim.process.process", name, json.dumps(query)],
         env=environment,
         cwd="/",
         stdin=subprocess.DEVNULL,

@@ -27,7 +27,8 @@ from serial.serialutil import (
 )
 
 from provision.errors import SimulatorError
-from provision.sim import frames, link
+from provision.sim import link
+from provision.sim.process import frames
 from provision.sim.setup import parse_address
 
 _CHUNK = 65536

@@ -16,11 +16,21 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
+from provision.core.chips.esp.chips import (
+    CHIPS,
+    ESP32,
+    ESP32C3,
+    ESP32C6,
+    ESP32S2,
+    ESP32S3,
+    ESP8266,
+    chip_named,
+)
 from provision.errors import SimulatorError
 from provision.model.board import ResetWiring
 from provision.model.chip import Chip
 
-_E = TypeVar("_E", Chip, ResetWiring)
+_E = TypeVar("_E", bound=Enum)
 
 SCHEME = "sim"
 CONSOLE_BAUD = 115200
@@ -30,16 +40,16 @@ _TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s)")
 _UNITS = {"": 1, "k": 1024, "kb": 1024, "m": 1 << 20, "mb": 1 << 20}
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 
-_USB_JTAG = {Chip.ESP32S3, Chip.ESP32C3, Chip.ESP32C6}  # chips with a USB-Serial-JTAG port
+_USB_JTAG = {ESP32S3, ESP32C3, ESP32C6}  # chips with a USB-Serial-JTAG port
 
 # Addresses of blocks that Espressif owns, one a chip, so that a glance tells the chip.
 _OUI = {
-    Chip.ESP8266: "5ccf7f",
-    Chip.ESP32: "246f28",
-    Chip.ESP32S2: "7cdfa1",
-    Chip.ESP32S3: "348518",
-    Chip.ESP32C3: "84f703",
-    Chip.ESP32C6: "543204",
+    ESP8266: "5ccf7f",
+    ESP32: "246f28",
+    ESP32S2: "7cdfa1",
+    ESP32S3: "348518",
+    ESP32C3: "84f703",
+    ESP32C6: "543204",
 }
 
 
@@ -180,7 +190,7 @@ def _from_query(name: str, query: dict[str, str], directory: Path) -> BoardSetup
             f"sim://{name}: unknown setting {unknown[0]!r}",
             hint="known are " + ", ".join(sorted(_KEYS)),
         )
-    chip = _choice(name, "chip", Chip, query.get("chip", "esp32"))
+    chip = _chip(name, query.get("chip", "esp32"))
     wiring = _choice(name, "wiring", ResetWiring, query.get("wiring", "auto"))
     if wiring is ResetWiring.USB_JTAG and chip not in _USB_JTAG:
         raise _bad(name, "wiring", wiring.value, f"auto or none on an {chip.label}")
@@ -248,6 +258,14 @@ _KEYS = {
 
 def _bad(name: str, key: str, value: str, valid: str) -> SimulatorError:
     return SimulatorError(f"sim://{name}: {key}={value} cannot be", hint=f"{key} is {valid}")
+
+
+def _chip(name: str, value: str) -> Chip:
+    try:
+        return chip_named(value)
+    except ValueError:
+        valid = "one of " + ", ".join(chip.name for chip in CHIPS)
+        raise _bad(name, "chip", value, valid) from None
 
 
 def _choice(name: str, key: str, kind: type[_E], value: str) -> _E:

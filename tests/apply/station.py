@@ -27,7 +27,8 @@ import littlefs
 import serial
 import yaml
 
-from provision.core.esp_image import BOOT_OFFSETS
+from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP32C6, ESP32S2, ESP32S3, ESP8266
+from provision.core.chips.esp.image import BOOT_OFFSETS
 from provision.model.chip import Chip
 from provision.sim import link
 from provision.sim.firmware import build
@@ -36,10 +37,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 120.0  # seconds after which a test gives up on a process: far beyond what it takes
 BLOCK = 4096
 FILESYSTEMS = {  # where MicroPython has it, on 4 MB of flash
-    Chip.ESP8266: (0x100000, (4 << 20) - 0x100000 - 20480),
-    **dict.fromkeys(
-        (Chip.ESP32, Chip.ESP32S2, Chip.ESP32S3, Chip.ESP32C3, Chip.ESP32C6), (0x200000, 2 << 20)
-    ),
+    ESP8266: (0x100000, (4 << 20) - 0x100000 - 20480),
+    **dict.fromkeys((ESP32, ESP32S2, ESP32S3, ESP32C3, ESP32C6), (0x200000, 2 << 20)),
 }
 
 Event = dict[str, Any]
@@ -272,7 +271,7 @@ class Station:
     # -- boards -----------------------------------------------------------------------------
 
     def board(
-        self, name: str, chip: Chip = Chip.ESP32, firmware: str | None = None, **settings: str
+        self, name: str, chip: Chip = ESP32, firmware: str | None = None, **settings: str
     ) -> str:
         """Plug in a virtual board, with an image (a path in the project) in its flash or blank;
         its MAC."""
@@ -303,7 +302,7 @@ class Station:
     def digest(self, name: str) -> str:
         return hashlib.sha256(self.flash(name)).hexdigest()
 
-    def files(self, name: str, chip: Chip = Chip.ESP32) -> dict[str, bytes]:
+    def files(self, name: str, chip: Chip = ESP32) -> dict[str, bytes]:
         """The files in a board's flash, read with littlefs-python. The board may run."""
         start, size = FILESYSTEMS[chip]
         return read_files(self.flash(name)[start : start + size])

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from provision import apply, load, plan
+from provision.core.chips.esp.chips import ESP32
 from provision.errors import ManifestError
-from provision.model.chip import Chip
 from provision.model.event import DeviceFinished, Event
 from tests.apply.station import ROOT, Station
 
 
 @pytest.fixture
 def project(station: Station, monkeypatch: pytest.MonkeyPatch) -> Station:
-    station.board("kitchen", firmware=station.firmware(Chip.ESP32))
+    station.board("kitchen", firmware=station.firmware(ESP32))
     station.write("main.py", "print('up')\n")
     station.write(
         "fleet.yaml",
@@ -85,7 +85,7 @@ def test_a_program_can_answer_for_a_board_that_would_be_erased(project: Station)
           bench:
             port: sim://bench?chip=esp32
             board: esp32
-            firmware: {{file: {project.firmware(Chip.ESP32)}}}
+            firmware: {{file: {project.firmware(ESP32)}}}
         """,
     )
     asked = []

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from provision.core.chips.esp.chips import ESP32, ESP8266
 from provision.model.chip import Chip
 from tests.apply.station import Station
 
 
-@pytest.mark.parametrize("chip", [Chip.ESP32, pytest.param(Chip.ESP8266, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("chip", [ESP32, pytest.param(ESP8266, marks=pytest.mark.slow)])
 def test_a_blank_board_on_another_host(station: Station, chip: Chip) -> None:
-    board = {Chip.ESP32: "esp32", Chip.ESP8266: "wemos-d1-mini"}[chip]
+    board = {ESP32: "esp32", ESP8266: "wemos-d1-mini"}[chip]
     station.board("x", chip)
     url = station.order("x", "rfc2217")["rfc2217"]
     station.write("main.py", "print('up')\n")
@@ -36,7 +37,7 @@ def test_a_blank_board_on_another_host(station: Station, chip: Chip) -> None:
 
 def test_a_terminal_without_reset_lines(station: Station) -> None:
     """A pseudo terminal carries bytes only: a board that runs MicroPython needs no more."""
-    station.board("x", firmware=station.firmware(Chip.ESP32))
+    station.board("x", firmware=station.firmware(ESP32))
     tty = station.order("x", "pty")["pty"]
     station.write("main.py", "print('up')\n")
     station.write(

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 
-from provision.model.chip import Chip
+from provision.core.chips.esp.chips import ESP32
 from tests.apply.station import Station
 
 SECRET = "tr0ub4dor&3 über 'alles'"
@@ -14,7 +14,7 @@ TOKEN = "tok-3f9c81aa27"
 
 
 def test_no_output_holds_a_secret_or_its_digest(station: Station) -> None:
-    station.board("x", firmware=station.firmware(Chip.ESP32))
+    station.board("x", firmware=station.firmware(ESP32))
     station.write("secrets.yaml", f'wifi: "{SECRET}"\ntoken: {TOKEN}\n').chmod(0o600)
     station.write("wifi.py.j2", "PASSWORD = {{ password | tojson }}\nprint(PASSWORD)\n")
     station.write("token.txt.j2", "{{ token }}")

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import pytest
 
+from provision.core.chips.esp.chips import ESP32, ESP8266
 from provision.model.chip import Chip
-from provision.sim.flash_faults import MAIN_PY
+from provision.sim.chip.flash_faults import MAIN_PY
 from tests.apply.station import Station
 
 CAUGHT = {"hog", "chatter", "watchdog", "crash"}
@@ -16,15 +17,15 @@ UPDATED = ["write-file /main.py", "reset", "check"]
 @pytest.mark.parametrize(
     ("chip", "names"),
     [
-        (Chip.ESP32, ("hog", "watchdog", "deaf")),
-        pytest.param(Chip.ESP32, tuple(MAIN_PY), marks=pytest.mark.slow),
-        pytest.param(Chip.ESP8266, tuple(MAIN_PY), marks=pytest.mark.slow),
+        (ESP32, ("hog", "watchdog", "deaf")),
+        pytest.param(ESP32, tuple(MAIN_PY), marks=pytest.mark.slow),
+        pytest.param(ESP8266, tuple(MAIN_PY), marks=pytest.mark.slow),
     ],
     ids=["quick", "esp32", "esp8266"],
 )
 def test_apps_that_keep_the_repl_away(station: Station, chip: Chip, names: tuple[str, ...]) -> None:
     image = station.firmware(chip)
-    board = {Chip.ESP32: "esp32", Chip.ESP8266: "wemos-d1-mini"}[chip]
+    board = {ESP32: "esp32", ESP8266: "wemos-d1-mini"}[chip]
     station.write("main.py", "print('well-behaved')\n")
     devices = ""
     for name in names:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from provision.model.chip import Chip
+from provision.core.chips.esp.chips import ESP8266
 from tests.apply.station import Station, read_files
 
 DIO = 2
@@ -59,7 +59,7 @@ def follow(station: Station, row: Row) -> None:
 
 
 def test_each_board_of_the_table_from_blank(station: Station) -> None:
-    image = bytearray((station.work / station.firmware(Chip.ESP8266)).read_bytes())
+    image = bytearray((station.work / station.firmware(ESP8266)).read_bytes())
     image[2], image[3] = QIO, 0  # neither mode nor size are what any board must get
     station.write("firmware.bin", bytes(image))
     station.write("main.py", "print('ready')\n")

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from provision.model.chip import Chip
+from provision.core.chips.esp.chips import ESP32, ESP32C3
 from tests.apply.station import ROOT, Ended, Station
 
 DEVICES = ("kitchen", "garden", "cellar", "gate", "attic")
@@ -50,7 +50,7 @@ def test_the_demo_converges_then_does_only_what_was_changed(station: Station) ->
     assert first.code == 0, first.said
     assert "5 devices" in first.out
     assert "changed=5 ok=0 failed=0 unreachable=0" in first.out
-    assert station.files("attic", Chip.ESP32C3)["/config.json"].strip() == (
+    assert station.files("attic", ESP32C3)["/config.json"].strip() == (
         b'{"device": "attic", "room": "attic", "interval": 5}'
     )
 
@@ -69,7 +69,7 @@ def test_the_demo_converges_then_does_only_what_was_changed(station: Station) ->
     tuned = station.apply(MANIFEST)
     assert tuned.all_done == {"garden": ["write-file /config.json", "reset", "check"]}
 
-    newer = station.firmware(Chip.ESP32, "1.25.0")
+    newer = station.firmware(ESP32, "1.25.0")
     edit(
         station,
         MANIFEST,

@@ -6,12 +6,13 @@ import os
 
 import pytest
 
+from provision.core.chips.esp.chips import ESP32, ESP8266
 from provision.model.chip import Chip
 from tests.apply.station import Station
 
 
 def test_absent_prune_and_create_only(station: Station) -> None:
-    station.board("x", firmware=station.firmware(Chip.ESP32))
+    station.board("x", firmware=station.firmware(ESP32))
     station.type("x", "import os; os.mkdir('/lib'); os.mkdir('/lib/deep'); os.mkdir('/log')")
     station.put(
         "x",
@@ -63,7 +64,7 @@ def test_absent_prune_and_create_only(station: Station) -> None:
 
 
 def test_a_template_for_each_device(station: Station) -> None:
-    image = station.firmware(Chip.ESP32)
+    image = station.firmware(ESP32)
     for name in ("desk-01", "desk-02"):
         station.board(name, firmware=image)
     station.write(
@@ -90,9 +91,9 @@ def test_a_template_for_each_device(station: Station) -> None:
     )
 
 
-@pytest.mark.parametrize("chip", [Chip.ESP32, Chip.ESP8266])
+@pytest.mark.parametrize("chip", [ESP32, ESP8266])
 def test_names_and_contents_of_all_kinds(station: Station, chip: Chip) -> None:
-    board = {Chip.ESP32: "esp32", Chip.ESP8266: "wemos-d1-mini"}[chip]
+    board = {ESP32: "esp32", ESP8266: "wemos-d1-mini"}[chip]
     station.board("x", chip, station.firmware(chip))
     contents = {
         "empty.txt": b"",
@@ -120,7 +121,7 @@ def test_names_and_contents_of_all_kinds(station: Station, chip: Chip) -> None:
 
 
 def test_out_of_space_is_told_before_the_first_byte(station: Station) -> None:
-    station.board("x", firmware=station.firmware(Chip.ESP32))
+    station.board("x", firmware=station.firmware(ESP32))
     station.write("big.bin", os.urandom(2_200_000))
     station.write("a.py", "first = True\n")
     station.write(
@@ -155,7 +156,7 @@ def check(station: Station, condition: str, **app: object) -> None:
 
 
 def test_checks_prove_that_the_app_runs(station: Station) -> None:
-    station.board("x", firmware=station.firmware(Chip.ESP32))
+    station.board("x", firmware=station.firmware(ESP32))
     check(station, 'console: "^app: up$", timeout: 20')
     assert station.apply().done("x") == ["write-file /main.py", "reset", "check"]
 

@@ -10,11 +10,12 @@ import random
 
 import pytest
 
+from provision.core.chips.esp.chips import ESP32, ESP8266
 from provision.model.chip import Chip
 from tests.apply.station import Station
 
-BOARDS = {Chip.ESP32: "esp32", Chip.ESP8266: "wemos-d1-mini"}
-CHIPS = pytest.mark.parametrize("chip", [Chip.ESP32, Chip.ESP8266])
+BOARDS = {ESP32: "esp32", ESP8266: "wemos-d1-mini"}
+BOTH_CHIPS = pytest.mark.parametrize("chip", [ESP32, ESP8266])
 # It writes down under which firmware it ran, and lets go of the REPL under the old one only.
 FAITHFUL = """
 import os, micropython
@@ -39,7 +40,7 @@ def manifest(station: Station, chip: Chip, files: str, version: str = "1.24.1") 
     )
 
 
-@CHIPS
+@BOTH_CHIPS
 def test_an_old_app_never_runs_on_new_firmware(station: Station, chip: Chip) -> None:
     station.board("x", chip, station.firmware(chip, "1.20.0"))
     station.put("x", {"/main.py": FAITHFUL, "/data.txt": "measured"})
@@ -58,7 +59,7 @@ def test_an_old_app_never_runs_on_new_firmware(station: Station, chip: Chip) -> 
     assert station.apply().outcomes == {"x": "ok"}
 
 
-@CHIPS
+@BOTH_CHIPS
 def test_a_held_app_is_shown_as_itself_and_put_back(station: Station, chip: Chip) -> None:
     station.board("x", chip, station.firmware(chip))
     station.put("x", {"/main.py": "print('mine')\n"})
@@ -77,11 +78,11 @@ def test_a_held_app_is_shown_as_itself_and_put_back(station: Station, chip: Chip
 
 
 def test_a_held_file_of_the_manifest_is_compared_as_itself(station: Station) -> None:
-    station.board("x", Chip.ESP32, station.firmware(Chip.ESP32))
+    station.board("x", ESP32, station.firmware(ESP32))
     station.put("x", {"/main.py": "print('same')\n", "/boot.py": "# mine\n"})
     station.type("x", HOLD)
     station.write("main.py", "print('same')\n")
-    manifest(station, Chip.ESP32, "[main.py]")
+    manifest(station, ESP32, "[main.py]")
     assert station.plan("--diff").planned("x") == ["restore-file /main.py", "reset"]
     station.write("main.py", "print('other')\n")
     ended = station.plan("--diff")
@@ -94,12 +95,12 @@ def test_a_held_file_of_the_manifest_is_compared_as_itself(station: Station) -> 
 
 
 def test_a_held_file_gives_way_to_one_that_was_written_since(station: Station) -> None:
-    station.board("x", Chip.ESP32, station.firmware(Chip.ESP32))
+    station.board("x", ESP32, station.firmware(ESP32))
     station.put("x", {"/main.py": "print('old')\n"})
     station.type("x", HOLD)
     station.put("x", {"/main.py": "print('since')\n"})
     station.write("other.py", "")
-    manifest(station, Chip.ESP32, "[other.py]")
+    manifest(station, ESP32, "[other.py]")
     assert station.plan().planned("x") == ["write-file /other.py", "reset"]
     station.apply()
     files = station.files("x")
@@ -107,7 +108,7 @@ def test_a_held_file_gives_way_to_one_that_was_written_since(station: Station) -
     assert "/.provision~main.py" not in files
 
 
-@CHIPS
+@BOTH_CHIPS
 def test_a_watchdog_that_bites_while_files_are_sent(station: Station, chip: Chip) -> None:
     """It goes on while we hold the REPL; a reset without the app disarms it."""
     station.board("x", chip, station.firmware(chip), timing="on", wire="on")
@@ -132,9 +133,9 @@ def test_a_watchdog_that_bites_while_files_are_sent(station: Station, chip: Chip
 
 def test_an_app_is_put_back_when_nothing_could_be_written(station: Station) -> None:
     """The state directory cannot be written once the app is held."""
-    station.board("x", Chip.ESP32, station.firmware(Chip.ESP32, "1.20.0"))
+    station.board("x", ESP32, station.firmware(ESP32, "1.20.0"))
     station.put("x", {"/main.py": "print('mine')\n"})
-    manifest(station, Chip.ESP32, "[]")
+    manifest(station, ESP32, "[]")
     state = station.home.parent / "state"
     state.mkdir(exist_ok=True)
     (state / "flashing").write_text("a file in the journal's place")
@@ -148,10 +149,10 @@ def test_an_app_is_put_back_when_nothing_could_be_written(station: Station) -> N
 @pytest.mark.parametrize("write", [1, 2, 3])
 def test_the_power_fails_while_an_app_is_held(station: Station, write: int) -> None:
     """In the middle of a write of LittleFS: the file is under one of its names, and whole."""
-    station.board("x", Chip.ESP32, station.firmware(Chip.ESP32, "1.20.0"))
+    station.board("x", ESP32, station.firmware(ESP32, "1.20.0"))
     station.put("x", {"/main.py": "print('mine')\n"})
     station.write("other.py", "")
-    manifest(station, Chip.ESP32, "[other.py]")
+    manifest(station, ESP32, "[other.py]")
     station.fault("x", "cut-write", after=write)
     ended = station.provision("apply")
     assert ended.code in (4, 5), ended.said

@@ -7,14 +7,14 @@ import signal
 
 import pytest
 
-from provision.model.chip import Chip
+from provision.core.chips.esp.chips import ESP32, ESP8266
 from tests.apply.station import Station
 
 
 def test_ctrl_c_finishes_the_flash_and_says_where_each_board_stands(station: Station) -> None:
     # A line at its real rate: half a megabyte takes seconds, and the signal comes in the middle.
-    station.board("x", firmware=station.firmware(Chip.ESP32, "1.20.0"), wire="460800")
-    station.board("z", firmware=station.firmware(Chip.ESP32))
+    station.board("x", firmware=station.firmware(ESP32, "1.20.0"), wire="460800")
+    station.board("z", firmware=station.firmware(ESP32))
     station.write("main.py", "print('new')\n")
     station.write(
         "fleet.yaml",
@@ -23,7 +23,7 @@ def test_ctrl_c_finishes_the_flash_and_says_where_each_board_stands(station: Sta
         devices:
           x:
             port: sim://x
-            firmware: {{file: {station.firmware(Chip.ESP32, size=400_000)}}}
+            firmware: {{file: {station.firmware(ESP32, size=400_000)}}}
           z: {{port: sim://z}}
         """,
     )
@@ -47,7 +47,7 @@ def test_ctrl_c_finishes_the_flash_and_says_where_each_board_stands(station: Sta
 
 
 def test_ctrl_c_in_the_recap(station: Station) -> None:
-    station.board("x", Chip.ESP8266, wiring="none")
+    station.board("x", ESP8266, wiring="none")
     station.write(
         "fleet.yaml",
         f"""
@@ -55,7 +55,7 @@ def test_ctrl_c_in_the_recap(station: Station) -> None:
           x:
             port: sim://x
             board: esp8266-bare
-            firmware: {{file: {station.firmware(Chip.ESP8266)}}}
+            firmware: {{file: {station.firmware(ESP8266)}}}
         """,
     )
     before = station.digest("x")
@@ -82,7 +82,7 @@ def test_ctrl_c_when_asked(station: Station) -> None:
           x:
             port: sim://x?chip=esp32
             board: esp32
-            firmware: {{file: {station.firmware(Chip.ESP32)}}}
+            firmware: {{file: {station.firmware(ESP32)}}}
         """,
     )
     run = station.start("apply", terminal=True)
@@ -98,7 +98,7 @@ def test_ctrl_c_when_asked(station: Station) -> None:
 def test_ctrl_c_when_every_board_was_done_or_not_begun(station: Station) -> None:
     """No board is left half way, and yet the run did not do what it was asked to."""
     for name in ("x", "z"):
-        station.board(name, firmware=station.firmware(Chip.ESP32), wire="115200")
+        station.board(name, firmware=station.firmware(ESP32), wire="115200")
     station.write("data.bin", os.urandom(30_000))
     station.write(
         "fleet.yaml",
@@ -124,7 +124,7 @@ def test_ctrl_c_when_every_board_was_done_or_not_begun(station: Station) -> None
 def test_ctrl_c_while_an_app_is_checked_does_not_wait_for_the_check(
     station: Station, check: str
 ) -> None:
-    station.board("x", firmware=station.firmware(Chip.ESP32))
+    station.board("x", firmware=station.firmware(ESP32))
     station.write("main.py", "print('runs')\n")
     station.write(
         "fleet.yaml",
@@ -143,7 +143,7 @@ def test_ctrl_c_while_an_app_is_checked_does_not_wait_for_the_check(
 
 
 def test_a_manifest_changed_during_the_run_is_told(station: Station) -> None:
-    station.board("x", Chip.ESP8266, wiring="none")
+    station.board("x", ESP8266, wiring="none")
     manifest = station.write(
         "fleet.yaml",
         f"""
@@ -151,7 +151,7 @@ def test_a_manifest_changed_during_the_run_is_told(station: Station) -> None:
           x:
             port: sim://x
             board: esp8266-bare
-            firmware: {{file: {station.firmware(Chip.ESP8266)}}}
+            firmware: {{file: {station.firmware(ESP8266)}}}
             files: [main.py]
         """,
     )
@@ -167,7 +167,7 @@ def test_a_manifest_changed_during_the_run_is_told(station: Station) -> None:
     assert [event["message"][:33] for event in ended.of("notice")] == [
         "the manifest changed during the r"
     ]
-    assert station.files("x", Chip.ESP8266)["/main.py"] == b"print('as read')\n"
+    assert station.files("x", ESP8266)["/main.py"] == b"print('as read')\n"
     assert station.apply().all_done == {"x": ["write-file /main.py", "reset"]}
 
 
@@ -175,7 +175,7 @@ DAMAGED = "version: 1\ndevices:\n  x: {mac: nonsense}\n"
 
 
 def test_broken_inputs_are_found_before_any_board_is_touched(station: Station) -> None:
-    station.board("x", firmware=station.firmware(Chip.ESP32))
+    station.board("x", firmware=station.firmware(ESP32))
     station.write("main.py", "print('new')\n")
     manifest = """
         devices:
@@ -212,7 +212,7 @@ def test_broken_inputs_are_found_before_any_board_is_touched(station: Station) -
 def test_a_firmware_that_is_none_is_told_before_any_board_is_touched(
     station: Station, broken: str
 ) -> None:
-    good = (station.work / station.firmware(Chip.ESP32)).read_bytes()
+    good = (station.work / station.firmware(ESP32)).read_bytes()
     station.write("bad.bin", good[: len(good) // 2] if broken == "image" else b"<html>404</html>")
     station.write(
         "fleet.yaml",

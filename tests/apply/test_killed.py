@@ -21,8 +21,9 @@ from pathlib import Path
 import littlefs
 import pytest
 
-from provision.core.filesystem_geometry import BLOCK, filesystem_geometry
-from provision.core.flash_boot import Bootable, boot_of
+from provision.core.chips.esp.boot import Bootable, boot_of
+from provision.core.chips.esp.chips import ESP32, ESP8266
+from provision.core.chips.esp.filesystem_place import BLOCK, filesystem_geometry
 from provision.model.chip import Chip
 from provision.sim import link
 from provision.sim.firmware import build
@@ -39,7 +40,7 @@ devices:
     firmware: wanted
     files: [{{src: {app}/, dest: /}}]
 """
-BOARDS = {Chip.ESP8266: "wemos-d1-mini", Chip.ESP32: "esp32"}
+BOARDS = {ESP8266: "wemos-d1-mini", ESP32: "esp32"}
 
 
 @dataclass
@@ -153,7 +154,7 @@ def bench(chip: Chip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
 @pytest.mark.parametrize(
     "rounds", [pytest.param("quick"), pytest.param("full", marks=pytest.mark.slow)]
 )
-@pytest.mark.parametrize("chip", [Chip.ESP8266, Chip.ESP32])
+@pytest.mark.parametrize("chip", [ESP8266, ESP32])
 def test_whenever_it_is_killed_the_next_apply_converges(bench: Bench, rounds: str) -> None:
     old, new = bench.wanted("old"), bench.wanted("new")
     dice = random.Random(f"{bench.chip} {rounds}")

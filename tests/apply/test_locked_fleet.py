@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from provision.firmware.cache import Cache, user_cache
-from provision.firmware.compile import Compiler
-from provision.model.chip import Chip
+from provision.core.chips.esp.chips import ESP32, ESP8266
 from provision.sim.firmware import build
+from provision.sources.cache import Cache, user_cache
+from provision.sources.mpy_cross import Compiler
 from tests.apply.station import Station
 from tests.fakes.indexes import serve_package, serve_releases
 from tests.fakes.web import serving
@@ -27,20 +27,20 @@ def test_lock_then_cut_the_network(station: Station, monkeypatch: pytest.MonkeyP
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
-    station.board("one", Chip.ESP32)
-    station.board("two", Chip.ESP8266)
+    station.board("one", ESP32)
+    station.board("two", ESP8266)
     station.write("app.py", APP)
     station.write("fleet.yaml", MANIFEST)
     source = b"def hello():\n    return 'hello'\n"
     package = Compiler(Cache(user_cache())).compile(
-        source, name="greet.py", version="1.24.1", chip=Chip.ESP32
+        source, name="greet.py", version="1.24.1", chip=ESP32
     )
     with serving() as site:
         monkeypatch.setenv("PROVISION_INDEX", site.base)
         refused = station.provision("apply", "--yes")
         assert refused.code == 3, refused.said
         assert "provision lock" in refused.err
-        for board, chip in (("ESP32_GENERIC", Chip.ESP32), ("ESP8266_GENERIC", Chip.ESP8266)):
+        for board, chip in (("ESP32_GENERIC", ESP32), ("ESP8266_GENERIC", ESP8266)):
             name = f"{board}-20241129-v1.24.1.bin"
             serve_releases(site, board, {name: build(chip, "1.24.1")})
         serve_package(site, "greet", {"greet.mpy": package}, version="1.0")
@@ -50,7 +50,7 @@ def test_lock_then_cut_the_network(station: Station, monkeypatch: pytest.MonkeyP
     ended = station.apply("--yes")
     assert ended.outcomes == {"one": "changed", "two": "changed"}
     assert station.files("one").keys() >= {"/app.mpy", "/lib/greet.mpy"}
-    assert station.files("two", Chip.ESP8266)["/lib/greet.mpy"] == package
+    assert station.files("two", ESP8266)["/lib/greet.mpy"] == package
     assert station.apply().outcomes == {"one": "ok", "two": "ok"}
     station.type("one", "import os; os.rename('/lib/greet.mpy', '/greet.mpy')")
     again = station.apply("--limit", "one")
@@ -59,13 +59,13 @@ def test_lock_then_cut_the_network(station: Station, monkeypatch: pytest.MonkeyP
 
 def test_bytecode_replaces_the_source_that_would_shadow_it(station: Station) -> None:
     """The board held the source; now its bytecode is wanted, and is what gets imported."""
-    station.board("one", Chip.ESP32, station.firmware(Chip.ESP32))
+    station.board("one", ESP32, station.firmware(ESP32))
     station.write("mod.py", "WHERE = 'old'\n")
     manifest = """
     devices:
       one: {{port: sim://one, board: esp32, firmware: {{file: {image}}}, files: [{entry}]}}
     """
-    image = station.firmware(Chip.ESP32)
+    image = station.firmware(ESP32)
     station.write("fleet.yaml", manifest.format(image=image, entry="mod.py"))
     station.apply()
     station.write("mod.py", "WHERE = 'new'\n")
@@ -80,14 +80,14 @@ def test_bytecode_replaces_the_source_that_would_shadow_it(station: Station) -> 
 def test_a_stick_with_everything_on_it(
     station: Station, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    station.board("two", Chip.ESP8266)
+    station.board("two", ESP8266)
     station.write(
         "fleet.yaml", "devices: {two: {port: sim://two, board: wemos-d1-mini, firmware: 1.24.1}}"
     )
     with serving() as site:
         monkeypatch.setenv("PROVISION_INDEX", site.base)
         name = "ESP8266_GENERIC-20241129-v1.24.1.bin"
-        serve_releases(site, "ESP8266_GENERIC", {name: build(Chip.ESP8266, "1.24.1")})
+        serve_releases(site, "ESP8266_GENERIC", {name: build(ESP8266, "1.24.1")})
         assert station.provision("lock").code == 0
         assert station.provision("vendor").code == 0
     monkeypatch.setenv("PROVISION_CACHE_DIR", str(tmp_path / "another computer"))

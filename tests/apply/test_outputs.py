@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
-from provision.model.chip import Chip
+from provision.core.chips.esp.chips import ESP32, ESP8266
 from tests.apply.station import ROOT, Station
 
 SCHEMA = json.loads((ROOT / "schemas/event.schema.json").read_text(encoding="utf-8"))
@@ -34,10 +34,10 @@ def records(station: Station) -> list[Path]:
 
 def test_every_line_of_a_whole_run_is_valid_by_the_schema(station: Station) -> None:
     """A run with everything in it: hands, erasing, flashing, files, diffs, a check, a failure."""
-    station.board("bare", Chip.ESP8266, wiring="none")
-    station.board("plain", firmware=station.firmware(Chip.ESP32))
+    station.board("bare", ESP8266, wiring="none")
+    station.board("plain", firmware=station.firmware(ESP32))
     station.put("plain", {"/main.py": "print('old')\n", "/stale.py": "x\n"})
-    station.board("failing", firmware=station.firmware(Chip.ESP32))
+    station.board("failing", firmware=station.firmware(ESP32))
     station.write("main.py", "print('up')\n")
     station.write("lib/name.py", "NAME = 1\n")
     station.write(
@@ -48,7 +48,7 @@ def test_every_line_of_a_whole_run_is_valid_by_the_schema(station: Station) -> N
           bare:
             port: sim://bare
             board: esp8266-bare
-            firmware: {{file: {station.firmware(Chip.ESP8266)}}}
+            firmware: {{file: {station.firmware(ESP8266)}}}
           plain:
             port: sim://plain
             board: esp32
@@ -95,7 +95,7 @@ def test_every_line_of_a_whole_run_is_valid_by_the_schema(station: Station) -> N
 @pytest.fixture
 def pair(station: Station) -> Station:
     """A manifest with a board that is there and one that is not."""
-    station.board("here", firmware=station.firmware(Chip.ESP32))
+    station.board("here", firmware=station.firmware(ESP32))
     station.write("main.py", "print('up')\n")
     station.write(
         "fleet.yaml",
@@ -141,7 +141,7 @@ def test_junit_log_file_and_verbosity(pair: Station) -> None:
 
 def test_facts_of_boards_in_every_state(pair: Station) -> None:
     station = pair
-    mac = station.board("blank", Chip.ESP8266, flash="2MB")
+    mac = station.board("blank", ESP8266, flash="2MB")
     station.write(
         "more.yaml",
         """

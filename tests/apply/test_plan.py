@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from provision.model.chip import Chip
+from provision.core.chips.esp.chips import ESP32, ESP32C3
 from tests.apply.station import Station
 
 MANIFEST = """
@@ -17,7 +17,7 @@ MANIFEST = """
 @pytest.fixture
 def project(station: Station) -> Station:
     """A board with MicroPython, and a project with two files for it."""
-    station.board("x", firmware=station.firmware(Chip.ESP32))
+    station.board("x", firmware=station.firmware(ESP32))
     station.write("main.py", "print('one')\n")
     station.write("lib/name.py", "NAME = 1\n")
     station.write("fleet.yaml", MANIFEST)
@@ -55,7 +55,7 @@ def test_the_exit_code_tells_pending_changes_only_when_asked(project: Station) -
 
 
 def test_an_app_that_ran_runs_again(station: Station) -> None:
-    station.board("x", firmware=station.firmware(Chip.ESP32))
+    station.board("x", firmware=station.firmware(ESP32))
     station.write(
         "main.py",
         """
@@ -82,7 +82,7 @@ def test_an_app_that_ran_runs_again(station: Station) -> None:
 
 
 def test_a_blank_board_stays_blank(station: Station) -> None:
-    station.board("x", Chip.ESP32C3)
+    station.board("x", ESP32C3)
     station.write("main.py", "print('one')\n")
     station.write(
         "fleet.yaml",
@@ -91,7 +91,7 @@ def test_a_blank_board_stays_blank(station: Station) -> None:
           x:
             port: sim://x
             board: esp32c3
-            firmware: {{file: {station.firmware(Chip.ESP32C3)}}}
+            firmware: {{file: {station.firmware(ESP32C3)}}}
             files: [main.py]
         """,
     )
@@ -144,7 +144,7 @@ def test_a_flash_that_differs_though_its_banner_agrees_is_found_on_request(
     project: Station,
 ) -> None:
     station = project
-    image = station.firmware(Chip.ESP32)
+    image = station.firmware(ESP32)
     more = f", firmware: {{file: {image}, verify: VERIFY}}}}}}"
     manifest = MANIFEST.replace("}}", more)
     with station.flash_file("x").open("r+b") as flash:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.model.chip import Chip
+from provision.core.chips.esp.chips import ESP32, ESP8266
 from tests.apply.station import Station
 
 
@@ -38,7 +38,7 @@ def program_on(path: str) -> Iterator[int]:
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="the owner is looked up in /proc")
 def test_a_port_taken_by_another_program_names_it(station: Station) -> None:
-    station.board("x", firmware=station.firmware(Chip.ESP32))
+    station.board("x", firmware=station.firmware(ESP32))
     tty = station.order("x", "pty")["pty"]
     station.write("main.py", "print('new')\n")
     station.write("fleet.yaml", one_device(tty))
@@ -52,8 +52,8 @@ def test_a_port_taken_by_another_program_names_it(station: Station) -> None:
 
 def test_two_runs_at_once_the_second_says_who_has_the_port(station: Station) -> None:
     wiring = {"wiring": "none"}
-    station.board("x", Chip.ESP8266, **wiring)
-    station.board("y", firmware=station.firmware(Chip.ESP32))
+    station.board("x", ESP8266, **wiring)
+    station.board("y", firmware=station.firmware(ESP32))
     station.write("main.py", "print('new')\n")
     station.write(
         "fleet.yaml",
@@ -63,7 +63,7 @@ def test_two_runs_at_once_the_second_says_who_has_the_port(station: Station) -> 
           x:
             port: sim://x
             board: esp8266-bare
-            firmware: {{file: {station.firmware(Chip.ESP8266)}}}
+            firmware: {{file: {station.firmware(ESP8266)}}}
           y: {{port: sim://y, board: esp32}}
         """,
     )
@@ -82,7 +82,7 @@ def test_two_runs_at_once_the_second_says_who_has_the_port(station: Station) -> 
 
 
 def test_nothing_plugged_in_does_not_hinder_the_others(station: Station) -> None:
-    station.board("here", firmware=station.firmware(Chip.ESP32))
+    station.board("here", firmware=station.firmware(ESP32))
     station.board("pulled")
     station.fault("pulled", "unplug")
     station.write("main.py", "print('new')\n")
@@ -140,7 +140,7 @@ def test_no_permission_says_what_to_do_and_that_it_is_not_sudo(station: Station)
 
 @pytest.mark.parametrize("carrier", ["sim", "pty"])
 def test_a_cable_pulled_during_the_upload(station: Station, carrier: str) -> None:
-    chip, board = (Chip.ESP8266, "wemos-d1-mini") if carrier == "sim" else (Chip.ESP32, "esp32")
+    chip, board = (ESP8266, "wemos-d1-mini") if carrier == "sim" else (ESP32, "esp32")
     station.board("x", chip, station.firmware(chip))
     port = "sim://x" if carrier == "sim" else station.order("x", "pty")["pty"]
     manifest = one_device(port).replace("esp32", board)
@@ -178,8 +178,8 @@ def test_a_cable_pulled_during_the_upload(station: Station, carrier: str) -> Non
 
 
 def test_a_cable_pulled_while_flashing(station: Station) -> None:
-    station.board("x", firmware=station.firmware(Chip.ESP32, "1.20.0"))
-    image = station.firmware(Chip.ESP32, size=500_000)
+    station.board("x", firmware=station.firmware(ESP32, "1.20.0"))
+    image = station.firmware(ESP32, size=500_000)
     station.write("main.py", "print('new')\n")
     station.write("fleet.yaml", one_device("sim://x", f", firmware: {{file: {image}}}"))
     station.fault("x", "unplug", bytes=150_000)
@@ -195,7 +195,7 @@ def test_a_cable_pulled_while_flashing(station: Station) -> None:
 
 
 def test_two_devices_on_one_port_and_one_board_on_two(station: Station) -> None:
-    image = station.firmware(Chip.ESP32)
+    image = station.firmware(ESP32)
     for name in ("shared", "twin-a", "twin-b"):
         station.board(name, firmware=image, mac="24:6f:28:00:00:07")
     before = {name: station.digest(name) for name in ("shared", "twin-a", "twin-b")}
@@ -226,7 +226,7 @@ def test_two_devices_on_one_port_and_one_board_on_two(station: Station) -> None:
 
 
 def test_a_board_that_needs_hands_says_so_where_nobody_looks_on(station: Station) -> None:
-    station.board("x", Chip.ESP8266, wiring="none")
+    station.board("x", ESP8266, wiring="none")
     station.write(
         "fleet.yaml",
         f"""
@@ -234,7 +234,7 @@ def test_a_board_that_needs_hands_says_so_where_nobody_looks_on(station: Station
           x:
             port: sim://x
             board: adafruit-huzzah-breakout
-            firmware: {{file: {station.firmware(Chip.ESP8266)}}}
+            firmware: {{file: {station.firmware(ESP8266)}}}
         """,
     )
     alone = station.provision("apply", "--yes")

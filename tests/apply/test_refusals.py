@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP8266
 from provision.model.chip import Chip
 from tests.apply.station import Station
 
@@ -30,78 +31,78 @@ class Case:
 
 CASES = {
     "chip": Case(
-        chip=Chip.ESP32,
+        chip=ESP32,
         board="wemos-d1-mini",
-        image={"chip": Chip.ESP8266},
+        image={"chip": ESP8266},
         message="the chip on this port is an ESP32, the board wemos-d1-mini has an ESP8266",
         hint="check that the right board is on this port",
     ),
     "chip-running": Case(
-        chip=Chip.ESP8266,
+        chip=ESP8266,
         running=True,
         message="the chip on this port is an ESP8266, the board esp32 has an ESP32",
         hint="check that the right board is on this port",
     ),
     "declared": Case(
-        chip=Chip.ESP32,
+        chip=ESP32,
         declared=OTHER,
         message=f"the board on this port is 24:6f:28:f8:33:22, declared is {OTHER}",
         hint="--accept-new-board declared",
     ),
     "learned": Case(
-        chip=Chip.ESP32,
+        chip=ESP32,
         running=True,
         learned=OTHER,
         message=f"the board on this port is 24:6f:28:d7:8e:3c, learned is {OTHER}",
         hint="--accept-new-board learned",
     ),
     "image": Case(
-        chip=Chip.ESP32,
-        image={"chip": Chip.ESP8266},
+        chip=ESP32,
+        image={"chip": ESP8266},
         message="the firmware is for the ESP8266, the board esp32 has an ESP32",
         hint="ESP32_GENERIC",
     ),
     "large": Case(
-        chip=Chip.ESP8266,
+        chip=ESP8266,
         board="esp8266",
         settings={"flash": "2MB"},
-        image={"chip": Chip.ESP8266, "size": 3 << 20},
+        image={"chip": ESP8266, "size": 3 << 20},
         message="bytes of flash, the flash has 2 MB",
         hint="choose a build for a smaller flash",
     ),
     "table": Case(
-        chip=Chip.ESP32,
+        chip=ESP32,
         settings={"flash": "2MB"},
         message="places vfs up to 4 MB, the flash has 2 MB",
         hint="choose a build for this flash size",
     ),
     "small": Case(
-        chip=Chip.ESP8266,
+        chip=ESP8266,
         board="wemos-d1-mini",
         settings={"flash": "2MB"},
-        image={"chip": Chip.ESP8266},
+        image={"chip": ESP8266},
         message="the flash holds 2 MB, the board wemos-d1-mini has 4 MB",
         hint="check the board in the manifest",
     ),
     "signed": Case(
-        chip=Chip.ESP32,
+        chip=ESP32,
         running=True,
         fault="secure-boot",
         message="secure boot is on",
         hint="whoever holds its keys",
     ),
     "encrypted": Case(
-        chip=Chip.ESP32C3,
+        chip=ESP32C3,
         board="esp32c3",
-        image={"chip": Chip.ESP32C3},
+        image={"chip": ESP32C3},
         fault="flash-encryption",
         message="flash encryption is on",
         hint="whoever holds its keys",
     ),
     "locked-up": Case(
-        chip=Chip.ESP32C3,
+        chip=ESP32C3,
         board="esp32c3",
-        image={"chip": Chip.ESP32C3},
+        image={"chip": ESP32C3},
         fault="secure-download",
         message="secure download mode is on",
         hint="whoever holds its keys",
@@ -120,13 +121,13 @@ def test_rule_1_a_board_that_is_not_proved_keeps_its_flash(station: Station) -> 
             station.fault(name, case.fault)
         if case.fault and case.running:
             station.press(name, "reset")  # an eFuse is read when the chip starts
-        image = station.firmware(**{"chip": Chip.ESP32, **case.image})
+        image = station.firmware(**{"chip": ESP32, **case.image})
         declared = f', mac: "{case.declared}"' if case.declared else ""
         manifest += f"  {name}: {{port: sim://{name}, board: {case.board}, "
         manifest += f"firmware: {{file: {image}}}{declared}}}\n"
         if case.learned:
             lock += f"  {name}: {{mac: '{case.learned}'}}\n"
-    station.board("right", firmware=station.firmware(Chip.ESP32))
+    station.board("right", firmware=station.firmware(ESP32))
     manifest += "  right: {port: sim://right, board: esp32}\n"
     station.write("fleet.yaml", manifest)
     station.write("fleet.lock", lock)
@@ -153,7 +154,7 @@ def test_rule_1_a_board_that_is_not_proved_keeps_its_flash(station: Station) -> 
 
 
 def test_a_new_board_in_the_place_of_a_learned_one_is_accepted_by_name(station: Station) -> None:
-    image = station.firmware(Chip.ESP32)
+    image = station.firmware(ESP32)
     mac = station.board("x", firmware=image)
     station.board("y", firmware=image)
     station.write("main.py", "print('new')\n")
@@ -180,7 +181,7 @@ BLANK = """
 
 def test_rule_2_a_board_that_nobody_knows_is_not_erased_unasked(station: Station) -> None:
     station.board("bench")
-    station.write("fleet.yaml", BLANK.format(image=station.firmware(Chip.ESP32)))
+    station.write("fleet.yaml", BLANK.format(image=station.firmware(ESP32)))
     before = station.digest("bench")
 
     ended = station.provision("apply")
@@ -214,7 +215,7 @@ def test_rule_2_one_answer_can_be_for_all(station: Station) -> None:
     station.write(
         "fleet.yaml",
         f"""
-        defaults: {{board: esp32, firmware: {{file: {station.firmware(Chip.ESP32)}}}}}
+        defaults: {{board: esp32, firmware: {{file: {station.firmware(ESP32)}}}}}
         devices: {{bench: {{port: sim://bench}}, other: {{port: sim://other}}}}
         """,
     )
@@ -229,7 +230,7 @@ def test_rule_2_one_answer_can_be_for_all(station: Station) -> None:
 
 def test_rule_2_a_board_in_the_lock_is_erased_unasked(station: Station) -> None:
     mac = station.board("bench")
-    station.write("fleet.yaml", BLANK.format(image=station.firmware(Chip.ESP32)))
+    station.write("fleet.yaml", BLANK.format(image=station.firmware(ESP32)))
     station.write("fleet.lock", f"version: 1\ndevices: {{bench: {{mac: '{mac}'}}}}\n")
     ended = station.apply()
     assert ended.done("bench") == ["erase-flash", "write-firmware 1.24.1", "reset"]
@@ -239,10 +240,10 @@ def test_rule_2_a_known_board_that_falls_silent_does_not_lose_its_files_unasked(
     station: Station,
 ) -> None:
     """Its firmware is damaged, its files may be all that somebody has of them."""
-    mac = station.board("bench", firmware=station.firmware(Chip.ESP32))
+    mac = station.board("bench", firmware=station.firmware(ESP32))
     station.put("bench", {"/log.txt": "of a year"})
     station.fault("bench", "broken-firmware")
-    station.write("fleet.yaml", BLANK.format(image=station.firmware(Chip.ESP32)))
+    station.write("fleet.yaml", BLANK.format(image=station.firmware(ESP32)))
     station.write("fleet.lock", f"version: 1\ndevices: {{bench: {{mac: '{mac}'}}}}\n")
     before = station.digest("bench")
     ended = station.provision("apply")

@@ -29,13 +29,13 @@ from pathlib import Path
 
 import serial
 
-from provision.model.chip import Chip
+from provision.core.chips.esp.chips import ESP32, ESP8266
 from provision.sim.firmware import build
 from tests.bench import trees
 from tests.bench.tools import Mpremote, Mpytool, Provision, write_flash
 from tests.bench.unit import VERSION, Failed, Line, Measured, Unit, unit
 
-FIRMWARE_SIZES = {Chip.ESP32: 1_500_000, Chip.ESP8266: 600_000}  # bytes, about a release's
+FIRMWARE_SIZES = {ESP32: 1_500_000, ESP8266: 600_000}  # bytes, about a release's
 CONSOLE = 115200  # the rate of every released MicroPython, and the only one mpremote can set
 
 
@@ -130,12 +130,12 @@ def campaign(
     if not quick:
         lines += [
             Line(latency="16ms"),
-            Line(chip=Chip.ESP8266),
-            Line(chip=Chip.ESP8266, latency="16ms"),
+            Line(chip=ESP8266),
+            Line(chip=ESP8266, latency="16ms"),
             Line(baud=460800),
             Line(baud=921600),
             Line(timing=True),
-            Line(chip=Chip.ESP8266, timing=True),
+            Line(chip=ESP8266, timing=True),
         ]
     for plain in lines:
         line = replace(plain, scale=scale)
@@ -150,7 +150,7 @@ def campaign(
             (Line(scale=scale), 460800),
             (Line(scale=scale), 115200),
             (Line(timing=True, scale=scale), 921600),
-            (Line(chip=Chip.ESP8266, timing=True, scale=scale), 460800),
+            (Line(chip=ESP8266, timing=True, scale=scale), 460800),
         ]
     for line, baud in flashings:
         yield flashing(line, baud), partial(flash_rows, work, line, baud)

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from provision.model.chip import Chip
+from provision.core.chips.esp.chips import ESP32
 from provision.sim.firmware import build
 from tests.bench import machine, trees
 
@@ -86,7 +86,7 @@ def main() -> None:
 
 
 def _project(home: Path, boards: int) -> None:
-    (home / "fw.bin").write_bytes(build(Chip.ESP32, "1.24.1"))
+    (home / "fw.bin").write_bytes(build(ESP32, "1.24.1"))
     for path, data in trees.app().items():
         place = home / "app" / path
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import serial
 
-from provision.model.chip import Chip
+from provision.core.chips.esp.chips import ESP32
 from provision.sim import link
 from provision.sim.firmware import build
 from tests.bench_of_boards import Bench, bench
@@ -60,7 +60,7 @@ def test_sixty_four_boards(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Non
         serial, "protocol_handler_packages", [*serial.protocol_handler_packages, "provision.sim"]
     )
     image = bench.work / "firmware.bin"
-    image.write_bytes(build(Chip.ESP32, "1.24.1"))
+    image.write_bytes(build(ESP32, "1.24.1"))
     names = [f"desk-{number:02}" for number in range(BOARDS)]
     query = {"chip": "esp32", "firmware": str(image)}
     begun = time.monotonic()

@@ -62,7 +62,7 @@ def write_flash(unit: Unit, image: Path, *, baud: int) -> Measured:
     return unit.tool(
         "esptool",
         *("--chip", str(unit.line.chip), "--port", unit.address, "--baud", str(baud)),
-        *("write-flash", OFFSETS[unit.line.chip.value], str(image)),
+        *("write-flash", OFFSETS[unit.line.chip.name], str(image)),
     )
 
 

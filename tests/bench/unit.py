@@ -14,7 +14,8 @@ from pathlib import Path
 
 import serial
 
-from provision.device.repl import RawRepl
+from provision.core.chips.esp.chips import ESP32, ESP8266
+from provision.device.micropython.board_repl import RawRepl
 from provision.model.chip import Chip
 from provision.sim import link
 from provision.sim.firmware import build
@@ -22,14 +23,14 @@ from provision.sim.firmware import build
 ROOT = Path(__file__).parents[2]
 VERSION = "1.24.1"
 PATIENCE = 60.0  # seconds
-BOARDS = {Chip.ESP32: "esp32", Chip.ESP8266: "esp8266"}
+BOARDS = {ESP32: "esp32", ESP8266: "esp8266"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
     """What is between host and board."""
 
-    chip: Chip = Chip.ESP32
+    chip: Chip = ESP32
     baud: int = 115200  # of the board's console, where files travel
     latency: str = "1ms"
     timing: bool = False  # whether erasing and writing flash take a real chip's time

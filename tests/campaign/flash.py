@@ -12,12 +12,13 @@ from collections.abc import Mapping
 
 import littlefs
 
+from provision.core.chips.esp.chips import ESP32, ESP32S2, ESP8266
 from provision.model.chip import Chip
 from provision.sim.firmware import build
 
 SIZE = 4 << 20
 BLOCK = 4096
-BOOT = {Chip.ESP8266: 0, Chip.ESP32: 0x1000, Chip.ESP32S2: 0x1000}  # 0 on all newer chips
+BOOT = {ESP8266: 0, ESP32: 0x1000, ESP32S2: 0x1000}  # 0 on all newer chips
 APP = 0x10000
 NVS = (0x9000, 0xF000)
 PARAMETERS = (SIZE - 20480, SIZE)  # of an ESP8266's SDK
@@ -28,12 +29,12 @@ FIRMWARE = (slice(0, NVS[0]), slice(NVS[0] + BLOCK, None))
 
 
 def files_at(chip: Chip) -> tuple[int, int]:
-    return ESP8266_FILES if chip is Chip.ESP8266 else ESP32_FILES
+    return ESP8266_FILES if chip is ESP8266 else ESP32_FILES
 
 
 def own_area(chip: Chip) -> tuple[int, int]:
     """What belongs to the board itself. The virtual board writes to NVS's first sector."""
-    return PARAMETERS if chip is Chip.ESP8266 else (NVS[0] + BLOCK, NVS[1])
+    return PARAMETERS if chip is ESP8266 else (NVS[0] + BLOCK, NVS[1])
 
 
 @functools.lru_cache(maxsize=64)
@@ -124,7 +125,7 @@ def start_flash(
     put(flash, boot, base)
     start_of_own, end_of_own = own_area(chip)
     put(flash, start_of_own, _pattern(end_of_own - start_of_own))
-    if chip is not Chip.ESP8266:
+    if chip is not ESP8266:
         put(flash, NVS[0], b"vNVS\x02\0\0\0{}")  # what the virtual board makes at its first boot
     offset, size = files_at(chip)
     full = "/ballast.bin" if start == "full-filesystem" else None
@@ -132,7 +133,7 @@ def start_flash(
     if start == "corrupt-filesystem":
         put(flash, offset, b"\x5a" * (2 * BLOCK))
     if start == "broken-firmware":
-        place = (0 if chip is Chip.ESP8266 else APP) + 0x300
+        place = (0 if chip is ESP8266 else APP) + 0x300
         while not flash[place]:
             place += 1
         flash[place] &= flash[place] - 1
@@ -140,7 +141,7 @@ def start_flash(
         length = int(len(wanted) * cut) // BLOCK * BLOCK
         ends = boot + len(wanted)
         put(flash, boot, wanted[:length] + b"\xff" * (len(wanted) - length))
-        if chip is not Chip.ESP8266 and length > NVS[0] - boot:
+        if chip is not ESP8266 and length > NVS[0] - boot:
             put(flash, start_of_own, _pattern(end_of_own - start_of_own))
         assert ends <= offset
     return bytes(flash)
@@ -150,7 +151,7 @@ def holds_image(flash: bytes, chip: Chip, wanted: bytes) -> bool:
     """Whether the flash has the image where the boot ROM looks, but for the four header bytes
     that say how the flash is connected, and what lies in NVS."""
     boot = BOOT.get(chip, 0)
-    if chip is Chip.ESP8266:
+    if chip is ESP8266:
         return flash[4 : len(wanted)] == wanted[4:]
     table = slice(0x8000, NVS[0])
     app = slice(APP, boot + len(wanted))

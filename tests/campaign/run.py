@@ -21,8 +21,8 @@ from typing import Any
 
 import yaml
 
-from provision.core.flash_boot import Bootable, boot_of
-from provision.model.chip import Chip
+from provision.core.chips.esp.boot import Bootable, boot_of
+from provision.core.chips.esp.chips import ESP32
 from tests.campaign import flash as flashes
 from tests.campaign.bench import ROOT, Bench, Ended, Limits, Signal, tool
 from tests.campaign.scenario import Scenario
@@ -117,14 +117,14 @@ class Run:
         line = {"wire": "on", "latency": "1ms", "scale": "4"} if scenario.wired else {}
         self.bench.board(self.name, scenario.chip, **line)
         if OTHER not in self.bench.boards:
-            self.bench.board(OTHER, Chip.ESP32)
+            self.bench.board(OTHER, ESP32)
             files = {"/other.py": b"# the other board\n", "/mine": b"its own"}
             self.bench.put(
                 OTHER,
                 flashes.start_flash(
-                    Chip.ESP32,
+                    ESP32,
                     "old",
-                    base=flashes.image(Chip.ESP32, "1.22.2"),
+                    base=flashes.image(ESP32, "1.22.2"),
                     wanted=None,
                     files=files,
                     cut=0,

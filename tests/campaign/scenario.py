@@ -11,10 +11,10 @@ import hashlib
 import random
 from dataclasses import dataclass, field
 
+from provision.core.chips.esp.chips import CHIPS
 from provision.model.chip import Chip
-from provision.sim.flash_faults import MAIN_PY
+from provision.sim.chip.flash_faults import MAIN_PY
 
-CHIPS = tuple(Chip)
 STARTS = (
     "blank",
     "old",

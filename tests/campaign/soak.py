@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from provision import apply, load
-from provision.model.chip import Chip
+from provision.core.chips.esp.chips import ESP32
 from provision.sim import link
 from tests.campaign import flash as flashes
 
@@ -60,9 +60,9 @@ class Soak:
 
     def prepare(self) -> None:
         image = flashes.start_flash(
-            Chip.ESP32,
+            ESP32,
             "old",
-            base=flashes.image(Chip.ESP32, "1.24.1"),
+            base=flashes.image(ESP32, "1.24.1"),
             wanted=None,
             files={"/main.py": b"print('old')\n"},
             cut=0,

@@ -23,11 +23,11 @@ def begin(folder: str) -> None:
     import esptool.cmds  # noqa: F401
     import littlefs  # noqa: F401
 
+    import provision.app
     import provision.cli.apply
-    import provision.cli.sources
     import provision.device.connection
-    import provision.device.filesystem
-    import provision.device.transfer  # noqa: F401
+    import provision.device.flashing.littlefs
+    import provision.device.micropython.stream_transfer  # noqa: F401
 
 
 def one(seed: int, fault: str | None, start: str | None, keep: bool) -> Result:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from provision.boards import profiles
-from provision.model.chip import Chip
+from provision.core.chips.esp.chips import chip_named
 from provision.model.plan import Action, Plan
 from provision.model.state import (
     ActualState,
@@ -71,7 +71,7 @@ def _action_data(action: Action) -> dict[str, Any]:
 
 
 def _identity_data(identity: dict[str, Any]) -> str:
-    return f"{identity['version']}; {identity['machine']}; {identity['chip'].value}"
+    return f"{identity['version']}; {identity['machine']}; {identity['chip']['name']}"
 
 
 def _desired(data: dict[str, Any]) -> DesiredState:
@@ -106,7 +106,7 @@ def _firmware(data: dict[str, Any] | None) -> DesiredFirmware | None:
 
 def _identity(text: str) -> FirmwareIdentity:
     version, machine, chip = text.split("; ")
-    return FirmwareIdentity(version=version, machine=machine, chip=Chip(chip))
+    return FirmwareIdentity(version=version, machine=machine, chip=chip_named(chip))
 
 
 def _file(dest: str, data: str | dict[str, Any]) -> DesiredFile:
@@ -126,7 +126,7 @@ def _actual(data: dict[str, Any]) -> ActualState:
     filesystem = data.pop("filesystem", None)
     chip = data.pop("chip", "esp8266")
     state = ActualState(
-        chip=None if chip is None else Chip(chip),
+        chip=None if chip is None else chip_named(chip),
         mac=data.pop("mac", None),
         flash_size=data.pop("flash_size", None),
         firmware=None if firmware is None else _identity(firmware),

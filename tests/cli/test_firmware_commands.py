@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from provision.core.firmware_image import read_firmware
-from provision.device.filesystem import read_filesystem
+from provision.core.chips.esp.chips import CHIPS, ESP32, ESP8266
+from provision.core.chips.esp.firmware import read_firmware
+from provision.device.flashing.littlefs import read_filesystem
 from provision.model.chip import Chip
 from provision.sim.firmware import build
 from tests.cli.conftest import Cli
@@ -31,15 +32,15 @@ def provision(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("chip", Chip)
+@pytest.mark.parametrize("chip", CHIPS)
 def test_a_built_image_is_shown(chip: Chip, tmp_path: Path) -> None:
-    words = ["--chip", chip.value, "--version", "1.26.0", "--date", "2025-08-09", "-o", "a.bin"]
+    words = ["--chip", chip.name, "--version", "1.26.0", "--date", "2025-08-09", "-o", "a.bin"]
     built = provision(tmp_path, "sim", "firmware", *words)
     assert built.returncode == 0, built.stderr
     assert "MicroPython v1.26.0 on 2025-08-09" in built.stdout
     shown = provision(tmp_path, "firmware", "show", "a.bin", "--json")
     data = json.loads(shown.stdout)
-    assert (data["chip"], data["version"], data["date"]) == (chip.value, "1.26.0", "2025-08-09")
+    assert (data["chip"], data["version"], data["date"]) == (chip.name, "1.26.0", "2025-08-09")
     assert data["header"] == {"mode": "dio", "size": "4MB", "freq": data["header"]["freq"]}
     assert data["filesystem"]["size"] > 1 << 20
     for_people = provision(tmp_path, "firmware", "show", "a.bin").stdout
@@ -57,7 +58,7 @@ def test_a_real_image_is_shown(tmp_path: Path) -> None:
 
 
 def test_an_image_that_does_not_fit_the_board(tmp_path: Path) -> None:
-    (tmp_path / "a.bin").write_bytes(build(Chip.ESP8266, "1.24.1"))
+    (tmp_path / "a.bin").write_bytes(build(ESP8266, "1.24.1"))
     result = provision(tmp_path, "firmware", "show", "a.bin", "--board", "esp8266-1m", "--json")
     assert result.returncode == 4
     kinds = [refusal["kind"] for refusal in json.loads(result.stdout)["board"]["refusals"]]
@@ -121,7 +122,7 @@ devices:
 
 @pytest.mark.parametrize(
     ("chip", "board", "offset"),
-    [(Chip.ESP8266, "wemos-d1-mini-pro", 0x100000), (Chip.ESP32, "esp32", 0x200000 - 0x1000)],
+    [(ESP8266, "wemos-d1-mini-pro", 0x100000), (ESP32, "esp32", 0x200000 - 0x1000)],
 )
 def test_an_image_of_firmware_and_files(
     chip: Chip, board: str, offset: int, tmp_path: Path
@@ -163,7 +164,7 @@ def test_a_filesystem_that_cannot_be_built(tmp_path: Path) -> None:
     (tmp_path / "fleet.yaml").write_text(
         "devices: {a: {port: /dev/ttyUSB0, board: esp32, firmware: {file: fw.bin}}}\n"
     )
-    (tmp_path / "fw.bin").write_bytes(build(Chip.ESP32, "1.11"))  # FAT, in those days
+    (tmp_path / "fw.bin").write_bytes(build(ESP32, "1.11"))  # FAT, in those days
     result = provision(tmp_path, "image", "build", "a", "-o", "a.bin")
     assert result.returncode == 2
     assert "is none that can be built" in result.stderr

@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 import yaml
 
-from provision.firmware.cache import Cache, object_path, user_cache
-from provision.model.chip import Chip
+from provision.core.chips.esp.chips import ESP32, ESP8266
 from provision.sim.firmware import build
+from provision.sources.cache import Cache, object_path, user_cache
 from tests.cli.conftest import Cli
 from tests.fakes.indexes import serve_package, serve_releases
 from tests.fakes.web import Site, serving, status
 from tests.fleets import write_tree
 
-V124 = build(Chip.ESP32, "1.24.1")
-V125 = build(Chip.ESP32, "1.25.0")
-OWN = build(Chip.ESP8266, "1.23.0")
+V124 = build(ESP32, "1.24.1")
+V125 = build(ESP32, "1.25.0")
+OWN = build(ESP8266, "1.23.0")
 NAME_124 = "ESP32_GENERIC-20241129-v1.24.1.bin"
 NAME_125 = "ESP32_GENERIC-20250415-v1.25.0.bin"
 SIMPLE = b"M\x06\x00\x1f simple"
@@ -146,7 +146,7 @@ def test_check_tells_what_lock_would_do(cli: Cli, site: Site, tmp_path: Path) ->
         ("umqtt.simple@1.4.0 (py)", "not resolved"),
     }
     (tmp_path / "fleet.yaml").write_text(MANIFEST)
-    (tmp_path / "own.bin").write_bytes(build(Chip.ESP8266, "1.23.0", size=700_000))
+    (tmp_path / "own.bin").write_bytes(build(ESP8266, "1.23.0", size=700_000))
     assert "~ own.bin: 1.23.0" in cli("lock", "--check").out
     assert len(site.requests) == asked
 
@@ -155,7 +155,7 @@ def test_a_file_that_changed_is_refused_until_it_is_locked(
     cli: Cli, site: Site, tmp_path: Path
 ) -> None:
     assert cli("lock").code == 0
-    (tmp_path / "own.bin").write_bytes(build(Chip.ESP8266, "1.23.0", size=700_000))
+    (tmp_path / "own.bin").write_bytes(build(ESP8266, "1.23.0", size=700_000))
     ended = cli("image", "build", "gate", "-o", "gate.bin")
     assert ended.code == 3
     assert "fleet.lock holds" in ended.err

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.model.chip import Chip
+from provision.core.chips.esp.chips import ESP32, ESP8266
 from provision.sim.firmware import build
 from tests.cli.conftest import Cli
 from tests.fleets import write_tree
@@ -356,8 +356,8 @@ def test_validate_looks_into_image_files(cli: Cli, tmp_path: Path) -> None:
       f: {firmware: other, board: esp32}
     """
     write_tree(tmp_path, {"fleet.yaml": manifest, "page.bin": "<!DOCTYPE html>" + " " * 100})
-    for chip in (Chip.ESP8266, Chip.ESP32):
-        (tmp_path / f"{chip.value}.bin").write_bytes(build(chip, "1.24.1"))
+    for chip in (ESP8266, ESP32):
+        (tmp_path / f"{chip.name}.bin").write_bytes(build(chip, "1.24.1"))
     ended = cli("validate")
     assert ended.code == 3
     told = [line.partition(": ")[::2] for line in ended.err.splitlines()[:-2]]

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import serial
 
+from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP8266
 from provision.model.chip import Chip
 from provision.sim import link
 from provision.sim.firmware import build
@@ -51,7 +52,7 @@ def checked(bench: Bench, tool: str, *words: str) -> str:
 def tty(bench: Bench) -> str:
     """The terminal of a board that runs MicroPython; its buttons are for fingers."""
     image = bench.work / "firmware.bin"
-    image.write_bytes(build(Chip.ESP32, "1.24.1"))
+    image.write_bytes(build(ESP32, "1.24.1"))
     link.ensure("a", {"chip": "esp32", "firmware": str(image)})
     return str(link.order("a", "pty", link=str(bench.work / "tty"))["pty"])
 
@@ -59,7 +60,7 @@ def tty(bench: Bench) -> str:
 @pytest.fixture
 def url(bench: Bench) -> str:
     image = bench.work / "firmware.bin"
-    image.write_bytes(build(Chip.ESP32, "1.24.1"))
+    image.write_bytes(build(ESP32, "1.24.1"))
     link.ensure("a", {"chip": "esp32", "firmware": str(image)})
     return str(link.order("a", "rfc2217")["rfc2217"])
 
@@ -195,7 +196,7 @@ def test_esptool_over_rfc2217(bench: Bench, url: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("chip", [Chip.ESP8266, Chip.ESP32C3])
+@pytest.mark.parametrize("chip", [ESP8266, ESP32C3])
 def test_esptool_writes_over_rfc2217(bench: Bench, chip: Chip) -> None:
     link.ensure("b", {"chip": str(chip)})
     url = link.order("b", "rfc2217")["rfc2217"]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from provision.core.chips.esp.chips import CHIPS, ESP32, ESP32C3, ESP32C6, ESP32S2, ESP32S3, ESP8266
 from provision.model.chip import Chip
 from provision.sim import link
 from tests.bench_of_boards import Bench, bench
@@ -17,26 +18,26 @@ from tests.bench_of_boards import Bench, bench
 __all__ = ["bench"]
 
 MEGABYTE = 1 << 20
-OTHERS = [Chip.ESP32, Chip.ESP32S2, Chip.ESP32S3, Chip.ESP32C6]
+OTHERS = [ESP32, ESP32S2, ESP32S3, ESP32C6]
 ALL = [
-    Chip.ESP8266,
-    Chip.ESP32C3,
+    ESP8266,
+    ESP32C3,
     *(pytest.param(chip, marks=pytest.mark.slow) for chip in OTHERS),
 ]
 ONE = [
-    Chip.ESP32,
-    *(pytest.param(chip, marks=pytest.mark.slow) for chip in Chip if chip is not Chip.ESP32),
+    ESP32,
+    *(pytest.param(chip, marks=pytest.mark.slow) for chip in CHIPS if chip is not ESP32),
 ]
-LATER = [chip for chip in Chip if chip is not Chip.ESP8266]
+LATER = [chip for chip in CHIPS if chip is not ESP8266]
 
 MAC = "5c:cf:7f:01:02:03"
 TITLES = {
-    Chip.ESP8266: "ESP8266EX",
-    Chip.ESP32: "ESP32-D0WD-V3 (revision v3.1)",
-    Chip.ESP32S2: "ESP32-S2 (revision v1.0)",
-    Chip.ESP32S3: "ESP32-S3 (QFN56) (revision v0.2)",
-    Chip.ESP32C3: "ESP32-C3 (QFN32) (revision v0.4)",
-    Chip.ESP32C6: "ESP32-C6 (QFN40) (revision v0.1)",
+    ESP8266: "ESP8266EX",
+    ESP32: "ESP32-D0WD-V3 (revision v3.1)",
+    ESP32S2: "ESP32-S2 (revision v1.0)",
+    ESP32S3: "ESP32-S3 (QFN56) (revision v0.2)",
+    ESP32C3: "ESP32-C3 (QFN32) (revision v0.4)",
+    ESP32C6: "ESP32-C6 (QFN40) (revision v0.1)",
 }
 
 
@@ -103,27 +104,25 @@ def test_flash_id(bench: Bench, chip: Chip) -> None:
     assert "Manufacturer: ef" in said
     assert "Device: 4015" in said
     assert "Detected flash size: 2MB" in said
-    assert f"Crystal frequency:  {'26' if chip is Chip.ESP8266 else '40'}MHz" in said
+    assert f"Crystal frequency:  {'26' if chip is ESP8266 else '40'}MHz" in said
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("size", "shown"), [("512KB", "512KB"), ("1MB", "1MB"), ("16MB", "16MB")])
 def test_flash_sizes(bench: Bench, size: str, shown: str) -> None:
-    assert f"Detected flash size: {shown}" in Esptool(bench, Chip.ESP8266, flash=size).run(
-        "flash-id"
-    )
+    assert f"Detected flash size: {shown}" in Esptool(bench, ESP8266, flash=size).run("flash-id")
 
 
-@pytest.mark.parametrize("chip", [Chip.ESP32S3, pytest.param(Chip.ESP32C6, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("chip", [ESP32S3, pytest.param(ESP32C6, marks=pytest.mark.slow)])
 def test_security_info(bench: Bench, chip: Chip) -> None:
     said = Esptool(bench, chip).run("get-security-info")
-    assert f"Chip ID: {9 if chip is Chip.ESP32S3 else 13}" in said
+    assert f"Chip ID: {9 if chip is ESP32S3 else 13}" in said
     assert "Secure Boot: Disabled" in said
     assert "Flash Encryption: Disabled" in said
 
 
 def test_the_wrong_chip_is_noticed(bench: Bench) -> None:
-    said = Esptool(bench, Chip.ESP32).fail("chip-id", before=("--chip", "esp8266"))
+    said = Esptool(bench, ESP32).fail("chip-id", before=("--chip", "esp8266"))
     assert "This chip is ESP32, not ESP8266" in said
 
 
@@ -131,7 +130,7 @@ def test_the_wrong_chip_is_noticed(bench: Bench) -> None:
 
 
 RATES = {"115200": (), "460800": ("--baud", "460800"), "921600": ("--baud", "921600")}
-QUICK = {(Chip.ESP8266, "115200"), (Chip.ESP32C3, "921600")}
+QUICK = {(ESP8266, "115200"), (ESP32C3, "921600")}
 
 
 @pytest.mark.parametrize(
@@ -144,7 +143,7 @@ QUICK = {(Chip.ESP8266, "115200"), (Chip.ESP32C3, "921600")}
             marks=[] if (chip, rate) in QUICK else [pytest.mark.slow],
         )
         for rate, before in RATES.items()
-        for chip in Chip
+        for chip in CHIPS
     ],
 )
 def test_write_and_read_back(bench: Bench, chip: Chip, before: tuple[str, ...]) -> None:
@@ -192,7 +191,7 @@ def test_without_the_stub(bench: Bench, chip: Chip) -> None:
     said = esptool.run("write-flash", "0x2000", esptool.file(data), before=rom)
     assert "stub" not in said.lower()
     assert esptool.flash[0x2000:][: len(data)] == data
-    if chip is not Chip.ESP8266:
+    if chip is not ESP8266:
         assert "Hash of data verified." in said
         assert esptool.read(0x2000, 1000, rom) == data[:1000]
 
@@ -211,7 +210,7 @@ def test_without_the_stub_at_another_baud(bench: Bench, chip: Chip) -> None:
 
 @pytest.mark.slow
 def test_an_esp8266_rom_has_no_checks_and_no_reading(bench: Bench) -> None:
-    esptool = Esptool(bench, Chip.ESP8266)
+    esptool = Esptool(bench, ESP8266)
     said = esptool.fail("verify-flash", "0", esptool.file(b"1234"), before=("--no-stub",))
     assert "does not support function" in said
     said = esptool.fail("read-flash", "0", "64", "back", before=("--no-stub",))
@@ -229,7 +228,7 @@ def test_verify(bench: Bench, chip: Chip) -> None:
 
 
 def test_what_does_not_fit_is_refused(bench: Bench) -> None:
-    esptool = Esptool(bench, Chip.ESP32)
+    esptool = Esptool(bench, ESP32)
     said = esptool.fail("write-flash", hex(2 * MEGABYTE - 4096), esptool.file(noise(5000)))
     assert "will not fit" in said
     assert esptool.flash.count(b"\xff") == 2 * MEGABYTE
@@ -238,7 +237,7 @@ def test_what_does_not_fit_is_refused(bench: Bench) -> None:
 def test_a_slow_line_and_a_slow_flash(bench: Bench) -> None:
     """Nothing runs into a timeout where bytes, erases and writes take their time."""
     slow = {"wire": "on", "latency": "1ms", "timing": "on", "scale": "10"}
-    esptool = Esptool(bench, Chip.ESP32, **slow)
+    esptool = Esptool(bench, ESP32, **slow)
     data = mixture(150_000)
     for before in (("-b", "460800"), ("--no-stub",)):
         said = esptool.run("write-flash", "0x1000", esptool.file(data), before=before)
@@ -271,7 +270,7 @@ def test_erase_a_region_without_the_stub(bench: Bench, chip: Chip) -> None:
 
 @pytest.mark.parametrize("fault", ["secure-boot", "flash-encryption"])
 @pytest.mark.parametrize(
-    "chip", [Chip.ESP32, *(pytest.param(chip, marks=pytest.mark.slow) for chip in LATER[1:])]
+    "chip", [ESP32, *(pytest.param(chip, marks=pytest.mark.slow) for chip in LATER[1:])]
 )
 def test_a_secured_board_is_not_erased(bench: Bench, chip: Chip, fault: str) -> None:
     esptool = Esptool(bench, chip)
@@ -303,7 +302,7 @@ def test_soft_reset(bench: Bench, chip: Chip) -> None:
     esptool = Esptool(bench, chip)
     esptool.run("chip-id", before=("--no-stub", "--after", "soft-reset"))
     assert esptool.status["mode"] == "run"
-    if chip is Chip.ESP8266:
+    if chip is ESP8266:
         esptool.run("flash-id", before=("--after", "soft-reset"))
         assert esptool.status["mode"] == "run"
 
@@ -311,8 +310,8 @@ def test_soft_reset(bench: Bench, chip: Chip) -> None:
 @pytest.mark.parametrize(
     "chip",
     [
-        Chip.ESP32C3,
-        *(pytest.param(chip, marks=pytest.mark.slow) for chip in (Chip.ESP32S2, Chip.ESP32S3)),
+        ESP32C3,
+        *(pytest.param(chip, marks=pytest.mark.slow) for chip in (ESP32S2, ESP32S3)),
     ],
 )
 @pytest.mark.parametrize("stub", [(), ("--no-stub",)], ids=["stub", "rom"])
@@ -334,8 +333,8 @@ def test_no_reset_and_no_sync(bench: Bench, chip: Chip) -> None:
 @pytest.mark.parametrize(
     "chip",
     [
-        Chip.ESP32S3,
-        *(pytest.param(chip, marks=pytest.mark.slow) for chip in (Chip.ESP32C3, Chip.ESP32C6)),
+        ESP32S3,
+        *(pytest.param(chip, marks=pytest.mark.slow) for chip in (ESP32C3, ESP32C6)),
     ],
 )
 def test_usb_serial_jtag(bench: Bench, chip: Chip) -> None:
@@ -346,11 +345,11 @@ def test_usb_serial_jtag(bench: Bench, chip: Chip) -> None:
 
 
 def test_a_board_without_reset_lines_needs_fingers(bench: Bench) -> None:
-    esptool = Esptool(bench, Chip.ESP8266, wiring="none")
+    esptool = Esptool(bench, ESP8266, wiring="none")
     once = ("--connect-attempts", "1")
     assert "Failed to connect" in esptool.fail("chip-id", before=once)
     bench.provision("sim", "press", "a", "boot", "reset")
-    assert TITLES[Chip.ESP8266] in esptool.run("chip-id", before=once)
+    assert TITLES[ESP8266] in esptool.run("chip-id", before=once)
     assert esptool.status["mode"] == "download", "nobody pressed RESET"
     bench.provision("sim", "press", "a", "reset")
     assert esptool.status["mode"] == "run"
@@ -361,7 +360,7 @@ def test_a_board_without_reset_lines_needs_fingers(bench: Bench) -> None:
 
 @pytest.mark.parametrize("fault", ["cut-erase", "cut-write"])
 def test_a_power_cut_leaves_half_a_job_and_the_next_run_mends_it(bench: Bench, fault: str) -> None:
-    esptool = Esptool(bench, Chip.ESP32)
+    esptool = Esptool(bench, ESP32)
     old, new = bytes(100_000), noise(100_000)
     esptool.run("write-flash", "0", esptool.file(old, "old"))
     link.order("a", "fault", fault=fault, arguments={"after": "2", "again": "0"})
@@ -373,7 +372,7 @@ def test_a_power_cut_leaves_half_a_job_and_the_next_run_mends_it(bench: Bench, f
 
 
 def test_a_cable_pulled_in_the_middle(bench: Bench) -> None:
-    esptool = Esptool(bench, Chip.ESP32)
+    esptool = Esptool(bench, ESP32)
     data = noise(100_000)
     link.order("a", "fault", fault="unplug", arguments={"bytes": "60000"})
     before = ("--connect-attempts", "1")
@@ -387,7 +386,7 @@ def test_a_cable_pulled_in_the_middle(bench: Bench) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_noise_is_never_taken_for_success(bench: Bench, seed: int) -> None:
-    esptool = Esptool(bench, Chip.ESP32)
+    esptool = Esptool(bench, ESP32)
     data = noise(60_000)
     esptool.file(data)
     arguments = {"flip": "0.00001", "drop": "0.000005", "seed": str(seed)}
@@ -401,7 +400,7 @@ def test_noise_is_never_taken_for_success(bench: Bench, seed: int) -> None:
 
 def test_a_dead_flash_file_is_not_an_empty_one(bench: Bench) -> None:
     """What esptool wrote is what the next process of the board finds."""
-    esptool = Esptool(bench, Chip.ESP32)
+    esptool = Esptool(bench, ESP32)
     data = noise(5_000)
     esptool.run("write-flash", "0", esptool.file(data))
     link.stop("a")

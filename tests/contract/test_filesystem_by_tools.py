@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 import pytest
 
-from provision.core.filesystem_geometry import Geometry
-from provision.device.filesystem import build_filesystem, read_filesystem
+from provision.core.chips.esp.chips import ESP32, ESP8266
+from provision.core.chips.esp.filesystem_place import Geometry
+from provision.device.flashing.littlefs import build_filesystem, read_filesystem
 from provision.model.chip import Chip
 from provision.sim import link
 from provision.sim.firmware import build
@@ -22,10 +23,10 @@ PATIENCE = 20.0
 LAYOUTS = pytest.mark.parametrize(
     ("chip", "flash", "offset", "blocks"),
     [
-        (Chip.ESP8266, "1MB", 0x99000, 98),
-        (Chip.ESP32, "2MB", 0x180000, 128),
-        pytest.param(Chip.ESP8266, "4MB", 0x100000, 763, marks=pytest.mark.slow),
-        pytest.param(Chip.ESP32, "4MB", 0x200000, 512, marks=pytest.mark.slow),
+        (ESP8266, "1MB", 0x99000, 98),
+        (ESP32, "2MB", 0x180000, 128),
+        pytest.param(ESP8266, "4MB", 0x100000, 763, marks=pytest.mark.slow),
+        pytest.param(ESP32, "4MB", 0x200000, 512, marks=pytest.mark.slow),
     ],
 )
 
@@ -77,7 +78,7 @@ def until_it_answers(bench: Bench, code: str) -> str:
 
 def micropython(bench: Bench) -> None:
     image = bench.work / "firmware.bin"
-    image.write_bytes(build(Chip.ESP32, "1.24.1"))
+    image.write_bytes(build(ESP32, "1.24.1"))
     link.ensure("a", {"chip": "esp32", "firmware": str(image)})
     assert bench.tool("mpremote", "connect", "sim://a", "exec", "print(1)").stdout.split() == ["1"]
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from provision.core.chips.esp.chips import CHIPS, ESP32, ESP32C3, ESP8266
 from provision.model.chip import Chip
 from provision.sim import link
 from provision.sim.firmware import build
@@ -22,16 +23,14 @@ from tests.bench_of_boards import Bench, bench
 
 __all__ = ["bench"]
 
-PORTS = pytest.mark.parametrize("chip", [Chip.ESP8266, Chip.ESP32C3])
-ONE_PORT = pytest.mark.parametrize(
-    "chip", [Chip.ESP8266, pytest.param(Chip.ESP32C3, marks=pytest.mark.slow)]
-)
-CHIPS = pytest.mark.parametrize(
+PORTS = pytest.mark.parametrize("chip", [ESP8266, ESP32C3])
+ONE_PORT = pytest.mark.parametrize("chip", [ESP8266, pytest.param(ESP32C3, marks=pytest.mark.slow)])
+EACH_CHIP = pytest.mark.parametrize(
     "chip",
     [
-        pytest.param(chip, marks=[] if chip is Chip.ESP32 else [pytest.mark.slow])
-        for chip in Chip
-        if chip not in (Chip.ESP8266, Chip.ESP32C3)
+        pytest.param(chip, marks=[] if chip is ESP32 else [pytest.mark.slow])
+        for chip in CHIPS
+        if chip not in (ESP8266, ESP32C3)
     ],
 )
 PATIENCE = 20.0
@@ -99,14 +98,14 @@ def test_exec_eval_and_run(bench: Bench, chip: Chip, carrier: str) -> None:
     assert mpremote.run("exec", "print(6 * 7)") == "42\n"
     assert mpremote.run("eval", "'a' + 'b'") == "ab\n"
     (bench.work / "script.py").write_text("import sys\nprint(sys.platform)\n")
-    platform = "esp8266" if chip is Chip.ESP8266 else "esp32"
+    platform = "esp8266" if chip is ESP8266 else "esp32"
     assert mpremote.run("run", "script.py") == f"{platform}\n"
     failed = mpremote.call("exec", "1/0", check=False)
     assert failed.returncode == 1
     assert "ZeroDivisionError: divide by zero" in failed.stdout + failed.stderr
 
 
-@CHIPS
+@EACH_CHIP
 def test_every_chip_answers(bench: Bench, chip: Chip) -> None:
     mpremote = Mpremote(bench, chip)
     assert chip.label.replace("-", "") in mpremote.run("exec", "import os; print(os.uname())")
@@ -114,7 +113,7 @@ def test_every_chip_answers(bench: Bench, chip: Chip) -> None:
 
 @CARRIERS
 def test_files_both_ways(bench: Bench, carrier: str) -> None:
-    mpremote = Mpremote(bench, Chip.ESP32, carrier)
+    mpremote = Mpremote(bench, ESP32, carrier)
     files = tree(bench.work / "app")
     mpremote.run("cp", "-r", "app", ":")
     listed = mpremote.run("ls", ":app")
@@ -143,13 +142,13 @@ def test_directories_and_room(bench: Bench, chip: Chip, carrier: str) -> None:
     assert refused.returncode == 1
     mpremote.run("rm", ":etc/one.txt", "+", "rmdir", ":etc")
     assert "etc" not in mpremote.run("ls")
-    size = (763 if chip is Chip.ESP8266 else 512) * 4096
+    size = (763 if chip is ESP8266 else 512) * 4096
     assert f" {size} " in mpremote.run("df")
 
 
 @EVERY_CARRIER
 def test_mount(bench: Bench, carrier: str) -> None:
-    mpremote = Mpremote(bench, Chip.ESP32, carrier)
+    mpremote = Mpremote(bench, ESP32, carrier)
     data = tree(bench.work / "app")["lib/inner/deep.bin"]
     (bench.work / "app" / "module.py").write_text("answer = 42\n")
     said = mpremote.run(
@@ -178,14 +177,14 @@ def test_soft_reset_and_reset(bench: Bench, chip: Chip, carrier: str) -> None:
 
 @EVERY_CARRIER
 def test_bootloader(bench: Bench, carrier: str) -> None:
-    mpremote = Mpremote(bench, Chip.ESP32C3, carrier)
+    mpremote = Mpremote(bench, ESP32C3, carrier)
     assert mpremote.status["mode"] == "run"
     mpremote.run("bootloader")
     mpremote.until("mode", "download")
 
 
 def test_a_reset_over_rfc2217_comes_back(bench: Bench) -> None:
-    mpremote = Mpremote(bench, Chip.ESP32, "rfc2217")
+    mpremote = Mpremote(bench, ESP32, "rfc2217")
     boots = mpremote.status["boots"]
     mpremote.run("reset")
     mpremote.until("boots", boots + 1)
@@ -193,7 +192,7 @@ def test_a_reset_over_rfc2217_comes_back(bench: Bench) -> None:
 
 
 def test_what_mpremote_writes_is_in_the_flash(bench: Bench) -> None:
-    mpremote = Mpremote(bench, Chip.ESP8266)
+    mpremote = Mpremote(bench, ESP8266)
     marker = random.Random(3).randbytes(64)
     (bench.work / "marker.bin").write_bytes(marker)
     before = bench.flash("a")

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 from esp32_mock_bootloader.api import mock_bootloader
 
+from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP32S2, ESP8266
 from provision.model.chip import Chip
-from provision.sim import slip
+from provision.sim.chip import slip
 from tests.sim.chip_bench import SYNC, ChipBench, block, md5, words
 
 DATA = random.Random(5).randbytes(2500)
@@ -31,7 +32,7 @@ class Theirs:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=20)
         self._decoder = slip.Decoder()
         self._frames: list[bytes] = []
-        self.status_length = 2 if chip is Chip.ESP8266 else 4
+        self.status_length = 2 if chip is ESP8266 else 4
 
     def close(self) -> None:
         self._socket.close()
@@ -54,7 +55,7 @@ class Theirs:
 class Ours:
     def __init__(self, bench: ChipBench, chip: Chip) -> None:
         self._bench = bench
-        self.status_length = 2 if chip is Chip.ESP8266 else 4
+        self.status_length = 2 if chip is ESP8266 else 4
 
     def say(self, operation: int, data: bytes, checksum: int) -> None:
         self._bench.say(operation, data, checksum)
@@ -89,8 +90,8 @@ pytestmark = [
 
 @pytest.fixture(
     params=[
-        Chip.ESP32,
-        *(pytest.param(chip, marks=pytest.mark.slow) for chip in (Chip.ESP32S2, Chip.ESP32C3)),
+        ESP32,
+        *(pytest.param(chip, marks=pytest.mark.slow) for chip in (ESP32S2, ESP32C3)),
     ]
 )
 def sides(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Theirs, Ours]]:
@@ -98,7 +99,7 @@ def sides(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Thei
     with ChipBench(tmp_path, chip, flash="4MB") as bench:
         bench.download()
         # Without this, theirs hangs up on a host that is slow to go on after a FLASH_END.
-        with mock_bootloader(chip.value, exit_on_disconnect=True) as handle:
+        with mock_bootloader(chip.name, exit_on_disconnect=True) as handle:
             theirs = Theirs(handle.port(), chip)
             theirs.say(0x08, SYNC, 0)
             for _ in range(8):
@@ -120,7 +121,7 @@ def agree(
 
 
 def begin(sides: tuple[Theirs, Ours], operation: int, size: int, blocks: int, at: int) -> None:
-    later = sides[1]._bench.setup.chip is not Chip.ESP32
+    later = sides[1]._bench.setup.chip != ESP32
     stub = sides[1].status_length == 2
     tail = (0,) if later or stub else ()
     agree(sides, operation, words(size, blocks, 0x4000, at, *tail))
@@ -151,7 +152,7 @@ def test_rom_conversation(sides: tuple[Theirs, Ours]) -> None:
 
 def test_chip_detection(sides: tuple[Theirs, Ours]) -> None:
     chip = sides[1]._bench.setup.chip
-    if chip is Chip.ESP32C3:
+    if chip is ESP32C3:
         _, info, _ = agree(sides, 0x14, length=20)
         assert len(info) == 20
         return

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import serial
 
-from provision.model.chip import Chip
+from provision.core.chips.esp.chips import ESP32
 from provision.sim import link
 from provision.sim.firmware import build
 from tests.bench_of_boards import Bench, bench
@@ -43,7 +43,7 @@ def port(url: str = "sim://a?chip=esp32", **settings: object) -> Iterator[serial
 def micropython(bench: Bench) -> str:
     """The address of a board that runs MicroPython."""
     image = bench.work / "firmware.bin"
-    image.write_bytes(build(Chip.ESP32, "1.24.1"))
+    image.write_bytes(build(ESP32, "1.24.1"))
     return f"sim://a?chip=esp32&firmware={image}"
 
 

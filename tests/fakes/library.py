@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from provision.core.desired_library import LibraryFile
+from provision.core.manifest.resolve.packages import LibraryFile
 from provision.errors import SourceError
 from provision.model.chip import Chip
 from provision.model.state import Content, FirmwareSource

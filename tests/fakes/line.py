@@ -79,7 +79,7 @@ class Wear:
 
 @dataclass
 class MemoryPort:
-    """Implements `provision.device.line.BytePort`.
+    """Implements `provision.device.transport.buffered_serial.BytePort`.
 
     `pieces` is how many bytes there are at most at each look, over and over. Every look costs the
     host a little time, so that no loop can go on for ever unseen; `LOOKS_MOST` ends one that does.

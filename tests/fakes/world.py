@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from posixpath import dirname
 
-from provision.core.diff import STARTUP_FILES
-from provision.core.esp_image import SECTOR
-from provision.core.firmware_image import Firmware, Region
-from provision.engine.world import World
+from provision.core.chips.esp.chips import ESP32
+from provision.core.chips.esp.firmware import Firmware, Region
+from provision.core.chips.esp.image import SECTOR
+from provision.core.planning.diff import STARTUP_FILES
+from provision.engine.context import World
 from provision.errors import (
     BoardError,
     CheckFailed,
@@ -54,7 +55,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass
 class FakeBoard:
-    chip: Chip = Chip.ESP32
+    chip: Chip = ESP32
     mac: str = "24:6f:28:00:00:01"
     flash_size: int = 4 << 20
     secured: str | None = None

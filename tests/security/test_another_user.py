@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.model.chip import Chip
+from provision.core.chips.esp.chips import ESP32
 from tests.apply.station import Station
 
 SECRET = "correct horse battery"
@@ -20,10 +20,10 @@ def ran(station: Station) -> Iterator[Station]:
     """A station where a device with a secret was provisioned, under a careless umask."""
     before = os.umask(0)
     try:
-        station.board("x", firmware=station.firmware(Chip.ESP32))
+        station.board("x", firmware=station.firmware(ESP32))
         station.write("secrets.yaml", f"wifi: '{SECRET}'\n").chmod(0o600)
         station.write("config.j2", "{{ wifi }}")
-        image = station.firmware(Chip.ESP32, "1.25.0")
+        image = station.firmware(ESP32, "1.25.0")
         station.write(
             "fleet.yaml",
             f"""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.model.chip import Chip
+from provision.core.chips.esp.chips import ESP32
 from tests.apply.station import Station
 
 CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -18,7 +18,7 @@ SMALL = 1 << 20  # bytes: what a run may leave of a board that never stops to ta
 
 @pytest.fixture
 def board(station: Station) -> Station:
-    station.board("x", firmware=station.firmware(Chip.ESP32))
+    station.board("x", firmware=station.firmware(ESP32))
     return station
 
 

@@ -15,15 +15,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provision.core.firmware_image import Region
-from provision.device.bootloader import EsptoolBootloader
-from provision.device.esptool_library import esptool
-from provision.device.port import Port
+from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP8266
+from provision.core.chips.esp.firmware import Region
+from provision.device.flashing.esptool.flasher import EsptoolBootloader
+from provision.device.flashing.esptool.library import esptool
+from provision.device.transport.serial_port import Port
 from provision.errors import ProvisionError
 from provision.interfaces import BootloaderFacts
 from provision.model.board import ResetWiring
 from provision.model.chip import Chip
-from provision.sim import slip
+from provision.sim.chip import slip
 from tests.bounds import memory_below
 from tests.fakes.line import VirtualClock
 from tests.images import profile
@@ -239,7 +240,7 @@ babbles = st.one_of(
     st.just(b""),
     st.sampled_from([b"\xc0", b"x", b"\xc0x", b"\xc0" + b"x" * 100, b"\xdb", b"\xc0\xdb\xdd"]),
 )
-chips = st.sampled_from([Chip.ESP8266, Chip.ESP32, Chip.ESP32C3])
+chips = st.sampled_from([ESP8266, ESP32, ESP32C3])
 
 
 @pytest.fixture(autouse=True)
@@ -253,7 +254,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(esptool().loader, "time", Time)
 
 
-@pytest.mark.parametrize("chip", [Chip.ESP8266, Chip.ESP32, Chip.ESP32C3])
+@pytest.mark.parametrize("chip", [ESP8266, ESP32, ESP32C3])
 def test_an_honest_chip_has_no_error(chip: Chip) -> None:
     assert lied_to(chip, {}) == []
 
@@ -284,9 +285,9 @@ def memory() -> Iterator[None]:
 @pytest.mark.parametrize("at", [-1, 30, 50])
 @pytest.mark.parametrize("endless", [b"x", b"\xc0x", b"\xc0", b"\xc0" + b"x" * (1 << 16)], ids=len)
 def test_a_chip_that_babbles_for_ever(endless: bytes, at: int) -> None:
-    assert lied_to(Chip.ESP32, {at: ("", b"")}, endless)
+    assert lied_to(ESP32, {at: ("", b"")}, endless)
 
 
 @pytest.mark.parametrize("at", [-1, 30, 50])
 def test_a_chip_that_drips_for_ever(at: int) -> None:
-    assert lied_to(Chip.ESP32, {at: ("", b"")}, b"-", Drip)
+    assert lied_to(ESP32, {at: ("", b"")}, b"-", Drip)

@@ -6,12 +6,13 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from provision.core.esp_image import BOOT_OFFSETS
+from provision.core.chips.esp.chips import ESP32
+from provision.core.chips.esp.image import BOOT_OFFSETS
 from provision.model.chip import Chip
-from provision.sim.application import Application
+from provision.sim.app.application import Application
+from provision.sim.chip.flash import Flash
 from provision.sim.firmware import build
-from provision.sim.flash import Flash
-from provision.sim.loop import Loop
+from provision.sim.process.loop import Loop
 from provision.sim.setup import BoardSetup, Leave, ResetCause
 
 PATIENCE = 20.0  # seconds after which a bench gives up: far beyond anything it waits for
@@ -26,7 +27,7 @@ class Bench:
     def __init__(
         self,
         directory: Path,
-        chip: Chip = Chip.ESP32,
+        chip: Chip = ESP32,
         firmware: str | bytes | None = "1.24.1",
         **settings: str,
     ) -> None:

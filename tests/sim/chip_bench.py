@@ -11,14 +11,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from provision.core.chips.esp.chips import ESP32
 from provision.model.chip import Chip
-from provision.sim import slip
-from provision.sim.board import Board, Mode
-from provision.sim.chips import Security
-from provision.sim.flash import Flash, Work
-from provision.sim.loop import Loop
+from provision.sim.chip import slip
+from provision.sim.chip.board import Board, Mode
+from provision.sim.chip.chips import Security
+from provision.sim.chip.flash import Flash, Work
+from provision.sim.line.wire import Wire
+from provision.sim.process.loop import Loop
 from provision.sim.setup import BoardSetup, Leave, ResetCause
-from provision.sim.wire import Wire
 
 PATIENCE = 20.0  # seconds after which the bench gives up
 SYNC = b"\x07\x07\x12\x20" + b"\x55" * 32
@@ -74,7 +75,7 @@ class ChipBench:
     def __init__(
         self,
         directory: Path,
-        chip: Chip = Chip.ESP32,
+        chip: Chip = ESP32,
         security: Security | None = None,
         **settings: str,
     ) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from provision.core.chips.esp.chips import ESP8266
 from provision.errors import SimulatorError
 from provision.model.board import ResetWiring
-from provision.model.chip import Chip
 from provision.sim.setup import BoardSetup, parse_address
 
 
@@ -21,7 +21,7 @@ def test_an_address_says_what_the_board_is() -> None:
         "sim://desk-01?chip=esp8266&flash=1MB&mac=5C-CF-7F-01-02-03&wiring=none&wire=115200"
         "&latency=1ms&ring=256&timing=on&scale=10&heap=36k"
     )
-    assert (setup.name, setup.chip, setup.flash_size) == ("desk-01", Chip.ESP8266, 1 << 20)
+    assert (setup.name, setup.chip, setup.flash_size) == ("desk-01", ESP8266, 1 << 20)
     assert (setup.mac, setup.wiring) == ("5c:cf:7f:01:02:03", ResetWiring.NONE)
     wire = setup.wire
     assert (wire.paced, wire.ceiling, wire.latency, wire.ring) == (True, 115200, 0.001, 256)

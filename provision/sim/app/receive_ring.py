@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from provision.sim.app.interpreter import Interpreter
-from provision.sim.loop import Loop, Timer
+from provision.sim.process.loop import Loop, Timer
 
 _LOOK_AGAIN = 0.001
 # Processor seconds, or seconds asleep, that a child with a full ring has for reading on.

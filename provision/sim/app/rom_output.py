@@ -9,27 +9,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from provision.core.esp_image import EspImage, size_bytes
-from provision.core.flash_boot import Bootable, NotBootable
+from provision.core.chips.esp.boot import Bootable, NotBootable
+from provision.core.chips.esp.chips import ESP32, ESP32C6, ESP8266
+from provision.core.chips.esp.image import EspImage, size_bytes
 from provision.model.chip import Chip
-from provision.sim.chips import FACTS
-from provision.sim.flash import Flash
+from provision.sim.chip.chips import FACTS
+from provision.sim.chip.flash import Flash
 from provision.sim.setup import ResetCause
 
 # Seconds until a chip starts again. The ROM's watchdog is what the logs of boot-looping boards
 # suggest, the bootloader's reset comes as soon as it has printed its complaint.
-WATCHDOG_SECONDS = {Chip.ESP8266: 8.2}
+WATCHDOG_SECONDS = {ESP8266: 8.2}
 _WATCHDOG = 0.4
 _RESET = 0.1
 _ROM_REPEATS = 8  # how often the ROM complains before the watchdog ends it
 
 _BOOTLOADER_CAUSES = {
-    Chip.ESP32: "0x3 (SW_RESET)",
-    Chip.ESP32C6: "0x3 (LP_SW_HPSYS)",
+    ESP32: "0x3 (SW_RESET)",
+    ESP32C6: "0x3 (LP_SW_HPSYS)",
 }
 _WATCHDOG_CAUSES = {
-    Chip.ESP32: "0x10 (RTCWDT_RTC_RESET)",
-    Chip.ESP32C6: "0x7 (TG0_WDT_HPSYS)",
+    ESP32: "0x10 (RTCWDT_RTC_RESET)",
+    ESP32C6: "0x7 (TG0_WDT_HPSYS)",
 }
 
 
@@ -45,13 +46,13 @@ class Attempt:
 def boot_lines(chip: Chip, image: EspImage) -> bytes:
     """What the ROM prints while it loads `image`."""
     mode = image.flash_mode.upper()
-    if chip is Chip.ESP8266:
+    if chip == ESP8266:
         lines = []
         for segment in image.segments:
             lines.append(f"load 0x{segment.address:08x}, len {segment.size}, room 16 ")
             lines += [f"tail {segment.size % 16}", f"chksum 0x{image.checksum:02x}"]
         lines.append(f"csum 0x{image.checksum:02x}")
-    elif chip is Chip.ESP32:
+    elif chip == ESP32:
         lines = [
             "configsip: 0, SPIWP:0xee",
             "clk_drv:0x00,q_drv:0x00,d_drv:0x00,cs0_drv:0x00,hd_drv:0x00,wp_drv:0x00",
@@ -74,7 +75,7 @@ def failed_boot(chip: Chip, found: NotBootable, cause: ResetCause, *, first: boo
     facts = FACTS[chip]
     if first:
         banner = facts.rom_banner(cause, download=False).decode()
-    elif chip is Chip.ESP8266:
+    elif chip == ESP8266:
         dead = found.stage == "rom"
         banner = facts.banner.format(cause="4" if dead else "2", mode=facts.run_mode)
         banner += "wdt reset\r\n" if dead else ""
@@ -85,9 +86,9 @@ def failed_boot(chip: Chip, found: NotBootable, cause: ResetCause, *, first: boo
         again = _BOOTLOADER_CAUSES.get(chip, "0x3 (RTC_SW_SYS_RST)")
         banner = facts.banner.format(cause=again, mode=facts.run_mode)
     complaint = list(found.complaint)
-    if found.stage == "rom" and chip is not Chip.ESP8266:
+    if found.stage == "rom" and chip != ESP8266:
         complaint *= _ROM_REPEATS
-        if facts.chip is not Chip.ESP32 and not first:
+        if facts.chip != ESP32 and not first:
             complaint.insert(0, "Saved PC:0x4004d1f8")
     elif found.stage == "bootloader":
         complaint = [
@@ -103,7 +104,7 @@ def calibration_fault(found: Bootable, flash: Flash) -> NotBootable | None:
     """An ESP8266 whose header names more than 4 MB looks for its radio's calibration at the end
     of that, and loops when nothing was ever written there."""
     size = size_bytes(found.boot.flash_size)
-    if found.boot.chip is not Chip.ESP8266 or size is None or size <= 4 << 20:
+    if found.boot.chip != ESP8266 or size is None or size <= 4 << 20:
         return None
     place = size - 0x4000
     if place + 1 <= flash.size and flash.read(place, 1) == b"\x05":

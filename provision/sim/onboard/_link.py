@@ -1,4 +1,4 @@
-# The virtual board's side of the link to its supervisor (provision/sim/application.py).
+# The virtual board's side of the link to its supervisor (provision/sim/app/application.py).
 #
 # Runs under the unix port of MicroPython. Standard output carries what the program prints and,
 # between, frames for the supervisor: a mark that no text contains, a letter, a length, a payload.

@@ -1,0 +1,108 @@
+"""Where a MicroPython keeps its filesystem: exactly which blocks of the flash.
+
+A filesystem image of any other size than the firmware's own block device makes the ESP32 port
+loop at boot, so this knows the rules of the ports' flashbdev.py and main.c, and says None where
+the firmware would not mount LittleFS.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from provision.core.chips.esp.chips import ESP8266
+from provision.core.chips.esp.firmware import FILESYSTEM_LABELS, Firmware, header_size
+from provision.core.chips.esp.image import size_bytes
+from provision.core.chips.esp.partition_table import Partition
+from provision.model.board import BoardProfile
+from provision.model.state import FirmwareIdentity
+
+BLOCK = 4096
+
+_LITTLEFS_SINCE = (1, 12)  # before that both ports formatted FAT
+_SIZED_AT_RUN_TIME_SINCE = (1, 26)  # the ESP32 port adds a missing vfs partition at boot
+_SDK_PARAMETERS = 20480  # bytes at the end of an ESP8266's flash
+_ESP8266_START = 256  # blocks: 1 MB of firmware and ROMFS
+_ESP8266_START_1M = 153  # blocks: 0x98000 of firmware and one for native code
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Geometry:
+    """`blocks` blocks of BLOCK bytes from `offset` of the flash."""
+
+    offset: int
+    blocks: int
+
+    @property
+    def size(self) -> int:
+        return self.blocks * BLOCK
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.size
+
+
+def filesystem_geometry(
+    identity: FirmwareIdentity,
+    partitions: tuple[Partition, ...],
+    *,
+    flash_size: int,
+    header_size: int | None = None,
+) -> Geometry | None:
+    """The filesystem of a firmware by its identity and partition table, or None where it has no
+    LittleFS (FAT, a version before 1.12, no room, a build without filesystem).
+
+    `flash_size` is the flash chip's, in bytes; `header_size` what the image header in flash
+    says: an ESP8266 goes by the header, the ESP32 family by the chip.
+    """
+    version = _version(identity.version)
+    if version is None or version < _LITTLEFS_SINCE:
+        return None
+    if identity.chip == ESP8266:
+        return _esp8266(identity.machine, header_size if header_size is not None else flash_size)
+    labelled = [part for part in partitions if part.name in FILESYSTEM_LABELS]
+    if any(part.name == "vfs" for part in labelled):
+        part = next(part for part in labelled if part.name == "vfs")
+        return _within(part.offset, part.size // BLOCK, flash_size)
+    if labelled or version < _SIZED_AT_RUN_TIME_SINCE or not partitions:
+        return None
+    start = max(part.end for part in partitions)
+    return _within(start, (flash_size - start) // BLOCK, flash_size)
+
+
+def firmware_geometry(
+    firmware: Firmware, board: BoardProfile, flash_size: int | None = None
+) -> Geometry | None:
+    """The filesystem of a firmware once it is written to a board of this profile, whose flash
+    chip has `flash_size` bytes (None: as the profile says)."""
+    size = flash_size if flash_size is not None else board.flash_size
+    name = header_size(board, size)
+    header = size_bytes(firmware.boot.flash_size if name == "keep" else name)
+    if size is None:
+        size = header
+    if size is None:
+        return None
+    return filesystem_geometry(
+        firmware.identity, firmware.partitions, flash_size=size, header_size=header
+    )
+
+
+def _esp8266(machine: str, size: int) -> Geometry | None:
+    if size < 1 << 20 or "(512K)" in machine:
+        return None
+    small = "(1M)" in machine or size < 2 << 20
+    start = _ESP8266_START_1M if small else _ESP8266_START
+    return _within(start * BLOCK, (size - _SDK_PARAMETERS) // BLOCK - start, size)
+
+
+def _within(offset: int, blocks: int, flash_size: int) -> Geometry | None:
+    """None for fewer blocks than a LittleFS needs, or past the flash's end."""
+    if blocks < 2 or offset + blocks * BLOCK > flash_size:
+        return None
+    return Geometry(offset=offset, blocks=blocks)
+
+
+def _version(text: str) -> tuple[int, int] | None:
+    """Major and minor of a version; None for one that is not numbered (a custom build)."""
+    match = re.match(r"(\d+)\.(\d+)", text)
+    return (int(match[1]), int(match[2])) if match else None

@@ -1,0 +1,381 @@
+"""A MicroPython release image: what a `.bin` is, and how it is split for writing.
+
+`read_firmware` turns the bytes of a file into a `Firmware` or raises an ImageError that says what
+the file is instead. Version and board are read from the banner inside the image, the only place
+that cannot disagree with what the board will say of itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from provision.core.chips.esp.chips import CHIPS, ESP8266
+from provision.core.chips.esp.image import (
+    BOOT_OFFSETS,
+    HEADER,
+    MAGIC,
+    SECTOR,
+    Buffer,
+    EspImage,
+    Fault,
+    flash_sizes,
+    is_esp8266,
+    read_image,
+    size_name,
+    with_flash_parameters,
+)
+from provision.core.chips.esp.partition_table import (
+    TABLE_OFFSET,
+    TABLE_SIZE,
+    Partition,
+    TableFault,
+    read_table,
+)
+from provision.errors import ImageError
+from provision.model.board import BoardProfile
+from provision.model.chip import Chip
+from provision.model.state import FirmwareIdentity
+
+# MicroPython's ESP8266 image (its makeimg.py): the segments that the ROM loads, padding, at
+# 0x8FFC the length of all that is covered by the MD5, then the code that runs from flash, then
+# the MD5 of everything but the first four bytes, which flashing tools rewrite.
+ESP8266_CODE = 0x9000
+_MD5 = 16
+_ESP8266_MOST = 4 << 20
+
+_BANNER = re.compile(
+    rb"MicroPython v?([0-9A-Za-z][\x21-\x7e]*) on (\d{4}-\d\d-\d\d)(?:; ([\x20-\x7e]+))?"
+)
+_MACHINE = re.compile(rb"; ([\x20-\x7e]+ with [\x20-\x7e]+)")
+
+# First word of an app's description, at the start of its first segment (ESP-IDF, esp_app_desc.h).
+_APP_DESCRIPTION = b"\x32\x54\xcd\xab"
+
+# Partitions that are the board's own, never the image's (DESIGN.md, rule 5).
+FILESYSTEM_LABELS = frozenset({"vfs", "ffat"})
+_NVS_SUBTYPES = frozenset({0x02, 0x04})
+_OTA_DATA_SUBTYPE = 0x00
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Region:
+    """Bytes to be in flash at an offset: "bootloader", "partition table", "app", "filesystem"."""
+
+    name: str
+    offset: int
+    data: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Firmware:
+    """One image that was read and found whole.
+
+    `data` is flashed at `base`; `boot` is the image that the ROM loads and `app` the one that
+    holds MicroPython (the same on an ESP8266, whose `partitions` are empty). Offsets inside
+    `boot` and `app` count from the start of `data`, those of partitions from the flash's start.
+    """
+
+    name: str
+    data: bytes = field(repr=False)
+    identity: FirmwareIdentity
+    base: int
+    boot: EspImage
+    app: EspImage
+    partitions: tuple[Partition, ...] = ()
+
+    @property
+    def chip(self) -> Chip:
+        return self.identity.chip
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return len(self.data)
+
+    @property
+    def end(self) -> int:
+        """Where in the flash the image ends."""
+        return self.base + len(self.data)
+
+    @cached_property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()
+
+
+def read_firmware(data: bytes, name: str) -> Firmware:
+    """Read a release image; `name` is what messages call it (a file name).
+
+    Raises ImageError, with a message and a hint of its own for each thing the bytes can be
+    instead: nothing, a web page, an ELF, a UF2, an archive, an app for OTA updates, a flash
+    dump, an image cut short or damaged, an image for another chip, or not MicroPython.
+    """
+    _reject_other_formats(data, name)
+    boot = _sound(read_image(data), name, "it")
+    partitions: tuple[Partition, ...] = ()
+    if boot.chip == ESP8266:
+        _check_esp8266(data, name)
+        app = boot
+    else:
+        partitions = _partitions(data, boot, name)
+        start = _app_partition(partitions, name).offset - BOOT_OFFSETS[boot.chip]
+        app = _sound(read_image(data, start), name, "its app")
+        if app.chip != boot.chip:
+            raise ImageError(
+                f"{name} mixes an {app.chip.label} app with an {boot.chip.label} bootloader",
+                hint="build or download the image again",
+            )
+    identity = read_banner(data, boot.chip)
+    if identity is None:
+        raise ImageError(
+            f"{name} is a sound {boot.chip.label} image, but not of MicroPython: "
+            "there is no MicroPython banner in it",
+            hint="download a release for this board from micropython.org/download",
+        )
+    return Firmware(
+        name=name,
+        data=data,
+        identity=identity,
+        base=BOOT_OFFSETS[boot.chip],
+        boot=boot,
+        app=app,
+        partitions=partitions,
+    )
+
+
+def read_banner(data: Buffer, chip: Chip) -> FirmwareIdentity | None:
+    """What the firmware in these bytes will say of itself, from its banner's literal."""
+    found: re.Match[bytes] | None = None
+    for match in _BANNER.finditer(data):
+        found = match
+        if match[3] is not None:
+            break
+    if found is None:
+        return None
+    machine = found[3]
+    if machine is None:  # a build that keeps the two halves of its banner apart
+        second = _MACHINE.search(data)
+        machine = second[1] if second else b""
+    return FirmwareIdentity(
+        version=found[1].decode("ascii"),
+        machine=machine.decode("ascii").strip(),
+        chip=chip,
+        date=found[2].decode("ascii"),
+    )
+
+
+def regions(
+    firmware: Firmware, board: BoardProfile, flash_size: int | None = None
+) -> tuple[Region, ...]:
+    """The image split by its partition table, its header as the board profile wants it: exactly
+    the bytes that are to be in flash, NVS and filesystem left out.
+
+    `flash_size` is what the board reports, in bytes, for a profile whose header size is
+    "detect"; without it the profile's own size counts, else the header is kept as it is.
+    """
+    patched = with_flash_parameters(
+        firmware.data,
+        chip=firmware.chip,
+        mode=board.flash_mode,
+        freq=board.flash_freq,
+        size=header_size(board, flash_size),
+    )
+    if not firmware.partitions:
+        return (Region(name="firmware", offset=firmware.base, data=patched),)
+    return tuple(_split(firmware, patched))
+
+
+def joined(regions: Sequence[Region], base: int) -> bytes:
+    """The bytes from offset `base` of a flash that holds these regions and is else erased."""
+    end = max(region.offset + len(region.data) for region in regions)
+    image = bytearray(b"\xff" * (end - base))
+    for region in regions:
+        start = region.offset - base
+        image[start : start + len(region.data)] = region.data
+    return bytes(image)
+
+
+def header_size(board: BoardProfile, flash_size: int | None) -> str:
+    """What the image header shall say of the flash size, as esptool writes it, or "keep".
+
+    For an ESP8266 "detect" says 4 MB at most: with more, it boot-loops after an erase unless
+    esp_init_data is written to the end of its flash.
+    """
+    if board.header_size != "detect":
+        return board.header_size
+    size = flash_size if flash_size is not None else board.flash_size
+    if size is None:
+        return "keep"
+    if board.chip == ESP8266:
+        size = min(size, _ESP8266_MOST)
+    name = size_name(size)
+    return name if name in flash_sizes(board.chip) else "keep"
+
+
+def _split(firmware: Firmware, data: bytes) -> Iterator[Region]:
+    base, boot_end = firmware.base, firmware.boot.end
+    table = TABLE_OFFSET - base
+    bootloader = data[:table].rstrip(b"\xff")
+    yield Region(name="bootloader", offset=base, data=data[: max(len(bootloader), boot_end)])
+    yield Region(name="partition table", offset=TABLE_OFFSET, data=data[table : table + TABLE_SIZE])
+    for part in sorted(firmware.partitions, key=lambda part: part.offset):
+        content = data[part.offset - base : part.end - base]
+        if part.name in FILESYSTEM_LABELS or (part.type == 1 and part.subtype in _NVS_SUBTYPES):
+            continue
+        if part.type == 1 and part.subtype == _OTA_DATA_SUBTYPE and len(content) == part.size:
+            # Blank or not: old OTA data would go on booting the app in the other slot.
+            yield Region(name=part.name, offset=part.offset, data=content)
+        elif part.offset - base == firmware.app.offset:
+            yield Region(name="app", offset=part.offset, data=content)
+        elif stripped := content.rstrip(b"\xff"):
+            yield Region(name=part.name, offset=part.offset, data=stripped)
+
+
+def _app_partition(partitions: tuple[Partition, ...], name: str) -> Partition:
+    apps = [part for part in partitions if part.is_app]
+    if not apps:
+        raise ImageError(f"{name} has no app in its partition table")
+    return min(apps, key=lambda part: part.offset)
+
+
+def _partitions(data: bytes, boot: EspImage, name: str) -> tuple[Partition, ...]:
+    first = boot.segments[0]
+    if data[first.offset : first.offset + 4] == _APP_DESCRIPTION:
+        raise ImageError(
+            f"{name} is an app for over-the-air updates (.app-bin): "
+            "it has no bootloader and no partition table, and would not boot",
+            hint="download the .bin of the same release instead",
+        )
+    start = TABLE_OFFSET - BOOT_OFFSETS[boot.chip]
+    if len(data) <= start:
+        raise ImageError(
+            f"{name} is a bootloader alone or an image cut short: "
+            f"it ends after {len(data)} bytes, before its partition table",
+            hint="download the image again",
+        )
+    table = read_table(data[start:])
+    if isinstance(table, TableFault):
+        raise ImageError(f"{name} is damaged: {table.message}")
+    return table
+
+
+def _check_esp8266(data: bytes, name: str) -> None:
+    """MicroPython's own length and MD5, which cover the code that runs from flash; the ROM's
+    checksum covers the first 36 kB alone."""
+    fault = esp8266_fault(data)
+    if fault is None:
+        return
+    if fault.kind == "truncated":
+        raise ImageError(f"{name} is cut short: {fault.message}", hint="download the image again")
+    raise ImageError(f"{name} is damaged: {fault.message}", hint="download the image again")
+
+
+def esp8266_fault(data: Buffer) -> Fault | None:
+    """What is wrong with the part of an ESP8266 MicroPython image that runs from flash."""
+    if len(data) < ESP8266_CODE:
+        return Fault(
+            kind="truncated",
+            offset=0,
+            message=f"it ends after {len(data)} bytes, before its code at 0x{ESP8266_CODE:x}",
+        )
+    length = int.from_bytes(data[ESP8266_CODE - 4 : ESP8266_CODE], "little")
+    if not ESP8266_CODE <= length < 1 << 24:
+        return Fault(
+            kind="segments",
+            offset=ESP8266_CODE - 4,
+            found=length,
+            message="MicroPython's length word at 0x8ffc is missing",
+        )
+    if len(data) < length + _MD5:
+        return Fault(
+            kind="truncated",
+            offset=0,
+            message=f"it ends after {len(data)} bytes where {length + _MD5} belong",
+        )
+    digest = hashlib.md5(data[4:length], usedforsecurity=False).digest()
+    if digest != bytes(data[length : length + _MD5]):
+        return Fault(
+            kind="digest", offset=0, message="its content does not match the MD5 at its end"
+        )
+    return None
+
+
+def _sound(image: EspImage | Fault, name: str, what: str) -> EspImage:
+    if isinstance(image, EspImage):
+        return image
+    again = "download the image again"
+    match image.kind:
+        case "missing" | "truncated":
+            raise ImageError(f"{name} is cut short: {image.message}", hint=again)
+        case "chip":
+            raise ImageError(
+                f"{name} is for a chip this tool does not know: {image.message}",
+                hint="choose an image for one of "
+                + ", ".join(chip.label for chip in CHIPS)
+                + " from micropython.org/download",
+            )
+        case "magic" if image.offset == 0:
+            raise ImageError(f"{name} is not an Espressif image: {image.message}")
+        case "magic" | "segments" | "checksum" | "digest":
+            subject = "" if what == "it" else f"{what} is broken: "
+            raise ImageError(f"{name} is damaged: {subject}{image.message}", hint=again)
+
+
+_SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
+    (
+        b"\x7fELF",
+        "is an ELF file, the linker's output, and cannot be flashed",
+        "use firmware.bin from the same build directory",
+    ),
+    (
+        b"UF2\n",
+        "is a UF2 file, for boards that appear as a USB drive",
+        "download the .bin of the same release instead",
+    ),
+    (b"\x1f\x8b", "is compressed with gzip", "unpack it with gunzip first"),
+    (b"PK\x03\x04", "is a zip archive", "unpack it first and use the .bin inside"),
+    (
+        b"\xea",
+        "is an over-the-air image for a second-stage ESP8266 bootloader",
+        "download the .bin without OTA in its name instead",
+    ),
+)
+
+
+def _reject_other_formats(data: bytes, name: str) -> None:
+    if not data:
+        raise ImageError(f"{name} is empty", hint="download the image again")
+    for signature, what, hint in _SIGNATURES:
+        if data.startswith(signature):
+            raise ImageError(f"{name} {what}", hint=hint)
+    head = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if head.startswith((b"<!doctype", b"<html", b"<?xml", b"<head", b"<!--")):
+        raise ImageError(
+            f"{name} is a web page, not an image: the server answered with HTML",
+            hint="download the .bin itself (its link ends in .bin), not the page about it",
+        )
+    if data[0] != MAGIC:
+        _reject_dump_or_text(data, name)
+    elif len(data) < HEADER + 4 or (not is_esp8266(data) and len(data) < HEADER + 24):
+        raise ImageError(
+            f"{name} is cut short: it has only {len(data)} bytes", hint="download the image again"
+        )
+
+
+def _reject_dump_or_text(data: bytes, name: str) -> None:
+    if data[:SECTOR].count(0xFF) == len(data[:SECTOR]):
+        raise ImageError(
+            f"{name} starts with erased flash: it looks like a dump of a whole flash, "
+            "not like a release image",
+            hint="download the .bin of a release; write a dump with esptool at offset 0",
+        )
+    head = data[:512]
+    if all(byte in b"\t\r\n" or 0x20 <= byte < 0x7F for byte in head):
+        first = head.splitlines()[0][:60].decode("ascii")
+        raise ImageError(
+            f"{name} is a text file, not an image; it begins with {first!r}",
+            hint="download the .bin of a release from micropython.org/download",
+        )

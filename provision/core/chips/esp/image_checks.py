@@ -1,0 +1,115 @@
+"""May this image go onto this board? Safety rule 1 for firmware, as pure functions.
+
+Everything here is decided before the first byte of flash is erased. esptool's own guard covers
+no ESP8266 image, and its `force` would lift it for the others: these checks do not depend on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from provision.core.chips.esp.firmware import Firmware
+from provision.core.chips.esp.image import size_bytes
+from provision.model.board import BoardProfile
+from provision.model.chip import Chip
+from provision.model.plan import Refusal
+
+_GENERIC_ESP8266 = "ESP module with ESP8266"
+_MEGABYTE = 1 << 20
+
+
+def image_refusals(
+    firmware: Firmware,
+    board: BoardProfile,
+    *,
+    chip: Chip | None = None,
+    flash_size: int | None = None,
+    secured: str | None = None,
+    revision: int | None = None,
+) -> tuple[Refusal, ...]:
+    """Every reason why `firmware` must not be written to a board of this profile.
+
+    `chip`, `flash_size` (bytes), `secured` and `revision` (major * 100 + minor) are what the
+    board itself reports; each is None while nobody has asked it, and then the profile's word
+    counts. No refusals: as far as is known, the image fits.
+    """
+    known = flash_size if flash_size is not None else board.flash_size
+    return (
+        *_chip_refusals(firmware, board, chip, revision, secured),
+        *(_size_refusals(firmware, board, known) if known is not None else ()),
+    )
+
+
+def _chip_refusals(
+    firmware: Firmware,
+    board: BoardProfile,
+    chip: Chip | None,
+    revision: int | None,
+    secured: str | None,
+) -> Iterator[Refusal]:
+    if secured is not None:
+        yield Refusal(
+            kind="secured",
+            message=f"{secured} is on: an unsigned or plain image would leave the board dead",
+            hint="such a board can only be updated by whoever holds its keys",
+        )
+    if firmware.chip != board.chip:
+        yield Refusal(
+            kind="image-for-another-chip",
+            message=f"{firmware.name} is for the {firmware.chip.label}, "
+            f"the board {board.name} has an {board.chip.label}",
+            hint=f"choose an image for {board.release or board.chip.label}",
+        )
+    if chip is not None and chip != board.chip:
+        yield Refusal(
+            kind="another-chip",
+            message=f"the chip on this port is an {chip.label}, "
+            f"the board {board.name} has an {board.chip.label}",
+            hint="check that the right board is on this port, and its board in the manifest",
+        )
+    if revision is not None and firmware.boot.revisions is not None:
+        lowest, highest = firmware.boot.revisions
+        if not lowest <= revision <= highest:
+            yield Refusal(
+                kind="chip-revision",
+                message=f"{firmware.name} does not run on revision v{revision // 100}."
+                f"{revision % 100} of the {firmware.chip.label}",
+                hint="choose an image built for this revision",
+            )
+
+
+def _size_refusals(firmware: Firmware, board: BoardProfile, size: int) -> Iterator[Refusal]:
+    has = f"the flash has {_megabytes(size)}"
+    header = size_bytes(board.header_size)
+    if header is not None and header > size:
+        yield Refusal(
+            kind="header-past-end",
+            message=f"the board profile {board.name} has the image header say "
+            f"{board.header_size}, {has}",
+            hint="choose the profile of the board that is on this port",
+        )
+    if firmware.end > size:
+        yield Refusal(
+            kind="image-too-large",
+            message=f"{firmware.name} needs {firmware.end} bytes of flash, {has}",
+            hint="choose a build for a smaller flash",
+        )
+    beyond = [part for part in firmware.partitions if part.end > size]
+    if beyond:
+        last = max(beyond, key=lambda part: part.end)
+        yield Refusal(
+            kind="table-past-end",
+            message=f"the partition table of {firmware.name} places {last.name} up to "
+            f"{_megabytes(last.end)}, {has}",
+            hint="choose a build for this flash size",
+        )
+    if firmware.identity.machine == _GENERIC_ESP8266 and size < 2 * _MEGABYTE:
+        yield Refusal(
+            kind="image-too-large",
+            message=f"{firmware.name} is the build for 2 MB of flash and more, {has}",
+            hint="choose the build for 1 MB (ESP8266_GENERIC, variant FLASH_1M)",
+        )
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / _MEGABYTE:g} MB" if size >= _MEGABYTE else f"{size // 1024} kB"

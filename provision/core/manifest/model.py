@@ -1,0 +1,123 @@
+"""The manifest as data: what was written, checked for form and references, nothing resolved yet.
+
+Texts are `Text`, so that whoever finds a mistake later can say where it stands. Variables,
+templates and secrets are still as they were written; `core/desired.py` resolves them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+from provision.core.manifest.yaml_tree import Node, Text
+from provision.model.board import BoardProfile
+from provision.model.state import Check, PortKind
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FileEntry:
+    """One entry of a `files` list; `path` is its dotted path in the manifest."""
+
+    node: Node
+    path: str
+    src: Text | None
+    dest: Text | None
+    absent: bool = False
+    template: bool = False
+    create_only: bool = False
+    compile: bool = False
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PackageEntry:
+    """One entry of a `packages` list; `path` is its dotted path in the manifest."""
+
+    text: Text
+    path: str
+
+    @property
+    def name(self) -> str:
+        """What it is a version of: the later layer's version of a name wins."""
+        text = str(self.text)
+        return text if "://" in text else text.partition("@")[0]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PortEntry:
+    """A port as written; `value` may use variables, `path` is its dotted path."""
+
+    path: str
+    kind: PortKind
+    value: Text
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FirmwareEntry:
+    """One firmware image as written. `name` is its key in the firmware table, or its version."""
+
+    node: Node
+    path: str
+    name: str
+    file: Text | None = None
+    url: Text | None = None
+    version: str | None = None
+    board: str | None = None
+    variant: str | None = None
+    preview: bool = False
+    sha256: str | None = None
+    verify: Literal["banner", "flash"] = "banner"
+    erase: Literal["auto", "always", "never"] = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """What defaults, one group or one device say; None and empty where they say nothing."""
+
+    path: str
+    board: Text | None = None
+    firmware: FirmwareEntry | None = None
+    port: PortEntry | None = None
+    baud: int | None = None
+    vars: Mapping[str, Node] = field(default_factory=lambda: MappingProxyType({}))
+    files: tuple[FileEntry, ...] = ()
+    packages: tuple[PackageEntry, ...] = ()
+    prune: tuple[Text, ...] = ()
+    check: Check | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeviceEntry:
+    """One device. Those of a range share `key` and `layer`; `index` is what the range put into
+    this one's name ("07"), `number` its position in the range, from 1."""
+
+    name: str
+    key: Text
+    layer: Layer
+    groups: tuple[str, ...] = ()
+    mac: Text | None = None
+    index: str | None = None
+    number: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Manifest:
+    """A whole manifest. `boards` holds the built-in profiles and its own; the indexes are base
+    URLs of its own for firmware releases and packages, or None."""
+
+    file: str
+    fleet: str
+    defaults: Layer
+    groups: Mapping[str, Layer]
+    devices: Mapping[str, DeviceEntry]
+    firmware: Mapping[str, FirmwareEntry]
+    boards: Mapping[str, BoardProfile]
+    firmware_index: str | None = None
+    package_index: str | None = None
+
+    def layers(self, device: DeviceEntry) -> tuple[Layer, ...]:
+        """What makes up a device, the weakest first: defaults, groups as listed, the device."""
+        groups = (self.groups[name] for name in device.groups)
+        return (self.defaults, *groups, device.layer)

@@ -1,0 +1,374 @@
+"""From the tree to the Manifest: layers, devices and what they refer to.
+
+Mistakes of meaning that show without reading any source file are found here: unknown groups,
+boards and firmware, ranges, names, duplicate MACs. A part that the schema refused is left out
+and the rest is read on, so that one run reports everything.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Literal, cast
+
+from provision.core.manifest.model import (
+    DeviceEntry,
+    FirmwareEntry,
+    Layer,
+    Manifest,
+    PortEntry,
+)
+from provision.core.manifest.ranges import MAX_DEVICES, expand, is_range
+from provision.core.manifest.reader_parts import NAME, Reading, read_files, read_packages
+from provision.core.manifest.reference_checks import check_devices, unusable_port, uses_variables
+from provision.core.manifest.schema_errors import short, suggestion
+from provision.core.manifest.yaml_tree import Document, Node, Table, Text, dotted
+from provision.errors import Problem
+from provision.model.board import BoardProfile
+from provision.model.state import Check, PortKind
+
+_VERSION = re.compile(r"v?([0-9]+\.[0-9]+(?:\.[0-9]+)?(?:-[0-9A-Za-z.-]+)?)")
+LATEST = "latest"
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://")
+
+BoardMaker = Callable[[str, Table, BoardProfile | None], BoardProfile]
+"""Makes the profile of a `boards:` entry, on top of the one it extends; raises ValueError."""
+
+
+def build(
+    tree: Table,
+    document: Document,
+    *,
+    unusable: frozenset[int],
+    profiles: Mapping[str, BoardProfile],
+    make_board: BoardMaker,
+) -> tuple[Manifest, tuple[Problem, ...]]:
+    """The manifest as far as it can be read, and the problems found on the way.
+
+    `unusable` holds the identities of nodes that the schema refused, `profiles` the built-in
+    board profiles by name.
+    """
+    reader = _Reader(document, unusable, profiles, make_board)
+    return reader.manifest(tree), tuple(reader.problems)
+
+
+class _Reader(Reading):
+    def __init__(
+        self,
+        document: Document,
+        unusable: frozenset[int],
+        profiles: Mapping[str, BoardProfile],
+        make_board: BoardMaker,
+    ) -> None:
+        super().__init__(document, unusable)
+        self.profiles = profiles
+        self.make_board = make_board
+        self.boards: dict[str, BoardProfile] = dict(profiles)
+        self.broken_boards: set[str] = set()
+        self.firmware: dict[str, FirmwareEntry] = {}
+        self.broken_firmware: set[str] = set()
+        self.groups: dict[str, Layer] = {}
+        self.broken_groups: set[str] = set()
+
+    def manifest(self, tree: Table) -> Manifest:
+        self._read_boards(tree)
+        self._read_firmware(tree)
+        for name, body in self.entries(tree, "groups"):
+            self.check_name(name, "group", ("groups", name))
+            self.groups[str(name)] = self._layer(body, ("groups", name))
+        self.broken_groups.update(self.unreadable(tree, "groups"))
+        defaults = self._layer(self.table(tree, "defaults"), ("defaults",))
+        devices = self._devices(tree)
+        fleet = self.text(tree, "fleet")
+        firmware_index, package_index = self._indexes(tree)
+        manifest = Manifest(
+            file=self.document.file,
+            fleet=str(fleet) if fleet else "fleet",
+            defaults=defaults,
+            groups=MappingProxyType(self.groups),
+            devices=MappingProxyType(devices),
+            firmware=MappingProxyType(self.firmware),
+            boards=MappingProxyType(self.boards),
+            firmware_index=firmware_index,
+            package_index=package_index,
+        )
+        self.problems += check_devices(manifest, self.document)
+        return manifest
+
+    def _indexes(self, tree: Table) -> tuple[str | None, str | None]:
+        """One URL is that of a mirror of micropython.org, which has both."""
+        mirror = self.text(tree, "index")
+        if mirror is not None:
+            base = mirror.rstrip("/")
+            return base, f"{base}/pi/v2"
+        table = self.table(tree, "index")
+        firmware, packages = self.text(table, "firmware"), self.text(table, "packages")
+        return str(firmware) if firmware else None, str(packages) if packages else None
+
+    # -- tables that devices refer to ----------------------------------------------------------
+
+    def _read_boards(self, tree: Table) -> None:
+        bodies = {str(name): (name, body) for name, body in self.entries(tree, "boards")}
+        self.broken_boards.update(self.unreadable(tree, "boards"))
+        waiting = list(bodies)
+        while waiting:
+            later = []
+            for name in waiting:
+                key, body = bodies[name]
+                if body is None:
+                    self.broken_boards.add(name)
+                    continue
+                base_name = self.text(body, "extends")
+                if base_name is not None and base_name != name and base_name in waiting:
+                    later.append(name)  # until its base is made
+                else:
+                    self._make_board(key, body, base_name)
+            if later == waiting:
+                for name in later:
+                    key, _ = bodies[name]
+                    self.problem(key, ("boards", name), "extends itself by way of others")
+                    self.broken_boards.add(name)
+                return
+            waiting = later
+
+    def _make_board(self, key: Text, body: Table, base_name: Text | None) -> None:
+        path = ("boards", key)
+        name = str(key)
+        base = None
+        if base_name is not None:
+            # A board may extend the built-in one of its own name.
+            known = self.profiles if base_name == name else self.boards
+            base = known.get(base_name)
+            if base is None:
+                if base_name not in self.broken_boards:
+                    message = f"unknown board '{short(base_name)}'" + suggestion(base_name, known)
+                    self.problem(base_name, (*path, "extends"), message)
+                self.broken_boards.add(name)
+                return
+        if not self.check_name(key, "board", path):
+            return
+        if any(id(value) in self.unusable for value in body.values()):
+            self.broken_boards.add(name)
+            return
+        try:
+            self.boards[name] = self.make_board(name, body, base)
+        except ValueError as error:
+            self.problem(key, path, str(error))
+            self.broken_boards.add(name)
+
+    def _read_firmware(self, tree: Table) -> None:
+        for name, body in self.entries(tree, "firmware"):
+            if body is None:
+                self.broken_firmware.add(str(name))
+                continue
+            entry = self._firmware_entry(body, ("firmware", name), name)
+            if entry is None:
+                self.broken_firmware.add(str(name))
+            else:
+                self.firmware[str(name)] = entry
+        self.broken_firmware.update(self.unreadable(tree, "firmware"))
+
+    def _firmware_entry(
+        self, table: Table, path: tuple[str | int, ...], name: str | None
+    ) -> FirmwareEntry | None:
+        file, url = self.text(table, "file"), self.text(table, "url")
+        version = self.text(table, "version")
+        number = _VERSION.fullmatch(version) if version is not None else None
+        board, sha256 = self.text(table, "board"), self.text(table, "sha256")
+        if file is not None and url is not None:
+            self.problem(url, (*path, "url"), "`file` is given already; keep one of the two")
+            return None
+        if not any(key in table for key in ("file", "url", "version")):
+            self.problem(table, path, "needs one of file, url, version")
+            return None
+        latest = version == LATEST
+        if latest and (file is not None or url is not None):
+            self.problem(
+                version or table,
+                (*path, "version"),
+                "`latest` names no version that an image could be expected to be",
+            )
+            return None
+        if file is None and url is None and number is None and not latest:
+            return None  # what is there was refused by the schema
+        verify, erase = self.text(table, "verify"), self.text(table, "erase")
+        variant = self.text(table, "variant")
+        return FirmwareEntry(
+            node=table,
+            path=dotted(path),
+            name=str(name or file or url or (number[1] if number else LATEST)),
+            file=file,
+            url=url,
+            version=number[1] if number else LATEST if latest else None,
+            board=str(board) if board else None,
+            variant=str(variant) if variant else None,
+            preview=self.flag(table, "preview"),
+            sha256=sha256.lower() if sha256 else None,
+            verify=cast(Literal["banner", "flash"], str(verify or "banner")),
+            erase=cast(Literal["auto", "always", "never"], str(erase or "auto")),
+        )
+
+    # -- layers --------------------------------------------------------------------------------
+
+    def _layer(self, table: Table | None, path: tuple[str | int, ...]) -> Layer:
+        if table is None:
+            return Layer(path=dotted(path))
+        board = self.text(table, "board")
+        if board is not None and board not in self.boards:
+            if board not in self.broken_boards:
+                message = f"unknown board '{short(board)}'" + suggestion(board, self.boards)
+                self.problem(board, (*path, "board"), message)
+        elif board is None and table.value("board") is not None:
+            board = Text.at("", table.line, table.column)  # named, and refused by the schema
+        baud = self.text(table, "baud")
+        variables = self.table(table, "vars")
+        return Layer(
+            path=dotted(path),
+            board=board,
+            firmware=self._firmware_choice(table, path),
+            port=self._port(table, path),
+            baud=baud.integer if baud is not None else None,
+            vars=MappingProxyType(cast(dict[str, Node], variables or {})),
+            files=read_files(self, table, dotted(path)),
+            packages=read_packages(self, table, dotted(path)),
+            prune=tuple(text for _, text in self.texts(table, "prune")),
+            check=self._check(table, path),
+        )
+
+    def _firmware_choice(self, table: Table, path: tuple[str | int, ...]) -> FirmwareEntry | None:
+        choice = self.node(table, "firmware")
+        path = (*path, "firmware")
+        if isinstance(choice, Table):
+            return self._firmware_entry(choice, path, None)
+        if not isinstance(choice, Text) or choice.tag is not None:
+            return None
+        if choice in self.firmware:
+            return self.firmware[choice]
+        if choice in self.broken_firmware:
+            return None
+        version = _VERSION.fullmatch(choice)
+        if version or choice == LATEST:
+            number = version[1] if version else LATEST
+            return FirmwareEntry(node=choice, path=dotted(path), name=number, version=number)
+        message = (
+            f"unknown firmware '{short(choice)}'; expected a key of the firmware table or a version"
+        )
+        self.problem(choice, path, message + suggestion(choice, self.firmware))
+        return None
+
+    def _port(self, table: Table, path: tuple[str | int, ...]) -> PortEntry | None:
+        port = self.node(table, "port")
+        if isinstance(port, Text) and port.tag is None:
+            short_kind: PortKind = "url" if _URL.match(port) else "path"
+            return self._port_entry(port, (*path, "port"), short_kind)
+        if not isinstance(port, Table):
+            return None
+        for kind in port:
+            value = self.text(port, kind)
+            if value is None:
+                continue
+            return self._port_entry(value, (*path, "port", kind), cast(PortKind, str(kind)))
+        return None
+
+    def _port_entry(
+        self, value: Text, path: tuple[str | int, ...], kind: PortKind
+    ) -> PortEntry | None:
+        # What has variables is looked at once they are known.
+        wrong = None if uses_variables(value) else unusable_port(kind, value)
+        if wrong is not None:
+            self.problem(value, path, wrong)
+            return None
+        return PortEntry(path=dotted(path), kind=kind, value=value)
+
+    def _check(self, table: Table, path: tuple[str | int, ...]) -> Check | None:
+        check = self.table(table, "check")
+        if check is None:
+            return None
+        path = (*path, "check")
+        expression, console = self.text(check, "expression"), self.text(check, "console")
+        timeout = self.text(check, "timeout")
+        if expression is not None and console is not None:
+            self.problem(check, path, "keep one of expression and console")
+            return None
+        if expression is None and console is None:
+            if not any(key in check for key in ("expression", "console")):
+                self.problem(check, path, "needs `expression` or `console`")
+            return None
+        if console is not None:
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # of what later Pythons will read otherwise
+                    re.compile(console)
+            except (re.error, OverflowError, RecursionError) as error:
+                self.problem(console, (*path, "console"), f"not a regular expression: {error}")
+                return None
+        seconds = timeout.number if timeout is not None else None
+        return Check(
+            expression=str(expression) if expression is not None else None,
+            console=str(console) if console is not None else None,
+            timeout=seconds if seconds is not None else 10.0,
+        )
+
+    # -- devices -------------------------------------------------------------------------------
+
+    def _devices(self, tree: Table) -> dict[str, DeviceEntry]:
+        devices: dict[str, DeviceEntry] = {}
+        table = self.table(tree, "devices")
+        if table is not None and not table:
+            key = tree.key("devices")
+            self.problem(key if key is not None else table, ("devices",), "there is no device")
+        for key, body in self.entries(tree, "devices"):
+            path = ("devices", key)
+            try:
+                members = expand(key)
+            except ValueError as error:
+                self.problem(key, path, str(error))
+                continue
+            if not is_range(key):
+                if not self.check_name(key, "device", path):
+                    continue
+            elif not all(NAME.fullmatch(member.name) for member in members):
+                self.problem(
+                    key,
+                    path,
+                    f"'{short(key)}' cannot name devices; use letters, digits, _, . and -",
+                )
+                continue
+            layer = self._layer(body, path)
+            groups = self._membership(body, path)
+            mac = self.text(body, "mac")
+            for member in members:
+                other = devices.get(member.name)
+                if other is not None:
+                    there = f"'{other.key}' on line {other.key.line}"
+                    message = f"'{member.name}' is a device already ({there})"
+                    self.problem(key, path, message)
+                    break
+                devices[member.name] = DeviceEntry(
+                    name=member.name,
+                    key=key,
+                    layer=layer,
+                    groups=groups,
+                    mac=mac,
+                    index=member.index,
+                    number=member.number,
+                )
+            if len(devices) > MAX_DEVICES:
+                self.problem(key, path, f"more than {MAX_DEVICES:,} devices")
+                break
+        return devices
+
+    def _membership(self, body: Table | None, path: tuple[str | int, ...]) -> tuple[str, ...]:
+        names: dict[str, None] = {}
+        for position, name in self.texts(body, "groups"):
+            where = (*path, "groups", position)
+            if name in names:
+                self.problem(name, where, f"the group '{short(name)}' is listed twice")
+            elif name in self.groups:
+                names[str(name)] = None
+            elif name not in self.broken_groups:
+                message = f"unknown group '{short(name)}'"
+                self.problem(name, where, message + suggestion(name, self.groups, listed=True))
+        return tuple(names)

@@ -1,0 +1,142 @@
+"""Reading the tree with care: what is missing, of another kind or refused by the schema is None.
+
+Whoever builds the inventory asks here for the texts and tables it wants, and goes on without
+those it does not get; the schema's report has said already what is wrong with them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from provision.core.manifest.model import FileEntry, PackageEntry
+from provision.core.manifest.schema_errors import short
+from provision.core.manifest.yaml_tree import Document, Items, Node, Table, Text, dotted
+from provision.errors import Problem
+
+NAME = re.compile(r"\w[\w.-]{0,99}")
+
+
+class Reading:
+    """A document, the nodes in it that are `unusable`, and the problems found in it."""
+
+    def __init__(self, document: Document, unusable: frozenset[int]) -> None:
+        self.document = document
+        self.unusable = unusable
+        self.problems: list[Problem] = []
+
+    def problem(self, node: Node, path: str | Iterable[str | int], message: str) -> None:
+        where = path if isinstance(path, str) else dotted(path)
+        self.problems.append(self.document.problem(node, where, message))
+
+    def node(self, table: Table | None, key: str) -> Node | None:
+        found = table.value(key) if table is not None else None
+        return None if id(found) in self.unusable else found
+
+    def text(self, table: Table | None, key: str) -> Text | None:
+        found = self.node(table, key)
+        return found if isinstance(found, Text) and found.tag is None else None
+
+    def table(self, table: Table | None, key: str) -> Table | None:
+        found = self.node(table, key)
+        return found if isinstance(found, Table) else None
+
+    def items(self, table: Table | None, key: str) -> Items | tuple[()]:
+        found = self.node(table, key)
+        return found if isinstance(found, Items) else ()
+
+    def texts(self, table: Table | None, key: str) -> Iterator[tuple[int, Text]]:
+        for position, item in enumerate(self.items(table, key)):
+            if isinstance(item, Text) and item.tag is None and id(item) not in self.unusable:
+                yield position, item
+
+    def entries(self, tree: Table, key: str) -> Iterator[tuple[Text, Table | None]]:
+        """The entries of a top-level table; an empty one has None for a body."""
+        table = self.table(tree, key)
+        for name, body in table.items() if table is not None else ():
+            if isinstance(body, Table):
+                yield name, body
+            elif isinstance(body, Text) and body.null:
+                yield name, None
+
+    def unreadable(self, tree: Table, key: str) -> set[str]:
+        """Names that are there but whose body is no table: referring to them is no mistake."""
+        table = self.table(tree, key)
+        return {
+            str(name)
+            for name, body in (table.items() if table is not None else ())
+            if not isinstance(body, Table) and not (isinstance(body, Text) and body.null)
+        }
+
+    def check_name(self, name: Text, what: str, path: tuple[str | int, ...]) -> bool:
+        if NAME.fullmatch(name):
+            return True
+        message = f"'{short(name)}' cannot name a {what}; use letters, digits, _, . and -"
+        self.problem(name, path, message)
+        return False
+
+    def flag(self, table: Table, key: str) -> bool:
+        text = self.text(table, key)
+        return bool(text is not None and text.boolean)
+
+
+def read_files(reading: Reading, table: Table, path: str) -> tuple[FileEntry, ...]:
+    """The entries of a layer's `files`, without those that cannot be understood."""
+    entries: list[FileEntry] = []
+    for position, item in enumerate(reading.items(table, "files")):
+        where = f"{path}.files[{position}]"
+        if id(item) in reading.unusable:
+            continue
+        if isinstance(item, Text):
+            if item.tag is None:
+                entries.append(FileEntry(node=item, path=where, src=item, dest=None))
+        elif isinstance(item, Table):
+            entry = _file(reading, item, where)
+            if entry is not None:
+                entries.append(entry)
+    return tuple(entries)
+
+
+def _file(reading: Reading, item: Table, path: str) -> FileEntry | None:
+    src, dest = reading.text(item, "src"), reading.text(item, "dest")
+    if src is not None and dest is not None and len(item) == 2:
+        return FileEntry(node=item, path=path, src=src, dest=dest)  # as nearly all of them are
+    absent = reading.text(item, "state") == "absent"
+    if absent:
+        for key in ("src", "template", "create_only", "compile", "exclude"):
+            written = item.key(key)
+            if written is not None:
+                message = f"`state: absent` says that there is no file; `{key}` means nothing here"
+                reading.problem(written, f"{path}.{key}", message)
+        if dest is None:
+            if "dest" not in item:
+                reading.problem(item, path, "`state: absent` needs `dest`: which file?")
+            return None
+    elif src is None:
+        if "src" not in item and id(item.get("state")) not in reading.unusable:  # type: ignore[call-overload]
+            reading.problem(item, path, "needs `src`, or `state: absent`")
+        return None
+    if "dest" in item and dest is None:
+        return None  # refused by the schema
+    return FileEntry(
+        node=item,
+        path=path,
+        src=None if absent else src,
+        dest=dest,
+        absent=absent,
+        template=reading.flag(item, "template"),
+        create_only=reading.flag(item, "create_only"),
+        compile=reading.flag(item, "compile"),
+        exclude=tuple(str(text) for _, text in reading.texts(item, "exclude")),
+    )
+
+
+def read_packages(reading: Reading, table: Table, path: str) -> tuple[PackageEntry, ...]:
+    """The entries of a layer's `packages`, each name once."""
+    entries: dict[str, PackageEntry] = {}
+    for position, text in reading.texts(table, "packages"):
+        entry = PackageEntry(text=text, path=f"{path}.packages[{position}]")
+        if entry.name in entries:
+            reading.problem(text, entry.path, f"the package '{short(entry.name)}' is listed twice")
+        entries.setdefault(entry.name, entry)
+    return tuple(entries.values())

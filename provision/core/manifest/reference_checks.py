@@ -1,0 +1,86 @@
+"""What must hold between devices: everyone has a board, nobody shares a port or a MAC.
+
+Ports that use variables are compared once they are rendered, in `core/desired.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from provision.core.manifest.model import DeviceEntry, Manifest, PortEntry
+from provision.core.manifest.schema_errors import short
+from provision.core.manifest.yaml_tree import Document
+from provision.errors import Problem
+
+_MAC = re.compile(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}")
+_USB_ID = re.compile("[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}")
+_VARIABLE = re.compile(r"\{[{%#]")
+
+
+def uses_variables(text: str) -> bool:
+    """Whether a text has to be rendered before it means anything."""
+    return "{" in text and _VARIABLE.search(text) is not None
+
+
+def normal_mac(text: str) -> str | None:
+    """A MAC as six lower-case hex pairs joined by colons; None if it is none."""
+    return text.lower().replace("-", ":") if _MAC.fullmatch(text) else None
+
+
+def unusable_port(kind: str, value: str) -> str | None:
+    """What is wrong with a port's value, if anything."""
+    if kind == "mac" and normal_mac(value) is None:
+        return f"expected a MAC address such as \"5c:cf:7f:01:02:03\", got '{short(value)}'"
+    if kind == "usb" and not _USB_ID.fullmatch(value):
+        return f"expected a USB id such as 1a86:7523, got '{short(value)}'"
+    if any(not char.isprintable() for char in value):
+        return "a port has no control characters"
+    return None
+
+
+def effective_port(manifest: Manifest, device: DeviceEntry) -> PortEntry | None:
+    for layer in reversed(manifest.layers(device)):
+        if layer.port is not None:
+            return layer.port
+    return None
+
+
+def check_devices(manifest: Manifest, document: Document) -> Iterator[Problem]:
+    """Devices without a board, and two devices with one port or one MAC."""
+    boards: set[int] = set()
+    macs: dict[str, DeviceEntry] = {}
+    ports: dict[tuple[str, str], DeviceEntry] = {}
+    told: set[int] = set()  # a range is told once
+    for device in manifest.devices.values():
+        layers = manifest.layers(device)
+        key = device.key
+        if id(key) not in boards:
+            boards.add(id(key))
+            if not any(layer.board is not None for layer in layers):
+                message = "no board; name one with `board:` here, in a group or in defaults"
+                yield document.problem(key, f"devices.{key}", message)
+        mac = normal_mac(device.mac) if device.mac is not None else None
+        if mac is not None and device.mac is not None:
+            other = macs.setdefault(mac, device)
+            if other is not device and id(device.mac) not in told:
+                told.add(id(device.mac))
+                message = f"{mac} is the MAC of {other.name} already; every board has its own"
+                yield document.problem(device.mac, f"devices.{key}.mac", message)
+        port = effective_port(manifest, device)
+        if port is None or uses_variables(port.value):
+            continue
+        owner = ports.setdefault((port.kind, port.value), device)
+        if owner is not device and id(port.value) not in told:
+            told.add(id(port.value))
+            yield document.problem(port.value, port.path, port_taken(port.value, device, owner))
+
+
+def port_taken(port: str, device: DeviceEntry, owner: DeviceEntry) -> str:
+    """The message for two devices with one port."""
+    if owner.key is device.key:
+        return (
+            f"'{short(port)}' would be the port of {owner.name} and of {device.name}; "
+            "tell them apart with {{ name }} or {{ index }}"
+        )
+    return f"'{short(port)}' is the port of {owner.name} already, so it cannot be {device.name}'s"

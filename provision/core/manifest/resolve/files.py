@@ -1,0 +1,358 @@
+"""Which files a device must hold: entries become destinations, layers are joined by them.
+
+Most entries use no variables, so what they amount to is worked out once and shared by every
+device; only entries that name a variable in a path are looked at for each device anew. Contents
+are not read here.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Literal, Protocol
+
+from provision.core.manifest.model import FileEntry, Layer
+from provision.core.manifest.reference_checks import uses_variables
+from provision.core.manifest.resolve.source_filter import IGNORE_FILE, select
+from provision.core.manifest.schema_errors import short
+from provision.core.manifest.yaml_tree import Node, Text
+from provision.errors import TemplateError
+from provision.model.state import Content
+
+TEMPLATE_SUFFIX = ".j2"
+STARTUP_FILES = ("/boot.py", "/main.py")
+_LONGEST_NAME = 255  # littlefs: LFS_NAME_MAX
+
+Kind = Literal["file", "folder", "other", "missing", "outside"]
+Render = Callable[[str], str]
+Report = Callable[[Node, str, str], None]
+"""Called with the node that a problem stands at, its dotted path, and the message."""
+
+
+class Sources(Protocol):
+    """The files of this computer that a manifest names, by their paths relative to it."""
+
+    def kind(self, path: str) -> Kind: ...
+
+    def files(self, folder: str) -> Sequence[str]:
+        """Every file below a folder, relative to it, with forward slashes; raises OSError."""
+        ...
+
+    def read(self, path: str) -> Content:
+        """A file's bytes, the same object for the same path; raises OSError."""
+        ...
+
+    def locate(self, path: str) -> str:
+        """The path to open it by from the working directory."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One destination: the file that goes there, or none (`source` is None) for `absent`."""
+
+    dest: str
+    source: str | None
+    entry: FileEntry
+    template: bool = False
+    compile: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FileSet:
+    """Destinations of one layer, or of several joined. `shared` when no variable went in."""
+
+    by_dest: Mapping[str, Planned] = field(default_factory=dict)
+    shared: bool = True
+
+
+class FilePlanner:
+    """Works out layers' files, each shared one once."""
+
+    def __init__(self, sources: Sources, report: Report) -> None:
+        self.sources = sources
+        self.report = report
+        self.layers: dict[int, FileSet] = {}
+        self.joined: dict[tuple[int, ...], FileSet] = {}
+        self.last: tuple[Layer, FileSet] | None = None
+        self.ignored_everywhere: tuple[str, ...] | None = None
+
+    def plan(self, layers: Sequence[Layer], render: Render) -> FileSet:
+        """The files of a device made of these layers, the later one winning for each dest."""
+        base = self._join(layers[:-1], render)
+        own = layers[-1]
+        if not own.files:
+            return base
+        # A device's own layer is shared by its range and by nobody else: remember the last one.
+        if self.last is None or self.last[0] is not own:
+            self.last = (own, self._expand_layer(own, render))
+        added = self.last[1]
+        if not added.shared:
+            added = self._expand_layer(own, render)
+        joined = FileSet({**base.by_dest, **added.by_dest}, base.shared and added.shared)
+        self._check_nesting(joined)
+        return joined
+
+    def _join(self, layers: Sequence[Layer], render: Render) -> FileSet:
+        key = tuple(id(layer) for layer in layers if layer.files)
+        known = self.joined.get(key)
+        if known is not None:
+            return known
+        by_dest: dict[str, Planned] = {}
+        shared = True
+        for layer in layers:
+            own = self._layer(layer, render)
+            by_dest.update(own.by_dest)
+            shared = shared and own.shared
+        joined = FileSet(by_dest, shared)
+        self._check_nesting(joined)
+        if shared:
+            self.joined[key] = joined
+        return joined
+
+    # -- one layer -----------------------------------------------------------------------------
+
+    def _layer(self, layer: Layer, render: Render) -> FileSet:
+        known = self.layers.get(id(layer))
+        if known is None:
+            known = self._expand_layer(layer, render)
+            if known.shared:
+                self.layers[id(layer)] = known
+        return known
+
+    def _expand_layer(self, layer: Layer, render: Render) -> FileSet:
+        by_dest: dict[str, Planned] = {}
+        shared = True
+        for entry in layer.files:
+            if _varies(entry):
+                shared = False
+            for planned in self._expand(entry, render):
+                other = by_dest.get(planned.dest)
+                if other is None:
+                    by_dest[planned.dest] = planned
+                else:
+                    self._two_for_one(planned, other)
+        return FileSet(by_dest, shared)
+
+    def _two_for_one(self, planned: Planned, other: Planned) -> None:
+        dest = short(planned.dest)
+        here, there = planned.entry, other.entry
+        node: Node = here.dest or here.src or here.node
+        if here is there:
+            message = f"'{other.source}' and '{planned.source}' both go to '{dest}'"
+        elif (planned.source is None) != (other.source is None):
+            message = (
+                f"'{dest}' is absent and has a source too ({there.path}, line {there.node.line})"
+            )
+        elif planned.source is None:
+            message = f"'{dest}' is absent already (line {there.node.line})"
+        else:
+            message = (
+                f"two sources for '{dest}': '{other.source}' (line {there.node.line})"
+                f" and '{planned.source}'"
+            )
+        self.report(node, here.path, message)
+
+    def _expand(self, entry: FileEntry, render: Render) -> Iterable[Planned]:
+        dest = self._rendered(entry, "dest", entry.dest, render)
+        if entry.dest is not None and dest is None:
+            return
+        if entry.src is None:
+            if dest is not None:
+                clean = self._clean(entry, dest)
+                if clean is not None:
+                    yield Planned(clean, None, entry)
+            return
+        src = self._rendered(entry, "src", entry.src, render)
+        if src is None:
+            return
+        source = posixpath.normpath(src)
+        kind = self.sources.kind(source)
+        wants_folder = src.endswith("/")
+        if kind == "folder":
+            yield from self._expand_folder(entry, source, dest)
+        elif kind == "file" and not wants_folder:
+            name = posixpath.basename(source)
+            if entry.template:
+                name = name.removesuffix(TEMPLATE_SUFFIX) or name
+            target = f"/{name}" if dest is None else dest + name if dest.endswith("/") else dest
+            clean = self._clean(entry, target)
+            if clean is not None:
+                compiled = self._compiled(entry, clean, source)
+                yield Planned(compiled or clean, source, entry, entry.template, bool(compiled))
+        else:
+            self._unusable_source(entry, src, kind)
+            if dest is not None and dest.strip("/"):
+                self._clean(entry, dest)  # its own mistakes are told all the same
+
+    def _expand_folder(self, entry: FileEntry, source: str, dest: str | None) -> Iterable[Planned]:
+        assert entry.src is not None
+        try:
+            found = self.sources.files(source)
+            chosen = self._select(source, found, entry.exclude)
+        except OSError as error:
+            self.report(entry.src, f"{entry.path}.src", f"'{short(source)}': {_reason(error)}")
+            return
+        except ValueError as error:
+            self.report(entry.node, f"{entry.path}.exclude", str(error))
+            return
+        name = "" if source == "." else posixpath.basename(source)
+        if name == "..":
+            name = ""
+        base = f"/{name}" if dest is None else dest
+        base = base.rstrip("/")
+        if base and self._clean(entry, base) is None:
+            return
+        prefix = "" if source == "." else f"{source}/"
+        for path in chosen:
+            template = entry.template and path.endswith(TEMPLATE_SUFFIX)
+            target = path.removesuffix(TEMPLATE_SUFFIX) if template else path
+            clean = self._clean(entry, f"{base}/{target}")
+            if clean is not None:
+                compiled = entry.compile and compiled_dest(clean)
+                yield Planned(compiled or clean, prefix + path, entry, template, bool(compiled))
+
+    def _compiled(self, entry: FileEntry, dest: str, source: str) -> str | None:
+        """Where the bytecode of a single file goes; None, with the problem told, where it has
+        none."""
+        if not entry.compile:
+            return None
+        compiled = compiled_dest(dest)
+        if compiled is None and dest.endswith(".mpy") and not source.endswith(".mpy"):
+            return dest
+        if compiled is None:
+            startup = dest in STARTUP_FILES
+            message = (
+                f"'{short(dest)}' is run as source by MicroPython itself and cannot be compiled"
+                if startup
+                else f"'{short(dest)}' is not Python source and cannot be compiled"
+            )
+            self.report(entry.src or entry.node, f"{entry.path}.compile", message)
+        return compiled
+
+    def _select(self, source: str, found: Sequence[str], exclude: Sequence[str]) -> list[str]:
+        """Leave out litter, what the folder's own .provisionignore names and what the entry
+        excludes; then what the .provisionignore beside the manifest names."""
+        own = self._ignore_lines(posixpath.join(source, IGNORE_FILE)) if source != "." else ()
+        if self.ignored_everywhere is None:
+            self.ignored_everywhere = self._ignore_lines(IGNORE_FILE)
+        chosen = select(found, exclude=exclude, ignore_lines=own)
+        if self.ignored_everywhere and not source.startswith(("..", "/")):
+            prefix = "" if source == "." else f"{source}/"
+            kept = set(
+                select(
+                    [prefix + path for path in chosen],
+                    exclude=(),
+                    ignore_lines=self.ignored_everywhere,
+                )
+            )
+            chosen = [path for path in chosen if prefix + path in kept]
+        return chosen
+
+    def _ignore_lines(self, path: str) -> tuple[str, ...]:
+        if self.sources.kind(path) != "file":
+            return ()
+        return tuple(self.sources.read(path).data.decode("utf-8", "replace").splitlines())
+
+    # -- paths -----------------------------------------------------------------------------------
+
+    def _rendered(
+        self, entry: FileEntry, key: str, text: Text | None, render: Render
+    ) -> str | None:
+        if text is None or not uses_variables(text):
+            return None if text is None else str(text)
+        try:
+            rendered = render(text)
+        except TemplateError as error:
+            self.report(text, f"{entry.path}.{key}", error.problem.message)
+            return None
+        if not rendered.strip():
+            self.report(text, f"{entry.path}.{key}", f"'{short(text)}' renders to nothing")
+            return None
+        return rendered
+
+    def _clean(self, entry: FileEntry, dest: str) -> str | None:
+        try:
+            return clean_dest(dest)
+        except ValueError as error:
+            key = "dest" if entry.dest is not None else "src"
+            self.report(entry.dest or entry.src or entry.node, f"{entry.path}.{key}", str(error))
+            return None
+
+    def _unusable_source(self, entry: FileEntry, src: str, kind: Kind) -> None:
+        assert entry.src is not None
+        shown = short(src)
+        if kind == "file":
+            message = f"'{shown}' is a file; leave out the slash at its end"
+        elif kind == "other":
+            message = f"'{shown}' is neither a file nor a folder"
+        elif kind == "outside":
+            message = (
+                f"'{shown}' leads out of the manifest's folder (or git checkout); "
+                "copy what the boards need into it"
+            )
+        elif "*" in src:
+            message = f"no such file: '{shown}'; patterns are not expanded, name the folder instead"
+        else:
+            message = f"no such file or folder: '{shown}'"
+        path = entry.path if entry.node is entry.src else f"{entry.path}.src"
+        self.report(entry.src, path, message)
+
+    def _check_nesting(self, files: FileSet) -> None:
+        """No destination may be a folder of another one's path."""
+        by_dest = files.by_dest
+        for dest, planned in by_dest.items():
+            if planned.source is None:
+                continue
+            parent = dest.rpartition("/")[0]
+            while parent:
+                above = by_dest.get(parent)
+                if above is not None:
+                    self._nested(planned, above)
+                parent = parent.rpartition("/")[0]
+
+    def _nested(self, planned: Planned, above: Planned) -> None:
+        entry = above.entry
+        inside = f"'{short(planned.dest)}' ({planned.entry.path}) lies below it"
+        what = "cannot be absent" if above.source is None else "is a file, and cannot be a folder"
+        node: Node = entry.dest or entry.src or entry.node
+        self.report(node, entry.path, f"'{short(above.dest)}' {what}: {inside}")
+
+
+@lru_cache(maxsize=65536)
+def compiled_dest(dest: str) -> str | None:
+    """Where the bytecode of what would go to `dest` goes; None for what is no source, and for
+    boot.py and main.py, which MicroPython runs under these names alone."""
+    if not dest.endswith(".py") or dest in STARTUP_FILES:
+        return None
+    return f"{dest.removesuffix('.py')}.mpy"
+
+
+def clean_dest(dest: str) -> str:
+    """An absolute path on a board in its one spelling; ValueError says what is wrong with it."""
+    shown = short(dest)
+    if not dest.startswith("/"):
+        advice = "" if dest.startswith(".") else f", as '/{shown}'"
+        raise ValueError(f"'{shown}' is outside /; a path on the board is absolute{advice}")
+    parts = [part for part in dest.split("/") if part]
+    if ".." in parts or "." in parts:
+        raise ValueError(f"'{shown}' must not contain `.` or `..`; it has to stay inside /")
+    if not parts:
+        raise ValueError("/ itself is no file")
+    if "\\" in dest:
+        raise ValueError(f"'{shown}' contains a backslash; paths on a board use /")
+    if not dest.isprintable():
+        raise ValueError(f"'{shown}' contains control characters")
+    if any(len(part.encode()) > _LONGEST_NAME for part in parts):
+        raise ValueError(f"'{shown}' has a name of more than {_LONGEST_NAME} bytes")
+    return "/" + "/".join(parts)
+
+
+def _varies(entry: FileEntry) -> bool:
+    return any(text is not None and uses_variables(text) for text in (entry.src, entry.dest))
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)

@@ -1,0 +1,165 @@
+"""Files that no folder holds: packages below /lib, and bytecode made from source.
+
+What a package consists of and what source compiles to is asked of a `Library`; this module puts
+the answers beside the files of the manifest. A stale `.py` would be imported before the `.mpy`
+that replaces it, so it must be gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from provision.core.manifest.model import Layer, PackageEntry
+from provision.core.manifest.resolve.files import Planned
+from provision.core.manifest.schema_errors import short
+from provision.core.manifest.yaml_tree import Node
+from provision.errors import SourceError
+from provision.model.chip import Chip
+from provision.model.state import Content, DesiredFile, FirmwareSource
+
+LIBRARY = "/lib"
+
+Report = Callable[[Node, str, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryFile:
+    """One file of a package, by its path below /lib."""
+
+    path: str
+    content: Content
+
+
+class Library(Protocol):
+    """Supplies what is fetched or made; the same answer for the same question."""
+
+    def package(self, request: str, firmware: FirmwareSource | None) -> Sequence[LibraryFile]:
+        """The files of a package for the MicroPython of a firmware, source where that is None;
+        SourceError when they cannot be had."""
+        ...
+
+    def compiled(
+        self, name: str, content: Content, firmware: FirmwareSource, chip: Chip
+    ) -> Content:
+        """The bytecode of a source that the board calls `name`; SourceError when it cannot be
+        made."""
+        ...
+
+
+class LibraryFiles:
+    """Asks the library each question once, however many devices have it."""
+
+    def __init__(self, library: Library | None, report: Report) -> None:
+        self._library = library
+        self._report = report
+        self._packages: dict[
+            tuple[str, FirmwareSource | None], Sequence[DesiredFile] | SourceError
+        ] = {}
+        self._compiled: dict[tuple[str, str, FirmwareSource, Chip], Content | SourceError] = {}
+
+    def add(
+        self,
+        packages: Iterable[PackageEntry],
+        planned: Mapping[str, Planned],
+        firmware: FirmwareSource | None,
+    ) -> list[DesiredFile]:
+        """The files of these packages; those that collide with the manifest's own, or with
+        another package's, are problems. Without a library there are none."""
+        found: dict[str, tuple[PackageEntry, DesiredFile]] = {}
+        for entry in packages:
+            for file in self._files(entry, firmware):
+                self._check_own(entry, file, planned)
+                other, same = found.setdefault(file.dest, (entry, file))
+                if same.content.sha256 != file.content.sha256:
+                    self._report(
+                        entry.text,
+                        entry.path,
+                        f"'{short(entry.name)}' and '{short(other.name)}' have different files "
+                        f"for '{short(file.dest)}'",
+                    )
+        return [file for _, file in found.values()]
+
+    def compiled(
+        self, planned: Planned, content: Content, firmware: FirmwareSource | None, chip: Chip
+    ) -> Content | None:
+        """The bytecode of a source; None, with the problem told, where it cannot be made."""
+        entry = planned.entry
+        node, path = entry.src or entry.node, f"{entry.path}.compile"
+        if firmware is None:
+            message = "`compile` needs `firmware`: bytecode is for one version of MicroPython"
+            self._report(node, path, message)
+            return None
+        if self._library is None:
+            return content
+        name = f"{planned.dest.removeprefix('/').removesuffix('.mpy')}.py"
+        key = (content.sha256, name, firmware, chip)
+        made = self._compiled.get(key)
+        if made is None:
+            try:
+                made = self._library.compiled(name, content, firmware, chip)
+            except SourceError as error:
+                made = error
+            self._compiled[key] = made
+        if isinstance(made, SourceError):
+            self._report(node, path, sentence(made))
+            return None
+        return made
+
+    def _files(self, entry: PackageEntry, firmware: FirmwareSource | None) -> Sequence[DesiredFile]:
+        if self._library is None:
+            return ()
+        request = str(entry.text)
+        found = self._packages.get((request, firmware))
+        if found is None:
+            try:
+                found = [
+                    DesiredFile(dest=f"{LIBRARY}/{file.path}", source=request, content=file.content)
+                    for file in self._library.package(request, firmware)
+                ]
+            except SourceError as error:
+                found = error
+            self._packages[request, firmware] = found
+        if isinstance(found, SourceError):
+            self._report(entry.text, entry.path, sentence(found))
+            return ()
+        return found
+
+    def _check_own(
+        self, entry: PackageEntry, file: DesiredFile, planned: Mapping[str, Planned]
+    ) -> None:
+        own = planned.get(file.dest)
+        parent = file.dest.rpartition("/")[0]
+        while own is None and parent:
+            own = planned.get(parent)
+            parent = parent.rpartition("/")[0]
+        if own is None:
+            return
+        what = "is absent" if own.source is None else f"comes from '{short(own.source)}'"
+        self._report(
+            entry.text,
+            entry.path,
+            f"'{short(file.dest)}' of the package '{short(entry.name)}' cannot be there: "
+            f"'{short(own.dest)}' {what} ({own.entry.path}, line {own.entry.node.line})",
+        )
+
+
+def joined_packages(layers: Iterable[Layer]) -> tuple[PackageEntry, ...]:
+    """The packages of a device made of these layers, the later one's version winning."""
+    entries: dict[str, PackageEntry] = {}
+    for layer in layers:
+        entries.update((entry.name, entry) for entry in layer.packages)
+    return tuple(entries.values())
+
+
+def shadowing(bytecode: Iterable[str], wanted: Iterable[str]) -> set[str]:
+    """The source files that would be imported instead of this bytecode, as no one wants."""
+    return {f"{dest.removesuffix('.mpy')}.py" for dest in bytecode if dest.endswith(".mpy")} - set(
+        wanted
+    )
+
+
+def sentence(error: SourceError) -> str:
+    """An error as the message of a problem: what happened, then what to do."""
+    return f"{error.message}; {error.hint}" if error.hint else error.message

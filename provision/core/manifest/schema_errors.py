@@ -1,0 +1,180 @@
+"""jsonschema's verdicts in the words of someone who writes a manifest, each with its place.
+
+"{'bord': 'x'} is not valid under any of the given schemas" helps nobody: the branch that was
+meant is picked by the kind of thing that was written, and what is wrong in it is said.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from provision.core.manifest.yaml_tree import Items, Node, Table, Text
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
+
+_KINDS = {
+    "object": "a mapping",
+    "array": "a list",
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+}
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """A mistake at `node`; `spoils` is the value that cannot be used because of it, if any."""
+
+    node: Node
+    path: Path
+    message: str
+    spoils: Node | None = None
+
+
+def findings(errors: Iterable[ValidationError], prefix: Path) -> Iterator[Finding]:
+    """Each error in words; `prefix` is the path of what was validated."""
+    for error in errors:
+        yield from _finding(error, prefix)
+
+
+def _finding(error: ValidationError, prefix: Path) -> Iterator[Finding]:
+    node: Any = error.instance  # what the validator was given: a Node
+    path = (*prefix, *error.absolute_path)
+    keyword = error.validator
+    value: Any = error.validator_value
+    schema: Any = error.schema
+    if keyword == "anyOf":
+        yield from _branch(error, prefix, path, node)
+    elif keyword == "additionalProperties":
+        known = sorted(schema.get("properties", {}))
+        patterns = list(schema.get("patternProperties", {}))
+        for key in node:
+            if key not in known and not any(re.search(pattern, key) for pattern in patterns):
+                message = f"unknown key '{short(key)}'" + suggestion(key, known, listed=True)
+                yield Finding(node=key, path=(*path, key), message=message)
+    elif keyword == "required":
+        missing = [name for name in value if name not in node]
+        for name in missing:
+            yield Finding(node=node, path=path, message=f"the key '{name}' is missing")
+    elif keyword in ("minProperties", "maxProperties"):
+        names = ", ".join(schema.get("properties", {}))
+        yield Finding(node=node, path=path, message=f"expected exactly one of {names}", spoils=node)
+    elif "propertyNames" in error.absolute_schema_path:
+        message = f"'{short(node)}' is not {schema.get('patternErrorMessage', 'a valid name')}"
+        yield Finding(node=node, path=(*path, node), message=message)
+    else:
+        yield Finding(
+            node=node, path=path, message=_value(keyword, value, schema, node), spoils=node
+        )
+
+
+def _value(keyword: object, value: Any, schema: Any, node: Node) -> str:
+    """What is wrong with a single value."""
+    shown = f"'{short(node)}'" if isinstance(node, Text) else got(node)
+    if isinstance(node, Text) and node.tag is not None:
+        return f"{node.tag} is allowed below `vars` only; name a variable there and use that"
+    match keyword:
+        case "type":
+            return _expected([value] if isinstance(value, str) else list(value), node)
+        case "enum":
+            if not isinstance(node, Text) or node.null:
+                return f"expected one of {', '.join(value)}, got {got(node)}"
+            return f"unknown value {shown}; expected " + (
+                suggestion(node, value, bare=True) or f"one of {', '.join(value)}"
+            )
+        case "pattern":
+            return (
+                f"expected {schema.get('patternErrorMessage', f'text like {value}')}, got {shown}"
+            )
+        case "minimum":
+            return f"{shown} is too small; the least is {value}"
+        case "maximum":
+            return f"{shown} is too large; the most is {value}"
+        case "exclusiveMinimum":
+            return f"{shown} is too small; it must be more than {value}"
+        case "minLength":
+            return "expected some text, got an empty one"
+        case _:
+            return f"does not satisfy {keyword}: {value}"
+
+
+def _branch(error: ValidationError, prefix: Path, path: Path, node: Node) -> Iterator[Finding]:
+    """The errors of the alternative that was meant, or which kinds of thing were expected."""
+    branches: dict[object, list[ValidationError]] = {}
+    for inner in error.context or ():
+        branches.setdefault(inner.schema_path[0], []).append(inner)
+    kinds: list[str] = []
+    for inners in branches.values():
+        wrong_kind = [
+            inner for inner in inners if inner.validator == "type" and not inner.relative_path
+        ]
+        if not wrong_kind:
+            for inner in inners:
+                yield from _finding(inner, prefix)
+            return
+        for inner in wrong_kind:
+            expected: Any = inner.validator_value
+            kinds += [expected] if isinstance(expected, str) else list(expected)
+    if isinstance(node, Text) and node.tag is not None:
+        message = _value("type", kinds, None, node)
+    else:
+        message = _expected(kinds, node)
+    yield Finding(node=node, path=path, message=message, spoils=node)
+
+
+def _expected(kinds: Sequence[str], node: Node) -> str:
+    if "string" in kinds:
+        kinds = [kind for kind in kinds if kind != "number"]
+    names = [_KINDS[kind] for kind in kinds if kind != "null"]
+    wanted = " or ".join(dict.fromkeys(names))
+    message = f"expected {wanted}, got {got(node)}"
+    if isinstance(node, Text) and not node.plain and {"integer", "number", "boolean"} & set(kinds):
+        unquoted = Text.at(node, node.line, node.column)
+        if unquoted.number is not None or unquoted.boolean is not None:
+            message += "; remove the quotes"
+    return message
+
+
+def got(node: Node) -> str:
+    """What was written, for "expected …, got …"."""
+    if isinstance(node, Table):
+        return "a mapping"
+    if isinstance(node, Items):
+        return "a list"
+    if node.tag is not None:
+        return node.tag
+    return "nothing" if node.null else f"'{short(node)}'"
+
+
+def short(text: str, most: int = 60) -> str:
+    """A text for a message: one line, of bounded length, nothing that moves a terminal."""
+    if len(text) <= most and text.isprintable():
+        return str(text)
+    shown = "".join(char if char.isprintable() else "?" for char in text[: most + 1])
+    return shown if len(shown) <= most else shown[: most - 1] + "…"
+
+
+def suggestion(word: str, known: Iterable[str], *, listed: bool = False, bare: bool = False) -> str:
+    """`; did you mean 'wemos-d1-mini'?`, or "" when nothing known is near.
+
+    With `listed`, a short list of what is known is given instead of nothing; with `bare` only the
+    names come back.
+    """
+    choices = list(known)
+    folded = {choice.lower(): choice for choice in reversed(choices)}
+    near = difflib.get_close_matches(word[:200].lower(), list(folded), n=1, cutoff=0.6)
+    if bare:
+        return f"one of {', '.join(choices)}; did you mean '{folded[near[0]]}'?" if near else ""
+    if near:
+        return f"; did you mean '{folded[near[0]]}'?"
+    if listed and 0 < len(choices) <= 15:
+        return f"; known are {', '.join(choices)}"
+    return ""

@@ -1,0 +1,135 @@
+"""When a board must not be touched: safety rule 1, as far as the states alone can tell.
+
+What an image says of itself is checked by its chip family. A refusal is a value with a kind that
+scripts can rely on, and words that name what was found.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from provision.model.plan import Action, EraseFlash, Refusal, WriteFirmware
+from provision.model.state import ActualState, DesiredState
+
+UNMOUNTABLE = "MicroPython runs, but its filesystem cannot be mounted"
+
+
+def unmountable(desired: DesiredState, actual: ActualState) -> bool:
+    """Whether files are wanted on a board that has no filesystem to keep them: only erasing it
+    lets the firmware make a new one."""
+    seen = actual.filesystem
+    return bool(desired.files) and seen is not None and not seen.mounted
+
+
+def refusals(
+    desired: DesiredState,
+    actual: ActualState,
+    actions: Sequence[Action],
+    in_the_way: Iterable[tuple[str, str, str]],
+) -> Iterator[Refusal]:
+    """Every reason not to carry out `actions`. Another board than the one that is meant is
+    refused even when nothing is to be done."""
+    yield from _another_board(desired, actual)
+    if actions:
+        yield from _unproved(desired, actual)
+    if any(isinstance(action, (EraseFlash, WriteFirmware)) for action in actions):
+        yield from _too_small(desired, actual)
+    if desired.files and desired.firmware is None and actual.firmware is None:
+        yield Refusal(
+            kind="no-firmware",
+            message="no MicroPython answers, and the manifest names no firmware for it",
+            hint="give the device a `firmware:`, as `firmware: 1.24.1`",
+        )
+        return
+    erases = any(isinstance(action, EraseFlash) for action in actions)
+    if unmountable(desired, actual) and not erases:
+        yield Refusal(
+            kind="no-filesystem",
+            message=UNMOUNTABLE,
+            hint="give the device a `firmware:` without `erase: never`: the flash is then erased, "
+            "NVS included, and written anew",
+        )
+    for kind, path, dest in in_the_way:
+        what = "a directory" if kind == "directory" else "a file"
+        where = f"{path} is {what} on the board, and {dest} is to be a file"
+        yield Refusal(
+            kind=f"{kind}-in-the-way",
+            message=where if path != dest else f"{path} is {what} on the board and is to be a file",
+            hint=f"say `{{dest: {path}, state: absent}}` under files to have it deleted",
+        )
+
+
+def _another_board(desired: DesiredState, actual: ActualState) -> Iterator[Refusal]:
+    board = desired.board
+    if actual.chip is not None and actual.chip != board.chip:
+        yield Refusal(
+            kind="wrong-chip",
+            message=f"the chip on this port is an {actual.chip.label}, "
+            f"the board {board.name} has an {board.chip.label}",
+            hint="check that the right board is on this port, and its board in the manifest",
+        )
+    identity = desired.firmware.identity if desired.firmware is not None else None
+    if identity is not None and identity.chip != board.chip:
+        yield Refusal(
+            kind="wrong-chip",
+            message=f"the firmware is for the {identity.chip.label}, "
+            f"the board {board.name} has an {board.chip.label}",
+            hint=f"choose a build of {board.release}",
+        )
+    if desired.mac and actual.mac and _plain(desired.mac) != _plain(actual.mac):
+        yield Refusal(
+            kind="wrong-mac",
+            message=f"the board on this port is {actual.mac}, {desired.device} is {desired.mac}",
+            hint="plug the right board into this port, or accept the new one with "
+            f"--accept-new-board {desired.device}",
+        )
+
+
+def _unproved(desired: DesiredState, actual: ActualState) -> Iterator[Refusal]:
+    board = desired.board
+    if actual.chip is None:
+        yield Refusal(
+            kind="chip-unknown",
+            message=f"the board does not tell its chip; {board.name} has an {board.chip.label}",
+            hint="put the board in download mode and run again: its boot ROM tells the chip",
+        )
+    if desired.mac and not actual.mac:
+        yield Refusal(
+            kind="identity-unproved",
+            message=f"the board does not tell its MAC; {desired.device} is {desired.mac}",
+            hint="put the board in download mode and run again: its boot ROM tells the MAC",
+        )
+    if actual.secured is not None:
+        yield Refusal(
+            kind="secured",
+            message=f"{actual.secured} is on: writing could leave the board dead",
+            hint="such a board can only be updated by whoever holds its keys",
+        )
+
+
+def _too_small(desired: DesiredState, actual: ActualState) -> Iterator[Refusal]:
+    """The flash is smaller than the board's, or than what its header shall claim (a D1 mini Pro
+    says 4 MB on purpose)."""
+    board = desired.board
+    wanted = _size(board.header_size) or board.flash_size
+    if wanted is not None and actual.flash_size is not None and actual.flash_size < wanted:
+        yield Refusal(
+            kind="flash-too-small",
+            message=f"the flash holds {_words(actual.flash_size)}, "
+            f"the board {board.name} has {_words(wanted)}",
+            hint="check the board in the manifest, or extend it with the flash_size it really has",
+        )
+
+
+def _size(header: str) -> int | None:
+    match = re.fullmatch(r"(\d+)(KB|MB)", header)
+    return int(match[1]) << (10 if match[2] == "KB" else 20) if match else None
+
+
+def _words(size: int) -> str:
+    return f"{size >> 20} MB" if size >= 1 << 20 else f"{size >> 10} KB"
+
+
+def _plain(mac: str) -> str:
+    return mac.lower().replace("-", ":")

@@ -1,0 +1,225 @@
+"""The reset lines: how a board gets into download mode, and out of it again.
+
+What DTR and RTS do is the board's wiring, which its profile names; the sequences are esptool's
+own. A board without wiring is put there by a person, who is told how and waited for.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from provision.device.flashing.esptool.library import Esptool
+from provision.errors import NeedsHands, NoAnswer
+from provision.model.board import BoardProfile, ResetWiring
+
+if TYPE_CHECKING:
+    from provision.device.transport.serial_port import Port
+
+ROM_BAUD = 115200
+HANDS_SECONDS = 120.0
+"""How long a person has to put the board in download mode."""
+
+USB_JTAG_PID = 0x1001  # Espressif's own USB-Serial-JTAG peripheral
+
+# esptool's own delays between releasing EN and releasing IO0; the long one is for boards with a
+# large capacitor on EN. Tried in turn, as its connect() does.
+_DELAYS = (0.05, 0.55, 0.05, 0.55)
+_SYNCS = 5  # after each reset, as esptool
+_SYNC_PAUSE = 0.05  # between them, as esptool: the ROM measures the rate from the bytes it gets
+# How long EN is held low, as esptool's HardReset. The chip's own USB needs longer to notice, and as
+# long again after it to come back on the bus, before anything is sent.
+_PULSE = 0.1
+_PULSE_USB = 0.2
+_NO_LINES = (errno.ENOTTY, errno.EINVAL)
+# A reset by EN reads as power-on, one by USB-Serial-JTAG as 0x15; a board that boots over and
+# over by itself (no app in its flash) gives other causes, and was not reset by us.
+_RESET_BY_LINES = re.compile(rb"rst:0x(?:1|15) [^\r\n]*boot:(0x[0-9a-fA-F]+)")
+
+WaitForHands = Callable[[float], bool]
+
+
+def enter_download_mode(
+    tools: Esptool,
+    loader: Any,
+    port: Port,
+    board: BoardProfile,
+    wait_for_hands: WaitForHands | None,
+    *,
+    hands_seconds: float = HANDS_SECONDS,
+) -> None:
+    """Bring the board into download mode until it answers a SYNC.
+
+    `loader` is an ESPLoader on the port. Raises NoAnswer with what the boot log tells, or
+    NeedsHands for a board whose lines are not wired when nobody waits or the time is up.
+    """
+    by_hand = partial(
+        _wait_for_person, tools, loader, port, board, wait_for_hands, hands_seconds=hands_seconds
+    )
+    if board.reset is ResetWiring.NONE or port.address.startswith("socket://"):
+        by_hand()
+        return
+    log = b""
+    for strategy in _strategies(tools, loader, port, board.reset):
+        loader.flush_input()
+        try:
+            strategy.reset()
+        except OSError as error:
+            if error.errno not in _NO_LINES:
+                raise
+            by_hand()  # a carrier without lines, as a pseudo terminal
+            return
+        # As pyserial's typing has it, not every port can say how much is waiting; all can.
+        log = port.serial.read(getattr(port.serial, "in_waiting", 0))
+        if _sync(tools, loader, _SYNCS):
+            return
+    raise _no_answer(log, board, port)
+
+
+def hard_reset(tools: Esptool, loader: Any, port: Port, wiring: ResetWiring) -> bool:
+    """Pulse EN, so that the board boots what is in its flash; IO0 stays released. False where
+    the carrier has no lines."""
+    pair = _usb_ids(loader, port)
+    uses_usb = wiring is ResetWiring.USB_JTAG or pair[1] == USB_JTAG_PID
+    flow = tools.uses_flow_control(pair)
+    try:
+        # From DTR = RTS = 1, as a port is opened, DTR alone low first would pull EN.
+        port.serial.rts = False
+        port.serial.dtr = False
+        tools.resets.HardReset(port.serial, uses_usb, flow_control=flow).reset()
+    except OSError as error:
+        if error.errno not in _NO_LINES:
+            raise
+        return False
+    return True
+
+
+def pulse_reset(port: Port, wiring: ResetWiring) -> bool:
+    """Reset by the port's lines without esptool, which takes long to import; False where no
+    lines reach the chip (not wired, or a carrier without them, as a pseudo terminal)."""
+    if wiring is ResetWiring.NONE or port.address.startswith("socket://"):
+        return False
+    lines = port.serial
+    try:
+        lines.rts = False
+        lines.dtr = False
+        lines.rts = True
+        time.sleep(_PULSE_USB if wiring is ResetWiring.USB_JTAG else _PULSE)
+        lines.rts = False
+        if wiring is ResetWiring.USB_JTAG:
+            time.sleep(_PULSE_USB)
+    except OSError as error:
+        if error.errno in _NO_LINES:
+            return False
+        raise
+    return True
+
+
+def has_atomic_lines(port: Port) -> bool:
+    """Whether both lines can be set by one ioctl: a real serial port on a POSIX system."""
+    if os.name == "nt" or "://" in port.address:
+        return False
+    import fcntl
+    import termios
+
+    try:
+        fcntl.ioctl(port.serial.fileno(), termios.TIOCMGET, b"\0" * 4)
+    except (OSError, ValueError, AttributeError):
+        return False
+    return True
+
+
+def _strategies(tools: Esptool, loader: Any, port: Port, wiring: ResetWiring) -> Iterator[Any]:
+    pair = _usb_ids(loader, port)
+    if wiring is ResetWiring.USB_JTAG or pair[1] == USB_JTAG_PID:
+        for _ in _DELAYS:
+            yield tools.resets.USBJTAGSerialReset(port.serial)
+        return
+    flow = tools.uses_flow_control(pair)
+    kinds = [tools.resets.ClassicReset]
+    if has_atomic_lines(port):
+        kinds.insert(0, tools.resets.UnixTightReset)
+    for kind in kinds:
+        for delay in _DELAYS[: 4 // len(kinds)]:
+            yield kind(port.serial, delay, flow)
+
+
+def _usb_ids(loader: Any, port: Port) -> tuple[int | None, int | None]:
+    if "://" in port.address:
+        return (None, None)
+    pair: tuple[int | None, int | None] = loader.get_usb_vid_pid()
+    return pair
+
+
+def _sync(tools: Esptool, loader: Any, tries: int) -> bool:
+    for attempt in range(tries):
+        if attempt:
+            time.sleep(_SYNC_PAUSE)
+        with suppress(tools.FatalError):
+            loader.flush_input()
+            loader.sync()
+            return True
+    return False
+
+
+def _wait_for_person(
+    tools: Esptool,
+    loader: Any,
+    port: Port,
+    board: BoardProfile,
+    wait_for_hands: WaitForHands | None,
+    *,
+    hands_seconds: float,
+) -> None:
+    # A run that was cut off leaves the stub at the rate it had: it answers without hands.
+    rates = tuple(dict.fromkeys((ROM_BAUD, board.baud)))
+    end = time.monotonic() + hands_seconds
+    while True:
+        for rate in rates:
+            port.serial.baudrate = rate
+            # Few tries: while the app runs, these bytes arrive at its REPL.
+            if _sync(tools, loader, 2):
+                return
+        left = end - time.monotonic()
+        instructions = board.download or "Hold IO0 (GPIO0, BOOT) to ground while you press RESET."
+        if wait_for_hands is None:
+            raise NeedsHands(
+                f"the {board.title} must be put in download mode by hand",
+                hint=f"{instructions} Then run again, or run on a terminal, which waits for you",
+                device=port.device,
+            )
+        if left <= 0 or not wait_for_hands(left):
+            raise NeedsHands(
+                f"the {board.title} did not come into download mode",
+                hint=instructions,
+                device=port.device,
+            )
+
+
+def _no_answer(log: bytes, board: BoardProfile, port: Port) -> NoAnswer:
+    if b"waiting for download" in log:
+        return NoAnswer(
+            "the board is in download mode, but does not hear us",
+            hint="the line from the computer to the board's RX is interrupted: try another cable",
+            device=port.device,
+        )
+    if found := _RESET_BY_LINES.search(log):
+        return NoAnswer(
+            f"the board was reset but started its app (boot mode {found[1].decode()}): "
+            "IO0 was not held low",
+            hint="hold BOOT (IO0) while the run connects, or choose the profile of this very "
+            f"board: {board.download or 'its reset circuit differs'}",
+            device=port.device,
+        )
+    return NoAnswer(
+        f"no boot loader answers on {port.address}: the board did not react to the reset lines",
+        hint="check that the cable carries data and the board has power; connect directly rather "
+        "than through a hub; if this board has no automatic reset, choose a profile that says so",
+        device=port.device,
+    )

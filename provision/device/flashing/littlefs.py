@@ -1,0 +1,190 @@
+"""A board's filesystem, built on the host: the LittleFS image that is written with the firmware.
+
+MicroPython mounts it as its own: block, read and program sizes and disk version are those of its
+VfsLfs2. Only the blocks that LittleFS will ever look at are to be written; the rest of the
+partition may hold anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+import littlefs
+from littlefs.errors import LittleFSError
+
+from provision.core.chips.esp.filesystem_place import BLOCK, Geometry, firmware_geometry
+from provision.core.chips.esp.firmware import Firmware, Region
+from provision.errors import ImageError, OutOfSpace
+from provision.model.board import BoardProfile
+
+_READ = 32
+_PROG = 32
+# VfsLfs2 has four times its larger unit as cache. A file up to this size lies inside its
+# directory's block and must fit the cache whole, so ours may be no larger.
+_CACHE = 128
+_LOOKAHEAD = 32
+# What every MicroPython since 1.12 can mount; newer ones raise it to 2.1 when they write.
+_WRITTEN_VERSION = 0x00020000
+
+# Writing a few unused blocks is cheaper than starting another write for what follows them.
+_GAP = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilesystemImage:
+    """A whole filesystem. `data` fills `geometry`; `used` are the blocks that matter, sorted."""
+
+    geometry: Geometry
+    data: bytes = field(repr=False)
+    used: tuple[int, ...]
+
+    def regions(self) -> tuple[Region, ...]:
+        """What is to be written, at offsets in the flash, in order."""
+        runs: list[list[int]] = []
+        for block in self.used:
+            if runs and block <= runs[-1][1] + _GAP:
+                runs[-1][1] = block + 1
+            else:
+                runs.append([block, block + 1])
+        return tuple(
+            Region(
+                name="filesystem",
+                offset=self.geometry.offset + start * BLOCK,
+                data=self.data[start * BLOCK : end * BLOCK],
+            )
+            for start, end in runs
+        )
+
+
+def build_filesystem(
+    geometry: Geometry, files: Mapping[str, bytes], directories: Iterable[str] = ()
+) -> FilesystemImage:
+    """A filesystem holding `files` by absolute path, and `directories`, parents made.
+
+    The same input gives the same bytes. It is mounted again and every file compared before it
+    is returned. Raises OutOfSpace with the shortfall when it does not fit.
+    """
+    flash = _Flash(bytearray(b"\xff" * geometry.size))
+    try:
+        _fill(_open(flash, geometry.blocks, mount=False), files, directories)
+    except LittleFSError as error:
+        if error.code != LittleFSError.Error.LFS_ERR_NOSPC:
+            raise ImageError(f"the filesystem image cannot be built: {error}") from error
+        raise _out_of_space(geometry, files) from error
+    flash.read_blocks.clear()
+    found = dict(_walk(_open(flash, geometry.blocks, mount=True)))
+    for path, content in files.items():
+        if found.get(path) != content:
+            raise ImageError(f"{path} does not read back from the filesystem image")
+    return FilesystemImage(
+        geometry=geometry, data=bytes(flash.data), used=tuple(sorted(flash.read_blocks))
+    )
+
+
+def read_filesystem(data: bytes) -> dict[str, bytes]:
+    """The files in a filesystem's bytes, by absolute path; ImageError if there is none."""
+    try:
+        flash = _Flash(bytearray(data))
+        return dict(_walk(_open(flash, len(data) // BLOCK, mount=True, any_version=True)))
+    except LittleFSError as error:
+        raise ImageError(f"there is no LittleFS filesystem: {error}") from error
+
+
+class _Flash:
+    """Memory that LittleFS works on; notes which blocks are looked at."""
+
+    def __init__(self, data: bytearray) -> None:
+        self.data = data
+        self.read_blocks: set[int] = set()
+
+    def read(self, _config: object, block: int, offset: int, size: int) -> bytearray:
+        self.read_blocks.add(block)
+        start = block * BLOCK + offset
+        return self.data[start : start + size]
+
+    def prog(self, _config: object, block: int, offset: int, data: bytes) -> int:
+        start = block * BLOCK + offset
+        self.data[start : start + len(data)] = data
+        return 0
+
+    def erase(self, _config: object, block: int) -> int:
+        self.data[block * BLOCK : (block + 1) * BLOCK] = b"\xff" * BLOCK
+        return 0
+
+    def sync(self, _config: object) -> int:
+        return 0
+
+
+def _open(
+    flash: _Flash, blocks: int, *, mount: bool, any_version: bool = False
+) -> littlefs.LittleFS:
+    filesystem = littlefs.LittleFS(
+        context=cast(littlefs.UserContext, flash),
+        mount=False,
+        block_size=BLOCK,
+        block_count=blocks,
+        read_size=_READ,
+        prog_size=_PROG,
+        cache_size=_CACHE,
+        lookahead_size=_LOOKAHEAD,
+        disk_version=0 if any_version else _WRITTEN_VERSION,
+    )
+    if mount:
+        filesystem.mount()
+    return filesystem
+
+
+def _fill(
+    filesystem: littlefs.LittleFS, files: Mapping[str, bytes], directories: Iterable[str]
+) -> None:
+    filesystem.format()
+    filesystem.mount()
+    wanted = {*directories, *(parent for path in files for parent in _parents(path))}
+    for directory in sorted(wanted):
+        for step in (*_parents(directory), directory):
+            try:
+                filesystem.mkdir(step)
+            except FileExistsError:
+                continue
+    for path, content in sorted(files.items()):
+        with filesystem.open(path, "wb") as file:
+            file.write(content)
+    filesystem.unmount()
+
+
+def _walk(filesystem: littlefs.LittleFS) -> Iterator[tuple[str, bytes]]:
+    for directory, _, names in filesystem.walk("/"):
+        for name in names:
+            path = f"{directory.rstrip('/')}/{name}"
+            with filesystem.open(path, "rb") as file:
+                yield path, file.read()
+
+
+def _parents(path: str) -> list[str]:
+    parts = path.strip("/").split("/")[:-1]
+    return ["/" + "/".join(parts[: count + 1]) for count in range(len(parts))]
+
+
+def _out_of_space(geometry: Geometry, files: Mapping[str, bytes]) -> OutOfSpace:
+    # What a file takes: whole blocks, or a place in its directory for the smallest.
+    needed = sum(-(-len(content) // BLOCK) * BLOCK for content in files.values())
+    needed += 2 * BLOCK * (1 + len({tuple(_parents(path)) for path in files}))
+    short = max(needed - geometry.size, BLOCK)
+    return OutOfSpace(
+        f"the {len(files)} files need about {needed // 1024} kB, "
+        f"the filesystem has {geometry.size // 1024} kB: {short // 1024} kB too little"
+    )
+
+
+class HostFilesystems:
+    """Builds the filesystem of a board that is flashed; implements `FilesystemBuilder`."""
+
+    def build(
+        self, firmware: Firmware, board: BoardProfile, flash_size: int, files: Mapping[str, bytes]
+    ) -> tuple[Region, ...] | None:
+        """The used blocks of a fresh filesystem with these files; None where the firmware would
+        not look for a LittleFS at a place that is known."""
+        geometry = firmware_geometry(firmware, board, flash_size)
+        return build_filesystem(geometry, files).regions() if geometry is not None else None

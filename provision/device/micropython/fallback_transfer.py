@@ -1,0 +1,182 @@
+"""File operations for firmware that cannot take a stream, by mpremote over our own line.
+
+mpremote's commands run on every MicroPython that ever was, which is worth more here than speed.
+This is the only module that knows mpremote: its API is announced to change, so its minor version
+is pinned. What it lacks is added: new content is written beside, hashed and renamed.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from mpremote.transport import TransportError, TransportExecError
+from mpremote.transport_serial import SerialTransport
+
+from provision.device.micropython.scan_protocol import TEMPORARY, printable
+from provision.device.transport.buffered_serial import Silence
+from provision.errors import BoardError, NoAnswer, OutOfSpace
+from provision.interfaces import FileOperation, MakeDir, Progress, Put, Remove, RemoveDir
+
+if TYPE_CHECKING:
+    from provision.device.micropython.board_repl import RawRepl
+
+_HARMLESS = {errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY, errno.EACCES}
+# The same in MicroPython's numbers, which it prints where it has no name: for 39 it never has one.
+_HARMLESS_NUMBER = re.compile(r"OSError: (?:2|13|17|39)\s*\Z")
+_PATIENCE = 20.0  # seconds for one answer: a write may compact the filesystem
+_SLOWEST = 20  # bytes of content a second: 9600 baud, each byte four characters, a turn each chunk
+_ANSWERS_MOST = 1 << 14  # bytes; an answer has a hundred
+
+
+class _PortFailed(Exception):
+    """The port raised what `__cause__` is: an OSError too, but none of the board's filesystem."""
+
+
+@contextmanager
+def _of_the_port() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise _PortFailed from error
+
+
+class _Face:
+    """What mpremote calls on a pyserial object, on a line of ours.
+
+    mpremote waits for as long as something comes and keeps all of it, so `allow` gives each
+    operation its bounds: a board that babbles for ever ends it as one that is silent does.
+    """
+
+    def __init__(self, repl: RawRepl) -> None:
+        self._line = repl.prompt.line
+        self._ahead = b">"  # the prompt that mpremote waits for first, and that was read already
+        self._deadline = 0.0
+        self._left = 0
+
+    def allow(self, size: int) -> None:
+        """Begin an operation that moves `size` bytes of content."""
+        self._deadline = self._line.clock.monotonic() + 3 * _PATIENCE + size / _SLOWEST
+        self._left = _ANSWERS_MOST + 8 * size  # it may have to be read back, written as a repr
+
+    def inWaiting(self) -> int:  # noqa: N802, pyserial's own name
+        with _of_the_port():
+            return len(self._ahead) or self._line.waiting()
+
+    def read(self, count: int = 1) -> bytes:
+        with _of_the_port():
+            return self._counted(self._line.exactly(count, self._patience(_PATIENCE)))
+
+    def until(self, ending: bytes, patience: float) -> bytes:
+        if self._ahead.endswith(ending):
+            taken, self._ahead = self._ahead, b""
+            return taken
+        with _of_the_port():
+            return self._counted(
+                self._line.until(ending, timeout=self._patience(patience), limit=_ANSWERS_MOST)
+            )
+
+    def write(self, data: bytes) -> int:
+        with _of_the_port():
+            self._line.write(data)
+        return len(data)
+
+    def _patience(self, most: float) -> float:
+        left = self._deadline - self._line.clock.monotonic()
+        if left <= 0 or self._left <= 0:
+            raise Silence(b"")
+        return min(left, most)
+
+    def _counted(self, data: bytes) -> bytes:
+        self._left -= len(data)
+        return data
+
+
+class _Attached(SerialTransport):  # type: ignore[misc]  # mpremote has no types
+    """mpremote's transport at a raw REPL that is held already; it opens and closes nothing."""
+
+    def __init__(self, repl: RawRepl) -> None:
+        self.in_raw_repl = True
+        self.use_raw_paste = True
+        self.device_name = "the line"
+        self.mounted = False
+        self.is_pty = False
+        self.serial = _Face(repl)
+
+    def read_until(
+        self, _least: int, ending: bytes, timeout: float = 10, **_others: object
+    ) -> bytes:
+        """mpremote's own looks at every byte and sleeps between them."""
+        return self.serial.until(ending, timeout)
+
+
+def transfer(repl: RawRepl, operations: Sequence[FileOperation], progress: Progress) -> None:
+    """Carry out the operations in order; see `interfaces.Repl.transfer`."""
+    repl.prompt.settle()
+    board = _Attached(repl)
+    total = sum(len(one.data) for one in operations if isinstance(one, Put))
+    done = 0
+    for operation in operations:
+        path = operation.path
+        board.serial.allow(len(operation.data) if isinstance(operation, Put) else 0)
+        try:
+            match operation:
+                case MakeDir():
+                    _harmlessly(board.fs_mkdir, path)
+                case Remove():
+                    _harmlessly(board.fs_rmfile, path)
+                case RemoveDir():
+                    _harmlessly(board.fs_rmdir, path)
+                case Put():
+                    _put(board, operation, _shifted(progress, done, total))
+                    done += len(operation.data)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise OutOfSpace(f"the board's filesystem is full: {path} does not fit") from error
+            raise BoardError(f"{path}: the board says {error.strerror or error}") from error
+        except TransportExecError as error:
+            lines = error.error_output.strip().rsplit("\n", 1)
+            raise BoardError(f"{path}: the board says {printable(lines[-1])}") from error
+        except _PortFailed as error:
+            raise error.__cause__ or error from None  # whoever owns the port knows what it means
+        except (TransportError, Silence) as error:
+            raise NoAnswer(f"{path}: the board stopped answering") from error
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
+            # Of mpremote, which reads what it hears as UTF-8 and as a literal.
+            raise BoardError(f"{path}: the board's answer makes no sense") from error
+    try:
+        repl.prompt.line.until(b">", timeout=_PATIENCE)  # mpremote leaves it for the next command
+    except Silence as error:
+        raise NoAnswer("the board stopped answering after its files were written") from error
+
+
+def _shifted(progress: Progress, base: int, total: int) -> Progress:
+    return lambda part, _: progress(base + part, total)
+
+
+def _harmlessly(call: Callable[[str], object], path: str) -> None:
+    try:
+        call(path)
+    except OSError as error:
+        if error.errno not in _HARMLESS:
+            raise
+    except TransportExecError as error:
+        if not _HARMLESS_NUMBER.search(error.error_output):
+            raise
+
+
+def _put(board: _Attached, put: Put, progress: Progress) -> None:
+    beside = put.path[: put.path.rfind("/") + 1] + TEMPORARY
+    try:
+        board.fs_writefile(beside, put.data, progress_callback=progress)
+        if board.fs_hashfile(beside, "sha256") != bytes.fromhex(put.sha256):
+            raise BoardError(f"{put.path}: what the board holds is not what was sent")
+        board.exec(f"import os\nos.rename({beside!a},{put.path!a})")
+    except (OSError, BoardError, TransportExecError):
+        board.exec(
+            f"import os\ntry:\n f.close()\nexcept:pass\ntry:\n os.remove({beside!a})\nexcept:pass"
+        )
+        raise

@@ -1,0 +1,382 @@
+"""The pure half of looking at a board: what to ask, and what an answer means.
+
+A request has the same size however many files there are: a Bloom filter of their paths and one
+digest of what is hoped for (agent/scan.py is the other half). When the board's differs, its 32
+sums tell which files to ask for by name. A board's answers are data from a stranger: bounded,
+read as literals and never evaluated.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from posixpath import basename
+
+from provision.core.chips.esp.chips import chip_named
+from provision.device.micropython import agent_source
+from provision.errors import BoardError
+from provision.interfaces import ReplFacts, ScanRequest
+from provision.model.state import FileState, Filesystem, FirmwareIdentity
+
+TEMPORARY = ".provision~"
+"""The name beside a file under which its new content arrives."""
+
+BUCKETS = 32
+SUM = 4  # bytes of one bucket's sum
+WANTED = 9  # bytes of the digest of all sums: 72 bits, for equality and against no adversary
+FILTER_MOST = 78
+"""Bytes of the filter at most, so that a request keeps within 1 kB. Past about a hundred files it
+lets some through that nobody asked for, which costs an answer more, not correctness."""
+FILTER_BITS = 12  # bits a path, below that
+MADE_BY_ITSELF = ("/boot.py", "/main.py")
+"""What is on nearly every board, asked for or not: the filter is given a size that keeps it out,
+for one file in the sums that nobody hoped for costs a second turn."""
+
+AHEAD = 256
+"""Bytes of flash that the board reads at a time to look at its files: LittleFS takes four times
+that as a cache, three times over, which an ESP8266 has."""
+
+_LINE_MOST = 2048
+# What MicroPython's repr writes: tuples of text, bytes, whole numbers and names of constants. No
+# more is given to the parser of literals, which would warn of odd escapes on standard error and
+# take numbers of any length.
+_ESCAPE = (
+    r"""\\(?:[\\'"nrt]|x[0-9a-f]{2}|u(?!d[89a-f])[0-9a-f]{4}|U00(?:0[0-9a-f]|10)[0-9a-f]{4})"""
+)
+_LITERAL = re.compile(
+    r"(?:[(), ]|(?:None|True|False|-?[0-9]{1,19})(?=[(), ]|$)"
+    rf"""|b?'(?:[^'\\]|{_ESCAPE})*'|b?"(?:[^"\\]|{_ESCAPE})*")*"""
+)
+_LINES_MOST = 50_000
+_CHIP = re.compile(r"ESP(8266|32(?:-?([SCHP]\d+))?)", re.IGNORECASE)
+
+
+def parents(path: str) -> Iterator[str]:
+    """The directories above a path, without "/"."""
+    parent = path.rpartition("/")[0]
+    while parent:  # ever shorter, whatever a board calls its files
+        yield parent
+        parent = parent.rpartition("/")[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """A scan request in the form that goes over the wire."""
+
+    request: ScanRequest
+
+    @cached_property
+    def hoped(self) -> Mapping[str, FileState]:
+        """Every file that should be there; those that may have any content with sha256 None."""
+        above = {parent for path in self.request.expected for parent in parents(path)}
+        above |= {parent for path in self.request.paths for parent in parents(path)}
+        hoped = dict(self.request.expected)
+        for path in self.request.paths:
+            if path not in hoped and path not in above and not self.in_tree(path):
+                hoped[path] = FileState(size=None, sha256=None)
+        return hoped
+
+    @cached_property
+    def loose(self) -> tuple[str, ...]:
+        """Files of which only the presence counts."""
+        return tuple(sorted(path for path, state in self.hoped.items() if state.sha256 is None))
+
+    @cached_property
+    def known(self) -> frozenset[str]:
+        """All paths that pass the filter on purpose: files, and the way to files and trees."""
+        names = {*self.hoped, *self.request.paths}
+        above = {parent for path in (*names, *self.request.trees) for parent in parents(path)}
+        trees = set(self.request.trees) - set(self.hoped) - above
+        return frozenset((names | above) - trees - {"/"})
+
+    @cached_property
+    def bloom(self) -> bytes:
+        most = max(1, min(FILTER_MOST, (len(self.known) * FILTER_BITS + 7) // 8))
+        others = [path for path in MADE_BY_ITSELF if path not in self.known]
+        sizes = range(most, most * 3 // 4, -1)
+        filters = (bloom(self.known, size) for size in sizes)
+        out = (bits for bits in filters if not any(passes(bits, path) for path in others))
+        return next(out, None) or bloom(self.known, most)
+
+    @cached_property
+    def sums(self) -> bytes:
+        """The sums of a board where all is as hoped."""
+        sums = bytearray(BUCKETS * SUM)
+        for path, state in self.hoped.items():
+            at = bucket(path) * SUM
+            for index, byte in enumerate(fold(path, state.sha256)):
+                sums[at + index] ^= byte
+        return bytes(sums)
+
+    @property
+    def wanted(self) -> bytes:
+        """The digest that a board answers with one byte; with nothing hoped for, none."""
+        return hashlib.sha256(self.sums).digest()[:WANTED] if self.hoped else b"?"
+
+    def in_tree(self, path: str) -> bool:
+        return any((path + "/").startswith(tree) for tree in self._trees)
+
+    @cached_property
+    def _trees(self) -> tuple[str, ...]:
+        return tuple(tree.rstrip("/") + "/" for tree in self.request.trees)
+
+    def arguments(self, ahead: int | None = AHEAD) -> bytes:
+        """Those of `_scan`; with None it keeps to the board's own view of its files."""
+        names = (agent_source.texts(each) for each in (self.loose, self._trees))
+        asked = b",".join((agent_source.literal(self.bloom), *names))
+        return b"(%s),%s,%a" % (asked, agent_source.literal(self.wanted), ahead)
+
+
+def mask_of(buckets: Iterable[int]) -> bytes:
+    """The argument of `_list`."""
+    return b"%d" % sum(1 << number for number in buckets)
+
+
+def bloom(paths: frozenset[str], size: int) -> bytes:
+    """A filter of so many bytes that every one of `paths` passes: a bit is clear where one of them
+    says so, for most bytes are then of those that a literal takes as they are."""
+    bits = bytearray(b"\xff") * size
+    for path in paths:
+        key = _key(path)
+        for index in (0, 2):
+            bits[key[index] % size] &= ~(1 << key[index + 1] % 8)
+    if int.from_bytes(bits, "big").bit_count() < size:
+        return b"\0"  # three of four strangers would pass: let all, in a byte
+    return bytes(bits)
+
+
+def passes(bits: bytes, path: str) -> bool:
+    """Whether a filter lets a path through, as the board sees it."""
+    key = _key(path)
+    return all(~bits[key[i] % len(bits)] >> key[i + 1] % 8 & 1 for i in (0, 2))
+
+
+def bucket(path: str) -> int:
+    """Which of the sums a path goes into."""
+    return _key(path)[6] % BUCKETS
+
+
+def fold(path: str, sha256: str | None) -> bytes:
+    """What one file adds to its sum; None where any content will do."""
+    digest = b"?" if sha256 is None else bytes.fromhex(sha256)
+    return hashlib.sha256(digest + path.encode()).digest()[:SUM]
+
+
+def _key(path: str) -> bytes:
+    return hashlib.sha256(path.encode()).digest()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """One line of a listing."""
+
+    path: str
+    folder: bool
+    size: int | None
+    sha256: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Room:
+    block: int
+    free: int
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sighting:
+    """What the first answer tells. `sums` is None when all is as hoped; `strays` are what lies
+    in the trees and was not asked for by name, and left-over temporary files."""
+
+    strays: tuple[Entry, ...]
+    sums: bytes | None
+    room: Room | None
+    folders: int = 0  # how many of the known directories are there, modulo 256
+
+    def ask_for(self, question: Question) -> tuple[int, ...] | None:
+        """The buckets whose files must be asked for, to know what differs; empty when it is the
+        directories alone that are not clear, None when everything is."""
+        if self.sums is None:
+            return None
+        empty = bytes(SUM)
+        buckets = tuple(
+            number
+            for number in range(BUCKETS)
+            if _sum(self.sums, number) not in (empty, _sum(question.sums, number))
+        )
+        proved = {parent for path in self.as_hoped(question) for parent in parents(path)}
+        return buckets if buckets or self.folders != len(proved) % 256 else None
+
+    def as_hoped(self, question: Question) -> Mapping[str, FileState]:
+        """The files that are there as hoped, as far as the sums tell."""
+        sums = self.sums
+        if sums is None:
+            return question.hoped
+        return {
+            path: state
+            for path, state in question.hoped.items()
+            if _sum(sums, bucket(path)) == _sum(question.sums, bucket(path))
+        }
+
+
+def _sum(sums: bytes, number: int) -> bytes:
+    return sums[number * SUM : (number + 1) * SUM]
+
+
+class Garbled(Exception):
+    """An answer that cannot be read: something else on the board printed in between."""
+
+
+def read_sighting(text: str) -> Sighting:
+    strays: list[Entry] = []
+    for line in _lines(text):
+        if line == "\x02=":
+            return Sighting(strays=tuple(strays), sums=None, room=None)
+        match _literal(line):
+            case (
+                "\x02",
+                bytes() as sums,
+                (int() as block, int() as fragment, int() as all_, free),
+            ):
+                raw = unbase64(sums)
+                if len(raw) != BUCKETS * SUM + 1 or not isinstance(free, int):
+                    raise Garbled(line)
+                return Sighting(
+                    strays=tuple(strays),
+                    sums=raw[:-1],
+                    room=Room(block=block, free=fragment * free, total=fragment * all_),
+                    folders=raw[-1],
+                )
+            case value:
+                strays.append(_entry(value, line))
+    raise Garbled(text[-200:])
+
+
+def read_listing(text: str) -> tuple[Entry, ...]:
+    return tuple(_entry(_literal(line), line) for line in _lines(text))
+
+
+def read_facts(line: str) -> ReplFacts:
+    """What agent/facts.py printed; BoardError for a MicroPython of another family."""
+    match _literal(line):
+        case ("\x02", str() as build, str() as machine, bytes() as mac, flash, bytecode):
+            pass
+        case _:
+            raise Garbled(line)
+    return ReplFacts(
+        firmware=identity(build, machine),
+        mac=mac.hex(":") if len(mac) == 6 else None,
+        flash_size=flash if isinstance(flash, int) and flash > 0 else None,
+        bytecode=bytecode if isinstance(bytecode, int) else None,
+    )
+
+
+def identity(build: str, machine: str) -> FirmwareIdentity:
+    """From `os.uname()`: "v1.24.1 on 2024-11-29" and "Generic ESP32 module with ESP32"."""
+    version, _, date = printable(build).partition(" on ")
+    machine = printable(machine)
+    name = _CHIP.search(machine.rpartition(" with ")[2]) or _CHIP.search(machine)
+    try:
+        chip = chip_named("esp" + (name[1].replace("-", "").lower() if name else ""))
+    except ValueError:
+        raise BoardError(
+            f"a MicroPython answers, but on a board this tool does not know: {machine}",
+            hint="check which board is on this port",
+        ) from None
+    version = version[1:] if version[:1] == "v" and version[1:2].isdigit() else version
+    return FirmwareIdentity(version=version, machine=machine, chip=chip, date=date.strip())
+
+
+def printable(text: str, limit: int = 200) -> str:
+    """A stranger's text made safe to show: no control characters, bounded."""
+    clean = "".join(
+        c if c.isprintable() else " " if c.isspace() else "?" for c in text[: limit + 1]
+    )
+    return clean if len(clean) <= limit else clean[:limit] + "…"
+
+
+def leftovers(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    """The temporary files among the entries."""
+    return tuple(
+        entry for entry in entries if not entry.folder and basename(entry.path) == TEMPORARY
+    )
+
+
+def filesystem(question: Question, sighting: Sighting, listing: Iterable[Entry]) -> Filesystem:
+    """What the board's filesystem is, from the first answer and the listing it asked for."""
+    files = dict(sighting.as_hoped(question))
+    directories: set[str] = set()
+    for entry in (*sighting.strays, *listing):
+        inside = question.in_tree(entry.path)
+        if not inside and (entry.path not in question.known or basename(entry.path) == TEMPORARY):
+            continue  # the filter let it through, and nobody asked for it
+        if entry.folder:
+            directories.add(entry.path)
+        else:
+            files[entry.path] = FileState(size=entry.size, sha256=entry.sha256)
+    for path in files:
+        directories.update(parents(path))
+    if sighting.room is None:
+        return Filesystem(files=files, directories=frozenset(directories))
+    # What an interrupted transfer left is overwritten or removed by the next one.
+    block = max(1, sighting.room.block)
+    free = sighting.room.free + sum(
+        -(-(entry.size or 0) // block) * block for entry in leftovers(sighting.strays)
+    )
+    return Filesystem(
+        files=files,
+        directories=frozenset(directories),
+        free=free,
+        block=block,
+        mounted=sighting.room.total > 0,
+    )
+
+
+def _lines(text: str) -> Iterator[str]:
+    lines = text.replace("\r", "").split("\n")
+    if len(lines) > _LINES_MOST:
+        raise BoardError(f"the board lists more than {_LINES_MOST} files")
+    return (line for line in lines if line)
+
+
+def _literal(line: str) -> object:
+    if len(line) > _LINE_MOST or not _LITERAL.fullmatch(line):
+        raise Garbled(line[:200])
+    try:
+        return ast.literal_eval(line)
+    except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
+        raise Garbled(line) from error
+
+
+def _entry(value: object, line: str) -> Entry:
+    digest = b""
+    match value:
+        case (str() as path, int() as folder, tuple() as rest):
+            pass
+        case (str() as path, int() as folder, tuple() as rest, bytes() as coded):
+            digest = unbase64(coded)
+        case _:
+            raise Garbled(line)
+    if not path.startswith("/") or len(digest) not in (0, 1, 32):
+        raise Garbled(line)
+    size = rest[0] if rest and isinstance(rest[0], int) and rest[0] >= 0 else None
+    return Entry(
+        path=path,
+        folder=bool(folder),
+        size=None if folder else size,
+        sha256=digest.hex() if len(digest) == 32 else None,
+    )
+
+
+def unbase64(coded: bytes) -> bytes:
+    """Lines of base64; Garbled when it is none."""
+    try:
+        return base64.b64decode(coded, validate=False)
+    except binascii.Error as error:
+        raise Garbled("a broken base64 text") from error

@@ -1,0 +1,149 @@
+"""File operations as one deflated stream with known stop points: pure, no port.
+
+The board (agent/receive.py) stops draining its port only at the end of a frame. The host knows
+which compressed byte that is, because it asks an inflater of its own, and runs at most `lead`
+bytes past it: a receive ring of 256 bytes never overruns, with no flow control on the line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from provision.device.micropython.deflate import FleetDeflate
+from provision.errors import BoardError
+from provision.interfaces import FileOperation, MakeDir, Put, Remove, RemoveDir
+
+FIRST, LAST, MAKE, REMOVE, REMOVE_DIRECTORY, END = 1, 2, 16, 32, 64, 128
+"""Kinds of frame. The first frame of a Put has FIRST, the last LAST, one alone both."""
+
+HEADER = 4
+CHECK = 90
+SEAL = 4  # bytes of a digest, after each path
+PROOF = 8
+"""Bytes of a file's sha256 that go before its content: digests do not deflate, so all 32 of them
+would be a tenth of a tree of small files. 64 bits are enough against accidents of the line; the
+look that follows compares the whole."""
+PATH_MOST = 255  # bytes of UTF-8
+_PROBE = 512  # compressed bytes between two copies of the inflater
+
+
+_DEFLATE = {window: FleetDeflate(window) for window in range(9, 16)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pace:
+    """How a stream is cut for a chip.
+
+    `block`: bytes of a frame, and of the board's buffer; `window`: log2 of the inflater's;
+    `lead`: compressed bytes that may wait in the receive ring while the board writes.
+    """
+
+    block: int
+    window: int
+    lead: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stream:
+    """`data` as it is sent. Frame k has arrived with byte `stops[k]` and is part of operation
+    `owners[k]` (len(operations) for the end)."""
+
+    data: bytes
+    stops: tuple[int, ...]
+    owners: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    kind: int
+    payload: bytes
+    owner: int
+
+
+def frames(operations: Sequence[FileOperation], block: int) -> Iterator[Frame]:
+    """The operations in order, cut into payloads of at most `block` bytes."""
+    for owner, operation in enumerate(operations):
+        path = operation.path.encode()
+        if len(path) > PATH_MOST:
+            raise BoardError(
+                f"{operation.path}: a path on a board has at most {PATH_MOST} bytes",
+                hint="shorten the path",
+            )
+        match operation:
+            case MakeDir():
+                yield Frame(MAKE, sealed(MAKE, path), owner)
+            case Remove():
+                yield Frame(REMOVE, sealed(REMOVE, path), owner)
+            case RemoveDir():
+                yield Frame(REMOVE_DIRECTORY, sealed(REMOVE_DIRECTORY, path), owner)
+            case Put(data=data, sha256=sha256):
+                content = bytes.fromhex(sha256)[:PROOF] + data
+                alone = len(path) + 1 + SEAL + len(content) <= block
+                payload = sealed(FIRST | LAST * alone, path) + content
+                for start in range(0, len(payload), block):
+                    kind = FIRST * (start == 0) | LAST * (start + block >= len(payload))
+                    yield Frame(kind, payload[start : start + block], owner)
+    yield Frame(END, b"", len(operations))
+
+
+def sealed(kind: int, path: bytes) -> bytes:
+    """A path with the proof that it is the one and of this kind: a bit that flips on the way must
+    not make the board remove, or write, another file."""
+    return bytes([len(path)]) + path + hashlib.sha256(bytes([kind]) + path).digest()[:SEAL]
+
+
+def encode(sequence: Sequence[Frame]) -> bytes:
+    """The frames with their headers, as the board's inflater must give them back."""
+    out = bytearray()
+    for count, frame in enumerate(sequence):
+        size = len(frame.payload)
+        out += size.to_bytes(2, "little")
+        out.append(frame.kind)
+        out.append((size + (size >> 8) + frame.kind + count + CHECK) & 255)
+        out += frame.payload
+    return bytes(out)
+
+
+def compose(operations: Sequence[FileOperation], pace: Pace) -> Stream:
+    """The operations as a stream at a pace; BoardError for a path too long for any board."""
+    sequence = list(frames(operations, pace.block))
+    data = _DEFLATE[pace.window](encode(sequence))
+    ends = accumulate(HEADER + len(frame.payload) for frame in sequence)
+    return Stream(
+        data=data,
+        stops=tuple(stop_points(data, list(ends), pace.window)),
+        owners=tuple(frame.owner for frame in sequence),
+    )
+
+
+def stop_points(data: bytes, ends: Sequence[int], window: int) -> Iterator[int]:
+    """For each of the ascending raw offsets, how many bytes of `data` an inflater must have read
+    to give all before it; the last is always the whole.
+
+    An inflater takes a byte only when the next symbol needs it, so a copy of it that is given
+    more and more finds the exact one, here by bisection.
+    """
+    inflater = zlib.decompressobj(-window)
+    position = produced = 0
+    before, chunk, gained = inflater.copy(), b"", 0
+    for index, end in enumerate(ends):
+        if index == len(ends) - 1:
+            yield len(data)
+            return
+        while produced + gained < end:
+            position += len(chunk)
+            produced += gained
+            before, chunk = inflater.copy(), data[position : position + _PROBE]
+            gained = len(inflater.decompress(chunk))
+        low, high = 0, len(chunk)  # low is too few, high enough
+        while high - low > 1:
+            middle = (low + high) // 2
+            if produced + len(before.copy().decompress(chunk[:middle])) >= end:
+                high = middle
+            else:
+                low = middle
+        yield position + high

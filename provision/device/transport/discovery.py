@@ -1,0 +1,84 @@
+"""Which serial ports are plugged in, as pyserial and the links below /dev tell."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from serial.tools import list_ports
+from serial.tools.list_ports_common import ListPortInfo
+
+from provision.core.planning.port_choice import choose, not_found, plugged_in
+from provision.errors import PortNotFound, UsageError
+from provision.interfaces import PortInfo
+from provision.model.state import PortSelector
+
+
+class SerialDiscovery:
+    """Finds ports of this computer; implements `interfaces.Discovery`.
+
+    `listing` gives what the system lists, `links` the directories whose symbolic links are
+    other names of ports, in the order they are shown.
+    """
+
+    def __init__(
+        self,
+        listing: Callable[[], Iterable[ListPortInfo]] = list_ports.comports,
+        links: Sequence[Path] = (
+            Path("/dev/serial/by-id"),
+            Path("/dev/serial/by-path"),
+            Path("/dev"),
+        ),
+    ) -> None:
+        self._listing = listing
+        self._links = links
+
+    def ports(self) -> Sequence[PortInfo]:
+        """All serial ports plugged in now, in natural order."""
+        links = self._links_by_target()
+        return [_info(one, links.get(one.device, ())) for one in sorted(self._listing())]
+
+    def resolve(self, selector: PortSelector) -> str:
+        """The path or URL for a selector of any kind but `mac`.
+
+        A path stays as it is written, so that messages use the user's own name for it.
+        PortNotFound when nothing, UsageError when more than one port matches, both naming what
+        is plugged in.
+        """
+        if selector.kind == "url":
+            return selector.value
+        if selector.kind == "mac":
+            raise UsageError(f"{selector} can only be found by asking the boards")
+        if selector.kind != "path":
+            return choose(selector, self.ports()).path
+        if sys.platform == "win32":
+            known = {port.path.upper() for port in self.ports()}
+            there = selector.value.upper().removeprefix("\\\\.\\") in known
+        else:
+            there = Path(selector.value).exists()
+        if not there:
+            raise PortNotFound(f"{not_found(selector)}; {plugged_in(self.ports())}")
+        return selector.value
+
+    def _links_by_target(self) -> dict[str, tuple[str, ...]]:
+        found: dict[str, tuple[str, ...]] = {}
+        for directory in self._links:
+            if not directory.is_dir():
+                continue
+            for link in sorted(directory.iterdir()):
+                if link.is_symlink():
+                    target = str(link.resolve())
+                    found[target] = (*found.get(target, ()), str(link))
+        return found
+
+
+def _info(one: ListPortInfo, links: tuple[str, ...]) -> PortInfo:
+    return PortInfo(
+        path=one.device,
+        description="" if one.description in (None, "n/a") else one.description,
+        usb_id=None if one.vid is None else f"{one.vid:04x}:{one.pid or 0:04x}",
+        serial_number=one.serial_number or None,
+        location=one.location or None,
+        links=links,
+    )

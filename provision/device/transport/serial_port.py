@@ -1,0 +1,149 @@
+"""A port, opened exclusively: a serial path or any pyserial URL, locked, without resetting.
+
+One process owns a port (DESIGN's safety rule 6). Three locks see to it: a lock file of this
+user's that names the owner, pyserial's flock on the terminal itself, and TIOCEXCL against
+programs that know of neither. Opening leaves DTR equal to RTS: on every board with automatic
+download two transistors make equal lines do nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AbstractContextManager, suppress
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import serial
+
+from provision.device.transport.owner import Owner, claim, port_key, rivals
+from provision.device.transport.serial_errors import busy, translating
+from provision.errors import Unreachable
+
+if sys.platform != "win32":
+    import fcntl
+    import termios
+
+WRITE_TIMEOUT = 10.0
+"""Seconds for a write to be taken: esptool's own figure; a board that reads takes far less."""
+
+
+class Port:
+    """One port, open and owned from construction to `close`.
+
+    `serial` is pyserial's object, to be given to esptool or mpremote as it is. Put calls on it
+    inside `errors()`, so that what it raises arrives as one of our errors with the device named.
+    """
+
+    def __init__(
+        self, connection: serial.SerialBase, claim: BinaryIO, *, address: str, device: str
+    ):
+        self.serial = connection
+        self.address = address
+        self.device = device
+        self._claim = claim
+
+    def errors(self) -> AbstractContextManager[None]:
+        """Translates what pyserial and the system raise inside; other errors pass unchanged."""
+        return translating(self.address, self.device)
+
+    def close(self) -> None:
+        """Give the port up; a port that is gone already, or closed, is no error."""
+        if self._claim.closed:
+            return
+        try:
+            # Closing a port that was unplugged fails in as many ways as using it does.
+            with suppress(OSError, ValueError):
+                _unlock_terminal(self.serial)
+                if sys.platform == "win32":
+                    # Windows would drop DTR first, which an auto-reset circuit reads as a reset.
+                    self.serial.rts = False
+                    self.serial.dtr = False
+            # pyserial forgets to close a socket whose other end is gone.
+            conversation = getattr(self.serial, "_socket", None)
+            with suppress(OSError):
+                self.serial.close()
+            if conversation is not None:
+                conversation.close()
+        finally:
+            with suppress(OSError):
+                self._claim.truncate(0)
+            self._claim.close()
+
+    def __enter__(self) -> Port:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_port(address: str, *, baud: int, device: str, timeout: float = 1.0) -> Port:
+    """Open and lock a path or URL at `baud` bits a second; reads wait up to `timeout` seconds.
+
+    Raises PortNotFound, PortBusy (naming the owner where the system tells), PortDenied, or
+    another Unreachable; whatever it raises, nothing is left open or locked.
+    """
+    try:
+        held = claim(address, device)
+    except OSError as error:
+        raise Unreachable(
+            f"{address} cannot be locked: {error.strerror}",
+            hint="see that the directory for locks has room, or set PROVISION_RUNTIME_DIR",
+            device=device,
+        ) from error
+    if held is None or isinstance(held, Owner):
+        raise busy(address, [held] if held else rivals(address)).on(device)
+    try:
+        others = rivals(address)
+        if others:  # they took no lock, and would read half of what the board answers
+            raise busy(address, others).on(device)
+        with translating(address, device, opening=True):
+            connection = _unopened(address, baudrate=baud, timeout=timeout, exclusive=True)
+            connection.dtr = True
+            connection.rts = True
+            connection.open()
+            try:
+                _lock_terminal(connection)
+            except BaseException:
+                connection.close()
+                raise
+    except BaseException:
+        held.close()
+        raise
+    return Port(connection, held, address=address, device=device)
+
+
+def _unopened(address: str, **settings: Any) -> Any:
+    """A pyserial object for a path or URL, not open yet."""
+    if address.lower().startswith("rfc2217://"):
+        from provision.device.transport.rfc2217 import RemotePort
+
+        remote = RemotePort(None, **settings)  # it has no write timeout
+        remote.port = address
+        return remote
+    connection = serial.serial_for_url(address, do_not_open=True, **settings)
+    connection.write_timeout = WRITE_TIMEOUT
+    return connection
+
+
+def _lock_terminal(connection: serial.SerialBase) -> None:
+    """Keep out programs that take no flock. The mark outlives a killed process on a pseudo
+    terminal, whose board stays up, so those are left to the flock alone."""
+    if sys.platform != "win32" and _is_real_terminal(connection):
+        fcntl.ioctl(connection.fileno(), termios.TIOCEXCL)
+
+
+def _unlock_terminal(connection: serial.SerialBase) -> None:
+    if sys.platform != "win32" and connection.is_open and _is_real_terminal(connection):
+        fcntl.ioctl(connection.fileno(), termios.TIOCNXCL)
+
+
+def _is_real_terminal(connection: serial.SerialBase) -> bool:
+    name = connection.port
+    if not name or "://" in name:
+        return False
+    return not port_key(name).startswith(("/dev/pts/", "/dev/ttys"))

@@ -1,0 +1,25 @@
+"""Downloads on a terminal: one line that counts and is gone at the end."""
+
+from __future__ import annotations
+
+import sys
+
+from provision.output.scrub import one_line
+
+
+class TerminalProgress:
+    """One line on stderr that counts a download and is gone at its end."""
+
+    def __init__(self) -> None:
+        self._shown = ""
+
+    def __call__(self, url: str, done: int, total: int | None) -> None:
+        if done == total:
+            text = ""
+        else:
+            share = f"{100 * done // total} %" if total else f"{done >> 10} kB"
+            text = f"downloading {one_line(url.rpartition('/')[2])[:50]}: {share}"
+        if text != self._shown:
+            self._shown = text
+            sys.stderr.write(f"\r\x1b[K{text}")
+            sys.stderr.flush()

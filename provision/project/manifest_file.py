@@ -1,0 +1,228 @@
+"""A manifest on disk to desired states: the one way in for every command.
+
+`load` reads the manifest and what it needs from the disk and raises one ManifestError with every
+problem that there is; `Loaded.states` are the resolved devices that `--limit` selects.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from provision.boards import profile_from, profiles
+from provision.core.manifest.device_filter import select_devices
+from provision.core.manifest.model import Manifest
+from provision.core.manifest.reader import build
+from provision.core.manifest.redact import Redactor
+from provision.core.manifest.resolve.devices import ImageComplaint, Resolver
+from provision.core.manifest.resolve.packages import Library
+from provision.core.manifest.schema_check import check_schema
+from provision.core.manifest.yaml_tree import Document, Items, Node, Table
+from provision.core.manifest.yaml_tree_reader import MAX_CHARACTERS, NotText, decode, parse
+from provision.errors import ManifestError, Problem, UsageError
+from provision.model.board import BoardProfile
+from provision.model.state import DesiredState
+from provision.project.schemas import fleet_schema
+from provision.project.secrets_files import SecretsFiles, read_secrets
+from provision.project.source_folder import Folder
+
+DEFAULT_NAME = "fleet.yaml"
+STDIN = "-"
+STDIN_FILE = "<stdin>"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """A valid manifest. `file` is its name for messages, `folder` what its paths are relative
+    to, `warnings` what the user should know, `redactor` masks every secret it knows of."""
+
+    manifest: Manifest
+    file: str
+    folder: Path
+    warnings: tuple[str, ...]
+    redactor: Redactor
+    _data: bytes
+    _document: Document
+    _sources: Folder
+    _secrets: SecretsFiles
+    _environment: Mapping[str, str]
+    _library: Library | None = None
+    _images: ImageComplaint | None = None
+
+    def with_library(self, library: Library) -> Loaded:
+        """The same manifest, its packages and bytecode supplied by a library. Without one,
+        packages have no files and source that is to be compiled stays source."""
+        return replace(self, _library=library)
+
+    def with_images(self, complaint: ImageComplaint) -> Loaded:
+        """The same manifest, the image files of its devices looked into as well."""
+        return replace(self, _images=complaint)
+
+    def names(self, limits: Sequence[str] = ()) -> tuple[str, ...]:
+        """The devices that `--limit` selects, in the manifest's order; UsageError for none."""
+        return select_devices(self.manifest, limits)
+
+    def states(self, limits: Sequence[str] = ()) -> tuple[DesiredState, ...]:
+        """The desired states of these devices; ManifestError with every problem they have."""
+        return tuple(self.each_state(limits))
+
+    def each_state(self, limits: Sequence[str] = ()) -> Iterator[DesiredState]:
+        """As `states`, one after another; the error comes after the last."""
+        names = self.names(limits)
+        resolver = self._resolver()
+        yield from resolver.states(names)
+        if len(names) == len(self.manifest.devices):
+            resolver.check_firmware_files()
+        self._fail(resolver.problems())
+
+    @property
+    def lock_path(self) -> Path:
+        """The lock beside the manifest: fleet.lock for fleet.yaml, school.lock for school.yaml."""
+        name = DEFAULT_NAME if self.file == STDIN_FILE else Path(self.file).name
+        return self.folder / Path(name).with_suffix(".lock")
+
+    def changed(self) -> bool:
+        """Whether the manifest on disk is no longer the one that was read."""
+        if self.file == STDIN_FILE:
+            return False
+        try:
+            return Path(self.file).read_bytes() != self._data
+        except OSError:
+            return True
+
+    def _resolver(self) -> Resolver:
+        return Resolver(
+            self.manifest,
+            self._document,
+            sources=self._sources,
+            secrets=self._secrets.values,
+            environment=self._environment,
+            no_secrets=self._secrets.none_found,
+            library=self._library,
+            images=self._images,
+        )
+
+    def _fail(self, problems: Sequence[Problem]) -> None:
+        if problems:
+            raise ManifestError([redacted(problem, self.redactor) for problem in problems])
+
+
+def load(
+    manifest: str | None = None,
+    *,
+    secrets: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Loaded:
+    """Read a manifest: a path, a folder that holds a `fleet.yaml`, "-" for standard input, or
+    None for `fleet.yaml` in the working directory.
+
+    UsageError when there is no such file, ManifestError with every problem when it is invalid:
+    those of the manifest itself and of all its devices.
+    """
+    with _uncollected():
+        return _load(manifest, secrets, os.environ if environment is None else environment)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the cyclic garbage collector, which would walk a large fleet's tree, where there is
+    nothing to collect, again and again while it grows."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _load(manifest: str | None, secrets: Path | None, environment: Mapping[str, str]) -> Loaded:
+    file, folder, data = _read(manifest)
+    try:
+        parsed = parse(decode(data, file), file)
+    except NotText as error:
+        raise ManifestError([error.problem]) from None
+    problems = list(parsed.problems)
+    known = read_secrets(folder, secrets, environment)
+    problems += known.problems
+    hidden = {secret.reveal() for secret in known.values.values()}
+    hidden.update(environment.get(name, "") for name in parsed.environment)
+    redactor = Redactor(hidden)
+    if parsed.tree is None:
+        raise ManifestError([redacted(problem, redactor) for problem in problems])
+    report = check_schema(parsed.tree, parsed.document, fleet_schema())
+    built, mistakes = build(
+        parsed.tree,
+        parsed.document,
+        unusable=report.unusable,
+        profiles=profiles(),
+        make_board=_make_board,
+    )
+    problems += [*report.problems, *mistakes]
+    loaded = Loaded(
+        manifest=built,
+        file=file,
+        folder=folder,
+        warnings=known.warnings,
+        redactor=redactor,
+        _data=data,
+        _document=parsed.document,
+        _sources=Folder(folder),
+        _secrets=known,
+        _environment=environment,
+    )
+    if problems:
+        # The rest is looked at too, so that one run tells everything.
+        resolver = loaded._resolver()
+        for _ in resolver.states(built.devices):
+            pass
+        resolver.check_firmware_files()
+        loaded._fail([*problems, *resolver.problems()])
+    return loaded
+
+
+def redacted(problem: Problem, redactor: Redactor) -> Problem:
+    """The problem with every known secret masked."""
+    return Problem(
+        place=problem.place,
+        path=redactor.text(problem.path),
+        message=redactor.text(problem.message),
+        source=redactor.text(problem.source) if problem.source is not None else None,
+    )
+
+
+def _read(manifest: str | None) -> tuple[str, Path, bytes]:
+    """The manifest's name for messages, the folder its paths are relative to, and its bytes."""
+    most = 4 * MAX_CHARACTERS + 1
+    if manifest == STDIN:
+        return STDIN_FILE, Path(), sys.stdin.buffer.read(most)
+    path = Path(DEFAULT_NAME if manifest is None else manifest)
+    try:
+        if path.is_dir():
+            path = path / DEFAULT_NAME
+        with path.open("rb") as stream:
+            return str(path), path.parent, stream.read(most)
+    except FileNotFoundError:
+        hint = "name the manifest, or change to its folder"
+        raise UsageError(f"there is no {path}", hint=hint) from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise UsageError(f"{path} cannot be read: {reason}", hint="check its permissions") from None
+
+
+def _make_board(name: str, body: Table, base: BoardProfile | None) -> BoardProfile:
+    return profile_from(name, {str(key): _plain(value) for key, value in body.items()}, base)
+
+
+def _plain(node: Node) -> Any:
+    if isinstance(node, Table):
+        return {str(key): _plain(value) for key, value in node.items()}
+    if isinstance(node, Items):
+        return [_plain(item) for item in node]
+    return None if node.null else str(node)

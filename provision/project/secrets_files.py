@@ -1,0 +1,150 @@
+"""The secrets files: `secrets.yaml` beside the manifest and what `--secrets` names.
+
+Each is one flat mapping of names to texts; a value may be `!env NAME`. Nothing that is reported
+about such a file shows a line of it: a password that is not quoted may be what is wrong.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from provision.core.manifest.yaml_tree import Document, Text
+from provision.core.manifest.yaml_tree_reader import NotText, decode, parse
+from provision.errors import Problem, UsageError
+from provision.model.secret import Secret
+
+FILE_NAME = "secrets.yaml"
+_MOST = 1024 * 1024  # bytes
+_GIT_PATIENCE = 5.0  # seconds
+
+# What the parser says without quoting the file; anything else it says is told in general words.
+_TELLS_NOTHING = (
+    "duplicate key",
+    "a key ",
+    "expected `key: value` lines",
+    "not UTF-8",
+    "not YAML: a tab",
+    "nested deeper",
+    "a second document",
+    "the character U+",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecretsFiles:
+    """What the secrets files held; `none_found` completes the message about an unknown secret."""
+
+    values: Mapping[str, Secret]
+    problems: tuple[Problem, ...]
+    warnings: tuple[str, ...]
+    none_found: str
+
+
+def read_secrets(folder: Path, extra: Path | None, environment: Mapping[str, str]) -> SecretsFiles:
+    """`secrets.yaml` of a folder and, over it, the file given with --secrets.
+
+    UsageError when a file cannot be read. What is wrong inside one is a located problem; one
+    that git tracks, or that others on this computer may read, is a warning.
+    """
+    beside = folder / FILE_NAME
+    paths = [path for path in (beside, extra) if path is not None]
+    if not beside.is_file():
+        paths.remove(beside)
+    values: dict[str, Secret] = {}
+    problems: list[Problem] = []
+    warnings: list[str] = []
+    for path in paths:
+        found, mistakes = _read(path, environment)
+        values.update(found)
+        problems += mistakes
+        warnings += exposures(path)
+    none_found = "" if paths else f"; there is no {FILE_NAME} beside the manifest"
+    return SecretsFiles(
+        values=values,
+        problems=tuple(problems),
+        warnings=tuple(warnings),
+        none_found=none_found,
+    )
+
+
+def exposures(path: Path) -> Iterator[str]:
+    """Warnings about who may read a secrets file. Nothing is said where nobody can tell."""
+    if os.name == "posix" and path.stat().st_mode & stat.S_IROTH:
+        yield (f"{path} can be read by every user of this computer: chmod 600 {path.name}")
+    if _tracked(path):
+        yield (
+            f"{path} is tracked by git: `git rm --cached {path.name}`, name it in .gitignore, "
+            "and change the secrets that were in it"
+        )
+
+
+def _read(path: Path, environment: Mapping[str, str]) -> tuple[dict[str, Secret], list[Problem]]:
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(_MOST + 1)
+        if len(data) > _MOST:
+            raise UsageError(f"{path} is larger than 1 MB", hint="secrets are short texts")
+        parsed = parse(decode(data, str(path)), str(path))
+    except OSError as error:
+        hint = "check --secrets, and the file's permissions"
+        raise UsageError(f"{path} cannot be read: {error.strerror}", hint=hint) from None
+    except NotText as error:
+        return {}, [error.problem]
+    problems = [_discreet(problem) for problem in parsed.problems if not _empty(problem, path)]
+    values: dict[str, Secret] = {}
+    document = Document(str(path), "")
+    for name, value in (parsed.tree or {}).items():
+        message = None
+        if not isinstance(value, Text):
+            message = "a secret is one text; write `name: 'text'`"
+        elif value.null:
+            message = "no secret is written here; write '' for an empty one"
+        elif value.tag == "!secret":
+            message = "a secret cannot be another secret"
+        elif value.tag == "!env":
+            variable = value.strip()
+            if variable in environment:
+                values[str(name)] = Secret(str(name), environment[variable])
+            elif variable:
+                message = f"the environment has no such variable as {name} asks for"
+        else:
+            values[str(name)] = Secret(str(name), str(value))
+        if message is not None:
+            problems.append(replace(document.problem(value, str(name), message), source=None))
+    return values, problems
+
+
+def _empty(problem: Problem, path: Path) -> bool:
+    """Whether nothing is wrong but that nothing is there."""
+    return problem.message == f"{path} is empty"
+
+
+def _discreet(problem: Problem) -> Problem:
+    message = problem.message
+    if not message.startswith(_TELLS_NOTHING):
+        message = "not readable from here on; write each secret as `name: 'text'`, in quotes"
+    return replace(problem, message=message, source=None)
+
+
+def _tracked(path: Path) -> bool:
+    folder = path.parent.resolve()
+    if not any((above / ".git").exists() for above in (folder, *folder.parents)):
+        return False
+    command = ["git", "-c", "core.fsmonitor=false", "ls-files", "--error-unmatch", "--", path.name]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_GIT_PATIENCE,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return done.returncode == 0

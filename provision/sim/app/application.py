@@ -1,0 +1,410 @@
+"""The chip in run mode: the boot ROM's way to an application, and the application itself.
+
+`boot` reads the flash as the ROM would. What cannot boot is complained of, for ever; what is not
+MicroPython says so and answers nothing; a MicroPython runs, in the version that was flashed, with
+its filesystem in the same flash, until it resets or somebody else does.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import time
+from collections.abc import Callable
+from enum import Enum
+
+from provision.core.chips.esp.boot import Bootable, boot_of
+from provision.core.chips.esp.chips import ESP8266
+from provision.model.board import ResetWiring
+from provision.sim.app.interpreter import Interpreter
+from provision.sim.app.port_facts import PortFacts, onboard_config
+from provision.sim.app.receive_ring import ReceiveRing
+from provision.sim.app.rom_output import boot_lines, calibration_fault, failed_boot
+from provision.sim.app.stream import RAW_PROMPT, Cooker, Frame, PromptWatch, Rebrander, Unframer
+from provision.sim.chip.chips import FACTS
+from provision.sim.chip.flash import PAGE_PROGRAM, SECTOR_ERASE, Flash, Work
+from provision.sim.line.wire import BITS
+from provision.sim.process.faults import burned
+from provision.sim.process.loop import Loop, Timer
+from provision.sim.setup import (
+    BoardSetup,
+    Leave,
+    LeaveKind,
+    ResetCause,
+    Send,
+)
+
+_CTRL_C = b"\x03"
+_SOFT_REBOOT = b"MPY: soft reboot\r\n"
+_FOREIGN = b"\r\nready\r\n"
+_HELP = b'Type "help()" for more information.\r\n'
+# Receive rings of the ports, less the byte that tells full from empty (ringbuf.h).
+_RING = {ESP8266: 255}
+_RING_ESP32 = 259
+# After these the chip loses what it is sent before MicroPython is up. A board that is started
+# because its port was opened is taken to have had power all along.
+_DEAF_STARTS = (ResetCause.EXTERNAL, ResetCause.SOFTWARE, ResetCause.WATCHDOG, ResetCause.DEEPSLEEP)
+# Seconds from the ROM's message to MicroPython's start, when flash keeps a real chip's time.
+_LOADING = 0.3
+_TRANSMIT_FIFO = 128  # bytes that a program can print ahead of the line
+_WATCHDOG_SLACK = 1.25  # feeding is reported no oftener than every eighth of the timeout
+_PANIC = b"\r\nabort() was called on core 0\r\nRebooting...\r\n"
+
+
+class _Phase(Enum):
+    """How far the application has come."""
+
+    OFF = "off"
+    ROM = "rom"  # the ROM, or something that is not MicroPython: nothing listens
+    START = "start"  # the interpreter starts; Ctrl-C is not looked at
+    SCRIPTS = "scripts"  # boot.py and main.py
+    TO_PROMPT = "to prompt"  # the interpreter's own banner is to come
+    REPL = "repl"
+
+
+class Application:
+    """What a chip runs when it is not in download mode. Off until `boot`."""
+
+    def __init__(
+        self,
+        *,
+        setup: BoardSetup,
+        flash: Flash,
+        loop: Loop,
+        send: Send,
+        leave: Callable[[Leave], None],
+    ) -> None:
+        self._setup = setup
+        self._flash = flash
+        self._loop = loop
+        self._send_on = send
+        self._leave = leave
+        self._line_free = 0.0
+        self._paused: Timer | None = None
+        self._cut: tuple[Work, int, Callable[[], None]] | None = None
+        self._control = setup.directory / "application.bin"
+        self._phase = _Phase.OFF
+        self._timer: Timer | None = None
+        self._watchdog: Timer | None = None
+        self._interpreter: Interpreter | None = None
+        self._found: Bootable | None = None
+        self._facts: PortFacts | None = None
+        self._held = bytearray()
+        self._claimed = False
+        self._rtc = b""  # the memory that deep sleep leaves alone
+        self._clock = 0  # when the chip's clock stood at nought
+        self._paced = setup.wire.paced and setup.wiring is not ResetWiring.USB_JTAG
+        self._ring = ReceiveRing(
+            loop=loop,
+            capacity=self._ring_size(),
+            deliver=self._to_program,
+            unread=self._unread,
+            reader=lambda: self._interpreter,
+        )
+        self._write_control()
+
+    @property
+    def overruns(self) -> int:
+        """Bytes that the receive ring dropped since the board was made."""
+        return self._ring.overruns
+
+    def boot(self, cause: ResetCause) -> None:
+        """Start from reset: the ROM reads the flash and runs what it finds."""
+        self.halt()
+        if cause is not ResetCause.DEEPSLEEP and cause is not ResetCause.SOFTWARE:
+            self._rtc = b""
+            self._clock = int(time.time())
+        self._phase = _Phase.ROM
+        self._boot(cause, first=True)
+
+    def receive(self, data: bytes) -> None:
+        """Bytes that reached the chip's UART; nobody listens before MicroPython does."""
+        if self._phase in (_Phase.OFF, _Phase.ROM):
+            return
+        if self._phase is _Phase.START and self._cause in _DEAF_STARTS:
+            return
+        interpreter = self._interpreter
+        if interpreter is None:  # none is installed: the board has said so
+            return
+        plain = b""
+        while data:
+            before, found, data = data.partition(_CTRL_C)
+            plain += before
+            if found and self._may_interrupt:
+                self._ring.put(plain)
+                plain = b""
+                found = b"" if interpreter.interrupt(reading=self._prompts.reading) else found
+            plain += found
+        self._ring.put(plain)
+
+    def cut_power(self, work: Work, count: int, on_cut: Callable[[], None]) -> None:
+        """Let the power fail in the middle of the `count`th erase or program that MicroPython
+        does from now on; the application is dead then, and `on_cut` called."""
+        self._cut = (work, count, on_cut)
+        self._write_control()
+
+    def keep_power(self) -> None:
+        """Take back what `cut_power` ordered."""
+        if self._cut:
+            self._cut = None
+            self._write_control()
+
+    def halt(self) -> None:
+        """EN low or power off: dead at once. What it was about to say is lost."""
+        self._phase = _Phase.OFF
+        for timer in (self._timer, self._watchdog, self._paused):
+            if timer:
+                timer.cancel()
+        self._timer = self._watchdog = self._paused = None
+        self._ring.clear()
+        self._line_free = 0.0
+        if self._interpreter:
+            self._interpreter.kill()
+            self._interpreter = None
+
+    # The ROM
+
+    def _boot(self, cause: ResetCause, *, first: bool) -> None:
+        chip = self._setup.chip
+        facts = FACTS[chip]
+        with self._flash.whole() as flash:
+            found = boot_of(flash, chip)
+        if isinstance(found, Bootable):
+            found = calibration_fault(found, self._flash) or found
+        if not isinstance(found, Bootable):
+            attempt = failed_boot(chip, found, cause, first=first)
+            self._send(attempt.output, baud=facts.boot_baud)
+            seconds = attempt.seconds / self._setup.scale
+            self._timer = self._loop.after(seconds, lambda: self._boot(cause, first=False))
+            return
+        self._timer = None
+        self._found = found
+        lines = facts.rom_banner(cause, download=False) + boot_lines(chip, found.boot)
+        self._send(lines, baud=facts.boot_baud)
+        if found.identity is None:
+            self._send(_FOREIGN)
+            return
+        self._facts = PortFacts(identity=found.identity)
+        self._held.clear()
+        if self._setup.timing:
+            seconds = _LOADING / self._setup.scale
+            self._timer = self._loop.after(seconds, lambda: self._start(cause, raw=False))
+        else:
+            self._start(cause, raw=False)
+
+    # MicroPython
+
+    def _start(self, cause: ResetCause | None, *, raw: bool) -> None:
+        """Start the interpreter; `cause` is None for a soft reset."""
+        assert self._found is not None
+        assert self._facts is not None
+        self._phase = _Phase.START
+        self._claimed = False
+        self._raw = raw
+        self._cause = cause
+        mark = b"\xff\xfe" + os.urandom(8)
+        self._unframer = Unframer(mark)
+        self._cooker = Cooker()
+        self._prompts = PromptWatch()
+        self._interrupt_character = True
+        self._rebrander: Rebrander | None = None
+        self._start_text = b""
+        self._interpreter = Interpreter(
+            loop=self._loop,
+            config=onboard_config(
+                facts=self._facts,
+                found=self._found,
+                setup=self._setup,
+                flash=self._flash,
+                cause=cause,
+                raw=raw,
+                mark=mark,
+                control=str(self._control),
+                rtc=self._rtc,
+                clock=self._clock,
+                security=burned(self._setup.directory),
+            ),
+            heap=self._facts.heap(self._setup),
+            raw=raw,
+            slow=self._paced,
+            on_output=self._output,
+            on_exit=self._exited,
+        )
+
+    def _write_control(self) -> None:
+        """Orders for onboard/_flash.py."""
+        times = (SECTOR_ERASE, PAGE_PROGRAM) if self._setup.timing else (0.0, 0.0)
+        erase, program = (int(seconds * 1e6 / self._setup.scale) for seconds in times)
+        left = {self._cut[0]: self._cut[1]} if self._cut else {}
+        orders = left.get(Work.ERASE, 0), left.get(Work.PROGRAM, 0), erase, program
+        self._control.write_bytes(struct.pack("<4I", *orders))
+
+    def _ring_size(self) -> int | None:
+        """A chip's own USB holds the host back instead of dropping; without a wire model the ring
+        has no end."""
+        model = self._setup.wire
+        if model.ring is not None:
+            return model.ring
+        if not self._paced:
+            return None
+        return _RING.get(self._setup.chip, _RING_ESP32)
+
+    def _unread(self) -> int:
+        return len(self._held) + (self._interpreter.unread() if self._interpreter else 0)
+
+    def _to_program(self, data: bytes) -> None:
+        assert self._interpreter is not None
+        if self._phase is _Phase.REPL or self._claimed:
+            self._interpreter.write(data)
+        else:
+            self._held += data
+
+    @property
+    def _may_interrupt(self) -> bool:
+        """Whether 3 may be the interrupt character now, for all that the program has said."""
+        return self._phase in (_Phase.SCRIPTS, _Phase.REPL) and self._interrupt_character
+
+    def _release(self) -> None:
+        assert self._interpreter is not None
+        self._interpreter.write(bytes(self._held))
+        self._held.clear()
+
+    def _send(self, data: bytes, baud: int | None = None) -> None:
+        """Hand bytes to the UART. A program that prints faster than the line takes it has to wait,
+        but for what the UART's own buffer holds."""
+        self._send_on(data, baud=baud)
+        if not self._paced:
+            return
+        model = self._setup.wire
+        rate = baud or self._setup.console
+        byte_time = BITS / min(rate, model.ceiling or rate) / self._setup.scale
+        now = self._loop.now()
+        self._line_free = max(now, self._line_free) + len(data) * byte_time
+        ahead = self._line_free - now - _TRANSMIT_FIFO * byte_time
+        if ahead > 0 and self._interpreter and self._paused is None:
+            self._interpreter.pause(True)
+            self._paused = self._loop.after(ahead, self._go_on)
+
+    def _go_on(self) -> None:
+        self._paused = None
+        if self._interpreter:
+            self._interpreter.pause(False)
+
+    def _output(self, data: bytes) -> None:
+        interpreter = self._interpreter
+        assert interpreter is not None
+        more = interpreter.may_hold_more(data)
+        for part in self._unframer.feed(data):
+            if self._interpreter is not interpreter:
+                return  # a frame before this one ended the run
+            if isinstance(part, Frame):
+                self._frame(part)
+            else:
+                self._text(part, more=more)
+
+    def _text(self, text: bytes, *, more: bool = False) -> None:
+        if self._phase is _Phase.TO_PROMPT:
+            self._start_text += text
+            self._find_prompt()
+            return
+        cooked = self._cooker.feed(text)
+        self._prompts.feed(cooked)
+        if self._prompts.reading:
+            self._interrupt_character = True
+        if self._rebrander:
+            cooked = self._rebrander.feed(cooked, more=more)
+        if cooked:
+            self._send(cooked)
+
+    def _find_prompt(self) -> None:
+        """The interpreter's first words at its REPL, replaced by the chip's."""
+        assert self._facts is not None
+        text = self._start_text
+        if self._raw:
+            if not text.startswith(RAW_PROMPT):
+                return
+            at = len(RAW_PROMPT)
+            first = RAW_PROMPT
+        else:
+            if _HELP not in text:
+                return
+            at = text.index(_HELP) + len(_HELP)
+            first = self._facts.banner + _HELP
+            if self._facts.esp8266:
+                # This port's REPL starts as if Ctrl-B had been typed.
+                first = b"\r\n" + (b"\r\n" if self._cause is not None else b"") + first
+        self._phase = _Phase.REPL
+        self._prompts.feed(first)
+        self._send(first)
+        self._release()
+        self._text(text[at:])
+
+    def _frame(self, frame: Frame) -> None:
+        match frame.kind:
+            case "V":
+                assert self._facts is not None
+                self._rebrander = Rebrander(frame.payload, self._facts.banner)
+            case "U":
+                self._phase = _Phase.SCRIPTS
+            case "I":
+                self._claimed = True
+                self._release()
+            case "B":
+                self._phase = _Phase.TO_PROMPT
+            case "W":
+                self._send(frame.payload)
+            case "K":
+                self._interrupt_character = frame.payload == _CTRL_C
+            case "M":
+                self._rtc = frame.payload
+            case "C":
+                self._clock = int(frame.payload)
+            case "T":
+                self._feed(struct.unpack("<I", frame.payload)[0] / 1e3)
+            case "S":
+                self._soft_reset(raw=False)
+            case "R":
+                self._give_up(Leave(kind=LeaveKind.RESET))
+            case "L":
+                self._give_up(Leave(kind=LeaveKind.BOOTLOADER))
+            case "D":
+                payload = frame.payload
+                seconds = struct.unpack("<Q", payload)[0] / 1e3 if payload else None
+                self._give_up(Leave(kind=LeaveKind.DEEPSLEEP, seconds=seconds))
+            case "P":
+                self._power_lost()
+            case _:
+                raise ValueError(f"no such frame: {frame}")
+
+    def _feed(self, seconds: float) -> None:
+        if self._watchdog:
+            self._watchdog.cancel()
+        leave = Leave(kind=LeaveKind.WATCHDOG)
+        self._watchdog = self._loop.after(seconds / self._setup.scale, lambda: self._give_up(leave))
+
+    def _exited(self, mode: str | None, left: bytes) -> None:
+        """The interpreter ended by itself: Ctrl-D, machine.soft_reset(), sys.exit(), a crash."""
+        self._interpreter = None
+        self._held[:0] = left
+        if mode is None:
+            self._send(_PANIC)
+            self._give_up(Leave(kind=LeaveKind.RESET))
+        else:
+            self._soft_reset(raw=mode == "raw")
+
+    def _soft_reset(self, *, raw: bool) -> None:
+        if self._interpreter:
+            self._interpreter.kill()
+            self._interpreter = None
+        self._send(_SOFT_REBOOT)
+        self._start(None, raw=raw)
+
+    def _power_lost(self) -> None:
+        cut, self._cut = self._cut, None
+        self.halt()
+        if cut:
+            cut[2]()
+
+    def _give_up(self, leave: Leave) -> None:
+        self.halt()
+        self._leave(leave)

@@ -1,0 +1,371 @@
+"""What tells one chip from another, as its ROM and its registers show it.
+
+One table, read by the loader (registers, commands, security info) and by whatever boots (ROM
+banner, baud). Addresses and fields are those that esptool's `targets/` read.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP32C6, ESP32S2, ESP32S3, ESP8266
+from provision.model.chip import Chip
+from provision.sim.line.wire import Fifo
+from provision.sim.setup import BoardSetup, ResetCause
+
+# When the UART's interrupt moves what has come to MicroPython's receive ring: ports/esp32/uart.c
+# (RXFIFO_FULL_THR, RXFIFO_RX_TIMEOUT) and ports/esp8266/uart.c (uart_config).
+ESP32_FIFO = Fifo(full=120, silence=1)
+ESP8266_FIFO = Fifo(full=16, silence=2)
+
+DETECT_REGISTER = 0x40001000  # differs on every chip; tells the ones without security info
+WATCHDOG_KEY = 0x50D83AA1
+EMBEDDED = {4 << 20: 1, 8 << 20: 2}  # flash sizes that an ESP32-C6's eFuse knows
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SpiRegisters:
+    """Offsets of the SPI controller that drives the flash; lengths in `usr1` where no `miso`."""
+
+    base: int
+    usr: int
+    usr1: int
+    usr2: int
+    w0: int
+    miso: int | None
+
+    @property
+    def command(self) -> int:
+        return self.base
+
+    @property
+    def address(self) -> int:
+        return self.base + 4
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WatchdogRegisters:
+    """The RTC watchdog, which esptool's `--after watchdog-reset` starts."""
+
+    config: int
+    protect: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Security:
+    """What is burned into the eFuses; `download` is secure download mode, which shuts most of
+    the ROM loader."""
+
+    secure_boot: bool = False
+    encryption: bool = False
+    download: bool = False
+
+    @property
+    def flags(self) -> int:
+        return (1 if self.secure_boot else 0) | (4 if self.download else 0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SecurityBits:
+    """Where eFuses say that secure boot or flash encryption is on: (register, bits)."""
+
+    secure_boot: tuple[int, int]
+    encryption: tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChipFacts:
+    """One chip. `security_info` is the length of its answer to GET_SECURITY_INFO, 0 for none;
+    `rom_flash` how much flash its ROM believes in until it is told by SPI_SET_PARAMS."""
+
+    chip: Chip
+    magic: int
+    chip_id: int | None
+    security_info: int
+    status_length: int
+    commands: frozenset[int]
+    spi: SpiRegisters
+    clock_divider: int
+    crystal: int  # Hz, times esptool's XTAL_CLK_DIVIDER
+    boot_baud: int
+    banner: str
+    run_mode: str
+    download_mode: str
+    causes: Mapping[ResetCause, str]
+    security: SecurityBits | None
+    watchdog: WatchdogRegisters | None
+    console_register: int | None  # the ROM's note of which port it talks on
+    console_usb_jtag: int
+    rom_flash: int
+    identity: Callable[[BoardSetup], dict[int, int]] = field(repr=False)
+    bootloader_offset: int
+    fifo: Fifo = ESP32_FIFO
+
+    def fuses(self, security: Security) -> dict[int, int]:
+        """What the registers that tell of security read, given what was burned."""
+        if self.security is None:
+            return {}
+        (boot, boot_bits), (encryption, bits) = self.security.secure_boot, self.security.encryption
+        return {
+            boot: boot_bits if security.secure_boot else 0,
+            encryption: bits if security.encryption else 0,
+        }
+
+    def rom_banner(self, cause: ResetCause, *, download: bool) -> bytes:
+        """What the ROM prints first, at `boot_baud`, whichever way the chip then goes."""
+        mode = self.download_mode if download else self.run_mode
+        return self.banner.format(cause=self.causes[cause], mode=mode).encode()
+
+
+def _esp8266_identity(setup: BoardSetup) -> dict[int, int]:
+    mac = setup.mac_bytes
+    return {
+        0x3FF00050: mac[5] << 24,
+        0x3FF00054: 0x02000000 | mac[3] << 8 | mac[4],
+        0x3FF00058: 0x00009000,
+        0x3FF0005C: mac[0] << 16 | mac[1] << 8 | mac[2],
+    }
+
+
+def _esp32_identity(setup: BoardSetup) -> dict[int, int]:
+    high, low = struct.unpack(">II", bytes(2) + setup.mac_bytes)
+    clock_8m = 128
+    return {
+        0x3FF5A004: low,
+        0x3FF5A008: high,
+        0x3FF5A00C: 1 << 9 | 1 << 13 | 1 << 15,  # package D0WD, rated 240 MHz, revision bit 0
+        0x3FF5A010: clock_8m,
+        0x3FF5A014: 1 << 20 | 1 << 24,  # revision bit 1, minor 1
+        0x3FF6607C: 1 << 31,  # revision bit 2: v3
+        0x3FF5F06C: (40_000_000 * 40 // (15625 * clock_8m)) << 7,  # a 40 MHz crystal
+    }
+
+
+def _efuse_mac(base: int, mac: bytes, extension: int = 0) -> dict[int, int]:
+    """The MAC as every chip since the ESP32-S2 keeps it, in block 1 of its eFuses."""
+    high, low = struct.unpack(">II", bytes(2) + mac)
+    return {base + 0x44: low, base + 0x48: extension << 16 | high}
+
+
+def _esp32s2_identity(setup: BoardSetup) -> dict[int, int]:
+    psram = {0: 0, 2 << 20: 1, 4 << 20: 2}.get(setup.psram, 0)
+    return {
+        **_efuse_mac(0x3F41A000, setup.mac_bytes),
+        0x3F41A050: 1 << 18 | psram << 28,  # v1.0, no flash in the package
+        0x3F41A06C: 1 << 4,  # calibration data of the first kind
+    }
+
+
+def _esp32s3_identity(setup: BoardSetup) -> dict[int, int]:
+    psram = {8 << 20: 1, 2 << 20: 2, 16 << 20: 3, 4 << 20: 4}.get(setup.psram, 0)
+    vendor = 1 << 7 if psram else 0
+    return {
+        **_efuse_mac(0x60007000, setup.mac_bytes),
+        0x60007050: 2 << 18,  # v0.2
+        0x60007054: vendor | (psram & 3) << 3,
+        0x60007058: (psram >> 2) << 19,
+    }
+
+
+def _esp32c3_identity(setup: BoardSetup) -> dict[int, int]:
+    return {**_efuse_mac(0x60008800, setup.mac_bytes), 0x60008850: 4 << 18}  # v0.4
+
+
+def _esp32c6_identity(setup: BoardSetup) -> dict[int, int]:
+    embedded = EMBEDDED.get(setup.flash_size, 0)
+    return {
+        **_efuse_mac(0x600B0800, setup.mac_bytes, extension=0xFFFE),
+        0x600B0850: 1 << 18 | (1 if embedded else 0) << 24,  # v0.1, QFN32 with flash inside
+        0x600B0854: embedded,
+    }
+
+
+_BASIC = frozenset(range(0x02, 0x0B))
+_ESP32_ROM = _BASIC | {0x0B, 0x0D, 0x0E, 0x0F, 0x10, 0x11, 0x12, 0x13}
+_LATER_ROM = _ESP32_ROM | {0x14}
+
+_ESP_ROM = "ESP-ROM:{rom}\r\nBuild:{build}\r\nrst:{{cause}},boot:{{mode}}\r\n"
+
+_ESP32_CAUSES = {
+    ResetCause.POWER_ON: "0x1 (POWERON_RESET)",
+    ResetCause.EXTERNAL: "0x1 (POWERON_RESET)",
+    ResetCause.SOFTWARE: "0xc (SW_CPU_RESET)",
+    ResetCause.WATCHDOG: "0x10 (RTCWDT_RTC_RESET)",
+    ResetCause.DEEPSLEEP: "0x5 (DEEPSLEEP_RESET)",
+}
+_LATER_CAUSES = {
+    ResetCause.POWER_ON: "0x1 (POWERON)",
+    ResetCause.EXTERNAL: "0x1 (POWERON)",
+    ResetCause.SOFTWARE: "0xc (RTC_SW_CPU_RST)",
+    ResetCause.WATCHDOG: "0x10 (RTCWDT_RTC_RST)",
+    ResetCause.DEEPSLEEP: "0x5 (DSLEEP)",
+}
+_C6_CAUSES = {
+    **_LATER_CAUSES,
+    ResetCause.SOFTWARE: "0xc (SW_CPU)",
+    ResetCause.WATCHDOG: "0x10 (LP_WDT_SYS)",
+    ResetCause.DEEPSLEEP: "0x5 (SLEEP_WAKEUP)",
+}
+
+
+def _later_spi(base: int) -> SpiRegisters:
+    return SpiRegisters(base=base, usr=0x18, usr1=0x1C, usr2=0x20, w0=0x58, miso=0x28)
+
+
+def _later_security(base: int) -> SecurityBits:
+    return SecurityBits(secure_boot=(base + 0x38, 1 << 20), encryption=(base + 0x34, 1 << 18))
+
+
+_WAITING = "\r\nwaiting for download"
+
+_FACTS = (
+    ChipFacts(
+        chip=ESP8266,
+        magic=0xFFF0C101,
+        chip_id=None,
+        security_info=0,
+        status_length=2,
+        commands=_BASIC,
+        spi=SpiRegisters(base=0x60000200, usr=0x1C, usr1=0x20, usr2=0x24, w0=0x40, miso=None),
+        clock_divider=0x60000014,
+        crystal=52_000_000,
+        boot_baud=74880,
+        banner="\r\n ets Jan  8 2013,rst cause:{cause}, boot mode:({mode})\r\n\r\n",
+        run_mode="3,6",
+        download_mode="1,6",
+        causes={
+            ResetCause.POWER_ON: "1",
+            ResetCause.EXTERNAL: "2",
+            ResetCause.SOFTWARE: "2",
+            ResetCause.WATCHDOG: "4",
+            ResetCause.DEEPSLEEP: "5",
+        },
+        security=None,
+        watchdog=None,
+        console_register=None,
+        console_usb_jtag=0,
+        rom_flash=4 << 20,
+        identity=_esp8266_identity,
+        bootloader_offset=0,
+        fifo=ESP8266_FIFO,
+    ),
+    ChipFacts(
+        chip=ESP32,
+        magic=0x00F01D83,
+        chip_id=None,
+        security_info=0,
+        status_length=4,
+        commands=_ESP32_ROM,
+        spi=SpiRegisters(base=0x3FF42000, usr=0x1C, usr1=0x20, usr2=0x24, w0=0x80, miso=0x2C),
+        clock_divider=0x3FF40014,
+        crystal=40_000_000,
+        boot_baud=115200,
+        banner="ets Jul 29 2019 12:21:46\r\n\r\nrst:{cause},boot:{mode}\r\n",
+        run_mode="0x13 (SPI_FAST_FLASH_BOOT)",
+        download_mode="0x3 (DOWNLOAD_BOOT(UART0/UART1/SDIO_REI_REO_V2))" + _WAITING,
+        causes=_ESP32_CAUSES,
+        security=SecurityBits(secure_boot=(0x3FF5A018, 1 << 4), encryption=(0x3FF5A000, 1 << 20)),
+        watchdog=None,
+        console_register=None,
+        console_usb_jtag=0,
+        rom_flash=2 << 20,
+        identity=_esp32_identity,
+        bootloader_offset=0x1000,
+    ),
+    ChipFacts(
+        chip=ESP32S2,
+        magic=0x000007C6,
+        chip_id=None,
+        security_info=12,
+        status_length=4,
+        commands=_LATER_ROM,
+        spi=_later_spi(0x3F402000),
+        clock_divider=0x3F400014,
+        crystal=40_000_000,
+        boot_baud=115200,
+        banner=_ESP_ROM.format(rom="esp32s2-rc4-20191025", build="Oct 25 2019"),
+        run_mode="0x8 (SPI_FAST_FLASH_BOOT)",
+        download_mode="0x0 (DOWNLOAD(USB/UART0/1/SPI))" + _WAITING,
+        causes=_LATER_CAUSES,
+        security=_later_security(0x3F41A000),
+        watchdog=WatchdogRegisters(config=0x3F408094, protect=0x3F4080AC),
+        console_register=0x3FFFFD14,
+        console_usb_jtag=0,
+        rom_flash=2 << 20,
+        identity=_esp32s2_identity,
+        bootloader_offset=0x1000,
+    ),
+    ChipFacts(
+        chip=ESP32S3,
+        magic=0x00000009,
+        chip_id=9,
+        security_info=20,
+        status_length=4,
+        commands=_LATER_ROM,
+        spi=_later_spi(0x60002000),
+        clock_divider=0x60000014,
+        crystal=40_000_000,
+        boot_baud=115200,
+        banner=_ESP_ROM.format(rom="esp32s3-20210327", build="Mar 27 2021"),
+        run_mode="0x8 (SPI_FAST_FLASH_BOOT)",
+        download_mode="0x0 (DOWNLOAD(USB/UART0))" + _WAITING,
+        causes=_LATER_CAUSES,
+        security=_later_security(0x60007000),
+        watchdog=WatchdogRegisters(config=0x60008098, protect=0x600080B0),
+        console_register=0x3FCEF14C,
+        console_usb_jtag=4,
+        rom_flash=2 << 20,
+        identity=_esp32s3_identity,
+        bootloader_offset=0,
+    ),
+    ChipFacts(
+        chip=ESP32C3,
+        magic=0x1B31506F,
+        chip_id=5,
+        security_info=20,
+        status_length=4,
+        commands=_LATER_ROM,
+        spi=_later_spi(0x60002000),
+        clock_divider=0x60000014,
+        crystal=40_000_000,
+        boot_baud=115200,
+        banner=_ESP_ROM.format(rom="esp32c3-api1-20210207", build="Feb  7 2021"),
+        run_mode="0xd (SPI_FAST_FLASH_BOOT)",
+        download_mode="0x5 (DOWNLOAD(USB/UART0/1))" + _WAITING,
+        causes=_LATER_CAUSES,
+        security=_later_security(0x60008800),
+        watchdog=WatchdogRegisters(config=0x60008090, protect=0x600080A8),
+        console_register=0x3FCDF07C,
+        console_usb_jtag=3,
+        rom_flash=2 << 20,
+        identity=_esp32c3_identity,
+        bootloader_offset=0,
+    ),
+    ChipFacts(
+        chip=ESP32C6,
+        magic=0x2CE0806F,
+        chip_id=13,
+        security_info=20,
+        status_length=4,
+        commands=_LATER_ROM,
+        spi=_later_spi(0x60003000),
+        clock_divider=0x60000014,
+        crystal=40_000_000,
+        boot_baud=115200,
+        banner=_ESP_ROM.format(rom="esp32c6-20220919", build="Sep 19 2022"),
+        run_mode="0xc (SPI_FAST_FLASH_BOOT)",
+        download_mode="0x4 (DOWNLOAD(USB/UART0/SDIO_REI_FEO))" + _WAITING,
+        causes=_C6_CAUSES,
+        security=_later_security(0x600B0800),
+        watchdog=WatchdogRegisters(config=0x600B1C00, protect=0x600B1C18),
+        console_register=0x4087F580,
+        console_usb_jtag=3,
+        rom_flash=2 << 20,
+        identity=_esp32c6_identity,
+        bootloader_offset=0,
+    ),
+)
+
+FACTS: Mapping[Chip, ChipFacts] = {facts.chip: facts for facts in _FACTS}

@@ -1,0 +1,187 @@
+"""Faults that stand in a board's flash: broken firmware, a damaged filesystem, an awkward main.py.
+
+Each changes the flash of a board that does not run at that moment; what follows shows at its next
+boot. (Faults of the line, of power and of the chip itself belong to the board.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from littlefs import LittleFS
+from littlefs.context import UserContext
+
+from provision.core.chips.esp.boot import Bootable, boot_of
+from provision.core.chips.esp.filesystem_place import BLOCK, Geometry, filesystem_geometry
+from provision.core.chips.esp.image import BOOT_OFFSETS, size_bytes
+from provision.errors import SimulatorError
+from provision.sim.chip.flash import Flash
+from provision.sim.firmware import build
+from provision.sim.setup import BoardSetup
+
+_DISK_VERSION = 0x00020000
+_CACHE = 128  # MicroPython's: four times the read size of 32
+
+MAIN_PY: Mapping[str, str] = MappingProxyType(
+    {
+        "hog": "while True:\n    pass\n",
+        "chatter": "while True:\n    print('tick')\n",
+        "stubborn": (
+            "import time\n"
+            "while True:\n"
+            "    try:\n"
+            "        print('here')\n"
+            "        while True:\n"
+            "            time.sleep(1)\n"
+            "    except KeyboardInterrupt:\n"
+            "        print('no')\n"
+        ),
+        "deaf": "import micropython\nmicropython.kbd_intr(-1)\nwhile True:\n    pass\n",
+        "deepsleep": "import machine\nmachine.deepsleep()\n",
+        "reset-loop": "import machine\nmachine.reset()\n",
+        "soft-reset-loop": "import sys\nsys.exit()\n",
+        "watchdog": "from machine import WDT\nWDT(timeout=1000)\nwhile True:\n    pass\n",
+        "crash": "raise ValueError('broken on purpose')\n",
+    }
+)
+"""Programs that keep the REPL away, each in its own way."""
+
+
+def filesystem_place(setup: BoardSetup, flash: Flash) -> Geometry:
+    """Where the firmware in `flash` has its filesystem; SimulatorError when nothing there boots
+    or what boots has none."""
+    with flash.whole() as view:
+        found = boot_of(view, setup.chip)
+    if not isinstance(found, Bootable) or found.identity is None:
+        raise SimulatorError(
+            f"the virtual board {setup.name} has no MicroPython that boots, so no filesystem",
+            hint="flash a firmware first (`provision sim firmware` builds one)",
+        )
+    place = filesystem_geometry(
+        found.identity,
+        found.partitions,
+        flash_size=flash.size,
+        header_size=size_bytes(found.boot.flash_size),
+    )
+    if place is None:
+        raise SimulatorError(
+            f"the firmware of the virtual board {setup.name} has no LittleFS",
+            hint="flash a firmware of MicroPython 1.12 or newer",
+        )
+    return place
+
+
+class _OnFlash(UserContext):  # type: ignore[misc]
+    """littlefs-python's way to the blocks of the flash."""
+
+    def __init__(self, flash: Flash, place: Geometry) -> None:
+        super().__init__(buffsize=0)
+        self._flash = flash
+        self._offset = place.offset
+
+    def read(self, cfg: object, block: int, off: int, size: int) -> bytearray:
+        return bytearray(self._flash.read(self._offset + block * BLOCK + off, size))
+
+    def prog(self, cfg: object, block: int, off: int, data: bytes) -> int:
+        self._flash.program(self._offset + block * BLOCK + off, bytes(data))
+        return 0
+
+    def erase(self, cfg: object, block: int) -> int:
+        self._flash.erase_sector(self._offset + block * BLOCK)
+        return 0
+
+    def sync(self, cfg: object) -> int:
+        return 0
+
+
+def open_filesystem(setup: BoardSetup, flash: Flash) -> LittleFS:
+    """The board's filesystem, mounted in place; where the flash is blank, formatted first. Only
+    while the board does not run. Raises LittleFSError for one that is damaged."""
+    place = filesystem_place(setup, flash)
+    blank = flash.read(place.offset, 2 * BLOCK).count(0xFF) == 2 * BLOCK
+    filesystem = LittleFS(
+        context=_OnFlash(flash, place),
+        block_size=BLOCK,
+        block_count=place.blocks,
+        read_size=32,
+        prog_size=32,
+        cache_size=_CACHE,
+        lookahead_size=32,
+        # The oldest layout is what every MicroPython can mount; one it wrote may be newer.
+        disk_version=_DISK_VERSION if blank else 0,
+        mount=False,
+    )
+    if blank:
+        filesystem.format()
+    filesystem.mount()
+    return filesystem
+
+
+def put_file(setup: BoardSetup, flash: Flash, path: str, data: bytes) -> None:
+    """Write one file into the board's filesystem."""
+    filesystem = open_filesystem(setup, flash)
+    with filesystem.open(path, "wb") as file:
+        file.write(data)
+    filesystem.unmount()
+
+
+def corrupt_filesystem(setup: BoardSetup, flash: Flash) -> None:
+    """Both copies of the superblock hold something that is neither blank nor LittleFS."""
+    place = filesystem_place(setup, flash)
+    flash.erase(place.offset, 2 * BLOCK)
+    flash.program(place.offset, b"\x5a" * (2 * BLOCK))
+
+
+def fill_filesystem(setup: BoardSetup, flash: Flash) -> None:
+    """A file takes all the room there is, but for a block or two."""
+    filesystem = open_filesystem(setup, flash)
+    with filesystem.open("/ballast.bin", "wb") as file:
+        free = filesystem.block_count - filesystem.used_block_count
+        file.write(b"\xa5" * (max(0, free - 3) * (BLOCK - 8)))
+    filesystem.unmount()
+
+
+def break_firmware(setup: BoardSetup, flash: Flash) -> None:
+    """One bit of the app is cleared: its checksum does not hold, the chip boot-loops."""
+    with flash.whole() as view:
+        found = boot_of(view, setup.chip)
+    if not isinstance(found, Bootable):
+        return  # it loops already
+    segment = max(found.app.segments, key=lambda part: part.size)
+    for place in range(segment.offset, segment.offset + segment.size):
+        byte = flash.read(place, 1)[0]
+        if byte:
+            flash.program(place, bytes([byte & byte - 1]))
+            return
+
+
+def install_foreign(setup: BoardSetup, flash: Flash) -> None:
+    """A sound image that is not MicroPython."""
+    install(setup, flash, build(setup.chip, "1.0", flash_size=flash.size, micropython=False))
+
+
+def install(setup: BoardSetup, flash: Flash, image: bytes) -> None:
+    """Erase the flash whole and write a release image where esptool would."""
+    flash.erase_chip()
+    flash.program(BOOT_OFFSETS[setup.chip], image)
+
+
+def _main(name: str) -> Callable[[BoardSetup, Flash], None]:
+    def fault(setup: BoardSetup, flash: Flash) -> None:
+        put_file(setup, flash, "/main.py", MAIN_PY[name].encode())
+
+    return fault
+
+
+FLASH_FAULTS: Mapping[str, Callable[[BoardSetup, Flash], None]] = MappingProxyType(
+    {
+        "corrupt-filesystem": corrupt_filesystem,
+        "full-filesystem": fill_filesystem,
+        "broken-firmware": break_firmware,
+        "foreign-firmware": install_foreign,
+        **{f"main-{name}": _main(name) for name in MAIN_PY},
+    }
+)
+"""By the name that `provision sim fault` takes: what to do to the flash of a board that stands
+still."""

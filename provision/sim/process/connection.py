@@ -1,0 +1,168 @@
+"""One conversation on a board's socket: an order answered, or a port held open until it closes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from provision.errors import SimulatorError
+from provision.sim.chip.board import Board
+from provision.sim.line.outbox import Outbox
+from provision.sim.process import frames
+from provision.sim.process.loop import Loop, Timer
+
+_REQUEST_LIMIT = 1 << 20
+_CHUNK = 1 << 18
+_AHEAD = 0.05  # seconds of a slow line that a driver and a bridge hold for it (0.5 KB at 115200)
+
+
+class Orders(Protocol):
+    """What a board does when told; SimulatorError when it cannot."""
+
+    def obey(self, request: dict[str, Any]) -> dict[str, Any]: ...
+
+
+class Connection:
+    """Watches its socket until the other side hangs up."""
+
+    def __init__(
+        self,
+        *,
+        conversation: socket.socket,
+        loop: Loop,
+        board: Board,
+        orders: Orders,
+        gone: Callable[[Connection], None],
+    ) -> None:
+        self._socket = conversation
+        self._loop = loop
+        self._board = board
+        self._orders = orders
+        self._gone = gone
+        self._request: bytearray | None = bytearray()
+        self._frames = frames.Unpacker()
+        self._outbox = Outbox(loop, conversation.fileno())
+        self._port = False
+        self._lines = (False, False)
+        self._waiting: Timer | None = None
+        conversation.setblocking(False)
+        loop.watch(conversation.fileno(), self.readable)
+
+    @property
+    def port(self) -> bool:
+        """Whether this is the open port, and not an order."""
+        return self._port
+
+    def readable(self) -> None:
+        if self._socket.fileno() < 0:
+            return
+        try:
+            data = self._socket.recv(_CHUNK)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.close()
+        elif self._request is not None:
+            self._request += data
+            if b"\n" in self._request:
+                line, _, rest = bytes(self._request).partition(b"\n")
+                self._request = None
+                self._answer(line, rest)
+            elif len(self._request) > _REQUEST_LIMIT:
+                self.close()
+        elif self._port:
+            self._frames_in(data)
+            self._hold_back()
+
+    def _hold_back(self) -> None:
+        """Read no more from a host that is ahead of the line, so that it has to wait."""
+        ahead = self._board.backlog - _AHEAD
+        if ahead > 0 and self._socket.fileno() >= 0:
+            self._loop.unwatch(self._socket.fileno())
+            if self._waiting:
+                self._waiting.cancel()
+            self._waiting = self._loop.after(ahead, self._go_on)
+
+    def _go_on(self) -> None:
+        self._waiting = None
+        self._loop.watch(self._socket.fileno(), self.readable)
+
+    def deliver(self, data: bytes) -> None:
+        self._outbox.put(data)
+
+    def rate(self) -> None:
+        """It is told by a frame."""
+
+    def vanish(self) -> None:
+        self._port = False
+        self.close()
+
+    def close(self) -> None:
+        if self._socket.fileno() < 0:
+            return
+        self._outbox.clear()
+        if self._waiting:
+            self._waiting.cancel()
+        self._loop.unwatch(self._socket.fileno())
+        self._socket.close()
+        if self._port:
+            self._port = False
+            self._board.closed(self)
+        self._gone(self)
+
+    def _answer(self, line: bytes, rest: bytes) -> None:
+        try:
+            request = json.loads(line)
+            if request.get("do") == "open":
+                answer = self._orders.obey({"do": "may-open", "query": request.get("query", {})})
+                self._reply(answer)
+                self._port = True
+                self._lines = (bool(request["dtr"]), bool(request["rts"]))
+                dtr, rts = self._lines
+                self._board.open(self, dtr=dtr, rts=rts, baud=int(request["baud"]))
+                self._frames_in(rest)
+            else:
+                self._reply(self._orders.obey(request))
+        except SimulatorError as error:
+            kind = {"no-virtual-board": "unplugged", "virtual-board-taken": "taken"}
+            self._reply(
+                {
+                    "error": error.message,
+                    "hint": error.hint,
+                    "kind": kind.get(error.code, "refused"),
+                }
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            self._reply({"error": f"not understood: {error!r}", "hint": None, "kind": "refused"})
+
+    def _reply(self, answer: dict[str, Any]) -> None:
+        self._outbox.put(json.dumps(answer).encode() + b"\n")
+
+    def _frames_in(self, data: bytes) -> None:
+        with contextlib.suppress(ValueError):
+            for kind, payload in self._frames.feed(data):
+                if not self._port:
+                    return
+                self._frame(kind, payload)
+            return
+        self.close()
+
+    def _frame(self, kind: bytes, payload: bytes) -> None:
+        match kind:
+            case frames.DATA:
+                self._board.from_host(payload)
+            case frames.LINES:
+                self._board.circuit.lines(bool(payload[0] & 1), bool(payload[0] & 2))
+            case frames.BAUD:
+                self._board.set_host_baud(int.from_bytes(payload, "big"))
+            case frames.BREAK:
+                if payload[0]:
+                    # A break is one long zero byte to the other side.
+                    self._board.from_host(b"\0")
+            case _:
+                raise ValueError(f"unknown frame {kind!r}")

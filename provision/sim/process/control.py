@@ -1,0 +1,184 @@
+"""Orders to a running board: what a person does with hands, and what nobody would do to a real one.
+
+Each order is a JSON object with `do`, each answer one too.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from provision.errors import SimulatorError
+from provision.sim.line.reset import Button
+from provision.sim.link import BoardTaken, NoSuchBoard
+from provision.sim.process import faults
+
+if TYPE_CHECKING:
+    from provision.sim.process.process import BoardProcess
+    from provision.sim.process.pty import Terminal
+    from provision.sim.process.rfc2217 import Server
+
+
+class Control:
+    """What a board's process does when told."""
+
+    def __init__(self, process: BoardProcess) -> None:
+        self._process = process
+        self._board = process.board
+        self._terminal: Terminal | None = None
+        self._server: Server | None = None
+        self._started = time.monotonic()
+        self._orders: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+            "may-open": self._may_open,
+            "status": self._status,
+            "measure": self._measure,
+            "press": self._press,
+            "power": self._power,
+            "unplug": self._unplug,
+            "replug": self._replug,
+            "pty": self._pty,
+            "rfc2217": self._rfc2217,
+            "fault": self._fault,
+            "stop": self._stop,
+        }
+
+    def obey(self, request: dict[str, Any]) -> dict[str, Any]:
+        order = self._orders.get(str(request.get("do")))
+        if order is None:
+            raise SimulatorError(
+                f"a virtual board knows no order {request.get('do')!r}",
+                hint="known are " + ", ".join(sorted(self._orders)),
+            )
+        return order(request)
+
+    def close(self) -> None:
+        if self._terminal:
+            self._terminal.close()
+            self._terminal = None
+        if self._server:
+            self._server.close()
+            self._server = None
+
+    def _may_open(self, request: dict[str, Any]) -> dict[str, Any]:
+        name = self._process.name
+        self._process.setup.refuse(request.get("query", {}))
+        if not self._board.plugged:
+            raise NoSuchBoard(
+                f"no such file or directory: the virtual board {name!r} is unplugged",
+                hint=f"plug it in: `provision sim fault {name} replug`",
+            )
+        if self._board.taken:
+            self._process.settle()
+        if self._board.taken:
+            raise BoardTaken(
+                "Resource temporarily unavailable", hint="close the other program that uses it"
+            )
+        return {}
+
+    def _status(self, request: dict[str, Any]) -> dict[str, Any]:
+        setup = self._process.setup
+        setup.refuse(request.get("query", {}))
+        return {
+            "name": self._process.name,
+            "pid": os.getpid(),
+            "chip": str(setup.chip),
+            "flash": setup.flash_size,
+            "mac": setup.mac,
+            "wiring": setup.wiring.value,
+            "directory": str(setup.directory),
+            "mode": self._board.mode.value,
+            "stub": self._board.stub,
+            "taken": self._board.taken,
+            "plugged": self._board.plugged,
+            "boots": self._board.boots,
+            "bytes": self._board.noise.passed,
+            "overruns": self._board.overruns,
+            "wire": asdict(self._board.wire_statistics),
+            "pressed": sorted(button.value for button in self._board.circuit.pressed),
+            "pty": str(self._terminal.link) if self._terminal else None,
+            "rfc2217": self._server.url if self._server else None,
+            "trouble": self._board.trouble,
+            "seconds": time.monotonic() - self._started,
+        }
+
+    def _measure(self, request: dict[str, Any]) -> dict[str, Any]:
+        return asdict(self._board.measure())
+
+    def _press(self, request: dict[str, Any]) -> dict[str, Any]:
+        """`buttons` in the order in which they go down; `hold` or `release` do half of it."""
+        buttons = [_button(value) for value in request["buttons"]]
+        if not request.get("release"):
+            self._board.press(*buttons)
+        if not request.get("hold"):
+            self._board.let_go(*reversed(buttons))
+        return {}
+
+    def _power(self, request: dict[str, Any]) -> dict[str, Any]:
+        if request["on"]:
+            self._board.power_on()
+        else:
+            self._board.power_off()
+        return {}
+
+    def _unplug(self, request: dict[str, Any]) -> dict[str, Any]:
+        self._board.unplug()
+        return {}
+
+    def _replug(self, request: dict[str, Any]) -> dict[str, Any]:
+        name = request.get("name")
+        if name and name != self._process.name:
+            self._process.move(name)
+        self._board.replug()
+        if self._terminal:
+            self._terminal = self._make_terminal(self._terminal.link)
+        return {"name": self._process.name}
+
+    def _pty(self, request: dict[str, Any]) -> dict[str, Any]:
+        link = Path(request.get("link") or self._process.setup.directory / "tty")
+        if self._terminal and self._terminal.link != link:
+            self._terminal.close()
+            self._terminal = None
+        if self._terminal is None:
+            self._terminal = self._make_terminal(link)
+        return {"pty": str(link)}
+
+    def _make_terminal(self, link: Path) -> Terminal:
+        from provision.sim.process.pty import Terminal
+
+        return Terminal(board=self._board, loop=self._process.loop, link=link)
+
+    def _rfc2217(self, request: dict[str, Any]) -> dict[str, Any]:
+        if self._server is None:
+            # pyserial is loaded only by boards that need it.
+            from provision.sim.process.rfc2217 import Server
+
+            try:
+                self._server = Server(
+                    board=self._board, loop=self._process.loop, port=int(request.get("port") or 0)
+                )
+            except OSError as error:
+                raise SimulatorError(
+                    f"cannot listen on port {request.get('port')}: {error.strerror}",
+                    hint="choose another port, or 0 for any",
+                ) from error
+        return {"rfc2217": self._server.url}
+
+    def _fault(self, request: dict[str, Any]) -> dict[str, Any]:
+        return faults.inject(self._process, str(request["fault"]), request.get("arguments", {}))
+
+    def _stop(self, request: dict[str, Any]) -> dict[str, Any]:
+        self._process.stop()
+        return {"pid": os.getpid()}
+
+
+def _button(value: str) -> Button:
+    try:
+        return Button(value)
+    except ValueError:
+        raise SimulatorError(
+            f"a board has no button {value!r}", hint="press boot or reset"
+        ) from None

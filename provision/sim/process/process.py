@@ -1,0 +1,271 @@
+"""`python -m provision.sim.process.process NAME QUERY`: a board as a process of its own.
+
+It comes up, says so on its standard output, and stays when whoever started it goes: as with a
+real board, the app goes on running between two openings of the port. Between events it sleeps.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+from provision.errors import SimulatorError
+from provision.sim import places
+from provision.sim.app.application import Application
+from provision.sim.chip.board import Board
+from provision.sim.chip.chips import FACTS
+from provision.sim.chip.flash import Flash
+from provision.sim.line.wire import Wire
+from provision.sim.process import inotify
+from provision.sim.process.connection import Connection
+from provision.sim.process.control import Control
+from provision.sim.process.faults import burned
+from provision.sim.process.loop import Loop
+from provision.sim.setup import BoardSetup
+
+SETUP_FILE = "board.json"
+NAME_FILE = "name"  # under which a running board is plugged in
+
+
+class BoardProcess:
+    """The board, its socket and whoever is connected."""
+
+    def __init__(self, name: str, query: dict[str, str]) -> None:
+        self.home = places.home()
+        self.name = name
+        self.loop = Loop()
+        self._lock = _lock(self.home / name, name)
+        self.setup = _load(self.home / name, name, query)
+        self._listener = _listen(self.home, name)
+        self.loop.watch(self._listener.fileno(), self._accept)
+        self.connections: list[Connection] = []
+        self.waker: tuple[socket.socket, socket.socket] | None = None  # signals come through it
+        self.board = _build(self.setup, self.loop)
+        self.control: Control = Control(self)
+        self._removal = inotify.watch(self.setup.directory, inotify.REMOVED)
+        if self._removal is not None:
+            # Somebody removed the board from under its process.
+            self.loop.watch(self._removal, self.loop.stop)
+        self._note_name()
+
+    def serve(self) -> None:
+        self.board.power_on()
+        self.loop.run()
+        self.close()
+
+    def stop(self) -> None:
+        """Leave the loop once what runs now has answered."""
+        self.loop.after(0, self.loop.stop)
+
+    def move(self, name: str) -> None:
+        """Be found under another name from now on."""
+        listener = _listen(self.home, name)
+        self.loop.watch(listener.fileno(), self._accept)
+        alias = self.home / name
+        if not alias.exists():
+            alias.symlink_to(self.setup.directory, target_is_directory=True)
+        self._retire()
+        self._listener, self.name = listener, name
+        self._note_name()
+
+    def close(self) -> None:
+        self.control.close()
+        for connection in list(self.connections):
+            connection.close()
+        self.board.close()
+        self._retire()
+        os.close(self._lock)
+
+    def settle(self) -> None:
+        """Let hosts that have closed the port already be seen to have."""
+        for connection in list(self.connections):
+            if connection.port:
+                connection.readable()
+
+    def _note_name(self) -> None:
+        (self.setup.directory / NAME_FILE).write_text(self.name + "\n", encoding="utf-8")
+
+    def _retire(self) -> None:
+        self.loop.unwatch(self._listener.fileno())
+        places.socket_path(self.home, self.name).unlink(missing_ok=True)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        try:
+            conversation, _ = self._listener.accept()
+        except OSError:
+            return
+        self.connections.append(
+            Connection(
+                conversation=conversation,
+                loop=self.loop,
+                board=self.board,
+                orders=self.control,
+                gone=self.connections.remove,
+            )
+        )
+
+
+def _build(setup: BoardSetup, loop: Loop) -> Board:
+    flash = Flash(setup.flash_path, setup.flash_size)
+    return Board(
+        setup=setup,
+        flash=flash,
+        loop=loop,
+        make_application=Application,
+        make_wire=Wire,
+        security=burned(setup.directory),
+    )
+
+
+def _lock(directory: Path, name: str) -> int:
+    directory.mkdir(parents=True, exist_ok=True)
+    held = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(held)
+        called = _called(directory)
+        raise SimulatorError(
+            f"no virtual board {name!r}: it is plugged in as {called!r} now"
+            if called
+            else f"the virtual board {name!r} runs already but cannot be reached",
+            hint=f"open sim://{called}" if called else f"`provision sim rm {name}`, then try again",
+        ) from None
+    return held
+
+
+def _called(directory: Path) -> str | None:
+    """The name under which the board of a directory was last plugged in, if it is another."""
+    with contextlib.suppress(OSError):
+        return (directory / NAME_FILE).read_text(encoding="utf-8").strip() or None
+    return None
+
+
+def _load(directory: Path, name: str, query: dict[str, str]) -> BoardSetup:
+    """The setup the board was made with, or a new board; SimulatorError if they differ."""
+    directory = directory.resolve()
+    path = directory / SETUP_FILE
+    if path.exists():
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        setup = BoardSetup.from_query(directory.name, saved, directory)
+        setup.refuse(query)
+        return setup
+    if "chip" not in query:
+        shutil.rmtree(directory)
+        raise SimulatorError(
+            f"there is no virtual board {name!r}",
+            hint=f"make it: `provision sim up` for those of a manifest, "
+            f"`provision sim up --chip CHIP {name}`, or say which it is: sim://{name}?chip=CHIP",
+        )
+    try:
+        setup = BoardSetup.from_query(name, query, directory)
+        _preload(setup)
+    except SimulatorError:
+        shutil.rmtree(directory)  # no half a board
+        raise
+    path.write_text(setup.to_json() + "\n", encoding="utf-8")
+    return setup
+
+
+def _preload(setup: BoardSetup) -> None:
+    """Have the firmware in flash, at the place where the chip looks for it."""
+    if not setup.firmware:
+        return
+    try:
+        image = Path(setup.firmware).read_bytes()
+    except OSError as error:
+        raise SimulatorError(
+            f"sim://{setup.name}: cannot read the firmware {setup.firmware}: {error.strerror}",
+            hint="firmware= is the path of an image file",
+        ) from error
+    flash = Flash(setup.flash_path, setup.flash_size)
+    try:
+        flash.program(FACTS[setup.chip].bootloader_offset, image)
+    except ValueError as error:
+        raise SimulatorError(
+            f"sim://{setup.name}: {setup.firmware} does not fit: {error}",
+            hint="give the board more flash",
+        ) from error
+    finally:
+        flash.close()
+
+
+def _listen(home: Path, name: str) -> socket.socket:
+    path = places.socket_path(home, name)
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(path))
+    listener.listen(16)
+    listener.setblocking(False)
+    return listener
+
+
+def main(arguments: list[str]) -> NoReturn:
+    """Start in the background: return 0 once the board listens, 1 with the reason as JSON."""
+    name, query = arguments[0], json.loads(arguments[1])
+    reader, writer = os.pipe()
+    if os.fork():
+        os.close(writer)
+        with os.fdopen(reader) as said:
+            answer = said.read()
+        print(answer, flush=True)  # noqa: T201
+        os._exit(0 if answer == "{}" else 1)
+    os.close(reader)
+    os.setsid()
+    try:
+        process = BoardProcess(name, query)
+        _detach(process)
+    except SimulatorError as error:
+        kind = "unplugged" if "no virtual board" in error.message else "refused"
+        _say(writer, {"error": error.message, "hint": error.hint, "kind": kind})
+        os._exit(1)
+    except OSError as error:
+        _say(writer, {"error": f"{name}: {error}", "hint": None, "kind": "refused"})
+        os._exit(1)
+    _say(writer, {})
+    process.serve()
+    os._exit(0)
+
+
+def _say(writer: int, answer: dict[str, Any]) -> None:
+    os.write(writer, json.dumps(answer).encode())
+    os.close(writer)
+
+
+def _detach(process: BoardProcess) -> None:
+    """Depend on nothing of whoever started this: no terminal, no directory, no open files."""
+    null = os.open(os.devnull, os.O_RDWR)
+    log = os.open(
+        process.setup.directory / "board.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600
+    )
+    for fd, source in ((0, null), (1, log), (2, log)):
+        os.dup2(source, fd)
+    os.close(null)
+    os.close(log)
+    waker, woken = socket.socketpair()
+    for end in (waker, woken):
+        end.setblocking(False)
+    signal.set_wakeup_fd(waker.fileno())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: process.loop.stop())
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    process.waker = (waker, woken)
+    process.loop.watch(woken.fileno(), lambda: _drain(woken))
+
+
+def _drain(woken: socket.socket) -> None:
+    with contextlib.suppress(BlockingIOError):
+        woken.recv(100)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

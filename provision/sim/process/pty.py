@@ -1,0 +1,114 @@
+"""A board's port as a pseudo-terminal, for programs that want a device file.
+
+A pseudo-terminal has no DTR and RTS, and nothing here makes up for it: whoever comes this way
+needs somebody to press the board's buttons. The name is a symbolic link that stays the same.
+Nobody can be kept from opening it beside another port of the board: both then hear what it says.
+"""
+
+from __future__ import annotations
+
+import os
+import pty
+import termios
+import tty
+from pathlib import Path
+
+from provision.sim.chip.board import Board
+from provision.sim.line.outbox import Outbox
+from provision.sim.process import inotify
+from provision.sim.process.loop import Loop
+
+_CHUNK = 65536
+
+_RATES = {
+    getattr(termios, name): int(name[1:])
+    for name in dir(termios)
+    if name.startswith("B") and name[1:].isdigit() and name != "B0"
+}
+
+
+class Terminal:
+    """One pseudo-terminal. Bytes sent while nobody has it open are lost, as on any port."""
+
+    def __init__(self, *, board: Board, loop: Loop, link: Path) -> None:
+        self._board = board
+        self._loop = loop
+        self._master, self._slave = pty.openpty()
+        tty.setraw(self._slave)
+        attributes = termios.tcgetattr(self._slave)
+        attributes[4] = attributes[5] = termios.B115200
+        termios.tcsetattr(self._slave, termios.TCSANOW, attributes)
+        self.device = os.ttyname(self._slave)
+        self.link = link
+        os.set_blocking(self._master, False)
+        self._outbox = Outbox(loop, self._master)
+        self._users = 0
+        self._watcher = inotify.watch(self.device, inotify.OPENED | inotify.CLOSED)
+        if self._watcher is not None:
+            loop.watch(self._watcher, self._openings)
+        else:
+            self._attach()
+        loop.watch(self._master, self._readable)
+        self._place_link()
+
+    def deliver(self, data: bytes) -> None:
+        self._outbox.put(data)
+
+    def vanish(self) -> None:
+        """Only a new terminal comes after this one: the device file is gone for good."""
+        self.close()
+
+    def close(self) -> None:
+        if self._master < 0:
+            return
+        self._outbox.clear()
+        self._loop.unwatch(self._master)
+        if self._watcher is not None:
+            self._loop.unwatch(self._watcher)
+            os.close(self._watcher)
+            self._watcher = None
+        self._board.closed(self)
+        if self.link.is_symlink() and str(self.link.readlink()) == self.device:
+            self.link.unlink()
+        os.close(self._slave)
+        os.close(self._master)
+        self._master = -1
+
+    def _place_link(self) -> None:
+        self.link.parent.mkdir(parents=True, exist_ok=True)
+        beside = self.link.with_name(f".{self.link.name}.{os.getpid()}")
+        beside.unlink(missing_ok=True)
+        beside.symlink_to(self.device)
+        beside.replace(self.link)
+
+    def _openings(self) -> None:
+        if self._watcher is None:
+            return
+        for mask in inotify.happened(self._watcher):
+            self._users += bool(mask & inotify.OPENED) - bool(mask & inotify.CLOSED)
+        if self._users > 0:
+            self._attach()
+        else:
+            self._readable()  # what was written just before the last one closed
+            self._outbox.clear()
+            termios.tcflush(self._slave, termios.TCIFLUSH)
+            self._board.closed(self)
+
+    def _attach(self) -> None:
+        if not self._board.has(self):
+            # The lines of a port without any are at rest.
+            self._board.open(self, dtr=False, rts=False, baud=self.rate())
+
+    def _readable(self) -> None:
+        if self._master < 0:
+            return
+        try:
+            data = os.read(self._master, _CHUNK)
+        except (BlockingIOError, OSError):
+            return
+        self._attach()
+        self._board.from_host(data)
+
+    def rate(self) -> int:
+        """As its user has set it: a pseudo-terminal tells nobody, it must be asked."""
+        return _RATES.get(termios.tcgetattr(self._master)[5], self._board.host_baud)

@@ -1,0 +1,316 @@
+"""What was downloaded or compiled, kept by its sha256 for all manifests of one user.
+
+An object's name is the digest of its content and every read checks it, so that nothing wrong is
+ever handed out: what is damaged is removed and counts as absent. Objects appear by renaming a
+finished file; any number of processes may share one cache without waiting for each other, but
+for two that download the same URL: the second waits and then finds it done.
+
+Layout below the root: `objects/ab/abcd…` (content), `objects/ab/abcd….json` (where it came from,
+for people), `partial/` (downloads under way, each with the lock of its URL), `compiled/` (which
+object a source compiles to).
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import re
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from provision.atomic_files import sync_directory, take_lock, write_atomic
+from provision.errors import SourceError, UsageError
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_DAY = 86400.0
+
+
+def user_cache() -> Path:
+    """This user's cache directory; `PROVISION_CACHE_DIR` names another one."""
+    named = os.environ.get("PROVISION_CACHE_DIR")
+    return Path(named) if named else platformdirs.user_cache_path("provision")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """One object of a cache; `used` is when it was last read, in seconds since 1970."""
+
+    sha256: str
+    size: int
+    used: float
+    name: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Partial:
+    """A download under way: its file, and a note beside it on what the bytes are part of."""
+
+    path: Path
+    note: Path
+
+    def start(self, note: dict[str, str]) -> None:
+        """Forget any bytes of before and write down what those to come belong to."""
+        self.discard()
+        write_atomic(self.note, json.dumps(note).encode())
+
+    def resumable(self) -> tuple[int, dict[str, str]]:
+        """How many bytes there are and what they belong to; (0, {}) without either."""
+        try:
+            note = json.loads(self.note.read_bytes())
+            size = self.path.stat().st_size
+        except (OSError, ValueError):
+            return 0, {}
+        if not isinstance(note, dict):
+            return 0, {}
+        return size, {str(key): str(value) for key, value in note.items()}
+
+    def discard(self) -> None:
+        self.note.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
+
+
+class Cache:
+    """One content-addressed directory; further ones in `vendored` are read, never written."""
+
+    def __init__(self, root: Path, *, vendored: Sequence[Path] = ()) -> None:
+        self.root = root
+        self._vendored = tuple(vendored)
+
+    def get(self, sha256: str) -> bytes | None:
+        """The content with this digest, or None; damaged content is as good as none."""
+        for root in (*self._vendored, self.root):
+            data = self._read(root, sha256)
+            if data is not None:
+                with suppress(OSError):  # a read-only stick keeps its times
+                    os.utime(object_path(root, sha256))
+                return data
+        return None
+
+    def add(self, data: bytes, *, name: str, url: str = "") -> str:
+        """Keep content; returns its sha256. SourceError when the disk is full or read-only."""
+        sha256 = hashlib.sha256(data).hexdigest()
+        path = object_path(self.root, sha256)
+        with self.translated():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Also when it is there: what is there may be damaged.
+            write_atomic(path, data)
+            self._annotate(path, name, url)
+        return sha256
+
+    def adopt(self, partial: Partial, sha256: str, *, name: str, url: str) -> None:
+        """Give a finished and checked download its final name."""
+        path = object_path(self.root, sha256)
+        with self.translated():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial.path.replace(path)
+            sync_directory(path.parent)
+            self._annotate(path, name, url)
+            partial.note.unlink(missing_ok=True)
+
+    @contextmanager
+    def partial(self, url: str) -> Iterator[Partial]:
+        """The download of one URL, held alone until the block ends; what is left then stays
+        for another try to go on from."""
+        key = hashlib.sha256(url.encode()).hexdigest()[:32]
+        directory = self.root / "partial"
+        with self.translated():
+            directory.mkdir(parents=True, exist_ok=True)
+            lock = take_lock(directory / f"{key}.lock", wait=True)
+        try:
+            yield Partial(path=directory / f"{key}.part", note=directory / f"{key}.json")
+        finally:
+            if lock is not None:
+                lock.close()
+
+    def compiled(self, key: str) -> bytes | None:
+        """What the source with this key was compiled to, or None."""
+        try:
+            sha256 = (self.root / "compiled" / key).read_text("ascii").strip()
+        except (OSError, ValueError):
+            return None
+        return self.get(sha256) if _DIGEST.fullmatch(sha256) else None
+
+    def keep_compiled(self, key: str, data: bytes, *, name: str) -> None:
+        sha256 = self.add(data, name=name)
+        directory = self.root / "compiled"
+        with self.translated():
+            directory.mkdir(parents=True, exist_ok=True)
+            write_atomic(directory / key, sha256.encode())
+
+    def entries(self) -> list[Entry]:
+        """All objects, those used last first."""
+        found = []
+        for path in self._objects():
+            with suppress(FileNotFoundError):
+                status = path.stat()
+                note = _read_note(path)
+                found.append(
+                    Entry(
+                        sha256=path.name,
+                        size=status.st_size,
+                        used=status.st_mtime,
+                        name=note.get("name", ""),
+                        url=note.get("url", ""),
+                    )
+                )
+        return sorted(found, key=lambda entry: (-entry.used, entry.sha256))
+
+    def verify(self) -> tuple[int, list[Entry]]:
+        """Read every object; returns how many are sound, and the damaged ones, now removed."""
+        damaged = []
+        sound = 0
+        for entry in self.entries():
+            if self._read(self.root, entry.sha256) is not None:
+                sound += 1
+            elif object_path(self.root, entry.sha256).exists():
+                raise SourceError(
+                    f"the damaged {object_path(self.root, entry.sha256)} cannot be removed",
+                    hint="check who owns the cache directory",
+                )
+            else:
+                damaged.append(entry)
+        return sound, damaged
+
+    def prune(self, *, days: float) -> tuple[int, int]:
+        """Remove what was not used for this long, and downloads left unfinished for as long.
+
+        Returns how many files and bytes. The locks of downloads stay: removing one would let
+        two processes write one file.
+        """
+        limit = time.time() - days * _DAY
+        files = size = 0
+        with self.translated():
+            for path in self._stale(limit):
+                with suppress(FileNotFoundError):
+                    size += path.stat().st_size
+                    path.unlink()
+                    files += 1
+            compiled = self.root / "compiled"
+            for path in compiled.iterdir() if compiled.is_dir() else ():
+                if self.compiled(path.name) is None:
+                    path.unlink(missing_ok=True)
+        return files, size
+
+    def keep_only(self, wanted: Collection[str]) -> int:
+        """Remove every object but these; returns how many went."""
+        stale = [path for path in self._objects() if path.name not in wanted]
+        with self.translated():
+            for path in stale:
+                path.unlink(missing_ok=True)
+                path.with_name(f"{path.name}.json").unlink(missing_ok=True)
+        return len(stale)
+
+    def write_sums(self) -> None:
+        """Write SHA256SUMS beside the objects, which `sha256sum -c` reads."""
+        lines = [
+            f"{path.name}  {path.relative_to(self.root).as_posix()}" for path in self._objects()
+        ]
+        with self.translated():
+            self.root.mkdir(parents=True, exist_ok=True)
+            write_atomic(self.root / "SHA256SUMS", "".join(f"{line}\n" for line in lines).encode())
+
+    def failed(self, error: OSError, path: Path | None = None) -> SourceError:
+        """The error for a cache that cannot be read or written."""
+        where = path or self.root
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            return SourceError(
+                f"there is no room left for the cache in {self.root}: {error.strerror}",
+                hint="free some space, run `provision cache prune`, or set PROVISION_CACHE_DIR "
+                "to a directory on another disk",
+            )
+        return SourceError(
+            f"the cache cannot be used: {where}: {error.strerror or error}",
+            hint="check who owns the directory, or set PROVISION_CACHE_DIR to one of yours",
+        )
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Turn an OSError of the block into a SourceError."""
+        try:
+            yield
+        except OSError as error:
+            raise self.failed(error) from error
+
+    def _objects(self) -> list[Path]:
+        directory = self.root / "objects"
+        try:
+            shards = sorted(path for path in directory.iterdir() if path.is_dir())
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise self.failed(error) from error
+        return [
+            path
+            for shard in shards
+            for path in sorted(shard.iterdir())
+            if _DIGEST.fullmatch(path.name)
+        ]
+
+    def _read(self, root: Path, sha256: str) -> bytes | None:
+        path = object_path(root, sha256)
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self.failed(error, path) from error
+        if hashlib.sha256(data).hexdigest() == sha256:
+            return data
+        if root == self.root:
+            with suppress(OSError):
+                path.unlink()
+        return None
+
+    def _stale(self, limit: float) -> Iterator[Path]:
+        """What may be removed; a download's files only while its lock is held."""
+        for path in self._objects():
+            if _older(path, limit):
+                yield path
+                yield path.with_name(f"{path.name}.json")
+        # What a kill left of an atomic write; one under way is younger than a day.
+        for path in sorted(self.root.glob("*/**/.*.tmp")):
+            if _older(path, min(limit, time.time() - _DAY)):
+                yield path
+        directory = self.root / "partial"
+        for path in sorted(directory.glob("*.part")) if directory.is_dir() else ():
+            lock = take_lock(path.with_suffix(".lock"), wait=False)
+            if lock is None:
+                continue
+            with lock:
+                if _older(path, limit):
+                    yield path
+                    yield path.with_suffix(".json")
+
+    def _annotate(self, path: Path, name: str, url: str) -> None:
+        note = path.with_name(f"{path.name}.json")
+        write_atomic(note, json.dumps({"name": name, "url": url}).encode())
+
+
+def object_path(root: Path, sha256: str) -> Path:
+    """Where a cache keeps the content with this digest; UsageError for what is no digest."""
+    if _DIGEST.fullmatch(sha256) is None:
+        raise UsageError(f"{sha256!r} is no sha256: 64 lower-case hex digits")
+    return root / "objects" / sha256[:2] / sha256
+
+
+def _read_note(path: Path) -> dict[str, str]:
+    try:
+        note = json.loads(path.with_name(f"{path.name}.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return {str(k): str(v) for k, v in note.items()} if isinstance(note, dict) else {}
+
+
+def _older(path: Path, limit: float) -> bool:
+    try:
+        return path.stat().st_mtime <= limit
+    except FileNotFoundError:
+        return False

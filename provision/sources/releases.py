@@ -1,0 +1,151 @@
+"""Names and versions of MicroPython's releases.
+
+A manifest says `version: 1.24.1` and `board: ESP32_GENERIC`; a release index says the same in a
+file name, and an image in its banner. This module compares the three.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP32C6, ESP32S2, ESP32S3, ESP8266
+from provision.errors import SourceError
+from provision.model.chip import Chip
+
+if TYPE_CHECKING:
+    from provision.model.state import FirmwareIdentity, FirmwareSource
+
+LATEST = "latest"
+
+_VERSION = re.compile(
+    r"v?(\d{1,6})\.(\d{1,6})(?:\.(\d{1,6}))?(?:-([0-9A-Za-z.+-]{1,100}))?", re.ASCII
+)
+
+# Names with these, longest first, build for another chip than the rest of their port.
+_ESP32_CHIPS = {
+    "S2": ESP32S2,
+    "S3": ESP32S3,
+    "C3": ESP32C3,
+    "C6": ESP32C6,
+}
+
+# The board part of the generic builds' banner, from 1.9 ("ESP module", "ESP32 module (spiram)")
+# to now ("Generic ESP32S3 module"); no build for a named board says this of itself.
+_GENERIC_MACHINE = re.compile(r"(?:Generic )?ESP(?:32[A-Z0-9-]*)? module\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version: three numbers and what follows the dash ("preview.31.g1234567" or "").
+
+    1.20 and 1.20.0 are the same. A preview comes before its release, builds that count the
+    commits since a release ("1.20.0-400-gabcdef", as before 1.21) after it.
+    """
+
+    numbers: tuple[int, int, int]
+    suffix: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Version:
+        """Reads "1.24.1", "v1.20" or "1.25.0-preview.31.g1234567"; else SourceError."""
+        match = _VERSION.fullmatch(text.strip())
+        if match is None:
+            raise SourceError(
+                f"{text!r} is no MicroPython version",
+                hint="write it as 1.24.1, 1.25.0-preview.31 or latest",
+            )
+        major, minor, patch, suffix = match.groups()
+        return cls((int(major), int(minor), int(patch or 0)), suffix or "")
+
+    @property
+    def preview(self) -> bool:
+        """Whether this is anything but a release."""
+        return bool(self.suffix)
+
+    @property
+    def sort_key(self) -> tuple[tuple[int, int, int], int, tuple[tuple[int, str], ...]]:
+        if not self.suffix:
+            rank = 0
+        else:
+            rank = -1 if self.suffix.startswith(("preview", "rc", "pre")) else 1
+        # The commit's hash says nothing about order.
+        parts = [part for part in re.split(r"[.-]", self.suffix) if not part.startswith("g")]
+        key = tuple(
+            (int(part), "") if part.isdigit() and len(part) < 20 else (-1, part) for part in parts
+        )
+        return (self.numbers, rank, key)
+
+    def covers(self, other: Version) -> bool:
+        """Whether `other` is what is meant by this version: 1.25.0-preview covers every preview
+        of 1.25.0, and a hash may be shortened; 1.24.1 covers 1.24.1 alone."""
+        if self.numbers != other.numbers:
+            return False
+        if not self.suffix:
+            return not other.suffix
+        mine, theirs = (re.split(r"[.-]", suffix) for suffix in (self.suffix, other.suffix))
+        if len(mine) > len(theirs):
+            return False
+        return all(
+            a == b
+            or (a.startswith("g") and b.startswith("g") and (a.startswith(b) or b.startswith(a)))
+            for a, b in zip(mine, theirs, strict=False)  # theirs may go on
+        )
+
+    def __str__(self) -> str:
+        text = ".".join(map(str, self.numbers))
+        return f"{text}-{self.suffix}" if self.suffix else text
+
+
+def chip_of_release(board: str) -> Chip | None:
+    """The chip that a release name says it is for; None where it says nothing of it."""
+    name = board.upper()
+    if "ESP8266" in name or "ESP8285" in name:
+        return ESP8266
+    match = re.search(r"(?:^|_)(?:GENERIC|ESP32)_?(S2|S3|C3|C6)(?:_|$)", name)
+    if match is not None:
+        return _ESP32_CHIPS[match[1]]
+    if re.fullmatch(r"ESP32_GENERIC", name):
+        return ESP32
+    return None
+
+
+def is_generic(board: str) -> bool:
+    """Whether a release name is of a generic build: ESP32_GENERIC, ESP8266_GENERIC, …"""
+    return re.fullmatch(r"ESP(32|8266)_GENERIC(_[A-Z0-9]+)?", board.upper()) is not None
+
+
+def check_declared(source: FirmwareSource, identity: FirmwareIdentity, name: str) -> None:
+    """Compare what the manifest declares of an image with the image's own banner.
+
+    SourceError, naming both, when the version, the chip, or generic against a named board
+    disagree. Release names of named boards are not in any image: of those no more can be told.
+    """
+    hint = f"correct the firmware {source.name!r} in the manifest, or use another image"
+    declared = source.version
+    if declared is not None and declared != LATEST:
+        contradicted = True
+        if _VERSION.fullmatch(identity.version):
+            contradicted = not Version.parse(declared).covers(Version.parse(identity.version))
+        if contradicted:
+            raise SourceError(
+                f"{name} is MicroPython {identity.version}, but the manifest declares {declared}",
+                hint=hint,
+            )
+    if source.board is None:
+        return
+    chip = chip_of_release(source.board)
+    if chip is not None and chip != identity.chip:
+        raise SourceError(
+            f"{name} is for {identity.machine or identity.chip.label} ({identity.chip.label}), "
+            f"but the manifest declares the board {source.board} ({chip.label})",
+            hint=hint,
+        )
+    generic = _GENERIC_MACHINE.match(identity.machine) is not None
+    if identity.machine and generic is not is_generic(source.board):
+        raise SourceError(
+            f"{name} calls its board {identity.machine!r}, "
+            f"but the manifest declares {source.board}",
+            hint=hint,
+        )

@@ -1,0 +1,188 @@
+"""`provision discover`: ports, the devices on them, and what the boards say when asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from provision.boards import profiles
+from provision.cli import main
+from provision.cli.discover import ask, built_in, flash_text, list_ports, port_data, table
+from provision.core.chips.esp.chips import ESP32C3, ESP8266
+from provision.errors import NoAnswer
+from provision.interfaces import PortInfo
+from provision.model.board import BoardProfile
+from provision.model.chip import Chip
+from provision.model.state import DesiredState, FirmwareIdentity, PortKind, PortSelector
+from provision.output.style import PLAIN
+
+BOARD = profiles()["wemos-d1-mini"]
+MAC = "5c:cf:7f:01:02:03"
+PORTS = [
+    PortInfo(path="/dev/ttyS0"),
+    PortInfo(
+        path="/dev/ttyUSB0",
+        description="CP2102\x1b[2J",
+        usb_id="10c4:ea60",
+        serial_number="0001",
+        location="1-1",
+        links=("/dev/serial/by-id/cp2102", "/dev/serial/by-path/pci-1"),
+    ),
+    PortInfo(path="/dev/ttyUSB1", usb_id="1a86:7523", location="1-2"),
+]
+
+
+def device(name: str, kind: PortKind, value: str) -> DesiredState:
+    return DesiredState(device=name, board=BOARD, port=PortSelector(kind=kind, value=value))
+
+
+@dataclass(frozen=True)
+class Said:
+    chip: Chip
+    mac: str | None
+    flash_size: int | None
+    firmware: FirmwareIdentity | None
+
+
+STATES = [
+    device("kitchen", "serial", "0001"),
+    device("far", "url", "rfc2217://host:4000"),
+    device("moving", "mac", MAC),
+    DesiredState(device="nowhere", board=BOARD, port=None),
+]
+
+
+def test_ports_carry_their_devices_and_urls_come_last() -> None:
+    found = list_ports(PORTS, STATES)
+    assert [(one.port.path, one.devices) for one in found] == [
+        ("/dev/ttyS0", ()),
+        ("/dev/ttyUSB0", ("kitchen",)),
+        ("/dev/ttyUSB1", ()),
+        ("rfc2217://host:4000", ("far",)),
+    ]
+
+
+def test_built_in_ports_are_those_with_neither_usb_nor_device() -> None:
+    on_board = device("hat", "path", "/dev/ttyS0")
+    assert [one.port.path for one in list_ports(PORTS, STATES) if built_in(one)] == ["/dev/ttyS0"]
+    assert not any(built_in(one) for one in list_ports(PORTS, [*STATES, on_board]))
+
+
+def test_all_adds_what_is_built_in(folder: Path) -> None:
+    shown, everything = (
+        {port["port"]: port for port in json.loads(discover("--json", *words)[1])["ports"]}
+        for words in ((), ("--all",))
+    )
+    assert shown.items() <= everything.items()
+    assert all(port["usb"] or port["devices"] for port in shown.values())
+    assert not any(everything[path]["usb"] for path in everything.keys() - shown.keys())
+
+
+def test_the_table_is_for_people() -> None:
+    assert list(table(list_ports(PORTS, STATES), False, PLAIN)) == [
+        "PORT                 DEVICE   USB        SERIAL  LOCATION  DESCRIPTION",
+        "/dev/ttyS0           -        -          -       -",
+        "/dev/ttyUSB0         kitchen  10c4:ea60  0001    1-1       CP2102",
+        "  /dev/serial/by-path/pci-1",
+        "/dev/ttyUSB1         -        1a86:7523  -       1-2",
+        "rfc2217://host:4000  far      -          -       -",
+    ]
+
+
+def test_probing_asks_each_board_with_its_profile_and_finds_devices_by_mac() -> None:
+    asked: list[tuple[str, BoardProfile | None]] = []
+    identity = FirmwareIdentity(version="1.24.1", machine="ESP module", chip=ESP8266)
+
+    def probe(address: str, board: BoardProfile | None) -> Said:
+        asked.append((address, board))
+        if address == "/dev/ttyUSB0":
+            return Said(ESP8266, "5c:cf:7f:00:00:01", 4 * 1024**2, identity)
+        if address == "/dev/ttyUSB1":
+            return Said(ESP32C3, MAC, None, None)
+        raise NoAnswer("the board does not answer")
+
+    found = ask(list_ports(PORTS, STATES), STATES, {"kitchen": "5c:cf:7f:00:00:01"}, probe)
+    assert sorted(asked, key=lambda each: each[0]) == [
+        ("/dev/ttyUSB0", BOARD),
+        ("/dev/ttyUSB1", None),
+        ("rfc2217://host:4000", BOARD),
+    ]
+    assert list(table(found, True, PLAIN)) == [
+        "PORT                 DEVICE   CHIP      MAC                FLASH  FIRMWARE",
+        "/dev/ttyS0           -        -         -                  -      not asked",
+        "/dev/ttyUSB0         kitchen  ESP8266   5c:cf:7f:00:00:01  4 MB   "
+        "MicroPython 1.24.1 (ESP module)",
+        "  /dev/serial/by-path/pci-1",
+        f"/dev/ttyUSB1         moving   ESP32-C3  {MAC}  -      no MicroPython answers",
+        "rfc2217://host:4000  far      -         -                  -      "
+        "the board does not answer",
+    ]
+    data = [port_data(one) for one in found]
+    assert data[1]["probed"] == {
+        "chip": "esp8266",
+        "mac": "5c:cf:7f:00:00:01",
+        "flash_size": 4194304,
+        "firmware": {"version": "1.24.1", "machine": "ESP module", "date": ""},
+    }
+    assert (data[0]["probed"], data[0]["error"]) == (None, None)
+    assert data[3]["error"] == "the board does not answer"
+    json.dumps(data)
+
+
+def test_flash_sizes_are_written_as_they_are_sold() -> None:
+    assert [flash_text(size) for size in (None, 512 * 1024, 2**20, 16 * 2**20)] == [
+        "-", "512 KB", "1 MB", "16 MB",
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def terminal() -> Iterator[str]:
+    if sys.platform == "win32":
+        pytest.skip("pseudo terminals")
+    master, slave = os.openpty()
+    yield os.ttyname(slave)
+    os.close(slave)
+    os.close(master)
+
+
+def discover(*arguments: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(main, ["discover", *arguments], standalone_mode=False)
+    if result.exception is not None:
+        raise result.exception
+    return result.return_value, result.stdout, result.stderr
+
+
+def test_the_command_lists_the_devices_of_the_manifest(folder: Path, terminal: str) -> None:
+    (folder / "fleet.yaml").write_text(
+        "devices:\n"
+        f"  kitchen: {{port: {terminal}, board: wemos-d1-mini}}\n"
+        "  gone: {port: /dev/no-such-port, board: wemos-d1-mini}\n"
+    )
+    code, out, _ = discover("--json")
+    assert code == 0
+    ports = {port["port"]: port for port in json.loads(out)["ports"]}
+    assert ports[terminal]["devices"] == ["kitchen"]
+    assert "/dev/no-such-port" not in ports
+    code, out, _ = discover(str(folder / "fleet.yaml"))
+    assert any(line.split()[:2] == [terminal, "kitchen"] for line in out.splitlines())
+
+
+def test_a_broken_manifest_that_lies_around_is_left_aside(folder: Path) -> None:
+    (folder / "fleet.yaml").write_text("devices: [")
+    code, out, err = discover("--json")
+    assert code == 0
+    assert json.loads(out)["version"] == 1
+    assert "fleet.yaml is left aside" in err

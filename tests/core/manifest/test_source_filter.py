@@ -1,0 +1,73 @@
+"""Which files of a source directory are taken."""
+
+from __future__ import annotations
+
+import pytest
+
+from provision.core.manifest.resolve.source_filter import LITTER, select
+
+
+def take(*paths: str, exclude: tuple[str, ...] = (), ignore: tuple[str, ...] = ()) -> list[str]:
+    return select(paths, exclude=exclude, ignore_lines=ignore)
+
+
+def test_everything_is_taken_sorted_and_once() -> None:
+    assert take("main.py", "lib/a.py", "main.py") == ["lib/a.py", "main.py"]
+
+
+@pytest.mark.parametrize(
+    "litter",
+    [
+        ".git/config",
+        ".git",
+        "pkg/__pycache__/a.cpython-311.pyc",
+        "main.py~",
+        ".main.py.swp",
+        "sub/.DS_Store",
+        ".idea/workspace.xml",
+        ".vscode/settings.json",
+        ".mypy_cache/3.11/x.json",
+        "#main.py#",
+        ".#main.py",
+        "._main.py",
+        ".provisionignore",
+        "lib/.provisionignore",
+    ],
+)
+def test_litter_is_left_out(litter: str) -> None:
+    assert take(litter, "main.py") == ["main.py"]
+
+
+@pytest.mark.parametrize("name", ["swap.swx.py", "git", "idea/x.py", "a~b.py", ".env", "data.#1"])
+def test_what_only_looks_like_litter_is_taken(name: str) -> None:
+    assert take(name) == [name]
+
+
+def test_exclude_is_gitignore_style() -> None:
+    paths = ("README.md", "lib/README.md", "tests/t.py", "lib/tests/t.py", "lib/a.py")
+    assert take(*paths, exclude=("*.md", "/tests/")) == ["lib/a.py", "lib/tests/t.py"]
+
+
+def test_provisionignore_lines_with_comments_and_blank_lines() -> None:
+    assert take("a.py", "b.py", ignore=("# no b\n", "\n", "b.py\n")) == ["a.py"]
+
+
+def test_exclude_may_take_back_what_provisionignore_left_out() -> None:
+    assert take("a.md", "b.md", ignore=("*.md",), exclude=("!b.md",)) == ["b.md"]
+
+
+def test_litter_can_be_asked_for() -> None:
+    assert take("Thumbs.db", exclude=("!Thumbs.db",)) == ["Thumbs.db"]
+
+
+def test_a_file_below_an_excluded_directory_stays_out() -> None:
+    assert take("data/big/a.bin", exclude=("data/big/",)) == []
+
+
+def test_a_bad_pattern_is_named() -> None:
+    with pytest.raises(ValueError, match="'!' is not a gitignore pattern"):
+        take("a.py", exclude=("ok", "!"))
+
+
+def test_every_litter_pattern_is_one() -> None:
+    assert len(set(LITTER)) == len(LITTER)

@@ -1,0 +1,54 @@
+"""Every rule of the planner as data: `tests/cases/diff/*.json`, states in, plan out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from provision.core.planning.diff import diff
+from provision.core.predict import predict
+from tests.cases.reading import CASES, diff_case, plan_data
+
+FILES = sorted((CASES / "diff").glob("*.json"))
+REFUSALS = {
+    "wrong-chip",
+    "chip-unknown",
+    "wrong-mac",
+    "identity-unproved",
+    "secured",
+    "flash-too-small",
+    "no-filesystem",
+    "no-firmware",
+    "directory-in-the-way",
+    "file-in-the-way",
+}
+
+
+@pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
+def test_the_plan_is_the_one_written_down(path: Path) -> None:
+    case = diff_case(path)
+    plan = diff(case.desired, case.actual)
+    assert plan_data(plan) == case.plan, case.about
+    if not plan.refusals:
+        after = predict(case.desired, case.actual, plan)
+        assert diff(case.desired, after).actions == ()
+
+
+def test_there_is_a_case_for_every_action_and_refusal() -> None:
+    plans = [diff_case(path).plan for path in FILES]
+    kinds = {action["kind"] for plan in plans for action in plan["actions"]}
+    refused = {refusal["kind"] for plan in plans for refusal in plan["refusals"]}
+    assert refused == REFUSALS
+    assert kinds == {
+        "erase-flash",
+        "write-firmware",
+        "restore-file",
+        "delete-file",
+        "remove-directory",
+        "make-directory",
+        "write-file",
+        "reset",
+        "check",
+    }
+    assert len(FILES) >= 40

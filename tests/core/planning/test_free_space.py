@@ -1,0 +1,50 @@
+"""Whether a plan's files fit, counted in blocks as LittleFS counts them."""
+
+from __future__ import annotations
+
+import pytest
+
+from provision.core.planning.free_space import DIRECTORY_BLOCKS, blocks_of, shortfall
+from provision.model.plan import Action, DeleteFile, MakeDirectory, RemoveDirectory, WriteFile
+from provision.model.state import FileState, Filesystem
+
+BLOCK = 4096
+
+
+def write(path: str, blocks: int) -> WriteFile:
+    return WriteFile(path=path, size=blocks * 4000, sensitive=False, reason="")
+
+
+def there(blocks: int | None, **files: int) -> Filesystem:
+    return Filesystem(
+        files={
+            f"/{name}": FileState(size=size * 4000, sha256=None) for name, size in files.items()
+        },
+        free=None if blocks is None else blocks * BLOCK,
+        block=BLOCK,
+    )
+
+
+def test_a_small_file_lies_in_its_directory() -> None:
+    assert [blocks_of(size, BLOCK) for size in (0, 128, 129, 4088, 4089)] == [0, 0, 1, 1, 2]
+
+
+CASES: list[tuple[list[Action], Filesystem, int]] = [
+    ([write("/a", 3)], there(3), 0),
+    ([write("/a", 3)], there(2), 1),
+    ([write("/a", 300)], there(None), 0),  # the board will say so itself
+    # Both lie there until the rename; afterwards there is room for the next.
+    ([write("/a", 3)], there(2, a=3), 1),
+    ([write("/a", 3), write("/b", 3)], there(3, a=3), 0),
+    ([DeleteFile(path="/a", reason=""), write("/b", 3)], there(0, a=3), 0),
+    ([write("/b", 3), DeleteFile(path="/a", reason="")], there(0, a=3), 3),
+    ([MakeDirectory(path="/lib", reason="")], there(1), DIRECTORY_BLOCKS - 1),
+    ([RemoveDirectory(path="/lib", reason=""), write("/a", 2)], there(0), 0),
+    # Many new names may split their directory, however small the files are.
+    ([write(f"/{number}", 0) for number in range(40)], there(0), DIRECTORY_BLOCKS),
+]
+
+
+@pytest.mark.parametrize(("actions", "filesystem", "missing"), CASES)
+def test_how_much_is_missing(actions: list[Action], filesystem: Filesystem, missing: int) -> None:
+    assert shortfall(actions, filesystem) == missing * BLOCK

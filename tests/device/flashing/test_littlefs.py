@@ -1,0 +1,75 @@
+"""The filesystem image: what goes in comes out, and only the blocks that matter are written."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from provision.core.chips.esp.filesystem_place import BLOCK, Geometry
+from provision.device.flashing.littlefs import build_filesystem, read_filesystem
+from provision.errors import ImageError, OutOfSpace
+
+PARTITION = Geometry(offset=0x200000, blocks=512)
+
+
+def tree(seed: int = 1) -> dict[str, bytes]:
+    generator = random.Random(seed)
+    files = {f"/app/module_{i}.py": generator.randbytes(5000 + i) for i in range(12)}
+    files |= {f"/lib/deep/er/small_{i}.py": generator.randbytes(i * 9) for i in range(30)}
+    return files | {"/boot.py": b"# boot\n", "/main.py": b"x" * 129, "/empty": b""}
+
+
+def test_files_come_out_as_they_went_in() -> None:
+    files = tree()
+    assert read_filesystem(build_filesystem(PARTITION, files).data) == files
+
+
+def test_the_same_files_give_the_same_bytes() -> None:
+    files = tree()
+    again = dict(reversed(files.items()))
+    assert build_filesystem(PARTITION, files) == build_filesystem(PARTITION, again)
+
+
+def test_used_blocks_suffice_on_a_flash_full_of_leftovers() -> None:
+    """The other blocks hold the remains of another filesystem, newer than ours."""
+    files = tree()
+    image = build_filesystem(PARTITION, files)
+    old = bytearray(build_filesystem(PARTITION, tree(seed=2) | {"/gone.py": b"old"}).data)
+    assert sum(len(region.data) for region in image.regions()) < 0.3 * PARTITION.size
+    for region in image.regions():
+        start = region.offset - PARTITION.offset
+        old[start : start + len(region.data)] = region.data
+    assert read_filesystem(bytes(old)) == files
+
+
+def test_regions_are_whole_blocks_inside_the_partition() -> None:
+    for region in build_filesystem(PARTITION, tree()).regions():
+        assert region.name == "filesystem"
+        assert region.offset % BLOCK == 0
+        assert len(region.data) % BLOCK == 0
+        assert PARTITION.offset <= region.offset
+        assert region.offset + len(region.data) <= PARTITION.end
+
+
+def test_an_empty_filesystem_has_its_directories() -> None:
+    image = build_filesystem(PARTITION, {}, directories=["/data/logs"])
+    assert read_filesystem(image.data) == {}
+    assert b"logs" in image.data
+
+
+def test_too_much_for_the_partition() -> None:
+    small = Geometry(offset=0x99000, blocks=98)
+    with pytest.raises(OutOfSpace, match="the filesystem has 392 kB: 1") as caught:
+        build_filesystem(small, {"/big.bin": bytes(500_000)})
+    assert caught.value.hint
+
+
+def test_a_name_that_no_filesystem_takes() -> None:
+    with pytest.raises(ImageError, match="cannot be built"):
+        build_filesystem(PARTITION, {"/" + "x" * 300: b""})
+
+
+def test_what_is_no_filesystem() -> None:
+    with pytest.raises(ImageError, match="no LittleFS filesystem"):
+        read_filesystem(b"\xff" * 64 * BLOCK)

@@ -1,0 +1,445 @@
+"""The raw REPL on a virtual board: taken in whatever state the board is, and given back."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import serial
+
+from provision.core.chips.esp.chips import ESP32, ESP8266
+from provision.device.micropython import stream_transfer as transfer_module
+from provision.device.micropython.board_repl import RawRepl
+from provision.device.micropython.raw_repl import BANNER
+from provision.device.micropython.stream_format import compose
+from provision.device.transport.buffered_serial import Line
+from provision.errors import BoardError, NoAnswer, OutOfSpace
+from provision.interfaces import FileOperation, MakeDir, Put, Remove, RemoveDir, ScanRequest
+from provision.model.chip import Chip
+from provision.model.state import FileState
+from provision.sim.firmware import build
+from tests.bench_of_boards import Bench, bench
+
+pytest.importorskip("micropython_unix")
+
+__all__ = ["bench"]
+
+CHIPS = [ESP32, ESP8266]
+NAME = "unit"
+
+
+@pytest.fixture(autouse=True)
+def handler(monkeypatch: pytest.MonkeyPatch) -> None:
+    packages = [*serial.protocol_handler_packages, "provision.sim"]
+    monkeypatch.setattr(serial, "protocol_handler_packages", packages)
+
+
+class Unit:
+    """A virtual board at its prompt."""
+
+    def __init__(self, work: Path, chip: Chip, version: str, settings: str) -> None:
+        image = work / f"{chip}-{version}.bin"
+        small = {"flash_size": 1 << 20} if "flash=1MB" in settings else {}
+        image.write_bytes(build(chip, version, **small))
+        self.address = f"sim://{NAME}?chip={chip}&firmware={image}{settings}"
+        with self.port() as port:
+            port.dtr = False
+            port.rts = True
+            port.reset_input_buffer()
+            port.rts = False
+            assert RawRepl(port).await_prompt(20)
+
+    @contextlib.contextmanager
+    def port(self) -> Iterator[serial.Serial]:
+        opened = serial.serial_for_url(self.address, baudrate=115200, timeout=1)
+        try:
+            yield opened
+        finally:
+            opened.close()
+
+    @contextlib.contextmanager
+    def repl(self) -> Iterator[RawRepl]:
+        with self.port() as port:
+            repl = RawRepl(port)
+            repl.enter()
+            yield repl
+            repl.leave()
+
+    def leave_as(self, *sent: bytes, until: bytes = b"") -> None:
+        """Send something and go away, as a host that dies."""
+        with self.port() as port:
+            for data in sent:
+                port.write(data)
+            if until:
+                Line(port).until(until, timeout=10)
+
+    def run_app(self, main: bytes, until: bytes) -> None:
+        """Make `main` the board's main.py and let it run."""
+        with self.repl() as repl:
+            repl.transfer([put("/main.py", main)], ignore)
+        with self.port() as port:
+            repl = RawRepl(port)
+            repl.enter()
+            repl.soft_reset()
+            repl.prompt.line.until(until, timeout=10)
+
+
+@pytest.fixture
+def make(bench: Bench) -> Callable[..., Unit]:
+    def made(chip: Chip = ESP32, version: str = "1.24.1", settings: str = "") -> Unit:
+        return Unit(bench.work, chip, version, settings)
+
+    return made
+
+
+def ignore(_done: int, _total: int) -> None:
+    """The progress of a test that does not look."""
+
+
+def put(path: str, data: bytes) -> Put:
+    return Put(path=path, data=data, sha256=hashlib.sha256(data).hexdigest())
+
+
+PACKAGES = [f"/lib/p{number}" for number in range(5)]
+
+
+def path_of(name: str) -> str:
+    return f"/{name.replace('__', '/')}.py"
+
+
+def request_for(**files: bytes) -> ScanRequest:
+    expected = {
+        path_of(name): FileState(size=len(data), sha256=hashlib.sha256(data).hexdigest())
+        for name, data in files.items()
+    }
+    return ScanRequest(paths=tuple(expected), expected=expected)
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+def test_a_board_tells_who_it_is(make: Callable[..., Unit], chip: Chip) -> None:
+    with make(chip).repl() as repl:
+        facts = repl.facts()
+        assert (facts.firmware.version, facts.firmware.chip) == ("1.24.1", chip)
+        assert facts.mac is not None
+        assert facts.mac.startswith({"esp32": "24:6f:28", "esp8266": "5c:cf:7f"}[chip.name])
+        assert facts.flash_size == 4 << 20
+        assert not repl.prompt.interrupted
+
+
+def test_it_is_left_as_it_was_met(make: Callable[..., Unit]) -> None:
+    unit = make()
+    unit.leave_as(b"kept = 17\r", until=b">>> ")
+    with unit.repl() as repl:
+        repl.observe(request_for(main=b"x"))
+        assert repl.evaluate("kept", 5) == "17"
+    with unit.port() as port:
+        port.write(b"kept + 1\r")
+        assert b"18\r\n>>> " in Line(port).until(b"18\r\n>>> ", timeout=5)
+    with unit.repl() as repl:
+        names = ast.literal_eval(repl.evaluate("list(globals())", 5))
+    assert not {"_p", "_walk", "_scan", "os", "sys"} & set(names)
+
+
+MIDDLES = {
+    "half a line": [b"x = [1, 2,"],
+    "paste mode": [b"\x05for i in range(3):\r  print(i)"],
+    "the raw REPL": [b"\r\x03\x01"],
+    "the raw REPL, half a program": [b"\r\x03\x01", b"while True:\n  pa"],
+    "a raw program that runs": [b"\r\x03\x01", b"import time\nwhile True: time.sleep(1)\x04"],
+    "raw paste": [b"\r\x03\x01\x05A\x01"],
+    "raw paste, half a program": [b"\r\x03\x01\x05A\x01", b"x = '" + b"y" * 60],
+    "a flood of output": [b"while True: print('all work and no play ' * 3)\r\r"],
+    "an input that waits": [b"input('name? ')\r"],
+}
+
+
+@pytest.mark.parametrize("state", MIDDLES)
+def test_whatever_the_last_host_left_the_repl_is_taken(
+    make: Callable[..., Unit], state: str
+) -> None:
+    unit = make(settings="&wire=on&latency=1ms")
+    unit.leave_as(*MIDDLES[state])
+    with unit.repl() as repl:
+        assert repl.evaluate("1+1", 5) == "2"
+        assert repl.facts().firmware.chip is ESP32
+
+
+APPS = {
+    "a busy loop": b"print('up')\nwhile True: pass\n",
+    "one that prints": b"import time\nprint('up')\nwhile True:\n print('tick'); time.sleep_ms(3)\n",
+    "one that tidies up": (
+        b"import time\nprint('up')\ntry:\n while True: time.sleep(1)\n"
+        b"finally:\n time.sleep(1.2)\n print('tidy')\n"
+    ),
+    "one that swallows five": (
+        b"import time\nprint('up')\nn = 0\nwhile n < 5:\n"
+        b" try:\n  while True: time.sleep(1)\n except KeyboardInterrupt:\n  n += 1\n"
+    ),
+    "one that catches all but now and then": (
+        b"import time\nprint('up')\nwhile True:\n try:\n  time.sleep_ms(5)\n except: pass\n"
+    ),
+    "one that reads its input": b"import sys\nprint('up')\nwhile True: sys.stdin.read(1)\n",
+}
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_an_app_is_interrupted(make: Callable[..., Unit], app: str) -> None:
+    unit = make()
+    unit.run_app(APPS[app], until=b"up")
+    with unit.repl() as repl:
+        assert repl.evaluate("1+1", 5) == "2"
+        assert repl.prompt.interrupted
+
+
+def test_a_deaf_board_is_given_up_with_what_was_heard(make: Callable[..., Unit]) -> None:
+    unit = make()
+    deaf = b"import micropython\nmicropython.kbd_intr(-1)\nprint('deaf')\nwhile True: pass\n"
+    unit.run_app(deaf, until=b"deaf")
+    with unit.port() as port, pytest.raises(NoAnswer):
+        RawRepl(port).enter(timeout=1.5)
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.9])
+def test_a_board_whose_host_died_mid_stream_comes_back(
+    make: Callable[..., Unit], chip: Chip, share: float
+) -> None:
+    unit = make(chip)
+    text = b"".join(b"def f%d(x):\n    return x * %d\n" % (i, i * i) for i in range(900))
+    old, work = b"old = 1\n", [put("/main.py", text), put("/other.py", text[::-1])]
+    with unit.repl() as repl:
+        repl.transfer([put("/main.py", old)], ignore)
+        repl.facts()
+        choices = transfer_module.paces(repl)
+        transfer_module.begin(repl, choices)
+        stream = compose(work, choices[transfer_module.ready(repl, choices)])
+        cut = int(len(stream.data) * share)
+        sent = 0
+        for stop in stream.stops:
+            if stop > cut:
+                break
+            repl.prompt.line.write(stream.data[sent:stop])
+            sent = stop
+            repl.prompt.line.until(b"\x01", timeout=10)
+        repl.prompt.line.write(stream.data[sent:cut])
+        repl.leave = lambda: None  # type: ignore[method-assign]  # a dead host says no goodbye
+    with unit.repl() as repl:
+        request = request_for(main=text, other=text[::-1])
+        _, seen = repl.observe(request)
+        found = seen.files.get("/main.py")
+        assert found is not None
+        assert found.sha256 in {hashlib.sha256(data).hexdigest() for data in (old, text)}
+        repl.transfer(work, ignore)
+        assert repl.observe(request)[1].files == request.expected
+        assert "provision" not in repl.evaluate("__import__('os').listdir('/')", 5)
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+def test_files_are_made_to_match(make: Callable[..., Unit], chip: Chip) -> None:
+    with make(chip).repl() as repl:
+        done: list[tuple[int, int]] = []
+        noise = hashlib.shake_256(b"noise").digest(30_000)
+        work: list[FileOperation] = [
+            MakeDir(path="/lib"),
+            MakeDir(path="/lib/deep"),
+            put("/lib/deep/noise.py", noise),
+            put("/lib/empty.py", b""),
+            put("/main.py", b"print('x')\n" * 2000),
+        ]
+        repl.facts()
+        repl.transfer(work, lambda *step: done.append(step))
+        request = request_for(main=b"print('x')\n" * 2000, lib__empty=b"", lib__deep__noise=noise)
+        _, seen = repl.observe(request)
+        assert seen.files == request.expected
+        assert seen.free is None
+        totals = {total for _, total in done}
+        assert len(totals) == 1
+        assert done[-1][0] == done[-1][1]
+        assert done == sorted(done)
+        repl.transfer([Remove(path="/lib/empty.py"), RemoveDir(path="/lib")], ignore)
+        _, seen = repl.observe(request)
+        assert seen.files.keys() == {"/main.py", "/lib/deep/noise.py"}
+        assert repl.read("/lib/deep/noise.py", 10_000) == noise[:10_000]
+
+
+def test_a_full_board_says_which_file_did_not_fit(make: Callable[..., Unit]) -> None:
+    with make(ESP8266, settings="&flash=1MB").repl() as repl:
+        repl.facts()
+        free = int(repl.evaluate("__import__('os').statvfs('/')[3]", 5)) * 4096
+        noise = hashlib.shake_256(b"noise").digest(free // 2)
+        work = [put("/first.bin", noise), put("/second.bin", noise + b"and this too" * 900)]
+        with pytest.raises(OutOfSpace, match=r"/second\.bin"):
+            repl.transfer(work, ignore)
+        assert repl.evaluate("__import__('os').stat('/first.bin')[6]", 5) == str(len(noise))
+        assert "provision" not in repl.evaluate("__import__('os').listdir('/')", 5)
+
+
+def test_stopping_in_the_middle_leaves_a_board_that_answers(make: Callable[..., Unit]) -> None:
+    class Stop(Exception):
+        pass
+
+    def stop(done: int, total: int) -> None:
+        if done > total // 2:
+            raise Stop
+
+    with make().repl() as repl:
+        repl.facts()
+        noise = hashlib.shake_256(b"noise").digest(60_000)
+        with pytest.raises(Stop):
+            repl.transfer([put("/a.bin", noise), put("/b.bin", noise)], stop)
+        assert repl.evaluate("1+1", 5) == "2"
+        assert "/a.bin" in repl.observe(ScanRequest(paths=(), trees=("/",), expected={}))[1].files
+
+
+def test_an_error_on_the_board_names_the_path(make: Callable[..., Unit]) -> None:
+    with make().repl() as repl:
+        repl.facts()
+        with pytest.raises(BoardError, match=r"/no/such/file\.py"):
+            repl.transfer([put("/no/such/file.py", b"x")], ignore)
+        assert repl.evaluate("1+1", 5) == "2"
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+def test_firmware_without_deflate_gets_the_same_result(
+    make: Callable[..., Unit], chip: Chip
+) -> None:
+    with make(chip).repl() as repl:
+        repl.prompt.execute(
+            b"import builtins\nreal = __import__\n"
+            b"def without(name, *rest):\n"
+            b" if name == 'deflate': raise ImportError('no module named deflate')\n"
+            b" return real(name, *rest)\n"
+            b"builtins.__import__ = without\n",
+            timeout=5,
+        )
+        repl.facts()
+        assert not repl.deflates
+        work: list[FileOperation] = [
+            MakeDir(path="/lib"),
+            put("/lib/a.py", b"a = '\\x04'\n" * 200),
+            put("/main.py", b""),
+            Remove(path="/never.py"),
+            RemoveDir(path="/none"),
+        ]
+        done: list[tuple[int, int]] = []
+        repl.transfer(work, lambda *step: done.append(step))
+        request = request_for(lib__a=b"a = '\\x04'\n" * 200, main=b"")
+        assert repl.observe(request)[1].files == request.expected
+        assert done[-1][0] == done[-1][1]
+        with pytest.raises(BoardError, match=r"/no/x\.py"):
+            repl.transfer([put("/no/x.py", b"x")], ignore)
+        assert repl.evaluate("1+1", 5) == "2"
+
+
+def test_what_an_expression_raises_is_told(make: Callable[..., Unit]) -> None:
+    with make().repl() as repl:
+        with pytest.raises(BoardError, match="ZeroDivisionError"):
+            repl.evaluate("1/0", 5)
+        with pytest.raises(BoardError, match="SyntaxError"):
+            repl.evaluate("1 +", 5)
+        assert repl.evaluate("'a\\x1b[31m\\x04\\n'", 5) == repr("a\x1b[31m\x04\n")
+        with pytest.raises(NoAnswer):
+            repl.evaluate("__import__('time').sleep(30)", 0.3)
+        assert repl.evaluate("2+2", 5) == "4"
+
+
+def test_a_reset_is_caught_before_the_app_shuts_the_door(make: Callable[..., Unit]) -> None:
+    unit = make()
+    shut = (
+        b"import time, micropython\nprint('up')\ntime.sleep_ms(400)\n"
+        b"micropython.kbd_intr(-1)\nprint('shut')\nwhile True: pass\n"
+    )
+    unit.run_app(shut, until=b"shut")
+    with unit.port() as port:
+        port.dtr = False
+        port.rts = True
+        port.reset_input_buffer()
+        port.rts = False
+        repl = RawRepl(port)
+        repl.catch()
+        assert repl.evaluate("1+1", 5) == "2"
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+def test_a_filesystem_that_is_not_mounted_when_caught_is(
+    make: Callable[..., Unit], chip: Chip
+) -> None:
+    """As by a Ctrl-C that hits a firmware's own first script; main.py does not run again."""
+    unit = make(chip)
+    gone = b"import os\nos.umount('/')\nprint('gone')\nwhile True: pass\n"
+    unit.run_app(gone, until=b"gone")
+    with unit.port() as port:
+        repl = RawRepl(port)
+        repl.catch()
+        assert repl.evaluate("__import__('os').stat('/main.py')[6]", 5) == str(len(gone))
+        assert repl.prompt.interrupted
+
+
+def test_a_view_of_the_flash_that_fails_gives_way_to_the_boards_own(
+    make: Callable[..., Unit],
+) -> None:
+    """As one does under which a thread of the app writes."""
+    told: list[str] = []
+    torn = b"""
+import os
+class Torn:
+    def __init__(self, bdev, readsize):
+        self.ilistdir = os.ilistdir
+        if readsize is None:
+            raise TypeError
+    def open(self, path, mode):
+        raise OSError(84)
+os.VfsLfs2 = Torn
+"""
+    with make().port() as port:
+        repl = RawRepl(port, trace=lambda _level, text: told.append(text))
+        repl.enter()
+        repl.transfer([put("/a.py", b"a")], ignore)
+        repl.prompt.execute(torn, timeout=5)
+        request = request_for(a=b"a")
+        assert repl.observe(request)[1].files == request.expected
+        repl.leave()
+    assert any("once more by the board's own view" in text for text in told)
+
+
+def test_the_trace_tells_no_content(make: Callable[..., Unit]) -> None:
+    told: list[str] = []
+    unit = make()
+    secret = b"wifi-password-of-the-house"
+    with unit.port() as port:
+        repl = RawRepl(port, trace=lambda _level, text: told.append(text))
+        repl.enter()
+        repl.facts()
+        repl.transfer([put("/secret.py", secret)], ignore)
+        repl.observe(request_for(secret=b"other"))
+        repl.leave()
+    text = "\n".join(told)
+    assert "stream of" in text
+    assert BANNER.decode() not in text
+    for hidden in (secret, hashlib.sha256(secret).hexdigest().encode()):
+        assert hidden.decode() not in text
+
+
+@pytest.mark.slow
+def test_three_hundred_files_are_synced_on_the_heap_of_an_esp8266(
+    make: Callable[..., Unit],
+) -> None:
+    names = [f"lib__p{number % 5}__module_{number}" for number in range(300)]
+    files = {name: b"value_%d = 1\n" % number * 15 for number, name in enumerate(names)}
+    request = request_for(**files)
+    work: list[FileOperation] = [MakeDir(path=path) for path in ("/lib", *PACKAGES)]
+    work += [put(path_of(name), data) for name, data in files.items()]
+    with make(ESP8266).repl() as repl:
+        assert repl.observe(request)[1].files == {}
+        repl.transfer(work, ignore)
+        assert repl.observe(request)[1].files == request.expected
+        repl.transfer([put(path_of(names[7]), b"changed")], ignore)
+        _, seen = repl.observe(request)
+        differing = {
+            path for path in request.expected if seen.files[path] != request.expected[path]
+        }
+        assert differing == {path_of(names[7])}

@@ -1,0 +1,130 @@
+"""A board that stops answering between two steps is an error that says so, wherever it happens."""
+
+from __future__ import annotations
+
+import pytest
+
+from provision.device.micropython.board_repl import RawRepl
+from provision.device.micropython.raw_repl import BANNER, Prompt
+from provision.errors import NoAnswer
+from tests.fakes.line import MemoryPort, VirtualClock
+
+
+class Fading:
+    """A port whose board takes the raw REPL, and says nothing any more."""
+
+    timeout: float | None = None
+
+    def __init__(self) -> None:
+        self._waiting = bytearray()
+        self._entered = False
+
+    @property
+    def in_waiting(self) -> int:
+        return len(self._waiting)
+
+    def read(self, size: int, /) -> bytes:
+        part = bytes(self._waiting[:size])
+        del self._waiting[:size]
+        return part
+
+    def write(self, data: bytes, /) -> int:
+        if not self._entered:
+            self._entered = True
+            self._waiting += BANNER + b"R\x01\x80\x00"
+        return len(data)
+
+
+def test_silence_while_the_line_is_timed() -> None:
+    repl = RawRepl(Fading())
+    repl.enter()
+    repl.prompt.settle()
+    with pytest.raises(NoAnswer, match="stopped answering"):
+        repl.prompt.turn()
+
+
+class Blank:
+    """A chip without firmware: its boot ROM complains now and then, and hears nothing."""
+
+    complaint = b""
+
+    def hear(self, data: bytes) -> None:
+        self.complaint = b"invalid header: 0xffffffff\r\n"  # not an answer: it does so anyway
+
+    def say(self) -> bytes:
+        said, self.complaint = self.complaint, b""
+        return said
+
+
+def test_a_chip_without_firmware_is_known_by_its_first_word() -> None:
+    clock = VirtualClock()
+    with pytest.raises(NoAnswer, match="nothing runs on this board"):
+        RawRepl(MemoryPort(Blank(), clock), clock=clock).enter()
+    assert clock.now < 0.1, "its complaint was not listened to"
+
+
+class NeverMounted(Fading):
+    """One that says its filesystem is not mounted, and does not reset when it is told to."""
+
+    def write(self, data: bytes, /) -> int:
+        if set(data) == {3}:
+            self._waiting += b"\r\n>>> "
+        elif data == b"\x04":  # the end of the question, and then the soft reset
+            self._waiting += b"\x040\r\n\x04\x04>" if not self._entered else b""
+            self._entered = True
+        elif data.startswith(b"\r\x03"):
+            self._waiting += BANNER + b"R\x01\x80\x00"
+        return len(data)
+
+
+def test_silence_when_the_interpreter_is_to_begin_anew() -> None:
+    with pytest.raises(NoAnswer, match="did not reset"):
+        RawRepl(NeverMounted()).catch()
+
+
+class Thinking(Fading):
+    """One that takes what it is to evaluate, and does not come to an end with it."""
+
+    def write(self, data: bytes, /) -> int:
+        if self._entered and data.endswith(b"\x04"):
+            self._waiting += b"\x04"
+        return super().write(data)
+
+
+def test_an_evaluation_ends_when_the_run_is_stopped() -> None:
+    repl = RawRepl(Thinking())
+    repl.enter()
+    with pytest.raises(NoAnswer, match="did not finish"):
+        repl.evaluate("app.ready()", 1e9, stopping=lambda: True)
+
+
+class Swamped:
+    """One that stops its app at the first Ctrl-C, and has a prompt for each of the others."""
+
+    def __init__(self, late: bool) -> None:
+        self._said = b""
+        self._stopped = False
+        self._late = late  # told after a prompt already
+
+    def hear(self, data: bytes) -> None:
+        if set(data) == {3} and not self._stopped:
+            self._stopped = True
+            stop = b"\r\nKeyboardInterrupt: \r\n" + b">>> \r\n" * 100 + b">>> "
+            self._said += b"\r\n>>> " if self._late else stop
+            self._then = stop if self._late else b""
+        elif data.startswith(b"\r\x03\x03\x01"):
+            self._said += BANNER + b"R\x01\x80\x00"
+
+    def say(self) -> bytes:
+        said, self._said = self._said, b""
+        if said.endswith(b"\r\n>>> ") and self._late:
+            self._said, self._late = self._then, False
+        return said
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_an_app_that_a_flood_stopped_is_not_forgotten(late: bool) -> None:
+    clock = VirtualClock()
+    prompt = Prompt(MemoryPort(Swamped(late), clock), clock=clock)
+    prompt.catch()
+    assert prompt.interrupted

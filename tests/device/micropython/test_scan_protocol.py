@@ -1,0 +1,134 @@
+"""What is asked of a board has one size; what it answers is read without trust."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP32C6, ESP32S2, ESP32S3, ESP8266
+from provision.device.micropython import agent_source
+from provision.device.micropython.scan_protocol import (
+    Garbled,
+    Question,
+    identity,
+    passes,
+    printable,
+    read_facts,
+    read_listing,
+    read_sighting,
+)
+from provision.errors import BoardError
+from provision.interfaces import ScanRequest
+from provision.model.chip import Chip
+from provision.model.state import FileState
+
+
+def state(data: bytes) -> FileState:
+    return FileState(size=len(data), sha256=hashlib.sha256(data).hexdigest())
+
+
+def request_for(count: int) -> ScanRequest:
+    expected = {f"/lib/pkg{i % 7}/module_{i}.py": state(b"%d" % i) for i in range(count)}
+    return ScanRequest(paths=tuple(expected), expected=expected)
+
+
+@pytest.mark.parametrize("count", [0, 1, 10, 25, 50, 75, 100, 150, 200, 300, 5000])
+def test_a_look_at_a_board_costs_under_a_kilobyte_however_many_files(count: int) -> None:
+    question = Question(request=request_for(count))
+    code = agent_source.program(
+        "facts", "scan", call="_scan", arguments=question.arguments(), deflate=True
+    )
+    around = len(b"\r\x03\x03\x01\x05A\x01" + b"\x04" + b"\r\x02")
+    assert len(code) + around <= 1024
+
+
+@given(st.sets(st.text(min_size=1).map(lambda name: "/" + name), max_size=400))
+def test_the_filter_passes_all_that_is_asked_for(names: set[str]) -> None:
+    question = Question(request=ScanRequest(paths=tuple(names), expected={}))
+    assert all(passes(question.bloom, path) for path in question.known)
+
+
+def test_the_filter_keeps_nearly_all_else_out() -> None:
+    question = Question(request=request_for(60))
+    strangers = [f"/lib/other{i}.py" for i in range(2000)]
+    assert sum(passes(question.bloom, path) for path in strangers) < 120
+
+
+@pytest.mark.parametrize("count", range(1, 400, 7))
+def test_what_is_on_every_board_is_kept_out_by_the_size_of_the_filter(count: int) -> None:
+    question = Question(request=request_for(count))
+    assert not any(passes(question.bloom, path) for path in ("/boot.py", "/main.py"))
+    wanted = Question(request=ScanRequest(paths=("/boot.py", "/main.py"), expected={}))
+    assert all(passes(wanted.bloom, path) for path in ("/boot.py", "/main.py"))
+
+
+def test_one_changed_byte_changes_what_is_wanted() -> None:
+    before = request_for(25)
+    changed = dict(before.expected) | {"/lib/pkg0/module_0.py": state(b"other")}
+    after = ScanRequest(paths=before.paths, expected=changed)
+    assert Question(request=before).wanted != Question(request=after).wanted
+
+
+@given(st.text())
+def test_no_answer_makes_the_readers_fail_otherwise(text: str) -> None:
+    for read in (read_facts, read_listing, read_sighting):
+        with contextlib.suppress(Garbled, BoardError):
+            read(text)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "__import__('os').system('true')",
+        "('\\x02', 'v1', 'ESP32', b'123456', 1, __import__('os'))",
+        "(" * 500,
+        "'" + "a" * 5000 + "'",
+        "('relative.py', 0, (1,), b'')",
+        "('/x', 0, (1,), b'QUJD')",
+    ],
+)
+def test_an_answer_is_never_evaluated(line: str) -> None:
+    for read in (read_facts, read_listing):
+        with pytest.raises(Garbled):
+            read(line)
+
+
+@pytest.mark.parametrize(
+    ("machine", "chip"),
+    [
+        ("Generic ESP32 module with ESP32", ESP32),
+        ("ESP module with ESP8266", ESP8266),
+        ("LOLIN_C3_MINI with ESP32-C3FH4", ESP32C3),
+        ("ESP32C6 module with ESP32C6", ESP32C6),
+        ("LOLIN_S2_MINI with ESP32-S2FN4R2", ESP32S2),
+        ("Generic ESP32S3 module with Octal-SPIRAM with ESP32S3", ESP32S3),
+        ("ESP32-PICO-D4 board with ESP32", ESP32),
+    ],
+)
+def test_the_chip_is_read_from_the_machine(machine: str, chip: Chip) -> None:
+    found = identity("v1.24.1 on 2024-11-29", machine)
+    assert (found.chip, found.version, found.date) == (chip, "1.24.1", "2024-11-29")
+
+
+@pytest.mark.parametrize("machine", ["Raspberry Pi Pico with RP2040", "a board with ESP32H2", ""])
+def test_another_family_is_no_board_of_ours(machine: str) -> None:
+    with pytest.raises(BoardError, match="does not know"):
+        identity("v1.24.1 on 2024-11-29", machine)
+
+
+def test_facts_of_an_esp8266() -> None:
+    facts = read_facts(
+        "('\\x02', 'v1.25.0-preview.31.g1234567 on 2025-01-02', 'ESP module with ESP8266', "
+        "b'\\\\\\xcf\\x7f\\x01\\x02\\x03', 4194304, 2310)"
+    )
+    assert facts.firmware.version == "1.25.0-preview.31.g1234567"
+    assert (facts.mac, facts.flash_size, facts.bytecode) == ("5c:cf:7f:01:02:03", 4194304, 2310)
+
+
+@given(st.text())
+def test_what_is_shown_has_no_control_characters(text: str) -> None:
+    assert printable(text).isprintable()

@@ -1,0 +1,492 @@
+"""The engine as a whole, on boards in memory: what is done to a board, in which order, and what
+becomes of the others when one fails."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from dataclasses import replace
+from functools import cache
+
+import pytest
+
+from provision.boards import profiles
+from provision.core.chips.esp.chips import ESP32, ESP8266
+from provision.core.chips.esp.firmware import Firmware, read_firmware
+from provision.engine.context import Options
+from provision.engine.fleet import run
+from provision.model.board import ResetWiring
+from provision.model.chip import Chip
+from provision.model.event import (
+    ActionDone,
+    DeviceFinished,
+    DevicePlanned,
+    Event,
+    HandsNeeded,
+    Notice,
+    StageStarted,
+)
+from provision.model.report import RunReport
+from provision.model.state import (
+    Check,
+    Content,
+    DesiredFile,
+    DesiredFirmware,
+    DesiredState,
+    FirmwareIdentity,
+    FirmwareSource,
+    PortSelector,
+)
+from provision.sim.firmware import build
+from tests.ctrl_c import ctrl_c_raises
+from tests.fakes.world import FakeBoard, FakeWorld
+
+PROFILE = profiles()["esp32"]
+MAC = "24:6f:28:00:00:01"
+
+
+@cache
+def image(chip: Chip = ESP32, version: str = "1.24.1") -> Firmware:
+    return read_firmware(build(chip, version), f"{chip}-{version}.bin")
+
+
+def firmware(name: str = "new") -> DesiredFirmware:
+    return DesiredFirmware(source=FirmwareSource(name=name, file="firmware.bin"))
+
+
+def file(dest: str, text: str) -> DesiredFile:
+    return DesiredFile(dest=dest, source=dest[1:], content=Content(data=text.encode()))
+
+
+def device(name: str = "kitchen", port: str | None = None, **changes: object) -> DesiredState:
+    state = DesiredState(
+        device=name,
+        board=PROFILE,
+        port=PortSelector(kind="path", value=port or f"/dev/{name}"),
+        files=(
+            file("/boot.py", "import gc\n"),
+            file("/lib/app.py", "x = 1\n"),
+            file("/main.py", "import app\n"),
+        ),
+    )
+    return replace(state, **changes)  # type: ignore[arg-type]
+
+
+def running(files: dict[str, bytes] | None = None, **changes: object) -> FakeBoard:
+    board = FakeBoard(firmware=image().identity, files=dict(files or {}), **changes)  # type: ignore[arg-type]
+    board.directories = {"/lib"} if any(path.startswith("/lib/") for path in board.files) else set()
+    return board
+
+
+def converged(**changes: object) -> FakeBoard:
+    return running({file.dest: file.content.data for file in device().files}, **changes)
+
+
+def go(world: FakeWorld, *states: DesiredState, **options: object) -> RunReport:
+    settings = {"change": True, "yes": True, **options}
+    adapters = {key: settings.pop(key) for key in ("hands", "confirm", "emit") if key in settings}
+    return run(
+        states,
+        world.world(**adapters),
+        Options(**settings),  # type: ignore[arg-type]
+        command="apply",
+        fleet="test",
+    )
+
+
+def outcomes(report: RunReport) -> dict[str, str]:
+    return {item.device: item.outcome for item in report.devices}
+
+
+def error_of(report: RunReport, name: str = "kitchen") -> str:
+    error = next(item.error for item in report.devices if item.device == name)
+    assert error is not None
+    assert error.device == name
+    assert error.hint
+    return error.message
+
+
+def test_files_are_written_in_plan_order_and_the_board_restarted_once() -> None:
+    board = running()
+    world = FakeWorld({"/dev/kitchen": board})
+    report = go(world, device())
+    assert outcomes(report) == {"kitchen": "changed"}
+    assert board.log == [
+        "makedir /lib",
+        "put /lib/app.py",
+        "put /boot.py",
+        "put /main.py",
+        "restart",
+    ]
+    assert board.files["/lib/app.py"] == b"x = 1\n"
+    assert world.identities.macs == {"kitchen": MAC}
+    assert not board.open
+
+
+def test_a_second_run_changes_nothing_and_resets_nothing() -> None:
+    board = converged()
+    report = go(FakeWorld({"/dev/kitchen": board}), device())
+    assert outcomes(report) == {"kitchen": "ok"}
+    assert report.exit_code() == 0
+    assert board.log == ["leave"]
+
+
+def test_an_app_that_looking_interrupted_runs_again() -> None:
+    board = converged()
+    world = FakeWorld({"/dev/kitchen": board})
+    world.interrupts = True
+    go(world, device())
+    assert board.log == ["resume"]
+
+
+def test_plan_changes_nothing() -> None:
+    board = running()
+    world = FakeWorld({"/dev/kitchen": board})
+    report = go(world, device(), change=False)
+    assert outcomes(report) == {"kitchen": "pending"}
+    assert (report.exit_code(), report.exit_code(detailed=True)) == (0, 6)
+    assert board.log == ["leave"]
+    assert world.identities.macs == {}
+
+
+def test_a_blank_board_is_erased_flashed_and_filled_in_one_bootloader_session() -> None:
+    board = FakeBoard()
+    world = FakeWorld({"/dev/kitchen": board}, {"new": image()})
+    report = go(world, device(firmware=firmware()))
+    assert outcomes(report) == {"kitchen": "changed"}
+    assert board.log == [
+        "bootloader",
+        "erase",
+        "flash filesystem partition table app bootloader",
+        "restart",
+        "restart",
+    ]
+    assert board.files == {file.dest: file.content.data for file in device().files}
+
+
+def test_a_filesystem_that_cannot_be_built_goes_over_the_repl_after_its_first_boot() -> None:
+    board = FakeBoard()
+    world = FakeWorld({"/dev/kitchen": board}, {"new": image()})
+    world.filesystems.buildable = False
+    report = go(world, device(firmware=firmware()))
+    assert outcomes(report) == {"kitchen": "changed"}
+    assert "first boot" in board.log
+    assert board.log.index("first boot") < board.log.index("put /main.py")
+
+
+def test_the_boot_py_of_a_first_boot_is_no_users_file() -> None:
+    own = replace(file("/boot.py", "import gc\n"), create_only=True)
+    board = FakeBoard()
+    world = FakeWorld({"/dev/kitchen": board}, {"new": image()})
+    world.filesystems.buildable = False
+    go(world, device(firmware=firmware(), files=(own,)))
+    assert board.files["/boot.py"] == b"import gc\n"
+
+
+def test_the_boot_py_of_a_first_boot_is_pruned_like_any_file() -> None:
+    board = FakeBoard()
+    world = FakeWorld({"/dev/kitchen": board}, {"new": image()})
+    world.filesystems.buildable = False
+    state = device(firmware=firmware(), files=(file("/main.py", "x = 1\n"),), prune=("/",))
+    assert outcomes(go(world, state)) == {"kitchen": "changed"}
+    assert set(board.files) == {"/main.py"}
+
+
+def test_an_update_keeps_the_files() -> None:
+    board = converged()
+    board.firmware = image(version="1.20.0").identity
+    board.files["/data.csv"] = b"1,2\n"
+    world = FakeWorld({"/dev/kitchen": board}, {"new": image()})
+    report = go(world, device(firmware=firmware()))
+    assert outcomes(report) == {"kitchen": "changed"}
+    assert "erase" not in board.log
+    assert board.files["/data.csv"] == b"1,2\n"
+
+
+def test_another_version_than_flashed_answers() -> None:
+    board = FakeBoard()
+    stale = FirmwareIdentity(version="1.0", machine="x with ESP32", chip=ESP32)
+    world = FakeWorld({"/dev/kitchen": board}, {"new": image()}, boots=stale)
+    report = go(world, device(firmware=firmware()))
+    assert outcomes(report) == {"kitchen": "failed"}
+    assert "after flashing, MicroPython 1.0" in error_of(report)
+
+
+@pytest.mark.parametrize(
+    ("board", "state", "said"),
+    [
+        (FakeBoard(chip=ESP8266), device(firmware=firmware()), "ESP8266"),
+        (
+            FakeBoard(mac="24:6f:28:00:00:99"),
+            device(firmware=firmware(), mac=MAC),
+            "24:6f:28:00:00:99",
+        ),
+        (FakeBoard(secured="secure boot"), device(firmware=firmware()), "secure boot"),
+        (FakeBoard(flash_size=1 << 20), device(firmware=firmware()), "1 MB"),
+    ],
+    ids=["wrong chip", "wrong MAC", "secure boot", "flash too small"],
+)
+def test_a_board_that_is_not_proved_is_not_touched(
+    board: FakeBoard, state: DesiredState, said: str
+) -> None:
+    world = FakeWorld({"/dev/kitchen": board}, {"new": image()})
+    report = go(world, state)
+    assert outcomes(report) == {"kitchen": "refused"}
+    assert report.exit_code() == 4
+    assert said in error_of(report)
+    assert not any(entry.startswith(("erase", "flash", "put")) for entry in board.log)
+    assert world.identities.macs == {}
+
+
+def test_the_learned_mac_is_asked_for_and_can_be_replaced() -> None:
+    board = running(mac="24:6f:28:00:00:99")
+    world = FakeWorld({"/dev/kitchen": board})
+    world.identities.macs["kitchen"] = MAC
+    assert outcomes(go(world, device())) == {"kitchen": "refused"}
+    assert outcomes(go(world, device(), accept_new=frozenset({"kitchen"}))) == {
+        "kitchen": "changed"
+    }
+    assert world.identities.macs["kitchen"] == "24:6f:28:00:00:99"
+
+
+def test_erasing_an_unknown_board_needs_a_yes() -> None:
+    def fresh() -> tuple[FakeBoard, FakeWorld]:
+        board = FakeBoard()
+        return board, FakeWorld({"/dev/kitchen": board}, {"new": image()})
+
+    board, world = fresh()
+    report = go(world, device(firmware=firmware()), yes=False)
+    assert outcomes(report) == {"kitchen": "refused"}
+    assert "erase" not in board.log
+
+    board, world = fresh()
+    asked: list[str] = []
+
+    def decline(name: str, plan: object, stopping: object) -> bool:
+        asked.append(name)
+        return False
+
+    assert outcomes(go(world, device(firmware=firmware()), yes=False, confirm=decline)) == {
+        "kitchen": "refused"
+    }
+    assert asked == ["kitchen"]
+    assert "erase" not in board.log
+
+    board, world = fresh()
+    world.identities.macs["kitchen"] = MAC
+    assert outcomes(go(world, device(firmware=firmware()), yes=False)) == {"kitchen": "changed"}
+
+
+def test_erasing_what_does_not_answer_needs_a_yes_unless_a_run_was_cut_short_on_it() -> None:
+    def met(cut: bool, **options: object) -> tuple[FakeBoard, RunReport]:
+        board = running({"/data.csv": b"1,2\n"}, silent=True)
+        world = FakeWorld({"/dev/kitchen": board}, {"new": image()})
+        world.identities.macs["kitchen"] = MAC
+        if cut:
+            world.journal.begin(MAC, keeping=False)
+        report = go(world, device(firmware=firmware()), **options)
+        assert world.journal.open == set()
+        return board, report
+
+    board, report = met(cut=False, yes=False)
+    assert outcomes(report) == {"kitchen": "refused"}
+    assert "files would be lost" in error_of(report)
+    assert board.files == {"/data.csv": b"1,2\n"}
+
+    board, report = met(cut=True, yes=False)
+    assert outcomes(report) == {"kitchen": "changed"}
+    assert "erase the chip" in board.log  # what reads as blank may be half erased
+
+    board, report = met(cut=False)
+    assert outcomes(report) == {"kitchen": "changed"}
+    assert "erase" in board.log
+    assert report.devices[0].plan is not None
+    assert "even after a reset" in report.devices[0].plan.actions[0].reason
+
+
+def test_a_filesystem_that_is_too_small_is_told_before_the_flash_is_erased() -> None:
+    board = FakeBoard()
+    world = FakeWorld({"/dev/kitchen": board}, {"new": image()})
+    world.filesystems.room = 10
+    report = go(world, device(firmware=firmware()))
+    assert outcomes(report) == {"kitchen": "failed"}
+    assert "erase" not in board.log
+
+
+def test_one_failure_leaves_the_others_alone() -> None:
+    world = FakeWorld(
+        {
+            "/dev/a": running(dead=True),
+            "/dev/b": running(),
+            "/dev/c": running(worn=True, mac="24:6f:28:00:00:0c"),
+        }
+    )
+    states = [device(name) for name in ("a", "b", "c", "gone")]
+    report = go(world, *states)
+    assert outcomes(report) == {
+        "a": "unreachable",
+        "b": "changed",
+        "c": "failed",
+        "gone": "unreachable",
+    }
+    assert report.exit_code() == 4
+    assert "no port" in error_of(report, "gone")
+    assert "still to be done" in error_of(report, "c")
+    assert sum(isinstance(event, DeviceFinished) for event in world.events) == 4
+
+
+def test_a_bug_met_on_one_device_leaves_the_others_alone() -> None:
+    world = FakeWorld({"/dev/a": running(), "/dev/b": running(mac="24:6f:28:00:00:0b")})
+    learn = world.identities.learn
+
+    def fails(name: str, mac: str) -> None:
+        if name == "a":
+            raise KeyError("oops")
+        learn(name, mac)
+
+    world.identities.learn = fails  # type: ignore[method-assign]
+    report = go(world, device("a"), device("b"))
+    assert outcomes(report) == {"a": "failed", "b": "changed"}
+    assert error_of(report, "a") == "internal: KeyError: 'oops'"
+    assert report.exit_code() == 1
+
+
+def test_a_stop_while_the_flash_is_written_comes_before_the_files() -> None:
+    board = running(files={})
+    board.firmware = image(version="1.23.0").identity
+    world = FakeWorld({"/dev/kitchen": board}, {"new": image()})
+    told = threading.Event()
+
+    def emit(event: Event) -> None:
+        world.events.append(event)
+        if isinstance(event, StageStarted) and event.stage == "flash":
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            assert told.wait(30)
+        if isinstance(event, Notice):
+            told.set()
+
+    with ctrl_c_raises():
+        report = go(world, device(firmware=firmware()), emit=emit)
+    assert outcomes(report) == {"kitchen": "interrupted"}
+    assert report.exit_code() == 130
+    assert [line for line in board.log if line.startswith("flash")]
+    assert not [line for line in board.log if line.startswith("put")]
+    assert world.journal.open == set()
+    finished = [event for event in world.events if isinstance(event, DeviceFinished)]
+    assert finished[0].stands == "the firmware is written and runs; files may be missing"
+
+
+def test_an_app_that_keeps_its_repl_after_an_update_is_caught_by_a_reset() -> None:
+    board = running(hogged=True)
+    board.firmware = image(version="1.23.0").identity
+    world = FakeWorld({"/dev/kitchen": board}, {"new": image()})
+    assert outcomes(go(world, device(firmware=firmware()))) == {"kitchen": "changed"}
+    assert board.log.index("flash bootloader partition table app") < board.log.index("reset", 3)
+
+
+def test_an_app_that_keeps_its_repl_where_nothing_resets_it_is_told() -> None:
+    profile = replace(PROFILE, reset=ResetWiring.NONE, download="Hold BOOT, press RESET.")
+    board = running(hogged=True)
+    world = FakeWorld({"/dev/kitchen": board}, {"new": image()})
+    report = go(world, device(board=profile, firmware=firmware()), hands=True)
+    assert outcomes(report) == {"kitchen": "unreachable"}
+    assert "no MicroPython answers" in error_of(report)
+
+
+def test_fail_fast_starts_no_further_device() -> None:
+    world = FakeWorld({"/dev/a": running(dead=True), "/dev/b": running()})
+    report = go(world, device("a"), device("b"), forks=1, fail_fast=True)
+    assert outcomes(report) == {"a": "unreachable", "b": "skipped"}
+    assert world.boards["/dev/b"].log == []
+
+
+def test_two_devices_on_one_port_are_both_errors() -> None:
+    world = FakeWorld({"/dev/a": running()})
+    report = go(world, device("one", "/dev/a"), device("two", "/dev/a"))
+    assert outcomes(report) == {"one": "failed", "two": "failed"}
+    assert "also that of two" in error_of(report, "one")
+    assert world.boards["/dev/a"].log == []
+
+
+def test_one_board_on_two_ports_is_taken_for_one_device_only() -> None:
+    world = FakeWorld({"/dev/a": running(), "/dev/b": running()})
+    report = go(world, device("one", "/dev/a"), device("two", "/dev/b"))
+    assert sorted(outcomes(report).values()) == ["changed", "refused"]
+
+
+def test_a_device_is_found_by_its_mac() -> None:
+    world = FakeWorld(
+        {"/dev/a": running(mac="24:6f:28:00:00:0a"), "/dev/b": running(mac="24:6f:28:00:00:0b")}
+    )
+    wanted = device(port=None)
+    wanted = replace(wanted, port=PortSelector(kind="mac", value="24:6f:28:00:00:0b"))
+    report = go(world, wanted)
+    assert outcomes(report) == {"kitchen": "changed"}
+    assert report.devices[0].address == "/dev/b"
+    assert not any(entry.startswith("put") for entry in world.boards["/dev/a"].log)
+
+
+def test_probing_never_touches_the_port_of_another_device() -> None:
+    world = FakeWorld({"/dev/a": running(mac="24:6f:28:00:00:0a")})
+    wanted = replace(device("lost"), port=PortSelector(kind="mac", value="24:6f:28:00:00:0a"))
+    report = go(world, device("owner", "/dev/a"), wanted)
+    assert outcomes(report) == {"owner": "changed", "lost": "unreachable"}
+
+
+def test_a_board_without_reset_lines_waits_for_hands() -> None:
+    profile = replace(PROFILE, reset=ResetWiring.NONE, download="Hold BOOT, press RESET.")
+    state = device(board=profile, firmware=firmware())
+    board = FakeBoard()
+    world = FakeWorld({"/dev/kitchen": board}, {"new": image()})
+    assert outcomes(go(world, state)) == {"kitchen": "unreachable"}
+    assert "reset" not in board.log
+
+    world = FakeWorld({"/dev/kitchen": board}, {"new": image()})
+    assert outcomes(go(world, state, hands=True)) == {"kitchen": "changed"}
+    asked = [event for event in world.events if isinstance(event, HandsNeeded)]
+    assert asked[0].instructions == "Hold BOOT, press RESET."
+
+
+def test_too_little_room_is_told_before_the_first_byte() -> None:
+    board = running(free=8192)
+    state = device(files=(file("/big.bin", "x" * 20_000),))
+    report = go(FakeWorld({"/dev/kitchen": board}), state)
+    assert outcomes(report) == {"kitchen": "failed"}
+    assert "bytes more than the 8,192" in error_of(report)
+    assert not any(entry.startswith("put") for entry in board.log)
+
+
+@pytest.mark.parametrize(
+    ("check", "outcome"),
+    [
+        (Check(console="ready: kitchen"), "changed"),
+        (Check(console="never said"), "failed"),
+        (Check(expression="app.ok", timeout=1), "changed"),
+    ],
+)
+def test_the_check_decides(check: Check, outcome: str) -> None:
+    world = FakeWorld({"/dev/kitchen": running()})
+    assert outcomes(go(world, device(check=check))) == {"kitchen": outcome}
+
+
+def test_a_check_that_stays_false_fails_with_what_it_gave() -> None:
+    board = running(answers=["False", "None"])
+    report = go(
+        FakeWorld({"/dev/kitchen": board}), device(check=Check(expression="app.ok", timeout=2))
+    )
+    assert outcomes(report) == {"kitchen": "failed"}
+    assert "app.ok gave None" in error_of(report)
+
+
+def test_a_hogging_app_is_caught_by_a_reset() -> None:
+    board = running(hogged=True)
+    assert outcomes(go(FakeWorld({"/dev/kitchen": board}), device())) == {"kitchen": "changed"}
+    assert board.log[:2] == ["bootloader", "reset"]
+
+
+def test_every_action_done_was_planned() -> None:
+    world = FakeWorld({"/dev/kitchen": running()})
+    go(world, device())
+    planned = next(event.plan for event in world.events if isinstance(event, DevicePlanned))
+    done = [event.action.kind for event in world.events if isinstance(event, ActionDone)]
+    assert done == [action.kind for action in planned.actions]

@@ -1,0 +1,172 @@
+"""When an app is held, given back, and restarted without, on boards in memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from provision.boards import profiles
+from provision.core.chips.esp.firmware import Firmware
+from provision.device.micropython.scan_protocol import Entry
+from provision.device.micropython.startup_files import (
+    as_themselves,
+    by_both_names,
+    held_among,
+    held_name,
+)
+from provision.errors import BoardError, NoAnswer, OutOfSpace, ProvisionError
+from provision.interfaces import ScanRequest
+from provision.model.board import ResetWiring
+from provision.model.state import FileState, Filesystem
+from provision.project.flash_journal import FlashJournal
+from tests.engine.test_fleet_run import converged, device, error_of, firmware, go, image, running
+from tests.fakes.world import FakeBoard, FakeWorld
+
+OLD = {"/boot.py": b"import gc\n", "/main.py": b"old", "/notes": b"mine"}
+
+
+def old(**changes: object) -> FakeBoard:
+    board = running(OLD, **changes)
+    assert board.firmware is not None
+    board.firmware = replace(board.firmware, version="1.20.0")
+    return board
+
+
+def updating(board: FakeBoard) -> FakeWorld:
+    images: dict[str, Firmware] = {"new": image()}
+    return FakeWorld({"/dev/kitchen": board}, images)
+
+
+def test_an_update_holds_the_app_while_the_board_is_flashed() -> None:
+    board = old()
+    assert go(updating(board), device(firmware=firmware())).exit_code() == 0
+    flashed = next(number for number, one in enumerate(board.log) if one.startswith("flash"))
+    assert board.log.index("hold") < flashed < board.log.index("release")
+    assert board.log.index("release") < board.log.index("put /main.py")
+    assert board.held == set()
+    assert board.files["/notes"] == b"mine"
+
+
+def test_an_erasing_run_holds_nothing() -> None:
+    board = FakeBoard()
+    assert go(updating(board), device(firmware=firmware())).exit_code() == 0
+    assert "hold" not in board.log
+
+
+def test_looking_and_planning_hold_and_release_nothing() -> None:
+    board = old()
+    board.held = {"/main.py"}
+    report = go(updating(board), device(firmware=firmware()), change=False)
+    assert report.devices[0].outcome == "pending"
+    assert board.log == ["leave"]
+    assert board.held == {"/main.py"}
+
+
+def test_what_a_run_before_held_is_put_back() -> None:
+    board = converged()
+    board.held = {"/boot.py", "/main.py"}
+    report = go(FakeWorld({"/dev/kitchen": board}), device())
+    (plan,) = [item.plan for item in report.devices]
+    assert plan is not None
+    assert [action.kind for action in plan.actions] == ["restore-file", "restore-file", "reset"]
+    assert board.log == ["release", "restart"]
+    assert go(FakeWorld({"/dev/kitchen": board}), device()).devices[0].outcome == "ok"
+
+
+def test_an_app_is_given_back_when_nobody_enters_download_mode() -> None:
+    board = old()
+    esp32_without_lines = replace(profiles()["esp32"], reset=ResetWiring.NONE, download="hold BOOT")
+    report = go(
+        updating(board), device(firmware=firmware(), board=esp32_without_lines), hands=False
+    )
+    assert report.devices[0].outcome == "unreachable"
+    assert "hold BOOT" in error_of(report)
+    assert board.log == ["hold", "release", "restart"]
+    assert board.held == set()
+
+
+@pytest.mark.parametrize("error", [NoAnswer("it restarted"), BoardError("rubbish")])
+def test_a_board_that_stops_answering_is_restarted_once_without_its_app(
+    error: ProvisionError,
+) -> None:
+    board = converged(failures=[error])
+    board.files["/main.py"] = b"old"
+    report = go(FakeWorld({"/dev/kitchen": board}), device())
+    assert report.exit_code() == 0
+    assert board.log == [
+        "put /main.py", "reset", "hold", "restart", "release", "put /main.py", "restart",
+    ]  # fmt: skip
+    assert board.files["/main.py"] == b"import app\n"
+
+
+def test_a_board_that_stops_answering_twice_is_told() -> None:
+    board = converged(failures=[NoAnswer("first"), NoAnswer("second", hint="press RESET")])
+    board.files["/main.py"] = b"old"
+    report = go(FakeWorld({"/dev/kitchen": board}), device())
+    assert error_of(report) == "second"
+    assert board.held == set()
+
+
+def test_a_full_board_is_not_restarted() -> None:
+    board = converged(failures=[OutOfSpace("full", hint="delete something")])
+    board.files["/main.py"] = b"old"
+    assert error_of(go(FakeWorld({"/dev/kitchen": board}), device())) == "full"
+    assert "hold" not in board.log
+
+
+def test_an_update_cut_short_is_finished_in_place_and_forgotten() -> None:
+    board = old()
+    board.firmware = None  # half of it was written
+    board.held = {"/main.py"}
+    world = updating(board)
+    world.journal.begin(board.mac, keeping=True)
+    assert go(world, device(firmware=firmware()), yes=False).exit_code() == 0
+    assert "erase" not in board.log
+    assert board.files["/notes"] == b"mine"
+    assert board.held == set()
+    assert world.journal.open == set()
+
+
+def test_an_entry_left_by_a_run_killed_at_its_very_end_goes_with_the_next() -> None:
+    world = FakeWorld({"/dev/kitchen": converged()})
+    world.journal.begin("24:6f:28:00:00:01", keeping=True)
+    go(world, device(), change=False)
+    assert world.journal.open
+    go(world, device())
+    assert not world.journal.open
+
+
+def test_the_journal_tells_an_update_from_an_erasing_run(tmp_path: Path) -> None:
+    journal = FlashJournal(tmp_path / "flashing")
+    mac = "24:6f:28:00:00:01"
+    seen = []
+    for keeping in (True, False, True):
+        journal.begin(mac, keeping=keeping)
+        seen.append((journal.was_cut(mac), journal.was_keeping(mac)))
+    journal.end(mac)
+    seen.append((journal.was_cut(mac), journal.was_keeping(mac)))
+    assert seen == [(True, True), (True, False), (True, True), (False, False)]
+
+
+def entry(path: str) -> Entry:
+    return Entry(path=path, folder=False, size=3, sha256=None)
+
+
+def test_a_held_file_is_asked_for_by_both_names_and_seen_as_itself() -> None:
+    name = held_name("/main.py")
+    strays = [entry(name), entry("/lib/.provision~main.py"), entry("/.provision~other.py")]
+    assert held_among(strays) == {"/main.py": strays[0]}
+    wanted = FileState(size=3, sha256="00" * 32)
+    request = ScanRequest(paths=("/main.py",), expected={"/main.py": wanted})
+    asked = by_both_names(request, ["/main.py"])
+    assert asked.paths == (name, "/main.py")
+    assert asked.expected == {"/main.py": wanted, name: wanted}
+    alone = as_themselves(Filesystem(files={name: wanted}), {"/main.py"})
+    assert (alone.files, alone.held) == ({"/main.py": wanted}, frozenset({"/main.py"}))
+    other = FileState(size=1, sha256=None)
+    both = as_themselves(Filesystem(files={name: wanted, "/main.py": other}), {"/main.py"})
+    assert (both.files, both.held) == ({"/main.py": other}, frozenset())
+    neither = as_themselves(Filesystem(files={}), {"/main.py"})
+    assert (neither.files, neither.held) == ({}, frozenset())

@@ -1,0 +1,110 @@
+"""Jobs on their threads: how many at once, and what a failure or the user stops."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from provision.engine.scheduler import STOPPING, Stop, run_all
+from tests.ctrl_c import ctrl_c_raises
+
+PATIENCE = 30.0
+
+
+class Job:
+    """Does `work`, and tells what became of it."""
+
+    def __init__(self, work: Callable[[], None] = lambda: None, *, fails: bool = False) -> None:
+        self.work = work
+        self.failed_fast = fails
+        self.fate = "waiting"
+
+    def run(self) -> None:
+        self.fate = "begun"
+        self.work()
+        self.fate = "ended"
+
+    def skip(self) -> None:
+        self.fate = "skipped"
+
+
+def test_no_more_than_forks_at_once() -> None:
+    together, most, lock = 0, 0, threading.Lock()
+    full = threading.Barrier(3)
+
+    def work() -> None:
+        nonlocal together, most
+        with lock:
+            together += 1
+            most = max(most, together)
+        full.wait(PATIENCE)
+        with lock:
+            together -= 1
+
+    jobs = [Job(work) for _ in range(6)]
+    run_all(jobs, 3, Stop(), lambda _: None)
+    assert [job.fate for job in jobs] == ["ended"] * 6
+    assert most == 3
+
+
+def test_a_failure_keeps_others_from_beginning_and_lets_those_finish_that_have() -> None:
+    stop = Stop()
+    failed = threading.Event()
+
+    class Failing(Job):
+        def run(self) -> None:
+            super().run()
+            failed.set()
+
+    seen = []
+
+    def slow() -> None:
+        assert failed.wait(PATIENCE)
+        seen.append(stop.by_user())
+
+    jobs = [Job(slow), Failing(fails=True), Job(), Job()]
+    run_all(jobs, 2, stop, lambda _: None)
+    assert [job.fate for job in jobs[:2]] == ["ended", "ended"]
+    assert seen == [False]
+
+
+def press_ctrl_c() -> None:
+    """As the system does: the signal goes to the main thread."""
+    ident = threading.main_thread().ident
+    assert ident is not None
+    signal.pthread_kill(ident, signal.SIGINT)
+
+
+def test_the_first_ctrl_c_waits_for_what_has_begun() -> None:
+    stop, notices = Stop(), []
+
+    def interrupted() -> None:
+        press_ctrl_c()
+        while not stop.by_user():  # goes on until it hears of it, as a board being flashed does
+            told.wait(0.01)
+
+    told = threading.Event()
+    jobs = [Job(interrupted), Job()]
+    with ctrl_c_raises():
+        run_all(jobs, 1, stop, notices.append)
+    assert [job.fate for job in jobs] == ["ended", "skipped"]
+    assert notices == [STOPPING]
+
+
+def test_the_second_ctrl_c_is_passed_on() -> None:
+    stop, release = Stop(), threading.Event()
+
+    def stubborn() -> None:
+        press_ctrl_c()
+        release.wait(PATIENCE)
+
+    def notice(_: str) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    with ctrl_c_raises(), pytest.raises(KeyboardInterrupt):
+        run_all([Job(stubborn)], 1, stop, notice)
+    assert stop.by_user()
+    release.set()

@@ -1,0 +1,495 @@
+"""What people read: scrubbed, in plain lines, plans and recap, from many threads in one order."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from provision.core.chips.esp.chips import ESP32
+from provision.model.event import (
+    ActionDone,
+    DeviceFinished,
+    DevicePlanned,
+    Event,
+    FileDiffed,
+    HandsNeeded,
+    Notice,
+    RunFinished,
+    RunStarted,
+    StageProgress,
+    StageStarted,
+    Trace,
+)
+from provision.model.plan import (
+    Action,
+    DeleteFile,
+    EraseFlash,
+    MakeDirectory,
+    Plan,
+    Refusal,
+    RemoveDirectory,
+    Reset,
+    RestoreFile,
+    RunCheck,
+    WriteFile,
+    WriteFirmware,
+)
+from provision.model.state import Check, FirmwareIdentity
+from provision.output import text
+from provision.output.fanout import Fanout
+from provision.output.plain import QUIET, Plain
+from provision.output.results import PlanText, Recap
+from provision.output.scrub import harmless, scrub
+from provision.output.style import Style, is_terminal, wants_colour
+
+IDENTITY = FirmwareIdentity(version="1.24.1", machine="Generic ESP32 module with ESP32", chip=ESP32)
+ACTIONS: tuple[Action, ...] = (
+    EraseFlash(reason="not MicroPython"),
+    WriteFirmware(identity=IDENTITY, reason="runs 1.20.0"),
+    DeleteFile(path="/old.py", reason="absent"),
+    RemoveDirectory(path="/old", reason="left empty"),
+    MakeDirectory(path="/lib", reason="missing"),
+    WriteFile(path="/main.py", size=1234, sensitive=False, reason="differs"),
+    WriteFile(path="/wifi.json", size=80, sensitive=True, reason="differs"),
+    Reset(reason="files changed"),
+    RunCheck(check=Check(expression="app.ready"), reason="as the manifest asks"),
+)
+
+
+def plain(events: Sequence[Event], verbosity: int = 0, **kwargs: object) -> list[str]:
+    stream = io.StringIO()
+    output = Plain(stream, verbosity=verbosity, **kwargs)  # type: ignore[arg-type]
+    for event in events:
+        output.handle(event)
+    output.close()
+    return stream.getvalue().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("plain text, ünïcode", "plain text, ünïcode"),
+        ("\x1b[31mred\x1b[0m", "red"),
+        ("\x9b31mred", "red"),
+        ("\x1b]0;title\x07after", "after"),
+        ("\x1b]8;;http://evil\x1b\\link", "link"),
+        ("\x1b]never ended\nnext", "never ended\nnext"),
+        ("\x1bPdevice control\x1b\\after", "after"),
+        ("\x1bcafter a reset", "after a reset"),
+        ("one\r\ntwo\rthree\ttab", "one\ntwo\nthree\ttab"),
+        ("bell\x07 nul\x00 del\x7f", "bell\\x07 nul\\x00 del\\x7f"),
+        ("right\u202eleft", "right\\u202eleft"),
+        ("lone \ud800", "lone \\ud800"),
+        ("\x1b", "\\x1b"),
+    ],
+)
+def test_what_a_board_prints_cannot_drive_the_terminal(given: str, shown: str) -> None:
+    assert harmless(given) == shown
+
+
+def test_scrub_reaches_every_text_of_an_event() -> None:
+    def redact(shown: str) -> str:
+        return shown.replace("hunter2", "***")
+
+    plan = Plan(
+        device="kitchen",
+        actions=(WriteFile(path="/hunter2", size=1, sensitive=True, reason="\x1b[1mhunter2"),),
+        refusals=(Refusal(kind="k", message="hunter2", hint="hun\x1b[0mter2"),),
+    )
+    events: list[Event] = [
+        DevicePlanned(device="kitchen", plan=plan),
+        RunFinished(seconds=1.0, exit_code=0, outcomes={"hunter2": "ok"}),
+        DeviceFinished(device="d", outcome="failed", seconds=1, error="hunter2", stands="hunter2"),
+    ]
+    for event in events:
+        clean = scrub(event, redact)
+        assert type(clean) is type(event)
+        assert "hunter2" not in repr(clean)
+        assert "\\x1b" not in repr(clean)
+
+
+def test_scrub_returns_what_needs_no_change_as_it_is() -> None:
+    event = StageProgress(device="kitchen", stage="flash", done=1, total=2)
+    assert scrub(event, str) is event
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (999_949, "999.9 kB"),
+                          (999_950, "1.00 MB"), (1_523_000, "1.52 MB")]
+)  # fmt: skip
+def test_sizes(number: int, shown: str) -> None:
+    assert text.size(number) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0.04, "0.0 s"), (9.94, "9.9 s"), (9.96, "10 s"), (59.6, "1 min 00 s"),
+                           (125, "2 min 05 s"), (3720, "1 h 02 min")]
+)  # fmt: skip
+def test_durations(seconds: float, shown: str) -> None:
+    assert text.duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("devices", "shown"),
+    [
+        ([], ""),
+        (["kitchen"], "kitchen"),
+        (["a1", "a2"], "a1, a2"),
+        (["desk-08", "desk-09", "desk-10", "x"], "desk-[08:10], x"),
+        (["n9", "n10", "n11"], "n[9:11]"),
+        (["n09", "n10", "n011"], "n09, n10, n011"),
+        (["r1-b", "r2-b", "r3-b", "r4-c"], "r[1:3]-b, r4-c"),
+    ],
+)
+def test_names_of_a_row_are_written_as_the_manifest_does(devices: list[str], shown: str) -> None:
+    assert text.names(devices) == shown
+
+
+@pytest.mark.parametrize("action", [*ACTIONS, RestoreFile(path="/main.py", reason="held")])
+def test_every_action_has_words_for_before_and_after(action: Action) -> None:
+    for words in (text.action(action), text.done(action)):
+        assert words
+        assert "\n" not in words
+
+
+def test_a_plan_shows_each_action_with_its_reason() -> None:
+    lines = text.plan_lines([Plan(device="kitchen", actions=ACTIONS)], width=100)
+    assert lines[0] == "kitchen: 7 changes"
+    assert lines[1].split("  ")[1:2] == ["erase the whole flash"]
+    for action, line in zip(ACTIONS, lines[1:], strict=False):
+        assert text.action(action) in line
+        assert action.reason in line
+    assert "secret" in lines[7]
+    assert lines[-1] == (
+        "Plan: 1 device: 1 to change (1 to erase, 1 to flash, 3 files), 0 without changes"
+    )
+
+
+def test_devices_with_the_same_plan_share_its_lines_and_changes_come_last() -> None:
+    write = (WriteFile(path="/main.py", size=10, sensitive=False, reason="differs"),)
+    refusal = Refusal(kind="wrong-mac", message="another board is here", hint="look at the port")
+    plans = [Plan(device=f"desk-{number:02}", actions=write) for number in range(1, 29)]
+    plans += [Plan(device="spare"), Plan(device="odd", refusals=(refusal,)), Plan(device="old")]
+    lines = text.plan_lines(plans)
+    assert lines == [
+        "spare, old (2 devices): no changes",
+        "desk-[01:28] (28 devices): 1 change",
+        "  write /main.py (10 B)  differs",
+        "odd: refused",
+        "  wrong-mac: another board is here",
+        "  hint: look at the port",
+        "Plan: 31 devices: 28 to change (28 files), 2 without changes, 1 refused",
+    ]
+
+
+def test_on_a_terminal_no_line_of_a_plan_is_wider_than_it() -> None:
+    lines = text.plan_lines([Plan(device="kitchen", actions=ACTIONS)], width=72)
+    assert max(map(len, lines[:-1])) <= 72
+    said = " ".join(" ".join(lines).split())
+    for action in ACTIONS:
+        assert text.action(action) in said
+        assert action.reason in said
+
+
+def test_devices_whose_files_change_alike_share_the_diff() -> None:
+    stream = io.StringIO()
+    output = PlanText(stream)
+    changed = ("--- board:/main.py", "+++ manifest:/main.py", "@@ -1 +1 @@", "-a", "+b")
+    output.handle(RunStarted(command="plan", fleet="f", devices=("a", "b", "c")))
+    for device, lines in (("c", changed), ("b", (*changed, "+c")), ("a", changed)):
+        output.handle(DevicePlanned(device=device, plan=Plan(device=device)))
+        output.handle(FileDiffed(device=device, path="/main.py", lines=lines))
+    output.handle(RunFinished(seconds=1, exit_code=0))
+    shown = stream.getvalue().splitlines()
+    assert shown[2:] == ["a, c (2 devices):", *changed, "b:", *changed, "+c"]
+
+
+def test_a_diff_shown_at_once_says_whose_it_is() -> None:
+    stream = io.StringIO()
+    output = PlanText(stream, at_once=True)
+    output.handle(FileDiffed(device="b", path="/main.py", lines=("--- x", "+++ y", "+1")))
+    output.handle(StageStarted(device="b", stage="files"))
+    assert stream.getvalue() == "b:\n--- x\n+++ y\n+1\n"
+
+
+def test_plan_text_shows_all_at_the_end_in_manifest_order() -> None:
+    stream = io.StringIO()
+    output = PlanText(stream)
+    output.handle(RunStarted(command="plan", fleet="f", devices=("b", "a")))
+    output.handle(DevicePlanned(device="a", plan=Plan(device="a")))
+    output.handle(DevicePlanned(device="b", plan=Plan(device="b")))
+    assert stream.getvalue() == ""
+    output.handle(RunFinished(seconds=1, exit_code=0))
+    output.close()
+    assert stream.getvalue() == (
+        "b, a (2 devices): no changes\nPlan: 2 devices: 0 to change, 2 without changes\n"
+    )
+
+
+CHANGE = (ACTIONS[5],)
+CHANGED = "  write /main.py (1.2 kB)  differs\n"
+
+
+def planned(output: PlanText, *devices: str, actions: tuple[Action, ...] = CHANGE) -> None:
+    for device in devices:
+        output.handle(DevicePlanned(device=device, plan=Plan(device=device, actions=actions)))
+
+
+def applied(*devices: str) -> tuple[io.StringIO, PlanText]:
+    stream = io.StringIO()
+    output = PlanText(stream, at_once=True)
+    output.handle(RunStarted(command="apply", fleet="f", devices=devices))
+    return stream, output
+
+
+def test_an_apply_shows_the_same_plan_once_as_soon_as_all_are_known() -> None:
+    stream, output = applied("desk-01", "desk-02", "desk-03", "desk-04")
+    planned(output, "desk-02", "desk-01")
+    output.handle(StageStarted(device="desk-01", stage="files"))
+    planned(output, "desk-04", actions=())
+    assert stream.getvalue() == ""
+    planned(output, "desk-03")
+    output.handle(StageStarted(device="desk-03", stage="files"))
+    assert stream.getvalue() == f"desk-[01:03] (3 devices): 1 change\n{CHANGED}"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        StageStarted(device="a", stage="erase"),
+        StageStarted(device="a", stage="flash"),
+        ActionDone(device="a", action=ACTIONS[5]),
+        DeviceFinished(device="a", outcome="changed", seconds=1, changes=1),
+        HandsNeeded(device="b", instructions="Hold BOOT.", seconds=9),
+        RunFinished(seconds=1, exit_code=0),
+    ],
+    ids=lambda event: event.kind,
+)
+def test_an_apply_does_not_wait_for_the_slowest_where_a_plan_is_due(event: Event) -> None:
+    stream, output = applied("a", "b")
+    planned(output, "a")
+    assert stream.getvalue() == ""
+    output.handle(event)
+    assert stream.getvalue() == f"a: 1 change\n{CHANGED}"
+    planned(output, "b")
+    output.handle(StageStarted(device="b", stage="files"))
+    assert stream.getvalue() == f"a: 1 change\n{CHANGED}b: 1 change\n{CHANGED}"
+
+
+def test_who_is_asked_has_seen_the_plan() -> None:
+    stream, output = applied("a", "b")
+    planned(output, "a")
+    with Fanout([output]).paused():
+        assert stream.getvalue() == f"a: 1 change\n{CHANGED}"
+
+
+FINISHED = [
+    DeviceFinished(device="kitchen", outcome="changed", seconds=4.2, changes=3),
+    DeviceFinished(device="bath", outcome="ok", seconds=0.3),
+    DeviceFinished(
+        device="shed",
+        outcome="unreachable",
+        seconds=1.0,
+        error="/dev/ttyUSB0 is in use by process 7 (screen /dev/ttyUSB0 115200)",
+        hint="close it",
+        code="port-busy",
+        stands="it was not touched",
+    ),
+]
+
+
+def test_the_recap_has_a_line_a_device_and_totals() -> None:
+    lines = text.recap_lines(FINISHED, 4.4)
+    assert lines == [
+        "Recap",
+        "kitchen  changed      changed=3       4.2 s",
+        "bath     ok           changed=0       0.3 s",
+        "shed     unreachable  changed=0       1.0 s  "
+        "port-busy: /dev/ttyUSB0 is in use by process 7 (screen /dev/ttyUSB0 115200)",
+        "3 devices in 4.4 s: changed=1 ok=1 failed=0 unreachable=1",
+    ]
+    assert max(map(len, text.recap_lines(FINISHED, 4.4, width=80))) == 80
+
+
+def test_rare_outcomes_show_in_the_totals_when_there_are_any() -> None:
+    finished = [DeviceFinished(device="a", outcome="refused", seconds=1, error="x")]
+    assert text.totals_line(finished, 1.0).endswith("failed=0 unreachable=0 refused=1")
+
+
+def test_recap_follows_the_manifest_and_keeps_strangers() -> None:
+    stream = io.StringIO()
+    output = Recap(stream)
+    output.handle(RunStarted(command="apply", fleet="f", devices=("shed", "kitchen")))
+    for event in FINISHED:
+        output.handle(event)
+    output.handle(RunFinished(seconds=4.4, exit_code=5))
+    assert [line.split()[0] for line in stream.getvalue().splitlines()] == [
+        "Recap", "shed", "kitchen", "bath", "3",
+    ]  # fmt: skip
+
+
+def test_plain_lines_tell_a_run() -> None:
+    events: list[Event] = [
+        RunStarted(command="apply", fleet="greenhouse", devices=("kitchen", "shed")),
+        StageStarted(device="kitchen", stage="observe"),
+        DevicePlanned(device="kitchen", plan=Plan(device="kitchen")),
+        StageStarted(device="kitchen", stage="flash", detail="MicroPython 1.24.1"),
+        ActionDone(device="kitchen", action=ACTIONS[5]),
+        Notice(message="460800 baud failed, going on with 115200", device="kitchen"),
+        Trace(device="kitchen", level=1, text=">>> 1+1"),
+        FINISHED[0],
+        FINISHED[2],
+        RunFinished(seconds=4.4, exit_code=5),
+    ]
+    assert plain(events) == [
+        "apply greenhouse: 2 devices",
+        "kitchen: writing flash (MicroPython 1.24.1)",
+        "kitchen: wrote /main.py (1.2 kB)",
+        "kitchen: 460800 baud failed, going on with 115200",
+        "kitchen: changed: 3 changes in 4.2 s",
+        "shed: unreachable after 1.0 s: "
+        "/dev/ttyUSB0 is in use by process 7 (screen /dev/ttyUSB0 115200)",
+        "shed:   the board: it was not touched",
+        "shed:   hint: close it",
+    ]
+    assert "kitchen| >>> 1+1" in plain(events, 1)
+    assert "kitchen: looking" in plain(events, 1)
+    assert plain(events, QUIET) == plain(events)[3:4] + plain(events)[5:]
+
+
+def test_a_device_cannot_forge_a_line_of_another() -> None:
+    events: list[Event] = [
+        Trace(device="kitchen", level=1, text="x\nshed: ok in 1.0 s"),
+        DeviceFinished(device="kitchen", outcome="failed", seconds=1, error="x\nshed: ok in 1 s"),
+    ]
+    assert not [line for line in plain(events, 1) if line.startswith("shed")]
+
+
+def test_the_call_for_hands_is_told_once_a_wait() -> None:
+    events = [
+        HandsNeeded(device="kitchen", instructions="Hold GPIO0.", seconds=seconds)
+        for seconds in (60, 59, 58, 60, 59)
+    ]
+    assert plain(events) == ["kitchen: Hold GPIO0. (waiting 1 min 00 s)"] * 2
+
+
+def test_progress_of_a_long_stage_is_told_now_and_then() -> None:
+    now = 0.0
+
+    def clock() -> float:
+        return now
+
+    stream = io.StringIO()
+    output = Plain(stream, clock=clock)
+    output.handle(StageStarted(device="kitchen", stage="flash"))
+    for second in range(25):
+        now = float(second)
+        output.handle(StageProgress(device="kitchen", stage="flash", done=second, total=25))
+    assert stream.getvalue().splitlines()[1:] == [
+        "kitchen: writing flash: 40 %",
+        "kitchen: writing flash: 80 %",
+    ]
+
+
+class Keeping:
+    """An output that keeps what it was given, and may be told to fail."""
+
+    def __init__(self, fails: bool = False) -> None:
+        self.events: list[Event] = []
+        self.fails = fails
+        self.busy = False
+        self.closed = 0
+
+    def handle(self, event: Event) -> None:
+        assert not self.busy
+        self.busy = True
+        self.events.append(event)
+        self.busy = False
+        if self.fails:
+            raise OSError(28, "No space left on device", "/var/log/provision.log")
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_events_of_many_threads_reach_all_outputs_in_one_order() -> None:
+    first, second = Keeping(), Keeping()
+    fanout = Fanout([first, second])
+
+    def device(name: str) -> None:
+        for done in range(200):
+            fanout.handle(StageProgress(device=name, stage="files", done=done, total=200))
+
+    threads = [threading.Thread(target=device, args=(f"desk-{n}",)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert first.events == second.events
+    assert len(first.events) == 1600
+    for number in range(8):
+        mine = [
+            e for e in first.events if isinstance(e, StageProgress) and e.device == f"desk-{number}"
+        ]
+        assert [event.done for event in mine] == list(range(200))
+
+
+def test_fanout_redacts_before_any_output_sees_it() -> None:
+    kept = Keeping()
+    Fanout([kept], redact=lambda shown: shown.replace("hunter2", "***")).handle(
+        Trace(device="kitchen", level=2, text="password = 'hunter2'\x1b[2J")
+    )
+    assert kept.events == [Trace(device="kitchen", level=2, text="password = '***'")]
+
+
+def test_an_output_that_cannot_write_is_dropped_and_the_others_are_told() -> None:
+    broken, kept = Keeping(fails=True), Keeping()
+    fanout = Fanout([broken, kept])
+    fanout.handle(FINISHED[0])
+    fanout.handle(FINISHED[1])
+    assert broken.events == [FINISHED[0]]
+    assert broken.closed == 1
+    notice = Notice(message="Keeping /var/log/provision.log stops here: No space left on device")
+    assert kept.events == [notice, FINISHED[0], FINISHED[1]]
+    fanout.close()
+    fanout.close()
+    assert kept.closed == 1
+
+
+def test_while_paused_events_are_kept_back_and_nobody_waits() -> None:
+    kept = Keeping()
+    fanout = Fanout([kept])
+    with fanout.paused():
+        thread = threading.Thread(target=fanout.handle, args=(FINISHED[0],))
+        thread.start()
+        thread.join()
+        assert kept.events == []
+    assert kept.events == [FINISHED[0]]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("terminal", "environment", "colour"),
+    [
+        (True, {}, True),
+        (False, {}, False),
+        (True, {"NO_COLOR": "1"}, False),
+        (True, {"NO_COLOR": ""}, True),
+        (False, {"FORCE_COLOR": "1"}, True),
+        (False, {"FORCE_COLOR": "0"}, False),
+        (True, {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        (True, {"TERM": "dumb"}, False),
+    ],
+)
+def test_colour(terminal: bool, environment: dict[str, str], colour: bool) -> None:
+    stream = Terminal() if terminal else io.StringIO()
+    assert wants_colour(stream, environment) is colour
+    assert is_terminal(stream, environment) is (terminal and "TERM" not in environment)
+    assert ("\x1b[" in Style(colour).outcome("failed")) is colour
