@@ -23,33 +23,7 @@ import platformdirs
 
 from provision.errors import UsageError
 
-if sys.platform == "win32":
-    import msvcrt
-
-    # Windows locks ranges and forbids reading them: lock a byte far behind the text.
-    _LOCK_BYTE = 1 << 30
-
-    def _lock(file: BinaryIO, wait: bool) -> bool:
-        while True:
-            file.seek(_LOCK_BYTE)
-            try:
-                msvcrt.locking(file.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
-            except OSError:
-                if wait:  # LK_LOCK itself waits, ten seconds at a time
-                    continue
-                return False
-            file.seek(0)
-            return True
-
-else:
-    import fcntl
-
-    def _lock(file: BinaryIO, wait: bool) -> bool:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+_POLL_INTERVAL = 0.01  # seconds between two attempts at a lock that another one holds
 
 
 def runtime_directory() -> Path:
@@ -94,12 +68,15 @@ def take_lock(path: Path, *, wait: bool) -> BinaryIO | None:
     """Lock a file, made when missing, until the returned file is closed or the process ends.
 
     None when another process, or another caller in this one, holds it and `wait` is false. The
-    file stays where it is: removing it would let two callers lock two files of one name.
+    file stays where it is: removing it would let two callers lock two files of one name. Its
+    content is the holder's to write; on Windows nobody else can read the first byte.
     """
+    from filelock import lock_descriptor  # here, since most commands take no lock
+
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     file = os.fdopen(descriptor, "r+b", buffering=0)
     try:
-        if _lock(file, wait):
+        if lock_descriptor(descriptor, blocking=wait, poll_interval=_POLL_INTERVAL):
             return file
     except BaseException:
         file.close()

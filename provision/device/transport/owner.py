@@ -16,6 +16,8 @@ from typing import BinaryIO
 from provision.atomic_files import lock_path, take_lock
 
 _OF_HOSTS = frozenset({"rfc2217", "socket"})
+# What stands first in the lock file: Windows locks that byte against reading.
+_LOCKED_BYTE = b"\n"
 _MASTER_SIDES = frozenset({"/dev/ptmx", "/dev/pts/ptmx"})
 
 
@@ -58,13 +60,15 @@ def claim(address: str, device: str) -> BinaryIO | Owner | None:
     owner = Owner(pid=os.getpid(), command=_own_command(), device=device)
     file.truncate(0)
     file.seek(0)
-    file.write(json.dumps(asdict(owner)).encode())
+    file.write(_LOCKED_BYTE + json.dumps(asdict(owner)).encode())
     return file
 
 
 def _owner_in(path: Path) -> Owner | None:
     try:
-        said = json.loads(path.read_bytes())
+        with path.open("rb", buffering=0) as file:
+            file.seek(len(_LOCKED_BYTE))
+            said = json.loads(file.read())
         device = said["device"]
         return Owner(
             pid=int(said["pid"]), command=str(said["command"]), device=device and str(device)

@@ -381,7 +381,7 @@ def test_an_owner_that_has_not_said_its_name_yet(terminal: Terminal) -> None:
     with held:
         with pytest.raises(PortBusy, match="does not show itself"):
             open_port(terminal.path, baud=115200, device="d")
-        held.write(b'{"pid": 1')  # caught while it writes
+        held.write(b'\n{"pid": 1')  # caught while it writes
         with pytest.raises(PortBusy, match="does not show itself"):
             open_port(terminal.path, baud=115200, device="d")
 
