@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from provision.core.chips.esp.chips import CHIPS, chip_named
+from provision.core.wording import parse_size_code
 from provision.model.board import BoardProfile, ResetWiring
 from provision.model.chip import Chip
 
@@ -91,10 +92,10 @@ def _text(key: str, value: object) -> str:
 def _bytes(key: str, value: object) -> int | None:
     if value is None or isinstance(value, int):
         return value
-    match = re.fullmatch(r"(\d{1,6})(KB|MB)", str(value))
-    if match is None:
+    size = parse_size_code(str(value))
+    if size is None:
         raise ValueError(f"{key} must be a size such as 4MB or 512KB, not '{value}'")
-    return int(match[1]) * (1024 if match[2] == "KB" else 1024 * 1024)
+    return size
 
 
 def _rate(key: str, value: object) -> int:

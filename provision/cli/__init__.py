@@ -7,13 +7,13 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from difflib import get_close_matches
 from pathlib import Path
 from typing import NoReturn
 
 import click
 
 from provision._version import __version__
+from provision.core.wording import did_you_mean
 from provision.errors import ManifestError, ProvisionError
 
 # command name: (module below provision.cli, one line for --help)
@@ -53,11 +53,8 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         word = args[0]
         if word not in COMMANDS and not word.startswith("-"):
-            close = get_close_matches(word, COMMANDS, 1)
             raise click.UsageError(
-                f"there is no command '{word}'"
-                + (f"; did you mean '{close[0]}'?" if close else ""),
-                ctx,
+                f"there is no command '{word}'{did_you_mean(word, COMMANDS)}", ctx
             )
         return super().resolve_command(ctx, args)
 

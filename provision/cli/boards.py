@@ -7,13 +7,13 @@ import os
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 import click
 
 from provision.boards import profiles
 from provision.cli.options import json_option
+from provision.core.wording import closest, size_code
 from provision.errors import UsageError
 from provision.model.board import BoardProfile, ResetWiring
 from provision.output.style import Style, wants_colour
@@ -66,7 +66,7 @@ def _find(name: str) -> BoardProfile:
     if board is None:
         asked = name.lower().replace("_", "-")
         close = [known for known in profiles() if known.startswith(asked)] if asked else []
-        close = close or get_close_matches(asked, profiles(), 1)
+        close = close or closest(asked, profiles())
         near = " or ".join(f"'{each}'" for each in close[:3])
         raise UsageError(
             f"no board profile is named '{name}'" + (f"; did you mean {near}?" if near else ""),
@@ -81,7 +81,7 @@ def board_data(board: BoardProfile) -> dict[str, Any]:
         "name": board.name,
         "title": board.title,
         "chip": str(board.chip),
-        "flash_size": size_text(board.flash_size) if board.flash_size is not None else None,
+        "flash_size": size_code(board.flash_size) if board.flash_size is not None else None,
         "flash_mode": board.flash_mode,
         "flash_freq": board.flash_freq,
         "header_size": board.header_size,
@@ -96,18 +96,13 @@ def board_data(board: BoardProfile) -> dict[str, Any]:
     }
 
 
-def size_text(size: int) -> str:
-    """As the manifest writes it: 4MB, 512KB."""
-    return f"{size >> 20}MB" if size % (1 << 20) == 0 else f"{size >> 10}KB"
-
-
 def table_lines(boards: Sequence[BoardProfile], style: Style) -> Iterator[str]:
     rows = [("NAME", "CHIP", "FLASH", "DOWNLOAD MODE", "BOARD")]
     rows += [
         (
             board.name,
             board.chip.label,
-            size_text(board.flash_size) if board.flash_size is not None else "varies",
+            size_code(board.flash_size) if board.flash_size is not None else "varies",
             RESETS[board.reset],
             board.title,
         )
@@ -126,7 +121,7 @@ def board_lines(board: BoardProfile, style: Style) -> Iterator[str]:
     yield f"{style(board.name, 'bold')}  {board.title}"
     release = f"{board.release}-{board.variant}" if board.variant else board.release
     header = {"detect": "says what the flash holds", "keep": "stays as the image says"}
-    flash = "varies" if board.flash_size is None else size_text(board.flash_size)
+    flash = "varies" if board.flash_size is None else size_code(board.flash_size)
     mode = "mode as the image says" if board.flash_mode == "keep" else f"mode {board.flash_mode}"
     facts = [
         ("chip", board.chip.label),

@@ -8,9 +8,8 @@ import json
 import click
 
 from provision.cli.options import json_option
+from provision.core.wording import harmless, plural
 from provision.errors import SourceError
-from provision.output.scrub import harmless
-from provision.output.text import count
 from provision.sources.cache import Cache, user_cache
 
 
@@ -46,7 +45,7 @@ def list_(as_json: bool) -> int:
         line = f"{entry.sha256[:12]}  {entry.size:>10,} B  {used}  {entry.name}  {entry.url}"
         click.echo(harmless(line).rstrip())
     total = sum(entry.size for entry in entries)
-    click.echo(f"{count(len(entries), 'file')}, {total:,} B in {cache.root}")
+    click.echo(f"{plural(len(entries), 'file')}, {total:,} B in {cache.root}")
     return 0
 
 
@@ -57,10 +56,10 @@ def verify() -> int:
     sound, damaged = cache.verify()
     for entry in damaged:
         click.echo(harmless(f"removed {entry.sha256[:12]}  {entry.name}  {entry.url}").rstrip())
-    click.echo(f"{count(sound, 'file')} sound, {len(damaged)} damaged")
+    click.echo(f"{plural(sound, 'file')} sound, {len(damaged)} damaged")
     if damaged:
         raise SourceError(
-            f"{count(len(damaged), 'file')} in {cache.root} did not match their sha256 and were "
+            f"{plural(len(damaged), 'file')} in {cache.root} did not match their sha256 and were "
             "removed",
             hint="they are downloaded again when needed; if this happens again, check the disk",
         )
@@ -78,7 +77,7 @@ def verify() -> int:
 def prune(days: float) -> int:
     """Remove what was not used for long. Whatever is needed again is downloaded again."""
     files, size = Cache(user_cache()).prune(days=days)
-    click.echo(f"removed {count(files, 'file')}, {size:,} B")
+    click.echo(f"removed {plural(files, 'file')}, {size:,} B")
     return 0
 
 

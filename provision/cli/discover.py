@@ -16,12 +16,12 @@ import click
 from provision.app import probe_board
 from provision.cli.options import json_option
 from provision.core.planning.port_choice import matching
+from provision.core.wording import flash_size, harmless, one_line
 from provision.errors import ManifestError, ProvisionError
 from provision.interfaces import PortInfo
 from provision.model.board import BoardProfile
 from provision.model.chip import Chip
 from provision.model.state import DesiredState, FirmwareIdentity
-from provision.output.scrub import harmless, one_line
 from provision.output.style import Style, wants_colour
 
 
@@ -220,16 +220,9 @@ def _cells(one: Found, probed: bool) -> tuple[str, ...]:
         *start,
         answer.chip.label,
         answer.mac or "-",
-        flash_text(answer.flash_size),
+        flash_size(answer.flash_size) if answer.flash_size is not None else "-",
         firmware_text(answer.firmware),
     )
-
-
-def flash_text(size: int | None) -> str:
-    """Flash sizes as they are sold: `4 MB` is 4 × 1024 × 1024 bytes."""
-    if size is None:
-        return "-"
-    return f"{size // 1024**2} MB" if size >= 1024**2 else f"{size // 1024} KB"
 
 
 def firmware_text(firmware: FirmwareIdentity | None) -> str:

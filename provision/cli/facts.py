@@ -11,10 +11,10 @@ import click
 
 from provision.app import converge, open_project
 from provision.cli.options import json_option, limit_option, manifest_argument, secrets_option
+from provision.core.wording import flash_size, harmless
 from provision.engine.context import Options
 from provision.model.report import DeviceReport
 from provision.model.state import DesiredState
-from provision.output.scrub import harmless
 from provision.output.setup import open_outputs
 
 
@@ -103,7 +103,7 @@ def table(rows: list[dict[str, object]]) -> list[str]:
                 str(item["port"] or "-"),
                 str(item["chip"] or "-"),
                 str(item["mac"] or "-"),
-                f"{size // (1 << 20)} MB" if isinstance(size, int) else "-",
+                flash_size(size) if isinstance(size, int) else "-",
                 f"{item['outcome']}: {item['code']}" if item["error"] else firmware,
             ]
         )

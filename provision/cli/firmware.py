@@ -19,10 +19,9 @@ from provision.core.chips.esp.filesystem_place import (
 from provision.core.chips.esp.firmware import Firmware, read_firmware
 from provision.core.chips.esp.image import size_bytes
 from provision.core.chips.esp.image_checks import image_refusals
-from provision.core.manifest.schema_errors import suggestion
+from provision.core.wording import did_you_mean, harmless
 from provision.errors import UsageError
 from provision.model.board import BoardProfile
-from provision.output.scrub import harmless
 
 
 @click.group("firmware")
@@ -53,7 +52,7 @@ def show(file: Path, board: str | None, as_json: bool) -> int:
 def _profile(name: str) -> BoardProfile:
     if name not in profiles():
         raise UsageError(
-            f"there is no board profile {name!r}{suggestion(name, profiles())}",
+            f"there is no board profile {name!r}{did_you_mean(name, profiles())}",
             hint="`provision boards` lists them",
         )
     return profiles()[name]

@@ -13,11 +13,10 @@ from provision.cli.files import write_output
 from provision.cli.options import json_option, offline_option, secrets_option
 from provision.core.chips.esp.filesystem_place import BLOCK, firmware_geometry
 from provision.core.chips.esp.firmware import joined, regions
-from provision.core.manifest.schema_errors import suggestion
+from provision.core.wording import did_you_mean, flash_size, harmless
 from provision.device.flashing.littlefs import build_filesystem
 from provision.errors import UsageError
 from provision.model.state import DesiredState
-from provision.output.scrub import harmless
 from provision.project.manifest_file import load
 
 
@@ -100,8 +99,8 @@ def build(
         f"{output}: {len(image)} bytes for {device} ({state.board.title}), "
         f"to be flashed at {offset}",
         f"  firmware    MicroPython {firmware.identity.version} from {firmware.name}",
-        f"  filesystem  at 0x{place.offset:x}, {len(filesystem.used) * BLOCK // 1024} of "
-        f"{place.size // 1024} kB used",
+        f"  filesystem  at 0x{place.offset:x}, {flash_size(len(filesystem.used) * BLOCK)} of "
+        f"{flash_size(place.size)} used",
         *(
             f"              {dest}  {len(content)} bytes"
             for dest, content in sorted(wanted.items())
@@ -122,6 +121,6 @@ def _holds_secrets(state: DesiredState) -> bool:
 
 def _unknown(device: str, known: Sequence[str]) -> tuple[DesiredState]:
     raise UsageError(
-        f"there is no device {device!r} in this manifest{suggestion(device, known)}",
+        f"there is no device {device!r} in this manifest{did_you_mean(device, known)}",
         hint="`provision show` lists them",
     )

@@ -11,11 +11,10 @@ import click
 from provision.app import supply
 from provision.cli.options import json_option, manifest_argument, offline_option, secrets_option
 from provision.cli.problems import report_warnings
-from provision.core.manifest.schema_errors import suggestion
+from provision.core.wording import did_you_mean, harmless
 from provision.errors import LockError, UsageError
 from provision.lockfile.entries import Locked
 from provision.lockfile.store import Lock, update_lock
-from provision.output.scrub import harmless
 from provision.project.manifest_file import load
 from provision.sources.lock_resolution import (
     Change,
@@ -105,7 +104,7 @@ def _upgrade(names: Sequence[str], needs: Needs) -> Upgrade:
     for name in names:
         if name != ALL and name not in known:
             raise UsageError(
-                f"nothing to upgrade is called {name!r}{suggestion(name, known)}",
+                f"nothing to upgrade is called {name!r}{did_you_mean(name, known)}",
                 hint="name a firmware or package of the manifest; to upgrade all, write "
                 "`provision lock MANIFEST --upgrade`",
             )

@@ -12,9 +12,9 @@ from typing import Any
 
 import click
 
+from provision.core.wording import harmless, one_line
 from provision.errors import ManifestError, Problem
 from provision.model.secret import MASK, Secret
-from provision.output.scrub import harmless, one_line
 from provision.output.style import PLAIN, Style, wants_colour
 
 Redact = Callable[[str], str]

@@ -20,10 +20,10 @@ from provision.cli.options import (
     secrets_option,
 )
 from provision.cli.problems import Redact, masked, problem_data, report_problems, report_warnings
+from provision.core.wording import harmless, one_line
 from provision.errors import ManifestError
 from provision.model.secret import MASK, Secret
 from provision.model.state import Check, DesiredFile, DesiredFirmware, DesiredState
-from provision.output.scrub import harmless, one_line
 from provision.output.style import Style, wants_colour
 from provision.project.manifest_file import load
 

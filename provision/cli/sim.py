@@ -14,6 +14,7 @@ import click
 
 from provision.cli import sim_firmware
 from provision.cli.options import json_option, limit_option, secrets_option
+from provision.core.wording import size_code
 from provision.errors import SimulatorError, UsageError
 from provision.sim import link, places
 from provision.sim.setup import NAME, SCHEME, BoardSetup, parse_address
@@ -275,7 +276,7 @@ def _row(board: dict[str, Any]) -> tuple[str, ...]:
     flash = board.get("flash", 0)
     shown = {
         **board,
-        "flash": f"{flash >> 20}MB" if flash >= 1 << 20 else f"{flash >> 10}KB" if flash else "",
+        "flash": size_code(flash) if flash else "",
         "port": f"sim://{board['name']}",
         "mode": board["mode"] if board.get("plugged", True) else "unplugged",
     }

@@ -9,9 +9,8 @@ import click
 
 from provision.cli.options import json_option, limit_option, manifest_argument, secrets_option
 from provision.cli.problems import masked, problem_data, report_problems, report_warnings
+from provision.core.wording import harmless, plural
 from provision.errors import ManifestError
-from provision.output.scrub import harmless
-from provision.output.text import count
 from provision.project.manifest_file import load
 from provision.sources.images import FileImages
 
@@ -61,7 +60,7 @@ def command(
     report_warnings(loaded.warnings)
     fleet = harmless(loaded.redactor.text(loaded.manifest.fleet))
     click.echo(
-        f"{loaded.file}: valid: fleet '{fleet}' with {count(devices, 'device')}"
-        f" and {count(files, 'file')}"
+        f"{loaded.file}: valid: fleet '{fleet}' with {plural(devices, 'device')}"
+        f" and {plural(files, 'file')}"
     )
     return 0

@@ -8,8 +8,8 @@ import click
 
 from provision.app import Supplies, supply
 from provision.cli.options import manifest_argument, offline_option, secrets_option
+from provision.core.wording import plural
 from provision.errors import UsageError
-from provision.output.text import count
 from provision.project.manifest_file import load
 from provision.sources.cache import Cache
 from provision.sources.http_response import public_url
@@ -50,8 +50,8 @@ def command(
     target = directory if directory is not None else beside
     copied, size, removed = _copy(supplies, Cache(target))
     click.echo(
-        f"{target}: {count(copied, 'file')}, {size:,} B"
-        + (f"; removed {count(removed, 'file')}" if removed else "")
+        f"{target}: {plural(copied, 'file')}, {size:,} B"
+        + (f"; removed {plural(removed, 'file')}" if removed else "")
     )
     if target.resolve() != beside.resolve():
         click.echo(

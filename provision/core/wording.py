@@ -1,0 +1,122 @@
+"""How messages are worded: sizes, plurals, "did you mean", cut texts, text from untrusted sources.
+
+Pure and below everything else of the core, so that every part of the tool says the same thing in
+the same way. Masking secrets is not done here: mask first (`provision.output.scrub`), then cut.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_MEGABYTE = 1 << 20
+_SIZE_CODE = re.compile(r"(\d{1,6})(KB|MB)")
+
+
+def byte_size(size: float) -> str:
+    """What is sent or stored, for people: `812 B`, `4.1 kB`, `1.52 MB`; decimal, as wire rates
+    are."""
+    if size < 1000:
+        return f"{size:.0f} B"
+    if size < 999_950:
+        return f"{size / 1000:.1f} kB"
+    return f"{size / 1_000_000:.2f} MB"
+
+
+def flash_size(size: int) -> str:
+    """A size of memory as it is sold: `4 MB` is 4 x 1024 x 1024 bytes, `512 KB` is 512 x 1024."""
+    return f"{size / _MEGABYTE:g} MB" if size >= _MEGABYTE else f"{size // 1024} KB"
+
+
+def size_code(size: int) -> str:
+    """A size of flash as a manifest and esptool write it: `4MB`, `512KB`."""
+    return f"{size >> 20}MB" if size and size % _MEGABYTE == 0 else f"{size >> 10}KB"
+
+
+def parse_size_code(code: str) -> int | None:
+    """The bytes of `4MB` or `512KB`; None for anything else."""
+    match = _SIZE_CODE.fullmatch(code)
+    return int(match[1]) << (10 if match[2] == "KB" else 20) if match else None
+
+
+def plural(number: int, one: str, many: str | None = None) -> str:
+    """`1 device`, `3 devices`; `many` where an s does not do: `2 copies`."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def closest(word: str, known: Iterable[str], most: int = 1) -> list[str]:
+    """The known words nearest to a mistyped one, best first, letter case aside."""
+    from difflib import get_close_matches
+
+    folded = {choice.lower(): choice for choice in reversed(list(known))}
+    near = get_close_matches(word[:200].lower(), list(folded), n=most, cutoff=0.6)
+    return [folded[each] for each in near]
+
+
+def did_you_mean(word: str, known: Iterable[str], *, or_list: bool = False) -> str:
+    """`; did you mean 'wemos-d1-mini'?`, to be put after a message; "" when nothing is near.
+
+    With `or_list`, a short list of what is known is given instead of nothing.
+    """
+    choices = list(known)
+    near = closest(word, choices)
+    if near:
+        return f"; did you mean '{near[0]}'?"
+    if or_list and 0 < len(choices) <= 15:
+        return f"; known are {', '.join(choices)}"
+    return ""
+
+
+def shorten(text: str, limit: int) -> str:
+    """At most `limit` characters; `…` stands for what was cut."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def printable(text: str, limit: int = 200) -> str:
+    """Text of untrusted origin as one line of at most `limit` characters, none of which can move a
+    cursor or change a terminal: white space becomes a space, other control characters `?`."""
+    if not text.isprintable():
+        text = "".join(
+            char if char.isprintable() else " " if char.isspace() else "?"
+            for char in text[: limit + 1]
+        )
+    return shorten(str(text), limit)
+
+
+def quoted(text: str) -> str:
+    """Text of a manifest between quotes, for a message: one line, cut at 60 characters."""
+    return f"'{printable(text, 60)}'"
+
+
+def one_line(text: str) -> str:
+    """The text with every run of white space, line ends included, as one space."""
+    return " ".join(text.split())
+
+
+# Whole sequences first (CSI, then OSC and the other strings up to their end), then single ones.
+_SEQUENCES = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c\r\n]*(?:\x07|\x1b\\|\x9c)"
+    r"|\x1b[ -/]*[0-~]"
+)
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def harmless(text: str) -> str:
+    """Text of untrusted origin, of any length and many lines, without terminal sequences.
+
+    It cannot move the cursor, recolour or retitle a terminal, nor hide text by writing direction.
+    Other control characters become `\\x07`; tabs stay, and `\\r\\n` and a lone `\\r` become a line
+    end, so that no line can overwrite another.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    text = _SEQUENCES.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
+    return _CONTROLS.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

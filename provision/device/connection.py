@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable, Iterator
 from typing import cast
 
+from provision.core.wording import printable
 from provision.device.flashing.esptool.flasher import EsptoolBootloader
 from provision.device.flashing.esptool.reset import pulse_reset
 from provision.device.micropython.board_repl import RawRepl
 from provision.device.micropython.raw_repl import evidence
-from provision.device.micropython.scan_protocol import printable
 from provision.device.transport.buffered_serial import BytePort, Line, Silence, Stopping, never
 from provision.device.transport.serial_port import Port, open_port
 from provision.errors import (

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from provision.core.planning.port_choice import candidates
+from provision.core.wording import plural
 from provision.errors import DeviceError, NoAnswer, PortNotFound, ProvisionError
 from provision.interfaces import BootloaderFacts, Connector, Discovery, ReplFacts
 from provision.model.board import BoardProfile, ResetWiring
@@ -90,7 +91,7 @@ def _by_mac(
                     hint="unplug the one that is not meant",
                 )
             else:
-                asked = f"{len(free)} port{'s' if len(free) != 1 else ''} asked"
+                asked = f"{plural(len(free), 'port')} asked"
                 result[state.device] = PortNotFound(f"no board with the MAC {mac} ({asked})")
     return result
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from provision.output.scrub import one_line
+from provision.core.wording import one_line
 
 
 class TerminalProgress:

@@ -11,6 +11,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from provision.core.wording import one_line, plural
 from provision.model.event import (
     DeviceFinished,
     Event,
@@ -21,8 +22,7 @@ from provision.model.event import (
     StageProgress,
     StageStarted,
 )
-from provision.output.scrub import one_line
-from provision.output.text import STAGES, count, duration
+from provision.output.text import STAGES, duration
 
 RATE_WINDOW = 5.0  # seconds that a rate is averaged over
 
@@ -136,7 +136,7 @@ class FleetView:
         done = sum(outcomes[each] for each in ("ok", "changed", "pending"))
         bad = sum(outcomes[each] for each in ("failed", "refused", "unreachable", "interrupted"))
         waiting = len(devices) - len(active) - sum(outcomes.values())
-        parts = [f"{done} of {count(len(devices), 'device')} done"]
+        parts = [f"{done} of {plural(len(devices), 'device')} done"]
         if bad:
             parts.append(f"{bad} failed")
         if active:
@@ -155,7 +155,7 @@ class FleetView:
             if finished.error is not None:
                 what += f": {one_line(finished.error)}"
             elif finished.changes:
-                what += f": {count(finished.changes, 'change')}"
+                what += f": {plural(finished.changes, 'change')}"
             return Row(
                 device=device.name, what=what, left=finished.seconds, outcome=finished.outcome
             )

@@ -17,11 +17,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from provision.core.wording import byte_size
 from provision.model.event import Event, RunFinished, RunStarted
 from provision.output.fleetview import FleetView, Row
 from provision.output.plain import QUIET, Plain
 from provision.output.style import OUTCOME_COLOURS, Style
-from provision.output.text import duration, size
+from provision.output.text import duration
 
 REDRAWS_A_SECOND = 4
 _NAME_WIDTH = 24
@@ -129,7 +130,7 @@ class Live:
                 cells.append("" if row.percent is None else ProgressBar(100, row.percent, width=12))
             cells += [
                 "" if row.percent is None else f"{row.percent}%",
-                "" if row.rate is None else f"{size(row.rate)}/s",
+                "" if row.rate is None else f"{byte_size(row.rate)}/s",
                 "" if row.left is None else duration(row.left),
             ]
             table.add_row(*cells)

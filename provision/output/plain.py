@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
+from provision.core.wording import one_line, plural
 from provision.model.event import (
     ActionDone,
     DeviceFinished,
@@ -26,7 +27,6 @@ from provision.model.event import (
     Trace,
 )
 from provision.output import text
-from provision.output.scrub import one_line
 from provision.output.style import PLAIN, Style
 
 PROGRESS_EVERY = 10.0  # seconds
@@ -82,7 +82,7 @@ class Plain:
             case _ if self._verbosity < 0:
                 return []
             case RunStarted():
-                devices = text.count(len(event.devices), "device")
+                devices = plural(len(event.devices), "device")
                 return [f"{event.command} {one_line(event.fleet)}: {devices}"]
             case StageStarted():
                 self._told[event.device] = self._clock()

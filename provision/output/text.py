@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from textwrap import wrap
 
+from provision.core.wording import byte_size, one_line, plural, shorten
 from provision.model.event import DeviceFinished, Outcome, Stage
 from provision.model.plan import (
     Action,
@@ -25,7 +26,6 @@ from provision.model.plan import (
     WriteFile,
     WriteFirmware,
 )
-from provision.output.scrub import one_line
 from provision.output.style import PLAIN, Colour, Style
 
 STAGES: dict[Stage, str] = {
@@ -46,15 +46,6 @@ _UNKNOWN = 100  # columns, where there is no terminal to ask
 _NUMBERED = re.compile(r"(.*?)(\d+)(\D*)")
 
 
-def size(count: float) -> str:
-    """Bytes for people: `812 B`, `4.1 kB`, `1.52 MB` (decimal, as wire rates are)."""
-    if count < 1000:
-        return f"{count:.0f} B"
-    if count < 999_950:
-        return f"{count / 1000:.1f} kB"
-    return f"{count / 1_000_000:.2f} MB"
-
-
 def duration(seconds: float) -> str:
     """Seconds for people: `0.3 s`, `42 s`, `2 min 05 s`, `1 h 02 min`."""
     if seconds < 9.95:
@@ -65,11 +56,6 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
-
-
-def count(number: int, one: str, many: str | None = None) -> str:
-    """`1 device`, `3 devices`."""
-    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def names(devices: Sequence[str]) -> str:
@@ -123,7 +109,7 @@ def _action(one: Action) -> str:
         case MakeDirectory():
             return f"make the directory {one.path}"
         case WriteFile():
-            return f"write {one.path} ({size(one.size)})"
+            return f"write {one.path} ({byte_size(one.size)})"
         case Reset():
             return "reset"
         case RunCheck():
@@ -199,7 +185,7 @@ def _group(same: Sequence[Plan], style: Style, width: int | None) -> list[str]:
         return lines
     if not plan.changes:
         return [f"{style(who, 'bold')}: {style('no changes', 'green')}"]
-    lines = [f"{style(who, 'bold')}: {count(plan.change_count, 'change')}"]
+    lines = [f"{style(who, 'bold')}: {plural(plan.change_count, 'change')}"]
     texts = [action(each) for each in plan.actions]
     column = min(max(map(len, texts)), max((width or _UNKNOWN) - 34, 20))
     margin = " " * (column + 4)
@@ -244,12 +230,12 @@ def _plan_summary(plans: Sequence[Plan], style: Style) -> str:
     details = [f"{number} to {verb}" for number, verb in ((erased, "erase"), (flashed, "flash"))]
     shown = [text for text, number in zip(details, (erased, flashed), strict=True) if number]
     if files:
-        shown.append(count(files, "file"))
+        shown.append(plural(files, "file"))
     parts = [f"{len(changing)} to change" + (f" ({', '.join(shown)})" if shown else "")]
     parts.append(f"{len(plans) - len(changing) - refused} without changes")
     if refused:
         parts.append(style(f"{refused} refused", "red"))
-    return f"{style('Plan', 'bold')}: {count(len(plans), 'device')}: {', '.join(parts)}"
+    return f"{style('Plan', 'bold')}: {plural(len(plans), 'device')}: {', '.join(parts)}"
 
 
 def outcome_line(finished: DeviceFinished, style: Style = PLAIN) -> str:
@@ -257,7 +243,7 @@ def outcome_line(finished: DeviceFinished, style: Style = PLAIN) -> str:
     word = style.outcome(finished.outcome)
     if finished.error is not None:
         return f"{word} after {duration(finished.seconds)}: {one_line(finished.error)}"
-    what = f": {count(finished.changes, 'change')}" if finished.changes else ""
+    what = f": {plural(finished.changes, 'change')}" if finished.changes else ""
     return f"{word}{what} in {duration(finished.seconds)}"
 
 
@@ -289,7 +275,7 @@ def recap_lines(
             rest += f"  {one.code or 'error'}: {one_line(one.error)}"
         room = None if width is None else max(width - len(head) - 13, 12)
         if room is not None and len(rest) > room:
-            rest = rest[: room - 1] + "…"
+            rest = shorten(rest, room)
         lines.append(f"{head}{style.outcome(one.outcome, 13)}{rest}".rstrip())
     return [*lines, totals_line(finished, seconds, style)]
 
@@ -304,4 +290,4 @@ def totals_line(finished: Sequence[DeviceFinished], seconds: float, style: Style
         part = f"{outcome}={numbers[outcome]}"
         bad = outcome in ("failed", "unreachable", "refused", "interrupted")
         parts.append(style(part, "red" if bad else "bold") if numbers[outcome] else part)
-    return f"{count(len(finished), 'device')} in {duration(seconds)}: {' '.join(parts)}"
+    return f"{plural(len(finished), 'device')} in {duration(seconds)}: {' '.join(parts)}"

@@ -9,7 +9,6 @@ is locked. Where the index has no build for a bytecode version, the source is ta
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import re
@@ -19,6 +18,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
+from provision.core.wording import closest
 from provision.errors import SourceError
 from provision.lockfile.entries import LockedFile, LockedPackage
 from provision.sources.bytecode import SOURCE
@@ -221,7 +221,7 @@ class PackageResolver:
         if request.target in names:
             versions = names[request.target].get(kind) or names[request.target].get(SOURCE) or []
             return f"its versions are {', '.join(map(str, versions))}"
-        close = difflib.get_close_matches(request.target, names, n=3, cutoff=0.5)
+        close = closest(request.target, names, 3)
         return f"did you mean {', '.join(close)}?" if close else "check its name at micropython-lib"
 
     def _read(self, request: Request, data: bytes, base: str) -> _Content:

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from provision.boards import profiles
 from provision.cli import main
-from provision.cli.discover import ask, built_in, flash_text, list_ports, port_data, table
+from provision.cli.discover import ask, built_in, list_ports, port_data, table
 from provision.core.chips.esp.chips import ESP32C3, ESP8266
 from provision.errors import NoAnswer
 from provision.interfaces import PortInfo
@@ -134,12 +134,6 @@ def test_probing_asks_each_board_with_its_profile_and_finds_devices_by_mac() -> 
     assert (data[0]["probed"], data[0]["error"]) == (None, None)
     assert data[3]["error"] == "the board does not answer"
     json.dumps(data)
-
-
-def test_flash_sizes_are_written_as_they_are_sold() -> None:
-    assert [flash_text(size) for size in (None, 512 * 1024, 2**20, 16 * 2**20)] == [
-        "-", "512 KB", "1 MB", "16 MB",
-    ]  # fmt: skip
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from provision.core.wording import harmless
 from provision.model.event import (
     DeviceFinished,
     DevicePlanned,
@@ -21,7 +22,6 @@ from provision.model.event import (
 from provision.model.plan import EraseFlash, Plan
 from provision.output.fleetview import FleetView, Meter, Row
 from provision.output.live import Live
-from provision.output.scrub import harmless
 from provision.output.setup import open_outputs
 
 

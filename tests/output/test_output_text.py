@@ -42,7 +42,7 @@ from provision.output import text
 from provision.output.fanout import Fanout
 from provision.output.plain import QUIET, Plain
 from provision.output.results import PlanText, Recap
-from provision.output.scrub import harmless, scrub
+from provision.output.scrub import scrub
 from provision.output.style import Style, is_terminal, wants_colour
 
 IDENTITY = FirmwareIdentity(version="1.24.1", machine="Generic ESP32 module with ESP32", chip=ESP32)
@@ -66,28 +66,6 @@ def plain(events: Sequence[Event], verbosity: int = 0, **kwargs: object) -> list
         output.handle(event)
     output.close()
     return stream.getvalue().splitlines()
-
-
-@pytest.mark.parametrize(
-    ("given", "shown"),
-    [
-        ("plain text, ünïcode", "plain text, ünïcode"),
-        ("\x1b[31mred\x1b[0m", "red"),
-        ("\x9b31mred", "red"),
-        ("\x1b]0;title\x07after", "after"),
-        ("\x1b]8;;http://evil\x1b\\link", "link"),
-        ("\x1b]never ended\nnext", "never ended\nnext"),
-        ("\x1bPdevice control\x1b\\after", "after"),
-        ("\x1bcafter a reset", "after a reset"),
-        ("one\r\ntwo\rthree\ttab", "one\ntwo\nthree\ttab"),
-        ("bell\x07 nul\x00 del\x7f", "bell\\x07 nul\\x00 del\\x7f"),
-        ("right\u202eleft", "right\\u202eleft"),
-        ("lone \ud800", "lone \\ud800"),
-        ("\x1b", "\\x1b"),
-    ],
-)
-def test_what_a_board_prints_cannot_drive_the_terminal(given: str, shown: str) -> None:
-    assert harmless(given) == shown
 
 
 def test_scrub_reaches_every_text_of_an_event() -> None:
@@ -114,14 +92,6 @@ def test_scrub_reaches_every_text_of_an_event() -> None:
 def test_scrub_returns_what_needs_no_change_as_it_is() -> None:
     event = StageProgress(device="kitchen", stage="flash", done=1, total=2)
     assert scrub(event, str) is event
-
-
-@pytest.mark.parametrize(
-    ("number", "shown"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (999_949, "999.9 kB"),
-                          (999_950, "1.00 MB"), (1_523_000, "1.52 MB")]
-)  # fmt: skip
-def test_sizes(number: int, shown: str) -> None:
-    assert text.size(number) == shown
 
 
 @pytest.mark.parametrize(

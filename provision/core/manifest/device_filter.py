@@ -13,7 +13,7 @@ from fnmatch import translate
 
 from provision.core.manifest.model import Manifest
 from provision.core.manifest.ranges import expand, is_range
-from provision.core.manifest.schema_errors import short, suggestion
+from provision.core.wording import did_you_mean, printable, quoted
 from provision.errors import UsageError
 
 
@@ -41,7 +41,7 @@ def select_devices(manifest: Manifest, limits: Sequence[str] = ()) -> tuple[str,
     selected = tuple(name for name in manifest.devices if name in wanted - unwanted)
     if not selected:
         raise UsageError(
-            f"--limit {short(','.join(patterns))} leaves no device",
+            f"--limit {printable(','.join(patterns))} leaves no device",
             hint="every device it selects is excluded again",
         )
     return selected
@@ -51,9 +51,9 @@ def _matches(manifest: Manifest, pattern: str) -> set[str]:
     if pattern.startswith("@"):
         groups = _named(manifest.groups, pattern[1:])
         if not groups:
-            near = suggestion(pattern[1:], manifest.groups, listed=True)
+            near = did_you_mean(pattern[1:], manifest.groups, or_list=True)
             raise UsageError(
-                f"no group matches '{short(pattern)}'{near}", hint="groups are written @name"
+                f"no group matches {quoted(pattern)}{near}", hint="groups are written @name"
             )
         return {
             name
@@ -62,11 +62,11 @@ def _matches(manifest: Manifest, pattern: str) -> set[str]:
         }
     found = _named(manifest.devices, pattern)
     if not found:
-        near = suggestion(pattern, manifest.devices, listed=True)
+        near = did_you_mean(pattern, manifest.devices, or_list=True)
         hint = "`provision show` lists the devices of the manifest"
         if pattern in manifest.groups:
             near, hint = "", f"it is a group: write --limit @{pattern}"
-        raise UsageError(f"no device matches '{short(pattern)}'{near}", hint=hint)
+        raise UsageError(f"no device matches {quoted(pattern)}{near}", hint=hint)
     return found
 
 
@@ -75,7 +75,7 @@ def _named(names: Iterable[str], pattern: str) -> set[str]:
         try:
             return {member.name for member in expand(pattern)} & set(names)
         except ValueError as error:
-            raise UsageError(f"--limit {short(pattern)}: {error}") from None
+            raise UsageError(f"--limit {printable(pattern)}: {error}") from None
     if not any(wildcard in pattern for wildcard in "*?["):
         return {name for name in names if name == pattern}
     matcher = re.compile(translate(pattern))

@@ -23,8 +23,8 @@ from provision.core.manifest.model import (
 from provision.core.manifest.ranges import MAX_DEVICES, expand, is_range
 from provision.core.manifest.reader_parts import NAME, Reading, read_files, read_packages
 from provision.core.manifest.reference_checks import check_devices, unusable_port, uses_variables
-from provision.core.manifest.schema_errors import short, suggestion
 from provision.core.manifest.yaml_tree import Document, Node, Table, Text, dotted
+from provision.core.wording import did_you_mean, quoted
 from provision.errors import Problem
 from provision.model.board import BoardProfile
 from provision.model.state import Check, PortKind
@@ -143,7 +143,7 @@ class _Reader(Reading):
             base = known.get(base_name)
             if base is None:
                 if base_name not in self.broken_boards:
-                    message = f"unknown board '{short(base_name)}'" + suggestion(base_name, known)
+                    message = f"unknown board {quoted(base_name)}" + did_you_mean(base_name, known)
                     self.problem(base_name, (*path, "extends"), message)
                 self.broken_boards.add(name)
                 return
@@ -218,7 +218,7 @@ class _Reader(Reading):
         board = self.text(table, "board")
         if board is not None and board not in self.boards:
             if board not in self.broken_boards:
-                message = f"unknown board '{short(board)}'" + suggestion(board, self.boards)
+                message = f"unknown board {quoted(board)}" + did_you_mean(board, self.boards)
                 self.problem(board, (*path, "board"), message)
         elif board is None and table.value("board") is not None:
             board = Text.at("", table.line, table.column)  # named, and refused by the schema
@@ -253,9 +253,9 @@ class _Reader(Reading):
             number = version[1] if version else LATEST
             return FirmwareEntry(node=choice, path=dotted(path), name=number, version=number)
         message = (
-            f"unknown firmware '{short(choice)}'; expected a key of the firmware table or a version"
+            f"unknown firmware {quoted(choice)}; expected a key of the firmware table or a version"
         )
-        self.problem(choice, path, message + suggestion(choice, self.firmware))
+        self.problem(choice, path, message + did_you_mean(choice, self.firmware))
         return None
 
     def _port(self, table: Table, path: tuple[str | int, ...]) -> PortEntry | None:
@@ -333,7 +333,7 @@ class _Reader(Reading):
                 self.problem(
                     key,
                     path,
-                    f"'{short(key)}' cannot name devices; use letters, digits, _, . and -",
+                    f"{quoted(key)} cannot name devices; use letters, digits, _, . and -",
                 )
                 continue
             layer = self._layer(body, path)
@@ -365,10 +365,10 @@ class _Reader(Reading):
         for position, name in self.texts(body, "groups"):
             where = (*path, "groups", position)
             if name in names:
-                self.problem(name, where, f"the group '{short(name)}' is listed twice")
+                self.problem(name, where, f"the group {quoted(name)} is listed twice")
             elif name in self.groups:
                 names[str(name)] = None
             elif name not in self.broken_groups:
-                message = f"unknown group '{short(name)}'"
-                self.problem(name, where, message + suggestion(name, self.groups, listed=True))
+                message = f"unknown group {quoted(name)}"
+                self.problem(name, where, message + did_you_mean(name, self.groups, or_list=True))
         return tuple(names)

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable, Iterator
 
 from provision.core.manifest.model import FileEntry, PackageEntry
-from provision.core.manifest.schema_errors import short
 from provision.core.manifest.yaml_tree import Document, Items, Node, Table, Text, dotted
+from provision.core.wording import quoted
 from provision.errors import Problem
 
 NAME = re.compile(r"\w[\w.-]{0,99}")
@@ -71,7 +71,7 @@ class Reading:
     def check_name(self, name: Text, what: str, path: tuple[str | int, ...]) -> bool:
         if NAME.fullmatch(name):
             return True
-        message = f"'{short(name)}' cannot name a {what}; use letters, digits, _, . and -"
+        message = f"{quoted(name)} cannot name a {what}; use letters, digits, _, . and -"
         self.problem(name, path, message)
         return False
 
@@ -137,6 +137,6 @@ def read_packages(reading: Reading, table: Table, path: str) -> tuple[PackageEnt
     for position, text in reading.texts(table, "packages"):
         entry = PackageEntry(text=text, path=f"{path}.packages[{position}]")
         if entry.name in entries:
-            reading.problem(text, entry.path, f"the package '{short(entry.name)}' is listed twice")
+            reading.problem(text, entry.path, f"the package {quoted(entry.name)} is listed twice")
         entries.setdefault(entry.name, entry)
     return tuple(entries.values())

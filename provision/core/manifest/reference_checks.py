@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 
 from provision.core.manifest.model import DeviceEntry, Manifest, PortEntry
-from provision.core.manifest.schema_errors import short
 from provision.core.manifest.yaml_tree import Document
+from provision.core.wording import quoted
 from provision.errors import Problem
 
 _MAC = re.compile(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}")
@@ -31,9 +31,9 @@ def normal_mac(text: str) -> str | None:
 def unusable_port(kind: str, value: str) -> str | None:
     """What is wrong with a port's value, if anything."""
     if kind == "mac" and normal_mac(value) is None:
-        return f"expected a MAC address such as \"5c:cf:7f:01:02:03\", got '{short(value)}'"
+        return f'expected a MAC address such as "5c:cf:7f:01:02:03", got {quoted(value)}'
     if kind == "usb" and not _USB_ID.fullmatch(value):
-        return f"expected a USB id such as 1a86:7523, got '{short(value)}'"
+        return f"expected a USB id such as 1a86:7523, got {quoted(value)}"
     if any(not char.isprintable() for char in value):
         return "a port has no control characters"
     return None
@@ -80,7 +80,7 @@ def port_taken(port: str, device: DeviceEntry, owner: DeviceEntry) -> str:
     """The message for two devices with one port."""
     if owner.key is device.key:
         return (
-            f"'{short(port)}' would be the port of {owner.name} and of {device.name}; "
+            f"{quoted(port)} would be the port of {owner.name} and of {device.name}; "
             "tell them apart with {{ name }} or {{ index }}"
         )
-    return f"'{short(port)}' is the port of {owner.name} already, so it cannot be {device.name}'s"
+    return f"{quoted(port)} is the port of {owner.name} already, so it cannot be {device.name}'s"

@@ -6,13 +6,13 @@ meant is picked by the kind of thing that was written, and what is wrong in it i
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from provision.core.manifest.yaml_tree import Items, Node, Table, Text
+from provision.core.wording import did_you_mean, quoted
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
@@ -58,7 +58,7 @@ def _finding(error: ValidationError, prefix: Path) -> Iterator[Finding]:
         patterns = list(schema.get("patternProperties", {}))
         for key in node:
             if key not in known and not any(re.search(pattern, key) for pattern in patterns):
-                message = f"unknown key '{short(key)}'" + suggestion(key, known, listed=True)
+                message = f"unknown key {quoted(key)}" + did_you_mean(key, known, or_list=True)
                 yield Finding(node=key, path=(*path, key), message=message)
     elif keyword == "required":
         missing = [name for name in value if name not in node]
@@ -68,7 +68,7 @@ def _finding(error: ValidationError, prefix: Path) -> Iterator[Finding]:
         names = ", ".join(schema.get("properties", {}))
         yield Finding(node=node, path=path, message=f"expected exactly one of {names}", spoils=node)
     elif "propertyNames" in error.absolute_schema_path:
-        message = f"'{short(node)}' is not {schema.get('patternErrorMessage', 'a valid name')}"
+        message = f"{quoted(node)} is not {schema.get('patternErrorMessage', 'a valid name')}"
         yield Finding(node=node, path=(*path, node), message=message)
     else:
         yield Finding(
@@ -78,7 +78,7 @@ def _finding(error: ValidationError, prefix: Path) -> Iterator[Finding]:
 
 def _value(keyword: object, value: Any, schema: Any, node: Node) -> str:
     """What is wrong with a single value."""
-    shown = f"'{short(node)}'" if isinstance(node, Text) else got(node)
+    shown = f"{quoted(node)}" if isinstance(node, Text) else got(node)
     if isinstance(node, Text) and node.tag is not None:
         return f"{node.tag} is allowed below `vars` only; name a variable there and use that"
     match keyword:
@@ -87,9 +87,8 @@ def _value(keyword: object, value: Any, schema: Any, node: Node) -> str:
         case "enum":
             if not isinstance(node, Text) or node.null:
                 return f"expected one of {', '.join(value)}, got {got(node)}"
-            return f"unknown value {shown}; expected " + (
-                suggestion(node, value, bare=True) or f"one of {', '.join(value)}"
-            )
+            near = did_you_mean(node, value)
+            return f"unknown value {shown}; expected one of {', '.join(value)}{near}"
         case "pattern":
             return (
                 f"expected {schema.get('patternErrorMessage', f'text like {value}')}, got {shown}"
@@ -151,30 +150,4 @@ def got(node: Node) -> str:
         return "a list"
     if node.tag is not None:
         return node.tag
-    return "nothing" if node.null else f"'{short(node)}'"
-
-
-def short(text: str, most: int = 60) -> str:
-    """A text for a message: one line, of bounded length, nothing that moves a terminal."""
-    if len(text) <= most and text.isprintable():
-        return str(text)
-    shown = "".join(char if char.isprintable() else "?" for char in text[: most + 1])
-    return shown if len(shown) <= most else shown[: most - 1] + "…"
-
-
-def suggestion(word: str, known: Iterable[str], *, listed: bool = False, bare: bool = False) -> str:
-    """`; did you mean 'wemos-d1-mini'?`, or "" when nothing known is near.
-
-    With `listed`, a short list of what is known is given instead of nothing; with `bare` only the
-    names come back.
-    """
-    choices = list(known)
-    folded = {choice.lower(): choice for choice in reversed(choices)}
-    near = difflib.get_close_matches(word[:200].lower(), list(folded), n=1, cutoff=0.6)
-    if bare:
-        return f"one of {', '.join(choices)}; did you mean '{folded[near[0]]}'?" if near else ""
-    if near:
-        return f"; did you mean '{folded[near[0]]}'?"
-    if listed and 0 < len(choices) <= 15:
-        return f"; known are {', '.join(choices)}"
-    return ""
+    return "nothing" if node.null else f"{quoted(node)}"

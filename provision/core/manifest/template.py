@@ -13,10 +13,10 @@ import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from provision.core.wording import did_you_mean
 from provision.errors import Place, Problem, TemplateError
 from provision.model.secret import Secret
 from provision.model.state import Content
@@ -213,8 +213,7 @@ def _words(error: Exception) -> str:
 
 def _suggestion(message: str, variables: Mapping[str, object]) -> str:
     undefined = re.fullmatch(r"'(\w+)' is undefined", message)
-    close = get_close_matches(undefined[1], list(variables), 1) if undefined else []
-    return f"; did you mean '{close[0]}'?" if close else ""
+    return did_you_mean(undefined[1], variables) if undefined else ""
 
 
 def _problem(text: str, name: str, line: int, message: str) -> Problem:

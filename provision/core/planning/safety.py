@@ -6,9 +6,9 @@ scripts can rely on, and words that name what was found.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from provision.core.wording import flash_size, parse_size_code
 from provision.model.plan import Action, EraseFlash, Refusal, WriteFirmware
 from provision.model.state import ActualState, DesiredState
 
@@ -112,23 +112,14 @@ def _too_small(desired: DesiredState, actual: ActualState) -> Iterator[Refusal]:
     """The flash is smaller than the board's, or than what its header shall claim (a D1 mini Pro
     says 4 MB on purpose)."""
     board = desired.board
-    wanted = _size(board.header_size) or board.flash_size
+    wanted = parse_size_code(board.header_size) or board.flash_size
     if wanted is not None and actual.flash_size is not None and actual.flash_size < wanted:
         yield Refusal(
             kind="flash-too-small",
-            message=f"the flash holds {_words(actual.flash_size)}, "
-            f"the board {board.name} has {_words(wanted)}",
+            message=f"the flash holds {flash_size(actual.flash_size)}, "
+            f"the board {board.name} has {flash_size(wanted)}",
             hint="check the board in the manifest, or extend it with the flash_size it really has",
         )
-
-
-def _size(header: str) -> int | None:
-    match = re.fullmatch(r"(\d+)(KB|MB)", header)
-    return int(match[1]) << (10 if match[2] == "KB" else 20) if match else None
-
-
-def _words(size: int) -> str:
-    return f"{size >> 20} MB" if size >= 1 << 20 else f"{size >> 10} KB"
 
 
 def _plain(mac: str) -> str:

@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TypeVar
 
 from provision.core.planning.diff import STARTUP_FILES
+from provision.core.wording import printable
 from provision.device.micropython import agent_source
 from provision.device.micropython.raw_repl import (
     ENTER_TIMEOUT,
@@ -33,7 +34,6 @@ from provision.device.micropython.scan_protocol import (
     filesystem,
     leftovers,
     mask_of,
-    printable,
     read_facts,
     read_listing,
     read_sighting,

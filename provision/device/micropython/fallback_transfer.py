@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from mpremote.transport import TransportError, TransportExecError
 from mpremote.transport_serial import SerialTransport
 
-from provision.device.micropython.scan_protocol import TEMPORARY, printable
+from provision.core.wording import printable
+from provision.device.micropython.scan_protocol import TEMPORARY
 from provision.device.transport.buffered_serial import Silence
 from provision.errors import BoardError, NoAnswer, OutOfSpace
 from provision.interfaces import FileOperation, MakeDir, Progress, Put, Remove, RemoveDir

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 
-from provision.device.micropython.scan_protocol import printable
+from provision.core.wording import printable
 from provision.device.transport.buffered_serial import (
     BytePort,
     Clock,

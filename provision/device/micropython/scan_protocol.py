@@ -19,6 +19,7 @@ from functools import cached_property
 from posixpath import basename
 
 from provision.core.chips.esp.chips import chip_named
+from provision.core.wording import printable
 from provision.device.micropython import agent_source
 from provision.errors import BoardError
 from provision.interfaces import ReplFacts, ScanRequest
@@ -291,14 +292,6 @@ def identity(build: str, machine: str) -> FirmwareIdentity:
         ) from None
     version = version[1:] if version[:1] == "v" and version[1:2].isdigit() else version
     return FirmwareIdentity(version=version, machine=machine, chip=chip, date=date.strip())
-
-
-def printable(text: str, limit: int = 200) -> str:
-    """A stranger's text made safe to show: no control characters, bounded."""
-    clean = "".join(
-        c if c.isprintable() else " " if c.isspace() else "?" for c in text[: limit + 1]
-    )
-    return clean if len(clean) <= limit else clean[:limit] + "…"
 
 
 def leftovers(entries: Iterable[Entry]) -> tuple[Entry, ...]:

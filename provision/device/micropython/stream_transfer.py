@@ -13,10 +13,10 @@ from contextlib import suppress
 from dataclasses import replace
 
 from provision.core.chips.esp.chips import ESP8266
+from provision.core.wording import printable
 from provision.device.micropython import agent_source, fallback_transfer
 from provision.device.micropython.board_repl import RawRepl
 from provision.device.micropython.raw_repl import Raised, evidence
-from provision.device.micropython.scan_protocol import printable
 from provision.device.micropython.stream_format import Pace, Stream, compose
 from provision.device.transport.buffered_serial import Silence
 from provision.errors import BoardError, NoAnswer, OutOfSpace, Unreachable

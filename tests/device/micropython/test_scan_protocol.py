@@ -16,7 +16,6 @@ from provision.device.micropython.scan_protocol import (
     Question,
     identity,
     passes,
-    printable,
     read_facts,
     read_listing,
     read_sighting,
@@ -127,8 +126,3 @@ def test_facts_of_an_esp8266() -> None:
     )
     assert facts.firmware.version == "1.25.0-preview.31.g1234567"
     assert (facts.mac, facts.flash_size, facts.bytecode) == ("5c:cf:7f:01:02:03", 4194304, 2310)
-
-
-@given(st.text())
-def test_what_is_shown_has_no_control_characters(text: str) -> None:
-    assert printable(text).isprintable()

@@ -26,10 +26,10 @@ from provision.core.manifest.resolve.packages import (
     joined_packages,
     shadowing,
 )
-from provision.core.manifest.schema_errors import short, suggestion
 from provision.core.manifest.template import render, render_path
 from provision.core.manifest.yaml_tree import Document, Items, Node, Table, Text
 from provision.core.manifest.yaml_tree_reader import NotText, decode
+from provision.core.wording import did_you_mean, printable, quoted
 from provision.errors import Problem, TemplateError
 from provision.model.board import BoardProfile
 from provision.model.chip import Chip
@@ -267,7 +267,7 @@ class Resolver:
         kind = self.sources.kind(entry.file)
         if kind not in ("file", "outside"):  # an image is never put on a board as a file
             what = "no such file" if kind == "missing" else "not a file"
-            self._report(entry.file, f"{entry.path}.file", f"{what}: '{short(entry.file)}'")
+            self._report(entry.file, f"{entry.path}.file", f"{what}: {quoted(entry.file)}")
 
     # -- variables ---------------------------------------------------------------------------------
 
@@ -312,11 +312,11 @@ class Resolver:
         if node.tag == "!env":
             value = self.environment.get(name)
             found = Secret(name, value) if value is not None else None
-            message = f"the environment has no variable {short(name)}"
+            message = f"the environment has no variable {printable(name, 60)}"
         else:
             found = self.secrets.get(name)
-            message = f"unknown secret '{short(name)}'"
-            message += suggestion(name, self.secrets) or self.no_secrets
+            message = f"unknown secret {quoted(name)}"
+            message += did_you_mean(name, self.secrets) or self.no_secrets
         if found is None:
             if name:
                 self._report(node, path, message)
@@ -366,7 +366,7 @@ class Resolver:
             return self.sources.read(planned.source)
         except OSError as error:
             entry = planned.entry
-            message = f"'{short(planned.source)}': {error.strerror or error}"
+            message = f"{quoted(planned.source)}: {error.strerror or error}"
             self._report(entry.src or entry.node, f"{entry.path}.src", message)
             return None
 

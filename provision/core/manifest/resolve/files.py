@@ -16,8 +16,8 @@ from typing import Literal, Protocol
 from provision.core.manifest.model import FileEntry, Layer
 from provision.core.manifest.reference_checks import uses_variables
 from provision.core.manifest.resolve.source_filter import IGNORE_FILE, select
-from provision.core.manifest.schema_errors import short
 from provision.core.manifest.yaml_tree import Node, Text
+from provision.core.wording import quoted
 from provision.errors import TemplateError
 from provision.model.state import Content
 
@@ -137,20 +137,20 @@ class FilePlanner:
         return FileSet(by_dest, shared)
 
     def _two_for_one(self, planned: Planned, other: Planned) -> None:
-        dest = short(planned.dest)
+        dest = quoted(planned.dest)
         here, there = planned.entry, other.entry
         node: Node = here.dest or here.src or here.node
         if here is there:
-            message = f"'{other.source}' and '{planned.source}' both go to '{dest}'"
+            message = f"'{other.source}' and '{planned.source}' both go to {dest}"
         elif (planned.source is None) != (other.source is None):
             message = (
-                f"'{dest}' is absent and has a source too ({there.path}, line {there.node.line})"
+                f"{dest} is absent and has a source too ({there.path}, line {there.node.line})"
             )
         elif planned.source is None:
-            message = f"'{dest}' is absent already (line {there.node.line})"
+            message = f"{dest} is absent already (line {there.node.line})"
         else:
             message = (
-                f"two sources for '{dest}': '{other.source}' (line {there.node.line})"
+                f"two sources for {dest}: '{other.source}' (line {there.node.line})"
                 f" and '{planned.source}'"
             )
         self.report(node, here.path, message)
@@ -193,7 +193,7 @@ class FilePlanner:
             found = self.sources.files(source)
             chosen = self._select(source, found, entry.exclude)
         except OSError as error:
-            self.report(entry.src, f"{entry.path}.src", f"'{short(source)}': {_reason(error)}")
+            self.report(entry.src, f"{entry.path}.src", f"{quoted(source)}: {_reason(error)}")
             return
         except ValueError as error:
             self.report(entry.node, f"{entry.path}.exclude", str(error))
@@ -225,9 +225,9 @@ class FilePlanner:
         if compiled is None:
             startup = dest in STARTUP_FILES
             message = (
-                f"'{short(dest)}' is run as source by MicroPython itself and cannot be compiled"
+                f"{quoted(dest)} is run as source by MicroPython itself and cannot be compiled"
                 if startup
-                else f"'{short(dest)}' is not Python source and cannot be compiled"
+                else f"{quoted(dest)} is not Python source and cannot be compiled"
             )
             self.report(entry.src or entry.node, f"{entry.path}.compile", message)
         return compiled
@@ -269,7 +269,7 @@ class FilePlanner:
             self.report(text, f"{entry.path}.{key}", error.problem.message)
             return None
         if not rendered.strip():
-            self.report(text, f"{entry.path}.{key}", f"'{short(text)}' renders to nothing")
+            self.report(text, f"{entry.path}.{key}", f"{quoted(text)} renders to nothing")
             return None
         return rendered
 
@@ -283,20 +283,20 @@ class FilePlanner:
 
     def _unusable_source(self, entry: FileEntry, src: str, kind: Kind) -> None:
         assert entry.src is not None
-        shown = short(src)
+        shown = quoted(src)
         if kind == "file":
-            message = f"'{shown}' is a file; leave out the slash at its end"
+            message = f"{shown} is a file; leave out the slash at its end"
         elif kind == "other":
-            message = f"'{shown}' is neither a file nor a folder"
+            message = f"{shown} is neither a file nor a folder"
         elif kind == "outside":
             message = (
-                f"'{shown}' leads out of the manifest's folder (or git checkout); "
+                f"{shown} leads out of the manifest's folder (or git checkout); "
                 "copy what the boards need into it"
             )
         elif "*" in src:
-            message = f"no such file: '{shown}'; patterns are not expanded, name the folder instead"
+            message = f"no such file: {shown}; patterns are not expanded, name the folder instead"
         else:
-            message = f"no such file or folder: '{shown}'"
+            message = f"no such file or folder: {shown}"
         path = entry.path if entry.node is entry.src else f"{entry.path}.src"
         self.report(entry.src, path, message)
 
@@ -315,10 +315,10 @@ class FilePlanner:
 
     def _nested(self, planned: Planned, above: Planned) -> None:
         entry = above.entry
-        inside = f"'{short(planned.dest)}' ({planned.entry.path}) lies below it"
+        inside = f"{quoted(planned.dest)} ({planned.entry.path}) lies below it"
         what = "cannot be absent" if above.source is None else "is a file, and cannot be a folder"
         node: Node = entry.dest or entry.src or entry.node
-        self.report(node, entry.path, f"'{short(above.dest)}' {what}: {inside}")
+        self.report(node, entry.path, f"{quoted(above.dest)} {what}: {inside}")
 
 
 @lru_cache(maxsize=65536)
@@ -332,21 +332,21 @@ def compiled_dest(dest: str) -> str | None:
 
 def clean_dest(dest: str) -> str:
     """An absolute path on a board in its one spelling; ValueError says what is wrong with it."""
-    shown = short(dest)
+    shown = quoted(dest)
     if not dest.startswith("/"):
-        advice = "" if dest.startswith(".") else f", as '/{shown}'"
-        raise ValueError(f"'{shown}' is outside /; a path on the board is absolute{advice}")
+        advice = "" if dest.startswith(".") else f", as {quoted('/' + dest)}"
+        raise ValueError(f"{shown} is outside /; a path on the board is absolute{advice}")
     parts = [part for part in dest.split("/") if part]
     if ".." in parts or "." in parts:
-        raise ValueError(f"'{shown}' must not contain `.` or `..`; it has to stay inside /")
+        raise ValueError(f"{shown} must not contain `.` or `..`; it has to stay inside /")
     if not parts:
         raise ValueError("/ itself is no file")
     if "\\" in dest:
-        raise ValueError(f"'{shown}' contains a backslash; paths on a board use /")
+        raise ValueError(f"{shown} contains a backslash; paths on a board use /")
     if not dest.isprintable():
-        raise ValueError(f"'{shown}' contains control characters")
+        raise ValueError(f"{shown} contains control characters")
     if any(len(part.encode()) > _LONGEST_NAME for part in parts):
-        raise ValueError(f"'{shown}' has a name of more than {_LONGEST_NAME} bytes")
+        raise ValueError(f"{shown} has a name of more than {_LONGEST_NAME} bytes")
     return "/" + "/".join(parts)
 
 

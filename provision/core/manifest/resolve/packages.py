@@ -13,8 +13,8 @@ from typing import Protocol
 
 from provision.core.manifest.model import Layer, PackageEntry
 from provision.core.manifest.resolve.files import Planned
-from provision.core.manifest.schema_errors import short
 from provision.core.manifest.yaml_tree import Node
+from provision.core.wording import quoted
 from provision.errors import SourceError
 from provision.model.chip import Chip
 from provision.model.state import Content, DesiredFile, FirmwareSource
@@ -76,8 +76,8 @@ class LibraryFiles:
                     self._report(
                         entry.text,
                         entry.path,
-                        f"'{short(entry.name)}' and '{short(other.name)}' have different files "
-                        f"for '{short(file.dest)}'",
+                        f"{quoted(entry.name)} and {quoted(other.name)} have different files "
+                        f"for {quoted(file.dest)}",
                     )
         return [file for _, file in found.values()]
 
@@ -136,12 +136,12 @@ class LibraryFiles:
             parent = parent.rpartition("/")[0]
         if own is None:
             return
-        what = "is absent" if own.source is None else f"comes from '{short(own.source)}'"
+        what = "is absent" if own.source is None else f"comes from {quoted(own.source)}"
         self._report(
             entry.text,
             entry.path,
-            f"'{short(file.dest)}' of the package '{short(entry.name)}' cannot be there: "
-            f"'{short(own.dest)}' {what} ({own.entry.path}, line {own.entry.node.line})",
+            f"{quoted(file.dest)} of the package {quoted(entry.name)} cannot be there: "
+            f"{quoted(own.dest)} {what} ({own.entry.path}, line {own.entry.node.line})",
         )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 
-from provision.device.micropython.scan_protocol import printable
+from provision.core.wording import printable
 from provision.errors import BoardError, DeviceError, FlashFailed, NoAnswer
 
 _NOISE = ("noise", "corrupt", "Corrupt", "Invalid SLIP", "Digest mismatch", "checksum")
