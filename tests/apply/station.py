@@ -23,7 +23,6 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-import littlefs
 import serial
 import yaml
 
@@ -32,10 +31,10 @@ from provision.core.chips.esp.image import BOOT_OFFSETS
 from provision.model.chip import Chip
 from provision.sim import link
 from provision.sim.firmware import build
+from tests.filesystems import read_filesystem
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 120.0  # seconds after which a test gives up on a process: far beyond what it takes
-BLOCK = 4096
 FILESYSTEMS = {  # where MicroPython has it, on 4 MB of flash
     ESP8266: (0x100000, (4 << 20) - 0x100000 - 20480),
     **dict.fromkeys((ESP32, ESP32S2, ESP32S3, ESP32C3, ESP32C6), (0x200000, 2 << 20)),
@@ -305,7 +304,7 @@ class Station:
     def files(self, name: str, chip: Chip = ESP32) -> dict[str, bytes]:
         """The files in a board's flash, read with littlefs-python. The board may run."""
         start, size = FILESYSTEMS[chip]
-        return read_files(self.flash(name)[start : start + size])
+        return read_filesystem(self.flash(name)[start : start + size])
 
     @contextmanager
     def console(self, name: str) -> Iterator[serial.SerialBase]:
@@ -401,27 +400,6 @@ class Station:
             for entry in self.home.iterdir():
                 with suppress(link.NoSuchBoard):
                     link.stop(entry.name)
-
-
-def read_files(image: bytes) -> dict[str, bytes]:
-    """The files of a LittleFS of MicroPython's shape, by absolute path."""
-    filesystem = littlefs.LittleFS(
-        block_size=BLOCK,
-        block_count=len(image) // BLOCK,
-        read_size=32,
-        prog_size=32,
-        lookahead_size=32,
-        mount=False,
-    )
-    filesystem.context.buffer = bytearray(image)
-    filesystem.mount()
-    found = {}
-    for folder, _, names in filesystem.walk("/"):
-        for name in names:
-            path = f"{folder.rstrip('/')}/{name}"
-            with filesystem.open(path, "rb") as file:
-                found[path] = file.read()
-    return found
 
 
 def app_at(flash: bytes, chip: Chip) -> bytes:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from provision.core.chips.esp.chips import ESP8266
-from tests.apply.station import Station, read_files
+from tests.apply.station import Station
+from tests.filesystems import read_filesystem
 
 DIO = 2
 QIO = 0
@@ -94,7 +95,7 @@ def test_each_board_of_the_table_from_blank(station: Station) -> None:
         assert flash[3] >> 4 == SIZES[row.header], f"{row.board}: flash size {flash[3]:#x}"
         assert flash[4 : len(image)] == image[4:], row
         start, end = 0x100000, (row.header << 20) - 20480
-        assert read_files(flash[start:end]) == {
+        assert read_filesystem(flash[start:end]) == {
             "/main.py": b"print('ready')\n",
             "/lib/name.py": b"NAME = 'table'\n",
         }, row

@@ -11,11 +11,12 @@ import pytest
 
 from provision.core.chips.esp.chips import ESP32, ESP8266
 from provision.core.chips.esp.filesystem_place import Geometry
-from provision.device.flashing.littlefs import build_filesystem, read_filesystem
+from provision.device.flashing.littlefs import build_filesystem
 from provision.model.chip import Chip
 from provision.sim import link
 from provision.sim.firmware import build
 from tests.bench_of_boards import Bench, bench
+from tests.filesystems import read_filesystem
 
 __all__ = ["bench"]
 

@@ -83,15 +83,6 @@ def build_filesystem(
     )
 
 
-def read_filesystem(data: bytes) -> dict[str, bytes]:
-    """The files in a filesystem's bytes, by absolute path; ImageError if there is none."""
-    try:
-        flash = _Flash(bytearray(data))
-        return dict(_walk(_open(flash, len(data) // BLOCK, mount=True, any_version=True)))
-    except LittleFSError as error:
-        raise ImageError(f"there is no LittleFS filesystem: {error}") from error
-
-
 class _Flash:
     """Memory that LittleFS works on; notes which blocks are looked at."""
 
@@ -117,9 +108,7 @@ class _Flash:
         return 0
 
 
-def _open(
-    flash: _Flash, blocks: int, *, mount: bool, any_version: bool = False
-) -> littlefs.LittleFS:
+def _open(flash: _Flash, blocks: int, *, mount: bool) -> littlefs.LittleFS:
     filesystem = littlefs.LittleFS(
         context=cast(littlefs.UserContext, flash),
         mount=False,
@@ -129,7 +118,7 @@ def _open(
         prog_size=_PROG,
         cache_size=_CACHE,
         lookahead_size=_LOOKAHEAD,
-        disk_version=0 if any_version else _WRITTEN_VERSION,
+        disk_version=_WRITTEN_VERSION,
     )
     if mount:
         filesystem.mount()

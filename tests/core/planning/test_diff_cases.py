@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from provision.core.planning.diff import diff
-from provision.core.predict import predict
 from tests.cases.reading import CASES, diff_case, plan_data
+from tests.predict import predict
 
 FILES = sorted((CASES / "diff").glob("*.json"))
 REFUSALS = {

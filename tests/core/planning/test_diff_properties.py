@@ -5,7 +5,6 @@ from __future__ import annotations
 from hypothesis import event, given, settings
 
 from provision.core.planning.diff import STARTUP_FILES, diff
-from provision.core.predict import predict
 from provision.model.board_path import ancestors, at_or_below, below
 from provision.model.plan import (
     Action,
@@ -21,6 +20,7 @@ from provision.model.plan import (
     WriteFirmware,
 )
 from provision.model.state import ActualState, DesiredState, FileState, Filesystem
+from tests.predict import predict
 from tests.strategies import actual_states, desired_states
 
 UNKNOWN = FileState(size=None, sha256=None)

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from provision.core.chips.esp.filesystem_place import Geometry
-from provision.device.flashing.littlefs import build_filesystem, read_filesystem
+from provision.device.flashing.littlefs import build_filesystem
+from tests.filesystems import read_filesystem
 
 pytest.importorskip("micropython_unix")
 

@@ -7,8 +7,9 @@ import random
 import pytest
 
 from provision.core.chips.esp.filesystem_place import BLOCK, Geometry
-from provision.device.flashing.littlefs import build_filesystem, read_filesystem
+from provision.device.flashing.littlefs import build_filesystem
 from provision.errors import ImageError, OutOfSpace
+from tests.filesystems import read_filesystem
 
 PARTITION = Geometry(offset=0x200000, blocks=512)
 
@@ -68,8 +69,3 @@ def test_too_much_for_the_partition() -> None:
 def test_a_name_that_no_filesystem_takes() -> None:
     with pytest.raises(ImageError, match="cannot be built"):
         build_filesystem(PARTITION, {"/" + "x" * 300: b""})
-
-
-def test_what_is_no_filesystem() -> None:
-    with pytest.raises(ImageError, match="no LittleFS filesystem"):
-        read_filesystem(b"\xff" * 64 * BLOCK)

@@ -1,7 +1,7 @@
 """What a board will be once a plan is carried out: the other half of `diff`.
 
 `diff(desired, predict(desired, actual, diff(desired, actual)))` has no actions; that is a
-property test, and what `apply` proves on the board itself.
+property test, and what `apply` proves on the board itself. Only tests predict.
 """
 
 from __future__ import annotations
