@@ -14,8 +14,8 @@ from provision.engine.context import Confirm, Options, World
 from provision.engine.fleet import run
 from provision.engine.locate import Probed
 from provision.interfaces import Images
-from provision.lockfile.entries import Locked
-from provision.lockfile.store import FleetLock, read_lock
+from provision.lockfile.entries import Lock
+from provision.lockfile.store import LearnedMacs, read_lock
 from provision.model.board import BoardProfile
 from provision.model.event import Event
 from provision.model.report import RunReport
@@ -80,7 +80,7 @@ def converge(
         connector=SerialConnector(discovery),
         images=project.images,
         filesystems=HostFilesystems(),
-        identities=FleetLock(project.loaded.lock_path),
+        identities=LearnedMacs(project.loaded.lock_path),
         journal=FlashJournal(state_directory() / "flashing"),
         emit=emit,
         hands=hands,
@@ -123,7 +123,7 @@ class Supplies:
 
     loaded: Loaded
     images: ImageStore
-    locked: Locked
+    locked: Lock
     cache: Cache
     http: Http
 
@@ -141,7 +141,7 @@ class Supplies:
 def supply(loaded: Loaded, *, offline: bool = False) -> Supplies:
     """What a manifest's own fleet.lock, the `vendor` beside it and the user's cache hold; the
     network is asked for what is locked and in neither. LockError when the lock is damaged."""
-    locked = Locked.read(read_lock(loaded.lock_path).sections)
+    locked = read_lock(loaded.lock_path)
     cache = project_cache(loaded.folder)
     http = Http(offline=offline, progress=TerminalProgress() if sys.stderr.isatty() else None)
     images = ImageStore(loaded.folder, locked=locked, cache=cache, http=http)

@@ -13,16 +13,15 @@ from provision.cli.options import json_option, manifest_argument, offline_option
 from provision.cli.problems import report_warnings
 from provision.core.wording import did_you_mean, harmless
 from provision.errors import LockError, UsageError
-from provision.lockfile.entries import Locked
-from provision.lockfile.store import Lock, update_lock
+from provision.lockfile.store import update_lock
 from provision.project.manifest_file import load
 from provision.sources.lock_resolution import (
     Change,
-    Needs,
+    Requirements,
     Upgrade,
     changes_between,
-    check_needs,
-    resolve_needs,
+    pending_changes,
+    resolve_requirements,
 )
 
 ALL = "*"
@@ -62,11 +61,11 @@ def command(
     """
     loaded = load(manifest, secrets=secrets)
     supplies = supply(loaded, offline=offline)
-    needs = Needs.of(loaded.each_state())
-    held = supplies.locked
+    requirements = Requirements.of(loaded.each_state())
+    current = supplies.locked
     resolver = supplies.firmware_resolver()
     if check:
-        changes = check_needs(needs, held, resolver)
+        changes = pending_changes(requirements, current, resolver)
         _tell(changes, as_json, changed=False)
         if changes:
             raise LockError(
@@ -76,31 +75,32 @@ def command(
         return 0
     report_warnings(loaded.warnings)
     with supplies.http.session():
-        after = resolve_needs(
-            needs, held, resolver, supplies.package_resolver(), _upgrade(upgrades, needs)
+        after = resolve_requirements(
+            requirements,
+            current,
+            resolver,
+            supplies.package_resolver(),
+            _upgrade(upgrades, requirements),
         )
-    update_lock(loaded.lock_path, lambda lock: _with(lock, after))
-    _tell(changes_between(held, after), as_json, changed=True)
-    floating = needs.floating()
-    if floating:
+    update_lock(
+        loaded.lock_path,
+        lambda lock: lock.with_sources(firmware=after.firmware, packages=after.packages),
+    )
+    _tell(changes_between(current, after), as_json, changed=True)
+    unpinned = requirements.unpinned()
+    if unpinned:
         report_warnings(
             [
                 f"{name} names no version: once its files change there, the locked ones can be had "
                 "only from the cache or vendored; write @ and a tag behind it"
-                for name in floating
+                for name in unpinned
             ]
         )
     return 0
 
 
-def _with(lock: Lock, locked: Locked) -> Lock:
-    for name, content in locked.sections().items():
-        lock = lock.with_section(name, content)
-    return lock
-
-
-def _upgrade(names: Sequence[str], needs: Needs) -> Upgrade:
-    known = needs.names()
+def _upgrade(names: Sequence[str], requirements: Requirements) -> Upgrade:
+    known = requirements.names()
     for name in names:
         if name != ALL and name not in known:
             raise UsageError(

@@ -14,7 +14,7 @@ from provision.project.manifest_file import load
 from provision.sources.cache import Cache
 from provision.sources.http_response import public_url
 from provision.sources.images import VENDOR, wanted_image
-from provision.sources.lock_resolution import Needs, check_needs
+from provision.sources.lock_resolution import Requirements, pending_changes
 from provision.sources.packages import wanted_file
 
 
@@ -36,8 +36,8 @@ def command(
     """
     loaded = load(manifest, secrets=secrets)
     supplies = supply(loaded, offline=offline)
-    missing = check_needs(
-        Needs.of(loaded.each_state()), supplies.locked, supplies.firmware_resolver()
+    missing = pending_changes(
+        Requirements.of(loaded.each_state()), supplies.locked, supplies.firmware_resolver()
     )
     if missing:
         raise UsageError(

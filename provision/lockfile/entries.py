@@ -1,62 +1,56 @@
-"""The sections `firmware:` and `packages:` of fleet.lock: for every download its URL, size, sha256.
+"""What fleet.lock holds: which board each device is, and which bytes each download stands for.
 
-They are plain data here; reading and writing the file is `workspace.lock`'s. A firmware's key is
-what was asked for ("ESP32_GENERIC 1.24.1", a URL, a path), not its name in one manifest's table,
-so that a renamed entry stays locked and two equal ones are locked once.
+Plain frozen data. `yaml_format` turns it into the text of the file and back, `store` reads and
+writes the file. Keys that this version does not know are kept in `unknown` and written back.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-from provision.errors import LockError
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from provision.model.state import FirmwareSource
 
-_DIGEST = re.compile(r"[0-9a-f]{64}")
+SOURCE_CODE = "py"
+"""In place of a bytecode version: a package's files as source, which any MicroPython imports."""
 
-PRECIOUS = "restore fleet.lock from version control, or delete the entry and run `provision lock`"
+
+def _empty() -> Any:  # a mapping of whatever type the field has
+    return field(default_factory=lambda: MappingProxyType({}))
+
+
+def _unknown() -> Any:
+    """What else stood in an entry. It says nothing about whether two entries are the same."""
+    return field(default_factory=lambda: MappingProxyType({}), compare=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LockedDevice:
+    """The board that a device was found to be; `mac` is six lower-case hex pairs with colons."""
+
+    mac: str | None = None
+    unknown: Mapping[str, object] = _empty()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LockedFile:
-    """One file that was resolved; `url` is empty for a file of the manifest's own directory."""
+    """One file: `size` in bytes; `url` is empty for a file of the manifest's own directory."""
 
     url: str
     size: int
     sha256: str
-
-    def data(self) -> dict[str, object]:
-        content: dict[str, object] = {"url": self.url} if self.url else {}
-        return {**content, "size": self.size, "sha256": self.sha256}
-
-    @classmethod
-    def read(cls, content: object, where: str) -> LockedFile:
-        table = _table(content, where)
-        size, sha256 = table.get("size"), str(table.get("sha256", ""))
-        if not isinstance(size, int) or size < 0 or _DIGEST.fullmatch(sha256) is None:
-            raise LockError(f"fleet.lock: {where} has no proper size and sha256", hint=PRECIOUS)
-        return cls(url=str(table.get("url", "")), size=size, sha256=sha256)
+    unknown: Mapping[str, object] = _unknown()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LockedFirmware:
-    """One image: where its bytes come from, and the version its banner tells."""
+    """One image: where its bytes come from, and the version that its banner tells."""
 
     file: LockedFile
     version: str
-
-    def data(self) -> dict[str, object]:
-        return {"version": self.version, **self.file.data()}
-
-    @classmethod
-    def read(cls, content: object, where: str) -> LockedFirmware:
-        version = _table(content, where).get("version", "")
-        return cls(file=LockedFile.read(content, where), version=str(version))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,65 +62,48 @@ class LockedPackage:
 
     version: str
     files: Mapping[str, LockedFile]
-
-    def data(self) -> dict[str, object]:
-        files = {path: file.data() for path, file in self.files.items()}
-        return {"version": self.version, "files": files}
-
-    @classmethod
-    def read(cls, content: object, where: str) -> LockedPackage:
-        table = _table(content, where)
-        files = _table(table.get("files"), f"{where}.files")
-        return cls(
-            version=str(table.get("version", "")),
-            files={
-                path: LockedFile.read(file, f"{where}.files.{path}") for path, file in files.items()
-            },
-        )
+    unknown: Mapping[str, object] = _unknown()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Locked:
-    """Both sections. `packages` has one entry for each request and bytecode version ("6", "py")."""
+class Lock:
+    """The content of one fleet.lock.
 
-    firmware: Mapping[str, LockedFirmware] = field(default_factory=dict)
-    packages: Mapping[tuple[str, str], LockedPackage] = field(default_factory=dict)
+    `devices` are by name. `firmware` is by what was asked for (`request_key`), not by its name in
+    one manifest's table, so that a renamed entry stays locked and two equal ones are locked once.
+    `packages` are by request and bytecode version ("6", or "py" for source).
+    """
 
-    @classmethod
-    def read(cls, sections: Mapping[str, object]) -> Locked:
-        """From the sections of a fleet.lock; LockError where they are not what was written."""
-        firmware = _table(sections.get("firmware"), "firmware")
-        packages = _table(sections.get("packages"), "packages")
-        return cls(
-            firmware={
-                key: LockedFirmware.read(entry, f"firmware.{key}")
-                for key, entry in firmware.items()
-            },
-            packages={
-                (request, bytecode_of(name)): LockedPackage.read(
-                    entry, f"packages.{request}.{name}"
-                )
-                for request, entries in packages.items()
-                for name, entry in _table(entries, f"packages.{request}").items()
-            },
-        )
+    devices: Mapping[str, LockedDevice] = _empty()
+    firmware: Mapping[str, LockedFirmware] = _empty()
+    packages: Mapping[tuple[str, str], LockedPackage] = _empty()
+    unknown: Mapping[str, object] = _empty()
 
-    def sections(self) -> dict[str, object]:
-        """As fleet.lock holds them; None for a section that is empty."""
-        packages: dict[str, dict[str, object]] = {}
-        for (request, bytecode), entry in sorted(self.packages.items()):
-            packages.setdefault(request, {})[section_of(bytecode)] = entry.data()
-        firmware = {key: entry.data() for key, entry in sorted(self.firmware.items())}
-        return {"firmware": firmware or None, "packages": packages or None}
+    def mac_of(self, device: str) -> str | None:
+        """The MAC learned for a device, or None."""
+        entry = self.devices.get(device)
+        return entry.mac if entry is not None else None
 
+    def devices_with(self, mac: str) -> tuple[str, ...]:
+        """The devices that this MAC was learned for, sorted; more than one after a renaming."""
+        return tuple(sorted(name for name, entry in self.devices.items() if entry.mac == mac))
 
-def section_of(bytecode: str) -> str:
-    """A bytecode version as fleet.lock writes it: `mpy-6`, or `py` for source."""
-    return bytecode if bytecode == "py" else f"mpy-{bytecode}"
+    def with_macs(self, macs: Mapping[str, str]) -> Lock:
+        """The same lock with the MACs of these devices learned, or learned anew."""
+        learned = {
+            device: replace(self.devices.get(device, LockedDevice()), mac=mac)
+            for device, mac in macs.items()
+        }
+        return replace(self, devices={**self.devices, **learned})
 
-
-def bytecode_of(section: str) -> str:
-    return section.removeprefix("mpy-")
+    def with_sources(
+        self,
+        *,
+        firmware: Mapping[str, LockedFirmware],
+        packages: Mapping[tuple[str, str], LockedPackage],
+    ) -> Lock:
+        """The same lock with all of its firmware and packages replaced."""
+        return replace(self, firmware=firmware, packages=packages)
 
 
 def request_key(source: FirmwareSource) -> str:
@@ -139,9 +116,6 @@ def request_key(source: FirmwareSource) -> str:
     return f"{board} {source.version}{' preview' if source.preview else ''}"
 
 
-def _table(content: object, where: str) -> Mapping[str, object]:
-    if content is None:
-        return {}
-    if not isinstance(content, Mapping):
-        raise LockError(f"fleet.lock: {where} is not a mapping", hint=PRECIOUS)
-    return {str(key): value for key, value in content.items()}
+def bytecode_name(bytecode: str) -> str:
+    """A bytecode version as fleet.lock and people write it: `mpy-6`, or `py` for source."""
+    return bytecode if bytecode == SOURCE_CODE else f"mpy-{bytecode}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP32C6, ESP32S2, ESP32S3, ESP8266
 from provision.errors import SourceError
+from provision.lockfile.entries import SOURCE_CODE
 from provision.sources.releases import Version
 
 # Since which release, newest first. 1.19's 6 has no sub-version: its native code is 6.0.
@@ -32,8 +33,6 @@ ARCHITECTURES = {
     ESP32C6: "rv32imc",
 }
 
-SOURCE = "py"
-
 
 def bytecode_of_version(version: str) -> str:
     """The bytecode version of a MicroPython: "1.24.1" imports "6.3", "1.18" imports "5".
@@ -50,11 +49,11 @@ def bytecode_of_version(version: str) -> str:
     )
 
 
-def package_kind(version: str | None) -> str:
+def package_bytecode(version: str | None) -> str:
     """The part of the package index for a MicroPython: the bytecode version without its
     sub-version ("6"), or "py", source that any can run, where the version is not known or is
     none of MicroPython's own."""
     try:
-        return bytecode_of_version(version).partition(".")[0] if version else SOURCE
+        return bytecode_of_version(version).partition(".")[0] if version else SOURCE_CODE
     except SourceError:
-        return SOURCE
+        return SOURCE_CODE

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 from provision.core.chips.esp.firmware import Firmware, read_firmware
 from provision.core.chips.esp.image_checks import image_refusals
 from provision.errors import ImageError, SourceError
-from provision.lockfile.entries import Locked, LockedFile, LockedFirmware, request_key
+from provision.lockfile.entries import Lock, LockedFile, LockedFirmware, request_key
 from provision.sources.cache import Cache, user_cache
 from provision.sources.http_client import Http, Wanted
 from provision.sources.http_response import public_url
@@ -46,12 +46,12 @@ class ImageStore:
         root: Path,
         *,
         offline: bool = False,
-        locked: Locked | None = None,
+        locked: Lock | None = None,
         cache: Cache | None = None,
         http: Http | None = None,
     ) -> None:
         self._root = root
-        self._locked = locked or Locked()
+        self._locked = locked or Lock()
         self._cache = cache or project_cache(root)
         self._http = http or Http(offline=offline)
         self._versions: dict[FirmwareSource, str] = {}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from provision.core.manifest.resolve.packages import LibraryFile
 from provision.model.state import Content
-from provision.sources.bytecode import package_kind
+from provision.sources.bytecode import package_bytecode
 
 if TYPE_CHECKING:
     from provision.model.chip import Chip
@@ -29,12 +29,14 @@ class ProjectLibrary:
 
     def package(self, request: str, firmware: FirmwareSource | None) -> Sequence[LibraryFile]:
         """The files of a package; source where no firmware tells which bytecode is right."""
-        kind = package_kind(self._images.version(firmware) if firmware is not None else None)
-        found = self._files.get((request, kind))
+        bytecode = package_bytecode(
+            self._images.version(firmware) if firmware is not None else None
+        )
+        found = self._files.get((request, bytecode))
         if found is None:
-            found = self._files[request, kind] = tuple(
+            found = self._files[request, bytecode] = tuple(
                 LibraryFile(file.path, Content(data=file.data))
-                for file in self._packages.files(request, kind)
+                for file in self._packages.files(request, bytecode)
             )
         return found
 

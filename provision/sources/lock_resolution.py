@@ -1,4 +1,4 @@
-"""What `provision lock` does: find out what a fleet needs, resolve it, and tell what changed.
+"""What `provision lock` does: find out what a fleet requires, resolve it, and tell what changed.
 
 Resolved anew is only what is not in the lock, what the manifest asks for in another way, and what
 is to be upgraded. Images that are files are read every time: they are part of the project.
@@ -6,19 +6,19 @@ is to be upgraded. Images that are files are read every time: they are part of t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from provision.lockfile.entries import (
-    Locked,
+    Lock,
     LockedFile,
     LockedFirmware,
     LockedPackage,
+    bytecode_name,
     request_key,
-    section_of,
 )
-from provision.sources.bytecode import package_kind
+from provision.sources.bytecode import package_bytecode
 from provision.sources.packages import Request
 
 if TYPE_CHECKING:
@@ -28,27 +28,30 @@ Upgrade = Callable[[str], bool]
 """Whether what has this name (of a firmware in the manifest, or of a package) is to be new."""
 
 
-class Resolves(Protocol):
-    """As `images.FirmwareResolver` does."""
+class FirmwareLookup(Protocol):
+    """Finds out which image a source stands for, as `images.FirmwareResolver` does."""
 
     def resolve(self, source: FirmwareSource) -> LockedFirmware: ...
 
 
-class ResolvesPackages(Protocol):
-    """As `packages.PackageResolver` does."""
+class PackageLookup(Protocol):
+    """Finds out which files a package has, as `packages.PackageResolver` does."""
 
-    def resolve(self, text: str, kind: str) -> LockedPackage: ...
+    def resolve(self, text: str, bytecode: str) -> LockedPackage: ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Needs:
-    """What the devices of a manifest ask for, each once, in its order."""
+class Requirements:
+    """What the devices of a manifest ask for, each once, in its order.
+
+    A package is required for the firmware of its device, None where the device has none.
+    """
 
     firmware: tuple[FirmwareSource, ...]
     packages: tuple[tuple[str, FirmwareSource | None], ...]
 
     @classmethod
-    def of(cls, states: Iterable[DesiredState]) -> Needs:
+    def of(cls, states: Iterable[DesiredState]) -> Requirements:
         firmware: dict[FirmwareSource, None] = {}
         packages: dict[tuple[str, FirmwareSource | None], None] = {}
         for state in states:
@@ -68,11 +71,11 @@ class Needs:
             names.update({request: None, Request.parse(request).target: None})
         return tuple(names)
 
-    def floating(self) -> tuple[str, ...]:
+    def unpinned(self) -> tuple[str, ...]:
         """Packages whose host may change what their name stands for."""
         return tuple(
             dict.fromkeys(
-                request for request, _ in self.packages if Request.parse(request).floating
+                request for request, _ in self.packages if Request.parse(request).unpinned
             )
         )
 
@@ -87,43 +90,49 @@ class Change:
     after: str | None
 
 
-def resolve_needs(
-    needs: Needs,
-    held: Locked,
-    firmware: Resolves,
-    packages: ResolvesPackages,
+def resolve_requirements(
+    requirements: Requirements,
+    current: Lock,
+    firmware: FirmwareLookup,
+    packages: PackageLookup,
     upgrade: Upgrade,
-) -> Locked:
-    """The lock that these needs come to; what nobody needs any more is left out."""
+) -> Lock:
+    """The lock that fulfils these requirements; what nobody requires any more is left out."""
     images: dict[str, LockedFirmware] = {}
-    for source in needs.firmware:
+    for source in requirements.firmware:
         key = request_key(source)
-        wanted = upgrade(source.name) or upgrade(key)
-        entry = images.get(key) or (None if wanted else held.firmware.get(key))
-        if entry is None or not _serves(entry, source):
+        upgraded = upgrade(source.name) or upgrade(key)
+        locked = current.firmware.get(key)
+        entry = images.get(key) or (None if upgraded else locked)
+        if entry is None or not _still_valid(entry, source):
             entry = firmware.resolve(source)
-        images[key] = entry
+        # Where both say the same, the one that was there keeps what else stands in it.
+        images[key] = locked if locked is not None and locked == entry else entry
     found: dict[tuple[str, str], LockedPackage] = {}
-    for request, kind in _kinds(needs, images):
-        name = (request, kind)
-        wanted = upgrade(request) or upgrade(Request.parse(request).target)
-        package = found.get(name) or (None if wanted else held.packages.get(name))
-        found[name] = package if package is not None else packages.resolve(request, kind)
-    return Locked(firmware=images, packages=found)
+    for request, bytecode in _package_requests(requirements, images):
+        name = (request, bytecode)
+        upgraded = upgrade(request) or upgrade(Request.parse(request).target)
+        package = found.get(name) or (None if upgraded else current.packages.get(name))
+        found[name] = package if package is not None else packages.resolve(request, bytecode)
+    return current.with_sources(firmware=images, packages=found)
 
 
-def check_needs(needs: Needs, held: Locked, firmware: Resolves) -> list[Change]:
+def pending_changes(
+    requirements: Requirements, current: Lock, firmware: FirmwareLookup
+) -> list[Change]:
     """What `provision lock` would change, found without a network; what only the network can
     tell is described as not resolved."""
-    after = resolve_needs(needs, held, _OnDisk(firmware), _Nowhere(), frozenset().__contains__)
-    changes = changes_between(held, after)
+    after = resolve_requirements(
+        requirements, current, _LocalFiles(firmware), _NoIndex(), frozenset().__contains__
+    )
+    changes = changes_between(current, after)
     if _UNRESOLVED in after.firmware.values():
-        # Which packages its devices need depends on its version.
+        # Which packages its devices require depends on its version.
         changes = [change for change in changes if change.kind == "firmware" or change.after]
     return changes
 
 
-def changes_between(before: Locked, after: Locked) -> list[Change]:
+def changes_between(before: Lock, after: Lock) -> list[Change]:
     """What one lock has otherwise than the other, firmware first, sorted by name."""
     changes = [
         _change("firmware", key, before.firmware.get(key), after.firmware.get(key))
@@ -133,7 +142,7 @@ def changes_between(before: Locked, after: Locked) -> list[Change]:
     changes += [
         _change(
             "package",
-            f"{name[0]} ({section_of(name[1])})",
+            f"{name[0]} ({bytecode_name(name[1])})",
             before.packages.get(name),
             after.packages.get(name),
         )
@@ -153,17 +162,19 @@ def _change(
 
 
 def _described(entry: LockedFirmware | LockedPackage | None) -> str | None:
-    if entry is None:
-        return None
     if entry is _UNRESOLVED or entry is _NOT_FOUND:
         return "not resolved"
-    if isinstance(entry, LockedFirmware):
-        return f"{entry.version}, sha256 {entry.file.sha256[:12]}…"
-    count = len(entry.files)
-    return f"{entry.version or 'no version'}, {count} file{'' if count == 1 else 's'}"
+    match entry:
+        case None:
+            return None
+        case LockedFirmware():
+            return f"{entry.version}, sha256 {entry.file.sha256[:12]}…"
+        case LockedPackage():
+            count = len(entry.files)
+            return f"{entry.version or 'no version'}, {count} file{'' if count == 1 else 's'}"
 
 
-def _serves(entry: LockedFirmware, source: FirmwareSource) -> bool:
+def _still_valid(entry: LockedFirmware, source: FirmwareSource) -> bool:
     """Whether a locked image is still what the manifest asks for; a file is never taken from
     the lock."""
     if source.file is not None:
@@ -171,27 +182,32 @@ def _serves(entry: LockedFirmware, source: FirmwareSource) -> bool:
     return source.sha256 is None or source.sha256.lower() == entry.file.sha256
 
 
-def _kinds(needs: Needs, images: dict[str, LockedFirmware]) -> Iterator[tuple[str, str]]:
-    for request, source in needs.packages:
+def _package_requests(
+    requirements: Requirements, images: Mapping[str, LockedFirmware]
+) -> Iterator[tuple[str, str]]:
+    """Each request with the bytecode version of the firmware that it is for."""
+    for request, source in requirements.packages:
         image = images[request_key(source)] if source is not None else None
         if image is not _UNRESOLVED:
-            yield request, package_kind(image.version if image is not None else None)
+            yield request, package_bytecode(image.version if image is not None else None)
 
 
 _UNRESOLVED = LockedFirmware(file=LockedFile(url="", size=0, sha256=""), version="")
 _NOT_FOUND = LockedPackage(version="", files={})
 
 
-class _OnDisk:
+class _LocalFiles:
     """Resolves what needs no network."""
 
-    def __init__(self, firmware: Resolves) -> None:
+    def __init__(self, firmware: FirmwareLookup) -> None:
         self._firmware = firmware
 
     def resolve(self, source: FirmwareSource) -> LockedFirmware:
         return self._firmware.resolve(source) if source.file is not None else _UNRESOLVED
 
 
-class _Nowhere:
-    def resolve(self, text: str, kind: str) -> LockedPackage:
+class _NoIndex:
+    """Resolves no package."""
+
+    def resolve(self, text: str, bytecode: str) -> LockedPackage:
         return _NOT_FOUND

@@ -20,8 +20,7 @@ from urllib.parse import quote, urlsplit
 
 from provision.core.wording import closest
 from provision.errors import SourceError
-from provision.lockfile.entries import LockedFile, LockedPackage
-from provision.sources.bytecode import SOURCE
+from provision.lockfile.entries import SOURCE_CODE, LockedFile, LockedPackage
 from provision.sources.http_client import Wanted
 from provision.sources.http_response import check_url, looks_like_html, public_url
 
@@ -104,7 +103,7 @@ class Request:
         return cls(text=text.strip(), target=target, version=version)
 
     @property
-    def floating(self) -> bool:
+    def unpinned(self) -> bool:
         """Whether what it names is a branch's newest state, which its host changes at will."""
         return any(self.target.startswith(prefix) for prefix in HOSTS) and not self.version
 
@@ -137,7 +136,7 @@ class PackageResolver:
         self._index = index
         self._hosts = hosts
 
-    def resolve(self, text: str, kind: str) -> LockedPackage:
+    def resolve(self, text: str, bytecode: str) -> LockedPackage:
         """A request and all it depends on, for one bytecode version ("6", or "py" for source).
 
         Every file is downloaded, checked and in the cache afterwards.
@@ -159,11 +158,11 @@ class PackageResolver:
                         f"the package {text} needs more than {_MAX_PACKAGES} other packages",
                         hint="report this to its author",
                     )
-                content = self._look_up(current, kind)
+                content = self._look_up(current, bytecode)
                 if version is None:
                     version = content.version
                 for path, url, digest in content.files:
-                    file = self._fetch(current, path, url, digest, kind)
+                    file = self._fetch(current, path, url, digest, bytecode)
                     if files.setdefault(path, file).sha256 != file.sha256:
                         raise SourceError(
                             f"the packages {owners[path]} and {current.text}, both needed by "
@@ -176,12 +175,12 @@ class PackageResolver:
                 waiting += content.needs
         return LockedPackage(version=version or "", files=dict(sorted(files.items())))
 
-    def _look_up(self, request: Request, kind: str) -> _Content:
+    def _look_up(self, request: Request, bytecode: str) -> _Content:
         """What one package lists, its dependencies as further requests."""
         target = request.target
         remote = "://" in target or self._host(target) is not None
         if not remote:
-            return self._from_index(request, kind)
+            return self._from_index(request, bytecode)
         if target.endswith((".py", ".mpy")):
             name = check_path(urlsplit(target).path.rpartition("/")[2], request.text)
             return _Content(
@@ -199,18 +198,18 @@ class PackageResolver:
         base = target.rpartition("/")[0]
         return self._read(request, data, base)
 
-    def _from_index(self, request: Request, kind: str) -> _Content:
+    def _from_index(self, request: Request, bytecode: str) -> _Content:
         version = request.version or "latest"
-        for part in dict.fromkeys((kind, SOURCE)):
+        for part in dict.fromkeys((bytecode, SOURCE_CODE)):
             url = f"{self._index}/package/{part}/{quote(request.target)}/{quote(version)}.json"
             data = self._http.document(url, limit=_MAX_JSON)
             if data is not None:
                 return self._read(request, data, "")
         raise SourceError(
-            f"the package index has no {request.text}", hint=self._suggestion(request, kind)
+            f"the package index has no {request.text}", hint=self._suggestion(request, bytecode)
         )
 
-    def _suggestion(self, request: Request, kind: str) -> str:
+    def _suggestion(self, request: Request, bytecode: str) -> str:
         """What the index has instead, for a message; nothing that goes wrong here matters."""
         try:
             data = self._http.document(f"{self._index}/index.json", limit=16 * _MAX_JSON)
@@ -219,7 +218,9 @@ class PackageResolver:
         except (SourceError, ValueError, KeyError, TypeError):
             return "check its name and version at micropython-lib"
         if request.target in names:
-            versions = names[request.target].get(kind) or names[request.target].get(SOURCE) or []
+            versions = (
+                names[request.target].get(bytecode) or names[request.target].get(SOURCE_CODE) or []
+            )
             return f"its versions are {', '.join(map(str, versions))}"
         close = closest(request.target, names, 3)
         return f"did you mean {', '.join(close)}?" if close else "check its name at micropython-lib"
@@ -229,9 +230,9 @@ class PackageResolver:
         try:
             content = json.loads(data)
         except (ValueError, RecursionError):
-            kind = "a web page" if looks_like_html(data) else "no JSON"
+            found = "a web page" if looks_like_html(data) else "no JSON"
             raise SourceError(
-                f"{what} is refused: instead of its package.json the server sent {kind}",
+                f"{what} is refused: instead of its package.json the server sent {found}",
                 hint="check the address in a browser; a network that wants a login shows a page",
             ) from None
         if not isinstance(content, dict):
@@ -257,14 +258,16 @@ class PackageResolver:
             version=str(content.get("version", "")), files=tuple(files), needs=tuple(needs)
         )
 
-    def _fetch(self, request: Request, path: str, url: str, digest: str, kind: str) -> LockedFile:
+    def _fetch(
+        self, request: Request, path: str, url: str, digest: str, bytecode: str
+    ) -> LockedFile:
         def check(data: bytes) -> None:
             found = hashlib.sha256(data).hexdigest()
             if not found.startswith(digest):
                 raise _unusable(
                     request, f"{public_url(url)} has the sha256 {found}, not {digest}… as listed"
                 )
-            _check_content(request, path, data, kind)
+            _check_content(request, path, data, bytecode)
 
         wanted = Wanted(url=url, name=f"{request.text}: {path}", limit=MAX_FILE, check=check)
         data = self._http.download(wanted, self._cache)
@@ -311,9 +314,9 @@ class PackageStore:
         self._cache = cache
         self._locked = locked
 
-    def files(self, request: str, kind: str) -> Iterator[PackageFile]:
+    def files(self, request: str, bytecode: str) -> Iterator[PackageFile]:
         """The files of a request for one bytecode version; SourceError when it is not locked."""
-        package = self._locked.get((request, kind))
+        package = self._locked.get((request, bytecode))
         if package is None:
             raise SourceError(
                 f"the package {request} is not locked for this board's MicroPython",
@@ -357,7 +360,7 @@ def _unusable(request: Request, why: str) -> SourceError:
     )
 
 
-def _check_content(request: Request, path: str, data: bytes, kind: str) -> None:
+def _check_content(request: Request, path: str, data: bytes, bytecode: str) -> None:
     """Source that is a web page, and bytecode of another version, are better found here than
     by an import on a board."""
     if path.endswith((".py", ".mpy")) and looks_like_html(data):
@@ -366,8 +369,10 @@ def _check_content(request: Request, path: str, data: bytes, kind: str) -> None:
         return
     if data[:1] != b"M" or len(data) < 4:
         raise _unusable(request, f"{path} is no bytecode of MicroPython")
-    if kind == SOURCE or data[1] != int(kind):
-        board = "of unknown version" if kind == SOURCE else f"that imports version {kind}"
+    if bytecode == SOURCE_CODE or data[1] != int(bytecode):
+        board = (
+            "of unknown version" if bytecode == SOURCE_CODE else f"that imports version {bytecode}"
+        )
         raise SourceError(
             f"{path} of the package {request.text} is bytecode version {data[1]}, "
             f"for a MicroPython {board}",

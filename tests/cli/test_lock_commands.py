@@ -188,7 +188,9 @@ def test_a_damaged_lock_is_told(cli: Cli, site: Site, tmp_path: Path) -> None:
     for command in ("lock", "show"):
         ended = cli(command)
         assert ended.code == 3
-        assert "fleet.lock: firmware.a has no proper size and sha256" in ended.err
+        assert "fleet.lock:2:15: firmware.a: it needs a `sha256`" in ended.err
+        assert "fleet.lock:2:22: firmware.a: it needs a `size`" in ended.err
+        assert "delete the damaged entries and run `provision lock`" in ended.err
 
 
 def test_a_package_that_is_one_file(cli: Cli, site: Site, tmp_path: Path) -> None:

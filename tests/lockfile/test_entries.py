@@ -1,74 +1,37 @@
-"""The sections of fleet.lock are written and read back the same, and damage is an error."""
+"""What a lock knows: of devices by name and MAC, of firmware by what was asked for."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from provision.errors import LockError
-from provision.lockfile.entries import (
-    Locked,
-    LockedFile,
-    LockedFirmware,
-    LockedPackage,
-    request_key,
-)
-from provision.lockfile.store import read_lock, update_lock
+from provision.lockfile.entries import Lock, LockedDevice, LockedFile, LockedFirmware, request_key
 from provision.model.state import FirmwareSource
 
-FILE = LockedFile(url="https://example.org/a.bin", size=7, sha256="0123456789abcdef" * 4)
-DIGITS = LockedFile(url="", size=0, sha256="12345678" * 8)
-LOCKED = Locked(
-    firmware={
-        "ESP32_GENERIC 1.20": LockedFirmware(file=FILE, version="1.20"),
-        "own.bin": LockedFirmware(file=DIGITS, version="1.24.1"),
-    },
-    packages={
-        ("umqtt.simple", "6"): LockedPackage(version="1.4", files={"umqtt/simple.mpy": FILE}),
-        ("umqtt.simple", "py"): LockedPackage(version="", files={"umqtt/simple.py": DIGITS}),
-        ("github:org/repo@v1", "6"): LockedPackage(version="on", files={}),
-    },
-)
+MAC = "5c:cf:7f:01:02:03"
+OTHER = "10:20:30:40:50:59"
 
 
-def test_survives_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PROVISION_RUNTIME_DIR", str(tmp_path / "run"))
-    path = tmp_path / "fleet.lock"
-    update_lock(path, lambda lock: lock.with_macs({"kitchen": "5c:cf:7f:01:02:03"}))
-
-    for _ in range(2):
-        for name, content in LOCKED.sections().items():
-            update_lock(path, lambda lock, n=name, c=content: lock.with_section(n, c))  # type: ignore[misc]
-    lock = read_lock(path)
-    assert Locked.read(lock.sections) == LOCKED
-    assert lock.mac_of("kitchen") == "5c:cf:7f:01:02:03"
-    assert lock.with_section("firmware", None).with_section("packages", None).sections == {}
+def test_macs_are_learned_and_learned_anew() -> None:
+    lock = Lock().with_macs({"kitchen": MAC, "shed": MAC}).with_macs({"shed": OTHER})
+    assert lock.mac_of("kitchen") == MAC
+    assert lock.mac_of("shed") == OTHER
+    assert lock.mac_of("desk") is None
+    assert lock.with_macs({"desk": MAC}).devices_with(MAC) == ("desk", "kitchen")
 
 
-def test_nothing_locked_is_no_section() -> None:
-    assert Locked().sections() == {"firmware": None, "packages": None}
-    assert Locked.read({}) == Locked()
-    assert Locked.read({"firmware": None, "packages": None, "other": 7}) == Locked()
+def test_a_board_that_is_learned_anew_keeps_what_else_is_known_of_it() -> None:
+    lock = Lock(devices={"kitchen": LockedDevice(mac=MAC, unknown={"since": "2025-01-01"})})
+    learned = lock.with_macs({"kitchen": OTHER}).devices["kitchen"]
+    assert learned == LockedDevice(mac=OTHER, unknown={"since": "2025-01-01"})
 
 
-@pytest.mark.parametrize(
-    "sections",
-    [
-        {"firmware": []},
-        {"firmware": {"a": "b"}},
-        {"firmware": {"a": {"url": "u", "size": "7", "sha256": FILE.sha256}}},
-        {"firmware": {"a": {"url": "u", "size": 7, "sha256": "abc"}}},
-        {"firmware": {"a": {"url": "u", "size": -7, "sha256": FILE.sha256}}},
-        {"firmware": {"a": {"url": "u", "size": 7}}},
-        {"packages": {"a": []}},
-        {"packages": {"a": {"mpy-6": {"files": ["x"]}}}},
-        {"packages": {"a": {"mpy-6": {"files": {"x": {"size": 7, "sha256": 8}}}}}},
-    ],
-)
-def test_damage_is_an_error_that_says_where(sections: dict[str, object]) -> None:
-    with pytest.raises(LockError, match=r"fleet\.lock: (firmware|packages)"):
-        Locked.read(sections)
+def test_sources_are_replaced_and_devices_stay() -> None:
+    file = LockedFile(url="https://example.org/a.bin", size=7, sha256="0" * 64)
+    firmware = {"A 1.2.3": LockedFirmware(file=file, version="1.2.3")}
+    lock = Lock().with_macs({"kitchen": MAC}).with_sources(firmware=firmware, packages={})
+    assert lock.firmware == firmware
+    assert lock.mac_of("kitchen") == MAC
+    assert lock.with_sources(firmware={}, packages={}) == Lock().with_macs({"kitchen": MAC})
 
 
 @pytest.mark.parametrize(

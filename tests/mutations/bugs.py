@@ -187,9 +187,9 @@ BUGS = (
     ),
     Bug(
         name="do not learn which board a device is",
-        file="provision/lockfile/store.py",
-        before='            device: {**self.devices.get(device, _NOTHING), "mac": mac}',
-        after="            device: {**self.devices.get(device, _NOTHING)}",
+        file="provision/lockfile/entries.py",
+        before="            device: replace(self.devices.get(device, LockedDevice()), mac=mac)",
+        after="            device: self.devices.get(device, LockedDevice())",
         tests=("tests/lockfile/test_store.py",),
     ),
     Bug(
@@ -270,9 +270,9 @@ BUGS = (
         tests=("tests/device/flashing/esptool/test_flasher.py", "-k", "erasing_leaves"),
     ),
     Bug(
-        name="forget MACs that one turn could not write",
+        name="forget MACs that one batch could not write",
         file="provision/lockfile/store.py",
-        before="                    self._learned = taken | self._learned\n",
+        before="                    self._unwritten = batch | self._unwritten\n",
         after="                    pass\n",
         tests=("tests/lockfile/test_store.py",),
     ),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from provision.core.manifest.resolve.files import clean_dest
 from provision.errors import SourceError
 from provision.lockfile.entries import LockedFile, LockedPackage
-from provision.sources.bytecode import package_kind
+from provision.sources.bytecode import package_bytecode
 from provision.sources.cache import Cache
 from provision.sources.http_client import Http
 from provision.sources.http_response import HttpSettings
@@ -85,7 +85,7 @@ def test_the_bytecode_version_decides(site: Site, cache: Cache) -> None:
     found = resolver(site, cache)
     assert contents(cache, found.resolve("umqtt.simple", "py")) == {"umqtt/simple.py": SOURCE}
     assert contents(cache, found.resolve("only-source", "6")) == {"only.py": b"x = 1\n"}
-    assert [package_kind(version) for version in ("1.24.1", "1.19", "1.18", None)] == [
+    assert [package_bytecode(version) for version in ("1.24.1", "1.19", "1.18", None)] == [
         "6",
         "6",
         "5",
@@ -136,9 +136,9 @@ def test_a_repository(site: Site, cache: Cache, host: str) -> None:
 def test_the_newest_state_of_a_repository_floats(site: Site, cache: Cache) -> None:
     site.serve("/github/org/repo/HEAD/dir/one.py", b"one = 1\n")
     request = Request.parse("github:org/repo/dir/one.py")
-    assert request.floating
-    assert not Request.parse("github:org/repo@v1").floating
-    assert not Request.parse("umqtt.simple").floating
+    assert request.unpinned
+    assert not Request.parse("github:org/repo@v1").unpinned
+    assert not Request.parse("umqtt.simple").unpinned
     package = resolver(site, cache).resolve(request.text, "py")
     assert contents(cache, package) == {"one.py": b"one = 1\n"}
 

@@ -9,7 +9,7 @@ import pytest
 
 from provision.core.chips.esp.chips import ESP32, ESP32S3
 from provision.errors import ImageError, ProvisionError, SourceError
-from provision.lockfile.entries import Locked, LockedFile, LockedFirmware, request_key
+from provision.lockfile.entries import Lock, LockedFile, LockedFirmware, request_key
 from provision.model.state import FirmwareSource
 from provision.sim.firmware import build
 from provision.sources.cache import Cache
@@ -143,7 +143,7 @@ def test_what_is_locked_is_had_without_a_network(site: Site, cache: Cache, tmp_p
     wanted = [source("1.24.1"), source("latest"), source("latest", preview=True)]
     wanted.append(FirmwareSource(name="u", url=site.serve("/own.bin", V123), version="1.23.0"))
     resolver = locking(site, cache, tmp_path)
-    locked = Locked(firmware={request_key(one): resolver.resolve(one) for one in wanted})
+    locked = Lock(firmware={request_key(one): resolver.resolve(one) for one in wanted})
     assert [entry.version for entry in locked.firmware.values()] == [
         "1.24.1",
         "1.24.1",
@@ -163,7 +163,7 @@ def test_what_is_locked_is_had_without_a_network(site: Site, cache: Cache, tmp_p
 def test_an_empty_cache_fetches_the_very_bytes_that_are_locked(
     site: Site, cache: Cache, tmp_path: Path
 ) -> None:
-    locked = Locked(
+    locked = Lock(
         firmware={request_key(source()): locking(site, cache, tmp_path).resolve(source())}
     )
     site.serve("/download/ESP32_GENERIC/", b"the index is not asked again")
@@ -217,7 +217,7 @@ def test_a_sha256_in_the_manifest_is_as_good_as_a_lock(
 def test_a_sha256_that_the_lock_contradicts(cache: Cache, tmp_path: Path) -> None:
     entry = LockedFirmware(file=LockedFile(url="http://a/b", size=1, sha256="a" * 64), version="")
     wanted = source(sha256="b" * 64)
-    store = ImageStore(tmp_path, locked=Locked(firmware={request_key(wanted): entry}), cache=cache)
+    store = ImageStore(tmp_path, locked=Lock(firmware={request_key(wanted): entry}), cache=cache)
     with pytest.raises(SourceError) as caught:
         store.firmware(wanted)
     assert "a" * 64 in caught.value.message
@@ -228,7 +228,7 @@ def test_a_file_that_changed_since_it_was_locked(site: Site, cache: Cache, tmp_p
     path = tmp_path / "own.bin"
     path.write_bytes(V123)
     wanted = FirmwareSource(name="own", file="own.bin")
-    locked = Locked(firmware={"own.bin": locking(site, cache, tmp_path).resolve(wanted)})
+    locked = Lock(firmware={"own.bin": locking(site, cache, tmp_path).resolve(wanted)})
     assert locked.firmware["own.bin"].file.url == ""
     assert ImageStore(tmp_path, locked=locked).firmware(wanted).data == V123
     path.write_bytes(V124)
