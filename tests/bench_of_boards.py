@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.sim import link
+from provision.sim import client
 
 
 @dataclass
@@ -61,4 +61,4 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     yield Bench(home=home, work=work)
     if home.is_dir():
         for entry in home.iterdir():
-            link.stop(entry.name)
+            client.stop(entry.name)

@@ -24,7 +24,7 @@ import subprocess  # noqa: E402
 from provision import apply, load  # noqa: E402
 from provision.api import Event, HandsNeeded  # noqa: E402
 from provision.output.setup import open_outputs  # noqa: E402
-from provision.sim import places  # noqa: E402
+from provision.sim import paths  # noqa: E402
 
 FLEET = HERE / "fleet.yaml"
 FIRMWARE = HERE / "firmware"
@@ -52,7 +52,7 @@ def main() -> int:
     for chip in ("esp8266", "esp32", "esp32c3"):
         build(chip, VERSION)
     name, chip, version = OLD
-    if not places.directory(name).exists():
+    if not paths.directory(name).exists():
         provision("sim", "up", name, "--chip", chip, "--set", f"firmware={build(chip, version)}")
     fleet = load(FLEET)
     asked: set[str] = set()

@@ -16,7 +16,7 @@ from provision.cli import sim_firmware
 from provision.cli.options import json_option, limit_option, secrets_option
 from provision.core.wording import size_code
 from provision.errors import SimulatorError, UsageError
-from provision.sim import link, places
+from provision.sim import client, paths
 from provision.sim.setup import NAME, SCHEME, BoardSetup, parse_address
 
 _COLUMNS = ("name", "chip", "flash", "mac", "mode", "port", "pty", "rfc2217")
@@ -69,11 +69,11 @@ def up(  # noqa: PLR0917  # click passes them by name
         "rfc2217": manifest is not None if rfc2217 is None else rfc2217,
     }
     for name, query in boards.items():
-        link.ensure(name, query)
+        client.ensure(name, query)
         for carrier, wanted in carriers.items():
             if wanted:
-                link.order(name, carrier)
-    _show([link.order(name, "status") for name in boards], as_json)
+                client.request(name, carrier)
+    _show([client.request(name, "status") for name in boards], as_json)
 
 
 @command.command("list")
@@ -93,14 +93,14 @@ def remove(names: Sequence[str], everything: bool, keep: bool) -> None:
         raise UsageError("which board?", hint="name one or more, or say --all")
     for name in names or _all_names():
         _checked(name)
-        directory = places.directory(name).resolve()
+        directory = paths.directory(name).resolve()
         if not directory.is_dir():
-            raise link.NoSuchBoard(
+            raise client.NoSuchBoard(
                 f"there is no virtual board {name!r}", hint="`provision sim list` shows those"
             )
-        link.stop(name)
+        client.stop(name)
         if not keep:
-            for entry in places.home().iterdir():
+            for entry in paths.home().iterdir():
                 if entry.is_symlink() and entry.resolve() == directory:
                     entry.unlink()
             shutil.rmtree(directory, ignore_errors=True)
@@ -118,7 +118,7 @@ def press(name: str, buttons: Sequence[str], hold: bool, release: bool) -> None:
     """
     if hold and release:
         raise UsageError("--hold and --release exclude each other", hint="say one of them")
-    link.order(name, "press", buttons=list(buttons), hold=hold, release=release)
+    client.request(name, "press", buttons=list(buttons), hold=hold, release=release)
 
 
 def _list_faults(context: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -147,7 +147,7 @@ def _list_faults(context: click.Context, _: click.Parameter, wanted: bool) -> No
 )
 def fault(name: str, fault: str, arguments: Sequence[str]) -> None:
     """Have something go wrong with a board: unplug bytes=2000, cut-erase, noise flip=0.001 …"""
-    link.order(name, "fault", fault=fault, arguments=dict(_pair(one) for one in arguments))
+    client.request(name, "fault", fault=fault, arguments=dict(_pair(one) for one in arguments))
 
 
 @command.command(
@@ -159,7 +159,7 @@ def run_tool(words: Sequence[str]) -> None:
     from importlib.metadata import entry_points
 
     from provision.app import register_virtual_boards
-    from provision.sim.line import modem_lines
+    from provision.sim import modem_lines
 
     scripts = {script.name: script for script in entry_points(group="console_scripts")}
     script = scripts.get(words[0])
@@ -228,7 +228,7 @@ def _pair(setting: str) -> tuple[str, str]:
 
 
 def _all_names() -> list[str]:
-    home = places.home()
+    home = paths.home()
     if not home.is_dir():
         return []
     return sorted(
@@ -237,12 +237,12 @@ def _all_names() -> list[str]:
 
 
 def _status(name: str) -> dict[str, Any]:
-    directory = places.directory(name)
+    directory = paths.directory(name)
     called = name
     with contextlib.suppress(OSError):
         called = (directory / "name").read_text(encoding="utf-8").strip()
     with contextlib.suppress(SimulatorError):
-        return link.order(called, "status")
+        return client.request(called, "status")
     try:
         saved = json.loads((directory / "board.json").read_text(encoding="utf-8"))
         setup = BoardSetup.from_query(name, saved, directory)

@@ -27,8 +27,7 @@ from serial.serialutil import (
 )
 
 from provision.errors import SimulatorError
-from provision.sim import link
-from provision.sim.process import frames
+from provision.sim import client, port_frames
 from provision.sim.setup import parse_address
 
 _CHUNK = 65536
@@ -61,12 +60,12 @@ class Serial(SerialBase):
             raise SerialException("Port is already open.")
         try:
             name, query = parse_address(self._port)
-            self._socket = link.open_port(
+            self._socket = client.open_port(
                 name, query, dtr=self._dtr_state, rts=self._rts_state, baud=self._baudrate
             )
-        except link.NoSuchBoard as error:
+        except client.NoSuchBoard as error:
             raise _refused(errno.ENOENT, self._port, error) from error
-        except link.BoardTaken as error:
+        except client.BoardTaken as error:
             # The words of pyserial when flock() fails, which tools look for.
             raise SerialException(
                 errno.EAGAIN,
@@ -131,7 +130,7 @@ class Serial(SerialBase):
         timeout = _until(self._write_timeout)
         for start in range(0, len(payload), _CHUNK):
             part = payload[start : start + _CHUNK]
-            self._send(conversation, frames.pack(frames.DATA, part), timeout)
+            self._send(conversation, port_frames.pack(port_frames.DATA, part), timeout)
         return len(payload)
 
     def flush(self) -> None:
@@ -165,7 +164,7 @@ class Serial(SerialBase):
     def set_lines(self, dtr: bool, rts: bool) -> None:
         """Both lines in one step, as the driver's TIOCMSET does."""
         self._dtr_state, self._rts_state = dtr, rts
-        self._tell(frames.lines(dtr, rts))
+        self._tell(port_frames.lines(dtr, rts))
 
     @property
     def cts(self) -> bool:
@@ -191,16 +190,16 @@ class Serial(SerialBase):
         # Bytes are whole here: word length, parity and stop bits make no difference.
         if self._socket is not None and self._baudrate != self._set_baud:
             self._set_baud = self._baudrate
-            self._tell(frames.baud(self._baudrate))
+            self._tell(port_frames.baud(self._baudrate))
 
     def _update_rts_state(self) -> None:
-        self._tell(frames.lines(self._dtr_state, self._rts_state))
+        self._tell(port_frames.lines(self._dtr_state, self._rts_state))
 
     def _update_dtr_state(self) -> None:
-        self._tell(frames.lines(self._dtr_state, self._rts_state))
+        self._tell(port_frames.lines(self._dtr_state, self._rts_state))
 
     def _update_break_state(self) -> None:
-        self._tell(frames.pack(frames.BREAK, bytes((self._break_state,))))
+        self._tell(port_frames.pack(port_frames.BREAK, bytes((self._break_state,))))
 
     def _tell(self, frame: bytes) -> None:
         self._send(self._open_socket(), frame, _until(None))

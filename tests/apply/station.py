@@ -29,7 +29,7 @@ import yaml
 from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP32C6, ESP32S2, ESP32S3, ESP8266
 from provision.core.chips.esp.image import BOOT_OFFSETS
 from provision.model.chip import Chip
-from provision.sim import link
+from provision.sim import client
 from provision.sim.firmware import build
 from tests.filesystems import read_filesystem
 
@@ -277,19 +277,19 @@ class Station:
         query = {"chip": str(chip), **settings}
         if firmware is not None:
             query["firmware"] = str(self.work / firmware)
-        mac: str = link.ensure(name, query)["mac"]
+        mac: str = client.ensure(name, query)["mac"]
         if firmware is not None and settings.get("wire", "off") == "off":
             self.type(name)  # its first boot is over: nothing writes to its flash by itself
         return mac
 
     def order(self, name: str, do: str, /, **arguments: object) -> dict[str, Any]:
-        return link.order(name, do, **arguments)
+        return client.request(name, do, **arguments)
 
     def fault(self, name: str, fault: str, **arguments: object) -> None:
-        link.order(name, "fault", fault=fault, arguments=arguments)
+        client.request(name, "fault", fault=fault, arguments=arguments)
 
     def press(self, name: str, *buttons: str) -> None:
-        link.order(name, "press", buttons=list(buttons))
+        client.request(name, "press", buttons=list(buttons))
 
     def flash_file(self, name: str) -> Path:
         return self.home / name / "flash.bin"
@@ -398,8 +398,8 @@ class Station:
             run.kill()
         if self.home.is_dir():
             for entry in self.home.iterdir():
-                with suppress(link.NoSuchBoard):
-                    link.stop(entry.name)
+                with suppress(client.NoSuchBoard):
+                    client.stop(entry.name)
 
 
 def app_at(flash: bytes, chip: Chip) -> bytes:

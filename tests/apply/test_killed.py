@@ -25,7 +25,7 @@ from provision.core.chips.esp.boot import Bootable, boot_of
 from provision.core.chips.esp.chips import ESP32, ESP8266
 from provision.core.chips.esp.filesystem_place import BLOCK, filesystem_geometry
 from provision.model.chip import Chip
-from provision.sim import link
+from provision.sim import client
 from provision.sim.firmware import build
 
 FLASH = 4 << 20
@@ -55,7 +55,7 @@ class Bench:
 
     @property
     def flash(self) -> Path:
-        return Path(link.order(self.name, "status")["directory"]) / "flash.bin"
+        return Path(client.request(self.name, "status")["directory"]) / "flash.bin"
 
     def manifest(self, app: str, version: str, erase: str) -> None:
         (self.home / "fleet.yaml").write_text(
@@ -114,10 +114,10 @@ class Bench:
 
     def restore(self) -> None:
         """Back to the flash of version 1, as it was."""
-        link.order(self.name, "power", on=False)
+        client.request(self.name, "power", on=False)
         with self.flash.open("r+b") as flash:
             flash.write(self.snapshot)
-        link.order(self.name, "power", on=True)
+        client.request(self.name, "power", on=True)
 
 
 @pytest.fixture
@@ -142,12 +142,12 @@ def bench(chip: Chip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
         bench.manifest("old", "1.20.0", "auto")
         bench.apply()
         assert bench.on_flash() == bench.wanted("old")
-        link.order(name, "power", on=False)
+        client.request(name, "power", on=False)
         bench.snapshot = bench.flash.read_bytes()
-        link.order(name, "power", on=True)
+        client.request(name, "power", on=True)
         yield bench
     finally:
-        link.stop(name)
+        client.stop(name)
         shutil.rmtree(tmp_path / "sim", ignore_errors=True)
 
 
@@ -178,14 +178,14 @@ def test_whenever_it_is_killed_the_next_apply_converges(bench: Bench, rounds: st
             process.send_signal(signal.SIGKILL)
             caught += 1
         process.communicate()
-        link.order(bench.name, "power", on=False)
+        client.request(bench.name, "power", on=False)
         for path, content in (bench.on_flash() or {}).items():
             if path in old or path in new:
                 assert content in (old.get(path), new.get(path)), (number, moment, path)
-        link.order(bench.name, "power", on=True)
+        client.request(bench.name, "power", on=True)
         bench.manifest("new", "1.24.1", "auto")
         bench.apply()
-        link.order(bench.name, "power", on=False)
+        client.request(bench.name, "power", on=False)
         found = bench.on_flash()
         assert found is not None, (number, moment)
         assert {path: found.get(path) for path in new} == new, (number, moment)

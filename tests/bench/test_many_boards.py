@@ -14,7 +14,7 @@ import pytest
 import serial
 
 from provision.core.chips.esp.chips import ESP32
-from provision.sim import link
+from provision.sim import client
 from provision.sim.firmware import build
 from tests.bench_of_boards import Bench, bench
 
@@ -64,7 +64,7 @@ def test_sixty_four_boards(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Non
     names = [f"desk-{number:02}" for number in range(BOARDS)]
     query = {"chip": "esp32", "firmware": str(image)}
     begun = time.monotonic()
-    pids = [int(link.ensure(name, query)["pid"]) for name in names]
+    pids = [int(client.ensure(name, query)["pid"]) for name in names]
     started = time.monotonic() - begun
     for name in names:
         assert answer(name) == b"1+1\r\n2\r\n>>> "

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import serial
 
-from provision.sim import link
+from provision.sim import client
 from tests.bench import machine, trees
 from tests.bench.unit import PROVISION, Line, image, spawn, unit
 
@@ -44,11 +44,11 @@ class Point:
 
 def measured(work: Path, job: str, names: Sequence[str], scale: float) -> Point:
     for name in names:
-        link.order(name, "measure")
+        client.request(name, "measure")
     before = machine.busy()
     wall, usage, _ = spawn([*PROVISION, "apply", "--yes"], work)
     everyone = machine.busy() - before
-    wires = [link.order(name, "measure") for name in names]
+    wires = [client.request(name, "measure") for name in names]
     return Point(
         job=job,
         boards=len(names),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from provision.sim import link
+from provision.sim import client
 from tests.bench.unit import BOARDS, VERSION, Measured, Unit
 
 
@@ -50,7 +50,7 @@ class Mpytool:
 
     def __init__(self, unit: Unit):
         self._unit = unit
-        self._port = link.order(unit.name, "pty")["pty"]
+        self._port = client.request(unit.name, "pty")["pty"]
 
     def sync(self) -> Measured:
         baud = str(self._unit.line.baud)

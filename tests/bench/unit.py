@@ -17,7 +17,7 @@ import serial
 from provision.core.chips.esp.chips import ESP32, ESP8266
 from provision.device.micropython.board_repl import RawRepl
 from provision.model.chip import Chip
-from provision.sim import link
+from provision.sim import client
 from provision.sim.firmware import build
 
 ROOT = Path(__file__).parents[2]
@@ -86,9 +86,9 @@ class Unit:
 
     def run(self, *words: str) -> Measured:
         """`python -m provision …`, measured."""
-        link.order(self.name, "measure")
+        client.request(self.name, "measure")
         process_seconds, usage, output = spawn([*PROVISION, *words], self.work)
-        wire = link.order(self.name, "measure")
+        wire = client.request(self.name, "measure")
         return Measured(
             seconds=process_seconds,
             talking=wire["seconds"] * self.line.scale,
@@ -175,7 +175,7 @@ def unit(work: Path, name: str, line: Line, *, blank: bool = False) -> Iterator[
     }
     if not blank:
         settings["firmware"] = str(image(work, line.chip))
-    link.ensure(name, settings)
+    client.ensure(name, settings)
     try:
         if not blank:
             with serial.serial_for_url(f"sim://{name}", baudrate=line.baud, timeout=1) as port:
@@ -187,4 +187,4 @@ def unit(work: Path, name: str, line: Line, *, blank: bool = False) -> Iterator[
                     raise Failed(f"{name} does not come up")
         yield Unit(name=name, work=work, line=line)
     finally:
-        link.stop(name)
+        client.stop(name)

@@ -20,7 +20,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from dataclasses import asdict
 from pathlib import Path
 
-from provision.sim import link
+from provision.sim import client
 from tests.campaign.run import Result
 from tests.campaign.scenario import FAULTS, STARTS
 from tests.campaign.worker import begin, one
@@ -114,7 +114,7 @@ def stop_boards(folder: Path) -> None:
         os.environ["PROVISION_SIM_HOME"] = str(home)
         for entry in home.iterdir():
             if entry.is_dir():
-                link.stop(entry.name)
+                client.stop(entry.name)
         shutil.rmtree(home, ignore_errors=True)
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from provision.model.chip import Chip
-from provision.sim import link
+from provision.sim import client
 
 ROOT = Path(__file__).resolve().parents[2]
 BOUND = 240.0  # seconds within which the tool must end, whatever happens; minutes below a hang
@@ -66,18 +66,18 @@ class Bench:
         """The flash file of a board, made at the first call."""
         if name not in self.boards:
             query = {"chip": str(chip), "flash": "4MB", "timing": "on", "scale": "20", **settings}
-            status = link.ensure(name, query)
+            status = client.ensure(name, query)
             self.boards[name] = Path(status["directory"]) / "flash.bin"
         return self.boards[name]
 
     def order(self, name: str, do: str, **arguments: Any) -> dict[str, Any]:
-        return link.order(name, do, **arguments)
+        return client.request(name, do, **arguments)
 
     def fault(self, name: str, fault: str, **arguments: Any) -> None:
-        link.order(name, "fault", fault=fault, arguments=arguments)
+        client.request(name, "fault", fault=fault, arguments=arguments)
 
     def power(self, name: str, on: bool) -> None:
-        link.order(name, "power", on=on)
+        client.request(name, "power", on=on)
 
     def mend(self, name: str) -> None:
         """Take back every fault that waits, as a person would who looks after the cable."""
@@ -85,8 +85,8 @@ class Bench:
         self.fault(name, "cut-erase", after=_KEEP)
         self.fault(name, "cut-write", after=_KEEP)
         self.fault(name, "unplug", bytes=_KEEP)
-        if not link.order(name, "status")["plugged"]:
-            link.order(name, "replug")
+        if not client.request(name, "status")["plugged"]:
+            client.request(name, "replug")
         self.power(name, True)
 
     def put(self, name: str, flash: bytes) -> None:
@@ -102,7 +102,7 @@ class Bench:
 
     def close(self) -> None:
         for name in self.boards:
-            link.stop(name)
+            client.stop(name)
 
 
 @dataclass(frozen=True)

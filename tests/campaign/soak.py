@@ -24,7 +24,7 @@ from pathlib import Path
 
 from provision import apply, load
 from provision.core.chips.esp.chips import ESP32
-from provision.sim import link
+from provision.sim import client
 from tests.campaign import flash as flashes
 
 SCALE = 10  # seconds of a board in one of ours
@@ -73,9 +73,9 @@ class Soak:
         for number in range(self.boards):
             name = f"soak-{number}"
             query = {"chip": "esp32", "flash": "4MB", "scale": str(SCALE)}
-            self.pids[name] = link.ensure(name, query)["pid"]
-            link.order(name, "unplug")
-            place = Path(link.order(name, "status")["directory"]) / "flash.bin"
+            self.pids[name] = client.ensure(name, query)["pid"]
+            client.request(name, "unplug")
+            place = Path(client.request(name, "status")["directory"]) / "flash.bin"
             with place.open("r+b") as file:
                 file.write(image)
             devices += f"  n{number}: {{port: 'sim://{name}', board: esp32}}\n"
@@ -88,15 +88,15 @@ class Soak:
         the middle of the next apply."""
         for name in self.pids:
             if name in self.plugged and self.dice.random() < 0.3:
-                link.order(name, "unplug")
+                client.request(name, "unplug")
                 self.plugged.discard(name)
             elif name not in self.plugged and self.dice.random() < 0.6:
-                link.order(name, "replug")
+                client.request(name, "replug")
                 self.plugged.add(name)
         for name in sorted(self.plugged):
             if self.dice.random() < 0.1:
                 arguments = {"bytes": self.dice.randrange(1, 4000)}
-                link.order(name, "fault", fault="unplug", arguments=arguments)
+                client.request(name, "fault", fault="unplug", arguments=arguments)
 
     def round(self, number: int) -> dict[str, int]:
         project = self.folder / "project"
@@ -104,7 +104,7 @@ class Soak:
         (project / "data.bin").write_bytes(self.dice.randbytes(2000))
         report = apply(load(project / "fleet.yaml"), yes=True, forks=32)
         for name in list(self.plugged):
-            if not link.order(name, "status")["plugged"]:
+            if not client.request(name, "status")["plugged"]:
                 self.plugged.discard(name)
         return dict(Counter(device.outcome for device in report.devices))
 
@@ -130,7 +130,7 @@ class Soak:
 
     def close(self) -> None:
         for name in self.pids:
-            link.stop(name)
+            client.stop(name)
 
 
 def _descriptors(pid: int) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.sim import link
+from provision.sim import client
 from tests.bench_of_boards import Bench, bench
 from tests.cli.conftest import Cli
 
@@ -37,7 +37,7 @@ def test_up_list_and_rm(cli: Cli, bench: Bench) -> None:
     assert (listed["a"]["chip"], listed["a"]["flash"]) == ("esp32c3", 2 << 20)
     assert listed["a"]["pid"] != listed["b"]["pid"]
     assert cli("sim", "rm", "--keep", "a").code == 0
-    assert not link.running("a")
+    assert not client.running("a")
     assert cli("sim", "list", "--json").json[0]["mode"] == "stopped"
     assert cli("sim", "rm", "--all").code == 0
     assert cli("sim", "list", "--json").json == []
@@ -87,19 +87,19 @@ def test_a_manifest_without_virtual_boards(cli: Cli, tmp_path: Path) -> None:
 def test_buttons(cli: Cli) -> None:
     cli("sim", "up", "--chip", "esp8266", "--set", "wiring=none", "a")
     assert cli("sim", "press", "a", "boot", "reset").code == 0
-    assert link.order("a", "status")["mode"] == "download"
+    assert client.request("a", "status")["mode"] == "download"
     assert cli("sim", "press", "a", "reset", "--hold").code == 0
-    assert link.order("a", "status")["mode"] == "reset"
-    assert link.order("a", "status")["pressed"] == ["reset"]
+    assert client.request("a", "status")["mode"] == "reset"
+    assert client.request("a", "status")["pressed"] == ["reset"]
     assert cli("sim", "press", "a", "reset", "--release").code == 0
-    assert link.order("a", "status")["mode"] == "run"
+    assert client.request("a", "status")["mode"] == "run"
     assert cli("sim", "press", "a", "escape").code == 2
 
 
 def test_faults(cli: Cli) -> None:
     cli("sim", "up", "--chip", "esp32", "a")
     assert cli("sim", "fault", "a", "unplug").code == 0
-    assert not link.order("a", "status")["plugged"]
+    assert not client.request("a", "status")["plugged"]
     assert "unplugged" in cli("sim", "list").out
     assert cli("sim", "fault", "a", "replug").code == 0
     ended = cli("sim", "fault", "a", "gremlins")
@@ -130,7 +130,9 @@ def test_efuses_stay_burned(cli: Cli) -> None:
     cli("sim", "fault", "a", "secure-boot")
     cli("sim", "rm", "--keep", "a")
     cli("sim", "up", "a")
-    held = json.loads((Path(link.order("a", "status")["directory"]) / "efuses.json").read_text())
+    held = json.loads(
+        (Path(client.request("a", "status")["directory"]) / "efuses.json").read_text()
+    )
     assert held["secure_boot"]
 
 
@@ -167,7 +169,7 @@ def test_firmware_is_found_from_where_the_user_stands(cli: Cli, tmp_path: Path) 
     for _ in range(2):
         ended = cli("sim", "up", "--chip", "esp8266", "--set", "firmware=image", "a")
         assert ended.code == 0, ended.everything
-    flash = Path(link.order("a", "status")["directory"]) / "flash.bin"
+    flash = Path(client.request("a", "status")["directory"]) / "flash.bin"
     assert flash.read_bytes().startswith(b"\xe9 not much")
 
 
@@ -195,6 +197,6 @@ def test_without_the_extra_a_board_says_what_to_install_and_lives(
     assert ended.code == 0, ended.everything
     assert "pip install 'provision[sim]'" in ended.err
     (tmp_path / "fleet.yaml").write_text("devices: {a: {board: esp32, port: 'sim://a'}}\n")
-    pid = link.order("a", "status")["pid"]
+    pid = client.request("a", "status")["pid"]
     assert cli("facts").code == 0
-    assert link.order("a", "status")["pid"] == pid
+    assert client.request("a", "status")["pid"] == pid

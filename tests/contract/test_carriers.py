@@ -19,7 +19,7 @@ import serial
 
 from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP8266
 from provision.model.chip import Chip
-from provision.sim import link
+from provision.sim import client
 from provision.sim.firmware import build
 from tests.bench_of_boards import Bench, bench
 
@@ -53,16 +53,16 @@ def tty(bench: Bench) -> str:
     """The terminal of a board that runs MicroPython; its buttons are for fingers."""
     image = bench.work / "firmware.bin"
     image.write_bytes(build(ESP32, "1.24.1"))
-    link.ensure("a", {"chip": "esp32", "firmware": str(image)})
-    return str(link.order("a", "pty", link=str(bench.work / "tty"))["pty"])
+    client.ensure("a", {"chip": "esp32", "firmware": str(image)})
+    return str(client.request("a", "pty", link=str(bench.work / "tty"))["pty"])
 
 
 @pytest.fixture
 def url(bench: Bench) -> str:
     image = bench.work / "firmware.bin"
     image.write_bytes(build(ESP32, "1.24.1"))
-    link.ensure("a", {"chip": "esp32", "firmware": str(image)})
-    return str(link.order("a", "rfc2217")["rfc2217"])
+    client.ensure("a", {"chip": "esp32", "firmware": str(image)})
+    return str(client.request("a", "rfc2217")["rfc2217"])
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_a_terminal_has_no_reset_lines(console: serial.Serial) -> None:
 
 
 def test_a_terminal_carries_the_console(console: serial.Serial) -> None:
-    link.order("a", "press", buttons=["reset"])
+    client.request("a", "press", buttons=["reset"])
     assert console.read_until(b">>> ").endswith(b">>> ")
     console.write(b"6*7\r")
     assert console.read_until(b">>> ") == b"6*7\r\n42\r\n>>> "
@@ -88,13 +88,13 @@ def test_a_terminal_carries_the_console(console: serial.Serial) -> None:
 
 def test_what_was_said_while_nobody_listened_is_lost(bench: Bench, tty: str) -> None:
     with serial.Serial(tty, 115200, timeout=PATIENCE) as opened:
-        link.order("a", "press", buttons=["reset"])
+        client.request("a", "press", buttons=["reset"])
         opened.read_until(b">>> ")
         opened.write(b"import time\r")
         opened.read_until(b">>> ")
         opened.write(b"time.sleep_ms(200); print('un'+'heard')\r")
         opened.read_until(b"\r\n")
-    link.order("a", "press", buttons=["reset"])
+    client.request("a", "press", buttons=["reset"])
     with serial.Serial(tty, 115200, timeout=PATIENCE) as opened:
         opened.write(b"\x03")
         opened.read_until(b">>> ")
@@ -104,7 +104,7 @@ def test_what_was_said_while_nobody_listened_is_lost(bench: Bench, tty: str) -> 
 
 def test_a_terminal_knows_the_rate_its_user_set(console: serial.Serial) -> None:
     console.baudrate = 57600
-    link.order("a", "press", buttons=["reset"])
+    client.request("a", "press", buttons=["reset"])
     console.timeout = 0.5
     assert b"MicroPython" not in console.read(2000)
 
@@ -112,16 +112,16 @@ def test_a_terminal_knows_the_rate_its_user_set(console: serial.Serial) -> None:
 def test_the_name_stays_and_the_terminal_goes_with_the_cable(bench: Bench, tty: str) -> None:
     first = Path(tty).readlink()
     with serial.Serial(tty, 115200, timeout=PATIENCE) as opened:
-        link.order("a", "unplug")
+        client.request("a", "unplug")
         with pytest.raises((serial.SerialException, termios.error, OSError)):
             while True:
                 opened.read(1)
                 opened.write(b"x")
     assert not os.path.lexists(tty)
-    link.order("a", "replug")
+    client.request("a", "replug")
     assert Path(tty).is_symlink()
     with serial.Serial(tty, 115200, timeout=PATIENCE) as opened:
-        link.order("a", "press", buttons=["reset"])
+        client.request("a", "press", buttons=["reset"])
         assert b"MicroPython" in opened.read_until(b">>> ")
     assert first.name.isdigit()
 
@@ -132,18 +132,18 @@ def test_esptool_on_a_terminal_needs_fingers(bench: Bench, tty: str) -> None:
     once = ("--port", tty, "--before", "no-reset", "--after", "no-reset-stub")
     refused = run(bench, "esptool", *once, "--connect-attempts", "1", "chip-id")
     assert refused.returncode
-    link.order("a", "press", buttons=["boot", "reset"])
+    client.request("a", "press", buttons=["boot", "reset"])
     said = checked(bench, "esptool", *once, "-b", "921600", "write-flash", "0x100000", "image")
     assert "Hash of data verified." in said
     assert bench.flash("a")[0x100000:][: len(data)] == data
 
 
 def test_esptool_warns_that_it_cannot_reset(bench: Bench, tty: str) -> None:
-    link.order("a", "press", buttons=["boot", "reset"])
+    client.request("a", "press", buttons=["boot", "reset"])
     done = run(bench, "esptool", "--port", tty, "chip-id")
     assert done.returncode == 0
     assert "Chip was NOT reset" in done.stderr
-    assert link.order("a", "status")["mode"] == "download", "its hard reset did not arrive"
+    assert client.request("a", "status")["mode"] == "download", "its hard reset did not arrive"
 
 
 def test_mpremote_on_a_terminal(bench: Bench, tty: str) -> None:
@@ -192,14 +192,14 @@ def test_rfc2217_and_sim_share_one_port(
 def test_esptool_over_rfc2217(bench: Bench, url: str) -> None:
     said = checked(bench, "esptool", "--port", url, "flash-id")
     assert "Detected flash size: 4MB" in said
-    assert link.order("a", "status")["mode"] == "run"
+    assert client.request("a", "status")["mode"] == "run"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("chip", [ESP8266, ESP32C3])
 def test_esptool_writes_over_rfc2217(bench: Bench, chip: Chip) -> None:
-    link.ensure("b", {"chip": str(chip)})
-    url = link.order("b", "rfc2217")["rfc2217"]
+    client.ensure("b", {"chip": str(chip)})
+    url = client.request("b", "rfc2217")["rfc2217"]
     data = random.Random(2).randbytes(40_000)
     (bench.work / "image").write_bytes(data)
     said = checked(bench, "esptool", "--port", url, "-b", "460800", "write-flash", "0", "image")

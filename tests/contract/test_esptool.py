@@ -12,7 +12,7 @@ import pytest
 
 from provision.core.chips.esp.chips import CHIPS, ESP32, ESP32C3, ESP32C6, ESP32S2, ESP32S3, ESP8266
 from provision.model.chip import Chip
-from provision.sim import link
+from provision.sim import client
 from tests.bench_of_boards import Bench, bench
 
 __all__ = ["bench"]
@@ -47,7 +47,7 @@ class Esptool:
     def __init__(self, bench: Bench, chip: Chip, **settings: str) -> None:
         query = {"chip": str(chip), "flash": "2MB", "mac": MAC, **settings}
         self.bench = bench
-        link.ensure("a", query)
+        client.ensure("a", query)
 
     def run(self, *words: str, before: tuple[str, ...] = ()) -> str:
         return self.bench.tool("esptool", "--port", "sim://a", *before, *words).stdout
@@ -71,7 +71,7 @@ class Esptool:
 
     @property
     def status(self) -> dict[str, object]:
-        return link.order("a", "status")
+        return client.request("a", "status")
 
 
 def noise(size: int) -> bytes:
@@ -274,7 +274,7 @@ def test_erase_a_region_without_the_stub(bench: Bench, chip: Chip) -> None:
 )
 def test_a_secured_board_is_not_erased(bench: Bench, chip: Chip, fault: str) -> None:
     esptool = Esptool(bench, chip)
-    link.order("a", "fault", fault=fault)
+    client.request("a", "fault", fault=fault)
     assert "Active security features detected" in esptool.fail("erase-flash")
 
 
@@ -363,7 +363,7 @@ def test_a_power_cut_leaves_half_a_job_and_the_next_run_mends_it(bench: Bench, f
     esptool = Esptool(bench, ESP32)
     old, new = bytes(100_000), noise(100_000)
     esptool.run("write-flash", "0", esptool.file(old, "old"))
-    link.order("a", "fault", fault=fault, arguments={"after": "2", "again": "0"})
+    client.request("a", "fault", fault=fault, arguments={"after": "2", "again": "0"})
     assert esptool.fail("write-flash", "0", esptool.file(new))
     half = esptool.flash
     assert half[:100_000] not in (old, new)
@@ -374,11 +374,11 @@ def test_a_power_cut_leaves_half_a_job_and_the_next_run_mends_it(bench: Bench, f
 def test_a_cable_pulled_in_the_middle(bench: Bench) -> None:
     esptool = Esptool(bench, ESP32)
     data = noise(100_000)
-    link.order("a", "fault", fault="unplug", arguments={"bytes": "60000"})
+    client.request("a", "fault", fault="unplug", arguments={"bytes": "60000"})
     before = ("--connect-attempts", "1")
     said = esptool.fail("write-flash", "0", esptool.file(data), before=before)
     assert "Errno" in said or "disconnected" in said
-    link.order("a", "replug")
+    client.request("a", "replug")
     esptool.run("write-flash", "0", "image")
     assert esptool.flash[: len(data)] == data
 
@@ -390,7 +390,7 @@ def test_noise_is_never_taken_for_success(bench: Bench, seed: int) -> None:
     data = noise(60_000)
     esptool.file(data)
     arguments = {"flip": "0.00001", "drop": "0.000005", "seed": str(seed)}
-    link.order("a", "fault", fault="noise", arguments=arguments)
+    client.request("a", "fault", fault="noise", arguments=arguments)
     done = bench.tool(
         "esptool", "--port", "sim://a", "write-flash", "-u", "0", "image", check=False
     )
@@ -403,6 +403,6 @@ def test_a_dead_flash_file_is_not_an_empty_one(bench: Bench) -> None:
     esptool = Esptool(bench, ESP32)
     data = noise(5_000)
     esptool.run("write-flash", "0", esptool.file(data))
-    link.stop("a")
+    client.stop("a")
     assert Path(bench.home / "a" / "flash.bin").read_bytes()[: len(data)] == data
     assert esptool.read(0, len(data)) == data

@@ -13,7 +13,7 @@ from provision.core.chips.esp.chips import ESP32, ESP8266
 from provision.core.chips.esp.filesystem_place import Geometry
 from provision.device.flashing.littlefs import build_filesystem
 from provision.model.chip import Chip
-from provision.sim import link
+from provision.sim import client
 from provision.sim.firmware import build
 from tests.bench_of_boards import Bench, bench
 from tests.filesystems import read_filesystem
@@ -39,7 +39,7 @@ def test_littlefs_goes_both_ways(
     firmware = bench.work / "firmware.bin"
     size = int(flash[:-2]) << 20
     firmware.write_bytes(build(chip, "1.24.1", flash_size=size))
-    link.ensure("a", {"chip": str(chip), "flash": flash, "firmware": str(firmware)})
+    client.ensure("a", {"chip": str(chip), "flash": flash, "firmware": str(firmware)})
     data = random.Random(1).randbytes(9000)
     image = build_filesystem(
         Geometry(offset=offset, blocks=blocks), {"/lib/data.bin": data, "/boot.py": b"x = 1\n"}
@@ -80,7 +80,7 @@ def until_it_answers(bench: Bench, code: str) -> str:
 def micropython(bench: Bench) -> None:
     image = bench.work / "firmware.bin"
     image.write_bytes(build(ESP32, "1.24.1"))
-    link.ensure("a", {"chip": "esp32", "firmware": str(image)})
+    client.ensure("a", {"chip": "esp32", "firmware": str(image)})
     assert bench.tool("mpremote", "connect", "sim://a", "exec", "print(1)").stdout.split() == ["1"]
 
 
@@ -117,20 +117,20 @@ def test_some_boards_answer_no_repl(bench: Bench, fault: str) -> None:
 )
 def test_faults_in_the_flash(bench: Bench, fault: str, holds: Callable[[bytes], bool]) -> None:
     micropython(bench)
-    boots = link.order("a", "status")["boots"]
+    boots = client.request("a", "status")["boots"]
     bench.provision("sim", "fault", "a", fault)
     assert holds(bench.flash("a"))
-    assert link.order("a", "status")["boots"] == boots + 1
+    assert client.request("a", "status")["boots"] == boots + 1
 
 
 def test_the_power_fails_while_micropython_writes(bench: Bench) -> None:
     micropython(bench)
     bench.provision("sim", "fault", "a", "cut-erase", "after=3", "again=0")
-    boots = link.order("a", "status")["boots"]
+    boots = client.request("a", "status")["boots"]
     code = "f = open('big.bin', 'wb'); f.write(bytes(200000)); f.close()"
     bench.tool("mpremote", "connect", "sim://a", "exec", "--no-follow", code)
     end = time.monotonic() + PATIENCE
-    while link.order("a", "status")["boots"] == boots:
+    while client.request("a", "status")["boots"] == boots:
         assert time.monotonic() < end
         time.sleep(0.02)  # the board's own process tells of a new boot only when it is asked
     # LittleFS is made for this: mounted as if nothing had been, the new file short or not there.

@@ -17,7 +17,7 @@ import pytest
 
 from provision.core.chips.esp.chips import CHIPS, ESP32, ESP32C3, ESP8266
 from provision.model.chip import Chip
-from provision.sim import link
+from provision.sim import client
 from provision.sim.firmware import build
 from tests.bench_of_boards import Bench, bench
 
@@ -49,12 +49,12 @@ class Mpremote:
     ) -> None:
         image = bench.work / "firmware.bin"
         image.write_bytes(build(chip, version))
-        link.ensure("a", {"chip": str(chip), "firmware": str(image)})
+        client.ensure("a", {"chip": str(chip), "firmware": str(image)})
         self.bench = bench
         self.port = {
             "sim": lambda: "sim://a",
-            "pty": lambda: str(link.order("a", "pty")["pty"]),
-            "rfc2217": lambda: str(link.order("a", "rfc2217")["rfc2217"]),
+            "pty": lambda: str(client.request("a", "pty")["pty"]),
+            "rfc2217": lambda: str(client.request("a", "rfc2217")["rfc2217"]),
         }[carrier]()
 
     def run(self, *words: str) -> str:
@@ -72,7 +72,7 @@ class Mpremote:
 
     @property
     def status(self) -> dict[str, Any]:
-        return link.order("a", "status")
+        return client.request("a", "status")
 
 
 def tree(directory: Path) -> dict[str, bytes]:

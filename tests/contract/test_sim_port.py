@@ -16,7 +16,7 @@ import pytest
 import serial
 
 from provision.core.chips.esp.chips import ESP32
-from provision.sim import link
+from provision.sim import client
 from provision.sim.firmware import build
 from tests.bench_of_boards import Bench, bench
 
@@ -139,7 +139,7 @@ def test_another_board_under_the_same_name_is_an_error(bench: Bench) -> None:
         pass
     for running in (True, False):
         if not running:
-            link.stop("a")
+            client.stop("a")
         with (
             pytest.raises(serial.SerialException, match="chip is esp32, not esp8266"),
             port("sim://a?chip=esp8266"),
@@ -162,7 +162,7 @@ def test_a_nonsense_address(bench: Bench) -> None:
 
 def test_a_pulled_cable(bench: Bench) -> None:
     with port(timeout=None) as opened:
-        link.order("a", "unplug")
+        client.request("a", "unplug")
         with pytest.raises(serial.SerialException, match="returned no data"):
             while True:
                 opened.read(1)
@@ -172,9 +172,9 @@ def test_a_pulled_cable(bench: Bench) -> None:
     with pytest.raises(serial.SerialException) as refused, port("sim://a"):
         pass
     assert refused.value.errno == errno.ENOENT
-    link.order("a", "replug")
+    client.request("a", "replug")
     with port("sim://a"):
-        assert link.order("a", "status")["mode"] == "run"
+        assert client.request("a", "status")["mode"] == "run"
 
 
 def test_a_cable_that_comes_loose_after_so_many_bytes(bench: Bench) -> None:
@@ -182,7 +182,7 @@ def test_a_cable_that_comes_loose_after_so_many_bytes(bench: Bench) -> None:
         opened.dtr = False
         opened.rts = True
         opened.reset_input_buffer()
-        link.order("a", "fault", fault="unplug", arguments={"bytes": "20"})
+        client.request("a", "fault", fault="unplug", arguments={"bytes": "20"})
         opened.rts = False
         got = b""
         with pytest.raises(serial.SerialException):
@@ -193,18 +193,18 @@ def test_a_cable_that_comes_loose_after_so_many_bytes(bench: Bench) -> None:
 
 def test_plugged_in_again_under_another_name(bench: Bench) -> None:
     with port():
-        link.order("a", "unplug")
-    mac = link.order("a", "replug", name="b")
+        client.request("a", "unplug")
+    mac = client.request("a", "replug", name="b")
     assert mac == {"name": "b"}
     with pytest.raises(serial.SerialException, match="plugged in as 'b'") as gone, port("sim://a"):
         pass
     assert gone.value.errno == errno.ENOENT
     with port("sim://b"):
-        assert link.order("b", "status")["chip"] == "esp32"
-    link.stop("b")
+        assert client.request("b", "status")["chip"] == "esp32"
+    client.stop("b")
     with port("sim://b"):
-        assert link.order("b", "status")["directory"] == str(bench.home / "a")
-    link.stop("b")
+        assert client.request("b", "status")["directory"] == str(bench.home / "a")
+    client.stop("b")
 
 
 def test_wrong_baud_is_garbage_both_ways(bench: Bench) -> None:
@@ -225,7 +225,7 @@ def test_lost_and_flipped_bytes(bench: Bench) -> None:
     with port(micropython(bench)) as opened:
         reset(opened)
         until(opened, b">>> ")
-        link.order("a", "fault", fault="noise", arguments={"flip": "0.2", "seed": "3"})
+        client.request("a", "fault", fault="noise", arguments={"flip": "0.2", "seed": "3"})
         opened.write(b"0123456789" * 20 + b"\r")
         opened.timeout = 0.5
         assert b"0123456789" * 20 not in opened.read(1000)
@@ -237,9 +237,9 @@ def test_a_killed_board_starts_again_with_its_flash(bench: Bench) -> None:
         until(opened, b">>> ")
         opened.write(b"f=open('kept','w');f.write('yes');f.close()\r")
         until(opened, b">>> ")
-    os.kill(link.order("a", "status")["pid"], signal.SIGKILL)
+    os.kill(client.request("a", "status")["pid"], signal.SIGKILL)
     deadline = time.monotonic() + PATIENCE
-    while link.running("a"):
+    while client.running("a"):
         assert time.monotonic() < deadline
     with port("sim://a") as opened:
         reset(opened)
@@ -252,7 +252,7 @@ def test_two_that_start_one_board_at_the_same_time_get_one(bench: Bench) -> None
     pids = set()
     threads = [
         threading.Thread(
-            target=lambda: pids.add(link.ensure("a", {"chip": "esp32", "flash": "1MB"})["pid"])
+            target=lambda: pids.add(client.ensure("a", {"chip": "esp32", "flash": "1MB"})["pid"])
         )
         for _ in range(8)
     ]
@@ -265,10 +265,10 @@ def test_two_that_start_one_board_at_the_same_time_get_one(bench: Bench) -> None
 
 def test_sockets_are_private(bench: Bench) -> None:
     with port():
-        status = link.order("a", "status")
-    from provision.sim import places
+        status = client.request("a", "status")
+    from provision.sim import paths
 
-    socket = places.socket_path(bench.home, "a")
+    socket = paths.socket_path(bench.home, "a")
     assert status["name"] == "a"
     assert len(str(socket)) <= 100
     assert Path(socket).parent.stat().st_mode & 0o077 == 0

@@ -11,8 +11,8 @@ from provision.core.chips.esp.image import BOOT_OFFSETS
 from provision.model.chip import Chip
 from provision.sim.app.application import Application
 from provision.sim.chip.flash import Flash
+from provision.sim.event_loop import EventLoop
 from provision.sim.firmware import build
-from provision.sim.process.loop import Loop
 from provision.sim.setup import BoardSetup, Leave, ResetCause
 
 PATIENCE = 20.0  # seconds after which a bench gives up: far beyond anything it waits for
@@ -35,7 +35,7 @@ class Bench:
         self.chip = chip
         self.setup = BoardSetup.from_query("bench", query, directory)
         self.flash = Flash(self.setup.flash_path, self.setup.flash_size)
-        self.loop = Loop()
+        self.loop = EventLoop()
         self.output = bytearray()
         self.sent: list[tuple[bytes, int | None]] = []
         self.leaves: list[Leave] = []

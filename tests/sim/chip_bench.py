@@ -13,12 +13,12 @@ from pathlib import Path
 
 from provision.core.chips.esp.chips import ESP32
 from provision.model.chip import Chip
-from provision.sim.chip import slip
 from provision.sim.chip.board import Board, Mode
-from provision.sim.chip.chips import Security
+from provision.sim.chip.esp import slip
+from provision.sim.chip.esp.efuses import Security
 from provision.sim.chip.flash import Flash, Work
+from provision.sim.event_loop import EventLoop
 from provision.sim.line.wire import Wire
-from provision.sim.process.loop import Loop
 from provision.sim.setup import BoardSetup, Leave, ResetCause
 
 PATIENCE = 20.0  # seconds after which the bench gives up
@@ -82,7 +82,7 @@ class ChipBench:
         query = {"chip": str(chip), "flash": "1MB", **settings}
         self.setup = BoardSetup.from_query("bench", query, directory)
         self.flash = Flash(self.setup.flash_path, self.setup.flash_size)
-        self.loop = Loop()
+        self.loop = EventLoop()
         self.application = FakeApplication(leave=lambda leave: None)
         self.board = Board(
             setup=self.setup,

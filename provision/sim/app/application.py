@@ -21,11 +21,11 @@ from provision.sim.app.port_facts import PortFacts, onboard_config
 from provision.sim.app.receive_ring import ReceiveRing
 from provision.sim.app.rom_output import boot_lines, calibration_fault, failed_boot
 from provision.sim.app.stream import RAW_PROMPT, Cooker, Frame, PromptWatch, Rebrander, Unframer
-from provision.sim.chip.chips import FACTS
+from provision.sim.chip.esp.chips import FACTS
+from provision.sim.chip.esp.efuses import read_efuses
 from provision.sim.chip.flash import PAGE_PROGRAM, SECTOR_ERASE, Flash, Work
+from provision.sim.event_loop import EventLoop, Timer
 from provision.sim.line.wire import BITS
-from provision.sim.process.faults import burned
-from provision.sim.process.loop import Loop, Timer
 from provision.sim.setup import (
     BoardSetup,
     Leave,
@@ -70,7 +70,7 @@ class Application:
         *,
         setup: BoardSetup,
         flash: Flash,
-        loop: Loop,
+        loop: EventLoop,
         send: Send,
         leave: Callable[[Leave], None],
     ) -> None:
@@ -222,7 +222,7 @@ class Application:
                 control=str(self._control),
                 rtc=self._rtc,
                 clock=self._clock,
-                security=burned(self._setup.directory),
+                security=read_efuses(self._setup.directory),
             ),
             heap=self._facts.heap(self._setup),
             raw=raw,

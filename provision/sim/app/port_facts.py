@@ -15,7 +15,8 @@ from provision.core.chips.esp.filesystem_place import BLOCK, filesystem_geometry
 from provision.core.chips.esp.image import size_bytes
 from provision.core.chips.esp.partition_table import Partition
 from provision.model.state import FirmwareIdentity
-from provision.sim.chip.chips import FACTS, Security
+from provision.sim.chip.esp.chips import FACTS
+from provision.sim.chip.esp.efuses import Security
 from provision.sim.chip.flash import Flash
 from provision.sim.firmware import MACHINES
 from provision.sim.setup import BoardSetup, ResetCause

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from provision.sim.app.interpreter import Interpreter
-from provision.sim.process.loop import Loop, Timer
+from provision.sim.event_loop import EventLoop, Timer
 
 _LOOK_AGAIN = 0.001
 # Processor seconds, or seconds asleep, that a child with a full ring has for reading on.
@@ -25,7 +25,7 @@ class ReceiveRing:
     def __init__(
         self,
         *,
-        loop: Loop,
+        loop: EventLoop,
         capacity: int | None,
         deliver: Callable[[bytes], None],
         unread: Callable[[], int],

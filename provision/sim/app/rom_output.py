@@ -13,7 +13,7 @@ from provision.core.chips.esp.boot import Bootable, NotBootable
 from provision.core.chips.esp.chips import ESP32, ESP32C6, ESP8266
 from provision.core.chips.esp.image import EspImage, size_bytes
 from provision.model.chip import Chip
-from provision.sim.chip.chips import FACTS
+from provision.sim.chip.esp.chips import FACTS
 from provision.sim.chip.flash import Flash
 from provision.sim.setup import ResetCause
 

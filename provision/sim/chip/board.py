@@ -12,13 +12,14 @@ from typing import Protocol
 
 from provision.errors import SimulatorError
 from provision.model.board import ResetWiring
-from provision.sim.chip.chips import FACTS, Security
+from provision.sim.chip.esp.chips import FACTS
+from provision.sim.chip.esp.efuses import Security
+from provision.sim.chip.esp.loader import Loader
 from provision.sim.chip.flash import Flash, Work
-from provision.sim.chip.loader import Loader
+from provision.sim.event_loop import EventLoop, Timer
 from provision.sim.line.noise import Noise
 from provision.sim.line.reset import Button, ResetCircuit
 from provision.sim.line.wire import POLLED, Fifo, WireStatistics
-from provision.sim.process.loop import Loop, Timer
 from provision.sim.setup import (
     CONSOLE_BAUD,
     BoardSetup,
@@ -80,7 +81,7 @@ class MakeApplication(Protocol):
         *,
         setup: BoardSetup,
         flash: Flash,
-        loop: Loop,
+        loop: EventLoop,
         send: Send,
         leave: Callable[[Leave], None],
     ) -> Application: ...
@@ -91,7 +92,7 @@ class MakeWire(Protocol):
         self,
         *,
         model: WireModel,
-        loop: Loop,
+        loop: EventLoop,
         to_chip: Callable[[bytes], None],
         to_host: Callable[[bytes], None],
         fifo: Callable[[], Fifo],
@@ -124,7 +125,7 @@ class Board:
         *,
         setup: BoardSetup,
         flash: Flash,
-        loop: Loop,
+        loop: EventLoop,
         make_application: MakeApplication,
         make_wire: MakeWire,
         security: Security | None = None,

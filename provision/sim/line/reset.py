@@ -10,7 +10,7 @@ from collections.abc import Callable
 from enum import Enum
 
 from provision.model.board import ResetWiring
-from provision.sim.process.loop import Loop, Timer
+from provision.sim.event_loop import EventLoop, Timer
 
 # With both lines asserted neither transistor conducts and EN rises slowly, through its RC. Tools
 # that set one line at a time pass through that on the way from reset to download mode; on a slow
@@ -30,7 +30,7 @@ class ResetCircuit:
         self,
         *,
         wiring: ResetWiring,
-        loop: Loop,
+        loop: EventLoop,
         hold: Callable[[], None],
         release: Callable[[bool], None],
     ) -> None:

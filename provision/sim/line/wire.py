@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from provision.sim.process.loop import Loop, Timer
+from provision.sim.event_loop import EventLoop, Timer
 from provision.sim.setup import WireModel
 
 BITS = 10  # start bit, eight data bits, stop bit
@@ -58,7 +58,7 @@ class Wire:
         self,
         *,
         model: WireModel,
-        loop: Loop,
+        loop: EventLoop,
         to_chip: Callable[[bytes], None],
         to_host: Callable[[bytes], None],
         fifo: Callable[[], Fifo] = lambda: POLLED,
@@ -172,7 +172,7 @@ class _Line:
 
     def __init__(
         self,
-        loop: Loop,
+        loop: EventLoop,
         delay: float,
         deliver: Callable[[bytes], None],
         fifo: Callable[[], Fifo],
@@ -275,7 +275,7 @@ class _Bridge:
     """A USB bridge on its way to the host: full packets go at once, others when the latency timer
     ends."""
 
-    def __init__(self, loop: Loop, latency: float, deliver: Callable[[bytes], None]) -> None:
+    def __init__(self, loop: EventLoop, latency: float, deliver: Callable[[bytes], None]) -> None:
         self._loop = loop
         self._latency = latency
         self._deliver = deliver

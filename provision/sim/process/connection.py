@@ -1,4 +1,4 @@
-"""One conversation on a board's socket: an order answered, or a port held open until it closes."""
+"""One connection to a board's socket: a request and its answer, or an open port."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from provision.errors import SimulatorError
+from provision.sim import port_frames
 from provision.sim.chip.board import Board
-from provision.sim.line.outbox import Outbox
-from provision.sim.process import frames
-from provision.sim.process.loop import Loop, Timer
+from provision.sim.event_loop import EventLoop, Timer
+from provision.sim.line.write_buffer import WriteBuffer
 
 _REQUEST_LIMIT = 1 << 20
 _CHUNK = 1 << 18
 _AHEAD = 0.05  # seconds of a slow line that a driver and a bridge hold for it (0.5 KB at 115200)
 
 
-class Orders(Protocol):
-    """What a board does when told; SimulatorError when it cannot."""
+class RequestHandler(Protocol):
+    """Answers one request; SimulatorError when it cannot be done."""
 
-    def obey(self, request: dict[str, Any]) -> dict[str, Any]: ...
+    def handle(self, request: dict[str, Any]) -> dict[str, Any]: ...
 
 
 class Connection:
@@ -32,19 +32,19 @@ class Connection:
         self,
         *,
         conversation: socket.socket,
-        loop: Loop,
+        loop: EventLoop,
         board: Board,
-        orders: Orders,
+        requests: RequestHandler,
         gone: Callable[[Connection], None],
     ) -> None:
         self._socket = conversation
         self._loop = loop
         self._board = board
-        self._orders = orders
+        self._requests = requests
         self._gone = gone
         self._request: bytearray | None = bytearray()
-        self._frames = frames.Unpacker()
-        self._outbox = Outbox(loop, conversation.fileno())
+        self._frames = port_frames.Unpacker()
+        self._output = WriteBuffer(loop, conversation.fileno())
         self._port = False
         self._lines = (False, False)
         self._waiting: Timer | None = None
@@ -53,7 +53,7 @@ class Connection:
 
     @property
     def port(self) -> bool:
-        """Whether this is the open port, and not an order."""
+        """Whether this is the open port, and not a request."""
         return self._port
 
     def readable(self) -> None:
@@ -93,7 +93,7 @@ class Connection:
         self._loop.watch(self._socket.fileno(), self.readable)
 
     def deliver(self, data: bytes) -> None:
-        self._outbox.put(data)
+        self._output.put(data)
 
     def rate(self) -> None:
         """It is told by a frame."""
@@ -105,7 +105,7 @@ class Connection:
     def close(self) -> None:
         if self._socket.fileno() < 0:
             return
-        self._outbox.clear()
+        self._output.clear()
         if self._waiting:
             self._waiting.cancel()
         self._loop.unwatch(self._socket.fileno())
@@ -119,7 +119,9 @@ class Connection:
         try:
             request = json.loads(line)
             if request.get("do") == "open":
-                answer = self._orders.obey({"do": "may-open", "query": request.get("query", {})})
+                answer = self._requests.handle(
+                    {"do": "may-open", "query": request.get("query", {})}
+                )
                 self._reply(answer)
                 self._port = True
                 self._lines = (bool(request["dtr"]), bool(request["rts"]))
@@ -127,7 +129,7 @@ class Connection:
                 self._board.open(self, dtr=dtr, rts=rts, baud=int(request["baud"]))
                 self._frames_in(rest)
             else:
-                self._reply(self._orders.obey(request))
+                self._reply(self._requests.handle(request))
         except SimulatorError as error:
             kind = {"no-virtual-board": "unplugged", "virtual-board-taken": "taken"}
             self._reply(
@@ -141,7 +143,7 @@ class Connection:
             self._reply({"error": f"not understood: {error!r}", "hint": None, "kind": "refused"})
 
     def _reply(self, answer: dict[str, Any]) -> None:
-        self._outbox.put(json.dumps(answer).encode() + b"\n")
+        self._output.put(json.dumps(answer).encode() + b"\n")
 
     def _frames_in(self, data: bytes) -> None:
         with contextlib.suppress(ValueError):
@@ -154,13 +156,13 @@ class Connection:
 
     def _frame(self, kind: bytes, payload: bytes) -> None:
         match kind:
-            case frames.DATA:
+            case port_frames.DATA:
                 self._board.from_host(payload)
-            case frames.LINES:
+            case port_frames.LINES:
                 self._board.circuit.lines(bool(payload[0] & 1), bool(payload[0] & 2))
-            case frames.BAUD:
+            case port_frames.BAUD:
                 self._board.set_host_baud(int.from_bytes(payload, "big"))
-            case frames.BREAK:
+            case port_frames.BREAK:
                 if payload[0]:
                     # A break is one long zero byte to the other side.
                     self._board.from_host(b"\0")

@@ -1,6 +1,7 @@
-"""Orders to a running board: what a person does with hands, and what nobody would do to a real one.
+"""Requests to a running board: what a person does with hands, and what nobody would do to a real
+one.
 
-Each order is a JSON object with `do`, each answer one too.
+A request is a JSON object whose `do` names it; an answer is a JSON object too.
 """
 
 from __future__ import annotations
@@ -10,29 +11,56 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from provision.errors import SimulatorError
+from provision.sim.chip.board import Board
+from provision.sim.client import BoardTaken, NoSuchBoard
+from provision.sim.event_loop import EventLoop
 from provision.sim.line.reset import Button
-from provision.sim.link import BoardTaken, NoSuchBoard
 from provision.sim.process import faults
+from provision.sim.setup import BoardSetup
 
 if TYPE_CHECKING:
-    from provision.sim.process.process import BoardProcess
-    from provision.sim.process.pty import Terminal
-    from provision.sim.process.rfc2217 import Server
+    from provision.sim.process.pseudo_terminal import Terminal
+    from provision.sim.process.rfc2217_server import Server
+
+
+class RunningBoard(Protocol):
+    """What requests are carried out on: `BoardProcess`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def setup(self) -> BoardSetup: ...
+    @property
+    def board(self) -> Board: ...
+    @property
+    def loop(self) -> EventLoop: ...
+
+    def rename(self, name: str) -> None:
+        """Be found under another name from now on."""
+        ...
+
+    def notice_hang_ups(self) -> None:
+        """See which hosts have closed the port already."""
+        ...
+
+    def stop(self) -> None:
+        """End, once the request that runs now is answered."""
+        ...
 
 
 class Control:
-    """What a board's process does when told."""
+    """Carries out the requests to one board."""
 
-    def __init__(self, process: BoardProcess) -> None:
+    def __init__(self, process: RunningBoard) -> None:
         self._process = process
         self._board = process.board
         self._terminal: Terminal | None = None
         self._server: Server | None = None
         self._started = time.monotonic()
-        self._orders: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+        self._requests: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "may-open": self._may_open,
             "status": self._status,
             "measure": self._measure,
@@ -46,14 +74,14 @@ class Control:
             "stop": self._stop,
         }
 
-    def obey(self, request: dict[str, Any]) -> dict[str, Any]:
-        order = self._orders.get(str(request.get("do")))
-        if order is None:
+    def handle(self, request: dict[str, Any]) -> dict[str, Any]:
+        run = self._requests.get(str(request.get("do")))
+        if run is None:
             raise SimulatorError(
-                f"a virtual board knows no order {request.get('do')!r}",
-                hint="known are " + ", ".join(sorted(self._orders)),
+                f"unknown request to a virtual board: {request.get('do')!r}",
+                hint="valid are " + ", ".join(sorted(self._requests)),
             )
-        return order(request)
+        return run(request)
 
     def close(self) -> None:
         if self._terminal:
@@ -72,7 +100,7 @@ class Control:
                 hint=f"plug it in: `provision sim fault {name} replug`",
             )
         if self._board.taken:
-            self._process.settle()
+            self._process.notice_hang_ups()
         if self._board.taken:
             raise BoardTaken(
                 "Resource temporarily unavailable", hint="close the other program that uses it"
@@ -129,9 +157,11 @@ class Control:
         return {}
 
     def _replug(self, request: dict[str, Any]) -> dict[str, Any]:
-        name = request.get("name")
+        return self._plug_in(request.get("name"))
+
+    def _plug_in(self, name: str | None) -> dict[str, Any]:
         if name and name != self._process.name:
-            self._process.move(name)
+            self._process.rename(name)
         self._board.replug()
         if self._terminal:
             self._terminal = self._make_terminal(self._terminal.link)
@@ -147,14 +177,14 @@ class Control:
         return {"pty": str(link)}
 
     def _make_terminal(self, link: Path) -> Terminal:
-        from provision.sim.process.pty import Terminal
+        from provision.sim.process.pseudo_terminal import Terminal
 
         return Terminal(board=self._board, loop=self._process.loop, link=link)
 
     def _rfc2217(self, request: dict[str, Any]) -> dict[str, Any]:
         if self._server is None:
             # pyserial is loaded only by boards that need it.
-            from provision.sim.process.rfc2217 import Server
+            from provision.sim.process.rfc2217_server import Server
 
             try:
                 self._server = Server(
@@ -168,7 +198,10 @@ class Control:
         return {"rfc2217": self._server.url}
 
     def _fault(self, request: dict[str, Any]) -> dict[str, Any]:
-        return faults.inject(self._process, str(request["fault"]), request.get("arguments", {}))
+        target = faults.FaultTarget(
+            board=self._board, loop=self._process.loop, replug=self._plug_in
+        )
+        return faults.inject(target, str(request["fault"]), request.get("arguments", {}))
 
     def _stop(self, request: dict[str, Any]) -> dict[str, Any]:
         self._process.stop()

@@ -6,83 +6,73 @@ into eFuses are kept in the board's directory, since nothing undoes them.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from provision.errors import SimulatorError
-from provision.sim.chip.chips import Security
+from provision.sim.chip.board import Board
+from provision.sim.chip.esp.efuses import burn_efuses
 from provision.sim.chip.flash import Work
-
-if TYPE_CHECKING:
-    from provision.sim.process.process import BoardProcess
-
-_EFUSES = "efuses.json"
+from provision.sim.event_loop import EventLoop
 
 
-def burned(directory: Path) -> Security:
-    """What the eFuses of the board in this directory say."""
-    path = directory / _EFUSES
-    return Security(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else Security()
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FaultTarget:
+    """What a fault acts on. `replug` plugs the cable in again, under another name if one is given,
+    and returns what the request `replug` answers."""
+
+    board: Board
+    loop: EventLoop
+    replug: Callable[[str | None], dict[str, Any]]
 
 
-def _burn(process: BoardProcess, **fuses: bool) -> dict[str, Any]:
-    board = process.board
-    held = board.security
-    now = {
-        "secure_boot": held.secure_boot or fuses.get("secure_boot", False),
-        "encryption": held.encryption or fuses.get("encryption", False),
-        "download": held.download or fuses.get("download", False),
-    }
-    path = process.setup.directory / _EFUSES
-    path.write_text(json.dumps(now), encoding="utf-8")
-    board.security = Security(**now)
-    return {"efuses": now}
+def _burn(target: FaultTarget, **fuses: bool) -> dict[str, Any]:
+    target.board.security = burn_efuses(target.board.setup.directory, **fuses)
+    return {"efuses": asdict(target.board.security)}
 
 
-def _unplug(process: BoardProcess, arguments: dict[str, Any]) -> dict[str, Any]:
+def _unplug(target: FaultTarget, arguments: dict[str, Any]) -> dict[str, Any]:
     """`bytes`: only after that many have passed; `replug`: seconds until it is plugged in again,
     under `name` if that is given."""
 
     def later() -> None:
-        process.loop.after(0, pull)  # once the last byte has been passed on
+        target.loop.after(0, pull)  # once the last byte has been passed on
 
     def pull() -> None:
-        process.board.noise.mend()
-        process.board.unplug()
+        target.board.noise.mend()
+        target.board.unplug()
         if "replug" in arguments:
-            process.loop.after(float(arguments["replug"]), push)
+            target.loop.after(float(arguments["replug"]), push)
 
     def push() -> None:
-        process.control.obey({"do": "replug", "name": arguments.get("name")})
+        target.replug(arguments.get("name"))
 
     if "bytes" in arguments:
-        process.board.noise.cut_after(int(arguments["bytes"]), later)
+        target.board.noise.cut_after(int(arguments["bytes"]), later)
     else:
         pull()
     return {}
 
 
-def _cut_power(process: BoardProcess, arguments: dict[str, Any], work: Work) -> dict[str, Any]:
+def _cut_power(target: FaultTarget, arguments: dict[str, Any], work: Work) -> dict[str, Any]:
     """In the middle of the `after`th erase or program from now; `again`: seconds until the
     supply is back."""
 
     def cut() -> None:
         if "again" in arguments:
-            process.loop.after(float(arguments["again"]), process.board.power_on)
+            target.loop.after(float(arguments["again"]), target.board.power_on)
 
     after = int(arguments.get("after", 1))
     if not 0 < after < 1 << 32:
         raise ValueError(f"after={after} is no number of a flash's work")
-    process.board.cut_power(work, after, cut)
+    target.board.cut_power(work, after, cut)
     return {}
 
 
-def _disturb(process: BoardProcess, arguments: dict[str, Any]) -> dict[str, Any]:
+def _disturb(target: FaultTarget, arguments: dict[str, Any]) -> dict[str, Any]:
     """`drop` and `flip`: probability for each byte; `seed` makes it another run."""
-    process.board.noise.disturb(
+    target.board.noise.disturb(
         drop=float(arguments.get("drop", 0)),
         flip=float(arguments.get("flip", 0)),
         seed=int(arguments.get("seed", 0)),
@@ -90,12 +80,16 @@ def _disturb(process: BoardProcess, arguments: dict[str, Any]) -> dict[str, Any]
     return {}
 
 
-def _replug(process: BoardProcess, arguments: dict[str, Any]) -> dict[str, Any]:
-    return process.control.obey({"do": "replug", **arguments})
+def _replug(target: FaultTarget, arguments: dict[str, Any]) -> dict[str, Any]:
+    return target.replug(arguments.get("name"))
 
 
-def _power(process: BoardProcess, on: bool) -> dict[str, Any]:
-    return process.control.obey({"do": "power", "on": on})
+def _power(target: FaultTarget, on: bool) -> dict[str, Any]:
+    if on:
+        target.board.power_on()
+    else:
+        target.board.power_off()
+    return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +98,7 @@ class Fault:
 
     help: str
     takes: frozenset[str]
-    run: Callable[[BoardProcess, dict[str, Any]], dict[str, Any]]
+    run: Callable[[FaultTarget, dict[str, Any]], dict[str, Any]]
 
 
 _AGAIN = frozenset({"after", "again"})
@@ -120,19 +114,17 @@ FAULTS: dict[str, Fault] = {
         frozenset({"name"}),
         _replug,
     ),
-    "power-off": Fault(
-        "take its power away", frozenset(), lambda process, _: _power(process, False)
-    ),
-    "power-on": Fault("give it power", frozenset(), lambda process, _: _power(process, True)),
+    "power-off": Fault("take its power away", frozenset(), lambda target, _: _power(target, False)),
+    "power-on": Fault("give it power", frozenset(), lambda target, _: _power(target, True)),
     "cut-erase": Fault(
         "power fails in the Nth erase from now, half done; after=N, again=SECONDS: it comes back",
         _AGAIN,
-        lambda process, arguments: _cut_power(process, arguments, Work.ERASE),
+        lambda target, arguments: _cut_power(target, arguments, Work.ERASE),
     ),
     "cut-write": Fault(
         "power fails in the Nth write from now, half done; after=N, again=SECONDS: it comes back",
         _AGAIN,
-        lambda process, arguments: _cut_power(process, arguments, Work.PROGRAM),
+        lambda target, arguments: _cut_power(target, arguments, Work.PROGRAM),
     ),
     "noise": Fault(
         "each byte is lost with probability drop=P and changed with flip=P; seed=N: another run",
@@ -142,17 +134,17 @@ FAULTS: dict[str, Fault] = {
     "secure-boot": Fault(
         "burn the eFuse of secure boot, for good",
         frozenset(),
-        lambda process, _: _burn(process, secure_boot=True),
+        lambda target, _: _burn(target, secure_boot=True),
     ),
     "flash-encryption": Fault(
         "burn the eFuse of flash encryption, for good",
         frozenset(),
-        lambda process, _: _burn(process, encryption=True),
+        lambda target, _: _burn(target, encryption=True),
     ),
     "secure-download": Fault(
         "burn the eFuse of secure download mode, which shuts most of the loader, for good",
         frozenset(),
-        lambda process, _: _burn(process, download=True),
+        lambda target, _: _burn(target, download=True),
     ),
 }
 
@@ -175,7 +167,7 @@ IN_FLASH: dict[str, str] = {
 every board's process from the start: hence the list here."""
 
 
-def inject(process: BoardProcess, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+def inject(target: FaultTarget, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """SimulatorError names the faults there are, or the argument that cannot be."""
     fault = FAULTS.get(name)
     known = fault.takes if fault else frozenset()
@@ -188,19 +180,19 @@ def inject(process: BoardProcess, name: str, arguments: dict[str, Any]) -> dict[
         taken = ", ".join(sorted(known)) or "nothing"
         raise SimulatorError(f"{name} takes no {unknown[0]!r}", hint=f"it takes {taken}")
     if fault is None:
-        return _in_flash(process, name)
+        return _in_flash(target, name)
     try:
-        return fault.run(process, arguments)
+        return fault.run(target, arguments)
     except (ValueError, TypeError) as error:
         raise SimulatorError(
             f"{name}: {error}", hint="arguments are numbers, as in `bytes=2000`"
         ) from error
 
 
-def _in_flash(process: BoardProcess, name: str) -> dict[str, Any]:
+def _in_flash(target: FaultTarget, name: str) -> dict[str, Any]:
     """The board loses power, what its flash holds is changed, and it starts again."""
     from provision.sim.chip.flash_faults import FLASH_FAULTS
 
-    board = process.board
+    board = target.board
     board.rework(lambda: FLASH_FAULTS[name](board.setup, board.flash))
     return {}

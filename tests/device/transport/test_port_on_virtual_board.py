@@ -12,7 +12,7 @@ import serial
 
 from provision.device.transport.serial_port import Port, open_port
 from provision.errors import PortBusy, PortLost, PortNotFound, SimulatorError
-from provision.sim import link
+from provision.sim import client
 from tests.bench_of_boards import Bench, bench
 
 __all__ = ["bench"]
@@ -55,9 +55,9 @@ def opened(address: str = ADDRESS) -> Port:
 def test_it_opens_without_a_reset_and_can_be_opened_again(bench: Bench) -> None:
     with opened() as port:
         assert port.serial.dtr == port.serial.rts
-    assert link.ensure("kitchen", {})["boots"] == 1
+    assert client.ensure("kitchen", {})["boots"] == 1
     opened("sim://kitchen").close()
-    assert link.ensure("kitchen", {})["boots"] == 1
+    assert client.ensure("kitchen", {})["boots"] == 1
 
 
 def test_another_run_of_ours_is_named_also_without_the_query(
@@ -89,7 +89,7 @@ def test_a_foreign_program_on_it_is_noticed(bench: Bench) -> None:
 
 def test_a_pulled_cable_is_a_lost_port(bench: Bench) -> None:
     with opened() as port:
-        link.order("kitchen", "unplug")
+        client.request("kitchen", "unplug")
         with pytest.raises(PortLost) as caught, port.errors():
             while True:
                 port.serial.read(1)
@@ -97,7 +97,7 @@ def test_a_pulled_cable_is_a_lost_port(bench: Bench) -> None:
     with pytest.raises(PortNotFound, match="is unplugged") as missing:
         opened("sim://kitchen")
     assert "replug" in missing.value.hint
-    link.order("kitchen", "replug")
+    client.request("kitchen", "replug")
     opened("sim://kitchen").close()
 
 
@@ -109,13 +109,13 @@ def test_what_the_simulator_says_of_itself_arrives_as_it_is(bench: Bench) -> Non
 
 
 def test_the_same_board_over_rfc_2217(bench: Bench) -> None:
-    link.ensure("kitchen", {"chip": "esp8266"})
-    server = link.order("kitchen", "rfc2217")
+    client.ensure("kitchen", {"chip": "esp8266"})
+    server = client.request("kitchen", "rfc2217")
     with opened(server["rfc2217"]) as port:
         assert port.serial.dtr == port.serial.rts
         with pytest.raises(PortBusy, match="this run for device kitchen"):
             opened(server["rfc2217"] + "?ign_set_control")
-        link.stop("kitchen")
+        client.stop("kitchen")
         with pytest.raises(PortLost), port.errors():
             while True:
                 port.serial.write(b"x")

@@ -18,7 +18,7 @@ from provision.device.flashing.esptool.flasher import EsptoolBootloader
 from provision.device.transport.rfc2217 import RemotePort
 from provision.device.transport.serial_port import open_port
 from provision.errors import NoAnswer, PortLost, Unreachable
-from provision.sim import link
+from provision.sim import client
 from provision.sim.firmware import build
 from tests.bench_of_boards import Bench, bench
 from tests.images import profile
@@ -30,8 +30,8 @@ __all__ = ["bench"]
 def remote(bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> str:
     """The address of a virtual ESP32 behind a server."""
     monkeypatch.setenv("PROVISION_RUNTIME_DIR", str(tmp_path / "locks"))
-    link.ensure("a", {"chip": "esp32"})
-    address: str = link.order("a", "rfc2217")["rfc2217"]
+    client.ensure("a", {"chip": "esp32"})
+    address: str = client.request("a", "rfc2217")["rfc2217"]
     return address
 
 
@@ -120,7 +120,7 @@ def test_what_speaks_no_rfc2217(
 
 def test_a_server_that_dies(remote: str) -> None:
     with open_port(remote, baud=115200, device="a") as port:
-        link.stop("a")
+        client.stop("a")
         with pytest.raises((PortLost, NoAnswer)), port.errors():
             port.serial.timeout = 5
             while True:

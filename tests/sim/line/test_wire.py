@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provision.sim.chip.chips import ESP32_FIFO, ESP8266_FIFO
+from provision.sim.chip.esp.chips import ESP32_FIFO, ESP8266_FIFO
+from provision.sim.event_loop import EventLoop
 from provision.sim.line.wire import POLLED, Fifo, Wire, misheard
-from provision.sim.process.loop import Loop
 from provision.sim.setup import WireModel
 
 BYTE = 10 / 115200
 NEARLY = 1e-6
 
 
-class StillLoop(Loop):
+class StillLoop(EventLoop):
     """Time passes from one timer to the next."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from provision.core.chips.esp.chips import ESP32
-from provision.sim import link, places
+from provision.sim import client, paths
 from provision.sim.firmware import build
 from tests.bench_of_boards import Bench, bench
 
@@ -29,18 +29,18 @@ def most_memory(pid: int) -> int:
 def test_a_board_that_boots_does_not_copy_its_flash(bench: Bench) -> None:
     image = bench.work / "firmware.bin"
     image.write_bytes(build(ESP32, "1.24.1", flash_size=FLASH << 10))
-    status = link.ensure("desk", {"chip": "esp32", "flash": "16MB", "firmware": str(image)})
+    status = client.ensure("desk", {"chip": "esp32", "flash": "16MB", "firmware": str(image)})
     Path(f"/proc/{status['pid']}/clear_refs").write_text("5", encoding="ascii")
     before = most_memory(status["pid"])
-    link.order("desk", "unplug")
-    link.order("desk", "replug")
-    assert link.order("desk", "status")["boots"] == status["boots"] + 1
+    client.request("desk", "unplug")
+    client.request("desk", "replug")
+    assert client.request("desk", "status")["boots"] == status["boots"] + 1
     assert most_memory(status["pid"]) - before < FLASH // 2
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse instead of waiting")
 def test_who_calls_a_board_that_is_busy_waits_until_it_takes_callers(bench: Bench) -> None:
-    path = places.socket_path(places.home(), "busy")
+    path = paths.socket_path(paths.home(), "busy")
     path.parent.mkdir(parents=True, exist_ok=True)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as board:
         board.bind(str(path))
@@ -50,7 +50,7 @@ def test_who_calls_a_board_that_is_busy_waits_until_it_takes_callers(bench: Benc
             ThreadPoolExecutor(1) as others,
         ):
             first.connect(str(path))  # the queue is full
-            waiting = others.submit(link.running, "busy")
+            waiting = others.submit(client.running, "busy")
             assert not wait([waiting], timeout=0.2).done  # it has not given up
             for _ in range(2):
                 board.accept()[0].close()

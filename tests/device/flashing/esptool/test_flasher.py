@@ -23,7 +23,7 @@ from provision.device.transport.serial_port import Port, open_port
 from provision.errors import FlashFailed, NeedsHands, NoAnswer, PortLost, Refused
 from provision.model.board import ResetWiring
 from provision.model.chip import Chip
-from provision.sim import link
+from provision.sim import client
 from provision.sim.firmware import build
 from tests.bench_of_boards import Bench, bench
 from tests.images import profile, real_images
@@ -57,10 +57,10 @@ def nothing(_done: int, _total: int) -> None:
 def press(name: str, hold: bool) -> None:
     """What a person does with BOOT (and RESET) of a board without automatic download."""
     if hold:
-        link.order(name, "press", buttons=["boot"], hold=True)
-        link.order(name, "press", buttons=["reset"])
+        client.request(name, "press", buttons=["boot"], hold=True)
+        client.request(name, "press", buttons=["reset"])
     else:
-        link.order(name, "press", buttons=["boot"], release=True)
+        client.request(name, "press", buttons=["boot"], release=True)
 
 
 @pytest.mark.parametrize("chip", CHIPS)
@@ -72,7 +72,7 @@ def test_a_board_is_told_apart_written_verified_and_restarted(
     bootloader = EsptoolBootloader.connect(port, board)
     assert bootloader.raise_baud(460800) == 460800
     facts = bootloader.facts()
-    status = link.order("a", "status")
+    status = client.request("a", "status")
     assert (facts.chip, facts.mac, facts.flash_size) == (chip, status["mac"], 8 << 20)
     assert facts.secured is None
     assert (facts.revision is None) == (chip is ESP8266)
@@ -93,9 +93,9 @@ def test_a_board_is_told_apart_written_verified_and_restarted(
     assert bench.flash("a").count(0xFF) == 8 << 20
     bootloader.write(wanted[:1], nothing)
     assert bench.flash("a")[wanted[0].offset :].startswith(wanted[0].data)
-    assert link.order("a", "status")["mode"] == "download"
+    assert client.request("a", "status")["mode"] == "download"
     assert bootloader.restart() is True
-    assert link.order("a", "status")["mode"] == "run"
+    assert client.request("a", "status")["mode"] == "run"
 
 
 @pytest.mark.parametrize("chip", CHIPS)
@@ -245,7 +245,7 @@ SECURED = {
 )
 def test_a_secured_board_is_never_written(bench: Bench, plug: Plug, chip: Chip, fault: str) -> None:
     port = plug("a", chip=chip.name)
-    link.order("a", "fault", fault=fault, arguments={})
+    client.request("a", "fault", fault=fault, arguments={})
     bootloader = EsptoolBootloader.connect(port, profile(chip))
     assert bootloader.facts().secured == SECURED[fault]
     flash_is_untouched(bench, bootloader, bench.flash("a"))
@@ -280,15 +280,15 @@ def test_a_board_that_needs_hands(bench: Bench, plug: Plug) -> None:
     assert bootloader.facts().chip is ESP8266
     press("a", hold=False)
     assert bootloader.restart() is True  # by the stub itself, without lines
-    assert link.order("a", "status")["mode"] == "run"
+    assert client.request("a", "status")["mode"] == "run"
 
 
 def test_a_port_without_lines_needs_hands_whatever_the_profile_says(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PROVISION_RUNTIME_DIR", str(tmp_path / "locks"))
-    link.ensure("a", {"chip": "esp8266"})
-    with open_port(link.order("a", "pty")["pty"], baud=115200, device="a") as port:
+    client.ensure("a", {"chip": "esp8266"})
+    with open_port(client.request("a", "pty")["pty"], baud=115200, device="a") as port:
         with pytest.raises(NeedsHands):
             EsptoolBootloader.connect(port, profile(ESP8266))
         press("a", hold=True)
@@ -296,7 +296,7 @@ def test_a_port_without_lines_needs_hands_whatever_the_profile_says(
         assert bootloader.facts().mac
         press("a", hold=False)
         assert bootloader.restart() is True  # by the stub
-        assert link.order("a", "status")["mode"] == "run"
+        assert client.request("a", "status")["mode"] == "run"
 
 
 def test_a_stub_that_a_killed_run_left_at_its_rate_answers_without_hands(plug: Plug) -> None:
@@ -375,7 +375,7 @@ def test_a_cable_pulled_while_writing(bench: Bench, plug: Plug) -> None:
     port = plug("a", chip="esp32")
     bootloader = EsptoolBootloader.connect(port, profile(ESP32))
     bootloader.facts()
-    link.order("a", "fault", fault="unplug", arguments={"bytes": 30_000})
+    client.request("a", "fault", fault="unplug", arguments={"bytes": 30_000})
     region = Region(name="app", offset=0x10000, data=random.Random(5).randbytes(200_000))
     with pytest.raises(PortLost) as caught:
         bootloader.write([region], nothing)
@@ -391,7 +391,7 @@ def test_a_board_that_dies_while_writing(bench: Bench, plug: Plug, wiring: str) 
     bootloader = EsptoolBootloader.connect(port, board, wait_for_hands=lambda _left: False)
     bootloader.facts()
     region = Region(name="app", offset=0, data=random.Random(6).randbytes(100_000))
-    link.order("a", "fault", fault="cut-write", arguments={"after": 2, "again": 0.2})
+    client.request("a", "fault", fault="cut-write", arguments={"after": 2, "again": 0.2})
     if wiring == "auto":  # reset, met again, and written from the start of the region
         bootloader.write([region], nothing)
         assert bench.flash("a").startswith(region.data)

@@ -10,17 +10,14 @@ import hashlib
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from provision.core.chips.esp.chips import ESP8266
-from provision.sim.chip import slip
-from provision.sim.chip.flash import SECTOR, Flash
-from provision.sim.chip.packets import Answer, CommandFailed, expect, register_writes, words
-from provision.sim.chip.rom import security_info
+from provision.sim.chip.esp import slip
+from provision.sim.chip.esp.commands import Command, DownloadMode, LoaderCommands
+from provision.sim.chip.esp.packets import Answer, CommandFailed, expect, words
+from provision.sim.chip.flash import SECTOR
 from provision.sim.setup import Leave, LeaveKind
-
-if TYPE_CHECKING:
-    from provision.sim.chip.loader import Loader
 
 BAD_LENGTH = 0xC000
 BAD_CHECKSUM = 0xC100
@@ -63,21 +60,22 @@ class _Load:
     remaining: int
 
 
-class Stub:
+class Stub(LoaderCommands):
     """Two status bytes on every chip: the error and 00."""
 
     status_length = 2
+    wrong_size = BAD_LENGTH
+    short_data = NOT_ENOUGH_DATA
 
-    def __init__(self, loader: Loader) -> None:
-        self._loader = loader
-        self._flash: Flash = loader.flash
-        self._limit = loader.flash.size
+    def __init__(self, chip: DownloadMode) -> None:
+        super().__init__(chip, limit=chip.flash.size)
         self._write: _Write | None = None
         self._read: _Read | None = None
         self._load: _Load | None = None
         self._owed = 0  # the error of work done after the answer was sent
-        loader.registers.attached = True
-        self._table: dict[int, Callable[[bytes, int], Answer | None]] = {
+        chip.registers.attached = True
+        self._table: dict[int, Command] = {
+            **self._shared(),
             0x02: lambda data, _: self._begin(data, inflate=None),
             0x03: self._flash_data,
             0x04: self._flash_end,
@@ -85,11 +83,7 @@ class Stub:
             0x06: self._mem_end,
             0x07: self._mem_data,
             0x08: self._sync,
-            0x09: self._write_register,
-            0x0A: self._read_register,
-            0x0B: self._set_parameters,
             0x0D: self._attach,
-            0x0F: self._change_baud,
             0x10: lambda data, _: self._begin(data, inflate=zlib.decompressobj()),
             0x11: self._deflate_data,
             0x12: self._flash_end,
@@ -112,52 +106,33 @@ class Stub:
     def odd_frame(self, frame: bytes) -> None:
         if len(frame) >= 2:
             status = INVALID_COMMAND if frame[0] else BAD_LENGTH
-            self._loader.respond(frame[1], status, Answer())
+            self._chip.respond(frame[1], status, Answer())
 
     def _sync(self, data: bytes, checksum: int) -> Answer:
         expect(data, 36, BAD_LENGTH)
         return Answer(repeat=8)
 
-    def _write_register(self, data: bytes, checksum: int) -> Answer:
-        for address, value, mask in register_writes(data, NOT_ENOUGH_DATA):
-            self._loader.registers.write(address, value, mask)
-        return Answer()
-
-    def _read_register(self, data: bytes, checksum: int) -> Answer:
-        expect(data, 4, BAD_LENGTH)
-        return Answer(value=self._loader.registers.read(words(data, 1)[0]))
-
-    def _set_parameters(self, data: bytes, checksum: int) -> Answer:
-        expect(data, 24, BAD_LENGTH)
-        self._limit = words(data, 2)[1]
-        return Answer()
-
     def _attach(self, data: bytes, checksum: int) -> Answer:
         expect(data, 4, BAD_LENGTH)
         return Answer()
 
-    def _change_baud(self, data: bytes, checksum: int) -> Answer:
-        expect(data, 8, BAD_LENGTH)
-        baud = words(data, 1)[0]
-        return Answer(after=lambda: self._loader.set_baud(baud))
-
     def _security_info(self, data: bytes, checksum: int) -> Answer:
         expect(data, 0, BAD_LENGTH)
-        if not self._loader.facts.security_info:
+        if not self._facts.security_info:
             raise CommandFailed(NOT_IMPLEMENTED)
-        return Answer(data=security_info(self._loader))
+        return Answer(data=self._facts.security_info_reply(self._chip.security))
 
     def _md5(self, data: bytes, checksum: int) -> Answer:
         expect(data, 16, BAD_LENGTH)
         offset, size = words(data, 2)
         self._in_flash(offset, size)
-        digest, seconds = self._loader.digest(offset, size)
+        digest, seconds = self._chip.digest(offset, size)
         return Answer(data=digest, seconds=seconds)
 
     def _run_user_code(self, data: bytes, checksum: int) -> None:
         # No answer; only on the ESP8266 does the stub find its way back to the boot code.
-        if self._loader.facts.chip == ESP8266:
-            self._loader.leave(Leave(kind=LeaveKind.RESET))
+        if self._facts.chip == ESP8266:
+            self._chip.leave(Leave(kind=LeaveKind.RESET))
 
     # Erasing
 
@@ -197,7 +172,7 @@ class Stub:
         if not size:
             return Answer()
         write = self._write
-        return Answer(after=lambda: self._loader.work(self._erase_next(write), lambda: None))
+        return Answer(after=lambda: self._chip.work(self._erase_next(write), lambda: None))
 
     def _flash_data(self, data: bytes, checksum: int) -> Answer:
         write = self._writing()
@@ -226,7 +201,7 @@ class Stub:
         self._write = None
         if words(data, 1)[0]:
             return Answer()
-        return Answer(after=lambda: self._loader.leave(Leave(kind=LeaveKind.BOOTLOADER)))
+        return Answer(after=lambda: self._chip.leave(Leave(kind=LeaveKind.BOOTLOADER)))
 
     def _owe(self, work: Callable[[], float]) -> None:
         """Do the work behind an answer already given; its failure answers the next command."""
@@ -235,7 +210,7 @@ class Stub:
         except CommandFailed as failure:
             self._owed = failure.status
         else:
-            self._loader.work(seconds, lambda: None)
+            self._chip.work(seconds, lambda: None)
 
     def _inflate(self, write: _Write, block: bytes) -> float:
         seconds = self._erase_next(write)
@@ -304,13 +279,13 @@ class Stub:
             read.digest.update(part)
             read.offset += len(part)
             read.remaining -= len(part)
-            self._loader.send_frame(part)
+            self._chip.send_frame(part)
         elif read.acknowledged >= read.size:
             self._end_read(read)
 
     def _end_read(self, read: _Read) -> None:
         self._read = None
-        self._loader.send_frame(read.digest.digest())
+        self._chip.send_frame(read.digest.digest())
 
     # Loading RAM
 
@@ -337,7 +312,7 @@ class Stub:
         self._load = None
         stay = words(data, 1)[0]
         # A program that the stub starts is not esptool's and not known here.
-        return Answer(after=None if stay else self._loader.crash)
+        return Answer(after=None if stay else self._chip.crash)
 
 
 def _check(block: bytes, checksum: int) -> None:

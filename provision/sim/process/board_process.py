@@ -1,4 +1,4 @@
-"""`python -m provision.sim.process.process NAME QUERY`: a board as a process of its own.
+"""`python -m provision.sim.process.board_process NAME QUERY`: a board as a process of its own.
 
 It comes up, says so on its standard output, and stays when whoever started it goes: as with a
 real board, the app goes on running between two openings of the port. Between events it sleeps.
@@ -18,17 +18,17 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from provision.errors import SimulatorError
-from provision.sim import places
+from provision.sim import paths
 from provision.sim.app.application import Application
 from provision.sim.chip.board import Board
-from provision.sim.chip.chips import FACTS
+from provision.sim.chip.esp.chips import FACTS
+from provision.sim.chip.esp.efuses import read_efuses
 from provision.sim.chip.flash import Flash
+from provision.sim.event_loop import EventLoop
 from provision.sim.line.wire import Wire
 from provision.sim.process import inotify
 from provision.sim.process.connection import Connection
 from provision.sim.process.control import Control
-from provision.sim.process.faults import burned
-from provision.sim.process.loop import Loop
 from provision.sim.setup import BoardSetup
 
 SETUP_FILE = "board.json"
@@ -39,9 +39,9 @@ class BoardProcess:
     """The board, its socket and whoever is connected."""
 
     def __init__(self, name: str, query: dict[str, str]) -> None:
-        self.home = places.home()
+        self.home = paths.home()
         self.name = name
-        self.loop = Loop()
+        self.loop = EventLoop()
         self._lock = _lock(self.home / name, name)
         self.setup = _load(self.home / name, name, query)
         self._listener = _listen(self.home, name)
@@ -65,7 +65,7 @@ class BoardProcess:
         """Leave the loop once what runs now has answered."""
         self.loop.after(0, self.loop.stop)
 
-    def move(self, name: str) -> None:
+    def rename(self, name: str) -> None:
         """Be found under another name from now on."""
         listener = _listen(self.home, name)
         self.loop.watch(listener.fileno(), self._accept)
@@ -84,7 +84,7 @@ class BoardProcess:
         self._retire()
         os.close(self._lock)
 
-    def settle(self) -> None:
+    def notice_hang_ups(self) -> None:
         """Let hosts that have closed the port already be seen to have."""
         for connection in list(self.connections):
             if connection.port:
@@ -95,7 +95,7 @@ class BoardProcess:
 
     def _retire(self) -> None:
         self.loop.unwatch(self._listener.fileno())
-        places.socket_path(self.home, self.name).unlink(missing_ok=True)
+        paths.socket_path(self.home, self.name).unlink(missing_ok=True)
         self._listener.close()
 
     def _accept(self) -> None:
@@ -108,13 +108,13 @@ class BoardProcess:
                 conversation=conversation,
                 loop=self.loop,
                 board=self.board,
-                orders=self.control,
+                requests=self.control,
                 gone=self.connections.remove,
             )
         )
 
 
-def _build(setup: BoardSetup, loop: Loop) -> Board:
+def _build(setup: BoardSetup, loop: EventLoop) -> Board:
     flash = Flash(setup.flash_path, setup.flash_size)
     return Board(
         setup=setup,
@@ -122,7 +122,7 @@ def _build(setup: BoardSetup, loop: Loop) -> Board:
         loop=loop,
         make_application=Application,
         make_wire=Wire,
-        security=burned(setup.directory),
+        security=read_efuses(setup.directory),
     )
 
 
@@ -200,7 +200,7 @@ def _preload(setup: BoardSetup) -> None:
 
 
 def _listen(home: Path, name: str) -> socket.socket:
-    path = places.socket_path(home, name)
+    path = paths.socket_path(home, name)
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(str(path))

@@ -1,7 +1,7 @@
-"""Reach a board's process over its socket, starting it where it does not run yet.
+"""The client of a board's process: reaches it over its socket, starting it where none runs yet.
 
-Both who opens its port and who gives it orders come through here. A conversation starts with one
-JSON line each way; what follows on an open port is in `frames`.
+The `sim://` handler opens ports through it, `provision sim` sends requests. A connection starts
+with one JSON line each way; what follows on an open port is described in `port_frames`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from provision.errors import SimulatorError
-from provision.sim import places
+from provision.sim import paths
 
 ANSWER_LIMIT = 1 << 20
 _START_LOCKS = 16
@@ -51,8 +51,8 @@ def open_port(name: str, query: dict[str, str], **line: Any) -> socket.socket:
     return conversation
 
 
-def order(name: str, do: str, /, **arguments: Any) -> dict[str, Any]:
-    """One order to a board that runs, and its answer; NoSuchBoard if none runs by that name."""
+def request(name: str, do: str, /, **arguments: Any) -> dict[str, Any]:
+    """Send one request to a running board; its answer. NoSuchBoard if none runs by that name."""
     with _connect(name) as conversation:
         return _ask(conversation, {"do": do, **arguments}, name)
 
@@ -85,7 +85,7 @@ def _connect(name: str) -> socket.socket:
     limit = struct.pack("@ll", int(_TIMEOUT), 0)
     conversation.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
     try:
-        conversation.connect(str(places.socket_path(places.home(), name)))
+        conversation.connect(str(paths.socket_path(paths.home(), name)))
     except (FileNotFoundError, ConnectionRefusedError):
         conversation.close()
         raise NoSuchBoard(
@@ -96,7 +96,7 @@ def _connect(name: str) -> socket.socket:
         conversation.close()
         raise SimulatorError(
             f"the virtual board {name!r} takes no more callers",
-            hint=f"see {places.directory(name) / 'board.log'}",
+            hint=f"see {paths.directory(name) / 'board.log'}",
         ) from error
     except BaseException:
         conversation.close()
@@ -123,7 +123,7 @@ def _ask(conversation: socket.socket, request: dict[str, Any], name: str) -> dic
     except (OSError, ValueError) as error:
         raise SimulatorError(
             f"the virtual board {name!r} does not answer: {str(error) or 'it hung up'}",
-            hint=f"see {places.directory(name) / 'board.log'}",
+            hint=f"see {paths.directory(name) / 'board.log'}",
         ) from error
     if "error" in answer:
         kind = {"taken": BoardTaken, "unplugged": NoSuchBoard}.get(answer["kind"], SimulatorError)
@@ -145,7 +145,7 @@ def _line(conversation: socket.socket) -> bytes:
 @contextlib.contextmanager
 def _starting(name: str) -> Iterator[None]:
     """Let one process at a time start the boards of this name."""
-    home = places.home()
+    home = paths.home()
     home.mkdir(parents=True, exist_ok=True)
     # A few locks for all names: they are left behind.
     path = home / f".starting-{zlib.crc32(name.encode()) % _START_LOCKS}"
@@ -163,9 +163,9 @@ def _start(name: str, query: dict[str, str]) -> None:
     here = str(Path(__file__).parents[2])
     known = environment.get("PYTHONPATH", "")
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (here, known)))
-    environment[places.HOME_VARIABLE] = str(places.home())
+    environment[paths.HOME_VARIABLE] = str(paths.home())
     done = subprocess.run(
-        [sys.executable, "-m", "provision.sim.process.process", name, json.dumps(query)],
+        [sys.executable, "-m", "provision.sim.process.board_process", name, json.dumps(query)],
         env=environment,
         cwd="/",
         stdin=subprocess.DEVNULL,
@@ -186,12 +186,12 @@ def _start(name: str, query: dict[str, str]) -> None:
 
 def stop(name: str) -> None:
     """Stop a board and wait until its process is gone; one that does not run is no error."""
-    directory = places.directory(name).resolve()
+    directory = paths.directory(name).resolve()
     called = name
     with contextlib.suppress(OSError):
         called = (directory / "name").read_text(encoding="utf-8").strip()
     with contextlib.suppress(NoSuchBoard):
-        order(called, "stop")
+        request(called, "stop")
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         held = os.open(directory / "lock", os.O_RDWR | os.O_CLOEXEC)
         try:

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from provision.core.chips.esp.chips import ESP32, ESP32S3, ESP8266
-from provision.sim.chip import slip
+from provision.sim.chip.esp import slip
+from provision.sim.chip.esp.commands import Command, DownloadMode, LoaderCommands
+from provision.sim.chip.esp.packets import HEADER, Answer, CommandFailed, expect, words
 from provision.sim.chip.flash import BLOCK, SECTOR
-from provision.sim.chip.packets import HEADER, Answer, CommandFailed, expect, register_writes, words
 from provision.sim.setup import Leave, LeaveKind
-
-if TYPE_CHECKING:
-    from provision.sim.chip.loader import Loader
 
 BAD_FORMAT = 0x0105
 FAILED = 0x0106
@@ -57,19 +55,19 @@ class _Load:
         return self.taken >= self.size
 
 
-class Rom:
+class Rom(LoaderCommands):
     """Status bytes are 01 and the error; on all but the ESP8266 two more follow."""
 
-    def __init__(self, loader: Loader) -> None:
-        self._loader = loader
-        self._facts = loader.facts
-        self._flash = loader.flash
-        self._limit = loader.facts.rom_flash
+    wrong_size = short_data = BAD_FORMAT
+
+    def __init__(self, chip: DownloadMode) -> None:
+        super().__init__(chip, limit=chip.facts.rom_flash)
         self._write: _Write | None = None
         self._load: _Load | None = None
         self._loaded: list[_Load] = []
-        self.status_length = loader.facts.status_length
-        self._table = {
+        self.status_length = chip.facts.status_length
+        self._table: dict[int, Command] = {
+            **self._shared(),
             0x02: self._flash_begin,
             0x03: self._flash_data,
             0x04: self._flash_end,
@@ -77,12 +75,8 @@ class Rom:
             0x06: self._mem_end,
             0x07: self._mem_data,
             0x08: self._sync,
-            0x09: self._write_register,
-            0x0A: self._read_register,
-            0x0B: self._set_parameters,
             0x0D: self._attach,
             0x0E: self._read_slow,
-            0x0F: self._change_baud,
             0x10: self._deflate_begin,
             0x11: self._flash_data,
             0x12: self._flash_end,
@@ -92,7 +86,7 @@ class Rom:
 
     def answer(self, operation: int, data: bytes, checksum: int) -> Answer | None:
         known = self._facts.commands
-        if self._loader.security.download:
+        if self._chip.security.download:
             known = known & _SECURE_DOWNLOAD
         if operation not in known:
             self._refuse()
@@ -101,46 +95,29 @@ class Rom:
 
     def odd_frame(self, frame: bytes) -> None:
         if len(frame) >= HEADER.size and frame[0] == 0:
-            self._loader.respond(frame[1], BAD_FORMAT, Answer())
-
-    def acknowledged(self, frame: bytes) -> bool:
-        return False
+            self._chip.respond(frame[1], BAD_FORMAT, Answer())
 
     def _refuse(self) -> None:
         """A ROM answers a command it does not know several times, under another number."""
         other = 0x00 if self._facts.chip == ESP8266 else 0xFF
         for _ in range(8):
-            self._loader.respond(other, BAD_FORMAT, Answer())
+            self._chip.respond(other, BAD_FORMAT, Answer())
 
     def _sync(self, data: bytes, checksum: int) -> Answer:
         if data != SYNC:
             raise CommandFailed(BAD_FORMAT)
-        self._loader.synced = True
+        self._chip.synced = True
         return Answer(value=_SYNC_VALUE, repeat=8)
-
-    def _write_register(self, data: bytes, checksum: int) -> Answer:
-        for address, value, mask in register_writes(data, BAD_FORMAT):
-            self._loader.registers.write(address, value, mask)
-        return Answer()
-
-    def _read_register(self, data: bytes, checksum: int) -> Answer:
-        expect(data, 4, BAD_FORMAT)
-        return Answer(value=self._loader.registers.read(words(data, 1)[0]))
-
-    def _set_parameters(self, data: bytes, checksum: int) -> Answer:
-        expect(data, 24, BAD_FORMAT)
-        self._limit = words(data, 2)[1]
-        return Answer()
 
     def _attach(self, data: bytes, checksum: int) -> Answer:
         expect(data, 8, BAD_FORMAT)
-        self._loader.registers.attached = True
+        self._chip.registers.attached = True
         return Answer()
 
     def _read_slow(self, data: bytes, checksum: int) -> Answer | None:
         expect(data, 8, BAD_FORMAT)
         offset, size = words(data, 2)
-        hook = self._loader.registers.read(_S3_READ_HOOK)
+        hook = self._chip.registers.read(_S3_READ_HOOK)
         if self._facts.chip == ESP32S3 and hook:
             self._start(hook)
             return None
@@ -151,20 +128,19 @@ class Rom:
 
     def _change_baud(self, data: bytes, checksum: int) -> Answer:
         expect(data, 8, BAD_FORMAT)
-        baud = words(data, 1)[0]
-        if not baud:
+        if not words(data, 1)[0]:
             raise CommandFailed(BAD_FORMAT)
-        return Answer(after=lambda: self._loader.set_baud(baud))
+        return super()._change_baud(data, checksum)
 
     def _security_info(self, data: bytes, checksum: int) -> Answer:
         expect(data, 0, BAD_FORMAT)
-        return Answer(data=security_info(self._loader))
+        return Answer(data=self._facts.security_info_reply(self._chip.security))
 
     def _md5(self, data: bytes, checksum: int) -> Answer:
         expect(data, 16, BAD_FORMAT)
         offset, size = words(data, 2)
         self._in_flash(offset, size, READ_ERROR)
-        digest, seconds = self._loader.digest(offset, size)
+        digest, seconds = self._chip.digest(offset, size)
         return Answer(data=digest.hex().encode(), seconds=seconds)
 
     # Writing flash
@@ -179,7 +155,7 @@ class Rom:
         expect(data, 20 if self._facts.chip not in {ESP8266, ESP32} else 16, BAD_FORMAT)
         size, _, _, offset = words(data, 4)
         if self._facts.chip == ESP8266:
-            self._loader.registers.attached = True  # its only way to be told
+            self._chip.registers.attached = True  # its only way to be told
         first = offset // SECTOR
         count = -(-(offset + size) // SECTOR) - first if size else 0
         if self._facts.chip == ESP8266:
@@ -212,11 +188,11 @@ class Rom:
         self._write = None
         stay = words(data, 1)[0] == 0
         kind = LeaveKind.BOOTLOADER if stay else LeaveKind.RESET
-        return Answer(after=lambda: self._loader.leave(Leave(kind=kind)))
+        return Answer(after=lambda: self._chip.leave(Leave(kind=kind)))
 
     def _in_flash(self, offset: int, size: int, status: int) -> None:
         end = min(self._limit, self._flash.size)
-        if not self._loader.registers.attached or offset + size > end:
+        if not self._chip.registers.attached or offset + size > end:
             raise CommandFailed(status)
 
     # Loading RAM
@@ -244,23 +220,14 @@ class Rom:
         return Answer(after=lambda: self._start(entry))
 
     def _stub_is_barred(self) -> bool:
-        return self._facts.chip == ESP32S3 and self._loader.security.secure_boot
+        return self._facts.chip == ESP32S3 and self._chip.security.secure_boot
 
     def _start(self, entry: int) -> None:
         """Jump to a program in RAM. Whatever was loaded there whole is taken for a stub."""
         if any(one.complete and 0 <= entry - one.start < one.size for one in self._loaded):
-            self._loader.start_stub()
+            self._chip.start_stub()
         else:
-            self._loader.crash()
-
-
-def security_info(loader: Loader) -> bytes:
-    """Flags, flash-encryption count, seven key purposes and, on most chips, id and version."""
-    facts, security = loader.facts, loader.security
-    info = security.flags.to_bytes(4, "little") + bytes((security.encryption,)) + bytes(7)
-    if facts.chip_id is not None:
-        info += facts.chip_id.to_bytes(4, "little") + bytes(4)
-    return info[: facts.security_info]
+            self._chip.crash()
 
 
 def _esp8266_erases(first: int, asked: int) -> int:

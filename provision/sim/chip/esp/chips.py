@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP32C6, ESP32S2, ESP32S3, ESP8266
 from provision.model.chip import Chip
+from provision.sim.chip.esp.efuses import Security
 from provision.sim.line.wire import Fifo
 from provision.sim.setup import BoardSetup, ResetCause
 
@@ -51,20 +52,6 @@ class WatchdogRegisters:
 
     config: int
     protect: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Security:
-    """What is burned into the eFuses; `download` is secure download mode, which shuts most of
-    the ROM loader."""
-
-    secure_boot: bool = False
-    encryption: bool = False
-    download: bool = False
-
-    @property
-    def flags(self) -> int:
-        return (1 if self.secure_boot else 0) | (4 if self.download else 0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,6 +99,14 @@ class ChipFacts:
             boot: boot_bits if security.secure_boot else 0,
             encryption: bits if security.encryption else 0,
         }
+
+    def security_info_reply(self, security: Security) -> bytes:
+        """The answer to GET_SECURITY_INFO: flags, flash-encryption count, seven key purposes and,
+        on most chips, id and version."""
+        info = security.flags.to_bytes(4, "little") + bytes((security.encryption,)) + bytes(7)
+        if self.chip_id is not None:
+            info += self.chip_id.to_bytes(4, "little") + bytes(4)
+        return info[: self.security_info]
 
     def rom_banner(self, cause: ResetCause, *, download: bool) -> bytes:
         """What the ROM prints first, at `boot_baud`, whichever way the chip then goes."""

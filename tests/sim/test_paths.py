@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.sim.places import socket_path
+from provision.sim.paths import socket_path
 
 
 @pytest.mark.parametrize("variable", ["XDG_RUNTIME_DIR", "TMPDIR"])

@@ -14,9 +14,9 @@ import tty
 from pathlib import Path
 
 from provision.sim.chip.board import Board
-from provision.sim.line.outbox import Outbox
+from provision.sim.event_loop import EventLoop
+from provision.sim.line.write_buffer import WriteBuffer
 from provision.sim.process import inotify
-from provision.sim.process.loop import Loop
 
 _CHUNK = 65536
 
@@ -30,7 +30,7 @@ _RATES = {
 class Terminal:
     """One pseudo-terminal. Bytes sent while nobody has it open are lost, as on any port."""
 
-    def __init__(self, *, board: Board, loop: Loop, link: Path) -> None:
+    def __init__(self, *, board: Board, loop: EventLoop, link: Path) -> None:
         self._board = board
         self._loop = loop
         self._master, self._slave = pty.openpty()
@@ -41,7 +41,7 @@ class Terminal:
         self.device = os.ttyname(self._slave)
         self.link = link
         os.set_blocking(self._master, False)
-        self._outbox = Outbox(loop, self._master)
+        self._output = WriteBuffer(loop, self._master)
         self._users = 0
         self._watcher = inotify.watch(self.device, inotify.OPENED | inotify.CLOSED)
         if self._watcher is not None:
@@ -52,7 +52,7 @@ class Terminal:
         self._place_link()
 
     def deliver(self, data: bytes) -> None:
-        self._outbox.put(data)
+        self._output.put(data)
 
     def vanish(self) -> None:
         """Only a new terminal comes after this one: the device file is gone for good."""
@@ -61,7 +61,7 @@ class Terminal:
     def close(self) -> None:
         if self._master < 0:
             return
-        self._outbox.clear()
+        self._output.clear()
         self._loop.unwatch(self._master)
         if self._watcher is not None:
             self._loop.unwatch(self._watcher)
@@ -90,7 +90,7 @@ class Terminal:
             self._attach()
         else:
             self._readable()  # what was written just before the last one closed
-            self._outbox.clear()
+            self._output.clear()
             termios.tcflush(self._slave, termios.TCIFLUSH)
             self._board.closed(self)
 

@@ -26,7 +26,7 @@ class Timer:
         self.callback = None
 
 
-class Loop:
+class EventLoop:
     """What is watched, and a heap of timers. Seconds are those of `time.monotonic`."""
 
     def __init__(self) -> None:

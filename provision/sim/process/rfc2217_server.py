@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from serial.rfc2217 import PortManager
 
 from provision.sim.chip.board import Board
-from provision.sim.line.outbox import Outbox
-from provision.sim.process.loop import Loop
+from provision.sim.event_loop import EventLoop
+from provision.sim.line.write_buffer import WriteBuffer
 
 _CHUNK = 65536
 _IAC = b"\xff"
@@ -80,7 +80,7 @@ class _ManagedPort:
 class Server:
     """Listens on a port of 127.0.0.1 as long as the board's process lives."""
 
-    def __init__(self, *, board: Board, loop: Loop, port: int = 0) -> None:
+    def __init__(self, *, board: Board, loop: EventLoop, port: int = 0) -> None:
         self._board = board
         self._loop = loop
         self._listener = socket.create_server(("127.0.0.1", port))
@@ -121,7 +121,7 @@ class Server:
 
 class _Client:
     def __init__(
-        self, client: socket.socket, board: Board, loop: Loop, ended: Callable[[], None]
+        self, client: socket.socket, board: Board, loop: EventLoop, ended: Callable[[], None]
     ) -> None:
         self._socket = client
         self._board = board
@@ -129,17 +129,17 @@ class _Client:
         self._ended = ended
         client.setblocking(False)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._outbox = Outbox(loop, client.fileno())
+        self._output = WriteBuffer(loop, client.fileno())
         board.open(self, dtr=False, rts=False, baud=board.host_baud)
         self._manager = PortManager(_ManagedPort(board), self)  # type: ignore[arg-type]
         loop.watch(client.fileno(), self.readable)
 
     def write(self, data: bytes) -> None:
         """PortManager's answers."""
-        self._outbox.put(data)
+        self._output.put(data)
 
     def deliver(self, data: bytes) -> None:
-        self._outbox.put(data.replace(_IAC, _IAC + _IAC))
+        self._output.put(data.replace(_IAC, _IAC + _IAC))
 
     def rate(self) -> None:
         """It is told by PortManager."""
@@ -179,7 +179,7 @@ class _Client:
     def close(self) -> None:
         if self._socket.fileno() < 0:
             return
-        self._outbox.clear()
+        self._output.clear()
         self._loop.unwatch(self._socket.fileno())
         with contextlib.suppress(OSError):
             self._socket.close()

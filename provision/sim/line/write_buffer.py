@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 
-from provision.sim.process.loop import Loop
+from provision.sim.event_loop import EventLoop
 
 # As much as a serial driver and a USB bridge hold between them; a host that does not read loses
 # what comes after.
 LIMIT = 65536
 
 
-class Outbox:
+class WriteBuffer:
     """Writes what the descriptor takes, keeps up to LIMIT bytes for later, drops the rest."""
 
-    def __init__(self, loop: Loop, fd: int) -> None:
+    def __init__(self, loop: EventLoop, fd: int) -> None:
         self._loop = loop
         self._fd = fd
         self._held = bytearray()

@@ -11,9 +11,9 @@ import pytest
 
 from provision.core.chips.esp.chips import CHIPS, ESP32, ESP32C3, ESP32C6, ESP32S2, ESP32S3, ESP8266
 from provision.model.chip import Chip
-from provision.sim.chip import slip
 from provision.sim.chip.board import Mode
-from provision.sim.chip.chips import Security
+from provision.sim.chip.esp import slip
+from provision.sim.chip.esp.efuses import Security
 from provision.sim.chip.flash import BLOCK, SECTOR, Work
 from provision.sim.setup import ResetCause
 from tests.sim.chip_bench import SYNC, ChipBench, block, md5, words
@@ -139,7 +139,7 @@ def test_security_info_has_the_length_of_its_chip(tmp_path: Path, chip: Chip, in
         body = bench.ask(0x14)[1]
         assert len(body) == info
         if info == 20:
-            assert int.from_bytes(body[12:16], "little") == {"esp32s3": 9, "esp32c3": 5}[chip]
+            assert int.from_bytes(body[12:16], "little") == {"esp32s3": 9, "esp32c3": 5}[chip.name]
 
 
 def test_flash_id_before_attach_reads_an_empty_bus(rom: ChipBench) -> None:

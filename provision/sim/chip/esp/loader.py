@@ -10,37 +10,22 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
 
 from provision.core.chips.esp.chips import ESP8266
-from provision.sim.chip import slip
-from provision.sim.chip.chips import ChipFacts, Security
+from provision.sim.chip.esp import slip
+from provision.sim.chip.esp.chips import ChipFacts
+from provision.sim.chip.esp.commands import LoaderCommands
+from provision.sim.chip.esp.efuses import Security
+from provision.sim.chip.esp.packets import HEADER, REQUEST, RESPONSE, Answer, CommandFailed
+from provision.sim.chip.esp.registers import Registers
+from provision.sim.chip.esp.rom import Rom
+from provision.sim.chip.esp.stub import Stub
 from provision.sim.chip.flash import DIGEST_PER_MB, DIGEST_PER_MB_ESP8266, Flash, PowerLost
-from provision.sim.chip.packets import HEADER, REQUEST, RESPONSE, Answer, CommandFailed
-from provision.sim.chip.registers import Registers
-from provision.sim.chip.rom import Rom
-from provision.sim.chip.stub import Stub
-from provision.sim.process.loop import Loop, Timer
+from provision.sim.event_loop import EventLoop, Timer
 from provision.sim.setup import BoardSetup, Leave, LeaveKind, Send
 
 _WATCHDOG_BITES = 0.02  # seconds: 2000 cycles of the slow clock and a reset
 _WAITING_FRAMES = 4  # what chip and stub hold while they are at work
-
-
-class Commands(Protocol):
-    """Who answers: the ROM or the stub."""
-
-    status_length: int
-
-    def answer(self, operation: int, data: bytes, checksum: int) -> Answer | None: ...
-
-    def odd_frame(self, frame: bytes) -> None:
-        """A frame that is no well-formed request."""
-        ...
-
-    def acknowledged(self, frame: bytes) -> bool:
-        """True if the frame was taken as the host's word in a transfer, not as a request."""
-        ...
 
 
 class Loader:
@@ -53,7 +38,7 @@ class Loader:
         setup: BoardSetup,
         flash: Flash,
         security: Security,
-        loop: Loop,
+        loop: EventLoop,
         send: Send,
         baud: Callable[[], int],
         set_baud: Callable[[int], None],
@@ -78,7 +63,7 @@ class Loader:
         self.registers = Registers(
             facts=facts, setup=setup, flash=flash, security=security, baud=baud, bite=self._bite
         )
-        self._commands: Commands = Rom(self)
+        self._commands: LoaderCommands = Rom(self)
 
     def receive(self, data: bytes) -> None:
         for frame in self._slip.feed(data):
