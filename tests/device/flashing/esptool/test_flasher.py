@@ -409,7 +409,7 @@ def test_two_boards_at_once_each_hear_their_own(bench: Bench, plug: Plug) -> Non
 
     def work(name: str) -> None:
         try:
-            port = plug(name, chip=chips[name].value)
+            port = plug(name, chip=chips[name].name)
             bootloader = EsptoolBootloader.connect(
                 port, profile(chips[name]), trace=lambda _level, text: heard[name].append(text)
             )
