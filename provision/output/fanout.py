@@ -1,7 +1,7 @@
 """One stream of events to several outputs, from many threads, in one order for all.
 
-An output that cannot write any more (a full disk, a closed pipe) is dropped with a notice: boards
-must not be left half done because a log cannot be kept.
+An output that cannot write any more (a full disk, a closed pipe) is dropped with a notice: no board
+may be left half updated because a log cannot be written.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from provision.output.scrub import Redact, scrub
 
 
 class Output(Protocol):
-    """Renders events; calls never overlap."""
+    """Renders events; calls never overlap. `name` is what a user calls it: "the log file"."""
+
+    @property
+    def name(self) -> str: ...
 
     def handle(self, event: Event) -> None:
         """Show one event. May raise OSError when it cannot."""
@@ -48,50 +51,50 @@ class Fanout:
         self._redact = redact
         self._lock = threading.RLock()
         self._prompt = threading.Lock()
-        self._held: list[Event] | None = None  # events kept back while paused
+        self._postponed: list[Event] | None = None  # events kept back while paused
 
     def handle(self, event: Event) -> None:
         """Show one event everywhere."""
         clean: Event = scrub(event, self._redact)
         with self._lock:
-            if self._held is not None:
-                self._held.append(clean)
+            if self._postponed is not None:
+                self._postponed.append(clean)
                 return
-            self._give_all(clean)
+            self._deliver_to_all(clean)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Nothing is written inside: the terminal is the caller's, for a prompt say.
+        """Nothing is written in this block: the caller has the terminal, for a prompt.
 
-        Events of other threads are kept and shown afterwards, so that no device waits for an
-        answer that another one needs. A second caller waits for the first.
+        Events of other threads are kept and shown afterwards, so that no device waits while a
+        question about another one is answered. A second caller waits for the first.
         """
         with self._prompt, ExitStack() as cleanup:
-            cleanup.callback(self._show_held)
+            cleanup.callback(self._show_postponed)
             with self._lock:
-                self._held = []
+                self._postponed = []
                 for output in self._outputs:
                     if isinstance(output, Pausable):
                         output.pause()
                         cleanup.callback(output.resume)
             yield
 
-    def _show_held(self) -> None:
+    def _show_postponed(self) -> None:
         with self._lock:
-            held, self._held = self._held or [], None
-            # Of a countdown only where it is now: what went by could not be acted upon.
+            postponed, self._postponed = self._postponed or [], None
+            # Of a countdown only the latest: nobody could have acted on the ones before.
             latest = {
                 event.device: place
-                for place, event in enumerate(held)
+                for place, event in enumerate(postponed)
                 if isinstance(event, HandsNeeded)
             }
-            for place, event in enumerate(held):
+            for place, event in enumerate(postponed):
                 if not isinstance(event, HandsNeeded) or latest[event.device] == place:
-                    self._give_all(event)
+                    self._deliver_to_all(event)
 
-    def _give_all(self, event: Event) -> None:
+    def _deliver_to_all(self, event: Event) -> None:
         for output in list(self._outputs):
-            self._give(output, event)
+            self._deliver(output, event)
 
     def close(self) -> None:
         """Finish all outputs; a second call does nothing."""
@@ -114,7 +117,7 @@ class Fanout:
     ) -> None:
         self.close()
 
-    def _give(self, output: Output, event: Event) -> None:
+    def _deliver(self, output: Output, event: Event) -> None:
         if output not in self._outputs:
             return
         try:
@@ -127,7 +130,6 @@ class Fanout:
 
     def _warn(self, output: Output, error: OSError) -> None:
         reason = error.strerror or type(error).__name__
-        where = f" {error.filename}" if error.filename else ""
-        notice = Notice(message=f"{type(output).__name__}{where} stops here: {reason}")
+        notice = Notice(message=f"cannot write {output.name}: {reason}; the run goes on without it")
         for other in list(self._outputs):
-            self._give(other, notice)
+            self._deliver(other, notice)

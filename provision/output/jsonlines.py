@@ -1,7 +1,7 @@
 """Events as JSON, one object a line, by schemas/event.schema.json: for programs, and for keeping.
 
 Every object starts with `version`, `kind` and `time`; the event's own fields follow under their
-names. Unknown to the future are only new optional keys; anything else raises the version.
+names. New optional keys may be added at any time; any other change raises the version.
 """
 
 from __future__ import annotations
@@ -51,6 +51,8 @@ def _plain(value: object) -> object:
 
 class JsonLines:
     """Writes each event as a line, flushed at once. Traces above `verbosity` are left out."""
+
+    name = "the JSON output"
 
     def __init__(
         self, stream: TextIO, *, verbosity: int = 0, clock: Callable[[], float] = time.time

@@ -1,4 +1,4 @@
-"""A JUnit report: each device one test case, for the CI systems that show such reports.
+"""A JUnit report for CI systems: each device is one test case.
 
 Unreachable, refused and interrupted devices are errors (nothing was proved), failed ones failures.
 Devices that were announced and never finished are errors too: a report must not look green because
@@ -19,7 +19,7 @@ from provision.model.event import (
     RunFinished,
     RunStarted,
 )
-from provision.output.text import action, error_lines, outcome_line
+from provision.output.text import action_text, error_lines, outcome_line
 
 # What XML 1.0 cannot hold, not even escaped.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -29,6 +29,7 @@ class JUnit:
     """Collects a run and writes the report once, whole, at `close`."""
 
     def __init__(self, path: Path) -> None:
+        self.name = f"the JUnit report {path}"
         self._path = path
         self._fleet = "fleet"
         self._command = "provision"
@@ -44,7 +45,7 @@ class JUnit:
                 self._fleet, self._command = event.fleet, event.command
                 self._order = event.devices
             case DevicePlanned():
-                lines = [f"{action(each)}: {each.reason}" for each in event.plan.actions]
+                lines = [f"{action_text(each)}: {each.reason}" for each in event.plan.actions]
                 self._plans[event.device] = "\n".join(lines)
             case DeviceFinished():
                 self._finished[event.device] = event

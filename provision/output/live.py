@@ -1,7 +1,7 @@
-"""The live terminal: one line a device, redrawn in place, and what must stay above it.
+"""The live display on a terminal: one line per device, redrawn in place.
 
-The only module that imports rich. It draws on standard error; when the run ends, or somebody
-else wants to write, its lines are gone and the terminal is as if they had never been.
+The only module that imports rich. It draws on standard error; when the run ends, or a prompt needs
+the terminal, its lines are removed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rich.text import Text
 
 from provision.core.wording import byte_size
 from provision.model.event import Event, RunFinished, RunStarted
-from provision.output.fleetview import FleetView, Row
+from provision.output.fleet_view import FleetView, Row
 from provision.output.plain import QUIET, Plain
 from provision.output.style import OUTCOME_COLOURS, Style
 from provision.output.text import duration
@@ -31,7 +31,10 @@ _BAR_FROM = 76  # columns of the terminal from which there is room for bars
 
 class Live:
     """Draws the fleet while a run goes on. Lines of `Plain` that must not scroll out of a
-    redrawn screen (notices, calls for hands, failures; with -v everything) are printed above."""
+    redrawn screen (notices, what a person must do, failures; with -v everything) are printed
+    above it."""
+
+    name = "the live display"
 
     def __init__(
         self,
@@ -47,21 +50,24 @@ class Live:
         )
         self._view = FleetView(clock)
         # rich's refresh thread draws while events come in from others.
-        self._turn = threading.RLock()
+        self._view_lock = threading.RLock()
         self._plain = Plain(stream, verbosity=verbosity or QUIET, style=Style(colour))
         self._rich: RichLive | None = None
         self._running = False
 
     def handle(self, event: Event) -> None:
         """Take in one event; the next redraw shows it."""
-        with self._turn:
+        with self._view_lock:
             self._view.handle(event)
         lines = self._plain.lines(event)
-        if isinstance(event, RunStarted):
-            self._running = True
-            self.resume()
-        elif isinstance(event, RunFinished):
-            self.close()
+        match event:
+            case RunStarted():
+                self._running = True
+                self.resume()
+            case RunFinished():
+                self.close()
+            case _:
+                pass
         # Wrapped at words; what is written by others has its own lines.
         self._print([Text.from_ansi(line) for line in lines], soft_wrap=False)
 
@@ -103,7 +109,7 @@ class Live:
 
     def render(self) -> RenderableType:
         """The display as it is now: rows and a summary, never higher than the terminal."""
-        with self._turn:
+        with self._view_lock:
             rows = self._view.rows(self._console.height - 2)
             summary = self._view.summary(rows)
         return Group(
@@ -131,7 +137,7 @@ class Live:
             cells += [
                 "" if row.percent is None else f"{row.percent}%",
                 "" if row.rate is None else f"{byte_size(row.rate)}/s",
-                "" if row.left is None else duration(row.left),
+                "" if row.seconds is None else duration(row.seconds),
             ]
             table.add_row(*cells)
         return table

@@ -1,7 +1,7 @@
-"""Plain lines, one an event that people care for: for pipes, CI jobs and log files.
+"""Plain lines, one for each event worth reading: for pipes, CI jobs and log files.
 
-Narration goes to the stream that is given, standard error on a command line. Nothing is ever
-redrawn; progress of a long stage is told at most every ten seconds.
+Narration goes to the stream that is given, standard error on a command line. Nothing is
+redrawn; progress of a long stage is reported at most every ten seconds.
 """
 
 from __future__ import annotations
@@ -33,11 +33,13 @@ PROGRESS_EVERY = 10.0  # seconds
 QUIET = -1
 """The verbosity that tells only what a person must do or know: hands, notices, failures."""
 
-_FAST: frozenset[Stage] = frozenset({"connect", "observe", "settle", "hands"})
+_SHORT_STAGES: frozenset[Stage] = frozenset({"connect", "observe", "settle", "hands"})
 
 
 class Plain:
     """Lines of narration. Verbosity 0 tells what is done, 1 and 2 the conversation as well."""
+
+    name = "the progress output"
 
     def __init__(
         self,
@@ -51,8 +53,8 @@ class Plain:
         self._verbosity = verbosity
         self._style = style
         self._clock = clock
-        self._told: dict[str, float] = {}  # device: when progress was last told
-        self._hands: dict[str, float] = {}  # device: seconds that were left when last told
+        self._progress_told: dict[str, float] = {}  # device: when progress was last reported
+        self._hands: dict[str, float] = {}  # device: seconds left when last reported
 
     def handle(self, event: Event) -> None:
         """Write the lines of one event, if it has any, whole and at once."""
@@ -85,15 +87,15 @@ class Plain:
                 devices = plural(len(event.devices), "device")
                 return [f"{event.command} {one_line(event.fleet)}: {devices}"]
             case StageStarted():
-                self._told[event.device] = self._clock()
-                if event.stage in _FAST and self._verbosity < 1:
+                self._progress_told[event.device] = self._clock()
+                if event.stage in _SHORT_STAGES and self._verbosity < 1:
                     return []
                 detail = f" ({one_line(event.detail)})" if event.detail else ""
-                return [f"{self._name(event.device)}: {text.STAGES[event.stage]}{detail}"]
+                return [f"{self._name(event.device)}: {text.STAGE_TEXTS[event.stage]}{detail}"]
             case StageProgress():
                 return self._progress_lines(event)
             case ActionDone():
-                return [f"{self._name(event.device)}: {text.done(event.action)}"]
+                return [f"{self._name(event.device)}: {text.done_text(event.action)}"]
             case DevicePlanned() | FileDiffed() | RunFinished():
                 return []  # results: PlanText and Recap have them
 
@@ -120,8 +122,11 @@ class Plain:
 
     def _progress_lines(self, event: StageProgress) -> list[str]:
         now = self._clock()
-        if now - self._told.setdefault(event.device, now) < PROGRESS_EVERY or not event.total:
+        if (
+            now - self._progress_told.setdefault(event.device, now) < PROGRESS_EVERY
+            or not event.total
+        ):
             return []
-        self._told[event.device] = now
+        self._progress_told[event.device] = now
         percent = 100 * event.done // event.total
-        return [f"{self._name(event.device)}: {text.STAGES[event.stage]}: {percent} %"]
+        return [f"{self._name(event.device)}: {text.STAGE_TEXTS[event.stage]}: {percent} %"]

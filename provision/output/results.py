@@ -18,7 +18,7 @@ from provision.model.event import (
 )
 from provision.model.plan import Plan
 from provision.output.style import PLAIN, Colour, Style
-from provision.output.text import plan_lines, recap_lines, together
+from provision.output.text import device_group, plan_lines, recap_lines
 
 _DIFF_COLOURS: dict[str, Colour] = {"+": "green", "-": "red", "@": "cyan"}
 
@@ -33,27 +33,29 @@ class Writer(Protocol):
 
 class PlanText:
     """Prints plans in the manifest's order, devices with the same plan as one: all together when
-    the run ends or, with `at_once`, those that change something as soon as every device has one.
+    the run ends or, with `early`, those that change something as soon as every device has one.
 
-    Nobody waits for the slowest, though: before a flash is touched, before anything is told as
-    done, and before a person is asked for something, what is known is shown. A live display can
-    stand for the stream, to keep what is written above its own lines.
+    The slowest device delays nobody: before a flash is erased or written, before an action is
+    reported as done, and before a person is asked for something, the plans known so far are
+    shown. A live display can stand for the stream, to keep what is written above its own lines.
     """
+
+    name = "the plan"
 
     def __init__(
         self,
         stream: Writer,
         *,
-        at_once: bool = False,
+        early: bool = False,
         style: Style = PLAIN,
         width: int | None = None,
     ) -> None:
         self._stream = stream
-        self._at_once = at_once
+        self._early = early
         self._style = style
         self._width = width
         self._order: dict[str, int] = {}
-        self._awaited: set[str] = set()  # devices of which no plan is known yet
+        self._unplanned: set[str] = set()  # devices of which no plan is known yet
         self._plans: dict[str, Plan] = {}
         self._diffs: dict[str, list[str]] = {}  # device: lines
 
@@ -62,40 +64,40 @@ class PlanText:
         match event:
             case RunStarted():
                 self._order = {device: place for place, device in enumerate(event.devices)}
-                self._awaited = set(event.devices)
+                self._unplanned = set(event.devices)
             case DevicePlanned():
-                self._awaited.discard(event.device)
-                if event.plan.changes or event.plan.refusals or not self._at_once:
+                self._unplanned.discard(event.device)
+                if event.plan.changes or event.plan.refusals or not self._early:
                     self._plans[event.device] = event.plan
             case FileDiffed():
                 self._diffs.setdefault(event.device, []).extend(self._coloured(event))
             case RunFinished():
                 self.close()
             case DeviceFinished():
-                self._awaited.discard(event.device)
-                self._catch_up(due=event.device in self._plans)
+                self._unplanned.discard(event.device)
+                self._show_when_due(due=event.device in self._plans)
             case ActionDone():
-                self._catch_up(due=event.device in self._plans)
+                self._show_when_due(due=event.device in self._plans)
             case StageStarted():
                 touched = event.stage in ("erase", "flash")
-                self._catch_up(due=touched and event.device in self._plans)
+                self._show_when_due(due=touched and event.device in self._plans)
             case HandsNeeded():
                 self.pause()
             case _:
-                self._catch_up(due=False)
+                self._show_when_due(due=False)
 
-    def _catch_up(self, *, due: bool) -> None:
-        """Show what is known once all plans are, or when one of them is due."""
-        if self._at_once and (due or not self._awaited):
+    def _show_when_due(self, *, due: bool) -> None:
+        """Show the plans once all are known, or when one of them is due."""
+        if self._early and (due or not self._unplanned):
             self.close()
 
     def pause(self) -> None:
-        """Somebody is asked for something, and is to know what for."""
-        if self._at_once:
+        """A person is about to be asked, and needs the plans to decide."""
+        if self._early:
             self.close()
 
     def resume(self) -> None:
-        """It draws nothing that was taken away."""
+        """Nothing was taken away."""
 
     def _coloured(self, event: FileDiffed) -> list[str]:
         shown = []
@@ -110,12 +112,12 @@ class PlanText:
             plans = sorted(self._plans.values(), key=lambda plan: self._place(plan.device))
             self._plans = {}
             lines = plan_lines(plans, self._style, self._width)
-            self._write(lines[:-1] if self._at_once else lines)  # the recap has the totals
+            self._write(lines[:-1] if self._early else lines)  # the recap has the totals
         same: dict[tuple[str, ...], list[str]] = {}
         for device in sorted(self._diffs, key=self._place):
             same.setdefault(tuple(self._diffs.pop(device)), []).append(device)
         for shown, devices in same.items():
-            self._write([f"{self._style(together(devices), 'bold')}:", *shown])
+            self._write([f"{self._style(device_group(devices), 'bold')}:", *shown])
 
     def _write(self, lines: Sequence[str]) -> None:
         self._stream.write("".join(f"{line}\n" for line in lines))
@@ -128,8 +130,10 @@ class PlanText:
 class Recap:
     """Prints one line a device and the totals when the run has finished.
 
-    Without `always`, only when some device could not be dealt with: a plan says the rest.
+    Without `always`, only when some device failed: the plan says the rest.
     """
+
+    name = "the recap"
 
     def __init__(
         self, stream: TextIO, *, style: Style = PLAIN, width: int | None = None, always: bool = True
@@ -142,7 +146,7 @@ class Recap:
         self._order: tuple[str, ...] = ()
 
     def handle(self, event: Event) -> None:
-        """Collect how devices fared, and print it at the end."""
+        """Collect outcomes, and print them when the run ends."""
         match event:
             case RunStarted():
                 self._order = event.devices

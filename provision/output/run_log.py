@@ -1,8 +1,8 @@
 """Outputs that keep a run: a log file for people, and the record that every run leaves.
 
-The log is appended to and tells everything, as -vv does, with times. Records are JSON lines in the
-user's state directory, private, the last hundred of them: what happened last week to a board is
-found there without having asked for it beforehand.
+The log is appended to and has everything that -vv shows, with times. Records are JSON lines in the
+user's state directory, private, the last hundred of them: what happened to a board last week can
+be looked up there, though nobody asked for a log at the time.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ _EVERYTHING = 2
 
 
 class LogFile:
-    """Appends what -vv would tell, each line with its local time, to one file."""
+    """Appends what -vv shows, each line with its local time, to one file."""
 
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
-        """Opens the file; OSError when that cannot be."""
+        """Open the file; OSError when it cannot be opened."""
+        self.name = f"the log file {path}"
         self._file = path.open("a", encoding="utf-8", errors="backslashreplace")
         self._plain = Plain(self._file, verbosity=_EVERYTHING)
         self._clock = clock
@@ -63,11 +64,12 @@ class RunRecord:
         kept: int = RECORDS_KEPT,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Makes the record, and removes the oldest above `kept`; OSError when it cannot be."""
+        """Create the record, and remove the oldest above `kept`; OSError when that fails."""
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         started = datetime.fromtimestamp(clock(), timezone.utc)
         name = f"{started:%Y%m%dT%H%M%S.%fZ}-{os.getpid()}.jsonl"
         self.path = directory / name
+        self.name = f"the record {self.path}"
         self._file = _open_private(self.path)
         self._lines = JsonLines(self._file, verbosity=1, clock=clock)
         _prune(directory, kept)

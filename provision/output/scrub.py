@@ -1,7 +1,7 @@
-"""Makes anything safe to show: secrets masked, terminal control characters made harmless.
+"""Makes any value safe to show: secrets masked, terminal control characters removed.
 
-What a board prints is data of an unknown sender. It must not move the cursor, recolour or retitle
-a user's terminal, nor hide text by writing direction; line ends and tabs stay.
+What a board prints is untrusted. It must not move the cursor, recolour or retitle a terminal, nor
+hide text by writing direction; line ends and tabs stay.
 """
 
 from __future__ import annotations

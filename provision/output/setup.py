@@ -35,11 +35,11 @@ def open_outputs(
 ) -> Fanout:
     """The outputs of a run, to be closed by the caller.
 
-    `changes` tells an apply, whose plans are shown as they come and which ends in a recap, from
-    a plan; without `results` the caller has its own to show. Results go to `stdout`, narration to
-    `stderr`: live when that is a terminal. With `json_lines`, `stdout` has events only, and
-    `stderr` what a person must know. UsageError when a file that was asked for cannot be written;
-    a record that cannot be kept is a notice.
+    With `changes` (an apply) plans are shown as they come and a recap ends the run; without
+    `results` the caller shows its own. Results go to `stdout`, progress to `stderr`: live when
+    that is a terminal. With `json_lines`, `stdout` has events only, and `stderr` what a person
+    must know. UsageError when a file that was asked for cannot be written; a record that cannot
+    be kept is a notice.
     """
     outputs: list[Output] = []
     unkept: OSError | None = None
@@ -57,7 +57,8 @@ def open_outputs(
                 if isinstance(output, RunRecord):
                     output.close()
             raise UsageError(
-                f"the log file {log_file} cannot be written: {error.strerror}"
+                f"the log file {log_file} cannot be written: {error.strerror}",
+                hint="give another path with --log-file FILE",
             ) from error
     colour = wants_colour(stderr, environment)
     if json_lines:
@@ -77,18 +78,27 @@ def open_outputs(
         style = Style(wants_colour(stdout, environment))
         width = shutil.get_terminal_size().columns if is_terminal(stdout, environment) else None
         if results:
-            outputs.append(PlanText(plans, at_once=changes, style=style, width=width))
+            outputs.append(PlanText(plans, early=changes, style=style, width=width))
             outputs.append(Recap(stdout, style=style, width=width, always=changes))
     fanout = Fanout(outputs, redact)
     if unkept is not None:
         reason = unkept.strerror or str(unkept)
-        fanout.handle(Notice(message=f"no record of this run can be kept: {reason}"))
+        fanout.handle(Notice(message=f"no record of this run is kept: {reason}"))
     return fanout
 
 
 def _writable(path: Path) -> Path:
-    """Found out before the run, since the report is written when all is over."""
+    """Checked before the run, since the report is written when it is over."""
     parent = path.absolute().parent
-    if not parent.is_dir() or not os.access(parent, os.W_OK) or path.is_dir():
-        raise UsageError(f"the JUnit report {path} cannot be written there")
-    return path
+    if path.is_dir():
+        why = "that is a directory"
+    elif not parent.is_dir():
+        why = f"there is no directory {parent}"
+    elif not os.access(parent, os.W_OK):
+        why = f"no permission to write in {parent}"
+    else:
+        return path
+    raise UsageError(
+        f"the JUnit report {path} cannot be written: {why}",
+        hint="give another path with --junit FILE",
+    )

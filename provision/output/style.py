@@ -1,4 +1,4 @@
-"""Colour, and whether there shall be any: NO_COLOR, FORCE_COLOR, TERM and the terminal decide.
+"""Colour, and whether to use it: NO_COLOR, FORCE_COLOR, TERM and the terminal decide.
 
 A handful of ANSI codes for lines that need no more; only the live display uses rich.
 """

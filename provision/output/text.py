@@ -1,4 +1,4 @@
-"""Words for events: sizes, times, actions, plans and the recap, as lines of text.
+"""Texts for events: times, actions, plans and the recap, as lines.
 
 Pure functions, shared by every output that people read, so that a live terminal, a log and a CI
 job say the same thing.
@@ -28,21 +28,21 @@ from provision.model.plan import (
 )
 from provision.output.style import PLAIN, Colour, Style
 
-STAGES: dict[Stage, str] = {
+STAGE_TEXTS: dict[Stage, str] = {
     "connect": "connecting",
-    "observe": "looking",
+    "observe": "reading the board's state",
     "hands": "waiting for a person",
     "erase": "erasing flash",
     "flash": "writing flash",
     "verify": "verifying flash",
-    "boot": "waiting for the boot",
+    "boot": "waiting for the board to boot",
     "files": "sending files",
     "reset": "resetting",
     "check": "checking the app",
-    "settle": "looking again",
+    "settle": "checking the result",
 }
 
-_UNKNOWN = 100  # columns, where there is no terminal to ask
+_DEFAULT_WIDTH = 100  # columns, where there is no terminal to ask
 _NUMBERED = re.compile(r"(.*?)(\d+)(\D*)")
 
 
@@ -58,7 +58,7 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
 
 
-def names(devices: Sequence[str]) -> str:
+def device_ranges(devices: Sequence[str]) -> str:
     """Names with commas; three and more in a row as the manifest's range: `desk-[01:30]`."""
     parts: list[str] = []
     run: list[str] = []
@@ -89,19 +89,19 @@ def _follows(name: str, following: str) -> bool:
     )
 
 
-def action(one: Action) -> str:
+def action_text(one: Action) -> str:
     """What an action does, as an imperative: `write /main.py (1.2 kB)`. One line."""
-    return one_line(_action(one))
+    return one_line(_imperative(one))
 
 
-def _action(one: Action) -> str:
+def _imperative(one: Action) -> str:
     match one:
         case EraseFlash():
             return "erase the whole flash"
         case WriteFirmware():
             return f"write MicroPython {one.identity.version} for {one.identity.machine}"
         case RestoreFile():
-            return f"put {one.path} back"
+            return f"restore {one.path}"
         case DeleteFile():
             return f"delete {one.path}"
         case RemoveDirectory():
@@ -118,19 +118,19 @@ def _action(one: Action) -> str:
             return f"check for {one.check.console!r} on the console"
 
 
-def done(one: Action) -> str:
+def done_text(one: Action) -> str:
     """The same in the past: `wrote /main.py (1.2 kB)`."""
-    return one_line(_done(one))
+    return one_line(_past(one))
 
 
-def _done(one: Action) -> str:
+def _past(one: Action) -> str:
     match one:
         case EraseFlash():
             return "erased the flash"
         case WriteFirmware() | WriteFile():
-            return action(one).replace("write", "wrote", 1)
+            return _imperative(one).replace("write", "wrote", 1)
         case RestoreFile():
-            return action(one)  # which is its own past
+            return f"restored {one.path}"
         case DeleteFile():
             return f"deleted {one.path}"
         case RemoveDirectory():
@@ -154,7 +154,7 @@ def _action_colour(one: Action) -> Colour:
 
 
 def plan_lines(plans: Sequence[Plan], style: Style = PLAIN, width: int | None = 80) -> list[str]:
-    """Plans as people read them: devices with the same plan together, then one line in all.
+    """Plans as people read them: devices with the same plan together, then the totals.
 
     Those without changes come first, on one line, since the end of a text is what stays in view.
     Reasons are wrapped at `width` columns; where there is None, they stay whole.
@@ -168,15 +168,15 @@ def plan_lines(plans: Sequence[Plan], style: Style = PLAIN, width: int | None = 
     return [*lines, _plan_summary(plans, style)]
 
 
-def together(devices: Sequence[str]) -> str:
+def device_group(devices: Sequence[str]) -> str:
     """Devices that share what follows: `kitchen`, or `desk-[01:30] (30 devices)`."""
-    who = names(devices)
+    who = device_ranges(devices)
     return f"{who} ({len(devices)} devices)" if len(devices) > 1 else who
 
 
 def _group(same: Sequence[Plan], style: Style, width: int | None) -> list[str]:
     plan = same[0]
-    who = together([each.device for each in same])
+    who = device_group([each.device for each in same])
     if plan.refusals:
         lines = [f"{style(who, 'bold')}: {style('refused', 'red')}"]
         for refusal in plan.refusals:
@@ -186,8 +186,8 @@ def _group(same: Sequence[Plan], style: Style, width: int | None) -> list[str]:
     if not plan.changes:
         return [f"{style(who, 'bold')}: {style('no changes', 'green')}"]
     lines = [f"{style(who, 'bold')}: {plural(plan.change_count, 'change')}"]
-    texts = [action(each) for each in plan.actions]
-    column = min(max(map(len, texts)), max((width or _UNKNOWN) - 34, 20))
+    texts = [action_text(each) for each in plan.actions]
+    column = min(max(map(len, texts)), max((width or _DEFAULT_WIDTH) - 34, 20))
     margin = " " * (column + 4)
     for each, text in zip(plan.actions, texts, strict=True):
         secret = ", secret" if isinstance(each, WriteFile) and each.sensitive else ""
@@ -209,7 +209,7 @@ def _wrapped(text: str, width: int | None, margin: int) -> list[str]:
 def _indented(text: str, width: int | None) -> list[str]:
     return wrap(
         one_line(text),
-        max(width or _UNKNOWN, 40),
+        max(width or _DEFAULT_WIDTH, 40),
         initial_indent="  ",
         subsequent_indent="    ",
         break_long_words=False,
@@ -239,7 +239,7 @@ def _plan_summary(plans: Sequence[Plan], style: Style) -> str:
 
 
 def outcome_line(finished: DeviceFinished, style: Style = PLAIN) -> str:
-    """How a device fared: `changed: 3 changes in 4.2 s`, `failed after 1.0 s: why`."""
+    """The outcome of a device: `changed: 3 changes in 4.2 s`, `failed after 1.0 s: why`."""
     word = style.outcome(finished.outcome)
     if finished.error is not None:
         return f"{word} after {duration(finished.seconds)}: {one_line(finished.error)}"
@@ -248,7 +248,7 @@ def outcome_line(finished: DeviceFinished, style: Style = PLAIN) -> str:
 
 
 def error_lines(finished: DeviceFinished) -> list[str]:
-    """What follows a failure: where the board stands and what to do next."""
+    """What follows a failure: the state that the board is left in, and what to do next."""
     lines = []
     if finished.stands:
         lines.append(f"the board: {one_line(finished.stands)}")

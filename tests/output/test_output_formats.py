@@ -336,8 +336,10 @@ def test_files_that_cannot_be_written_are_told_before_the_run(
 ) -> None:
     with pytest.raises(UsageError, match="log file"):
         streams.play(log_file=tmp_path / "no" / "log")
-    with pytest.raises(UsageError, match="JUnit"):
+    with pytest.raises(UsageError, match="JUnit report .* there is no directory"):
         streams.play(junit=tmp_path / "no" / "junit.xml")
+    with pytest.raises(UsageError, match="JUnit report .* is a directory"):
+        streams.play(junit=tmp_path)
 
 
 def test_a_record_that_cannot_be_kept_is_no_reason_not_to_run(
@@ -345,7 +347,7 @@ def test_a_record_that_cannot_be_kept_is_no_reason_not_to_run(
 ) -> None:
     (tmp_path / "state").write_text("a file in the way")
     out, err = streams.play()
-    assert err[0].startswith("no record of this run can be kept: ")
+    assert err[0].startswith("no record of this run is kept: ")
     assert out[-1].startswith("3 devices")
 
 

@@ -20,7 +20,7 @@ from provision.model.event import (
     StageStarted,
 )
 from provision.model.plan import EraseFlash, Plan
-from provision.output.fleetview import FleetView, Meter, Row
+from provision.output.fleet_view import FleetView, RateMeter, Row
 from provision.output.live import Live
 from provision.output.setup import open_outputs
 
@@ -51,13 +51,13 @@ def view(clock: Clock, *events: Event) -> FleetView:
 
 
 def test_a_rate_is_that_of_the_last_seconds() -> None:
-    meter = Meter()
+    meter = RateMeter()
     assert meter.rate() is None
-    assert meter.left(1000) is None
+    assert meter.seconds_left(1000) is None
     for second in range(20):  # 100 B/s, then 10 B/s
         meter.add(float(second), second * 100 if second < 10 else 1000 + (second - 10) * 10)
     assert meter.rate() == 10.0
-    assert meter.left(1190) == 10.0
+    assert meter.seconds_left(1190) == 10.0
     meter.add(20.0, 0)  # another file, another count
     assert meter.rate() is None
 
@@ -76,17 +76,17 @@ def test_a_device_goes_through_its_stages() -> None:
             what="writing flash (MicroPython 1.24.1)",
             percent=25,
             rate=500.0,
-            left=6.0,
+            seconds=6.0,
         )
     ]
     shown.handle(HandsNeeded(device="desk-01", instructions="Hold GPIO0.", seconds=60))
     clock.now += 1
-    assert shown.rows(9) == [Row(device="desk-01", what="by hand: Hold GPIO0.", left=59.0)]
+    assert shown.rows(9) == [Row(device="desk-01", what="by hand: Hold GPIO0.", seconds=59.0)]
     shown.handle(StageStarted(device="desk-01", stage="files"))
     assert shown.rows(9) == [Row(device="desk-01", what="sending files")]
     shown.handle(DeviceFinished(device="desk-01", outcome="changed", seconds=4, changes=2))
     assert shown.rows(9) == [
-        Row(device="desk-01", what="changed: 2 changes", left=4, outcome="changed")
+        Row(device="desk-01", what="changed: 2 changes", seconds=4, outcome="changed")
     ]
 
 
@@ -165,8 +165,8 @@ def test_what_matters_is_printed_above_and_the_rest_only_drawn() -> None:
     assert "desk-01: 460800 baud failed\n" in text
     assert text.count("desk-02: Hold it. (waiting 9.0 s)\n") == 1
     assert "desk-01:   hint: plug it in\n" in text
-    assert "desk-01: waiting for the boot\n" not in text
-    assert "desk-01: waiting for the boot\n" in live_run(*events, verbosity=1)
+    assert "desk-01: waiting for the board to boot\n" not in text
+    assert "desk-01: waiting for the board to boot\n" in live_run(*events, verbosity=1)
 
 
 def test_hints_are_broken_between_words() -> None:
@@ -205,8 +205,10 @@ def test_hands_that_were_needed_during_a_prompt_are_asked_for_right_after_it(
     ) as fanout:
         fanout.handle(started(2))
         with fanout.paused():
-            for left in (20, 19, 18):
-                fanout.handle(HandsNeeded(device="desk-02", instructions="Hold it.", seconds=left))
+            for seconds_left in (20, 19, 18):
+                fanout.handle(
+                    HandsNeeded(device="desk-02", instructions="Hold it.", seconds=seconds_left)
+                )
             begun = len(stream.getvalue())
         shown = harmless(stream.getvalue()[begun:])
         assert shown.count("desk-02: Hold it. (waiting") == 1

@@ -115,12 +115,12 @@ def test_durations(seconds: float, shown: str) -> None:
     ],
 )
 def test_names_of_a_row_are_written_as_the_manifest_does(devices: list[str], shown: str) -> None:
-    assert text.names(devices) == shown
+    assert text.device_ranges(devices) == shown
 
 
 @pytest.mark.parametrize("action", [*ACTIONS, RestoreFile(path="/main.py", reason="held")])
 def test_every_action_has_words_for_before_and_after(action: Action) -> None:
-    for words in (text.action(action), text.done(action)):
+    for words in (text.action_text(action), text.done_text(action)):
         assert words
         assert "\n" not in words
 
@@ -130,7 +130,7 @@ def test_a_plan_shows_each_action_with_its_reason() -> None:
     assert lines[0] == "kitchen: 7 changes"
     assert lines[1].split("  ")[1:2] == ["erase the whole flash"]
     for action, line in zip(ACTIONS, lines[1:], strict=False):
-        assert text.action(action) in line
+        assert text.action_text(action) in line
         assert action.reason in line
     assert "secret" in lines[7]
     assert lines[-1] == (
@@ -160,7 +160,7 @@ def test_on_a_terminal_no_line_of_a_plan_is_wider_than_it() -> None:
     assert max(map(len, lines[:-1])) <= 72
     said = " ".join(" ".join(lines).split())
     for action in ACTIONS:
-        assert text.action(action) in said
+        assert text.action_text(action) in said
         assert action.reason in said
 
 
@@ -179,7 +179,7 @@ def test_devices_whose_files_change_alike_share_the_diff() -> None:
 
 def test_a_diff_shown_at_once_says_whose_it_is() -> None:
     stream = io.StringIO()
-    output = PlanText(stream, at_once=True)
+    output = PlanText(stream, early=True)
     output.handle(FileDiffed(device="b", path="/main.py", lines=("--- x", "+++ y", "+1")))
     output.handle(StageStarted(device="b", stage="files"))
     assert stream.getvalue() == "b:\n--- x\n+++ y\n+1\n"
@@ -210,7 +210,7 @@ def planned(output: PlanText, *devices: str, actions: tuple[Action, ...] = CHANG
 
 def applied(*devices: str) -> tuple[io.StringIO, PlanText]:
     stream = io.StringIO()
-    output = PlanText(stream, at_once=True)
+    output = PlanText(stream, early=True)
     output.handle(RunStarted(command="apply", fleet="f", devices=devices))
     return stream, output
 
@@ -326,7 +326,7 @@ def test_plain_lines_tell_a_run() -> None:
         "shed:   hint: close it",
     ]
     assert "kitchen| >>> 1+1" in plain(events, 1)
-    assert "kitchen: looking" in plain(events, 1)
+    assert "kitchen: reading the board's state" in plain(events, 1)
     assert plain(events, QUIET) == plain(events)[3:4] + plain(events)[5:]
 
 
@@ -366,6 +366,8 @@ def test_progress_of_a_long_stage_is_told_now_and_then() -> None:
 
 class Keeping:
     """An output that keeps what it was given, and may be told to fail."""
+
+    name = "the log file run.log"
 
     def __init__(self, fails: bool = False) -> None:
         self.events: list[Event] = []
@@ -422,7 +424,10 @@ def test_an_output_that_cannot_write_is_dropped_and_the_others_are_told() -> Non
     fanout.handle(FINISHED[1])
     assert broken.events == [FINISHED[0]]
     assert broken.closed == 1
-    notice = Notice(message="Keeping /var/log/provision.log stops here: No space left on device")
+    notice = Notice(
+        message="cannot write the log file run.log: No space left on device; "
+        "the run goes on without it"
+    )
     assert kept.events == [notice, FINISHED[0], FINISHED[1]]
     fanout.close()
     fanout.close()

@@ -1,7 +1,8 @@
-"""What a live display shows of a fleet at one moment: a row a device, as many as there is room for.
+"""What a live display shows of a fleet at one moment: one row per device.
 
-Pure but for the clock it is given: events go in, rows come out; `live` draws them. Thirty boards on
-a terminal of 24 lines show those that something happens on, and count the others.
+Pure but for the clock it is given: events go in, rows come out; `live` draws them. Where not every
+device has a row, as with thirty boards on a terminal of 24 lines, the active ones are shown and
+the others counted.
 """
 
 from __future__ import annotations
@@ -22,19 +23,19 @@ from provision.model.event import (
     StageProgress,
     StageStarted,
 )
-from provision.output.text import STAGES, duration
+from provision.output.text import STAGE_TEXTS, duration
 
 RATE_WINDOW = 5.0  # seconds that a rate is averaged over
 
 
-class Meter:
-    """Rate and time left of one stage, from bytes done at moments in seconds."""
+class RateMeter:
+    """Rate and remaining time of one stage, from bytes done at moments in seconds."""
 
     def __init__(self) -> None:
         self._points: deque[tuple[float, int]] = deque()
 
     def add(self, now: float, done: int) -> None:
-        """Note how far it is; going backwards begins anew."""
+        """Note how many bytes are done; fewer than before begin a new measurement."""
         if self._points and done < self._points[-1][1]:
             self._points.clear()
         self._points.append((now, done))
@@ -42,13 +43,13 @@ class Meter:
             self._points.popleft()
 
     def rate(self) -> float | None:
-        """Bytes a second over the last seconds; None before there is anything to go by."""
+        """Bytes per second over the last RATE_WINDOW seconds; None while too little is known."""
         if len(self._points) < 2:
             return None
         (then, before), (now, done) = self._points[0], self._points[-1]
         return (done - before) / (now - then) if now > then and done > before else None
 
-    def left(self, total: int) -> float | None:
+    def seconds_left(self, total: int) -> float | None:
         """Seconds until `total` at this rate."""
         rate = self.rate()
         return None if rate is None else max(total - self._points[-1][1], 0) / rate
@@ -56,13 +57,14 @@ class Meter:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """One device's line. `rate` is in bytes a second, `left` in seconds; `outcome` once ended."""
+    """One device's line. `rate` is in bytes per second; `seconds` are those that are left or, once
+    there is an `outcome`, those that it took."""
 
     device: str
     what: str
     percent: int | None = None
     rate: float | None = None
-    left: float | None = None
+    seconds: float | None = None
     outcome: Outcome | None = None
 
 
@@ -73,7 +75,7 @@ class _Device:
     detail: str = ""
     done: int = 0
     total: int = 0
-    meter: Meter | None = None
+    meter: RateMeter | None = None
     hands_until: float | None = None
     finished: DeviceFinished | None = None
 
@@ -104,7 +106,7 @@ class FleetView:
             case StageProgress():
                 device = self._device(event.device)
                 if device.stage != event.stage or device.meter is None:
-                    device.stage, device.meter = event.stage, Meter()
+                    device.stage, device.meter = event.stage, RateMeter()
                 device.done, device.total = event.done, event.total
                 device.meter.add(self._clock(), event.done)
             case HandsNeeded():
@@ -117,14 +119,14 @@ class FleetView:
             case _:
                 pass
 
-    def rows(self, room: int) -> list[Row]:
-        """At most `room` rows: every device while they fit; else those that are active, the
+    def rows(self, max_rows: int) -> list[Row]:
+        """At most `max_rows` rows: every device while they fit; else those that are active, the
         ones that wait for a person first."""
         everyone = list(self._devices.values())
-        if len(everyone) > room:
+        if len(everyone) > max_rows:
             active = [device for device in everyone if device.active]
             active.sort(key=lambda device: device.hands_until is None)
-            everyone = active[: max(room, 0)]
+            everyone = active[: max(max_rows, 0)]
         return [self._row(device) for device in everyone]
 
     def summary(self, shown: Sequence[Row]) -> str:
@@ -157,15 +159,15 @@ class FleetView:
             elif finished.changes:
                 what += f": {plural(finished.changes, 'change')}"
             return Row(
-                device=device.name, what=what, left=finished.seconds, outcome=finished.outcome
+                device=device.name, what=what, seconds=finished.seconds, outcome=finished.outcome
             )
         if device.stage is None:
             return Row(device=device.name, what="waiting")
         if device.hands_until is not None:
             left = max(device.hands_until - self._clock(), 0.0)
             what = f"by hand: {one_line(device.detail)}"
-            return Row(device=device.name, what=what, left=left)
-        what = STAGES[device.stage]
+            return Row(device=device.name, what=what, seconds=left)
+        what = STAGE_TEXTS[device.stage]
         if device.detail:
             what += f" ({one_line(device.detail)})"
         percent = 100 * device.done // device.total if device.total else None
@@ -175,5 +177,5 @@ class FleetView:
             what=what,
             percent=percent,
             rate=meter.rate() if meter else None,
-            left=meter.left(device.total) if meter and device.total else None,
+            seconds=meter.seconds_left(device.total) if meter and device.total else None,
         )
