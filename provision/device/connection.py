@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import cast
 
+from provision.core.manifest.console_pattern import compile_console
 from provision.core.wording import printable
 from provision.device.flashing.esptool.flasher import EsptoolBootloader
 from provision.device.flashing.esptool.reset import pulse_reset
@@ -217,13 +218,17 @@ class SerialConnection:
 
     def console(self, pattern: str, timeout: float, stopping: Stopping = never) -> str:
         found: list[str] = []
-        wanted = re.compile(pattern)
+        matches = compile_console(pattern)
+        deadline = time.monotonic() + timeout
 
         def look(text: str) -> bool:
             for line in text.splitlines():
-                if any(wanted.search(start) for start in _starts(line)):
-                    found.append(line)
-                    return True
+                for start in _starts(line):
+                    if matches(start):
+                        found.append(line)
+                        return True
+                    if stopping() or time.monotonic() > deadline:  # however long the line is
+                        break
             return False
 
         heard = self._hear(timeout, look, stopping)
@@ -248,9 +253,9 @@ class SerialConnection:
             line = Line(self._bytes)
             while (left := deadline - time.monotonic()) > 0 and not stopping():
                 try:
-                    text = line.until(b"\n", timeout=left, stopping=stopping).decode(
-                        "utf-8", "replace"
-                    )
+                    text = line.until(
+                        b"\n", timeout=left, limit=CONSOLE_MOST, stopping=stopping
+                    ).decode("utf-8", "replace")
                 except Silence as silence:
                     rest = silence.heard.decode("utf-8", "replace")
                     enough(rest)  # a line that has no end, as a prompt

@@ -226,3 +226,11 @@ def test_what_the_app_prints_is_waited_for(usb: Usb, connect: Connect) -> None:
     assert connection.console("ready: (.*)", 5.0) == "ready: kitchen"
     with pytest.raises(CheckFailed):
         connection.console("never", 0.05)
+
+
+def test_a_check_ends_whatever_its_pattern_and_the_line(usb: Usb, connect: Connect) -> None:
+    path = usb.plug()
+    connection = connect(path)
+    usb.says(path, b"\x07" + b"a" * 3000 + b"\r\n")
+    with pytest.raises(CheckFailed, match="no line with"):
+        connection.console("^(a+)+!$", 0.2)

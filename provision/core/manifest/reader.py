@@ -8,11 +8,11 @@ and the rest is read on, so that one run reports everything.
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Literal, cast
 
+from provision.core.manifest.console_pattern import compile_console
 from provision.core.manifest.model import (
     DeviceEntry,
     FirmwareEntry,
@@ -298,10 +298,8 @@ class _Reader(Reading):
             return None
         if console is not None:
             try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # of what later Pythons will read otherwise
-                    re.compile(console)
-            except (re.error, OverflowError, RecursionError) as error:
+                compile_console(console)
+            except ValueError as error:
                 self.problem(console, (*path, "console"), f"not a regular expression: {error}")
                 return None
         seconds = timeout.number if timeout is not None else None

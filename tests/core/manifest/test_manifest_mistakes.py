@@ -119,6 +119,8 @@ DEVICE_MISTAKES = [
     ("check: {}", "devices.d.check: needs `expression` or `console`"),
     ("check: {expression: a, console: b}", "devices.d.check: keep one of expression and console"),
     ('check: {console: "("}', "devices.d.check.console: not a regular expression: missing )"),
+    ('check: {console: "(?<!un)ready"}',
+     "devices.d.check.console: not a regular expression: invalid perl operator: (?<!; RE2, which"),
     ("check: {expression: a, timeout: 0}", "'0' is too small; it must be more than 0"),
     ("check: {expression: a, timeout: soon}", "timeout: expected a number, got 'soon'"),
 ]  # fmt: skip

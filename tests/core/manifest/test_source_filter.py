@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from provision.core.manifest.resolve.source_filter import LITTER, select
+from provision.core.manifest.resolve.source_filter import DEFAULT_EXCLUDES, select
 
 
 def take(*paths: str, exclude: tuple[str, ...] = (), ignore: tuple[str, ...] = ()) -> list[str]:
@@ -69,5 +69,30 @@ def test_a_bad_pattern_is_named() -> None:
         take("a.py", exclude=("ok", "!"))
 
 
+@pytest.mark.parametrize("pattern", ["[z-a]", "[[:alpha:]]x", "a\\"])
+def test_what_no_file_could_be_compared_with_is_named(pattern: str) -> None:
+    with pytest.raises(ValueError, match="is not a gitignore pattern"):
+        take("a.py", exclude=("ok", pattern))
+
+
+@pytest.mark.parametrize("pattern", ["*a*a*a*a*a*a*b", "*a" * 200 + "*b", "**/" * 50 + "b"])
+def test_a_pattern_that_would_backtrack_for_hours_just_does_not_match(pattern: str) -> None:
+    long_name = "a" * 250
+    assert take(long_name, "a/" * 100 + "a", exclude=(pattern,)) == ["a/" * 100 + "a", long_name]
+
+
+def test_patterns_without_end_are_refused() -> None:
+    with pytest.raises(ValueError, match="more than 65,536 characters"):
+        take("a.py", exclude=("x" * 70_000,))
+    with pytest.raises(ValueError, match="too many, or too long"):
+        take("a.py", exclude=tuple(f"*{number}*x*y*z*" for number in range(2000)))
+
+
+def test_a_name_that_is_no_text_is_matched_all_the_same() -> None:
+    name = b"caf\xe9.md".decode("utf-8", "surrogateescape")
+    assert take(name, "a.py", exclude=("*.md",)) == ["a.py"]
+    assert take(name, "a.py") == ["a.py", name]
+
+
 def test_every_litter_pattern_is_one() -> None:
-    assert len(set(LITTER)) == len(LITTER)
+    assert len(set(DEFAULT_EXCLUDES)) == len(DEFAULT_EXCLUDES)
