@@ -53,7 +53,7 @@ class Plain:
         self._verbosity = verbosity
         self._style = style
         self._clock = clock
-        self._progress_told: dict[str, float] = {}  # device: when progress was last reported
+        self._reported_at: dict[str, float] = {}  # device: when progress was last reported
         self._hands: dict[str, float] = {}  # device: seconds left when last reported
 
     def handle(self, event: Event) -> None:
@@ -87,7 +87,7 @@ class Plain:
                 devices = plural(len(event.devices), "device")
                 return [f"{event.command} {one_line(event.fleet)}: {devices}"]
             case StageStarted():
-                self._progress_told[event.device] = self._clock()
+                self._reported_at[event.device] = self._clock()
                 if event.stage in _SHORT_STAGES and self._verbosity < 1:
                     return []
                 detail = f" ({one_line(event.detail)})" if event.detail else ""
@@ -122,11 +122,9 @@ class Plain:
 
     def _progress_lines(self, event: StageProgress) -> list[str]:
         now = self._clock()
-        if (
-            now - self._progress_told.setdefault(event.device, now) < PROGRESS_EVERY
-            or not event.total
-        ):
+        reported = self._reported_at.setdefault(event.device, now)
+        if now - reported < PROGRESS_EVERY or not event.total:
             return []
-        self._progress_told[event.device] = now
+        self._reported_at[event.device] = now
         percent = 100 * event.done // event.total
         return [f"{self._name(event.device)}: {text.STAGE_TEXTS[event.stage]}: {percent} %"]

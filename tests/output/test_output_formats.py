@@ -336,9 +336,9 @@ def test_files_that_cannot_be_written_are_told_before_the_run(
 ) -> None:
     with pytest.raises(UsageError, match="log file"):
         streams.play(log_file=tmp_path / "no" / "log")
-    with pytest.raises(UsageError, match="JUnit report .* there is no directory"):
+    with pytest.raises(UsageError, match=r"JUnit report .* there is no directory"):
         streams.play(junit=tmp_path / "no" / "junit.xml")
-    with pytest.raises(UsageError, match="JUnit report .* is a directory"):
+    with pytest.raises(UsageError, match=r"JUnit report .* is a directory"):
         streams.play(junit=tmp_path)
 
 

@@ -205,10 +205,8 @@ def test_hands_that_were_needed_during_a_prompt_are_asked_for_right_after_it(
     ) as fanout:
         fanout.handle(started(2))
         with fanout.paused():
-            for seconds_left in (20, 19, 18):
-                fanout.handle(
-                    HandsNeeded(device="desk-02", instructions="Hold it.", seconds=seconds_left)
-                )
+            for left in (20, 19, 18):
+                fanout.handle(HandsNeeded(device="desk-02", instructions="Hold it.", seconds=left))
             begun = len(stream.getvalue())
         shown = harmless(stream.getvalue()[begun:])
         assert shown.count("desk-02: Hold it. (waiting") == 1
