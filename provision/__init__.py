@@ -1,6 +1,6 @@
 """Declarative provisioning of MicroPython boards: a manifest in, a matching fleet out.
 
-`load`, `plan` and `apply` are the Python API, documented in `provision.api`; they are imported
+`load`, `plan`, `apply` and the rest of the Python API, documented in `provision.api`, are imported
 when they are first used, so that importing the package costs nothing.
 """
 
@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING
 
 from provision._version import __version__
 
-__all__ = ["__version__", "apply", "load", "plan"]
-
 if TYPE_CHECKING:
-    from provision.api import apply, load, plan
+    from provision.api import Cancellation, apply, facts, load, plan, stream
+
+__all__ = ["Cancellation", "__version__", "apply", "facts", "load", "plan", "stream"]
 
 
 def __getattr__(name: str) -> object:
-    if name in ("apply", "load", "plan"):
+    if name in __all__:
         return getattr(importlib.import_module("provision.api"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

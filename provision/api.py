@@ -1,4 +1,4 @@
-"""The Python API: what the command line does, in three calls with typed results.
+"""The Python API: what the command line does, in a few calls with typed results.
 
 >>> from provision import load, plan, apply          # doctest: +SKIP
 >>> fleet = load("fleet.yaml")                        # doctest: +SKIP
@@ -8,88 +8,148 @@ True
 >>> report.exit_code()                                # doctest: +SKIP
 0
 
-`load` raises ManifestError with every problem of the manifest. `plan` and `apply` return a
-`RunReport` with one `DeviceReport` a device, in manifest order; errors of single devices are in
-their reports, never raised. Events arrive at `on_event` as they happen, from many threads.
+`load` raises ManifestError with every problem of the manifest. `plan`, `apply` and `facts` return
+a `RunReport` with one `DeviceReport` a device, in manifest order; errors of single devices are in
+their reports, never raised. Events arrive at `on_event` as they happen, from many threads, or one
+after the other from a `stream`. Another thread stops a run by the `Cancellation` that was given.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from provision.app import Project, converge, open_project
-from provision.engine.context import Options
+from provision.app import Fleet, open_fleet, run_task
+from provision.engine.cancellation import Cancellation
+from provision.engine.context import MANUAL_TIMEOUT, Confirm
+from provision.engine.event_stream import EventStream, OnEvent, stream
+from provision.engine.tasks.apply import ApplyTask
+from provision.engine.tasks.facts import FactsTask
+from provision.engine.tasks.plan import PlanTask
 from provision.model.event import Event, HandsNeeded
 from provision.model.plan import Plan
-from provision.model.report import RunReport
+from provision.model.report import DeviceReport, RunReport
 
-__all__ = ["Event", "HandsNeeded", "Plan", "Project", "RunReport", "apply", "load", "plan"]
+__all__ = [
+    "Cancellation",
+    "Confirm",
+    "DeviceReport",
+    "Event",
+    "EventStream",
+    "Fleet",
+    "HandsNeeded",
+    "Plan",
+    "RunReport",
+    "apply",
+    "facts",
+    "load",
+    "plan",
+    "stream",
+]
 
 
 def load(
-    manifest: str | Path = "fleet.yaml", *, secrets: Path | None = None, offline: bool = False
-) -> Project:
-    """Read and check a manifest with all its devices; ManifestError names every problem."""
-    return open_project(manifest, secrets=secrets, offline=offline)
+    manifest: str | Path | None = None,
+    *,
+    limit: Sequence[str] = (),
+    secrets: Path | None = None,
+    offline: bool = False,
+) -> Fleet:
+    """Read and check a manifest with all its devices, templates and packages included;
+    ManifestError names every problem. It is a file, a folder that holds a `fleet.yaml`, "-" for
+    standard input, or `fleet.yaml` in the working directory.
+
+    With `limit`, selecting devices as `--limit` does, those left out are neither resolved nor
+    checked. `offline` uses no network.
+    """
+    return open_fleet(manifest, limit=limit, secrets=secrets, offline=offline)
 
 
 def plan(
-    fleet: Project,
+    fleet: Fleet,
     *,
     limit: Sequence[str] = (),
     forks: int = 0,
-    on_event: Callable[[Event], None] | None = None,
+    diff: bool = False,
+    operator: bool = False,
+    manual_timeout: float = MANUAL_TIMEOUT,
+    detailed_exit_code: bool = False,
+    on_event: OnEvent | None = None,
+    cancel: Cancellation | None = None,
 ) -> RunReport:
     """Observe the boards and say what would change; nothing does.
 
-    `limit` selects devices as `--limit` does; `forks` is how many at once, 0 for all.
+    `limit` selects devices as `--limit` does; `forks` is how many at once, 0 for all. With `diff`,
+    `FileDiffed` events tell how text files would change. `operator` and `manual_timeout` are those
+    of `apply`. `detailed_exit_code` has pending changes tell themselves as exit code 6 in the
+    event `RunFinished`.
     """
-    return converge(
+    return run_task(
         fleet,
-        Options(change=False, forks=forks),
-        command="plan",
+        PlanTask(contents=diff),
+        cancel or Cancellation(),
         limit=limit,
         emit=on_event or _ignore,
-        hands=False,
-        confirm=None,
+        operator=operator,
+        manual_timeout=manual_timeout,
+        forks=forks,
+        detailed_exit_code=detailed_exit_code,
     )
 
 
 def apply(
-    fleet: Project,
+    fleet: Fleet,
     *,
     limit: Sequence[str] = (),
     yes: bool = False,
     forks: int = 0,
     fail_fast: bool = False,
     accept_new_boards: Sequence[str] = (),
-    hands: bool = False,
-    hands_timeout: float = 120.0,
-    confirm: Callable[[str, Plan], bool] | None = None,
-    on_event: Callable[[Event], None] | None = None,
+    diff: bool = False,
+    operator: bool = False,
+    manual_timeout: float = MANUAL_TIMEOUT,
+    confirm: Confirm | None = None,
+    on_event: OnEvent | None = None,
+    cancel: Cancellation | None = None,
 ) -> RunReport:
     """Make the boards match.
 
     Boards that would be erased and are not in fleet.lock are refused, unless `yes`, or
-    `confirm(device, plan)` says so. With `hands`, a board that needs a person is waited for
-    `hands_timeout` seconds; `on_event` gets a `HandsNeeded` with the instructions every second.
+    `confirm(device, plan)` says so. With `operator`, a board that needs somebody to press a button
+    is waited for `manual_timeout` seconds; `on_event` gets a `HandsNeeded` with the instructions
+    every second. With `fail_fast`, no device is begun after one has failed.
     """
-    return converge(
+    return run_task(
         fleet,
-        Options(
-            change=True,
-            yes=yes,
-            forks=forks,
-            fail_fast=fail_fast,
-            accept_new=frozenset(accept_new_boards),
-            hands_timeout=hands_timeout,
-        ),
-        command="apply",
+        ApplyTask(yes=yes, accept_new=frozenset(accept_new_boards), contents=diff),
+        cancel or Cancellation(),
         limit=limit,
         emit=on_event or _ignore,
-        hands=hands,
-        confirm=None if confirm is None else lambda device, plan, _stopping: confirm(device, plan),
+        operator=operator,
+        manual_timeout=manual_timeout,
+        confirm=confirm,
+        forks=forks,
+        fail_fast=fail_fast,
+    )
+
+
+def facts(
+    fleet: Fleet,
+    *,
+    limit: Sequence[str] = (),
+    forks: int = 0,
+    on_event: OnEvent | None = None,
+    cancel: Cancellation | None = None,
+) -> RunReport:
+    """Observe the boards and report what they are, as the `actual` of each device's report;
+    whatever the manifest wants of them, nothing changes."""
+    return run_task(
+        fleet,
+        FactsTask(),
+        cancel or Cancellation(),
+        limit=limit,
+        emit=on_event or _ignore,
+        forks=forks,
     )
 
 

@@ -10,9 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from provision.engine.context import Confirm, Options, World
-from provision.engine.fleet import run
+from provision.engine.cancellation import Cancellation
+from provision.engine.context import MANUAL_TIMEOUT, Confirm, RunContext
 from provision.engine.locate import Probed
+from provision.engine.run import run
+from provision.engine.task import Task
+from provision.errors import UsageError
 from provision.interfaces import Images
 from provision.lockfile.entries import Lock
 from provision.lockfile.store import LearnedMacs, read_lock
@@ -36,64 +39,110 @@ SIM_HANDLERS = "provision.sim"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Project:
-    """A manifest, resolved, with what is needed to act on it."""
+class Fleet:
+    """A manifest as it was read, and its devices with everything resolved: those that `load` was
+    asked for, or all."""
 
     loaded: Loaded
     images: Images
+    states: tuple[DesiredState, ...]
+
+    @property
+    def name(self) -> str:
+        return self.loaded.manifest.fleet
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The names of the devices, in manifest order."""
+        return tuple(state.device for state in self.states)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the user should know of the manifest and its secrets."""
+        return self.loaded.warnings
+
+    def masked(self, text: str) -> str:
+        """A text with every secret in it masked."""
+        return self.loaded.redactor.text(text)
 
     def changed(self) -> bool:
         """Whether the manifest on disk is no longer the one that was read."""
         return self.loaded.changed()
 
+    def select(self, limit: Sequence[str] = ()) -> tuple[DesiredState, ...]:
+        """The states that `--limit` selects; UsageError when they are none of those loaded."""
+        names = self.loaded.names(limit)
+        selected = tuple(state for state in self.states if state.device in set(names))
+        if not selected:
+            raise UsageError(
+                f"{', '.join(names)} was left out when the manifest was loaded",
+                hint="load it without a limit, or with one that has this device",
+            )
+        return selected
 
-def open_project(
-    manifest: str | Path | None, *, secrets: Path | None = None, offline: bool = False
-) -> Project:
-    """Read and resolve a manifest; ManifestError with every problem when it is invalid."""
-    loaded = load(str(manifest) if manifest is not None else None, secrets=secrets)
-    supplies = supply(loaded, offline=offline)
-    return Project(loaded=supplies.loaded, images=supplies.images)
 
-
-def converge(
-    project: Project,
-    options: Options,
+def open_fleet(
+    manifest: str | Path | None,
     *,
-    command: str,
     limit: Sequence[str] = (),
+    secrets: Path | None = None,
+    offline: bool = False,
+) -> Fleet:
+    """Read a manifest and resolve the devices that `limit` selects; ManifestError with every
+    problem of the manifest and of these."""
+    supplies = supply(_load(manifest, secrets), offline=offline)
+    states = supplies.loaded.states(limit)
+    return Fleet(loaded=supplies.loaded, images=supplies.images, states=states)
+
+
+def _load(manifest: str | Path | None, secrets: Path | None) -> Loaded:
+    return load(str(manifest) if manifest is not None else None, secrets=secrets)
+
+
+def run_task(
+    fleet: Fleet,
+    task: Task,
+    cancel: Cancellation,
+    *,
+    limit: Sequence[str],
     emit: Callable[[Event], None],
-    hands: bool,
-    confirm: Confirm | None,
-    view: Callable[[DesiredState], DesiredState] = lambda state: state,
+    operator: bool = False,
+    manual_timeout: float = MANUAL_TIMEOUT,
+    confirm: Confirm | None = None,
+    forks: int = 0,
+    fail_fast: bool = False,
+    detailed_exit_code: bool = False,
 ) -> RunReport:
-    """Run `plan` (options.change False) or `apply` over the devices that `limit` selects, each
-    state as `view` gives it."""
+    """Do a task with the devices that `limit` selects, on real ports; see `engine.run.run`."""
     from provision.device.connection import SerialConnector
     from provision.device.flashing.littlefs import HostFilesystems
     from provision.device.transport.discovery import SerialDiscovery
 
     register_virtual_boards()
+    states = fleet.select(limit)
     discovery = SerialDiscovery()
-    world = World(
+    context = RunContext(
         discovery=discovery,
         connector=SerialConnector(discovery),
-        images=project.images,
+        images=fleet.images,
         filesystems=HostFilesystems(),
-        identities=LearnedMacs(project.loaded.lock_path),
+        identities=LearnedMacs(fleet.loaded.lock_path),
         journal=FlashJournal(state_directory() / "flashing"),
         emit=emit,
-        hands=hands,
+        operator=operator,
+        manual_timeout=manual_timeout,
         confirm=confirm,
+        forks=forks,
+        fail_fast=fail_fast,
+        detailed_exit_code=detailed_exit_code,
     )
-    states = [view(state) for state in project.loaded.states(limit)]
     return run(
         states,
-        world,
-        options,
-        command=command,
-        fleet=project.loaded.manifest.fleet,
-        owned=[state.port for state in project.loaded.states() if state.port] if limit else [],
+        task,
+        context,
+        cancel,
+        fleet=fleet.name,
+        owned=fleet.loaded.ports(leaving_out=[state.device for state in states]),
     )
 
 

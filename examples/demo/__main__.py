@@ -64,7 +64,7 @@ def main() -> int:
                 asked.add(event.device)
                 provision("sim", "press", event.device, "boot", "reset")
 
-        report = apply(fleet, yes=True, hands=True, on_event=on_event)
+        report = apply(fleet, yes=True, operator=True, on_event=on_event)
     return report.exit_code()
 
 

@@ -13,6 +13,7 @@ from typing import NoReturn
 import click
 
 from provision._version import __version__
+from provision.cli import stop_signals
 from provision.core.wording import did_you_mean
 from provision.errors import ManifestError, ProvisionError
 
@@ -81,6 +82,7 @@ def _open_closed_streams() -> None:
 def run() -> NoReturn:
     """Run the command line and end the process with one of DESIGN's exit codes."""
     _open_closed_streams()
+    stop_signals.install()
     words = sys.argv[1:]
     own = words[: words.index("--")] if "--" in words else words
     debug = "--debug" in own  # wherever it stands: people add it to the line that failed

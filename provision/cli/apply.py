@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import click
 
-from provision.cli.fleet_command import Request, common_options, go
-from provision.engine.context import Options
+from provision import api
+from provision.cli.fleet_command import (
+    FleetCommand,
+    FleetRequest,
+    common_options,
+    run_fleet_command,
+)
+from provision.cli.plan import run_plan
 
 
 @click.command(name="apply")
@@ -22,9 +28,9 @@ from provision.engine.context import Options
 )
 def command(
     *,
-    request: Request,
+    request: FleetRequest,
     forks: int,
-    hands_timeout: float,
+    manual_timeout: float,
     yes: bool,
     check: bool,
     fail_fast: bool,
@@ -34,12 +40,22 @@ def command(
 
     Running it again changes nothing. MANIFEST may be - for standard input.
     """
-    options = Options(
-        change=not check,
-        yes=yes,
-        forks=forks,
-        fail_fast=fail_fast,
-        accept_new=frozenset(accept_new),
-        hands_timeout=hands_timeout,
-    )
-    return go(request, options, "plan" if check else "apply")
+    if check:
+        return run_plan(request, forks=forks, manual_timeout=manual_timeout)
+
+    def run(command: FleetCommand) -> api.RunReport:
+        return api.apply(
+            command.fleet,
+            yes=yes,
+            forks=forks,
+            fail_fast=fail_fast,
+            accept_new_boards=accept_new,
+            diff=request.diff,
+            operator=command.operator,
+            manual_timeout=manual_timeout,
+            confirm=command.confirm,
+            on_event=command.outputs.handle,
+            cancel=command.cancel,
+        )
+
+    return run_fleet_command(request, run, changes=True)

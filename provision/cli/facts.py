@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from provision.app import converge, open_project
+from provision import api
 from provision.cli.options import json_option, limit_option, manifest_argument, secrets_option
 from provision.core.wording import flash_size, harmless
-from provision.engine.context import Options
 from provision.model.report import DeviceReport
-from provision.model.state import DesiredState
 from provision.output.setup import open_outputs
 
 
@@ -36,25 +33,16 @@ def command(
 ) -> int:
     """Observe every board of MANIFEST (fleet.yaml) and print what it is: chip, MAC, flash,
     firmware, free space. Changes nothing."""
-    project = open_project(manifest, secrets=secrets)
+    fleet = api.load(manifest, limit=limits, secrets=secrets)
     with open_outputs(
         stdout=sys.stdout,
         stderr=sys.stderr,
         changes=False,
         results=False,
         verbosity=verbose,
-        redact=project.loaded.redactor.text,
-    ) as fanout:
-        report = converge(
-            project,
-            Options(change=False, forks=forks),
-            command="facts",
-            limit=limits,
-            emit=fanout.handle,
-            hands=False,
-            confirm=None,
-            view=only_looking,
-        )
+        redact=fleet.masked,
+    ) as outputs:
+        report = api.facts(fleet, forks=forks, on_event=outputs.handle)
     rows = [row(item) for item in report.devices]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
@@ -62,11 +50,6 @@ def command(
         for line in table(rows):
             click.echo(line)
     return report.exit_code()
-
-
-def only_looking(state: DesiredState) -> DesiredState:
-    """A state that asks nothing of the board but to be looked at."""
-    return replace(state, firmware=None, files=(), absent=(), prune=(), check=None, mac=None)
 
 
 def row(report: DeviceReport) -> dict[str, object]:

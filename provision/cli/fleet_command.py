@@ -6,16 +6,14 @@ import functools
 import select
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from provision.app import converge, open_project
+from provision.api import Cancellation, Confirm, Fleet, RunReport, load
 from provision.cli.options import limit_option, manifest_argument, secrets_option
-from provision.engine.context import Confirm, Options
-from provision.errors import Interrupted
 from provision.model.event import Notice
 from provision.model.plan import EraseFlash, Plan
 from provision.output.fanout import Fanout
@@ -25,7 +23,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Request:
+class FleetRequest:
     """What the command line asked for, whichever the command."""
 
     manifest: str | None
@@ -60,15 +58,15 @@ def common_options(function: Callable[..., int]) -> Callable[..., int]:
         click.option("--offline", is_flag=True, help="Use only what is cached or vendored."),
         click.option("--forks", type=click.IntRange(min=0), default=0, show_default="all",
                      help="How many devices at once."),
-        click.option("--hands-timeout", type=click.FloatRange(min=0), default=120.0,
+        click.option("--manual-timeout", type=click.FloatRange(min=0), default=120.0,
                      show_default=True, metavar="SECONDS",
                      help="How long to wait, on a terminal, for somebody to press a button."),
     ]  # fmt: skip
 
     @functools.wraps(function)
     def gathered(**arguments: Any) -> int:
-        own = {field.name: arguments.pop(field.name) for field in fields(Request)}
-        return function(request=Request(**own), **arguments)
+        own = {field.name: arguments.pop(field.name) for field in fields(FleetRequest)}
+        return function(request=FleetRequest(**own), **arguments)
 
     wrapped: Callable[..., int] = gathered
     for option in reversed(options):
@@ -76,33 +74,54 @@ def common_options(function: Callable[..., int]) -> Callable[..., int]:
     return wrapped
 
 
-def go(request: Request, options: Options, command: str) -> int:
-    """Run it, show it, and return the exit code."""
-    project = open_project(request.manifest, secrets=request.secrets, offline=request.offline)
+@dataclass(frozen=True, kw_only=True)
+class FleetCommand:
+    """A command about to run: the fleet, the outputs, and whom it can ask. `operator` says
+    whether somebody is there to press buttons; `confirm` is None where nobody can be asked."""
+
+    fleet: Fleet
+    outputs: Fanout
+    cancel: Cancellation
+    operator: bool
+    confirm: Confirm | None
+
+
+def run_fleet_command(
+    request: FleetRequest, run: Callable[[FleetCommand], RunReport], *, changes: bool
+) -> int:
+    """Read the manifest, open the outputs, `run`, and return the exit code. `changes` tells an
+    apply, which ends in a recap, from a plan."""
+    fleet = load(
+        request.manifest,
+        limit=request.limits,
+        secrets=request.secrets,
+        offline=request.offline,
+    )
     interactive = sys.stdin.isatty() and sys.stderr.isatty()
+    cancel = Cancellation()
     with open_outputs(
         stdout=sys.stdout,
         stderr=sys.stderr,
-        changes=options.change,
+        changes=changes,
         json_lines=request.json,
         verbosity=request.verbose,
         log_file=request.log_file,
         junit=request.junit,
-        redact=project.loaded.redactor.text,
-    ) as fanout:
-        for warning in project.loaded.warnings:
-            fanout.handle(Notice(message=f"warning: {warning}"))
-        report = converge(
-            project,
-            replace(options, contents=request.diff, detailed=request.detailed),
-            command=command,
-            limit=request.limits,
-            emit=fanout.handle,
-            hands=interactive,
-            confirm=_confirm(fanout) if interactive and not request.json else None,
+        redact=fleet.masked,
+    ) as outputs:
+        for warning in fleet.warnings:
+            outputs.handle(Notice(message=f"warning: {warning}"))
+        report = run(
+            FleetCommand(
+                fleet=fleet,
+                outputs=outputs,
+                cancel=cancel,
+                operator=interactive,
+                confirm=_confirm(outputs, cancel) if interactive and not request.json else None,
+            )
         )
-        if project.changed():
-            fanout.handle(
+        if fleet.changed():
+            outputs.handle(
                 Notice(
                     message="the manifest changed during the run, which kept to what it had read; "
                     "run again to apply what it says now"
@@ -111,21 +130,21 @@ def go(request: Request, options: Options, command: str) -> int:
     return report.exit_code(detailed=request.detailed)
 
 
-def _confirm(fanout: Fanout) -> Confirm:
+def _confirm(outputs: Fanout, cancel: Cancellation) -> Confirm:
     """Asks about one board at a time; "all" answers for those still to come."""
     agreed = False
 
-    def ask(device: str, plan: Plan, stopping: Callable[[], bool]) -> bool:
+    def ask(device: str, plan: Plan) -> bool:
         nonlocal agreed
         why = next(action.reason for action in plan.actions if isinstance(action, EraseFlash))
-        with fanout.paused():
+        with outputs.paused():
             while not agreed:
                 click.echo(
                     f"{device}: erase this board and every file on it ({why})? [y/N/all]: ",
                     nl=False,
                     err=True,
                 )
-                answer = _typed_line(stopping).strip().lower()
+                answer = _typed_line(cancel).strip().lower()
                 if answer == "all":
                     agreed = True
                 elif answer in _ANSWERS:
@@ -138,11 +157,11 @@ def _confirm(fanout: Fanout) -> Confirm:
 _ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
 
 
-def _typed_line(stopping: Callable[[], bool]) -> str:
-    """A line from the terminal; Interrupted as soon as the run is stopped. This is no main
+def _typed_line(cancel: Cancellation) -> str:
+    """A line from the terminal; Interrupted as soon as the run is cancelled. This is no main
     thread, so that Ctrl-C does not end the reading by itself."""
     while sys.platform != "win32" and not select.select([sys.stdin], [], [], 0.1)[0]:
-        if stopping():
+        if cancel.cancelled():
             click.echo(err=True)
-            raise Interrupted("stopped by the user")
+            cancel.check()
     return sys.stdin.readline()

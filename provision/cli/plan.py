@@ -4,15 +4,38 @@ from __future__ import annotations
 
 import click
 
-from provision.cli.fleet_command import Request, common_options, go
-from provision.engine.context import Options
+from provision import api
+from provision.cli.fleet_command import (
+    FleetCommand,
+    FleetRequest,
+    common_options,
+    run_fleet_command,
+)
 
 
 @click.command(name="plan")
 @common_options
-def command(*, request: Request, forks: int, hands_timeout: float) -> int:
+def command(*, request: FleetRequest, forks: int, manual_timeout: float) -> int:
     """Observe every board of MANIFEST (fleet.yaml) and show what `apply` would change.
 
     Nothing is written, and a board whose REPL answers is not even reset.
     """
-    return go(request, Options(change=False, forks=forks, hands_timeout=hands_timeout), "plan")
+    return run_plan(request, forks=forks, manual_timeout=manual_timeout)
+
+
+def run_plan(request: FleetRequest, *, forks: int, manual_timeout: float) -> int:
+    """Also `apply --check`."""
+
+    def run(command: FleetCommand) -> api.RunReport:
+        return api.plan(
+            command.fleet,
+            forks=forks,
+            diff=request.diff,
+            operator=command.operator,
+            manual_timeout=manual_timeout,
+            detailed_exit_code=request.detailed,
+            on_event=command.outputs.handle,
+            cancel=command.cancel,
+        )
+
+    return run_fleet_command(request, run, changes=False)

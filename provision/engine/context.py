@@ -1,4 +1,8 @@
-"""What a run is given: the adapters it works with, and how it is to go."""
+"""What a run is given, and what a task has of one device.
+
+`RunContext` is built once for a run, by `app.py` from real adapters and by tests from fakes.
+`DeviceContext` is made of it for each device, and collects what the device's report is made of.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from provision.core.chips.esp.firmware import Firmware
+from provision.engine.cancellation import Cancellation
+from provision.engine.session import Session
 from provision.interfaces import (
     Connector,
     Discovery,
@@ -14,20 +21,25 @@ from provision.interfaces import (
     Images,
     Journal,
 )
-from provision.model.event import (
-    Event,
-)
+from provision.model.event import Event
 from provision.model.plan import Plan
+from provision.model.state import ActualState, DesiredState
 
-Confirm = Callable[[str, Plan, Callable[[], bool]], bool]
-"""Asks whether a device's plan, which erases, may be carried out; while it waits for the answer
-it looks at whether the user has stopped the run, and raises Interrupted then."""
+MANUAL_TIMEOUT = 120.0  # seconds: to find the board, and its buttons
+
+Confirm = Callable[[str, Plan], bool]
+"""Asks whether a device's plan, which erases, may be carried out. Called from the device's own
+thread; raises Interrupted when the run is cancelled while it waits for the answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class World:
-    """The adapters a run works with. `hands` says whether somebody can be asked to press a
-    button; `confirm` is None where nobody can be asked at all."""
+class RunContext:
+    """The adapters a run works with, and how it goes about them whatever its task.
+
+    `operator` says whether somebody is there to press buttons, and is waited for
+    `manual_timeout` seconds; `confirm` is None where nobody can be asked at all. `forks` is how
+    many devices at once, 0 for all; with `fail_fast` no device is begun after one has failed.
+    """
 
     discovery: Discovery
     connector: Connector
@@ -36,20 +48,34 @@ class World:
     identities: Identities
     journal: Journal
     emit: Callable[[Event], None]
-    hands: bool = False
+    operator: bool = False
+    manual_timeout: float = MANUAL_TIMEOUT
     confirm: Confirm | None = None
+    forks: int = 0
+    fail_fast: bool = False
+    detailed_exit_code: bool = False  # pending changes have an exit code of their own
     clock: Callable[[], float] = time.monotonic
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Options:
-    """How a run goes. `forks` 0 means all devices at once; `change` False only plans."""
+@dataclass(kw_only=True)
+class DeviceContext:
+    """One device in the hands of a task: what it works with, and what is known so far.
 
-    change: bool
-    yes: bool = False
-    forks: int = 0
-    fail_fast: bool = False
-    accept_new: frozenset[str] = frozenset()
-    contents: bool = False  # tell how the files that are written would change
-    hands_timeout: float = 120.0  # seconds a person is given to press a button
-    detailed: bool = False  # pending changes are an exit code of their own
+    `claim` takes a MAC for this device, and raises Refused when it is another's. `actual`, `plan`
+    and `board_state` (what becomes of the board if the run ends here) are told also of a task
+    that fails.
+    """
+
+    run: RunContext
+    cancel: Cancellation
+    desired: DesiredState
+    firmware: Firmware | None
+    session: Session
+    claim: Callable[[str], None]
+    actual: ActualState | None = None
+    plan: Plan | None = None
+    board_state: str | None = None
+
+    def note_state(self, board_state: str) -> None:
+        """Set `board_state`, as a callback."""
+        self.board_state = board_state

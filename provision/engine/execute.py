@@ -6,8 +6,8 @@ empty; then the files over the REPL; then one reset, and the check that the app 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 from provision.core.chips.esp.erase_plan import laid_out
 from provision.core.chips.esp.firmware import Firmware, Region, regions
@@ -15,14 +15,15 @@ from provision.core.chips.esp.image_checks import image_refusals
 from provision.core.planning.diff import STARTUP_FILES, diff
 from provision.core.planning.free_space import shortfall
 from provision.core.planning.safety import unmountable
+from provision.engine.context import DeviceContext
 from provision.engine.observe import Observation, scan_request, seen_at_repl
+from provision.engine.refusal import refuse
 from provision.engine.safe_boot import hold, let_go, restart_without_app
 from provision.engine.session import Session
 from provision.errors import (
     BoardError,
     CheckFailed,
     FlashFailed,
-    Interrupted,
     NoAnswer,
     OutOfSpace,
     ProvisionError,
@@ -32,8 +33,6 @@ from provision.interfaces import (
     Bootloader,
     BootloaderFacts,
     FileOperation,
-    FilesystemBuilder,
-    Journal,
     MakeDir,
     Put,
     Remove,
@@ -41,7 +40,7 @@ from provision.interfaces import (
     Repl,
     ReplFacts,
 )
-from provision.model.event import ActionDone, Event
+from provision.model.event import ActionDone
 from provision.model.plan import (
     Action,
     DeleteFile,
@@ -58,36 +57,24 @@ from provision.model.plan import (
 from provision.model.state import ActualState, Check, DesiredState, Filesystem
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Tools:
-    """What execution needs besides the session."""
-
-    firmware: Firmware | None
-    filesystems: FilesystemBuilder
-    journal: Journal
-    emit: Callable[[Event], None]
-    stopping: Callable[[], bool]
-    stands: Callable[[str], None]  # told what the board would be if the run ended here
-
-
-def execute(session: Session, plan: Plan, actual: ActualState, tools: Tools) -> ActualState:
+def execute(device: DeviceContext, plan: Plan, actual: ActualState) -> ActualState:
     """Make the board match; returns what it was proved to be.
 
-    Raises Interrupted between steps once `stopping` says so, and DeviceError or Unreachable
+    Raises Interrupted between steps once the run is cancelled, and DeviceError or Unreachable
     when a step fails; running again goes on from there.
     """
-    desired = session.desired
-    pause(session, tools)
+    desired, session = device.desired, device.session
+    device.cancel.check()
     if plan.flashes:
-        held = not plan.erases and actual.firmware is not None and hold(session, tools.stands)
-        preloaded = flash(session, plan, tools, held=held)
+        held = not plan.erases and actual.firmware is not None and hold(session, device.note_state)
+        preloaded = flash(device, plan, held=held)
         first_boot = plan.erases and not preloaded
         actual = observe_flashed(session, first_boot=first_boot, release=not plan.erases).actual
-        report(session, tools, plan, RestoreFile)
+        report(device, plan, RestoreFile)
         if first_boot:
             actual = without_defaults(actual, desired)
-        tools.stands("the firmware is written and runs; files may be missing")
-        pause(session, tools)
+        device.note_state("the firmware is written and runs; files may be missing")
+        device.cancel.check()
         plan = diff(desired, actual)
         if plan.flashes and unmountable(desired, actual):
             raise FlashFailed(
@@ -99,38 +86,24 @@ def execute(session: Session, plan: Plan, actual: ActualState, tools: Tools) -> 
                 f"after flashing, {describe(actual)} answers: {plan.actions[0].reason}",
                 hint="the image may be of another board; check it with `provision firmware show`",
             )
-        refuse(plan)
+        refuse(plan.refusals)
     operations = file_operations(desired, plan.actions)
     if operations or (actual.filesystem is not None and actual.filesystem.held):
-        actual = write_files(session, plan, operations, actual, tools)
-    tools.stands("everything is written; it was not restarted")
+        actual = write_files(device, plan, operations, actual)
+    device.note_state("everything is written; it was not restarted")
     session.stage("reset")
     session.restart()
-    tools.stands("everything is written and the board restarted")
-    tools.emit(ActionDone(device=session.device, action=Reset(reason="run what was written")))
+    device.note_state("everything is written and the board restarted")
+    device.run.emit(ActionDone(device=session.device, action=Reset(reason="run what was written")))
     if desired.check is not None:
-        run_check(session, desired.check, tools)
-        tools.emit(
+        run_check(device, desired.check)
+        device.run.emit(
             ActionDone(
                 device=session.device,
                 action=RunCheck(check=desired.check, reason="the board has changed"),
             )
         )
     return actual
-
-
-def refuse(plan: Plan) -> None:
-    """Raise a plan's refusals as one error, if there are any."""
-    if plan.refusals:
-        raise Refused(
-            "; ".join(refusal.message for refusal in plan.refusals), hint=plan.refusals[0].hint
-        )
-
-
-def pause(session: Session, tools: Tools) -> None:
-    """The points where a run may be cut short by the user."""
-    if tools.stopping():
-        raise Interrupted("stopped by the user", device=session.device)
 
 
 def describe(actual: ActualState) -> str:
@@ -140,42 +113,42 @@ def describe(actual: ActualState) -> str:
     return f"MicroPython {firmware.version} ({firmware.machine})"
 
 
-def flash(session: Session, plan: Plan, tools: Tools, *, held: bool) -> bool:
+def flash(device: DeviceContext, plan: Plan, *, held: bool) -> bool:
     """Erase and write as planned, after the board has been proved once more in its bootloader;
     whether the whole filesystem went along. A board that cannot be written and whose app is
     `held` gets it back."""
-    firmware = tools.firmware
+    firmware, session = device.firmware, device.session
     if firmware is None:
         raise BoardError("the plan flashes but there is no image")
     try:
-        bootloader, mac, to_write, preloaded = prepare(session, plan, tools, firmware)
+        bootloader, mac, to_write, preloaded = prepare(device, plan, firmware)
         # Where the power failed amid an erase, cells may read as blank and not last.
-        doubtful = tools.journal.was_cut(mac)
-        tools.journal.begin(mac, keeping=not plan.erases)
+        doubtful = device.run.journal.was_cut(mac)
+        device.run.journal.begin(mac, keeping=not plan.erases)
     except ProvisionError:
         if held:
-            let_go(session, tools.stands)
+            let_go(session, device.note_state)
         raise
-    tools.stands("its flash is being written: it may not start until the next apply")
+    device.note_state("its flash is being written: it may not start until the next apply")
     if plan.erases:
         session.stage("erase")
         bootloader.erase(None if doubtful else to_write, session.progress("erase"))
-        report(session, tools, plan, EraseFlash)
+        report(device, plan, EraseFlash)
     session.stage("flash", f"MicroPython {firmware.identity.version}")
     bootloader.write(to_write, session.progress("flash"))
-    tools.journal.end(mac)
-    report(session, tools, plan, WriteFirmware)
+    device.run.journal.end(mac)
+    report(device, plan, WriteFirmware)
     if preloaded:
-        report(session, tools, plan, MakeDirectory, WriteFile)
+        report(device, plan, MakeDirectory, WriteFile)
     return preloaded
 
 
 def prepare(
-    session: Session, plan: Plan, tools: Tools, firmware: Firmware
+    device: DeviceContext, plan: Plan, firmware: Firmware
 ) -> tuple[Bootloader, str, Sequence[Region], bool]:
     """Everything that can go wrong before the first byte is written: the board in its bootloader,
     its MAC, what to write, and whether that holds the whole filesystem."""
-    desired = session.desired
+    desired, session = device.desired, device.session
     session.stage("connect", "bootloader")
     bootloader = session.bootloader()
     facts = bootloader.facts()
@@ -191,12 +164,12 @@ def prepare(
         secured=facts.secured,
         revision=facts.revision,
     )
-    refuse(Plan(device=desired.device, refusals=refused))
+    refuse(refused)
     to_write: Sequence[Region] = regions(firmware, desired.board, flash_size)
     preloaded: Sequence[Region] | None = None
     if plan.erases:  # what does not fit is told before anything is erased
         contents = {file.dest: file.content.data for file in desired.files}
-        preloaded = tools.filesystems.build(firmware, desired.board, flash_size, contents)
+        preloaded = device.run.filesystems.build(firmware, desired.board, flash_size, contents)
         # The filesystem before the firmware, and what starts it last: until all of it is there
         # nothing boots, so that no app ever meets, and no later run finds, half a filesystem.
         to_write = laid_out([*(preloaded or ()), *to_write], facts.chip)
@@ -214,7 +187,7 @@ def prove(desired: DesiredState, facts: BootloaderFacts) -> None:
     proved = ActualState(
         chip=facts.chip, mac=facts.mac, flash_size=facts.flash_size, secured=facts.secured
     )
-    refuse(diff(desired, proved))
+    refuse(diff(desired, proved).refusals)
 
 
 def observe_flashed(session: Session, *, first_boot: bool, release: bool) -> Observation:
@@ -270,11 +243,10 @@ def file_operations(desired: DesiredState, actions: Sequence[Action]) -> list[Fi
 
 
 def write_files(
-    session: Session,
+    device: DeviceContext,
     plan: Plan,
     operations: Sequence[FileOperation],
     actual: ActualState,
-    tools: Tools,
 ) -> ActualState:
     """Make the files match in one stream, then look again: nothing may be left to do.
 
@@ -289,24 +261,25 @@ def write_files(
             f"the files need {missing:,} bytes more than the {actual.filesystem.free:,} "
             "that are free on the board; nothing was written"
         )
+    session = device.session
     writes = sum(isinstance(operation, Put) for operation in operations)
     session.stage("files", f"{writes} to write" if writes else "")
     repl = session.repl()
     if actual.filesystem.held:
         repl.release()
-    tools.stands(MIXED)
+    device.note_state(MIXED)
     try:
         settled = send(session, repl, operations)
     except (NoAnswer, BoardError) as error:
         if isinstance(error, OutOfSpace):
             raise
         session.note(f"once more without the app: {error.message}")
-        settled = send_without_app(session, tools, error)
+        settled = send_without_app(device, error)
     for action in plan.actions:
         if not isinstance(action, (Reset, RunCheck)):
-            tools.emit(ActionDone(device=session.device, action=action))
+            device.run.emit(ActionDone(device=device.desired.device, action=action))
     left = diff(session.desired, settled)
-    refuse(left)
+    refuse(left.refusals)
     if left.changes:
         raise BoardError(
             f"after writing, {left.actions[0].kind} is still to be done: {left.actions[0].reason}",
@@ -322,26 +295,27 @@ def send(session: Session, repl: Repl, operations: Sequence[FileOperation]) -> A
     return seen_at_repl(*repl.observe(scan_request(session.desired)))
 
 
-def send_without_app(session: Session, tools: Tools, first: ProvisionError) -> ActualState:
+def send_without_app(device: DeviceContext, first: ProvisionError) -> ActualState:
     """What is still to be done after `first` stopped it, with no app on the board running; when
     that does not even begin, `first` is what went wrong."""
+    session = device.session
     try:
-        repl = restart_without_app(session, tools.stands)
+        repl = restart_without_app(session, device.note_state)
         seen = seen_at_repl(*repl.observe(scan_request(session.desired)))
     except ProvisionError as error:
         session.note(f"in vain: {error.message}")
         raise first from None
-    tools.stands(MIXED)
+    device.note_state(MIXED)
     left = diff(session.desired, seen)
-    refuse(left)
+    refuse(left.refusals)
     session.stage("files")
     return send(session, repl, file_operations(session.desired, left.actions))
 
 
-def report(session: Session, tools: Tools, plan: Plan, *kinds: type[Action]) -> None:
+def report(device: DeviceContext, plan: Plan, *kinds: type[Action]) -> None:
     for action in plan.actions:
         if isinstance(action, kinds):
-            tools.emit(ActionDone(device=session.device, action=action))
+            device.run.emit(ActionDone(device=device.desired.device, action=action))
 
 
 # An app is given this long before it is interrupted to evaluate the check, then twice as long
@@ -349,26 +323,29 @@ def report(session: Session, tools: Tools, plan: Plan, *kinds: type[Action]) -> 
 FIRST_LOOK = 1.0
 
 
-def run_check(session: Session, check: Check, tools: Tools) -> None:
+def run_check(device: DeviceContext, check: Check) -> None:
     """Prove that the app runs; CheckFailed when it does not within the timeout, Interrupted as
     soon as the user stops the run: nothing is left to be finished."""
+    session, stopping = device.session, device.cancel.cancelled
     session.stage("check")
     if check.console is not None:
-        session.console(check.console, check.timeout, tools.stopping)
+        session.console(check.console, check.timeout, stopping)
         return
     if check.expression is None:
         return
     wait, spent, answer = min(FIRST_LOOK, check.timeout), 0.0, ""
     while True:
-        session.listen(wait, tools.stopping)
-        pause(session, tools)
+        session.listen(wait, stopping)
+        device.cancel.check()
         spent += wait
         try:
-            answer = session.repl().evaluate(check.expression, check.timeout, tools.stopping)
+            answer = session.repl().evaluate(
+                check.expression, check.timeout, device.cancel.cancelled
+            )
         except BoardError as error:
             answer = error.message
         except NoAnswer:
-            pause(session, tools)
+            device.cancel.check()
             raise
         else:
             if answer not in {"False", "None", "0", "''", "[]", "()", "{}"}:

@@ -47,14 +47,17 @@ class Observation:
     bytecode: int | None = None
 
 
-def observe(session: Session, firmware: Firmware | None = None) -> Observation:
-    """The actual state of the session's board; `firmware` is the image it shall run.
+def observe(
+    session: Session, request: ScanRequest, firmware: Firmware | None = None
+) -> Observation:
+    """The actual state of the session's board, of its files what `request` asks for; `firmware`
+    is the image it shall run.
 
     Nothing on the board changes, and where its REPL answers it is not even reset, unless the
     manifest asks for `verify: flash`. Raises Unreachable when nothing answers at all.
     """
     try:
-        observation = _at_repl(session, reset=False)
+        observation = _at_repl(session, request, reset=False)
         return verified(session, observation, firmware)
     except NoAnswer as error:
         session.note(f"no REPL: {error.message}")
@@ -64,7 +67,7 @@ def observe(session: Session, firmware: Firmware | None = None) -> Observation:
         # There is something to boot: an app that keeps its REPL away has no chance to after a
         # reset. A blank board is not waited for.
         try:
-            return _at_repl(session, reset=True)
+            return _at_repl(session, request, reset=True)
         except NoAnswer as error:
             session.note(f"no REPL after a reset: {error.message}")
         proved = session.bootloader().facts()
@@ -72,8 +75,8 @@ def observe(session: Session, firmware: Firmware | None = None) -> Observation:
     return Observation(actual=actual, evidence="bootloader")
 
 
-def _at_repl(session: Session, *, reset: bool) -> Observation:
-    facts, filesystem = session.repl(reset=reset).observe(scan_request(session.desired))
+def _at_repl(session: Session, request: ScanRequest, *, reset: bool) -> Observation:
+    facts, filesystem = session.repl(reset=reset).observe(request)
     return Observation(
         actual=seen_at_repl(facts, filesystem),
         evidence="reset" if reset else "repl",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +27,7 @@ from provision.core.manifest.yaml_tree import Document, Items, Node, Table
 from provision.core.manifest.yaml_tree_reader import MAX_CHARACTERS, NotText, decode, parse
 from provision.errors import ManifestError, Problem, UsageError
 from provision.model.board import BoardProfile
-from provision.model.state import DesiredState
+from provision.model.state import DesiredState, PortSelector
 from provision.project.schemas import fleet_schema
 from provision.project.secrets_files import SecretsFiles, read_secrets
 from provision.project.source_folder import Folder
@@ -80,6 +80,12 @@ class Loaded:
         if len(names) == len(self.manifest.devices):
             resolver.check_firmware_files()
         self._fail(resolver.problems())
+
+    def ports(self, *, leaving_out: Collection[str] = ()) -> tuple[PortSelector, ...]:
+        """The ports of the other devices. Nothing else of them is resolved, and a port that
+        cannot be, by a mistake in its template, is left out."""
+        names = [name for name in self.manifest.devices if name not in set(leaving_out)]
+        return tuple(self._resolver().ports(names))
 
     @property
     def lock_path(self) -> Path:

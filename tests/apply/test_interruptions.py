@@ -32,7 +32,7 @@ def test_ctrl_c_finishes_the_flash_and_says_where_each_board_stands(station: Sta
     run.signal(signal.SIGINT)
     ended = run.end()
     assert ended.code == 130, ended.said
-    assert "stopping: what may not be cut is being finished" in ended.err
+    assert "stopping: finishing writes in progress; press Ctrl-C again to abort" in ended.err
     assert ended.outcomes == {"x": "interrupted", "z": "skipped"}
     finished = ended.finished("x")
     assert finished["stands"] == "the firmware is written and runs; files may be missing"

@@ -13,8 +13,11 @@ import pytest
 from provision.boards import profiles
 from provision.core.chips.esp.chips import ESP32, ESP8266
 from provision.core.chips.esp.firmware import Firmware, read_firmware
-from provision.engine.context import Options
-from provision.engine.fleet import run
+from provision.engine.cancellation import Cancellation
+from provision.engine.run import run
+from provision.engine.task import Task
+from provision.engine.tasks.apply import ApplyTask
+from provision.engine.tasks.plan import PlanTask
 from provision.model.board import ResetWiring
 from provision.model.chip import Chip
 from provision.model.event import (
@@ -82,14 +85,15 @@ def converged(**changes: object) -> FakeBoard:
     return running({file.dest: file.content.data for file in device().files}, **changes)
 
 
-def go(world: FakeWorld, *states: DesiredState, **options: object) -> RunReport:
-    settings = {"change": True, "yes": True, **options}
-    adapters = {key: settings.pop(key) for key in ("hands", "confirm", "emit") if key in settings}
+def go(
+    world: FakeWorld, *states: DesiredState, task: Task | None = None, **context: object
+) -> RunReport:
+    """Run a task, `apply` with yes where none is said, over the fleet."""
     return run(
         states,
-        world.world(**adapters),
-        Options(**settings),  # type: ignore[arg-type]
-        command="apply",
+        task or ApplyTask(yes=True),
+        world.context(**context),
+        Cancellation(),
         fleet="test",
     )
 
@@ -142,7 +146,7 @@ def test_an_app_that_looking_interrupted_runs_again() -> None:
 def test_plan_changes_nothing() -> None:
     board = running()
     world = FakeWorld({"/dev/kitchen": board})
-    report = go(world, device(), change=False)
+    report = go(world, device(), task=PlanTask())
     assert outcomes(report) == {"kitchen": "pending"}
     assert (report.exit_code(), report.exit_code(detailed=True)) == (0, 6)
     assert board.log == ["leave"]
@@ -243,9 +247,8 @@ def test_the_learned_mac_is_asked_for_and_can_be_replaced() -> None:
     world = FakeWorld({"/dev/kitchen": board})
     world.identities.macs["kitchen"] = MAC
     assert outcomes(go(world, device())) == {"kitchen": "refused"}
-    assert outcomes(go(world, device(), accept_new=frozenset({"kitchen"}))) == {
-        "kitchen": "changed"
-    }
+    exchanged = ApplyTask(yes=True, accept_new=frozenset({"kitchen"}))
+    assert outcomes(go(world, device(), task=exchanged)) == {"kitchen": "changed"}
     assert world.identities.macs["kitchen"] == "24:6f:28:00:00:99"
 
 
@@ -255,18 +258,18 @@ def test_erasing_an_unknown_board_needs_a_yes() -> None:
         return board, FakeWorld({"/dev/kitchen": board}, {"new": image()})
 
     board, world = fresh()
-    report = go(world, device(firmware=firmware()), yes=False)
+    report = go(world, device(firmware=firmware()), task=ApplyTask())
     assert outcomes(report) == {"kitchen": "refused"}
     assert "erase" not in board.log
 
     board, world = fresh()
     asked: list[str] = []
 
-    def decline(name: str, plan: object, stopping: object) -> bool:
+    def decline(name: str, plan: object) -> bool:
         asked.append(name)
         return False
 
-    assert outcomes(go(world, device(firmware=firmware()), yes=False, confirm=decline)) == {
+    assert outcomes(go(world, device(firmware=firmware()), task=ApplyTask(), confirm=decline)) == {
         "kitchen": "refused"
     }
     assert asked == ["kitchen"]
@@ -274,7 +277,8 @@ def test_erasing_an_unknown_board_needs_a_yes() -> None:
 
     board, world = fresh()
     world.identities.macs["kitchen"] = MAC
-    assert outcomes(go(world, device(firmware=firmware()), yes=False)) == {"kitchen": "changed"}
+    report = go(world, device(firmware=firmware()), task=ApplyTask())
+    assert outcomes(report) == {"kitchen": "changed"}
 
 
 def test_erasing_what_does_not_answer_needs_a_yes_unless_a_run_was_cut_short_on_it() -> None:
@@ -288,12 +292,12 @@ def test_erasing_what_does_not_answer_needs_a_yes_unless_a_run_was_cut_short_on_
         assert world.journal.open == set()
         return board, report
 
-    board, report = met(cut=False, yes=False)
+    board, report = met(cut=False, task=ApplyTask())
     assert outcomes(report) == {"kitchen": "refused"}
     assert "files would be lost" in error_of(report)
     assert board.files == {"/data.csv": b"1,2\n"}
 
-    board, report = met(cut=True, yes=False)
+    board, report = met(cut=True, task=ApplyTask())
     assert outcomes(report) == {"kitchen": "changed"}
     assert "erase the chip" in board.log  # what reads as blank may be half erased
 
@@ -388,7 +392,7 @@ def test_an_app_that_keeps_its_repl_where_nothing_resets_it_is_told() -> None:
     profile = replace(PROFILE, reset=ResetWiring.NONE, download="Hold BOOT, press RESET.")
     board = running(hogged=True)
     world = FakeWorld({"/dev/kitchen": board}, {"new": image()})
-    report = go(world, device(board=profile, firmware=firmware()), hands=True)
+    report = go(world, device(board=profile, firmware=firmware()), operator=True)
     assert outcomes(report) == {"kitchen": "unreachable"}
     assert "no MicroPython answers" in error_of(report)
 
@@ -442,7 +446,7 @@ def test_a_board_without_reset_lines_waits_for_hands() -> None:
     assert "reset" not in board.log
 
     world = FakeWorld({"/dev/kitchen": board}, {"new": image()})
-    assert outcomes(go(world, state, hands=True)) == {"kitchen": "changed"}
+    assert outcomes(go(world, state, operator=True)) == {"kitchen": "changed"}
     asked = [event for event in world.events if isinstance(event, HandsNeeded)]
     assert asked[0].instructions == "Hold BOOT, press RESET."
 

@@ -16,6 +16,8 @@ from provision.device.micropython.startup_files import (
     held_among,
     held_name,
 )
+from provision.engine.tasks.apply import ApplyTask
+from provision.engine.tasks.plan import PlanTask
 from provision.errors import BoardError, NoAnswer, OutOfSpace, ProvisionError
 from provision.interfaces import ScanRequest
 from provision.model.board import ResetWiring
@@ -58,7 +60,7 @@ def test_an_erasing_run_holds_nothing() -> None:
 def test_looking_and_planning_hold_and_release_nothing() -> None:
     board = old()
     board.held = {"/main.py"}
-    report = go(updating(board), device(firmware=firmware()), change=False)
+    report = go(updating(board), device(firmware=firmware()), task=PlanTask())
     assert report.devices[0].outcome == "pending"
     assert board.log == ["leave"]
     assert board.held == {"/main.py"}
@@ -79,7 +81,7 @@ def test_an_app_is_given_back_when_nobody_enters_download_mode() -> None:
     board = old()
     esp32_without_lines = replace(profiles()["esp32"], reset=ResetWiring.NONE, download="hold BOOT")
     report = go(
-        updating(board), device(firmware=firmware(), board=esp32_without_lines), hands=False
+        updating(board), device(firmware=firmware(), board=esp32_without_lines), operator=False
     )
     assert report.devices[0].outcome == "unreachable"
     assert "hold BOOT" in error_of(report)
@@ -122,7 +124,7 @@ def test_an_update_cut_short_is_finished_in_place_and_forgotten() -> None:
     board.held = {"/main.py"}
     world = updating(board)
     world.journal.begin(board.mac, keeping=True)
-    assert go(world, device(firmware=firmware()), yes=False).exit_code() == 0
+    assert go(world, device(firmware=firmware()), task=ApplyTask()).exit_code() == 0
     assert "erase" not in board.log
     assert board.files["/notes"] == b"mine"
     assert board.held == set()
@@ -132,7 +134,7 @@ def test_an_update_cut_short_is_finished_in_place_and_forgotten() -> None:
 def test_an_entry_left_by_a_run_killed_at_its_very_end_goes_with_the_next() -> None:
     world = FakeWorld({"/dev/kitchen": converged()})
     world.journal.begin("24:6f:28:00:00:01", keeping=True)
-    go(world, device(), change=False)
+    go(world, device(), task=PlanTask())
     assert world.journal.open
     go(world, device())
     assert not world.journal.open

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from provision.engine.scheduler import STOPPING, Stop, run_all
+from provision.engine.cancellation import Cancellation
+from provision.engine.scheduler import STOPPING, run_all
 from tests.ctrl_c import ctrl_c_raises
 
 PATIENCE = 30.0
@@ -19,12 +20,14 @@ class Job:
 
     def __init__(self, work: Callable[[], None] = lambda: None, *, fails: bool = False) -> None:
         self.work = work
-        self.failed_fast = fails
+        self.fails = fails
+        self.failed = False
         self.fate = "waiting"
 
     def run(self) -> None:
         self.fate = "begun"
         self.work()
+        self.failed = self.fails
         self.fate = "ended"
 
     def skip(self) -> None:
@@ -45,13 +48,13 @@ def test_no_more_than_forks_at_once() -> None:
             together -= 1
 
     jobs = [Job(work) for _ in range(6)]
-    run_all(jobs, 3, Stop(), lambda _: None)
+    run_all(jobs, Cancellation(), forks=3, notice=lambda _: None)
     assert [job.fate for job in jobs] == ["ended"] * 6
     assert most == 3
 
 
 def test_a_failure_keeps_others_from_beginning_and_lets_those_finish_that_have() -> None:
-    stop = Stop()
+    cancel = Cancellation()
     failed = threading.Event()
 
     class Failing(Job):
@@ -63,10 +66,10 @@ def test_a_failure_keeps_others_from_beginning_and_lets_those_finish_that_have()
 
     def slow() -> None:
         assert failed.wait(PATIENCE)
-        seen.append(stop.by_user())
+        seen.append(cancel.cancelled())
 
     jobs = [Job(slow), Failing(fails=True), Job(), Job()]
-    run_all(jobs, 2, stop, lambda _: None)
+    run_all(jobs, cancel, forks=2, fail_fast=True, notice=lambda _: None)
     assert [job.fate for job in jobs[:2]] == ["ended", "ended"]
     assert seen == [False]
 
@@ -79,23 +82,23 @@ def press_ctrl_c() -> None:
 
 
 def test_the_first_ctrl_c_waits_for_what_has_begun() -> None:
-    stop, notices = Stop(), []
+    cancel, notices = Cancellation(), []
 
     def interrupted() -> None:
         press_ctrl_c()
-        while not stop.by_user():  # goes on until it hears of it, as a board being flashed does
+        while not cancel.cancelled():  # goes on until it hears of it, as a board being flashed does
             told.wait(0.01)
 
     told = threading.Event()
     jobs = [Job(interrupted), Job()]
     with ctrl_c_raises():
-        run_all(jobs, 1, stop, notices.append)
+        run_all(jobs, cancel, forks=1, notice=notices.append)
     assert [job.fate for job in jobs] == ["ended", "skipped"]
     assert notices == [STOPPING]
 
 
 def test_the_second_ctrl_c_is_passed_on() -> None:
-    stop, release = Stop(), threading.Event()
+    cancel, release = Cancellation(), threading.Event()
 
     def stubborn() -> None:
         press_ctrl_c()
@@ -105,6 +108,6 @@ def test_the_second_ctrl_c_is_passed_on() -> None:
         signal.raise_signal(signal.SIGINT)
 
     with ctrl_c_raises(), pytest.raises(KeyboardInterrupt):
-        run_all([Job(stubborn)], 1, stop, notice)
-    assert stop.by_user()
+        run_all([Job(stubborn)], cancel, forks=1, notice=notice)
+    assert cancel.cancelled()
     release.set()

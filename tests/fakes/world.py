@@ -16,7 +16,7 @@ from provision.core.chips.esp.chips import ESP32
 from provision.core.chips.esp.firmware import Firmware, Region
 from provision.core.chips.esp.image import SECTOR
 from provision.core.planning.diff import STARTUP_FILES
-from provision.engine.context import World
+from provision.engine.context import RunContext
 from provision.errors import (
     BoardError,
     CheckFailed,
@@ -346,7 +346,7 @@ class FakeWorld:
         self.boards[address].open = True
         return FakeConnection(self.boards[address], board, self)
 
-    def world(self, **changes: object) -> World:
+    def context(self, **changes: object) -> RunContext:
         settings: dict[str, object] = {
             "discovery": self,
             "connector": self,
@@ -356,4 +356,4 @@ class FakeWorld:
             "journal": self.journal,
             "emit": self.events.append,
         }
-        return World(**{**settings, **changes})  # type: ignore[arg-type]
+        return RunContext(**{**settings, **changes})  # type: ignore[arg-type]

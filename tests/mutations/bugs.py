@@ -180,8 +180,8 @@ BUGS = (
     ),
     Bug(
         name="erase without asking",
-        file="provision/engine/job.py",
-        before="if not plan.erases or self._options.yes:",
+        file="provision/core/planning/safety.py",
+        before="if not plan.erases or was_cut or (known and not actual.silent):",
         after="if True:",
         tests=("tests/engine/test_fleet_run.py", "-k", "needs_a_yes"),
     ),

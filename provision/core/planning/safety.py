@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from provision.core.wording import flash_size, parse_size_code
-from provision.model.plan import Action, EraseFlash, Refusal, WriteFirmware
+from provision.model.plan import Action, EraseFlash, Plan, Refusal, WriteFirmware
 from provision.model.state import ActualState, DesiredState
 
 UNMOUNTABLE = "MicroPython runs, but its filesystem cannot be mounted"
@@ -58,6 +58,42 @@ def refusals(
             message=where if path != dest else f"{path} is {what} on the board and is to be a file",
             hint=f"say `{{dest: {path}, state: absent}}` under files to have it deleted",
         )
+
+
+def needs_consent(plan: Plan, actual: ActualState, *, known: bool, was_cut: bool) -> Refusal | None:
+    """Rule 2: why a plan may not be carried out unless somebody says yes, or None.
+
+    Erasing needs a yes where no run before has learned which board this is (`known`), and where
+    nobody could look at its files. A board on which a run `was_cut` short has had its yes.
+    """
+    if not plan.erases or was_cut or (known and not actual.silent):
+        return None
+    what = (
+        "does not answer, and its files would be lost"
+        if actual.silent
+        else "is not in fleet.lock yet"
+    )
+    return Refusal(
+        kind="needs-consent",
+        message=f"its board would be erased and {what}",
+        hint="look at `provision plan`, then say `provision apply --yes`",
+    )
+
+
+def declined() -> Refusal:
+    """Somebody was asked, and said no."""
+    return Refusal(
+        kind="declined", message="erasing its board was declined", hint="nothing was written"
+    )
+
+
+def board_taken(mac: str, owner: str) -> Refusal:
+    """Two devices of one run met the same board."""
+    return Refusal(
+        kind="board-taken",
+        message=f"the board with the MAC {mac} answers on its port and on that of {owner}",
+        hint="one board must be reached by one port only; check the ports of both",
+    )
 
 
 def _another_board(desired: DesiredState, actual: ActualState) -> Iterator[Refusal]:

@@ -103,6 +103,15 @@ class Resolver:
             if state is not None:
                 yield state
 
+    def ports(self, names: Iterable[str]) -> Iterator[PortSelector]:
+        """The ports of these devices, and nothing else of them, without those that have a
+        problem."""
+        for name in names:
+            device = self.manifest.devices[name]
+            port = self._port(device, self.variables(device))
+            if port is not None:
+                yield port
+
     def check_firmware_files(self) -> None:
         """Every image file of the firmware table must be there, used or not."""
         for entry in self.manifest.firmware.values():

@@ -1,0 +1,168 @@
+"""One device's way through a run: its port is opened, the task does its work, and whatever comes
+of that, an error of ours included, ends in one report and one event.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from provision.core.planning.safety import board_taken
+from provision.engine.cancellation import Cancellation
+from provision.engine.context import DeviceContext, RunContext
+from provision.engine.locate import Located
+from provision.engine.refusal import refuse
+from provision.engine.session import Session
+from provision.engine.task import Target, Task
+from provision.errors import Interrupted, ProvisionError, Refused, Unreachable
+from provision.model.event import DeviceFinished, HandsNeeded, Outcome, Trace
+from provision.model.report import DeviceReport
+
+
+class Claims:
+    """Which board each device turned out to be, so that no board is taken for two."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._owners: dict[str, str] = {}
+
+    def claim(self, mac: str, device: str) -> None:
+        """Refused when the board with this MAC is another device's already."""
+        with self._lock:
+            owner = self._owners.setdefault(mac, device)
+        if owner != device:
+            refuse([board_taken(mac, owner)])
+
+
+class DeviceRun:
+    """Implements `scheduler.Job` for one device; `report` is set when it has ended."""
+
+    def __init__(
+        self,
+        target: Target,
+        located: Located,
+        *,
+        task: Task,
+        context: RunContext,
+        cancel: Cancellation,
+        claims: Claims,
+    ) -> None:
+        self.report: DeviceReport | None = None
+        self._target = target
+        self._located = located
+        self._task = task
+        self._context = context
+        self._cancel = cancel
+        self._claims = claims
+        self._device: DeviceContext | None = None
+
+    @property
+    def name(self) -> str:
+        return self._target.desired.device
+
+    @property
+    def failed(self) -> bool:
+        return self.report is not None and self.report.error is not None
+
+    def run(self) -> None:
+        """Go all the way; never raises."""
+        started = self._context.clock()
+        error: ProvisionError | None = None
+        outcome: Outcome
+        try:
+            outcome = self._work()
+        except ProvisionError as caught:
+            error, outcome = caught, outcome_of(caught)
+        except Exception as caught:  # noqa: BLE001 - one device's bug must not take the others down
+            error = ProvisionError(f"internal: {type(caught).__name__}: {caught}")
+            error.__cause__ = caught
+            outcome = "failed"
+        if error is not None:
+            error.on(self.name)
+        seconds = self._context.clock() - started
+        device = self._device
+        plan = device.plan if device is not None else None
+        self.report = DeviceReport(
+            device=self.name,
+            outcome=outcome,
+            seconds=seconds,
+            address=self._located if isinstance(self._located, str) else None,
+            plan=plan,
+            actual=device.actual if device is not None else None,
+            error=error,
+        )
+        self._context.emit(
+            DeviceFinished(
+                device=self.name,
+                outcome=outcome,
+                seconds=seconds,
+                error=error.message if error else None,
+                hint=error.hint if error else None,
+                code=error.code if error else None,
+                stands=device.board_state if error and device is not None else None,
+                changes=plan.change_count if plan is not None and outcome == "changed" else 0,
+            )
+        )
+
+    def skip(self) -> None:
+        """End without having begun: the run ended before this device's turn."""
+        self.report = DeviceReport(device=self.name, outcome="skipped", seconds=0.0)
+        self._context.emit(DeviceFinished(device=self.name, outcome="skipped", seconds=0.0))
+
+    def _work(self) -> Outcome:
+        if isinstance(self._located, ProvisionError):
+            raise self._located
+        session = self._open(self._located)
+        try:
+            self._device = DeviceContext(
+                run=self._context,
+                cancel=self._cancel,
+                desired=self._target.desired,
+                firmware=self._target.firmware,
+                session=session,
+                claim=lambda mac: self._claims.claim(mac, self.name),
+            )
+            return self._task.run(self._device)
+        finally:
+            session.close()
+
+    def _open(self, address: str) -> Session:
+        context, desired = self._context, self._target.desired
+
+        def trace(level: int, text: str) -> None:
+            context.emit(Trace(device=desired.device, level=level, text=text))
+
+        connection = context.connector.connect(
+            address,
+            desired.board,
+            device=desired.device,
+            baud=desired.baud,
+            trace=trace,
+        )
+        return Session(
+            desired=desired,
+            address=address,
+            connection=connection,
+            hands=self._ask_operator if context.operator else None,
+            hands_timeout=context.manual_timeout,
+            emit=context.emit,
+        )
+
+    def _ask_operator(self, instructions: str, seconds_left: float) -> bool:
+        self._cancel.check()
+        self._context.emit(
+            HandsNeeded(device=self.name, instructions=instructions, seconds=seconds_left)
+        )
+        return True
+
+
+def outcome_of(error: ProvisionError) -> Outcome:
+    """How a device is said to have fared whose task raised this."""
+    match error:
+        case Interrupted():
+            return "interrupted"
+        case Unreachable():
+            return "unreachable"
+        case Refused():
+            return "refused"
+        case _:
+            return "failed"

@@ -1,0 +1,87 @@
+"""A run: one task over the devices of a fleet, all at once, each on a thread of its own.
+
+A board is wire-bound, so a fleet takes as long as its slowest board; one device's failure
+neither stops, slows nor hides another's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from provision.engine.cancellation import Cancellation
+from provision.engine.context import RunContext
+from provision.engine.device_run import Claims, DeviceRun
+from provision.engine.locate import Located, locate
+from provision.engine.scheduler import run_all
+from provision.engine.task import Target, Task
+from provision.errors import Interrupted
+from provision.model.event import Notice, RunFinished, RunStarted
+from provision.model.report import RunReport
+from provision.model.state import DesiredState, PortSelector
+
+
+def run(
+    states: Sequence[DesiredState],
+    task: Task,
+    context: RunContext,
+    cancel: Cancellation,
+    *,
+    fleet: str,
+    owned: Sequence[PortSelector] = (),
+) -> RunReport:
+    """Do a task with every device; the report has them in the order of `states`.
+
+    Errors of one device are in its report; errors of the inputs (an image that cannot be read)
+    are raised before any board is touched. Once `cancel` says so, or at the first
+    KeyboardInterrupt, writes in progress are finished and the rest is skipped; a second
+    KeyboardInterrupt is passed on. `owned` are the ports of the manifest's other devices.
+    """
+    started = context.clock()
+    context.emit(
+        RunStarted(command=task.name, fleet=fleet, devices=tuple(state.device for state in states))
+    )
+    targets: Sequence[Target] = [Target(desired=state) for state in states]
+    located: Mapping[str, Located] = {}
+    try:
+        targets = task.prepare(states, context)
+        located = locate(
+            [target.desired for target in targets],
+            context.discovery,
+            context.connector,
+            owned=[*owned, *(state.port for state in states if state.port)],
+        )
+    except KeyboardInterrupt:
+        cancel.cancel()  # no board was touched yet: every device is skipped
+    not_looked_for = Interrupted("stopped by the user")
+    claims = Claims()
+    devices = [
+        DeviceRun(
+            target,
+            located.get(target.desired.device, not_looked_for),
+            task=task,
+            context=context,
+            cancel=cancel,
+            claims=claims,
+        )
+        for target in targets
+    ]
+    run_all(
+        devices,
+        cancel,
+        forks=context.forks,
+        fail_fast=context.fail_fast,
+        notice=lambda text: context.emit(Notice(message=text)),
+    )
+    report = RunReport(
+        devices=tuple(device.report for device in devices if device.report is not None),
+        seconds=context.clock() - started,
+        interrupted=cancel.cancelled(),
+    )
+    context.emit(
+        RunFinished(
+            seconds=report.seconds,
+            exit_code=report.exit_code(detailed=context.detailed_exit_code),
+            outcomes={item.device: item.outcome for item in report.devices},
+        )
+    )
+    return report

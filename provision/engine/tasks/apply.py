@@ -1,0 +1,65 @@
+"""The task `apply`: make each board match, and learn which board each device is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from provision.core.planning.safety import declined, needs_consent
+from provision.engine.context import DeviceContext, RunContext
+from provision.engine.execute import execute
+from provision.engine.refusal import refuse
+from provision.engine.task import Target
+from provision.engine.tasks.plan import observe_and_plan, read_targets
+from provision.model.event import Outcome
+from provision.model.plan import Plan
+from provision.model.state import ActualState, DesiredState
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApplyTask:
+    """`yes`: erase without asking; `accept_new`: the devices that may have got another board;
+    `contents`: also tell how the files that are written change."""
+
+    yes: bool = False
+    accept_new: frozenset[str] = frozenset()
+    contents: bool = False
+    name: ClassVar[str] = "apply"
+    changes_boards: ClassVar[bool] = True
+
+    def prepare(self, states: Sequence[DesiredState], context: RunContext) -> Sequence[Target]:
+        """As `Task.prepare`."""
+        return read_targets(states, context, accept_new=self.accept_new)
+
+    def run(self, device: DeviceContext) -> Outcome:
+        """As `Task.run`: "changed" or "ok"."""
+        actual, plan = observe_and_plan(device, contents=self.contents)
+        if plan.changes:
+            device.board_state = "nothing was changed"
+            if not self.yes:
+                ask_consent(device, actual, plan)
+            device.actual = actual = execute(device, plan, actual)
+        if actual.mac is not None:
+            device.run.journal.end(actual.mac)  # also of a run that was cut at its very end
+            device.run.identities.learn(device.desired.device, actual.mac)
+        return "changed" if plan.changes else "ok"
+
+
+def ask_consent(device: DeviceContext, actual: ActualState, plan: Plan) -> None:
+    """Ask before a board is erased that no run has met before, or that nobody could look at;
+    Refused when the answer is no, or when there is nobody to ask."""
+    name, run = device.desired.device, device.run
+    refusal = needs_consent(
+        plan,
+        actual,
+        known=run.identities.known(name) is not None,
+        was_cut=actual.mac is not None and run.journal.was_cut(actual.mac),
+    )
+    if refusal is None:
+        return
+    if run.confirm is not None:
+        if run.confirm(name, plan):
+            return
+        refusal = declined()
+    refuse([refusal])

@@ -1,0 +1,93 @@
+"""The task `plan`: observe each board and say what `apply` would change; nothing does.
+
+What it does first, `apply` does as well: read the images, complete the desired states, observe,
+compare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from provision.core.planning.diff import diff
+from provision.core.planning.text_diff import MAX_BYTES, file_diff
+from provision.engine.context import DeviceContext, RunContext
+from provision.engine.observe import observe, scan_request
+from provision.engine.refusal import refuse
+from provision.engine.task import Target
+from provision.model.event import DevicePlanned, FileDiffed, Outcome
+from provision.model.plan import Plan, WriteFile
+from provision.model.state import ActualState, DesiredState
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanTask:
+    """`contents`: also tell how the files that would be written change."""
+
+    contents: bool = False
+    name: ClassVar[str] = "plan"
+    changes_boards: ClassVar[bool] = False
+
+    def prepare(self, states: Sequence[DesiredState], context: RunContext) -> Sequence[Target]:
+        """As `Task.prepare`."""
+        return read_targets(states, context)
+
+    def run(self, device: DeviceContext) -> Outcome:
+        """As `Task.run`: "pending" or "ok"."""
+        _, plan = observe_and_plan(device, contents=self.contents)
+        return "pending" if plan.changes else "ok"
+
+
+def read_targets(
+    states: Sequence[DesiredState], context: RunContext, *, accept_new: Collection[str] = ()
+) -> Sequence[Target]:
+    """The devices with their images, each read once, and with what images and fleet.lock know of
+    them; not the MAC of those that may have got another board."""
+    sources = dict.fromkeys(state.firmware.source for state in states if state.firmware)
+    images = {source: context.images.firmware(source) for source in sources}
+    targets = []
+    for state in states:
+        image = images[state.firmware.source] if state.firmware is not None else None
+        firmware = state.firmware
+        if firmware is not None and image is not None:
+            firmware = replace(firmware, identity=image.identity)
+        mac = state.mac
+        if mac is None and state.device not in accept_new:
+            mac = context.identities.known(state.device)
+        targets.append(Target(desired=replace(state, firmware=firmware, mac=mac), firmware=image))
+    return targets
+
+
+def observe_and_plan(device: DeviceContext, *, contents: bool) -> tuple[ActualState, Plan]:
+    """What the board is and what is to be done, told as events; Refused when it must not be
+    touched."""
+    desired, session, journal = device.desired, device.session, device.run.journal
+    session.stage("observe")
+    actual = observe(session, scan_request(desired), device.firmware).actual
+    device.actual = actual
+    if actual.mac is not None:
+        device.claim(actual.mac)
+        if actual.firmware is None and journal.was_keeping(actual.mac):
+            device.actual = actual = replace(actual, cut=True)
+    device.plan = plan = diff(desired, actual)
+    device.run.emit(DevicePlanned(device=desired.device, plan=plan))
+    refuse(plan.refusals)
+    if contents:
+        show_contents(device, actual, plan)
+    return actual, plan
+
+
+def show_contents(device: DeviceContext, actual: ActualState, plan: Plan) -> None:
+    """Tell how each file that the plan writes would change, before anything does."""
+    known = actual.filesystem.files if actual.filesystem and not plan.erases else {}
+    for action in plan.actions:
+        if not isinstance(action, WriteFile):
+            continue
+        new = device.desired.files_by_dest[action.path].content
+        there = known.get(action.path)
+        old: bytes | None = None
+        if there is not None and not new.sensitive:
+            old = device.session.repl().read(action.path, MAX_BYTES + 1)
+        lines = file_diff(action.path, old, new, held=there.size if there else None)
+        device.run.emit(FileDiffed(device=device.desired.device, path=action.path, lines=lines))
