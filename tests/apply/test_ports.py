@@ -242,7 +242,7 @@ def test_a_board_that_needs_hands_says_so_where_nobody_looks_on(station: Station
     assert "needs-hands: the Adafruit HUZZAH breakout (FTDI Friend) must be put in" in alone.out
     assert "hint: Hold the GPIO0 button, press and release the RESET button" in alone.err
 
-    nobody_came = station.start("apply", "--yes", "--hands-timeout", "1", terminal=True).end()
+    nobody_came = station.start("apply", "--yes", "--manual-timeout", "1", terminal=True).end()
     assert nobody_came.code == 5
     assert "did not come into download mode" in nobody_came.out
     assert station.flash("x").count(b"\xff") == 4 << 20
