@@ -28,12 +28,12 @@ from provision.output.run_log import state_directory
 from provision.project.flash_journal import FlashJournal
 from provision.project.manifest_file import Loaded, load
 from provision.sources.cache import Cache
-from provision.sources.http_client import Http
+from provision.sources.http_client import HttpClient
 from provision.sources.images import FirmwareResolver, ImageStore, project_cache
 from provision.sources.library import ProjectLibrary
 from provision.sources.mpy_cross import Compiler
 from provision.sources.packages import PackageResolver, PackageStore
-from provision.sources.release_index import Indexes
+from provision.sources.release_index import IndexUrls
 
 SIM_HANDLERS = "provision.sim"
 
@@ -174,7 +174,7 @@ class Supplies:
     images: ImageStore
     locked: Lock
     cache: Cache
-    http: Http
+    http: HttpClient
 
     def firmware_resolver(self) -> FirmwareResolver:
         """Looks up what is not locked; for `provision lock` alone."""
@@ -192,7 +192,7 @@ def supply(loaded: Loaded, *, offline: bool = False) -> Supplies:
     network is asked for what is locked and in neither. LockError when the lock is damaged."""
     locked = read_lock(loaded.lock_path)
     cache = project_cache(loaded.folder)
-    http = Http(offline=offline, progress=TerminalProgress() if sys.stderr.isatty() else None)
+    http = HttpClient(offline=offline, progress=TerminalProgress() if sys.stderr.isatty() else None)
     images = ImageStore(loaded.folder, locked=locked, cache=cache, http=http)
     library = ProjectLibrary(images, PackageStore(http, cache, locked.packages), Compiler(cache))
     return Supplies(
@@ -200,6 +200,6 @@ def supply(loaded: Loaded, *, offline: bool = False) -> Supplies:
     )
 
 
-def _indexes(loaded: Loaded) -> Indexes:
+def _indexes(loaded: Loaded) -> IndexUrls:
     manifest = loaded.manifest
-    return Indexes.choose(releases=manifest.firmware_index, packages=manifest.package_index)
+    return IndexUrls.choose(releases=manifest.firmware_index, packages=manifest.package_index)

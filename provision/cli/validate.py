@@ -12,7 +12,7 @@ from provision.cli.problems import masked, problem_data, report_problems, report
 from provision.core.wording import harmless, plural
 from provision.errors import ManifestError
 from provision.project.manifest_file import load
-from provision.sources.images import FileImages
+from provision.sources.images import LocalImages
 
 
 @click.command("validate")
@@ -33,7 +33,7 @@ def command(
     devices = files = 0
     try:
         loaded = load(manifest, secrets=secrets)
-        loaded = loaded.with_images(FileImages(loaded.folder).complaint)
+        loaded = loaded.with_images(LocalImages(loaded.folder).problem)
         for state in loaded.each_state(limits):
             devices += 1
             files += len(state.files)

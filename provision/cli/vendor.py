@@ -13,9 +13,9 @@ from provision.errors import UsageError
 from provision.project.manifest_file import load
 from provision.sources.cache import Cache
 from provision.sources.http_response import public_url
-from provision.sources.images import VENDOR, wanted_image
+from provision.sources.images import VENDOR, image_request
 from provision.sources.lock_resolution import Requirements, pending_changes
-from provision.sources.packages import wanted_file
+from provision.sources.packages import package_file_request
 
 
 @click.command("vendor")
@@ -64,13 +64,15 @@ def command(
 def _copy(supplies: Supplies, target: Cache) -> tuple[int, int, int]:
     """Fetch and copy every locked file; returns how many files, bytes, and files removed."""
     images = [entry.file for entry in supplies.locked.firmware.values()]
-    wanted = [wanted_image(file) for file in images if file.url]
+    requests = [image_request(file) for file in images if file.url]
     for (request, _), package in supplies.locked.packages.items():
-        wanted += [wanted_file(request, path, file) for path, file in package.files.items()]
+        requests += [
+            package_file_request(request, path, file) for path, file in package.files.items()
+        ]
     size = 0
     kept = set()
     with supplies.http.session():
-        for each in wanted:
+        for each in requests:
             data = supplies.http.download(each, supplies.cache)
             sha256 = target.add(data, name=each.name, url=public_url(each.url))
             size += len(data) if sha256 not in kept else 0

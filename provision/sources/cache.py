@@ -1,9 +1,8 @@
-"""What was downloaded or compiled, kept by its sha256 for all manifests of one user.
+"""The cache of one user: downloads and compiled files, by sha256.
 
-An object's name is the digest of its content and every read checks it, so that nothing wrong is
-ever handed out: what is damaged is removed and counts as absent. Objects appear by renaming a
-finished file; any number of processes may share one cache without waiting for each other, but
-for two that download the same URL: the second waits and then finds it done.
+An object's name is the sha256 of its content and every read checks it: what is damaged is removed
+and counts as absent. Objects appear by renaming a finished file, so any number of processes may
+share a cache; only of two that download the same URL, the second waits and then finds it done.
 
 Layout below the root: `objects/ab/abcd…` (content), `objects/ab/abcd….json` (where it came from,
 for people), `partial/` (downloads under way, each with the lock of its URL), `compiled/` (which
@@ -39,7 +38,7 @@ def user_cache() -> Path:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
+class CacheEntry:
     """One object of a cache; `used` is when it was last read, in seconds since 1970."""
 
     sha256: str
@@ -50,19 +49,19 @@ class Entry:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Partial:
-    """A download under way: its file, and a note beside it on what the bytes are part of."""
+class PartialDownload:
+    """A download under way: its file, and a note beside it on where the bytes come from."""
 
     path: Path
     note: Path
 
     def start(self, note: dict[str, str]) -> None:
-        """Forget any bytes of before and write down what those to come belong to."""
+        """Discard earlier bytes, and note where the next ones come from."""
         self.discard()
         write_atomic(self.note, json.dumps(note).encode())
 
     def resumable(self) -> tuple[int, dict[str, str]]:
-        """How many bytes there are and what they belong to; (0, {}) without either."""
+        """The number of bytes received and their note; (0, {}) if either is missing."""
         try:
             note = json.loads(self.note.read_bytes())
             size = self.path.stat().st_size
@@ -78,14 +77,14 @@ class Partial:
 
 
 class Cache:
-    """One content-addressed directory; further ones in `vendored` are read, never written."""
+    """A content-addressed directory; those in `vendored` are read as well, never written."""
 
     def __init__(self, root: Path, *, vendored: Sequence[Path] = ()) -> None:
         self.root = root
         self._vendored = tuple(vendored)
 
     def get(self, sha256: str) -> bytes | None:
-        """The content with this digest, or None; damaged content is as good as none."""
+        """The content with this sha256, or None; damaged content counts as absent."""
         for root in (*self._vendored, self.root):
             data = self._read(root, sha256)
             if data is not None:
@@ -95,20 +94,20 @@ class Cache:
         return None
 
     def add(self, data: bytes, *, name: str, url: str = "") -> str:
-        """Keep content; returns its sha256. SourceError when the disk is full or read-only."""
+        """Store content; returns its sha256. SourceError when the disk is full or read-only."""
         sha256 = hashlib.sha256(data).hexdigest()
         path = object_path(self.root, sha256)
-        with self.translated():
+        with self.translating_errors():
             path.parent.mkdir(parents=True, exist_ok=True)
-            # Also when it is there: what is there may be damaged.
+            # Also when it exists: it may be damaged.
             write_atomic(path, data)
             self._annotate(path, name, url)
         return sha256
 
-    def adopt(self, partial: Partial, sha256: str, *, name: str, url: str) -> None:
-        """Give a finished and checked download its final name."""
+    def complete(self, partial: PartialDownload, sha256: str, *, name: str, url: str) -> None:
+        """Add a finished and checked download as an object."""
         path = object_path(self.root, sha256)
-        with self.translated():
+        with self.translating_errors():
             path.parent.mkdir(parents=True, exist_ok=True)
             partial.path.replace(path)
             sync_directory(path.parent)
@@ -116,44 +115,44 @@ class Cache:
             partial.note.unlink(missing_ok=True)
 
     @contextmanager
-    def partial(self, url: str) -> Iterator[Partial]:
-        """The download of one URL, held alone until the block ends; what is left then stays
-        for another try to go on from."""
+    def partial(self, url: str) -> Iterator[PartialDownload]:
+        """The download of one URL, locked for this block; bytes that remain at its end can be
+        resumed from later."""
         key = hashlib.sha256(url.encode()).hexdigest()[:32]
         directory = self.root / "partial"
-        with self.translated():
+        with self.translating_errors():
             directory.mkdir(parents=True, exist_ok=True)
             lock = take_lock(directory / f"{key}.lock", wait=True)
         try:
-            yield Partial(path=directory / f"{key}.part", note=directory / f"{key}.json")
+            yield PartialDownload(path=directory / f"{key}.part", note=directory / f"{key}.json")
         finally:
             if lock is not None:
                 lock.close()
 
     def compiled(self, key: str) -> bytes | None:
-        """What the source with this key was compiled to, or None."""
+        """The bytecode of the source with this key, or None."""
         try:
             sha256 = (self.root / "compiled" / key).read_text("ascii").strip()
         except (OSError, ValueError):
             return None
         return self.get(sha256) if _DIGEST.fullmatch(sha256) else None
 
-    def keep_compiled(self, key: str, data: bytes, *, name: str) -> None:
+    def add_compiled(self, key: str, data: bytes, *, name: str) -> None:
         sha256 = self.add(data, name=name)
         directory = self.root / "compiled"
-        with self.translated():
+        with self.translating_errors():
             directory.mkdir(parents=True, exist_ok=True)
             write_atomic(directory / key, sha256.encode())
 
-    def entries(self) -> list[Entry]:
-        """All objects, those used last first."""
+    def entries(self) -> list[CacheEntry]:
+        """All objects, the most recently used first."""
         found = []
         for path in self._objects():
             with suppress(FileNotFoundError):
                 status = path.stat()
                 note = _read_note(path)
                 found.append(
-                    Entry(
+                    CacheEntry(
                         sha256=path.name,
                         size=status.st_size,
                         used=status.st_mtime,
@@ -163,32 +162,32 @@ class Cache:
                 )
         return sorted(found, key=lambda entry: (-entry.used, entry.sha256))
 
-    def verify(self) -> tuple[int, list[Entry]]:
-        """Read every object; returns how many are sound, and the damaged ones, now removed."""
+    def verify(self) -> tuple[int, list[CacheEntry]]:
+        """Read every object; returns how many are intact, and the damaged ones, now removed."""
         damaged = []
-        sound = 0
+        intact = 0
         for entry in self.entries():
             if self._read(self.root, entry.sha256) is not None:
-                sound += 1
+                intact += 1
             elif object_path(self.root, entry.sha256).exists():
                 raise SourceError(
-                    f"the damaged {object_path(self.root, entry.sha256)} cannot be removed",
+                    f"the damaged file {object_path(self.root, entry.sha256)} cannot be removed",
                     hint="check who owns the cache directory",
                 )
             else:
                 damaged.append(entry)
-        return sound, damaged
+        return intact, damaged
 
     def prune(self, *, days: float) -> tuple[int, int]:
-        """Remove what was not used for this long, and downloads left unfinished for as long.
+        """Remove objects not used, and downloads left unfinished, for this many days.
 
-        Returns how many files and bytes. The locks of downloads stay: removing one would let
-        two processes write one file.
+        Returns how many files and bytes. The locks of downloads stay: without, two processes
+        could write one file.
         """
         limit = time.time() - days * _DAY
         files = size = 0
-        with self.translated():
-            for path in self._stale(limit):
+        with self.translating_errors():
+            for path in self._expired(limit):
                 with suppress(FileNotFoundError):
                     size += path.stat().st_size
                     path.unlink()
@@ -200,29 +199,29 @@ class Cache:
         return files, size
 
     def keep_only(self, wanted: Collection[str]) -> int:
-        """Remove every object but these; returns how many went."""
+        """Remove every object but these; returns how many were removed."""
         stale = [path for path in self._objects() if path.name not in wanted]
-        with self.translated():
+        with self.translating_errors():
             for path in stale:
                 path.unlink(missing_ok=True)
                 path.with_name(f"{path.name}.json").unlink(missing_ok=True)
         return len(stale)
 
     def write_sums(self) -> None:
-        """Write SHA256SUMS beside the objects, which `sha256sum -c` reads."""
+        """Write a SHA256SUMS for `sha256sum -c`."""
         lines = [
             f"{path.name}  {path.relative_to(self.root).as_posix()}" for path in self._objects()
         ]
-        with self.translated():
+        with self.translating_errors():
             self.root.mkdir(parents=True, exist_ok=True)
             write_atomic(self.root / "SHA256SUMS", "".join(f"{line}\n" for line in lines).encode())
 
-    def failed(self, error: OSError, path: Path | None = None) -> SourceError:
+    def _error(self, error: OSError, path: Path | None = None) -> SourceError:
         """The error for a cache that cannot be read or written."""
         where = path or self.root
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             return SourceError(
-                f"there is no room left for the cache in {self.root}: {error.strerror}",
+                f"no space left for the cache in {self.root}: {error.strerror}",
                 hint="free some space, run `provision cache prune`, or set PROVISION_CACHE_DIR "
                 "to a directory on another disk",
             )
@@ -232,12 +231,12 @@ class Cache:
         )
 
     @contextmanager
-    def translated(self) -> Iterator[None]:
+    def translating_errors(self) -> Iterator[None]:
         """Turn an OSError of the block into a SourceError."""
         try:
             yield
         except OSError as error:
-            raise self.failed(error) from error
+            raise self._error(error) from error
 
     def _objects(self) -> list[Path]:
         directory = self.root / "objects"
@@ -246,7 +245,7 @@ class Cache:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise self.failed(error) from error
+            raise self._error(error) from error
         return [
             path
             for shard in shards
@@ -261,7 +260,7 @@ class Cache:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise self.failed(error, path) from error
+            raise self._error(error, path) from error
         if hashlib.sha256(data).hexdigest() == sha256:
             return data
         if root == self.root:
@@ -269,13 +268,13 @@ class Cache:
                 path.unlink()
         return None
 
-    def _stale(self, limit: float) -> Iterator[Path]:
-        """What may be removed; a download's files only while its lock is held."""
+    def _expired(self, limit: float) -> Iterator[Path]:
+        """Files older than the limit; those of a download only while its lock is held."""
         for path in self._objects():
             if _older(path, limit):
                 yield path
                 yield path.with_name(f"{path.name}.json")
-        # What a kill left of an atomic write; one under way is younger than a day.
+        # Temporary files of killed writers; one in use is younger than a day.
         for path in sorted(self.root.glob("*/**/.*.tmp")):
             if _older(path, min(limit, time.time() - _DAY)):
                 yield path
@@ -295,9 +294,9 @@ class Cache:
 
 
 def object_path(root: Path, sha256: str) -> Path:
-    """Where a cache keeps the content with this digest; UsageError for what is no digest."""
+    """Where a cache keeps the content with this sha256; UsageError when it is malformed."""
     if _DIGEST.fullmatch(sha256) is None:
-        raise UsageError(f"{sha256!r} is no sha256: 64 lower-case hex digits")
+        raise UsageError(f"{sha256!r} is not a sha256: 64 lower-case hex digits")
     return root / "objects" / sha256[:2] / sha256
 
 

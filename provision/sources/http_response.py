@@ -1,4 +1,4 @@
-"""What a server's answer, or the lack of one, means: go on, try again, or one clear error."""
+"""What an HTTP response, or its absence, means: go on, retry (TransientError), or a SourceError."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     import httpx
 
 CHANGED_HINT = (
-    "if the file was really replaced, `provision lock --upgrade` locks the new one; "
-    "else ask who runs the server"
+    "if the file was replaced on purpose, `provision lock --upgrade` locks the new one; "
+    "if not, ask the server's owner"
 )
 
-_RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
+_RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HttpSettings:
-    """Times are in seconds. An answer slower than `slow_rate` bytes a second over `slow_window`
-    counts as stalled, however steadily it drips."""
+    """Times are in seconds. A response slower than `slow_rate` bytes per second over `slow_window`
+    counts as stalled."""
 
     connect_timeout: float = 10.0
     read_timeout: float = 30.0
@@ -38,8 +38,8 @@ class HttpSettings:
     redirects: int = 10
 
 
-class Passing(Exception):
-    """A failure that another attempt may not meet; `pause` is what the server asked for."""
+class TransientError(Exception):
+    """A failure that a retry may cure; `pause` is the seconds that the server asked to wait."""
 
     def __init__(self, message: str, pause: float = 0.0) -> None:
         super().__init__(message)
@@ -47,7 +47,7 @@ class Passing(Exception):
 
 
 def public_url(url: str) -> str:
-    """A URL as it may be shown and kept: without user name, password and query."""
+    """A URL as it may be shown and stored: without user name, password and query."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -60,7 +60,7 @@ def public_url(url: str) -> str:
 
 
 def check_url(url: str) -> None:
-    """SourceError for what is no http or https URL."""
+    """SourceError for anything but an http or https URL."""
     try:
         parts = urlsplit(url)
         usable = parts.scheme.lower() in ("http", "https") and bool(parts.hostname)
@@ -69,13 +69,14 @@ def check_url(url: str) -> None:
         usable = False
     if not usable or any(ord(character) <= 0x20 or ord(character) == 0x7F for character in url):
         raise SourceError(
-            f"{url!r} is no URL to download from",
-            hint="only http:// and https:// URLs are fetched; use `file:` for what is on this "
+            f"{url!r} is not a URL to download from",
+            hint="only http:// and https:// URLs are downloaded; use `file:` for a file on this "
             "computer",
         )
 
 
 def check_redirect(url: str, current: str, target: str) -> None:
+    """SourceError for a redirect from `current` to `target` that is not followed."""
     scheme = urlsplit(target).scheme.lower()
     if scheme not in ("http", "https"):
         raise SourceError(
@@ -90,6 +91,7 @@ def check_redirect(url: str, current: str, target: str) -> None:
 
 
 def check_status(url: str, response: httpx.Response) -> None:
+    """Return for a usable status; TransientError or SourceError for any other."""
     status = response.status_code
     if status in (200, 404, 410):
         return
@@ -97,118 +99,122 @@ def check_status(url: str, response: httpx.Response) -> None:
     if status in (206, 416) and asked:
         return
     words = f"the server answered {status} {response.reason_phrase}".rstrip()
-    if status in _RETRIED:
-        raise Passing(words, _retry_after(response.headers.get("Retry-After", "")))
+    if status in _RETRYABLE:
+        raise TransientError(words, _retry_after(response.headers.get("Retry-After", "")))
     hint = "check the URL in a browser"
     if status in (401, 403):
-        hint = "the file needs a permission that this computer does not have"
+        hint = "the server wants a login; download the file yourself and name it with `file:`"
     if status == 407:
         hint = "the proxy wants a login: put it in HTTPS_PROXY as http://user:password@host:port"
     raise SourceError(f"{public_url(url)} cannot be fetched: {words}", hint=hint)
 
 
 def check_size(url: str, found: int | None, locked: int | None, limit: int) -> None:
+    """SourceError when a size in bytes, if known, is not the locked one or over the limit."""
     if found is None:
         return
     if locked is not None and found != locked:
         raise SourceError(
-            f"{public_url(url)} is {found} bytes long, but {locked} were locked: it is another "
-            "file than it was, or the network answered in the server's place; "
-            "nothing of it was kept",
+            f"{public_url(url)} has {found} bytes, but fleet.lock says {locked}: the file was "
+            "replaced, or a proxy or login page answered instead; nothing was kept",
             hint=CHANGED_HINT,
         )
     if found > limit:
         raise SourceError(
-            f"{public_url(url)} is larger than the {limit} bytes that are taken for such a file",
+            f"{public_url(url)} is larger than {limit} bytes, the limit for such a file",
             hint="check the URL",
         )
 
 
-def mismatch(url: str, data: bytes, found: str, expected: str) -> SourceError:
+def sha256_mismatch(url: str, data: bytes, found: str, expected: str) -> SourceError:
+    """The error for a complete download with another sha256 than expected."""
     what = "a web page" if looks_like_html(data) else f"content with the sha256 {found}"
     return SourceError(
-        f"{public_url(url)} sent {what}, but the sha256 {expected} is locked; "
-        "nothing of it was kept",
+        f"{public_url(url)} sent {what}, but the sha256 {expected} was expected; nothing was kept",
         hint=CHANGED_HINT,
     )
 
 
 def looks_like_html(data: bytes) -> bool:
-    """Whether these bytes are a page for people rather than a file."""
+    """Whether these bytes are a web page rather than a file."""
     head = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     return head.startswith((b"<!doctype", b"<html", b"<head", b"<?xml"))
 
 
-def length(response: httpx.Response) -> int | None:
+def content_length(response: httpx.Response) -> int | None:
+    """The bytes to come; None where the server does not say, or compresses them."""
     text = response.headers.get("Content-Length", "")
     proper = text.isascii() and text.isdigit() and len(text) < 20
-    return int(text) if proper and not encoding(response) else None
+    return int(text) if proper and not content_encoding(response) else None
 
 
-def encoding(response: httpx.Response) -> str:
+def content_encoding(response: httpx.Response) -> str:
+    """How the body is compressed, "" when it is not."""
     encoding: str = response.headers.get("Content-Encoding", "")
     return "" if encoding.lower() == "identity" else encoding
 
 
 def content_range(text: str) -> tuple[int, int | None]:
+    """First byte and size in all (None if unknown) of a Content-Range; (-1, None) if malformed."""
     match = re.fullmatch(r"bytes ([0-9]{1,19})-[0-9]{1,19}/([0-9]{1,19}|\*)", text.strip())
     if match is None:
         return -1, None
     return int(match[1]), None if match[2] == "*" else int(match[2])
 
 
-def validator(response: httpx.Response) -> str:
+def resume_validator(response: httpx.Response) -> str:
     """What `If-Range` may hold: a strong ETag. A date is too coarse to prove anything."""
     etag: str = response.headers.get("ETag", "")
     return etag if etag.startswith('"') else ""
 
 
 def _retry_after(text: str) -> float:
-    """Seconds of a Retry-After header; its other form, a date, is left to the doubling pause."""
+    """Seconds of a Retry-After header; its other form, a date, is ignored."""
     return float(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0.0
 
 
 @contextmanager
-def translated(settings: HttpSettings) -> Iterator[None]:
+def translating_errors(settings: HttpSettings) -> Iterator[None]:
+    """Turn an httpx error of the block into a TransientError or SourceError."""
     import httpx
 
     try:
         yield
     except httpx.InvalidURL as error:
-        raise SourceError(f"the server names a malformed URL: {error}") from error
+        raise SourceError(f"malformed URL: {error}", hint="check the URL in a browser") from error
     except httpx.HTTPError as error:
-        raise failure(error, settings) from error
+        raise translated_error(error, settings) from error
 
 
-def failure(error: httpx.HTTPError, settings: HttpSettings) -> Exception:
-    """What an exception of httpx means: something that may pass, or an end."""
+def translated_error(error: httpx.HTTPError, settings: HttpSettings) -> Exception:
+    """The TransientError or SourceError for an exception of httpx."""
     import httpx
 
     match error:
         case httpx.ConnectTimeout() | httpx.PoolTimeout():
-            return Passing(f"no connection within {settings.connect_timeout:g} s")
+            return TransientError(f"no connection within {settings.connect_timeout:g} s")
         case httpx.TimeoutException():
-            return Passing(f"nothing came for {settings.read_timeout:g} s")
+            return TransientError(f"no data for {settings.read_timeout:g} s")
         case httpx.UnsupportedProtocol() | httpx.LocalProtocolError() | httpx.TooManyRedirects():
             return SourceError(f"the request is impossible: {error}", hint="check the URL")
         case httpx.DecodingError():
-            return Passing(f"the answer cannot be unpacked: {error}")
+            return TransientError(f"the response cannot be decompressed: {error}")
         case httpx.ProxyError():
             return SourceError(
                 f"the proxy refused: {error}", hint="check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
             )
         case _ if _certificate_fault(error):
             return SourceError(
-                f"the server cannot prove who it is: {error}",
-                hint="check the computer's clock; behind a company's proxy its certificate must "
-                "be among the system's, or in the file that SSL_CERT_FILE names",
+                f"the server's certificate is not trusted: {error}",
+                hint="check this computer's clock; behind a company's proxy, add the proxy's "
+                "certificate to the system's or name it in SSL_CERT_FILE",
             )
         case httpx.ConnectError():
-            return Passing(f"no connection: {error}")
+            return TransientError(f"no connection: {error}")
         case httpx.RemoteProtocolError() | httpx.NetworkError():
-            return Passing(f"the connection broke: {error}")
+            return TransientError(f"the connection broke: {error}")
         case _:
-            return Passing(f"{type(error).__name__}: {error}")
+            return TransientError(f"{type(error).__name__}: {error}")
 
 
 def _certificate_fault(error: BaseException) -> bool:

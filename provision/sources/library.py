@@ -1,4 +1,4 @@
-"""What a manifest's devices get from outside its folder: locked packages and compiled source."""
+"""Files of a manifest's devices from outside its folder: locked packages and compiled source."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class ProjectLibrary:
-    """Implements `core.desired_library.Library` from the lock, the cache and mpy-cross."""
+    """Implements `core.manifest.resolve.packages.Library` by the lock, the cache and mpy-cross."""
 
     def __init__(self, images: ImageStore, packages: PackageStore, compiler: Compiler) -> None:
         self._images = images
@@ -28,7 +28,7 @@ class ProjectLibrary:
         self._files: dict[tuple[str, str], Sequence[LibraryFile]] = {}
 
     def package(self, request: str, firmware: FirmwareSource | None) -> Sequence[LibraryFile]:
-        """The files of a package; source where no firmware tells which bytecode is right."""
+        """The files of a package; as source where no firmware says which bytecode is right."""
         bytecode = package_bytecode(
             self._images.version(firmware) if firmware is not None else None
         )

