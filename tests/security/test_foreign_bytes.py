@@ -34,7 +34,7 @@ from provision.model.chip import Chip
 from provision.model.secret import Secret
 from provision.project.secrets_files import read_secrets
 from provision.sim.firmware import build
-from provision.sources.packages import PackageResolver, Request
+from provision.sources.packages import PackageRequest, PackageResolver
 from provision.sources.release_index import parse_page
 
 LEAN = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
@@ -186,7 +186,7 @@ answers = st.one_of(
 def package(data: bytes) -> None:
     resolver = PackageResolver(None, None, index="https://index.test")  # type: ignore[arg-type]
     try:
-        content = resolver._read(Request.parse("umqtt.simple"), data, "https://a.test/x")
+        content = resolver._read(PackageRequest.parse("umqtt.simple"), data, "https://a.test/x")
     except SourceError as error:
         assert error.message.isprintable()
         return
