@@ -186,7 +186,7 @@ answers = st.one_of(
 def package(data: bytes) -> None:
     resolver = PackageResolver(None, None, index="https://index.test")  # type: ignore[arg-type]
     try:
-        content = resolver._read(PackageRequest.parse("umqtt.simple"), data, "https://a.test/x")
+        content = resolver._parse(PackageRequest.parse("umqtt.simple"), data, "https://a.test/x")
     except SourceError as error:
         assert error.message.isprintable()
         return
