@@ -26,7 +26,7 @@ from provision.engine.event_stream import EventStream, OnEvent, stream
 from provision.engine.tasks.apply import ApplyTask
 from provision.engine.tasks.facts import FactsTask
 from provision.engine.tasks.plan import PlanTask
-from provision.model.event import Event, HandsNeeded
+from provision.model.event import Event, ManualActionNeeded
 from provision.model.plan import Plan
 from provision.model.report import DeviceReport, RunReport
 
@@ -37,7 +37,7 @@ __all__ = [
     "Event",
     "EventStream",
     "Fleet",
-    "HandsNeeded",
+    "ManualActionNeeded",
     "Plan",
     "RunReport",
     "apply",
@@ -116,8 +116,8 @@ def apply(
 
     Boards that would be erased and are not in fleet.lock are refused, unless `yes`, or
     `confirm(device, plan)` says so. With `operator`, a board that needs somebody to press a button
-    is waited for `manual_timeout` seconds; `on_event` gets a `HandsNeeded` with the instructions
-    every second. With `fail_fast`, no device is begun after one has failed.
+    is waited for `manual_timeout` seconds; `on_event` gets a `ManualActionNeeded` with the
+    instructions every second. With `fail_fast`, no device is begun after one has failed.
     """
     return run_task(
         fleet,

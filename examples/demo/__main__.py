@@ -22,7 +22,7 @@ enter("sim")
 import subprocess  # noqa: E402
 
 from provision import apply, load  # noqa: E402
-from provision.api import Event, HandsNeeded  # noqa: E402
+from provision.api import Event, ManualActionNeeded  # noqa: E402
 from provision.output.setup import open_outputs  # noqa: E402
 from provision.sim import paths  # noqa: E402
 
@@ -60,7 +60,7 @@ def main() -> int:
 
         def on_event(event: Event) -> None:
             outputs.handle(event)
-            if isinstance(event, HandsNeeded) and event.device not in asked:
+            if isinstance(event, ManualActionNeeded) and event.device not in asked:
                 asked.add(event.device)
                 provision("sim", "press", event.device, "boot", "reset")
 

@@ -14,7 +14,7 @@ from provision.engine.refusal import refuse
 from provision.engine.session import Session
 from provision.engine.task import Target, Task
 from provision.errors import Interrupted, ProvisionError, Refused, Unreachable
-from provision.model.event import DeviceFinished, HandsNeeded, Outcome, Trace
+from provision.model.event import DeviceFinished, ManualActionNeeded, Outcome, Trace
 from provision.model.report import DeviceReport
 
 
@@ -98,7 +98,7 @@ class DeviceRun:
                 error=error.message if error else None,
                 hint=error.hint if error else None,
                 code=error.code if error else None,
-                stands=device.board_state if error and device is not None else None,
+                board_state=device.board_state if error and device is not None else None,
                 changes=plan.change_count if plan is not None and outcome == "changed" else 0,
             )
         )
@@ -150,7 +150,7 @@ class DeviceRun:
     def _ask_operator(self, instructions: str, seconds_left: float) -> bool:
         self._cancel.check()
         self._context.emit(
-            HandsNeeded(device=self.name, instructions=instructions, seconds=seconds_left)
+            ManualActionNeeded(device=self.name, instructions=instructions, seconds=seconds_left)
         )
         return True
 

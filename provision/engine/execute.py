@@ -291,7 +291,7 @@ def write_files(
 def send(session: Session, repl: Repl, operations: Sequence[FileOperation]) -> ActualState:
     """Carry out the operations; what is on the board then."""
     repl.transfer(operations, session.progress("files"))
-    session.stage("settle")
+    session.stage("verify-files")
     return seen_at_repl(*repl.observe(scan_request(session.desired)))
 
 

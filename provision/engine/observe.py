@@ -95,7 +95,7 @@ def verified(session: Session, observation: Observation, firmware: Firmware | No
         or not actual.firmware.agrees_with(firmware.identity)
     ):
         return observation
-    session.stage("verify")
+    session.stage("verify-flash")
     bootloader = session.bootloader()
     flash_size = bootloader.facts().flash_size or actual.flash_size
     differs = tuple(

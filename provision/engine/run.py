@@ -38,7 +38,7 @@ def run(
     """
     started = context.clock()
     context.emit(
-        RunStarted(command=task.name, fleet=fleet, devices=tuple(state.device for state in states))
+        RunStarted(task=task.name, fleet=fleet, devices=tuple(state.device for state in states))
     )
     targets: Sequence[Target] = [Target(desired=state) for state in states]
     located: Mapping[str, Located] = {}

@@ -11,20 +11,20 @@ from typing import ClassVar, Literal
 
 from provision.model.plan import Action, Plan
 
-EVENT_VERSION = 1
+EVENT_VERSION = 2
 
 Stage = Literal[
     "connect",
     "observe",
-    "hands",
+    "manual-action",
     "erase",
     "flash",
-    "verify",
+    "verify-flash",
     "boot",
     "files",
     "reset",
     "check",
-    "settle",
+    "verify-files",
 ]
 Outcome = Literal[
     "ok", "changed", "pending", "failed", "refused", "unreachable", "interrupted", "skipped"
@@ -34,7 +34,7 @@ Outcome = Literal[
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunStarted:
     kind: ClassVar[str] = "run-started"
-    command: str
+    task: str  # plan, apply, facts
     fleet: str
     devices: tuple[str, ...]
 
@@ -59,10 +59,10 @@ class StageProgress:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class HandsNeeded:
+class ManualActionNeeded:
     """A person must act: `instructions` from the board profile, seconds left to do it."""
 
-    kind: ClassVar[str] = "hands-needed"
+    kind: ClassVar[str] = "manual-action-needed"
     device: str
     instructions: str
     seconds: float
@@ -113,7 +113,8 @@ class Trace:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeviceFinished:
-    """`error` is what the user reads, `code` its stable word, `stands` where the board is left."""
+    """`error` is what the user reads, `code` its stable word, `board_state` what
+    becomes of the board as it was left."""
 
     kind: ClassVar[str] = "device-finished"
     device: str
@@ -122,7 +123,7 @@ class DeviceFinished:
     error: str | None = None
     hint: str | None = None
     code: str | None = None
-    stands: str | None = None
+    board_state: str | None = None
     changes: int = 0
 
 
@@ -138,7 +139,7 @@ Event = (
     RunStarted
     | StageStarted
     | StageProgress
-    | HandsNeeded
+    | ManualActionNeeded
     | DevicePlanned
     | FileDiffed
     | ActionDone

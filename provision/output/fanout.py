@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import Protocol, runtime_checkable
 
-from provision.model.event import Event, HandsNeeded, Notice
+from provision.model.event import Event, ManualActionNeeded, Notice
 from provision.output.scrub import Redact, scrub
 
 
@@ -86,10 +86,10 @@ class Fanout:
             latest = {
                 event.device: place
                 for place, event in enumerate(postponed)
-                if isinstance(event, HandsNeeded)
+                if isinstance(event, ManualActionNeeded)
             }
             for place, event in enumerate(postponed):
-                if not isinstance(event, HandsNeeded) or latest[event.device] == place:
+                if not isinstance(event, ManualActionNeeded) or latest[event.device] == place:
                     self._deliver_to_all(event)
 
     def _deliver_to_all(self, event: Event) -> None:

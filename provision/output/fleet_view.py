@@ -16,7 +16,7 @@ from provision.core.wording import one_line, plural
 from provision.model.event import (
     DeviceFinished,
     Event,
-    HandsNeeded,
+    ManualActionNeeded,
     Outcome,
     RunStarted,
     Stage,
@@ -76,7 +76,7 @@ class _Device:
     done: int = 0
     total: int = 0
     meter: RateMeter | None = None
-    hands_until: float | None = None
+    operator_until: float | None = None
     finished: DeviceFinished | None = None
 
     @property
@@ -102,18 +102,18 @@ class FleetView:
                 device = self._device(event.device)
                 device.stage, device.detail = event.stage, event.detail
                 device.done = device.total = 0
-                device.meter = device.hands_until = None
+                device.meter = device.operator_until = None
             case StageProgress():
                 device = self._device(event.device)
                 if device.stage != event.stage or device.meter is None:
                     device.stage, device.meter = event.stage, RateMeter()
                 device.done, device.total = event.done, event.total
                 device.meter.add(self._clock(), event.done)
-            case HandsNeeded():
+            case ManualActionNeeded():
                 device = self._device(event.device)
-                device.stage = "hands"
+                device.stage = "manual-action"
                 device.detail = event.instructions
-                device.hands_until = self._clock() + event.seconds
+                device.operator_until = self._clock() + event.seconds
             case DeviceFinished():
                 self._device(event.device).finished = event
             case _:
@@ -125,7 +125,7 @@ class FleetView:
         everyone = list(self._devices.values())
         if len(everyone) > max_rows:
             active = [device for device in everyone if device.active]
-            active.sort(key=lambda device: device.hands_until is None)
+            active.sort(key=lambda device: device.operator_until is None)
             everyone = active[: max(max_rows, 0)]
         return [self._row(device) for device in everyone]
 
@@ -163,8 +163,8 @@ class FleetView:
             )
         if device.stage is None:
             return Row(device=device.name, what="waiting")
-        if device.hands_until is not None:
-            left = max(device.hands_until - self._clock(), 0.0)
+        if device.operator_until is not None:
+            left = max(device.operator_until - self._clock(), 0.0)
             what = f"by hand: {one_line(device.detail)}"
             return Row(device=device.name, what=what, seconds=left)
         what = STAGE_TEXTS[device.stage]

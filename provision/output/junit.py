@@ -32,7 +32,7 @@ class JUnit:
         self.name = f"the JUnit report {path}"
         self._path = path
         self._fleet = "fleet"
-        self._command = "provision"
+        self._task = "provision"
         self._order: tuple[str, ...] = ()
         self._plans: dict[str, str] = {}
         self._finished: dict[str, DeviceFinished] = {}
@@ -42,7 +42,7 @@ class JUnit:
         """Collect what belongs in the report."""
         match event:
             case RunStarted():
-                self._fleet, self._command = event.fleet, event.command
+                self._fleet, self._task = event.fleet, event.task
                 self._order = event.devices
             case DevicePlanned():
                 lines = [f"{action_text(each)}: {each.reason}" for each in event.plan.actions]
@@ -63,7 +63,7 @@ class JUnit:
             seconds = max((one.seconds for one in self._finished.values()), default=0.0)
         suite = ElementTree.Element(
             "testsuite",
-            name=_xml(f"{self._command} {self._fleet}"),
+            name=_xml(f"{self._task} {self._fleet}"),
             tests=str(len(cases)),
             failures=str(sum(case.find("failure") is not None for case in cases)),
             errors=str(sum(case.find("error") is not None for case in cases)),

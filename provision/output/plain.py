@@ -17,7 +17,7 @@ from provision.model.event import (
     DevicePlanned,
     Event,
     FileDiffed,
-    HandsNeeded,
+    ManualActionNeeded,
     Notice,
     RunFinished,
     RunStarted,
@@ -31,9 +31,10 @@ from provision.output.style import PLAIN, Style
 
 PROGRESS_EVERY = 10.0  # seconds
 QUIET = -1
-"""The verbosity that tells only what a person must do or know: hands, notices, failures."""
+"""The verbosity that tells only what a person must do or know: manual actions, notices and
+failures."""
 
-_SHORT_STAGES: frozenset[Stage] = frozenset({"connect", "observe", "settle", "hands"})
+_SHORT_STAGES: frozenset[Stage] = frozenset({"connect", "observe", "verify-files", "manual-action"})
 
 
 class Plain:
@@ -54,7 +55,7 @@ class Plain:
         self._style = style
         self._clock = clock
         self._reported_at: dict[str, float] = {}  # device: when progress was last reported
-        self._hands: dict[str, float] = {}  # device: seconds left when last reported
+        self._operator: dict[str, float] = {}  # device: seconds left when last reported
 
     def handle(self, event: Event) -> None:
         """Write the lines of one event, if it has any, whole and at once."""
@@ -69,8 +70,8 @@ class Plain:
     def lines(self, event: Event) -> list[str]:
         """The lines for an event at this verbosity."""
         match event:
-            case HandsNeeded():
-                return self._hands_lines(event)
+            case ManualActionNeeded():
+                return self._manual_action_lines(event)
             case Notice():
                 where = f"{self._name(event.device)}: " if event.device else ""
                 return [f"{where}{line}" for line in event.message.splitlines()]
@@ -85,7 +86,7 @@ class Plain:
                 return []
             case RunStarted():
                 devices = plural(len(event.devices), "device")
-                return [f"{event.command} {one_line(event.fleet)}: {devices}"]
+                return [f"{event.task} {one_line(event.fleet)}: {devices}"]
             case StageStarted():
                 self._reported_at[event.device] = self._clock()
                 if event.stage in _SHORT_STAGES and self._verbosity < 1:
@@ -102,16 +103,16 @@ class Plain:
     def _name(self, device: str) -> str:
         return self._style(device, "bold")
 
-    def _hands_lines(self, event: HandsNeeded) -> list[str]:
-        before = self._hands.get(event.device)
-        self._hands[event.device] = event.seconds
+    def _manual_action_lines(self, event: ManualActionNeeded) -> list[str]:
+        before = self._operator.get(event.device)
+        self._operator[event.device] = event.seconds
         if before is not None and event.seconds < before:
             return []  # the countdown of what was said already
         left = text.duration(event.seconds)
         return [f"{self._name(event.device)}: {one_line(event.instructions)} (waiting {left})"]
 
     def _finished_lines(self, event: DeviceFinished) -> list[str]:
-        self._hands.pop(event.device, None)
+        self._operator.pop(event.device, None)
         if event.error is None and self._verbosity < 0:
             return []
         name = self._name(event.device)

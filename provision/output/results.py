@@ -11,7 +11,7 @@ from provision.model.event import (
     DevicePlanned,
     Event,
     FileDiffed,
-    HandsNeeded,
+    ManualActionNeeded,
     RunFinished,
     RunStarted,
     StageStarted,
@@ -81,7 +81,7 @@ class PlanText:
             case StageStarted():
                 touched = event.stage in ("erase", "flash")
                 self._show_when_due(due=touched and event.device in self._plans)
-            case HandsNeeded():
+            case ManualActionNeeded():
                 self.pause()
             case _:
                 self._show_when_due(due=False)

@@ -31,15 +31,15 @@ from provision.output.style import PLAIN, Colour, Style
 STAGE_TEXTS: dict[Stage, str] = {
     "connect": "connecting",
     "observe": "reading the board's state",
-    "hands": "waiting for a person",
+    "manual-action": "waiting for a person",
     "erase": "erasing flash",
     "flash": "writing flash",
-    "verify": "verifying flash",
+    "verify-flash": "verifying flash",
     "boot": "waiting for the board to boot",
     "files": "sending files",
     "reset": "resetting",
     "check": "checking the app",
-    "settle": "checking the result",
+    "verify-files": "checking the result",
 }
 
 _DEFAULT_WIDTH = 100  # columns, where there is no terminal to ask
@@ -250,8 +250,8 @@ def outcome_line(finished: DeviceFinished, style: Style = PLAIN) -> str:
 def error_lines(finished: DeviceFinished) -> list[str]:
     """What follows a failure: the state that the board is left in, and what to do next."""
     lines = []
-    if finished.stands:
-        lines.append(f"the board: {one_line(finished.stands)}")
+    if finished.board_state:
+        lines.append(f"the board: {one_line(finished.board_state)}")
     if finished.hint:
         lines.append(f"hint: {one_line(finished.hint)}")
     return lines

@@ -79,7 +79,7 @@ def test_each_board_of_the_table_from_blank(station: Station) -> None:
     run = station.start("apply", "--json", "--yes", terminal=True)
     for row in TABLE:
         if row.hands is not None:
-            asked = run.until_event("hands-needed", device=row.board)
+            asked = run.until_event("manual-action-needed", device=row.board)
             for words in row.hands:
                 assert words in asked["instructions"].lower()
             follow(station, row)

@@ -167,7 +167,7 @@ def test_checks_prove_that_the_app_runs(station: Station) -> None:
     assert finished["code"] == "check-failed"
     assert "name 'word' isn't defined" in finished["error"]
     assert finished["hint"] == "open a REPL on the port to see why the app does not start"
-    assert finished["stands"] == "everything is written and the board restarted"
+    assert finished["board_state"] == "everything is written and the board restarted"
 
     check(station, "expression: ready, timeout: 20", ready=[1])
     assert station.apply().done("x") == ["write-file /main.py", "reset", "check"]

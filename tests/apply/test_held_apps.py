@@ -140,7 +140,7 @@ def test_an_app_is_put_back_when_nothing_could_be_written(station: Station) -> N
     state.mkdir(exist_ok=True)
     (state / "flashing").write_text("a file in the journal's place")
     ended = station.apply(code=4)
-    assert ended.finished("x")["stands"] == "nothing was changed"
+    assert ended.finished("x")["board_state"] == "nothing was changed"
     files = station.files("x")
     assert files["/main.py"] == b"print('mine')\n"
     assert "/.provision~main.py" not in files

@@ -35,7 +35,7 @@ def test_ctrl_c_finishes_the_flash_and_says_where_each_board_stands(station: Sta
     assert "stopping: finishing writes in progress; press Ctrl-C again to abort" in ended.err
     assert ended.outcomes == {"x": "interrupted", "z": "skipped"}
     finished = ended.finished("x")
-    assert finished["stands"] == "the firmware is written and runs; files may be missing"
+    assert finished["board_state"] == "the firmware is written and runs; files may be missing"
     assert finished["hint"] == "run again; it goes on from where it stopped"
     assert ended.of("run-finished")[0]["exit_code"] == 130
 
@@ -69,7 +69,7 @@ def test_ctrl_c_in_the_recap(station: Station) -> None:
     assert station.digest("x") == before
 
     again = station.start("apply", "--yes", "--json", terminal=True)
-    again.until_event("hands-needed")
+    again.until_event("manual-action-needed")
     station.press("x", "boot", "reset")
     assert again.end().code == 0
 
@@ -139,7 +139,7 @@ def test_ctrl_c_while_an_app_is_checked_does_not_wait_for_the_check(
     ended = run.end()  # which waits for a minute or two, not for the check's eight
     assert ended.code == 130, ended.said
     assert ended.outcomes == {"x": "interrupted"}
-    assert ended.finished("x")["stands"] == "everything is written and the board restarted"
+    assert ended.finished("x")["board_state"] == "everything is written and the board restarted"
 
 
 def test_a_manifest_changed_during_the_run_is_told(station: Station) -> None:
@@ -157,7 +157,7 @@ def test_a_manifest_changed_during_the_run_is_told(station: Station) -> None:
     )
     station.write("main.py", "print('as read')\n")
     run = station.start("apply", "--yes", "--json", terminal=True)
-    run.until_event("hands-needed", device="x")
+    run.until_event("manual-action-needed", device="x")
     manifest.write_text(manifest.read_text() + "# and more\n")
     station.write("main.py", "print('edited since')\n")
     station.press("x", "boot", "reset")

@@ -61,7 +61,7 @@ def test_every_line_of_a_whole_run_is_valid_by_the_schema(station: Station) -> N
         """,
     )
     run = station.start("apply", "--json", "--yes", "--diff", "-vv", terminal=True)
-    run.until_event("hands-needed", device="bare")
+    run.until_event("manual-action-needed", device="bare")
     station.press("bare", "boot", "reset")
     ended = run.end()
     assert ended.code == 4

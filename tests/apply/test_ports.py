@@ -68,7 +68,7 @@ def test_two_runs_at_once_the_second_says_who_has_the_port(station: Station) -> 
         """,
     )
     first = station.start("apply", "--yes", "--json", terminal=True)
-    first.until_event("hands-needed", device="x")  # it has the port until somebody comes
+    first.until_event("manual-action-needed", device="x")  # it has the port until somebody comes
     first.until_event("device-finished", device="y")
     second = station.apply(code=5)
     assert second.outcomes == {"x": "unreachable", "y": "ok"}

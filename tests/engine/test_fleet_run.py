@@ -25,7 +25,7 @@ from provision.model.event import (
     DeviceFinished,
     DevicePlanned,
     Event,
-    HandsNeeded,
+    ManualActionNeeded,
     Notice,
     StageStarted,
 )
@@ -377,7 +377,7 @@ def test_a_stop_while_the_flash_is_written_comes_before_the_files() -> None:
     assert not [line for line in board.log if line.startswith("put")]
     assert world.journal.open == set()
     finished = [event for event in world.events if isinstance(event, DeviceFinished)]
-    assert finished[0].stands == "the firmware is written and runs; files may be missing"
+    assert finished[0].board_state == "the firmware is written and runs; files may be missing"
 
 
 def test_an_app_that_keeps_its_repl_after_an_update_is_caught_by_a_reset() -> None:
@@ -437,7 +437,7 @@ def test_probing_never_touches_the_port_of_another_device() -> None:
     assert outcomes(report) == {"owner": "changed", "lost": "unreachable"}
 
 
-def test_a_board_without_reset_lines_waits_for_hands() -> None:
+def test_a_board_without_reset_lines_waits_for_its_operator() -> None:
     profile = replace(PROFILE, reset=ResetWiring.NONE, download="Hold BOOT, press RESET.")
     state = device(board=profile, firmware=firmware())
     board = FakeBoard()
@@ -447,7 +447,7 @@ def test_a_board_without_reset_lines_waits_for_hands() -> None:
 
     world = FakeWorld({"/dev/kitchen": board}, {"new": image()})
     assert outcomes(go(world, state, operator=True)) == {"kitchen": "changed"}
-    asked = [event for event in world.events if isinstance(event, HandsNeeded)]
+    asked = [event for event in world.events if isinstance(event, ManualActionNeeded)]
     assert asked[0].instructions == "Hold BOOT, press RESET."
 
 

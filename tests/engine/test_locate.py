@@ -53,7 +53,7 @@ def test_a_blank_board_is_asked_in_its_bootloader_and_restarted() -> None:
     assert not board.open
 
 
-def test_a_board_that_only_hands_can_reset_is_left_alone() -> None:
+def test_a_board_that_only_a_person_can_reset_is_left_alone() -> None:
     board = FakeBoard()
     with pytest.raises(NoAnswer):
         probe(FakeWorld({"/dev/a": board}), "/dev/a", replace(BOARD, reset=ResetWiring.NONE))

@@ -26,7 +26,7 @@ from provision.model.event import (
     DevicePlanned,
     Event,
     FileDiffed,
-    HandsNeeded,
+    ManualActionNeeded,
     Notice,
     RunFinished,
     RunStarted,
@@ -70,10 +70,10 @@ ACTIONS: tuple[Action, ...] = (
 REFUSAL = Refusal(kind="wrong-mac", message="another board", hint="look")
 PLANS = (Plan(device="kitchen", actions=ACTIONS), Plan(device="kitchen", refusals=(REFUSAL,)))
 RUN: tuple[Event, ...] = (
-    RunStarted(command="apply", fleet="greenhouse", devices=("kitchen", "shed", "bath", "attic")),
+    RunStarted(task="apply", fleet="greenhouse", devices=("kitchen", "shed", "bath", "attic")),
     StageStarted(device="kitchen", stage="flash", detail="MicroPython"),
     StageProgress(device="kitchen", stage="flash", done=1, total=2),
-    HandsNeeded(device="kitchen", instructions="Hold GPIO0.", seconds=59.5),
+    ManualActionNeeded(device="kitchen", instructions="Hold GPIO0.", seconds=59.5),
     *(DevicePlanned(device="kitchen", plan=plan) for plan in PLANS[::-1]),
     FileDiffed(device="kitchen", path="/main.py", lines=("--- board:/main.py", "-a", "+b")),
     *(ActionDone(device="kitchen", action=action) for action in ACTIONS),
@@ -84,7 +84,7 @@ RUN: tuple[Event, ...] = (
     DeviceFinished(device="kitchen", outcome="changed", seconds=4.25, changes=3),
     DeviceFinished(
         device="shed", outcome="unreachable", seconds=1, error="it is <gone> & away",
-        hint="plug it in", code="port-lost", stands="half flashed",
+        hint="plug it in", code="port-lost", board_state="half flashed",
     ),
     DeviceFinished(device="bath", outcome="failed", seconds=1, error="no", code="flash-failed"),
     RunFinished(seconds=4.5, exit_code=4, outcomes={"kitchen": "changed", "shed": "unreachable"}),
@@ -153,7 +153,7 @@ def test_the_schema_has_the_words_that_the_model_has() -> None:
 @pytest.mark.parametrize(
     "broken",
     [
-        {"version": 2},
+        {"version": EVENT_VERSION - 1},
         {"kind": "unknown"},
         {"stage": "unknown"},
         {"time": "yesterday"},
@@ -245,7 +245,7 @@ def test_junit_has_a_case_a_device(tmp_path: Path) -> None:
 def test_junit_of_a_run_cut_off_and_of_characters_that_xml_cannot_hold(tmp_path: Path) -> None:
     path = tmp_path / "report.xml"
     failed = DeviceFinished(device="d\x00", outcome="failed", seconds=2, error="\x1b\ud800\ufffe")
-    play(JUnit(path), (RunStarted(command="apply", fleet="f", devices=("d\x00", "e")), failed))
+    play(JUnit(path), (RunStarted(task="apply", fleet="f", devices=("d\x00", "e")), failed))
     suite = ElementTree.parse(path).getroot().find("testsuite")
     assert suite is not None
     assert (suite.attrib["tests"], suite.attrib["errors"], suite.attrib["failures"]) == (
@@ -304,7 +304,7 @@ def test_a_plan_has_no_recap_unless_something_went_wrong(streams: Streams) -> No
 
 def test_nothing_that_is_shown_or_kept_has_a_secret(streams: Streams, tmp_path: Path) -> None:
     run = (
-        RunStarted(command="apply", fleet="hunter2", devices=("kitchen",)),
+        RunStarted(task="apply", fleet="hunter2", devices=("kitchen",)),
         Trace(device="kitchen", level=2, text="hunter2"),
         DevicePlanned(
             device="kitchen",

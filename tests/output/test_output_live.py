@@ -12,7 +12,7 @@ from provision.model.event import (
     DeviceFinished,
     DevicePlanned,
     Event,
-    HandsNeeded,
+    ManualActionNeeded,
     Notice,
     RunFinished,
     RunStarted,
@@ -40,7 +40,7 @@ class Terminal(io.StringIO):
 
 def started(count: int) -> RunStarted:
     devices = tuple(f"desk-{number:02}" for number in range(1, count + 1))
-    return RunStarted(command="apply", fleet="class", devices=devices)
+    return RunStarted(task="apply", fleet="class", devices=devices)
 
 
 def view(clock: Clock, *events: Event) -> FleetView:
@@ -79,7 +79,7 @@ def test_a_device_goes_through_its_stages() -> None:
             seconds=6.0,
         )
     ]
-    shown.handle(HandsNeeded(device="desk-01", instructions="Hold GPIO0.", seconds=60))
+    shown.handle(ManualActionNeeded(device="desk-01", instructions="Hold GPIO0.", seconds=60))
     clock.now += 1
     assert shown.rows(9) == [Row(device="desk-01", what="by hand: Hold GPIO0.", seconds=59.0)]
     shown.handle(StageStarted(device="desk-01", stage="files"))
@@ -101,7 +101,7 @@ def test_without_room_for_all_the_active_are_shown_and_the_rest_counted() -> Non
     shown.handle(DeviceFinished(device="desk-04", outcome="failed", seconds=1, error="no"))
     for number in range(5, 30):
         shown.handle(StageStarted(device=f"desk-{number:02}", stage="flash"))
-    shown.handle(HandsNeeded(device="desk-29", instructions="Hold it.", seconds=9))
+    shown.handle(ManualActionNeeded(device="desk-29", instructions="Hold it.", seconds=9))
     rows = shown.rows(22)
     assert [row.device for row in rows] == [
         "desk-29",
@@ -158,7 +158,10 @@ def test_what_matters_is_printed_above_and_the_rest_only_drawn() -> None:
     events: list[Event] = [
         StageStarted(device="desk-01", stage="boot"),
         Notice(message="460800 baud failed", device="desk-01"),
-        *(HandsNeeded(device="desk-02", instructions="Hold it.", seconds=n) for n in (9, 8, 7)),
+        *(
+            ManualActionNeeded(device="desk-02", instructions="Hold it.", seconds=n)
+            for n in (9, 8, 7)
+        ),
         failed,
     ]
     text = live_run(*events)
@@ -195,7 +198,7 @@ def test_a_prompt_has_the_terminal_for_itself() -> None:
         assert "desk-01" in stream.getvalue()[begun:]
 
 
-def test_hands_that_were_needed_during_a_prompt_are_asked_for_right_after_it(
+def test_manual_actions_needed_during_a_prompt_are_asked_for_right_after_it(
     tmp_path: Path,
 ) -> None:
     stream = Terminal()
@@ -206,7 +209,9 @@ def test_hands_that_were_needed_during_a_prompt_are_asked_for_right_after_it(
         fanout.handle(started(2))
         with fanout.paused():
             for left in (20, 19, 18):
-                fanout.handle(HandsNeeded(device="desk-02", instructions="Hold it.", seconds=left))
+                fanout.handle(
+                    ManualActionNeeded(device="desk-02", instructions="Hold it.", seconds=left)
+                )
             begun = len(stream.getvalue())
         shown = harmless(stream.getvalue()[begun:])
         assert shown.count("desk-02: Hold it. (waiting") == 1

@@ -15,7 +15,7 @@ from provision.model.event import (
     DevicePlanned,
     Event,
     FileDiffed,
-    HandsNeeded,
+    ManualActionNeeded,
     Notice,
     RunFinished,
     RunStarted,
@@ -80,7 +80,9 @@ def test_scrub_reaches_every_text_of_an_event() -> None:
     events: list[Event] = [
         DevicePlanned(device="kitchen", plan=plan),
         RunFinished(seconds=1.0, exit_code=0, outcomes={"hunter2": "ok"}),
-        DeviceFinished(device="d", outcome="failed", seconds=1, error="hunter2", stands="hunter2"),
+        DeviceFinished(
+            device="d", outcome="failed", seconds=1, error="hunter2", board_state="hunter2"
+        ),
     ]
     for event in events:
         clean = scrub(event, redact)
@@ -168,7 +170,7 @@ def test_devices_whose_files_change_alike_share_the_diff() -> None:
     stream = io.StringIO()
     output = PlanText(stream)
     changed = ("--- board:/main.py", "+++ manifest:/main.py", "@@ -1 +1 @@", "-a", "+b")
-    output.handle(RunStarted(command="plan", fleet="f", devices=("a", "b", "c")))
+    output.handle(RunStarted(task="plan", fleet="f", devices=("a", "b", "c")))
     for device, lines in (("c", changed), ("b", (*changed, "+c")), ("a", changed)):
         output.handle(DevicePlanned(device=device, plan=Plan(device=device)))
         output.handle(FileDiffed(device=device, path="/main.py", lines=lines))
@@ -188,7 +190,7 @@ def test_a_diff_shown_at_once_says_whose_it_is() -> None:
 def test_plan_text_shows_all_at_the_end_in_manifest_order() -> None:
     stream = io.StringIO()
     output = PlanText(stream)
-    output.handle(RunStarted(command="plan", fleet="f", devices=("b", "a")))
+    output.handle(RunStarted(task="plan", fleet="f", devices=("b", "a")))
     output.handle(DevicePlanned(device="a", plan=Plan(device="a")))
     output.handle(DevicePlanned(device="b", plan=Plan(device="b")))
     assert stream.getvalue() == ""
@@ -211,7 +213,7 @@ def planned(output: PlanText, *devices: str, actions: tuple[Action, ...] = CHANG
 def applied(*devices: str) -> tuple[io.StringIO, PlanText]:
     stream = io.StringIO()
     output = PlanText(stream, early=True)
-    output.handle(RunStarted(command="apply", fleet="f", devices=devices))
+    output.handle(RunStarted(task="apply", fleet="f", devices=devices))
     return stream, output
 
 
@@ -233,7 +235,7 @@ def test_an_apply_shows_the_same_plan_once_as_soon_as_all_are_known() -> None:
         StageStarted(device="a", stage="flash"),
         ActionDone(device="a", action=ACTIONS[5]),
         DeviceFinished(device="a", outcome="changed", seconds=1, changes=1),
-        HandsNeeded(device="b", instructions="Hold BOOT.", seconds=9),
+        ManualActionNeeded(device="b", instructions="Hold BOOT.", seconds=9),
         RunFinished(seconds=1, exit_code=0),
     ],
     ids=lambda event: event.kind,
@@ -266,7 +268,7 @@ FINISHED = [
         error="/dev/ttyUSB0 is in use by process 7 (screen /dev/ttyUSB0 115200)",
         hint="close it",
         code="port-busy",
-        stands="it was not touched",
+        board_state="it was not touched",
     ),
 ]
 
@@ -292,7 +294,7 @@ def test_rare_outcomes_show_in_the_totals_when_there_are_any() -> None:
 def test_recap_follows_the_manifest_and_keeps_strangers() -> None:
     stream = io.StringIO()
     output = Recap(stream)
-    output.handle(RunStarted(command="apply", fleet="f", devices=("shed", "kitchen")))
+    output.handle(RunStarted(task="apply", fleet="f", devices=("shed", "kitchen")))
     for event in FINISHED:
         output.handle(event)
     output.handle(RunFinished(seconds=4.4, exit_code=5))
@@ -303,7 +305,7 @@ def test_recap_follows_the_manifest_and_keeps_strangers() -> None:
 
 def test_plain_lines_tell_a_run() -> None:
     events: list[Event] = [
-        RunStarted(command="apply", fleet="greenhouse", devices=("kitchen", "shed")),
+        RunStarted(task="apply", fleet="greenhouse", devices=("kitchen", "shed")),
         StageStarted(device="kitchen", stage="observe"),
         DevicePlanned(device="kitchen", plan=Plan(device="kitchen")),
         StageStarted(device="kitchen", stage="flash", detail="MicroPython 1.24.1"),
@@ -338,9 +340,9 @@ def test_a_device_cannot_forge_a_line_of_another() -> None:
     assert not [line for line in plain(events, 1) if line.startswith("shed")]
 
 
-def test_the_call_for_hands_is_told_once_a_wait() -> None:
+def test_a_manual_action_is_asked_for_once_a_wait() -> None:
     events = [
-        HandsNeeded(device="kitchen", instructions="Hold GPIO0.", seconds=seconds)
+        ManualActionNeeded(device="kitchen", instructions="Hold GPIO0.", seconds=seconds)
         for seconds in (60, 59, 58, 60, 59)
     ]
     assert plain(events) == ["kitchen: Hold GPIO0. (waiting 1 min 00 s)"] * 2
