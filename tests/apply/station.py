@@ -191,10 +191,10 @@ class Run:
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
-    def end(self) -> Ended:
+    def end(self, patience: float = PATIENCE) -> Ended:
         """Wait for its end."""
         try:
-            code = self.process.wait(PATIENCE)
+            code = self.process.wait(patience)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"it does not end:\n{self.out}\n{self.err}") from None
         for reader in self._readers:
