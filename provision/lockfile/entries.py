@@ -84,10 +84,6 @@ class Lock:
         entry = self.devices.get(device)
         return entry.mac if entry is not None else None
 
-    def devices_with(self, mac: str) -> tuple[str, ...]:
-        """The devices that this MAC was learned for, sorted; more than one after a renaming."""
-        return tuple(sorted(name for name, entry in self.devices.items() if entry.mac == mac))
-
     def with_macs(self, macs: Mapping[str, str]) -> Lock:
         """The same lock with the MACs of these devices learned, or learned anew."""
         learned = {

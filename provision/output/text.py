@@ -153,6 +153,16 @@ def _action_colour(one: Action) -> Colour:
             return "cyan"
 
 
+def _changes_file(one: Action) -> bool:
+    match one:
+        case WriteFile() | DeleteFile() | RestoreFile():
+            return True
+        case EraseFlash() | WriteFirmware() | MakeDirectory() | RemoveDirectory():
+            return False
+        case Reset() | RunCheck():
+            return False
+
+
 def plan_lines(plans: Sequence[Plan], style: Style = PLAIN, width: int | None = 80) -> list[str]:
     """Plans as people read them: devices with the same plan together, then the totals.
 
@@ -222,11 +232,7 @@ def _plan_summary(plans: Sequence[Plan], style: Style) -> str:
     changing = [plan for plan in plans if plan.changes]
     erased = sum(plan.erases for plan in changing)
     flashed = sum(plan.flashes for plan in changing)
-    files = sum(
-        isinstance(each, (WriteFile, DeleteFile, RestoreFile))
-        for p in changing
-        for each in p.actions
-    )
+    files = sum(_changes_file(each) for plan in changing for each in plan.actions)
     details = [f"{number} to {verb}" for number, verb in ((erased, "erase"), (flashed, "flash"))]
     shown = [text for text, number in zip(details, (erased, flashed), strict=True) if number]
     if files:

@@ -16,7 +16,6 @@ def test_macs_are_learned_and_learned_anew() -> None:
     assert lock.mac_of("kitchen") == MAC
     assert lock.mac_of("shed") == OTHER
     assert lock.mac_of("desk") is None
-    assert lock.with_macs({"desk": MAC}).devices_with(MAC) == ("desk", "kitchen")
 
 
 def test_a_board_that_is_learned_anew_keeps_what_else_is_known_of_it() -> None:

@@ -47,7 +47,7 @@ def test_what_is_learned_is_written_sorted_and_read_again(tmp_path: Path) -> Non
         "version: 1",
     ]
     assert LearnedMacs(path).known("shed") == OTHER
-    assert read_lock(path).devices_with(MAC) == ("kitchen",)
+    assert read_lock(path).mac_of("kitchen") == MAC
 
 
 def test_what_is_known_already_is_not_written_again(tmp_path: Path) -> None:
