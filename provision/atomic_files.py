@@ -1,7 +1,7 @@
-"""Files of our own on this computer: replaced whole, and locked between processes.
+"""Files of this user that several processes share: replaced atomically, and locked.
 
-The lock of identity, the cache and the ports stand on these few functions. A lock is advisory,
-belongs to the open file and is gone with the process, so that nothing is stale after a kill.
+fleet.lock, the cache and the ports use these functions. A lock is advisory, belongs to the open
+file and ends with the process, so that none is stale after a kill.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _POLL_INTERVAL = 0.01  # seconds between two attempts at a lock that another one
 
 
 def runtime_directory() -> Path:
-    """This user's private directory for locks, made when missing.
+    """This user's private directory for lock files, created when missing.
 
-    `PROVISION_RUNTIME_DIR` names another one. UsageError when it cannot be made or belongs to
-    somebody else, who could then hold our locks.
+    `PROVISION_RUNTIME_DIR` names another one. UsageError when it cannot be created or
+    belongs to another user, who could then hold our locks.
     """
     named = os.environ.get("PROVISION_RUNTIME_DIR")
     path = Path(named) if named else _runtime_path()
@@ -39,12 +39,12 @@ def runtime_directory() -> Path:
         owner = path.stat().st_uid
     except OSError as error:
         raise UsageError(
-            f"the directory for locks, {path}, cannot be made: {error.strerror}",
+            f"the directory for lock files, {path}, cannot be created: {error.strerror}",
             hint="set PROVISION_RUNTIME_DIR to a directory of yours",
         ) from error
     if not named and sys.platform != "win32" and owner != os.geteuid():
         raise UsageError(
-            f"the directory for locks, {path}, belongs to another user",
+            f"the directory for lock files, {path}, belongs to another user",
             hint="set PROVISION_RUNTIME_DIR to a directory of yours",
         )
     return path
@@ -52,20 +52,20 @@ def runtime_directory() -> Path:
 
 @lru_cache(maxsize=1)
 def _runtime_path() -> Path:
-    """As the system has it; without a login session platformdirs warns and names one in /tmp,
-    which is as good for locks, and no business of the user's."""
+    """The system's; without a login session platformdirs warns and names one in /tmp, which will
+    do for locks and needs no warning."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return platformdirs.user_runtime_path("provision")
 
 
 def lock_path(kind: str, name: str) -> Path:
-    """Where the lock of one named thing is kept: `port` and "/dev/ttyUSB0", say."""
+    """The lock file of one named thing, for instance `port` and "/dev/ttyUSB0"."""
     return runtime_directory() / f"{kind}-{hashlib.sha256(name.encode()).hexdigest()[:20]}.lock"
 
 
 def take_lock(path: Path, *, wait: bool) -> BinaryIO | None:
-    """Lock a file, made when missing, until the returned file is closed or the process ends.
+    """Lock a file, created when missing, until the returned file is closed or the process ends.
 
     None when another process, or another caller in this one, holds it and `wait` is false. The
     file stays where it is: removing it would let two callers lock two files of one name. Its
@@ -87,7 +87,7 @@ def take_lock(path: Path, *, wait: bool) -> BinaryIO | None:
 
 @contextmanager
 def locked(kind: str, name: str) -> Iterator[None]:
-    """Hold the lock of one named thing, waiting for whoever has it."""
+    """Hold the lock of one named thing, waiting until it is free."""
     file = take_lock(lock_path(kind, name), wait=True)
     try:
         yield
@@ -97,11 +97,11 @@ def locked(kind: str, name: str) -> Iterator[None]:
 
 
 def write_atomic(path: Path, data: bytes, *, mode: int | None = None) -> None:
-    """Replace a file's content so that a reader, or a kill, finds the old or the new, whole.
+    """Replace a file's content so that readers, also after a kill, find the old or the new, whole.
 
     Written beside, flushed to the disk, renamed. Permission bits are `mode`, else those of the
     file replaced, else what the umask leaves. A symbolic link stays one: its target is
-    replaced. Raises OSError; then the old content stands.
+    replaced. Raises OSError; then the file is unchanged.
     """
     path = path.resolve()
     if mode is None:
@@ -126,7 +126,7 @@ def write_atomic(path: Path, data: bytes, *, mode: int | None = None) -> None:
 
 
 def sweep(path: Path) -> None:
-    """Remove what killed writers of a file left beside it; call it only while no one writes."""
+    """Remove the temporary files of killed writers; call it only while nobody writes the file."""
     path = path.resolve()
     for stale in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         with suppress(OSError):
@@ -134,7 +134,7 @@ def sweep(path: Path) -> None:
 
 
 def sync_directory(path: Path) -> None:
-    """Let the rename itself reach the disk; not every filesystem can, and none must."""
+    """Flush a rename to the disk, where the filesystem supports it."""
     if sys.platform == "win32":
         return
     with suppress(OSError):

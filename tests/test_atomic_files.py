@@ -159,5 +159,5 @@ def test_a_directory_for_locks_that_cannot_be_made(
 ) -> None:
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setenv("PROVISION_RUNTIME_DIR", str(tmp_path / "file" / "below"))
-    with pytest.raises(UsageError, match="cannot be made"):
+    with pytest.raises(UsageError, match="cannot be created"):
         runtime_directory()

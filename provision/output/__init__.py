@@ -1,6 +1,6 @@
-"""Events to what people and programs read: live terminal, plain lines, JSON, JUnit, records.
+"""Renders events for people and programs: live terminal, plain lines, JSON, JUnit, records.
 
-One class a format, each an `Output`; a `Fanout` hands every event to several, after secrets and
-terminal control characters are gone from it. Results (plans, the recap, JSON) go to standard
-output, narration to standard error.
+One class per format, each an `Output`. A `Fanout` gives every event to several, after masking
+secrets and removing terminal control characters. Results (plans, the recap, JSON) go to standard
+output, progress to standard error.
 """

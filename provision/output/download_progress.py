@@ -1,4 +1,4 @@
-"""Downloads on a terminal: one line that counts and is gone at the end."""
+"""The progress of downloads on a terminal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from provision.core.wording import one_line
 
 
 class TerminalProgress:
-    """One line on stderr that counts a download and is gone at its end."""
+    """One line on standard error, removed when the download is over."""
 
     def __init__(self) -> None:
         self._shown = ""

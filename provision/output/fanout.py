@@ -17,7 +17,7 @@ from provision.output.scrub import Redact, scrub
 
 
 class Output(Protocol):
-    """Renders events; calls never overlap. `name` is what a user calls it: "the log file"."""
+    """Renders events; calls never overlap. `name` is for messages: "the log file run.log"."""
 
     @property
     def name(self) -> str: ...
@@ -27,13 +27,13 @@ class Output(Protocol):
         ...
 
     def close(self) -> None:
-        """Finish what was begun; no event comes afterwards."""
+        """Finish; no event comes afterwards."""
         ...
 
 
 @runtime_checkable
 class Pausable(Protocol):
-    """An output that draws over its own lines, and must make room for others'."""
+    """An output that redraws its own lines, and must remove them before a prompt."""
 
     def pause(self) -> None: ...
 
@@ -41,7 +41,7 @@ class Pausable(Protocol):
 
 
 class Fanout:
-    """Hands each event to every output, scrubbed. Safe to call from any thread.
+    """Gives each event to every output, scrubbed. Safe to call from any thread.
 
     An output earlier in `outputs` sees an event before a later one.
     """

@@ -1,7 +1,7 @@
 """Plain lines, one for each event worth reading: for pipes, CI jobs and log files.
 
-Narration goes to the stream that is given, standard error on a command line. Nothing is
-redrawn; progress of a long stage is reported at most every ten seconds.
+They go to the stream that is given, standard error on a command line. Nothing is redrawn;
+progress of a long stage is reported at most every ten seconds.
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ from provision.output.style import PLAIN, Style
 
 PROGRESS_EVERY = 10.0  # seconds
 QUIET = -1
-"""The verbosity that tells only what a person must do or know: manual actions, notices and
+"""The verbosity that shows only what a person must do or know: manual actions, notices and
 failures."""
 
 _SHORT_STAGES: frozenset[Stage] = frozenset({"connect", "observe", "verify-files", "manual-action"})
 
 
 class Plain:
-    """Lines of narration. Verbosity 0 tells what is done, 1 and 2 the conversation as well."""
+    """Writes what happens, line by line: at verbosity 0 what is done, at 1 and 2 the conversation
+    with the board as well."""
 
     name = "the progress output"
 
@@ -55,7 +56,7 @@ class Plain:
         self._style = style
         self._clock = clock
         self._reported_at: dict[str, float] = {}  # device: when progress was last reported
-        self._operator: dict[str, float] = {}  # device: seconds left when last reported
+        self._seconds_left: dict[str, float] = {}  # device: seconds left when last reported
 
     def handle(self, event: Event) -> None:
         """Write the lines of one event, if it has any, whole and at once."""
@@ -104,15 +105,15 @@ class Plain:
         return self._style(device, "bold")
 
     def _manual_action_lines(self, event: ManualActionNeeded) -> list[str]:
-        before = self._operator.get(event.device)
-        self._operator[event.device] = event.seconds
+        before = self._seconds_left.get(event.device)
+        self._seconds_left[event.device] = event.seconds
         if before is not None and event.seconds < before:
-            return []  # the countdown of what was said already
+            return []  # the countdown of an instruction that was shown already
         left = text.duration(event.seconds)
         return [f"{self._name(event.device)}: {one_line(event.instructions)} (waiting {left})"]
 
     def _finished_lines(self, event: DeviceFinished) -> list[str]:
-        self._operator.pop(event.device, None)
+        self._seconds_left.pop(event.device, None)
         if event.error is None and self._verbosity < 0:
             return []
         name = self._name(event.device)

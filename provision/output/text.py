@@ -115,7 +115,7 @@ def _imperative(one: Action) -> str:
         case RunCheck():
             if one.check.expression is not None:
                 return f"check that {one.check.expression}"
-            return f"check for {one.check.console!r} on the console"
+            return f"check that the console prints {one.check.console!r}"
 
 
 def done_text(one: Action) -> str:
@@ -140,7 +140,7 @@ def _past(one: Action) -> str:
         case Reset():
             return "reset"
         case RunCheck():
-            return "the app runs"
+            return "check passed"
 
 
 def _action_colour(one: Action) -> Colour:

@@ -229,11 +229,7 @@ class PackageResolver:
             )
             return f"available versions: {', '.join(map(str, versions))}"
         close = closest(request.target, names, 3)
-        return (
-            f"did you mean {', '.join(close)}?"
-            if close
-            else "check its name at github.com/micropython/micropython-lib"
-        )
+        return f"did you mean {', '.join(close)}?" if close else f"check its name at {_LIBRARY}"
 
     def _parse(self, request: PackageRequest, data: bytes, base: str) -> _Listing:
         what = f"the package {request.text}"
@@ -243,7 +239,7 @@ class PackageResolver:
             found = "a web page" if looks_like_html(data) else "something that is not JSON"
             raise SourceError(
                 f"{what} is refused: instead of its package.json the server sent {found}",
-                hint="check the address in a browser; a network that wants a login shows a page",
+                hint="check the URL in a browser; a network that wants a login answers with a page",
             ) from None
         if not isinstance(content, dict):
             raise _refused(request, "its package.json is not a JSON object")
