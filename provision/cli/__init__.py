@@ -7,13 +7,13 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
 import click
 
 from provision._version import __version__
-from provision.cli import stop_signals
 from provision.core.wording import did_you_mean
 from provision.errors import ManifestError, ProvisionError
 
@@ -82,7 +82,6 @@ def _open_closed_streams() -> None:
 def run() -> NoReturn:
     """Run the command line and end the process with one of DESIGN's exit codes."""
     _open_closed_streams()
-    stop_signals.install()
     words = sys.argv[1:]
     own = words[: words.index("--")] if "--" in words else words
     debug = "--debug" in own  # wherever it stands: people add it to the line that failed
@@ -98,7 +97,8 @@ def run() -> NoReturn:
         error.show()
         code = 2
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+        with suppress(OSError):  # the terminal may be gone, which is why
+            click.echo("interrupted", err=True)
         code = 130
     except BrokenPipeError:
         code = 0
@@ -108,7 +108,19 @@ def run() -> NoReturn:
         click.echo(f"error: internal: {type(error).__name__}: {error}", err=True)
         click.echo("hint: run again with --debug and report what it prints", err=True)
         code = 1
+    _give_up_closed_streams()
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _give_up_closed_streams() -> None:
+    """What a pipe or terminal that is gone did not take would be written once more when the
+    interpreter ends, and change the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            with Path(os.devnull).open("wb") as nowhere:
+                os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def report_error(error: ProvisionError) -> None:

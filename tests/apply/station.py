@@ -188,6 +188,12 @@ class Run:
         assert self._master is not None
         os.write(self._master, text.encode())
 
+    def hang_up(self) -> None:
+        """Close the terminal; what its programs write there from now on fails."""
+        assert self._master is not None
+        os.close(self._master)
+        self._master = None
+
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 

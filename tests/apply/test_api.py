@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from provision import apply, load, plan
+import provision
+from provision import Cancellation, apply, facts, load, plan, stream
 from provision.core.chips.esp.chips import ESP32
-from provision.errors import ManifestError
-from provision.model.event import DeviceFinished, Event
+from provision.errors import ManifestError, UsageError
+from provision.model.event import DeviceFinished, Event, RunFinished, StageStarted
 from tests.apply.station import ROOT, Station
 
 
@@ -107,3 +108,92 @@ def test_every_problem_of_a_manifest_is_in_the_error(project: Station) -> None:
         load()
     assert len(caught.value.problems) >= 2
     assert {problem.place.line for problem in caught.value.problems} == {1}
+
+
+def test_a_template_s_problem_is_among_them_wherever_its_device_stands(project: Station) -> None:
+    project.write("good.j2", "{{ name }}\n")
+    project.write("bad.j2", "{{ topic }}\n")
+    project.write("worse.j2", "{% if %}\n")
+    project.write(
+        "fleet.yaml",
+        """
+        defaults: {board: esp32}
+        devices:
+          kitchen: {port: sim://kitchen, files: [{src: good.j2, dest: /a, template: true}]}
+          garden: {port: /dev/a, files: [{src: bad.j2, dest: /a, template: true}, gone.py]}
+          well: {port: /dev/b, files: [{src: worse.j2, dest: /a, template: true}]}
+        """,
+    )
+    with pytest.raises(ManifestError) as caught:
+        load()
+    found = {(problem.place.file, problem.place.line) for problem in caught.value.problems}
+    assert found == {("bad.j2", 1), ("worse.j2", 1), ("fleet.yaml", 4)}
+
+
+def test_devices_left_out_are_not_resolved_and_their_ports_are_not_asked(project: Station) -> None:
+    """Their templates may be broken; only where they are is read."""
+    project.board("garden", firmware=project.firmware(ESP32))
+    before = project.order("garden", "status")["bytes"]
+    project.write(
+        "fleet.yaml",
+        """
+        defaults: {board: esp32, vars: {where: garden}}
+        devices:
+          kitchen: {port: sim://kitchen, files: [main.py]}
+          garden:
+            port: "sim://{{ where }}"
+            files: [{src: main.py, dest: "/{{ nothing }}"}, gone.py]
+          well: {port: "/dev/{{ unknown }}"}
+        """,
+    )
+    fleet = load(limit=["kitchen"])
+    assert fleet.devices == ("kitchen",)
+    assert plan(fleet).pending
+    assert project.provision("apply", "--limit", "kitchen").code == 0
+    assert not plan(fleet).pending
+    assert project.order("garden", "status")["bytes"] == before
+    with pytest.raises(UsageError, match="garden was left out"):
+        plan(fleet, limit=["garden"])
+    assert project.provision("plan").code == 3
+
+
+def test_facts_of_a_fleet(project: Station) -> None:
+    kitchen, garden = facts(load()).devices
+    assert kitchen.outcome == "ok"
+    assert kitchen.plan is None
+    assert kitchen.actual is not None
+    assert kitchen.actual.mac == project.order("kitchen", "status")["mac"]
+    assert garden.outcome == "unreachable"
+
+
+def test_the_events_of_a_run_as_an_iterator(project: Station) -> None:
+    with stream(apply, load(), limit=["kitchen"]) as events:
+        seen = list(events)
+    assert isinstance(seen[-1], RunFinished)
+    assert seen[-1].outcomes == {"kitchen": "changed"}
+    assert events.report.exit_code() == 0
+
+
+def test_another_thread_stops_a_run(project: Station) -> None:
+    """Here the thread of the very device, when its files are about to be sent."""
+    cancel = Cancellation()
+
+    def on_event(event: Event) -> None:
+        if isinstance(event, StageStarted) and event.stage == "observe":
+            cancel.cancel()
+
+    report = apply(load(), limit=["kitchen"], on_event=on_event, cancel=cancel)
+    assert [device.outcome for device in report.devices] == ["interrupted"]
+    assert report.exit_code() == 130
+    assert "/main.py" not in project.files("kitchen")
+
+
+def test_the_package_shows_what_it_offers_and_costs_nothing_to_import() -> None:
+    assert {"Cancellation", "apply", "facts", "load", "plan", "stream"} <= set(dir(provision))
+    for name in provision.__all__:
+        assert getattr(provision, name) is not None
+    code = "import sys, provision; print(sorted(n for n in sys.modules if 'provision.' in n))"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == "['provision._version']\n"

@@ -1,0 +1,117 @@
+"""Signals to a real `provision` process: Ctrl-C, a service manager's stop, a closed terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from xml.etree import ElementTree
+
+import pytest
+
+from provision.core.chips.esp.chips import ESP32
+from tests.apply.station import Run, Station
+
+STOPS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+IGNORES_SIGHUP = (
+    "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN); "
+    "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+)
+
+
+@pytest.fixture
+def slow(station: Station) -> Station:
+    """Two boards behind lines at their real rate; what is sent to each takes seconds."""
+    for name in ("x", "z"):
+        station.board(name, firmware=station.firmware(ESP32), wire="115200")
+    station.write("data.bin", os.urandom(30_000))
+    station.write(
+        "fleet.yaml",
+        """
+        defaults: {board: esp32, files: [data.bin]}
+        devices: {x: {port: sim://x}, z: {port: sim://z}}
+        """,
+    )
+    return station
+
+
+def while_sending(station: Station, *words: str, **options: bool | str) -> Run:
+    run = station.start("apply", "--forks", "1", "--json", *words, **options)  # type: ignore[arg-type]
+    run.until_event("stage-progress", device="x", stage="files")
+    return run
+
+
+def record(station: Station) -> list[dict[str, object]]:
+    """The last run's record."""
+    (path,) = (station.work.parent / "state" / "runs").iterdir()
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("number", STOPS, ids=lambda number: number.name)
+def test_a_signal_finishes_what_is_written_and_leaves_every_report(
+    slow: Station, number: signal.Signals
+) -> None:
+    run = while_sending(slow, "--junit", "junit.xml", "--log-file", "run.log")
+    run.signal(number)
+    ended = run.end()
+    assert ended.code == 130, ended.said
+    assert "stopping: finishing writes in progress; press Ctrl-C again to abort" in ended.err
+    assert ended.outcomes == {"x": "changed", "z": "skipped"}
+    assert len(slow.files("x")["/data.bin"]) == 30_000
+
+    suite = ElementTree.parse(slow.work / "junit.xml").getroot()[0]
+    assert [case.get("name") for case in suite] == ["x", "z"]
+    assert suite.get("skipped") == "1"
+    assert "x: changed: 1 change" in (slow.work / "run.log").read_text(encoding="utf-8")
+    last = record(slow)[-1]
+    assert (last["kind"], last["exit_code"]) == ("run-finished", 130)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_second_signal_aborts(slow: Station, number: signal.Signals) -> None:
+    run = while_sending(slow, "--junit", "junit.xml")
+    run.signal(number)
+    run.until_event("notice")
+    run.signal(number)
+    ended = run.end()
+    assert ended.code == 130, ended.said
+    assert ended.err.endswith("interrupted\n")
+    assert not ended.of("run-finished")
+    cut = ElementTree.parse(slow.work / "junit.xml").getroot()[0][0]
+    assert cut.get("name") == "x"
+    assert cut.find("error") is not None
+    assert slow.apply().outcomes == {"x": "changed", "z": "changed"}
+
+
+def test_a_terminal_that_closes_is_no_second_wish(slow: Station) -> None:
+    """The kernel and the shell both tell of it; what was begun is finished, and kept on record,
+    though nobody can be told any more."""
+    run = while_sending(slow, "--junit", "junit.xml", terminal=True)
+    run.hang_up()
+    run.signal(signal.SIGHUP)
+    run.signal(signal.SIGHUP)
+    ended = run.end()
+    assert ended.code == 130, ended.said
+    assert ended.outcomes == {"x": "changed", "z": "skipped"}
+    assert record(slow)[-1]["kind"] == "run-finished"
+    assert (slow.work / "junit.xml").exists()
+
+
+def test_nohup_is_respected(slow: Station) -> None:
+    run = while_sending(slow, wrapper=IGNORES_SIGHUP)
+    run.signal(signal.SIGHUP)
+    ended = run.end()
+    assert ended.code == 0, ended.said
+    assert ended.outcomes == {"x": "changed", "z": "changed"}
+
+
+def test_sigterm_ends_any_command(station: Station) -> None:
+    """Here one that waits for the end of its manifest, which is a pipe with a name."""
+    pipe = station.work / "fleet.yaml"
+    os.mkfifo(pipe)
+    run = station.start("validate")
+    with pipe.open("wb"):  # which waits for the command to open it, too
+        run.signal(signal.SIGTERM)
+        ended = run.end()
+    assert ended.code == 130, ended.said
+    assert ended.err.strip() == "interrupted"
