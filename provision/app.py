@@ -149,13 +149,13 @@ def run_task(
 def probe_board(address: str, board: BoardProfile | None) -> Probed:
     """Ask the board on a port who it is; a port that no manifest names is taken for one with
     automatic reset, as nearly every board has."""
-    from provision.boards import profiles
+    from provision.boards import profile_of_unknown_port
     from provision.device.connection import SerialConnector
     from provision.device.transport.discovery import SerialDiscovery
     from provision.engine.locate import probe
 
     register_virtual_boards()
-    return probe(SerialConnector(SerialDiscovery()), address, board or profiles()["esp32"])
+    return probe(SerialConnector(SerialDiscovery()), address, board or profile_of_unknown_port())
 
 
 def register_virtual_boards() -> None:

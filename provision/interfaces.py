@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from provision.core.chips.esp.firmware import Firmware, Region
 from provision.model.board import BoardProfile
 from provision.model.chip import Chip
+from provision.model.firmware import Firmware, Region
 from provision.model.state import (
     FileState,
     Filesystem,
@@ -76,11 +76,11 @@ class ReplFacts:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BootloaderFacts:
     chip: Chip
-    description: str  # as esptool says it: "ESP32-D0WD-V3 (revision v3.0)"
+    description: str  # as its flasher words it, with its revision
     mac: str
     flash_size: int | None
     secured: str | None  # "secure boot", "flash encryption", "secure download mode" or None
-    revision: int | None = None  # of the chip, major * 100 + minor; an ESP8266 has none
+    revision: int | None = None  # of the chip, major * 100 + minor
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

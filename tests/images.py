@@ -16,13 +16,13 @@ def profile(chip: Chip, **changes: object) -> BoardProfile:
         "title": "Some board",
         "chip": chip,
         "flash_size": 4 << 20,
-        "flash_mode": "dio",
-        "flash_freq": "keep",
-        "header_size": "detect",
         "reset": ResetWiring.AUTO,
         "download": "",
         "release": "",
     }
+    settings = {"flash_mode": "dio", "flash_freq": "keep", "header_size": "detect"}
+    own = {key: str(changes.pop(key)) for key in settings if key in changes}
+    values["settings"] = settings | own
     return BoardProfile(**(values | changes))  # type: ignore[arg-type]
 
 

@@ -1,6 +1,7 @@
 """Board profiles: what must be known of a board before it can be flashed, one YAML file each.
 
-`schemas/board.schema.json` describes the files; a manifest's own `boards:` are written with the
+`schemas/board.schema.json` describes the files, and `schemas/board-FAMILY.schema.json` what only
+boards of one chip family have; a manifest's own `boards:` are written with the
 same keys. A profile that `extends` another says only what differs.
 """
 
@@ -14,12 +15,11 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from provision.core.chips.esp.chips import CHIPS, chip_named
+from provision.core.chips.registry import chip_named, family_of
 from provision.core.wording import parse_size_code
 from provision.model.board import BoardProfile, ResetWiring
 from provision.model.chip import Chip
 
-FLASH_MODES = ("qio", "qout", "dio", "dout", "keep")
 _E = TypeVar("_E", bound=Enum)
 
 
@@ -46,6 +46,12 @@ def profiles() -> Mapping[str, BoardProfile]:
     return MappingProxyType({name: make(name) for name in sorted(written)})
 
 
+def profile_of_unknown_port() -> BoardProfile:
+    """What a port that no manifest names is asked as: a board with automatic reset, as nearly
+    every one has. Only its wiring counts; which chip answers is what is found out."""
+    return profiles()["esp32"]
+
+
 def profile_from(name: str, data: Mapping[str, object], base: BoardProfile | None) -> BoardProfile:
     """The profile of a manifest's own board: `base` with what `data` says in its place.
 
@@ -68,13 +74,22 @@ def _profile(
     name: str, data: Mapping[str, Any], base: BoardProfile | None, **defaults: object
 ) -> BoardProfile:
     known = {**_said_by(base), **defaults}
+    chip = base.chip if base is not None else _chip("chip", data["chip"])
+    own = family_of(chip).board_settings
+    settings = dict(base.settings) if base is not None else {}
     for key, value in data.items():
         if key == "extends":
             continue
-        if key not in _READERS:
-            raise ValueError(f"a board has no {key}; it has {', '.join(_READERS)}")
-        known[key] = _READERS[key](key, value)
-    return BoardProfile(name=name, **known)
+        if key in own:
+            settings[key] = own[key](key, value)
+        elif key in _READERS:
+            known[key] = _READERS[key](key, value)
+        else:
+            valid = ", ".join((*_READERS, *own))
+            raise ValueError(f"a board with an {chip.label} has no {key}; it has {valid}")
+    if missing := [key for key in own if key not in settings]:
+        raise ValueError(f"say {', '.join(missing)} too, or which board it extends")
+    return BoardProfile(name=name, settings=MappingProxyType(settings), **known)
 
 
 def _said_by(base: BoardProfile | None) -> dict[str, Any]:
@@ -118,30 +133,11 @@ def _usb_ids(key: str, value: object) -> tuple[str, ...]:
     return ids
 
 
-def _header_size(key: str, value: object) -> str:
-    if value not in ("detect", "keep"):
-        _bytes(key, value)
-    return str(value)
-
-
-def _flash_freq(key: str, value: object) -> str:
-    if not re.fullmatch(r"keep|\d{2,3}m", str(value)):
-        raise ValueError(f"{key} must be keep or a frequency such as 40m, not '{value}'")
-    return str(value)
-
-
-def _flash_mode(key: str, value: object) -> str:
-    if value not in FLASH_MODES:
-        raise ValueError(f"{key} must be one of {', '.join(FLASH_MODES)}, not '{value}'")
-    return str(value)
-
-
 def _chip(key: str, value: object) -> Chip:
     try:
         return chip_named(str(value))
-    except ValueError:
-        choices = ", ".join(chip.name for chip in CHIPS)
-        raise ValueError(f"{key} must be one of {choices}, not '{value}'") from None
+    except ValueError as error:
+        raise ValueError(f"{key} {error}") from None
 
 
 def _choice(key: str, value: object, kind: type[_E]) -> _E:
@@ -156,9 +152,6 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "title": _text,
     "chip": _chip,
     "flash_size": _bytes,
-    "flash_mode": _flash_mode,
-    "flash_freq": _flash_freq,
-    "header_size": _header_size,
     "reset": lambda key, value: _choice(key, value, ResetWiring),
     "download": _text,
     "release": _text,

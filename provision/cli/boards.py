@@ -13,6 +13,7 @@ import click
 
 from provision.boards import profiles
 from provision.cli.options import json_option
+from provision.core.chips.registry import family_of
 from provision.core.wording import closest, size_code
 from provision.errors import UsageError
 from provision.model.board import BoardProfile, ResetWiring
@@ -82,9 +83,7 @@ def board_data(board: BoardProfile) -> dict[str, Any]:
         "title": board.title,
         "chip": str(board.chip),
         "flash_size": size_code(board.flash_size) if board.flash_size is not None else None,
-        "flash_mode": board.flash_mode,
-        "flash_freq": board.flash_freq,
-        "header_size": board.header_size,
+        **board.settings,
         "reset": board.reset.value,
         "download": board.download,
         "release": board.release,
@@ -120,13 +119,11 @@ def table_lines(boards: Sequence[BoardProfile], style: Style) -> Iterator[str]:
 def board_lines(board: BoardProfile, style: Style) -> Iterator[str]:
     yield f"{style(board.name, 'bold')}  {board.title}"
     release = f"{board.release}-{board.variant}" if board.variant else board.release
-    header = {"detect": "says what the flash holds", "keep": "stays as the image says"}
     flash = "varies" if board.flash_size is None else size_code(board.flash_size)
-    mode = "mode as the image says" if board.flash_mode == "keep" else f"mode {board.flash_mode}"
     facts = [
         ("chip", board.chip.label),
-        ("flash", f"{flash}, {mode}"),
-        ("header", header.get(board.header_size, f"says {board.header_size}")),
+        ("flash", flash),
+        *family_of(board.chip).describe_board(board),
         ("firmware", f"{release} (micropython.org/download/{board.release})"),
         ("download", f"{RESETS[board.reset]}. {board.download}"),
         ("usb", ", ".join(f"{usb} {BRIDGES.get(usb, '')}".rstrip() for usb in board.usb)),

@@ -11,17 +11,12 @@ import click
 from provision.boards import profiles
 from provision.cli.files import read_input
 from provision.cli.options import json_option
-from provision.core.chips.esp.filesystem_place import (
-    Geometry,
-    filesystem_geometry,
-    firmware_geometry,
-)
-from provision.core.chips.esp.firmware import Firmware, read_firmware
-from provision.core.chips.esp.image import size_bytes
-from provision.core.chips.esp.image_checks import image_refusals
+from provision.core.chips.family import BoardFacts
+from provision.core.chips.registry import family_of, read_firmware
 from provision.core.wording import did_you_mean, harmless
 from provision.errors import UsageError
 from provision.model.board import BoardProfile
+from provision.model.firmware import FilesystemPlace, Firmware
 
 
 @click.group("firmware")
@@ -61,13 +56,8 @@ def _profile(name: str) -> BoardProfile:
 def firmware_data(firmware: Firmware, board: BoardProfile | None) -> dict[str, Any]:
     """All that is known of an image, as JSON data: sizes and offsets in bytes."""
     identity = firmware.identity
-    flash_size = size_bytes(firmware.boot.flash_size)
-    if board is not None:
-        place = firmware_geometry(firmware, board)
-    elif flash_size is not None:
-        place = filesystem_geometry(identity, firmware.partitions, flash_size=flash_size)
-    else:
-        place = None
+    family = family_of(firmware.chip)
+    place = family.filesystem_place(firmware, board, None)
     data: dict[str, Any] = {
         "file": firmware.name,
         "chip": identity.chip.name,
@@ -77,15 +67,7 @@ def firmware_data(firmware: Firmware, board: BoardProfile | None) -> dict[str, A
         "size": firmware.size,
         "sha256": firmware.sha256,
         "offset": firmware.base,
-        "header": {
-            "mode": firmware.boot.flash_mode,
-            "size": firmware.boot.flash_size,
-            "freq": firmware.boot.flash_freq,
-        },
-        "partitions": [
-            {"name": part.name, "kind": part.kind, "offset": part.offset, "size": part.size}
-            for part in firmware.partitions
-        ],
+        **family.describe(firmware),
         "filesystem": _filesystem_data(place),
     }
     if board is not None:
@@ -93,7 +75,7 @@ def firmware_data(firmware: Firmware, board: BoardProfile | None) -> dict[str, A
             "name": board.name,
             "refusals": [
                 {"kind": refusal.kind, "message": refusal.message, "hint": refusal.hint}
-                for refusal in image_refusals(firmware, board)
+                for refusal in family_of(board.chip).image_refusals(firmware, board, BoardFacts())
             ],
         }
     return data
@@ -138,7 +120,7 @@ def firmware_lines(data: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _filesystem_data(place: Geometry | None) -> dict[str, int] | None:
+def _filesystem_data(place: FilesystemPlace | None) -> dict[str, int] | None:
     if place is None:
         return None
     return {"offset": place.offset, "size": place.size, "blocks": place.blocks}

@@ -11,11 +11,11 @@ import click
 from provision.app import supply
 from provision.cli.files import write_output
 from provision.cli.options import json_option, offline_option, secrets_option
-from provision.core.chips.esp.filesystem_place import BLOCK, firmware_geometry
-from provision.core.chips.esp.firmware import joined, regions
+from provision.core.chips.registry import family_of
 from provision.core.wording import did_you_mean, flash_size, harmless
 from provision.device.flashing.littlefs import build_filesystem
 from provision.errors import UsageError
+from provision.model.firmware import joined
 from provision.model.state import DesiredState
 from provision.project.manifest_file import load
 
@@ -65,7 +65,8 @@ def build(
             hint="give the device, its group or the defaults a `firmware:`",
         )
     firmware = supplies.images.firmware(state.firmware.source)
-    place = firmware_geometry(firmware, state.board)
+    family = family_of(firmware.chip)
+    place = family.filesystem_place(firmware, state.board, None)
     if place is None:
         raise UsageError(
             f"the filesystem of {firmware.name} is none that can be built on this computer",
@@ -73,7 +74,9 @@ def build(
         )
     wanted = {file.dest: file.content.data for file in state.files}
     filesystem = build_filesystem(place, wanted)
-    image = joined((*regions(firmware, state.board), *filesystem.regions()), firmware.base)
+    image = joined(
+        (*family.regions(firmware, state.board, None), *filesystem.regions()), firmware.base
+    )
     write_output(output, image, private=_holds_secrets(state))
     offset = f"0x{firmware.base:x}"
     report = {
@@ -86,11 +89,11 @@ def build(
         "filesystem": {
             "offset": place.offset,
             "size": place.size,
-            "used": len(filesystem.used) * BLOCK,
+            "used": len(filesystem.used) * place.block,
             "files": sorted(wanted),
         },
         "secrets": _holds_secrets(state),
-        "command": f"esptool --chip {firmware.chip} write-flash {offset} {output}",
+        "command": family.flash_command(firmware, str(output)),
     }
     if as_json:
         click.echo(json.dumps(report, indent=2))
@@ -99,7 +102,7 @@ def build(
         f"{output}: {len(image)} bytes for {device} ({state.board.title}), "
         f"to be flashed at {offset}",
         f"  firmware    MicroPython {firmware.identity.version} from {firmware.name}",
-        f"  filesystem  at 0x{place.offset:x}, {flash_size(len(filesystem.used) * BLOCK)} of "
+        f"  filesystem  at 0x{place.offset:x}, {flash_size(len(filesystem.used) * place.block)} of "
         f"{flash_size(place.size)} used",
         *(
             f"              {dest}  {len(content)} bytes"

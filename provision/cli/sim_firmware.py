@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from provision.cli.files import write_output
-from provision.core.chips.esp.chips import CHIPS, chip_named
+from provision.core.chips.esp.chips import CHIPS
+from provision.core.chips.registry import chip_named
 from provision.errors import UsageError
 from provision.model.chip import Chip
 from provision.sim.firmware import DATE, MACHINES, build, default_machine

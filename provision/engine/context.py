@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from provision.core.chips.esp.firmware import Firmware
 from provision.engine.cancellation import Cancellation
 from provision.engine.session import Session
 from provision.interfaces import (
@@ -22,6 +21,7 @@ from provision.interfaces import (
     Journal,
 )
 from provision.model.event import Event
+from provision.model.firmware import Firmware
 from provision.model.plan import Plan
 from provision.model.state import ActualState, DesiredState
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from provision.core.chips.esp.erase_plan import laid_out
-from provision.core.chips.esp.firmware import Firmware, Region, regions
-from provision.core.chips.esp.image_checks import image_refusals
+from provision.core.chips.family import BoardFacts
+from provision.core.chips.registry import family_of
 from provision.core.planning.diff import STARTUP_FILES, diff
 from provision.core.planning.free_space import shortfall
 from provision.core.planning.safety import unmountable
@@ -41,6 +40,7 @@ from provision.interfaces import (
     ReplFacts,
 )
 from provision.model.event import ActionDone
+from provision.model.firmware import Firmware, Region
 from provision.model.plan import (
     Action,
     DeleteFile,
@@ -156,23 +156,26 @@ def prepare(
     flash_size = facts.flash_size or desired.board.flash_size
     if flash_size is None:
         raise Refused("the size of the flash is not known", hint="give the board a flash_size")
-    refused = image_refusals(
+    family = family_of(desired.board.chip)
+    refused = family.image_refusals(
         firmware,
         desired.board,
-        chip=facts.chip,
-        flash_size=flash_size,
-        secured=facts.secured,
-        revision=facts.revision,
+        BoardFacts(
+            chip=facts.chip,
+            flash_size=flash_size,
+            secured=facts.secured,
+            revision=facts.revision,
+        ),
     )
     refuse(refused)
-    to_write: Sequence[Region] = regions(firmware, desired.board, flash_size)
+    to_write: Sequence[Region] = family.regions(firmware, desired.board, flash_size)
     preloaded: Sequence[Region] | None = None
     if plan.erases:  # what does not fit is told before anything is erased
         contents = {file.dest: file.content.data for file in desired.files}
         preloaded = device.run.filesystems.build(firmware, desired.board, flash_size, contents)
         # The filesystem before the firmware, and what starts it last: until all of it is there
         # nothing boots, so that no app ever meets, and no later run finds, half a filesystem.
-        to_write = laid_out([*(preloaded or ()), *to_write], facts.chip)
+        to_write = family.erased_write_order([*(preloaded or ()), *to_write], facts.chip)
     return bootloader, facts.mac, to_write, preloaded is not None
 
 

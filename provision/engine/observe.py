@@ -10,12 +10,11 @@ from dataclasses import dataclass, replace
 from hashlib import md5
 from posixpath import dirname
 
-from provision.core.chips.esp.firmware import Firmware, regions
-from provision.core.chips.esp.image import BOOT_OFFSETS, MAGIC
-from provision.core.chips.esp.image import HEADER as IMAGE_HEADER
+from provision.core.chips.registry import family_of
 from provision.engine.session import Session
 from provision.errors import NoAnswer
 from provision.interfaces import BootloaderFacts, ReplFacts, ScanRequest
+from provision.model.firmware import Firmware
 from provision.model.state import ActualState, DesiredState, FileState, Filesystem
 
 
@@ -100,7 +99,7 @@ def verified(session: Session, observation: Observation, firmware: Firmware | No
     flash_size = bootloader.facts().flash_size or actual.flash_size
     differs = tuple(
         region.name
-        for region in regions(firmware, desired.board, flash_size)
+        for region in family_of(firmware.chip).regions(firmware, desired.board, flash_size)
         if bootloader.md5(region.offset, len(region.data))
         != md5(region.data, usedforsecurity=False).hexdigest()
     )
@@ -112,8 +111,8 @@ def holds_image(session: Session, facts: BootloaderFacts) -> bool:
     """Whether the flash has the beginning of an image where the boot ROM looks for one."""
     if facts.secured is not None:
         return False
-    start = session.bootloader().read(BOOT_OFFSETS[facts.chip], IMAGE_HEADER)
-    return start[:1] == bytes([MAGIC])
+    family = family_of(facts.chip)
+    return family.starts_image(session.bootloader().read(*family.image_start(facts.chip)))
 
 
 def seen_at_repl(facts: ReplFacts, filesystem: Filesystem) -> ActualState:

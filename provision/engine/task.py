@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from provision.core.chips.esp.firmware import Firmware
 from provision.engine.context import DeviceContext, RunContext
 from provision.model.event import Outcome
+from provision.model.firmware import Firmware
 from provision.model.state import DesiredState
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 
 from provision.model.chip import Chip
@@ -12,7 +13,7 @@ class ResetWiring(str, Enum):
     """How the port's DTR and RTS lines reach the chip's EN and IO0.
 
     A port that the chip itself provides (USB id 303a:1001) is reset as USB_JTAG whatever the
-    profile says, as esptool does: many boards have both sockets.
+    profile says, as flashing tools do: many boards have both sockets.
     """
 
     AUTO = "auto"  # two transistors, as on every board with automatic download
@@ -22,22 +23,20 @@ class ResetWiring(str, Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BoardProfile:
-    """One board. Sizes are in bytes; `flash_size` is the chip on the board, `header_size` what
-    the image header shall say (esptool's `--flash-size`: "detect", "keep" or as "4MB").
+    """One board. `flash_size` is that of the flash chip on it, in bytes; `settings` are what only
+    boards of its chip's family have, as the family reads them (`ChipFamily.board_settings`).
     """
 
     name: str
     title: str
     chip: Chip
     flash_size: int | None
-    flash_mode: str  # qio, qout, dio, dout or keep
-    flash_freq: str  # "keep" or esptool's --flash-freq
-    header_size: str
     reset: ResetWiring
     download: str  # what a person does to enter download mode, one or two sentences
-    release: str  # the name of its builds on micropython.org: ESP8266_GENERIC
+    release: str  # the name of its builds on micropython.org
     variant: str | None = None  # the variant of those builds that it needs: FLASH_1M
     usb: tuple[str, ...] = ()  # VID:PID of the USB bridges it is sold with, lower-case hex
     baud: int = 460800  # the highest rate the bridge is known to hold when flashing
     quirks: tuple[str, ...] = ()
     url: str | None = None
+    settings: Mapping[str, str] = field(default_factory=dict, hash=False)

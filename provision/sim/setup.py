@@ -24,8 +24,8 @@ from provision.core.chips.esp.chips import (
     ESP32S2,
     ESP32S3,
     ESP8266,
-    chip_named,
 )
+from provision.core.chips.registry import chip_named
 from provision.errors import SimulatorError
 from provision.model.board import ResetWiring
 from provision.model.chip import Chip

@@ -6,7 +6,6 @@ alone, and native code of its own architecture and sub-version alone.
 
 from __future__ import annotations
 
-from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP32C6, ESP32S2, ESP32S3, ESP8266
 from provision.errors import SourceError
 from provision.lockfile.entries import SOURCE_CODE
 from provision.sources.releases import Version
@@ -22,16 +21,6 @@ _SINCE: tuple[tuple[tuple[int, int, int], str], ...] = (
     ((1, 9, 3), "3"),
     ((1, 9, 0), "2"),
 )
-
-# mpy-cross's -march; code that is not native is the same for all.
-ARCHITECTURES = {
-    ESP8266: "xtensa",
-    ESP32: "xtensawin",
-    ESP32S2: "xtensawin",
-    ESP32S3: "xtensawin",
-    ESP32C3: "rv32imc",
-    ESP32C6: "rv32imc",
-}
 
 
 def bytecode_of_version(version: str) -> str:

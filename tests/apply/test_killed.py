@@ -23,8 +23,9 @@ import pytest
 
 from provision.core.chips.esp.boot import Bootable, boot_of
 from provision.core.chips.esp.chips import ESP32, ESP8266
-from provision.core.chips.esp.filesystem_place import BLOCK, filesystem_geometry
+from provision.core.chips.esp.filesystem_place import filesystem_place
 from provision.model.chip import Chip
+from provision.model.firmware import LITTLEFS_BLOCK
 from provision.sim import client
 from provision.sim.firmware import build
 
@@ -92,13 +93,17 @@ class Bench:
         found = boot_of(data, self.chip)
         if not isinstance(found, Bootable) or found.identity is None:
             return None
-        geometry = filesystem_geometry(found.identity, found.partitions, flash_size=FLASH)
+        geometry = filesystem_place(found.identity, found.partitions, flash_size=FLASH)
         assert geometry is not None
         filesystem = littlefs.LittleFS(
-            block_size=BLOCK, block_count=geometry.blocks, read_size=32, prog_size=32, mount=False
+            block_size=LITTLEFS_BLOCK,
+            block_count=geometry.blocks,
+            read_size=32,
+            prog_size=32,
+            mount=False,
         )
         filesystem.context.buffer = bytearray(
-            data[geometry.offset : geometry.offset + geometry.blocks * BLOCK]
+            data[geometry.offset : geometry.offset + geometry.blocks * LITTLEFS_BLOCK]
         )
         try:
             filesystem.mount()

@@ -10,14 +10,24 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from referencing import Registry, Resource
 
 from provision.boards import profile_from, profiles
-from provision.core.chips.esp.chips import CHIPS, ESP8266
+from provision.core.chips.esp.chips import ESP8266
+from provision.core.chips.family import ChipFamily
+from provision.core.chips.registry import CHIPS, FAMILIES
 from provision.model.board import ResetWiring
 from provision.model.chip import Chip
 
 MB = 1024 * 1024
-SCHEMA = json.loads((Path(__file__).parents[2] / "schemas/board.schema.json").read_text())
+SCHEMAS = {
+    path.name: json.loads(path.read_text("utf-8"))
+    for path in (Path(__file__).parents[2] / "schemas").glob("*.schema.json")
+}
+SCHEMA = SCHEMAS["board.schema.json"]
+REGISTRY = Registry().with_resources(
+    (name, Resource.from_contents(schema)) for name, schema in SCHEMAS.items()
+)
 WRITTEN = {
     Path(entry.name).stem: yaml.safe_load(entry.read_text("utf-8"))
     for entry in files("provision.boards").iterdir()
@@ -25,14 +35,35 @@ WRITTEN = {
 }
 
 
-def test_the_schema_is_one() -> None:
-    jsonschema.Draft202012Validator.check_schema(SCHEMA)
-    assert all({"title", "description"} <= set(each) for each in SCHEMA["properties"].values())
+def of_family(name: str) -> dict[str, Any]:
+    schema: dict[str, Any] = SCHEMAS[f"board-{name}.schema.json"]
+    return schema
+
+
+@pytest.mark.parametrize("schema", [SCHEMA, *map(of_family, FAMILIES)])
+def test_the_schema_is_one(schema: dict[str, Any]) -> None:
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert all({"title", "description"} <= set(each) for each in schema["properties"].values())
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
+def test_a_family_has_a_schema_for_its_own_settings(family: ChipFamily) -> None:
+    own = of_family(family.name)
+    assert set(own["properties"]) == set(family.board_settings)
+    assert not set(own["properties"]) & set(SCHEMA["properties"])
+    assert {"$ref": f"board-{family.name}.schema.json"} in SCHEMA["allOf"]
+
+
+def test_a_board_of_a_manifest_has_the_same_keys() -> None:
+    manifest = SCHEMAS["fleet.schema.json"]["$defs"]["board"]["properties"]
+    shared = set(SCHEMA["properties"])
+    assert set(manifest) == shared.union(*(of_family(name)["properties"] for name in FAMILIES))
+    assert manifest["chip"]["enum"] == SCHEMA["properties"]["chip"]["enum"] == list(CHIPS)
 
 
 @pytest.mark.parametrize("name", sorted(WRITTEN))
 def test_every_profile_is_valid(name: str) -> None:
-    jsonschema.Draft202012Validator(SCHEMA).validate(WRITTEN[name])
+    jsonschema.Draft202012Validator(SCHEMA, registry=REGISTRY).validate(WRITTEN[name])
     profile = profiles()[name]
     assert profile.name == name
     assert profile.download.endswith(".")
@@ -59,16 +90,12 @@ def test_the_boards_of_the_table(
 ) -> None:
     board = profiles()[name]
     assert board.chip is ESP8266
-    assert (board.flash_size, board.reset, board.flash_mode, board.header_size) == (
-        flash,
-        reset,
-        mode,
-        header,
-    )
+    assert (board.flash_size, board.reset) == (flash, reset)
+    assert (board.settings["flash_mode"], board.settings["header_size"]) == (mode, header)
     assert board.release == "ESP8266_GENERIC"
 
 
-@pytest.mark.parametrize("chip", CHIPS)
+@pytest.mark.parametrize("chip", CHIPS.values())
 def test_every_chip_has_a_generic_board(chip: Chip) -> None:
     assert profiles()[chip.name].chip is chip
 
@@ -107,7 +134,7 @@ def test_a_board_of_ones_own_from_its_chip_alone() -> None:
         ({"chip": "esp32", "usb": ["cp2102"]}, "VID:PID"),
         ({"chip": "esp32", "baud": "fast"}, "bits per second"),
         ({"chip": "esp32", "title": " "}, "title must be text"),
-        ({"chip": "esp32", "colour": "red"}, "a board has no colour"),
+        ({"chip": "esp32", "colour": "red"}, "a board with an ESP32 has no colour"),
     ],
 )
 def test_what_is_no_board(data: dict[str, Any], message: str) -> None:

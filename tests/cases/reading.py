@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from provision.boards import profiles
-from provision.core.chips.esp.chips import chip_named
+from provision.core.chips.registry import chip_named
 from provision.model.plan import Action, Plan
 from provision.model.state import (
     ActualState,

@@ -22,7 +22,7 @@ def test_one_board_in_full(cli: Cli) -> None:
     ended = cli("boards", "olimex-esp8266-evb")
     assert ended.code == 0
     assert "by hand. Hold the USER button, plug in the power" in ended.out
-    assert "2MB, mode dio" in ended.out
+    assert "flash     2MB\n  mode      dio\n" in ended.out
     assert "ESP8266_GENERIC" in ended.out
 
 

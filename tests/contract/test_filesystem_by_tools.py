@@ -10,9 +10,9 @@ from collections.abc import Callable
 import pytest
 
 from provision.core.chips.esp.chips import ESP32, ESP8266
-from provision.core.chips.esp.filesystem_place import Geometry
 from provision.device.flashing.littlefs import build_filesystem
 from provision.model.chip import Chip
+from provision.model.firmware import FilesystemPlace
 from provision.sim import client
 from provision.sim.firmware import build
 from tests.bench_of_boards import Bench, bench
@@ -42,7 +42,8 @@ def test_littlefs_goes_both_ways(
     client.ensure("a", {"chip": str(chip), "flash": flash, "firmware": str(firmware)})
     data = random.Random(1).randbytes(9000)
     image = build_filesystem(
-        Geometry(offset=offset, blocks=blocks), {"/lib/data.bin": data, "/boot.py": b"x = 1\n"}
+        FilesystemPlace(offset=offset, blocks=blocks),
+        {"/lib/data.bin": data, "/boot.py": b"x = 1\n"},
     )
     regions = []
     for number, region in enumerate(image.regions()):

@@ -12,7 +12,7 @@ import pytest
 
 from provision.boards import profiles
 from provision.core.chips.esp.chips import ESP32, ESP8266
-from provision.core.chips.esp.firmware import Firmware, read_firmware
+from provision.core.chips.esp.firmware import read_firmware
 from provision.engine.cancellation import Cancellation
 from provision.engine.run import run
 from provision.engine.task import Task
@@ -29,6 +29,7 @@ from provision.model.event import (
     Notice,
     StageStarted,
 )
+from provision.model.firmware import Firmware
 from provision.model.report import RunReport
 from provision.model.state import (
     Check,

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from provision.boards import profiles
-from provision.core.chips.esp.firmware import Firmware
 from provision.device.micropython.scan_protocol import Entry
 from provision.device.micropython.startup_files import (
     as_themselves,
@@ -21,6 +20,7 @@ from provision.engine.tasks.plan import PlanTask
 from provision.errors import BoardError, NoAnswer, OutOfSpace, ProvisionError
 from provision.interfaces import ScanRequest
 from provision.model.board import ResetWiring
+from provision.model.firmware import Firmware
 from provision.model.state import FileState, Filesystem
 from provision.project.flash_journal import FlashJournal
 from tests.engine.test_fleet_run import converged, device, error_of, firmware, go, image, running

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from posixpath import dirname
 
 from provision.core.chips.esp.chips import ESP32
-from provision.core.chips.esp.firmware import Firmware, Region
 from provision.core.chips.esp.image import SECTOR
 from provision.core.planning.diff import STARTUP_FILES
 from provision.engine.context import RunContext
@@ -41,6 +40,7 @@ from provision.interfaces import (
 from provision.model.board import BoardProfile, ResetWiring
 from provision.model.chip import Chip
 from provision.model.event import Event
+from provision.model.firmware import Firmware, Region
 from provision.model.state import (
     FileState,
     Filesystem,

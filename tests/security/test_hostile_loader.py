@@ -16,7 +16,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP8266
-from provision.core.chips.esp.firmware import Region
 from provision.device.flashing.esptool.flasher import EsptoolBootloader
 from provision.device.flashing.esptool.library import esptool
 from provision.device.transport.serial_port import Port
@@ -24,6 +23,7 @@ from provision.errors import ProvisionError
 from provision.interfaces import BootloaderFacts
 from provision.model.board import ResetWiring
 from provision.model.chip import Chip
+from provision.model.firmware import Region
 from provision.sim.chip.esp import slip
 from tests.bounds import memory_below
 from tests.fakes.line import VirtualClock

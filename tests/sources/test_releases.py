@@ -3,10 +3,11 @@ from __future__ import annotations
 import pytest
 
 from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP32C6, ESP32S3, ESP8266
+from provision.core.chips.registry import chip_of_release, is_generic_release
 from provision.errors import SourceError
 from provision.model.chip import Chip
 from provision.model.state import FirmwareIdentity, FirmwareSource
-from provision.sources.releases import Version, check_declared, chip_of_release, is_generic
+from provision.sources.releases import Version, check_declared
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,7 @@ def test_covers(declared: str, found: str, covered: bool) -> None:
 )
 def test_what_a_release_name_tells(board: str, chip: Chip | None, generic: bool) -> None:
     assert chip_of_release(board) is chip
-    assert is_generic(board) is generic
+    assert is_generic_release(board) is generic
 
 
 def identity(machine: str, chip: Chip, version: str = "1.24.1") -> FirmwareIdentity:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from provision.core.wording import flash_size, parse_size_code
+from provision.core.chips.registry import family_of
+from provision.core.wording import flash_size
 from provision.model.plan import Action, EraseFlash, Plan, Refusal, WriteFirmware
 from provision.model.state import ActualState, DesiredState
 
@@ -148,7 +149,7 @@ def _too_small(desired: DesiredState, actual: ActualState) -> Iterator[Refusal]:
     """The flash is smaller than the board's, or than what its header shall claim (a D1 mini Pro
     says 4 MB on purpose)."""
     board = desired.board
-    wanted = parse_size_code(board.header_size) or board.flash_size
+    wanted = family_of(board.chip).flash_claimed(board) or board.flash_size
     if wanted is not None and actual.flash_size is not None and actual.flash_size < wanted:
         yield Refusal(
             kind="flash-too-small",

@@ -14,10 +14,10 @@ from typing import cast
 import littlefs
 from littlefs.errors import LittleFSError
 
-from provision.core.chips.esp.filesystem_place import BLOCK, Geometry, firmware_geometry
-from provision.core.chips.esp.firmware import Firmware, Region
+from provision.core.chips.registry import family_of
 from provision.errors import ImageError, OutOfSpace
 from provision.model.board import BoardProfile
+from provision.model.firmware import LITTLEFS_BLOCK, FilesystemPlace, Firmware, Region
 
 _READ = 32
 _PROG = 32
@@ -34,9 +34,9 @@ _GAP = 4
 
 @dataclass(frozen=True, kw_only=True)
 class FilesystemImage:
-    """A whole filesystem. `data` fills `geometry`; `used` are the blocks that matter, sorted."""
+    """A whole filesystem. `data` fills `place`; `used` are the blocks that matter, sorted."""
 
-    geometry: Geometry
+    place: FilesystemPlace
     data: bytes = field(repr=False)
     used: tuple[int, ...]
 
@@ -51,35 +51,35 @@ class FilesystemImage:
         return tuple(
             Region(
                 name="filesystem",
-                offset=self.geometry.offset + start * BLOCK,
-                data=self.data[start * BLOCK : end * BLOCK],
+                offset=self.place.offset + start * LITTLEFS_BLOCK,
+                data=self.data[start * LITTLEFS_BLOCK : end * LITTLEFS_BLOCK],
             )
             for start, end in runs
         )
 
 
 def build_filesystem(
-    geometry: Geometry, files: Mapping[str, bytes], directories: Iterable[str] = ()
+    place: FilesystemPlace, files: Mapping[str, bytes], directories: Iterable[str] = ()
 ) -> FilesystemImage:
     """A filesystem holding `files` by absolute path, and `directories`, parents made.
 
     The same input gives the same bytes. It is mounted again and every file compared before it
     is returned. Raises OutOfSpace with the shortfall when it does not fit.
     """
-    flash = _Flash(bytearray(b"\xff" * geometry.size))
+    flash = _Flash(bytearray(b"\xff" * place.size))
     try:
-        _fill(_open(flash, geometry.blocks, mount=False), files, directories)
+        _fill(_open(flash, place.blocks, mount=False), files, directories)
     except LittleFSError as error:
         if error.code != LittleFSError.Error.LFS_ERR_NOSPC:
             raise ImageError(f"the filesystem image cannot be built: {error}") from error
-        raise _out_of_space(geometry, files) from error
+        raise _out_of_space(place, files) from error
     flash.read_blocks.clear()
-    found = dict(_walk(_open(flash, geometry.blocks, mount=True)))
+    found = dict(_walk(_open(flash, place.blocks, mount=True)))
     for path, content in files.items():
         if found.get(path) != content:
             raise ImageError(f"{path} does not read back from the filesystem image")
     return FilesystemImage(
-        geometry=geometry, data=bytes(flash.data), used=tuple(sorted(flash.read_blocks))
+        place=place, data=bytes(flash.data), used=tuple(sorted(flash.read_blocks))
     )
 
 
@@ -92,16 +92,16 @@ class _Flash:
 
     def read(self, _config: object, block: int, offset: int, size: int) -> bytearray:
         self.read_blocks.add(block)
-        start = block * BLOCK + offset
+        start = block * LITTLEFS_BLOCK + offset
         return self.data[start : start + size]
 
     def prog(self, _config: object, block: int, offset: int, data: bytes) -> int:
-        start = block * BLOCK + offset
+        start = block * LITTLEFS_BLOCK + offset
         self.data[start : start + len(data)] = data
         return 0
 
     def erase(self, _config: object, block: int) -> int:
-        self.data[block * BLOCK : (block + 1) * BLOCK] = b"\xff" * BLOCK
+        self.data[block * LITTLEFS_BLOCK : (block + 1) * LITTLEFS_BLOCK] = b"\xff" * LITTLEFS_BLOCK
         return 0
 
     def sync(self, _config: object) -> int:
@@ -112,7 +112,7 @@ def _open(flash: _Flash, blocks: int, *, mount: bool) -> littlefs.LittleFS:
     filesystem = littlefs.LittleFS(
         context=cast(littlefs.UserContext, flash),
         mount=False,
-        block_size=BLOCK,
+        block_size=LITTLEFS_BLOCK,
         block_count=blocks,
         read_size=_READ,
         prog_size=_PROG,
@@ -156,14 +156,14 @@ def _parents(path: str) -> list[str]:
     return ["/" + "/".join(parts[: count + 1]) for count in range(len(parts))]
 
 
-def _out_of_space(geometry: Geometry, files: Mapping[str, bytes]) -> OutOfSpace:
+def _out_of_space(place: FilesystemPlace, files: Mapping[str, bytes]) -> OutOfSpace:
     # What a file takes: whole blocks, or a place in its directory for the smallest.
-    needed = sum(-(-len(content) // BLOCK) * BLOCK for content in files.values())
-    needed += 2 * BLOCK * (1 + len({tuple(_parents(path)) for path in files}))
-    short = max(needed - geometry.size, BLOCK)
+    needed = sum(-(-len(content) // LITTLEFS_BLOCK) * LITTLEFS_BLOCK for content in files.values())
+    needed += 2 * LITTLEFS_BLOCK * (1 + len({tuple(_parents(path)) for path in files}))
+    short = max(needed - place.size, LITTLEFS_BLOCK)
     return OutOfSpace(
         f"the {len(files)} files need about {needed // 1024} kB, "
-        f"the filesystem has {geometry.size // 1024} kB: {short // 1024} kB too little"
+        f"the filesystem has {place.size // 1024} kB: {short // 1024} kB too little"
     )
 
 
@@ -175,5 +175,5 @@ class HostFilesystems:
     ) -> tuple[Region, ...] | None:
         """The used blocks of a fresh filesystem with these files; None where the firmware would
         not look for a LittleFS at a place that is known."""
-        geometry = firmware_geometry(firmware, board, flash_size)
-        return build_filesystem(geometry, files).regions() if geometry is not None else None
+        place = family_of(firmware.chip).filesystem_place(firmware, board, flash_size)
+        return build_filesystem(place, files).regions() if place is not None else None

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TypeVar
 
+from provision.core.chips.registry import family_of
 from provision.core.planning.diff import STARTUP_FILES
 from provision.core.wording import printable
 from provision.device.micropython import agent_source
@@ -44,7 +45,6 @@ from provision.device.micropython.startup_files import (
     by_both_names,
     held_among,
     held_name,
-    security_fuses,
 )
 from provision.device.transport.buffered_serial import (
     BytePort,
@@ -251,7 +251,7 @@ class RawRepl:
         """Keep boot.py and main.py from starting; the paths of those that are held then. None are
         where secure boot or flash encryption is on."""
         chip = (self.known or self.facts()).firmware.chip
-        fuses = b"".join(b"(%d,%d)," % fuse for fuse in security_fuses(chip))
+        fuses = b"".join(b"(%d,%d)," % fuse for fuse in family_of(chip).security_fuses(chip))
         return self._hold(b"0,(%s)" % fuses)
 
     def release(self) -> None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from posixpath import basename
 
-from provision.core.chips.esp.chips import chip_named
+from provision.core.chips.registry import chip_of_machine
 from provision.core.wording import printable
 from provision.device.micropython import agent_source
 from provision.errors import BoardError
@@ -55,7 +55,6 @@ _LITERAL = re.compile(
     rf"""|b?'(?:[^'\\]|{_ESCAPE})*'|b?"(?:[^"\\]|{_ESCAPE})*")*"""
 )
 _LINES_MOST = 50_000
-_CHIP = re.compile(r"ESP(8266|32(?:-?([SCHP]\d+))?)", re.IGNORECASE)
 
 
 def parents(path: str) -> Iterator[str]:
@@ -282,14 +281,12 @@ def identity(build: str, machine: str) -> FirmwareIdentity:
     """From `os.uname()`: "v1.24.1 on 2024-11-29" and "Generic ESP32 module with ESP32"."""
     version, _, date = printable(build).partition(" on ")
     machine = printable(machine)
-    name = _CHIP.search(machine.rpartition(" with ")[2]) or _CHIP.search(machine)
-    try:
-        chip = chip_named("esp" + (name[1].replace("-", "").lower() if name else ""))
-    except ValueError:
+    chip = chip_of_machine(machine)
+    if chip is None:
         raise BoardError(
             f"a MicroPython answers, but on a board this tool does not know: {machine}",
             hint="check which board is on this port",
-        ) from None
+        )
     version = version[1:] if version[:1] == "v" and version[1:2].isdigit() else version
     return FirmwareIdentity(version=version, machine=machine, chip=chip, date=date.strip())
 

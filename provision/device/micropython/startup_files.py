@@ -10,31 +10,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP32C6, ESP32S2, ESP32S3, ESP8266
 from provision.core.planning.diff import STARTUP_FILES
 from provision.device.micropython.scan_protocol import TEMPORARY, Entry
 from provision.interfaces import ScanRequest
-from provision.model.chip import Chip
 from provision.model.state import Filesystem
-
-# Where each later chip has its eFuses; the offsets and bits are those of esptool's targets.
-_EFUSES = {
-    ESP32S2: 0x3F41A000,
-    ESP32S3: 0x60007000,
-    ESP32C3: 0x60008800,
-    ESP32C6: 0x600B0800,
-}
-_ESP32_EFUSES = 0x3FF5A000
-
-
-def security_fuses(chip: Chip) -> tuple[tuple[int, int], ...]:
-    """Addresses and bits that are not 0 where secure boot or flash encryption was ever on: as far
-    as a board can be proved by its REPL. None on an ESP8266, which has neither."""
-    if chip == ESP8266:
-        return ()
-    if chip == ESP32:
-        return ((_ESP32_EFUSES + 0x18, 0b11 << 4), (_ESP32_EFUSES, 0x7F << 20))
-    return ((_EFUSES[chip] + 0x38, 1 << 20), (_EFUSES[chip] + 0x34, 0b111 << 18))
 
 
 def held_name(path: str) -> str:

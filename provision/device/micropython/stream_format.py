@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from provision.core.chips.family import Pace
 from provision.device.micropython.deflate import FleetDeflate
 from provision.errors import BoardError
 from provision.interfaces import FileOperation, MakeDir, Put, Remove, RemoveDir
@@ -32,19 +33,6 @@ _PROBE = 512  # compressed bytes between two copies of the inflater
 
 
 _DEFLATE = {window: FleetDeflate(window) for window in range(9, 16)}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Pace:
-    """How a stream is cut for a chip.
-
-    `block`: bytes of a frame, and of the board's buffer; `window`: log2 of the inflater's;
-    `lead`: compressed bytes that may wait in the receive ring while the board writes.
-    """
-
-    block: int
-    window: int
-    lead: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

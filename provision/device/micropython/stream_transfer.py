@@ -12,40 +12,23 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from provision.core.chips.esp.chips import ESP8266
+from provision.core.chips.family import Pace
+from provision.core.chips.registry import RESET_BANNERS, paces_of
 from provision.core.wording import printable
 from provision.device.micropython import agent_source, fallback_transfer
 from provision.device.micropython.board_repl import RawRepl
 from provision.device.micropython.raw_repl import Raised, evidence
-from provision.device.micropython.stream_format import Pace, Stream, compose
+from provision.device.micropython.stream_format import Stream, compose
 from provision.device.transport.buffered_serial import Silence
 from provision.errors import BoardError, NoAnswer, OutOfSpace, Unreachable
 from provision.interfaces import FileOperation, Progress, Remove
 
-# The ESP8266's flash routines block interrupts: only the UART's own 128 bytes take what comes.
-ESP8266_PACES = (
-    Pace(block=4096, window=13, lead=120),
-    Pace(block=4096, window=12, lead=120),
-    Pace(block=2048, window=11, lead=120),
-    Pace(block=1024, window=10, lead=120),
-)
-# The others take bytes into a ring of 260 meanwhile, and mostly have the heap for a window of
-# 32 kB, which makes Python text a tenth smaller than one of 4 kB.
-ESP32_PACES = (
-    Pace(block=8192, window=15, lead=240),
-    Pace(block=4096, window=14, lead=240),
-    Pace(block=4096, window=12, lead=240),
-    Pace(block=1024, window=10, lead=240),
-)
 LOSSLESS_LEAD = 1 << 16
 
 PACKET = 62
 """Bytes that make an FTDI bridge pass on a packet at once, and not when its latency timer (16 ms
 by default) says so: at 115200 baud a padded ack is here 10 ms earlier than a single byte."""
 SLOW_TURN = 0.010  # seconds
-
-RESTARTED = b"rst:0x"
-"""How the boot ROM of an ESP32 begins; an ESP8266's speaks at another rate."""
 
 RESTART = "the board restarted while its files were sent"
 RESTART_HINT = "check its power and cable, and whether its app's watchdog bites; then run again"
@@ -92,8 +75,7 @@ def transfer(repl: RawRepl, operations: Sequence[FileOperation], progress: Progr
 
 def paces(repl: RawRepl) -> Sequence[Pace]:
     """The paces for this board, best first; it takes the first that it has memory for."""
-    chip = repl.known.firmware.chip if repl.known else ESP8266
-    choices = ESP8266_PACES if chip == ESP8266 else ESP32_PACES
+    choices = paces_of(repl.known.firmware.chip if repl.known else None)
     return [replace(pace, lead=LOSSLESS_LEAD) for pace in choices] if repl.lossless else choices
 
 
@@ -155,8 +137,8 @@ def _pump(
             if allowed > sent:
                 repl.prompt.line.write(data[sent:allowed])
                 sent = allowed
-            answer = repl.prompt.line.until(b"\x01", b"\x02", RESTARTED, timeout=ACK_TIMEOUT)
-            if answer.endswith(RESTARTED):
+            answer = repl.prompt.line.until(b"\x01", b"\x02", *RESET_BANNERS, timeout=ACK_TIMEOUT)
+            if answer.endswith(RESET_BANNERS):
                 raise _Restarted
             if answer.endswith(b"\x02"):
                 break

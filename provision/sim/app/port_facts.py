@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from provision.core.chips.esp.boot import Bootable
 from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP32C6, ESP32S2, ESP32S3, ESP8266
-from provision.core.chips.esp.filesystem_place import BLOCK, filesystem_geometry
+from provision.core.chips.esp.filesystem_place import filesystem_place
 from provision.core.chips.esp.image import size_bytes
 from provision.core.chips.esp.partition_table import Partition
 from provision.model.state import FirmwareIdentity
@@ -195,7 +195,7 @@ def onboard_config(
     header = size_bytes(found.boot.flash_size)
     esp8266 = facts.esp8266
     seen = header if esp8266 and header is not None else flash.size
-    place = filesystem_geometry(
+    place = filesystem_place(
         facts.identity, found.partitions, flash_size=flash.size, header_size=header
     )
     partitions = list(found.partitions)
@@ -225,7 +225,7 @@ def onboard_config(
         "header_size": seen,
         "flash_id": flash.jedec_id,
         "user_start": _user_start(seen) if esp8266 else 0x200000,
-        "filesystem": None if place is None else [place.offset, place.blocks * BLOCK, label],
+        "filesystem": None if place is None else [place.offset, place.size, label],
         "partitions": [
             [part.type, part.subtype, part.offset, part.size, part.name, False]
             for part in partitions

@@ -13,9 +13,10 @@ from littlefs import LittleFS
 from littlefs.context import UserContext
 
 from provision.core.chips.esp.boot import Bootable, boot_of
-from provision.core.chips.esp.filesystem_place import BLOCK, Geometry, filesystem_geometry
+from provision.core.chips.esp.filesystem_place import filesystem_place as place_of
 from provision.core.chips.esp.image import BOOT_OFFSETS, size_bytes
 from provision.errors import SimulatorError
+from provision.model.firmware import LITTLEFS_BLOCK, FilesystemPlace
 from provision.sim.chip.flash import Flash
 from provision.sim.firmware import build
 from provision.sim.setup import BoardSetup
@@ -48,7 +49,7 @@ MAIN_PY: Mapping[str, str] = MappingProxyType(
 """Programs that keep the REPL away, each in its own way."""
 
 
-def filesystem_place(setup: BoardSetup, flash: Flash) -> Geometry:
+def filesystem_place(setup: BoardSetup, flash: Flash) -> FilesystemPlace:
     """Where the firmware in `flash` has its filesystem; SimulatorError when nothing there boots
     or what boots has none."""
     with flash.whole() as view:
@@ -58,7 +59,7 @@ def filesystem_place(setup: BoardSetup, flash: Flash) -> Geometry:
             f"the virtual board {setup.name} has no MicroPython that boots, so no filesystem",
             hint="flash a firmware first (`provision sim firmware` builds one)",
         )
-    place = filesystem_geometry(
+    place = place_of(
         found.identity,
         found.partitions,
         flash_size=flash.size,
@@ -75,20 +76,20 @@ def filesystem_place(setup: BoardSetup, flash: Flash) -> Geometry:
 class _OnFlash(UserContext):  # type: ignore[misc]
     """littlefs-python's way to the blocks of the flash."""
 
-    def __init__(self, flash: Flash, place: Geometry) -> None:
+    def __init__(self, flash: Flash, place: FilesystemPlace) -> None:
         super().__init__(buffsize=0)
         self._flash = flash
         self._offset = place.offset
 
     def read(self, cfg: object, block: int, off: int, size: int) -> bytearray:
-        return bytearray(self._flash.read(self._offset + block * BLOCK + off, size))
+        return bytearray(self._flash.read(self._offset + block * LITTLEFS_BLOCK + off, size))
 
     def prog(self, cfg: object, block: int, off: int, data: bytes) -> int:
-        self._flash.program(self._offset + block * BLOCK + off, bytes(data))
+        self._flash.program(self._offset + block * LITTLEFS_BLOCK + off, bytes(data))
         return 0
 
     def erase(self, cfg: object, block: int) -> int:
-        self._flash.erase_sector(self._offset + block * BLOCK)
+        self._flash.erase_sector(self._offset + block * LITTLEFS_BLOCK)
         return 0
 
     def sync(self, cfg: object) -> int:
@@ -99,10 +100,10 @@ def open_filesystem(setup: BoardSetup, flash: Flash) -> LittleFS:
     """The board's filesystem, mounted in place; where the flash is blank, formatted first. Only
     while the board does not run. Raises LittleFSError for one that is damaged."""
     place = filesystem_place(setup, flash)
-    blank = flash.read(place.offset, 2 * BLOCK).count(0xFF) == 2 * BLOCK
+    blank = flash.read(place.offset, 2 * LITTLEFS_BLOCK).count(0xFF) == 2 * LITTLEFS_BLOCK
     filesystem = LittleFS(
         context=_OnFlash(flash, place),
-        block_size=BLOCK,
+        block_size=LITTLEFS_BLOCK,
         block_count=place.blocks,
         read_size=32,
         prog_size=32,
@@ -129,8 +130,8 @@ def put_file(setup: BoardSetup, flash: Flash, path: str, data: bytes) -> None:
 def corrupt_filesystem(setup: BoardSetup, flash: Flash) -> None:
     """Both copies of the superblock hold something that is neither blank nor LittleFS."""
     place = filesystem_place(setup, flash)
-    flash.erase(place.offset, 2 * BLOCK)
-    flash.program(place.offset, b"\x5a" * (2 * BLOCK))
+    flash.erase(place.offset, 2 * LITTLEFS_BLOCK)
+    flash.program(place.offset, b"\x5a" * (2 * LITTLEFS_BLOCK))
 
 
 def fill_filesystem(setup: BoardSetup, flash: Flash) -> None:
@@ -138,7 +139,7 @@ def fill_filesystem(setup: BoardSetup, flash: Flash) -> None:
     filesystem = open_filesystem(setup, flash)
     with filesystem.open("/ballast.bin", "wb") as file:
         free = filesystem.block_count - filesystem.used_block_count
-        file.write(b"\xa5" * (max(0, free - 3) * (BLOCK - 8)))
+        file.write(b"\xa5" * (max(0, free - 3) * (LITTLEFS_BLOCK - 8)))
     filesystem.unmount()
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from provision.core.chips.esp.filesystem_place import Geometry
 from provision.device.flashing.littlefs import build_filesystem
+from provision.model.firmware import FilesystemPlace
 from tests.filesystems import read_filesystem
 
 pytest.importorskip("micropython_unix")
@@ -75,14 +75,14 @@ print(json.dumps(seen))
 @pytest.mark.parametrize(
     "geometry",
     [
-        Geometry(offset=0x200000, blocks=512),  # ESP32, 4 MB
-        Geometry(offset=0x100000, blocks=763),  # ESP8266, 4 MB
-        Geometry(offset=0x99000, blocks=98),  # ESP8266, 1 MB
+        FilesystemPlace(offset=0x200000, blocks=512),  # ESP32, 4 MB
+        FilesystemPlace(offset=0x100000, blocks=763),  # ESP8266, 4 MB
+        FilesystemPlace(offset=0x99000, blocks=98),  # ESP8266, 1 MB
     ],
     ids=["esp32", "esp8266", "esp8266-1m"],
 )
 def test_micropython_mounts_it_and_we_read_what_it_wrote(
-    geometry: Geometry, tmp_path: Path
+    geometry: FilesystemPlace, tmp_path: Path
 ) -> None:
     generator = random.Random(3)
     files = {f"/app/m{i}.py": generator.randbytes(997 * i) for i in range(10)}

@@ -6,12 +6,12 @@ import random
 
 import pytest
 
-from provision.core.chips.esp.filesystem_place import BLOCK, Geometry
 from provision.device.flashing.littlefs import build_filesystem
 from provision.errors import ImageError, OutOfSpace
+from provision.model.firmware import LITTLEFS_BLOCK, FilesystemPlace
 from tests.filesystems import read_filesystem
 
-PARTITION = Geometry(offset=0x200000, blocks=512)
+PARTITION = FilesystemPlace(offset=0x200000, blocks=512)
 
 
 def tree(seed: int = 1) -> dict[str, bytes]:
@@ -47,8 +47,8 @@ def test_used_blocks_suffice_on_a_flash_full_of_leftovers() -> None:
 def test_regions_are_whole_blocks_inside_the_partition() -> None:
     for region in build_filesystem(PARTITION, tree()).regions():
         assert region.name == "filesystem"
-        assert region.offset % BLOCK == 0
-        assert len(region.data) % BLOCK == 0
+        assert region.offset % LITTLEFS_BLOCK == 0
+        assert len(region.data) % LITTLEFS_BLOCK == 0
         assert PARTITION.offset <= region.offset
         assert region.offset + len(region.data) <= PARTITION.end
 
@@ -60,7 +60,7 @@ def test_an_empty_filesystem_has_its_directories() -> None:
 
 
 def test_too_much_for_the_partition() -> None:
-    small = Geometry(offset=0x99000, blocks=98)
+    small = FilesystemPlace(offset=0x99000, blocks=98)
     with pytest.raises(OutOfSpace, match="the filesystem has 392 kB: 1") as caught:
         build_filesystem(small, {"/big.bin": bytes(500_000)})
     assert caught.value.hint

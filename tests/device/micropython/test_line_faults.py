@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from provision.core.chips.esp.runtime import ESP32_PACES
 from provision.device.micropython.board_repl import RawRepl
 from provision.device.micropython.stream_format import compose
-from provision.device.micropython.stream_transfer import ESP32_PACES
 from provision.errors import BoardError, OutOfSpace, ProvisionError
 from provision.interfaces import FileOperation, MakeDir, Put, Remove, RemoveDir, ScanRequest
 from provision.model.state import FileState

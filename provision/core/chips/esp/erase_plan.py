@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from provision.core.chips.esp.firmware import Region
 from provision.core.chips.esp.image import BOOT_OFFSETS, SECTOR
 from provision.model.chip import Chip
+from provision.model.firmware import Region
 
 BLOCK = 1 << 16
 """Bytes that a flash chip erases in one go, three times as fast as sector by sector."""
@@ -22,7 +22,7 @@ LOOK = 1 << 20
 """Bytes that are looked at in one go, at most."""
 
 
-def laid_out(regions: Sequence[Region], chip: Chip) -> tuple[Region, ...]:
+def boot_sector_last(regions: Sequence[Region], chip: Chip) -> tuple[Region, ...]:
     """The regions as they go onto a flash that is erased: in whole sectors, and the boot sector,
     cut off the region that has it, last. Each of them starts with a sector."""
     boot = BOOT_OFFSETS[chip]
@@ -39,7 +39,7 @@ def laid_out(regions: Sequence[Region], chip: Chip) -> tuple[Region, ...]:
     return (*first, *last)
 
 
-def stale(
+def regions_to_erase(
     regions: Sequence[Region],
     size: int,
     is_blank: Callable[[int, int], bool],

@@ -8,16 +8,16 @@ the firmware would not mount LittleFS.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from provision.core.chips.esp.chips import ESP8266
-from provision.core.chips.esp.firmware import FILESYSTEM_LABELS, Firmware, header_size
+from provision.core.chips.esp.firmware import FILESYSTEM_LABELS, EspFirmware, header_size
 from provision.core.chips.esp.image import size_bytes
 from provision.core.chips.esp.partition_table import Partition
 from provision.model.board import BoardProfile
+from provision.model.firmware import FilesystemPlace
 from provision.model.state import FirmwareIdentity
 
-BLOCK = 4096
+_BLOCK = 4096
 
 _LITTLEFS_SINCE = (1, 12)  # before that both ports formatted FAT
 _SIZED_AT_RUN_TIME_SINCE = (1, 26)  # the ESP32 port adds a missing vfs partition at boot
@@ -26,29 +26,13 @@ _ESP8266_START = 256  # blocks: 1 MB of firmware and ROMFS
 _ESP8266_START_1M = 153  # blocks: 0x98000 of firmware and one for native code
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Geometry:
-    """`blocks` blocks of BLOCK bytes from `offset` of the flash."""
-
-    offset: int
-    blocks: int
-
-    @property
-    def size(self) -> int:
-        return self.blocks * BLOCK
-
-    @property
-    def end(self) -> int:
-        return self.offset + self.size
-
-
-def filesystem_geometry(
+def filesystem_place(
     identity: FirmwareIdentity,
     partitions: tuple[Partition, ...],
     *,
     flash_size: int,
     header_size: int | None = None,
-) -> Geometry | None:
+) -> FilesystemPlace | None:
     """The filesystem of a firmware by its identity and partition table, or None where it has no
     LittleFS (FAT, a version before 1.12, no room, a build without filesystem).
 
@@ -63,16 +47,16 @@ def filesystem_geometry(
     labelled = [part for part in partitions if part.name in FILESYSTEM_LABELS]
     if any(part.name == "vfs" for part in labelled):
         part = next(part for part in labelled if part.name == "vfs")
-        return _within(part.offset, part.size // BLOCK, flash_size)
+        return _within(part.offset, part.size // _BLOCK, flash_size)
     if labelled or version < _SIZED_AT_RUN_TIME_SINCE or not partitions:
         return None
     start = max(part.end for part in partitions)
-    return _within(start, (flash_size - start) // BLOCK, flash_size)
+    return _within(start, (flash_size - start) // _BLOCK, flash_size)
 
 
-def firmware_geometry(
-    firmware: Firmware, board: BoardProfile, flash_size: int | None = None
-) -> Geometry | None:
+def place_on_board(
+    firmware: EspFirmware, board: BoardProfile, flash_size: int | None = None
+) -> FilesystemPlace | None:
     """The filesystem of a firmware once it is written to a board of this profile, whose flash
     chip has `flash_size` bytes (None: as the profile says)."""
     size = flash_size if flash_size is not None else board.flash_size
@@ -82,24 +66,32 @@ def firmware_geometry(
         size = header
     if size is None:
         return None
-    return filesystem_geometry(
+    return filesystem_place(
         firmware.identity, firmware.partitions, flash_size=size, header_size=header
     )
 
 
-def _esp8266(machine: str, size: int) -> Geometry | None:
+def place_by_image(firmware: EspFirmware) -> FilesystemPlace | None:
+    """The filesystem of a firmware on a flash as large as the image's own header says."""
+    size = size_bytes(firmware.boot.flash_size)
+    if size is None:
+        return None
+    return filesystem_place(firmware.identity, firmware.partitions, flash_size=size)
+
+
+def _esp8266(machine: str, size: int) -> FilesystemPlace | None:
     if size < 1 << 20 or "(512K)" in machine:
         return None
     small = "(1M)" in machine or size < 2 << 20
     start = _ESP8266_START_1M if small else _ESP8266_START
-    return _within(start * BLOCK, (size - _SDK_PARAMETERS) // BLOCK - start, size)
+    return _within(start * _BLOCK, (size - _SDK_PARAMETERS) // _BLOCK - start, size)
 
 
-def _within(offset: int, blocks: int, flash_size: int) -> Geometry | None:
+def _within(offset: int, blocks: int, flash_size: int) -> FilesystemPlace | None:
     """None for fewer blocks than a LittleFS needs, or past the flash's end."""
-    if blocks < 2 or offset + blocks * BLOCK > flash_size:
+    if blocks < 2 or offset + blocks * _BLOCK > flash_size:
         return None
-    return Geometry(offset=offset, blocks=blocks)
+    return FilesystemPlace(offset=offset, blocks=blocks)
 
 
 def _version(text: str) -> tuple[int, int] | None:

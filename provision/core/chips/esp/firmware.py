@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from provision.core.chips.esp.chips import CHIPS, ESP8266
 from provision.core.chips.esp.image import (
     BOOT_OFFSETS,
     HEADER,
     MAGIC,
-    SECTOR,
     Buffer,
     EspImage,
     Fault,
@@ -38,6 +36,7 @@ from provision.core.chips.esp.partition_table import (
 from provision.errors import ImageError
 from provision.model.board import BoardProfile
 from provision.model.chip import Chip
+from provision.model.firmware import Firmware, Region
 from provision.model.state import FirmwareIdentity
 
 # MicroPython's ESP8266 image (its makeimg.py): the segments that the ROM loads, padding, at
@@ -45,6 +44,7 @@ from provision.model.state import FirmwareIdentity
 # the MD5 of everything but the first four bytes, which flashing tools rewrite.
 ESP8266_CODE = 0x9000
 _MD5 = 16
+_OTA_MAGIC = b"\xea"
 _ESP8266_MOST = 4 << 20
 
 _BANNER = re.compile(
@@ -61,59 +61,26 @@ _NVS_SUBTYPES = frozenset({0x02, 0x04})
 _OTA_DATA_SUBTYPE = 0x00
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Region:
-    """Bytes to be in flash at an offset: "bootloader", "partition table", "app", "filesystem"."""
-
-    name: str
-    offset: int
-    data: bytes
-
-
 @dataclass(frozen=True, kw_only=True)
-class Firmware:
-    """One image that was read and found whole.
-
-    `data` is flashed at `base`; `boot` is the image that the ROM loads and `app` the one that
-    holds MicroPython (the same on an ESP8266, whose `partitions` are empty). Offsets inside
-    `boot` and `app` count from the start of `data`, those of partitions from the flash's start.
+class EspFirmware(Firmware):
+    """`boot` is the image that the ROM loads and `app` the one that holds MicroPython (the same on
+    an ESP8266, whose `partitions` are empty). Offsets inside `boot` and `app` count from the start
+    of `data`, those of partitions from the flash's start.
     """
 
-    name: str
-    data: bytes = field(repr=False)
-    identity: FirmwareIdentity
-    base: int
     boot: EspImage
     app: EspImage
     partitions: tuple[Partition, ...] = ()
 
-    @property
-    def chip(self) -> Chip:
-        return self.identity.chip
 
-    @property
-    def size(self) -> int:
-        """Bytes of the file."""
-        return len(self.data)
-
-    @property
-    def end(self) -> int:
-        """Where in the flash the image ends."""
-        return self.base + len(self.data)
-
-    @cached_property
-    def sha256(self) -> str:
-        return hashlib.sha256(self.data).hexdigest()
-
-
-def read_firmware(data: bytes, name: str) -> Firmware:
+def read_firmware(data: bytes, name: str) -> EspFirmware:
     """Read a release image; `name` is what messages call it (a file name).
 
     Raises ImageError, with a message and a hint of its own for each thing the bytes can be
-    instead: nothing, a web page, an ELF, a UF2, an archive, an app for OTA updates, a flash
-    dump, an image cut short or damaged, an image for another chip, or not MicroPython.
+    instead: an app for OTA updates, an image cut short or damaged, an image for a chip that is
+    not known, or not MicroPython.
     """
-    _reject_other_formats(data, name)
+    _reject_stubs(data, name)
     boot = _sound(read_image(data), name, "it")
     partitions: tuple[Partition, ...] = ()
     if boot.chip == ESP8266:
@@ -135,7 +102,7 @@ def read_firmware(data: bytes, name: str) -> Firmware:
             "there is no MicroPython banner in it",
             hint="download a release for this board from micropython.org/download",
         )
-    return Firmware(
+    return EspFirmware(
         name=name,
         data=data,
         identity=identity,
@@ -168,7 +135,7 @@ def read_banner(data: Buffer, chip: Chip) -> FirmwareIdentity | None:
 
 
 def regions(
-    firmware: Firmware, board: BoardProfile, flash_size: int | None = None
+    firmware: EspFirmware, board: BoardProfile, flash_size: int | None = None
 ) -> tuple[Region, ...]:
     """The image split by its partition table, its header as the board profile wants it: exactly
     the bytes that are to be in flash, NVS and filesystem left out.
@@ -179,23 +146,13 @@ def regions(
     patched = with_flash_parameters(
         firmware.data,
         chip=firmware.chip,
-        mode=board.flash_mode,
-        freq=board.flash_freq,
+        mode=board.settings["flash_mode"],
+        freq=board.settings["flash_freq"],
         size=header_size(board, flash_size),
     )
     if not firmware.partitions:
         return (Region(name="firmware", offset=firmware.base, data=patched),)
     return tuple(_split(firmware, patched))
-
-
-def joined(regions: Sequence[Region], base: int) -> bytes:
-    """The bytes from offset `base` of a flash that holds these regions and is else erased."""
-    end = max(region.offset + len(region.data) for region in regions)
-    image = bytearray(b"\xff" * (end - base))
-    for region in regions:
-        start = region.offset - base
-        image[start : start + len(region.data)] = region.data
-    return bytes(image)
 
 
 def header_size(board: BoardProfile, flash_size: int | None) -> str:
@@ -204,8 +161,8 @@ def header_size(board: BoardProfile, flash_size: int | None) -> str:
     For an ESP8266 "detect" says 4 MB at most: with more, it boot-loops after an erase unless
     esp_init_data is written to the end of its flash.
     """
-    if board.header_size != "detect":
-        return board.header_size
+    if board.settings["header_size"] != "detect":
+        return board.settings["header_size"]
     size = flash_size if flash_size is not None else board.flash_size
     if size is None:
         return "keep"
@@ -215,7 +172,7 @@ def header_size(board: BoardProfile, flash_size: int | None) -> str:
     return name if name in flash_sizes(board.chip) else "keep"
 
 
-def _split(firmware: Firmware, data: bytes) -> Iterator[Region]:
+def _split(firmware: EspFirmware, data: bytes) -> Iterator[Region]:
     base, boot_end = firmware.base, firmware.boot.end
     table = TABLE_OFFSET - base
     bootloader = data[:table].rstrip(b"\xff")
@@ -324,58 +281,18 @@ def _sound(image: EspImage | Fault, name: str, what: str) -> EspImage:
             raise ImageError(f"{name} is damaged: {subject}{image.message}", hint=again)
 
 
-_SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
-    (
-        b"\x7fELF",
-        "is an ELF file, the linker's output, and cannot be flashed",
-        "use firmware.bin from the same build directory",
-    ),
-    (
-        b"UF2\n",
-        "is a UF2 file, for boards that appear as a USB drive",
-        "download the .bin of the same release instead",
-    ),
-    (b"\x1f\x8b", "is compressed with gzip", "unpack it with gunzip first"),
-    (b"PK\x03\x04", "is a zip archive", "unpack it first and use the .bin inside"),
-    (
-        b"\xea",
-        "is an over-the-air image for a second-stage ESP8266 bootloader",
-        "download the .bin without OTA in its name instead",
-    ),
-)
+def recognises(data: bytes) -> bool:
+    """Whether the bytes claim to be an image of this family, an OTA one included."""
+    return data[:1] in (bytes([MAGIC]), _OTA_MAGIC)
 
 
-def _reject_other_formats(data: bytes, name: str) -> None:
-    if not data:
-        raise ImageError(f"{name} is empty", hint="download the image again")
-    for signature, what, hint in _SIGNATURES:
-        if data.startswith(signature):
-            raise ImageError(f"{name} {what}", hint=hint)
-    head = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if head.startswith((b"<!doctype", b"<html", b"<?xml", b"<head", b"<!--")):
+def _reject_stubs(data: bytes, name: str) -> None:
+    if data.startswith(_OTA_MAGIC):
         raise ImageError(
-            f"{name} is a web page, not an image: the server answered with HTML",
-            hint="download the .bin itself (its link ends in .bin), not the page about it",
+            f"{name} is an over-the-air image for a second-stage ESP8266 bootloader",
+            hint="download the .bin without OTA in its name instead",
         )
-    if data[0] != MAGIC:
-        _reject_dump_or_text(data, name)
-    elif len(data) < HEADER + 4 or (not is_esp8266(data) and len(data) < HEADER + 24):
+    if len(data) < HEADER + 4 or (not is_esp8266(data) and len(data) < HEADER + 24):
         raise ImageError(
             f"{name} is cut short: it has only {len(data)} bytes", hint="download the image again"
-        )
-
-
-def _reject_dump_or_text(data: bytes, name: str) -> None:
-    if data[:SECTOR].count(0xFF) == len(data[:SECTOR]):
-        raise ImageError(
-            f"{name} starts with erased flash: it looks like a dump of a whole flash, "
-            "not like a release image",
-            hint="download the .bin of a release; write a dump with esptool at offset 0",
-        )
-    head = data[:512]
-    if all(byte in b"\t\r\n" or 0x20 <= byte < 0x7F for byte in head):
-        first = head.splitlines()[0][:60].decode("ascii")
-        raise ImageError(
-            f"{name} is a text file, not an image; it begins with {first!r}",
-            hint="download the .bin of a release from micropython.org/download",
         )

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from provision.core.chips.esp.firmware import Firmware
+from provision.core.chips.esp.firmware import EspFirmware
 from provision.core.chips.esp.image import size_bytes
+from provision.core.chips.family import BoardFacts
 from provision.model.board import BoardProfile
-from provision.model.chip import Chip
+from provision.model.firmware import Firmware
 from provision.model.plan import Refusal
 
 _GENERIC_ESP8266 = "ESP module with ESP8266"
@@ -19,38 +20,29 @@ _MEGABYTE = 1 << 20
 
 
 def image_refusals(
-    firmware: Firmware,
-    board: BoardProfile,
-    *,
-    chip: Chip | None = None,
-    flash_size: int | None = None,
-    secured: str | None = None,
-    revision: int | None = None,
+    firmware: Firmware, board: BoardProfile, facts: BoardFacts
 ) -> tuple[Refusal, ...]:
     """Every reason why `firmware` must not be written to a board of this profile.
 
-    `chip`, `flash_size` (bytes), `secured` and `revision` (major * 100 + minor) are what the
-    board itself reports; each is None while nobody has asked it, and then the profile's word
-    counts. No refusals: as far as is known, the image fits.
+    What the facts leave open, the profile's word counts for. No refusals: as far as is known, the
+    image fits.
     """
-    known = flash_size if flash_size is not None else board.flash_size
+    known = facts.flash_size if facts.flash_size is not None else board.flash_size
+    refusals = tuple(_chip_refusals(firmware, board, facts))
+    if not isinstance(firmware, EspFirmware):  # another family's: refused for its chip already
+        return refusals
     return (
-        *_chip_refusals(firmware, board, chip, revision, secured),
+        *refusals,
+        *_revision_refusals(firmware, facts.revision),
         *(_size_refusals(firmware, board, known) if known is not None else ()),
     )
 
 
-def _chip_refusals(
-    firmware: Firmware,
-    board: BoardProfile,
-    chip: Chip | None,
-    revision: int | None,
-    secured: str | None,
-) -> Iterator[Refusal]:
-    if secured is not None:
+def _chip_refusals(firmware: Firmware, board: BoardProfile, facts: BoardFacts) -> Iterator[Refusal]:
+    if facts.secured is not None:
         yield Refusal(
             kind="secured",
-            message=f"{secured} is on: an unsigned or plain image would leave the board dead",
+            message=f"{facts.secured} is on: an unsigned or plain image would leave the board dead",
             hint="such a board can only be updated by whoever holds its keys",
         )
     if firmware.chip != board.chip:
@@ -60,13 +52,16 @@ def _chip_refusals(
             f"the board {board.name} has an {board.chip.label}",
             hint=f"choose an image for {board.release or board.chip.label}",
         )
-    if chip is not None and chip != board.chip:
+    if facts.chip is not None and facts.chip != board.chip:
         yield Refusal(
             kind="another-chip",
-            message=f"the chip on this port is an {chip.label}, "
+            message=f"the chip on this port is an {facts.chip.label}, "
             f"the board {board.name} has an {board.chip.label}",
             hint="check that the right board is on this port, and its board in the manifest",
         )
+
+
+def _revision_refusals(firmware: EspFirmware, revision: int | None) -> Iterator[Refusal]:
     if revision is not None and firmware.boot.revisions is not None:
         lowest, highest = firmware.boot.revisions
         if not lowest <= revision <= highest:
@@ -78,14 +73,15 @@ def _chip_refusals(
             )
 
 
-def _size_refusals(firmware: Firmware, board: BoardProfile, size: int) -> Iterator[Refusal]:
+def _size_refusals(firmware: EspFirmware, board: BoardProfile, size: int) -> Iterator[Refusal]:
     has = f"the flash has {_megabytes(size)}"
-    header = size_bytes(board.header_size)
+    said = board.settings["header_size"]
+    header = size_bytes(said)
     if header is not None and header > size:
         yield Refusal(
             kind="header-past-end",
             message=f"the board profile {board.name} has the image header say "
-            f"{board.header_size}, {has}",
+            f"{board.settings['header_size']}, {has}",
             hint="choose the profile of the board that is on this port",
         )
     if firmware.end > size:

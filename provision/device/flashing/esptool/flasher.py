@@ -16,8 +16,7 @@ from functools import lru_cache
 from typing import Any
 
 from provision.core.chips.esp.chips import CHIPS, ESP32, ESP8266
-from provision.core.chips.esp.erase_plan import stale
-from provision.core.chips.esp.firmware import Region
+from provision.core.chips.esp.erase_plan import regions_to_erase
 from provision.core.chips.esp.image import BOOT_OFFSETS, SECTOR, size_bytes
 from provision.device.flashing.esptool.bounded_port import BoundedPort
 from provision.device.flashing.esptool.errors import NONSENSE, translate
@@ -43,6 +42,7 @@ from provision.errors import (
 from provision.interfaces import BootloaderFacts, Progress
 from provision.model.board import BoardProfile, ResetWiring
 from provision.model.chip import Chip
+from provision.model.firmware import Region
 
 # Rates to fall back to, from what the profile allows down to what every line holds.
 _RATES = (921600, 460800, 230400, ROM_BAUD)
@@ -143,7 +143,7 @@ class EsptoolBootloader:
                     self._esp.erase_flash()
                 else:
                     self._esp.erase_region(BOOT_OFFSETS[facts.chip], SECTOR)
-                    for place in stale(leaving, size, self._is_blank, progress):
+                    for place in regions_to_erase(leaving, size, self._is_blank, progress):
                         self._esp.erase_region(*place)
 
         self._insist(erase)

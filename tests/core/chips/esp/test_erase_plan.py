@@ -7,10 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provision.core.chips.esp.chips import CHIPS, ESP32
-from provision.core.chips.esp.erase_plan import BLOCK, LOOK, laid_out, spaces, stale, used
-from provision.core.chips.esp.firmware import Region
+from provision.core.chips.esp.erase_plan import (
+    BLOCK,
+    LOOK,
+    boot_sector_last,
+    regions_to_erase,
+    spaces,
+    used,
+)
 from provision.core.chips.esp.image import BOOT_OFFSETS, SECTOR
 from provision.model.chip import Chip
+from provision.model.firmware import Region
 
 SIZE = 4 << 20
 
@@ -24,7 +31,7 @@ def test_what_boots_comes_last_and_every_region_is_whole_sectors(chip: Chip) -> 
     boot = BOOT_OFFSETS[chip]
     first = bytes(range(256)) * 40  # two sectors and a half
     regions = [region(0x200000, b"f" * SECTOR), region(boot, first, "boot"), region(0x10000, b"a")]
-    out = laid_out(regions, chip)
+    out = boot_sector_last(regions, chip)
     assert [(one.name, one.offset, len(one.data)) for one in out] == [
         ("app", 0x200000, SECTOR),
         ("boot", boot + SECTOR, 2 * SECTOR),
@@ -36,7 +43,7 @@ def test_what_boots_comes_last_and_every_region_is_whole_sectors(chip: Chip) -> 
 
 
 def test_a_bootloader_of_one_sector_stays_in_one_piece() -> None:
-    out = laid_out([region(0x1000, b"b"), region(0x8000, b"t")], ESP32)
+    out = boot_sector_last([region(0x1000, b"b"), region(0x8000, b"t")], ESP32)
     assert [one.offset for one in out] == [0x8000, 0x1000]
 
 
@@ -81,7 +88,7 @@ def test_after_it_and_the_writing_the_flash_is_as_after_a_chip_erase(
         if not taken & set(sectors):
             taken |= set(sectors)
             regions.append(region(start * SECTOR, b"w" * (len(sectors) * SECTOR - 7)))
-    regions = list(laid_out(regions, ESP32))
+    regions = list(boot_sector_last(regions, ESP32))
     flash = bytearray(before)
     blank = {offset for offset in range(0, SIZE, SECTOR) if before[offset] == 0xFF}
 
@@ -89,7 +96,7 @@ def test_after_it_and_the_writing_the_flash_is_as_after_a_chip_erase(
         return all(sector in blank for sector in range(offset, offset + size, SECTOR))
 
     seen: list[tuple[int, int]] = []
-    for offset, size in stale(regions, SIZE, is_blank, lambda *told: seen.append(told)):
+    for offset, size in regions_to_erase(regions, SIZE, is_blank, lambda *told: seen.append(told)):
         assert not offset % SECTOR and not size % SECTOR and 0 < size <= BLOCK
         assert offset // BLOCK == (offset + size - 1) // BLOCK  # within one block
         assert not is_blank(offset, size)

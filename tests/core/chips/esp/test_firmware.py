@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from provision.core.chips import registry
 from provision.core.chips.esp.chips import CHIPS, ESP32, ESP32S3, ESP8266
 from provision.core.chips.esp.firmware import read_banner, read_firmware, regions
 from provision.core.chips.esp.image import BOOT_OFFSETS, EspImage, read_image, with_flash_parameters
@@ -169,7 +170,7 @@ BAD_IMAGES: dict[str, tuple[bytes, str]] = {
 def test_a_bad_image_gets_its_own_error(case: str) -> None:
     data, expected = BAD_IMAGES[case]
     with pytest.raises(ImageError, match=expected) as caught:
-        read_firmware(data, "some.bin")
+        registry.read_firmware(data, "some.bin")
     assert caught.value.message.startswith("some.bin ")
     assert caught.value.hint
 
@@ -178,11 +179,11 @@ def test_a_bad_image_gets_its_own_error(case: str) -> None:
 def test_no_prefix_of_an_image_passes_for_one(image: bytes) -> None:
     for end in range(0, len(image), 977):
         with pytest.raises(ImageError):
-            read_firmware(image[:end], "some.bin")
+            registry.read_firmware(image[:end], "some.bin")
 
 
 def test_regions_leave_out_nvs_and_filesystem() -> None:
-    firmware = read_firmware(ESP32_IMAGE, "x")
+    firmware = registry.read_firmware(ESP32_IMAGE, "x")
     found = regions(firmware, profile(ESP32))
     assert [(region.name, region.offset) for region in found] == [
         ("bootloader", 0x1000),

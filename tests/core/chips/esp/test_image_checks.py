@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import pytest
 
 from provision.core.chips.esp.chips import CHIPS, ESP32, ESP32C3, ESP32S3, ESP8266
-from provision.core.chips.esp.filesystem_place import firmware_geometry
-from provision.core.chips.esp.firmware import Firmware, read_firmware
+from provision.core.chips.esp.filesystem_place import place_on_board
+from provision.core.chips.esp.firmware import read_firmware
 from provision.core.chips.esp.image_checks import image_refusals
 from provision.core.chips.esp.partition_table import Partition
+from provision.core.chips.family import BoardFacts
+from provision.model.board import BoardProfile
 from provision.model.chip import Chip
+from provision.model.firmware import Firmware
 from provision.sim.firmware import build
 from tests.images import profile, real_images
 
@@ -26,15 +30,13 @@ def firmware(chip: Chip, version: str = "1.24.1", **options: object) -> Firmware
 def test_a_fitting_image_is_not_refused(chip: Chip) -> None:
     image = firmware(chip)
     board = profile(chip)
-    assert image_refusals(image, board) == ()
-    assert (
-        image_refusals(image, board, chip=chip, flash_size=4 * MEGABYTE, secured=None, revision=300)
-        == ()
-    )
+    assert image_refusals(image, board, BoardFacts()) == ()
+    facts = BoardFacts(chip=chip, flash_size=4 * MEGABYTE, revision=300)
+    assert image_refusals(image, board, facts) == ()
 
 
-def kinds(image: Firmware, board: object, **seen: object) -> list[str]:
-    return [refusal.kind for refusal in image_refusals(image, board, **seen)]  # type: ignore[arg-type]
+def kinds(image: Firmware, board: BoardProfile, **seen: Any) -> list[str]:
+    return [refusal.kind for refusal in image_refusals(image, board, BoardFacts(**seen))]
 
 
 def test_every_reason_to_refuse() -> None:
@@ -65,7 +67,7 @@ def test_a_chip_revision_that_the_image_excludes() -> None:
 
 def test_refusals_tell_what_to_do() -> None:
     for refusal in image_refusals(
-        firmware(ESP32), profile(ESP8266), chip=ESP32C3, flash_size=MEGABYTE
+        firmware(ESP32), profile(ESP8266), BoardFacts(chip=ESP32C3, flash_size=MEGABYTE)
     ):
         assert refusal.message
         assert refusal.hint
@@ -110,12 +112,12 @@ def test_where_the_filesystem_lies(
     expected: tuple[int, int] | None,
 ) -> None:
     image = firmware(chip, version, **options)
-    found = firmware_geometry(image, profile(chip, **board), flash_size)
+    found = place_on_board(image, profile(chip, **board), flash_size)
     assert (None if found is None else (found.offset, found.blocks)) == expected
 
 
 def test_the_filesystem_of_a_real_image() -> None:
     image = read_firmware(real_images()[0].read_bytes(), "real.bin")
-    found = firmware_geometry(image, profile(ESP32))
+    found = place_on_board(image, profile(ESP32))
     assert found is not None
     assert (found.offset, found.size, found.end) == (0x200000, 0x200000, 0x400000)

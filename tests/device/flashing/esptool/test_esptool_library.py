@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from provision.core.chips.esp.chips import CHIPS, ESP32, ESP8266
+from provision.core.chips.esp.runtime import security_fuses
 from provision.device.flashing.esptool.errors import translate
 from provision.device.flashing.esptool.library import esptool, listening
-from provision.device.micropython.startup_files import security_fuses
 from provision.errors import BoardError, DeviceError, FlashFailed, NoAnswer
 from provision.model.chip import Chip
 

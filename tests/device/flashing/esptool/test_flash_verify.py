@@ -11,13 +11,13 @@ import pytest
 
 from provision.boards import profiles
 from provision.core.chips.esp.chips import ESP32, ESP8266
-from provision.core.chips.esp.firmware import Region
 from provision.device.flashing.esptool.flasher import EsptoolBootloader
 from provision.device.flashing.esptool.library import esptool
 from provision.device.transport.serial_port import Port
 from provision.errors import BoardError, FlashFailed, Refused
 from provision.interfaces import BootloaderFacts
 from provision.model.chip import Chip
+from provision.model.firmware import Region
 
 FLASH_SIZE = 4 << 20
 

@@ -13,8 +13,8 @@ import serial
 
 from provision.boards import profiles
 from provision.core.chips.esp.chips import CHIPS, ESP32, ESP32C3, ESP32S2, ESP32S3, ESP8266
-from provision.core.chips.esp.erase_plan import laid_out
-from provision.core.chips.esp.firmware import Region, joined, read_firmware, regions
+from provision.core.chips.esp.erase_plan import boot_sector_last
+from provision.core.chips.esp.firmware import read_firmware, regions
 from provision.core.chips.esp.image import BOOT_OFFSETS, SECTOR, EspImage, read_image
 from provision.device.connection import SerialConnector
 from provision.device.flashing.esptool.flasher import EsptoolBootloader
@@ -23,6 +23,7 @@ from provision.device.transport.serial_port import Port, open_port
 from provision.errors import FlashFailed, NeedsHands, NoAnswer, PortLost, Refused
 from provision.model.board import ResetWiring
 from provision.model.chip import Chip
+from provision.model.firmware import Region, joined
 from provision.sim import client
 from provision.sim.firmware import build
 from tests.bench_of_boards import Bench, bench
@@ -112,7 +113,7 @@ def test_erasing_leaves_what_is_blank_and_what_is_written_next(
     board = profile(chip, flash_size=4 << 20)
     bootloader = EsptoolBootloader.connect(port, board)
     wanted = regions(read_firmware(build(chip, "1.24.1"), "x"), board, 4 << 20)
-    wanted = laid_out(wanted, chip)
+    wanted = boot_sector_last(wanted, chip)
     seen: list[tuple[int, int]] = []
     bootloader.erase(wanted, lambda done, total: seen.append((done, total)))
     assert seen == sorted(seen)

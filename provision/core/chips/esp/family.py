@@ -1,0 +1,114 @@
+"""Espressif's chips as a `ChipFamily`, put together from the other modules of this package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from provision.core.chips.esp import board_settings, erase_plan, releases, runtime
+from provision.core.chips.esp import filesystem_place as place
+from provision.core.chips.esp import firmware as image_file
+from provision.core.chips.esp.chips import CHIPS, FAMILY_NAME
+from provision.core.chips.esp.firmware import EspFirmware
+from provision.core.chips.esp.image import BOOT_OFFSETS, HEADER, MAGIC, size_bytes
+from provision.core.chips.esp.image_checks import image_refusals
+from provision.core.chips.family import BoardFacts, Pace, SettingReader
+from provision.model.board import BoardProfile
+from provision.model.chip import Chip
+from provision.model.firmware import FilesystemPlace, Firmware, Region
+from provision.model.plan import Refusal
+
+
+class EspFamily:
+    """Implements `core.chips.family.ChipFamily`, whose docstrings hold here."""
+
+    name: str = FAMILY_NAME
+    chips: tuple[Chip, ...] = CHIPS
+    board_settings: Mapping[str, SettingReader] = MappingProxyType(board_settings.READERS)
+    reset_banner: bytes | None = runtime.RESET_BANNER
+
+    def recognises(self, data: bytes) -> bool:
+        return image_file.recognises(data)
+
+    def read_firmware(self, data: bytes, name: str) -> EspFirmware:
+        return image_file.read_firmware(data, name)
+
+    def describe(self, firmware: Firmware) -> Mapping[str, object]:
+        own = _own(firmware)
+        return {
+            "header": {
+                "mode": own.boot.flash_mode,
+                "size": own.boot.flash_size,
+                "freq": own.boot.flash_freq,
+            },
+            "partitions": [
+                {"name": part.name, "kind": part.kind, "offset": part.offset, "size": part.size}
+                for part in own.partitions
+            ],
+        }
+
+    def image_refusals(
+        self, firmware: Firmware, board: BoardProfile, facts: BoardFacts
+    ) -> tuple[Refusal, ...]:
+        return image_refusals(firmware, board, facts)
+
+    def regions(
+        self, firmware: Firmware, board: BoardProfile, flash_size: int | None
+    ) -> tuple[Region, ...]:
+        return image_file.regions(_own(firmware), board, flash_size)
+
+    def erased_write_order(self, regions: Sequence[Region], chip: Chip) -> tuple[Region, ...]:
+        return erase_plan.boot_sector_last(regions, chip)
+
+    def image_start(self, chip: Chip) -> tuple[int, int]:
+        return BOOT_OFFSETS[chip], HEADER
+
+    def starts_image(self, data: bytes) -> bool:
+        return data[:1] == bytes([MAGIC])
+
+    def flash_claimed(self, board: BoardProfile) -> int | None:
+        return size_bytes(board.settings["header_size"])
+
+    def describe_board(self, board: BoardProfile) -> tuple[tuple[str, str], ...]:
+        return board_settings.describe(board.settings)
+
+    def flash_command(self, firmware: Firmware, file: str) -> str:
+        return f"esptool --chip {firmware.chip} write-flash 0x{firmware.base:x} {file}"
+
+    def filesystem_place(
+        self, firmware: Firmware, board: BoardProfile | None, flash_size: int | None
+    ) -> FilesystemPlace | None:
+        own = _own(firmware)
+        if board is None:
+            return place.place_by_image(own)
+        return place.place_on_board(own, board, flash_size)
+
+    def chip_of_machine(self, machine: str) -> Chip | None:
+        return releases.chip_of_machine(machine)
+
+    def paces(self, chip: Chip) -> tuple[Pace, ...]:
+        return runtime.paces(chip)
+
+    def security_fuses(self, chip: Chip) -> tuple[tuple[int, int], ...]:
+        return runtime.security_fuses(chip)
+
+    def chip_of_release(self, board: str) -> Chip | None:
+        return releases.chip_of_release(board)
+
+    def is_generic_release(self, board: str) -> bool:
+        return releases.is_generic_release(board)
+
+    def is_generic_machine(self, machine: str) -> bool:
+        return releases.is_generic_machine(machine)
+
+    def bytecode_architecture(self, chip: Chip) -> str:
+        return releases.ARCHITECTURES[chip]
+
+
+def _own(firmware: Firmware) -> EspFirmware:
+    if not isinstance(firmware, EspFirmware):
+        raise TypeError(f"{firmware.name} is no image of this family")
+    return firmware
+
+
+FAMILY = EspFamily()

@@ -1,0 +1,62 @@
+"""Names of MicroPython's releases for these chips: boards, banners, bytecode."""
+
+from __future__ import annotations
+
+import re
+
+from provision.core.chips.esp.chips import CHIPS, ESP32, ESP32C3, ESP32C6, ESP32S2, ESP32S3, ESP8266
+from provision.model.chip import Chip
+
+# Names with these, longest first, build for another chip than the rest of their port.
+_ESP32_CHIPS = {
+    "S2": ESP32S2,
+    "S3": ESP32S3,
+    "C3": ESP32C3,
+    "C6": ESP32C6,
+}
+
+# The board part of the generic builds' banner, from 1.9 ("ESP module", "ESP32 module (spiram)")
+# to now ("Generic ESP32S3 module"); no build for a named board says this of itself.
+_GENERIC_MACHINE = re.compile(r"(?:Generic )?ESP(?:32[A-Z0-9-]*)? module\b")
+
+# mpy-cross's -march; code that is not native is the same for all.
+ARCHITECTURES = {
+    ESP8266: "xtensa",
+    ESP32: "xtensawin",
+    ESP32S2: "xtensawin",
+    ESP32S3: "xtensawin",
+    ESP32C3: "rv32imc",
+    ESP32C6: "rv32imc",
+}
+
+_CHIP = re.compile(r"ESP(8266|32(?:-?([SCHP]\d+))?)", re.IGNORECASE)
+_BY_NAME = {chip.name: chip for chip in CHIPS}
+
+
+def chip_of_machine(machine: str) -> Chip | None:
+    """The chip named in a banner's last part: "Generic ESP32 module with ESP32"."""
+    found = _CHIP.search(machine.rpartition(" with ")[2]) or _CHIP.search(machine)
+    return _BY_NAME.get("esp" + found[1].replace("-", "").lower()) if found else None
+
+
+def chip_of_release(board: str) -> Chip | None:
+    """The chip that a release name says it is for; None where it says nothing of it."""
+    name = board.upper()
+    if "ESP8266" in name or "ESP8285" in name:
+        return ESP8266
+    match = re.search(r"(?:^|_)(?:GENERIC|ESP32)_?(S2|S3|C3|C6)(?:_|$)", name)
+    if match is not None:
+        return _ESP32_CHIPS[match[1]]
+    if re.fullmatch(r"ESP32_GENERIC", name):
+        return ESP32
+    return None
+
+
+def is_generic_release(board: str) -> bool:
+    """Whether a release name is of a generic build: ESP32_GENERIC, ESP8266_GENERIC, …"""
+    return re.fullmatch(r"ESP(32|8266)_GENERIC(_[A-Z0-9]+)?", board.upper()) is not None
+
+
+def is_generic_machine(machine: str) -> bool:
+    """Whether a banner's last part is a generic build's; no build for a named board says it."""
+    return _GENERIC_MACHINE.match(machine) is not None

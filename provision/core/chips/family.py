@@ -1,0 +1,166 @@
+"""What the rest of the tool asks of a chip family.
+
+A family is one package beside this module, whose `FAMILY` implements `ChipFamily`; `registry.py`
+lists them. Everything here is pure: bytes and facts in, values out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from provision.model.board import BoardProfile
+from provision.model.chip import Chip
+from provision.model.firmware import FilesystemPlace, Firmware, Region
+from provision.model.plan import Refusal
+
+SettingReader = Callable[[str, object], str]
+"""Reads one setting of a board profile, key and value; ValueError names the valid choices."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pace:
+    """How a stream of files is cut for a chip.
+
+    `block`: bytes of a frame, and of the board's buffer; `window`: log2 of the inflater's;
+    `lead`: compressed bytes that may wait in the receive ring while the board writes.
+    """
+
+    block: int
+    window: int
+    lead: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BoardFacts:
+    """What a board tells of itself before anything is written; None while nobody has asked.
+
+    `flash_size` in bytes, `revision` as major * 100 + minor, `secured` the security feature that
+    is on ("secure boot").
+    """
+
+    chip: Chip | None = None
+    flash_size: int | None = None
+    secured: str | None = None
+    revision: int | None = None
+
+
+class ChipFamily(Protocol):
+    """What chips of one kind have in common."""
+
+    @property
+    def name(self) -> str:
+        """The family's name, as `Chip.family` has it: "esp"."""
+        ...
+
+    @property
+    def chips(self) -> tuple[Chip, ...]:
+        """The chips of the family that this tool provisions."""
+        ...
+
+    @property
+    def board_settings(self) -> Mapping[str, SettingReader]:
+        """The keys of a board profile that only this family has;
+        `schemas/board-NAME.schema.json` describes them."""
+        ...
+
+    # Images
+
+    def recognises(self, data: bytes) -> bool:
+        """Whether these bytes claim to be an image of this family."""
+        ...
+
+    def read_firmware(self, data: bytes, name: str) -> Firmware:
+        """Read an image that `recognises` took; `name` is what messages call it. ImageError where
+        it is damaged, cut short, of an unknown chip, or not MicroPython."""
+        ...
+
+    def describe(self, firmware: Firmware) -> Mapping[str, object]:
+        """What the family's own format says of an image, as JSON data."""
+        ...
+
+    def image_refusals(
+        self, firmware: Firmware, board: BoardProfile, facts: BoardFacts
+    ) -> tuple[Refusal, ...]:
+        """Every reason why an image must not be written to a board of this profile. What the
+        facts leave open, the profile's word counts for."""
+        ...
+
+    def regions(
+        self, firmware: Firmware, board: BoardProfile, flash_size: int | None
+    ) -> tuple[Region, ...]:
+        """Exactly the bytes that are to be in flash, the board's own areas left out."""
+        ...
+
+    def erased_write_order(self, regions: Sequence[Region], chip: Chip) -> tuple[Region, ...]:
+        """The regions as they go onto an erased flash: nothing boots before all are written."""
+        ...
+
+    def image_start(self, chip: Chip) -> tuple[int, int]:
+        """Offset and size of the bytes of flash that tell whether there is an image to boot."""
+        ...
+
+    def starts_image(self, data: bytes) -> bool:
+        """Whether those bytes are the beginning of an image."""
+        ...
+
+    def flash_claimed(self, board: BoardProfile) -> int | None:
+        """Bytes of flash that the profile has an image claim, where it says so."""
+        ...
+
+    def describe_board(self, board: BoardProfile) -> tuple[tuple[str, str], ...]:
+        """The family's own settings of a profile in words, each with a short label."""
+        ...
+
+    def flash_command(self, firmware: Firmware, file: str) -> str:
+        """The command with which the family's own tool writes an image file."""
+        ...
+
+    # The filesystem
+
+    def filesystem_place(
+        self, firmware: Firmware, board: BoardProfile | None, flash_size: int | None
+    ) -> FilesystemPlace | None:
+        """Where a firmware keeps its LittleFS once it is written to a board of this profile whose
+        flash has `flash_size` bytes; without either, as the image itself says. None where it has
+        none (FAT, no room, a build without filesystem)."""
+        ...
+
+    # A running MicroPython
+
+    def chip_of_machine(self, machine: str) -> Chip | None:
+        """The chip named in a banner's last part ("Generic ESP32 module with ESP32")."""
+        ...
+
+    def paces(self, chip: Chip) -> tuple[Pace, ...]:
+        """How fast the REPL of a chip may be fed, the best first."""
+        ...
+
+    @property
+    def reset_banner(self) -> bytes | None:
+        """How the boot ROM's first words begin at the REPL's rate, where it speaks there."""
+        ...
+
+    def security_fuses(self, chip: Chip) -> tuple[tuple[int, int], ...]:
+        """Addresses and bits that are not 0 where secure boot or flash encryption was ever on, as
+        far as a running program can read them."""
+        ...
+
+    # Releases
+
+    def chip_of_release(self, board: str) -> Chip | None:
+        """The chip that a release's board name says it is for; None where it does not."""
+        ...
+
+    def is_generic_release(self, board: str) -> bool:
+        """Whether a release's board name is of a generic build: ESP32_GENERIC."""
+        ...
+
+    def is_generic_machine(self, machine: str) -> bool:
+        """Whether a banner's last part is of a generic build."""
+        ...
+
+    def bytecode_architecture(self, chip: Chip) -> str:
+        """mpy-cross's name for the native code of a chip."""
+        ...

@@ -1,0 +1,83 @@
+"""Firmware, whatever the chip: one image that was read, the parts of flash it fills, and where it
+keeps its filesystem."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from provision.model.chip import Chip
+from provision.model.state import FirmwareIdentity
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Region:
+    """Bytes to be in flash at an offset: "bootloader", "partition table", "app", "filesystem"."""
+
+    name: str
+    offset: int
+    data: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Firmware:
+    """One image that was read and found whole: `data` is flashed at offset `base`.
+
+    Each chip family has a subclass with what its own format says besides.
+    """
+
+    name: str
+    data: bytes = field(repr=False)
+    identity: FirmwareIdentity
+    base: int
+
+    @property
+    def chip(self) -> Chip:
+        return self.identity.chip
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return len(self.data)
+
+    @property
+    def end(self) -> int:
+        """Where in the flash the image ends."""
+        return self.base + len(self.data)
+
+    @cached_property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()
+
+
+LITTLEFS_BLOCK = 4096
+"""Bytes of a block of LittleFS, on every port of MicroPython that this tool builds one for."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FilesystemPlace:
+    """Where in flash a firmware keeps its LittleFS: `blocks` blocks of `block` bytes."""
+
+    offset: int
+    blocks: int
+    block: int = LITTLEFS_BLOCK
+
+    @property
+    def size(self) -> int:
+        return self.blocks * self.block
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.size
+
+
+def joined(regions: Sequence[Region], base: int) -> bytes:
+    """The bytes from offset `base` of a flash that holds these regions and is else erased."""
+    end = max(region.offset + len(region.data) for region in regions)
+    image = bytearray(b"\xff" * (end - base))
+    for region in regions:
+        start = region.offset - base
+        image[start : start + len(region.data)] = region.data
+    return bytes(image)
