@@ -60,7 +60,7 @@ BUGS = (
     ),
     Bug(
         name="run further ahead than the receive ring holds",
-        file="provision/device/micropython/stream_transfer.py",
+        file="provision/core/chips/esp/runtime.py",
         before="    Pace(block=8192, window=15, lead=240),",
         after="    Pace(block=8192, window=15, lead=2400),",
         tests=(FAULTS, "-k", "overruns_no_receive_ring"),
