@@ -137,7 +137,7 @@ def test_many_threads_learn_and_none_is_lost(tmp_path: Path) -> None:
     assert {name: read_lock(path).mac_of(name) for name in macs} == macs
 
 
-def test_what_is_learned_during_a_write_is_written_in_one_turn(tmp_path: Path) -> None:
+def test_what_is_learned_during_a_write_is_written_in_one_batch(tmp_path: Path) -> None:
     path = tmp_path / "fleet.lock"
     lock = LearnedMacs(path)
     macs = {f"desk-{n:02}": f"5c:cf:7f:00:00:{n:02x}" for n in range(20)}
