@@ -26,22 +26,21 @@ _SINCE: tuple[tuple[tuple[int, int, int], str], ...] = (
 def bytecode_of_version(version: str) -> str:
     """The bytecode version of a MicroPython: "1.24.1" imports "6.3", "1.18" imports "5".
 
-    SourceError for a version older than any that can be told.
+    SourceError for a version older than 1.9.
     """
     numbers = Version.parse(version).numbers
     for since, bytecode in _SINCE:
         if numbers >= since:
             return bytecode
     raise SourceError(
-        f"which .mpy files MicroPython {version} imports is not known",
+        f"MicroPython {version} is too old: which .mpy files it imports is not known",
         hint="use MicroPython 1.9 or newer, or leave `compile` out",
     )
 
 
 def package_bytecode(version: str | None) -> str:
-    """The part of the package index for a MicroPython: the bytecode version without its
-    sub-version ("6"), or "py", source that any can run, where the version is not known or is
-    none of MicroPython's own."""
+    """The part of the package index for a MicroPython: its bytecode version without sub-version
+    ("6"), or "py" (source, which any can run) where the version is unknown."""
     try:
         return bytecode_of_version(version).partition(".")[0] if version else SOURCE_CODE
     except SourceError:

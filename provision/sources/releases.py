@@ -27,8 +27,8 @@ _VERSION = re.compile(
 class Version:
     """One version: three numbers and what follows the dash ("preview.31.g1234567" or "").
 
-    1.20 and 1.20.0 are the same. A preview comes before its release, builds that count the
-    commits since a release ("1.20.0-400-gabcdef", as before 1.21) after it.
+    1.20 and 1.20.0 are the same. A preview sorts before its release; a build that counts the
+    commits since a release ("1.20.0-400-gabcdef", as before 1.21) sorts after it.
     """
 
     numbers: tuple[int, int, int]
@@ -40,7 +40,7 @@ class Version:
         match = _VERSION.fullmatch(text.strip())
         if match is None:
             raise SourceError(
-                f"{text!r} is no MicroPython version",
+                f"{text!r} is not a MicroPython version",
                 hint="write it as 1.24.1, 1.25.0-preview.31 or latest",
             )
         major, minor, patch, suffix = match.groups()
@@ -57,7 +57,7 @@ class Version:
             rank = 0
         else:
             rank = -1 if self.suffix.startswith(("preview", "rc", "pre")) else 1
-        # The commit's hash says nothing about order.
+        # A commit hash has no order.
         parts = [part for part in re.split(r"[.-]", self.suffix) if not part.startswith("g")]
         key = tuple(
             (int(part), "") if part.isdigit() and len(part) < 20 else (-1, part) for part in parts
@@ -65,8 +65,8 @@ class Version:
         return (self.numbers, rank, key)
 
     def covers(self, other: Version) -> bool:
-        """Whether `other` is what is meant by this version: 1.25.0-preview covers every preview
-        of 1.25.0, and a hash may be shortened; 1.24.1 covers 1.24.1 alone."""
+        """Whether `other` is a build of this version: 1.25.0-preview covers every preview of
+        1.25.0, and a hash may be shortened; 1.24.1 covers only 1.24.1."""
         if self.numbers != other.numbers:
             return False
         if not self.suffix:
@@ -88,8 +88,8 @@ class Version:
 def check_declared(source: FirmwareSource, identity: FirmwareIdentity, name: str) -> None:
     """Compare what the manifest declares of an image with the image's own banner.
 
-    SourceError, naming both, when the version, the chip, or generic against a named board
-    disagree. Release names of named boards are not in any image: of those no more can be told.
+    SourceError, naming both, when they disagree on the version, on the chip, or on whether the
+    build is a generic one. Which named board a build is for is in no banner.
     """
     hint = f"correct the firmware {source.name!r} in the manifest, or use another image"
     declared = source.version
@@ -114,7 +114,7 @@ def check_declared(source: FirmwareSource, identity: FirmwareIdentity, name: str
     generic = family_of(identity.chip).is_generic_machine(identity.machine)
     if identity.machine and generic is not is_generic_release(source.board):
         raise SourceError(
-            f"{name} calls its board {identity.machine!r}, "
+            f"{name} is an image for {identity.machine!r}, "
             f"but the manifest declares {source.board}",
             hint=hint,
         )
