@@ -12,9 +12,20 @@ from typing import TYPE_CHECKING
 from provision._version import __version__
 
 if TYPE_CHECKING:
-    from provision.api import Cancellation, apply, facts, load, plan, stream
+    from provision.api import Cancellation, apply, facts, load, lock, plan, stream, validate, vendor
 
-__all__ = ["Cancellation", "__version__", "apply", "facts", "load", "plan", "stream"]
+__all__ = [
+    "Cancellation",
+    "__version__",
+    "apply",
+    "facts",
+    "load",
+    "lock",
+    "plan",
+    "stream",
+    "validate",
+    "vendor",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -19,7 +19,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from provision.app import Fleet, open_fleet, run_task
+from provision.app import (
+    EVERYTHING,
+    Fleet,
+    LockResult,
+    ValidManifest,
+    VendorResult,
+    lock_manifest,
+    open_fleet,
+    run_task,
+    validate_manifest,
+    vendor_manifest,
+)
 from provision.engine.cancellation import Cancellation
 from provision.engine.context import MANUAL_TIMEOUT, Confirm
 from provision.engine.event_stream import EventStream, OnEvent, stream
@@ -31,20 +42,27 @@ from provision.model.plan import Plan
 from provision.model.report import DeviceReport, RunReport
 
 __all__ = [
+    "EVERYTHING",
     "Cancellation",
     "Confirm",
     "DeviceReport",
     "Event",
     "EventStream",
     "Fleet",
+    "LockResult",
     "ManualActionNeeded",
     "Plan",
     "RunReport",
+    "ValidManifest",
+    "VendorResult",
     "apply",
     "facts",
     "load",
+    "lock",
     "plan",
     "stream",
+    "validate",
+    "vendor",
 ]
 
 
@@ -151,6 +169,47 @@ def facts(
         emit=on_event or _ignore,
         forks=forks,
     )
+
+
+def validate(
+    manifest: str | Path | None = None,
+    *,
+    limit: Sequence[str] = (),
+    secrets: Path | None = None,
+) -> ValidManifest:
+    """Check a manifest as `load` does, and look into image files; ManifestError names every
+    problem. Lock, cache and network are left alone, so that packages are not looked into."""
+    return validate_manifest(manifest, limit=limit, secrets=secrets)
+
+
+def lock(
+    manifest: str | Path | None = None,
+    *,
+    upgrade: Sequence[str] = (),
+    check: bool = False,
+    secrets: Path | None = None,
+    offline: bool = False,
+) -> LockResult:
+    """Resolve a manifest's versions and packages and write them to fleet.lock, with URL, size and
+    sha256 of each file; SourceError for what cannot be had.
+
+    What is locked stays, but for the firmware and packages that `upgrade` names (EVERYTHING: all).
+    With `check` nothing is written: the result tells what is not up to date.
+    """
+    return lock_manifest(manifest, upgrade=upgrade, check=check, secrets=secrets, offline=offline)
+
+
+def vendor(
+    manifest: str | Path | None = None,
+    directory: Path | None = None,
+    *,
+    secrets: Path | None = None,
+    offline: bool = False,
+) -> VendorResult:
+    """Copy all firmware and packages that a manifest has locked into a directory: `vendor` beside
+    the manifest, where every run finds it, when none is named. UsageError when the lock is not up
+    to date."""
+    return vendor_manifest(manifest, directory, secrets=secrets, offline=offline)
 
 
 def _ignore(_event: Event) -> None:

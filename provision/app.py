@@ -6,10 +6,11 @@ It also registers the `sim://` URL handler; nothing else knows that virtual boar
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from provision.core.wording import did_you_mean
 from provision.engine.cancellation import Cancellation
 from provision.engine.context import MANUAL_TIMEOUT, Confirm, RunContext
 from provision.engine.locate import Probed
@@ -18,7 +19,7 @@ from provision.engine.task import Task
 from provision.errors import UsageError
 from provision.interfaces import Images
 from provision.lockfile.entries import Lock
-from provision.lockfile.store import LearnedMacs, read_lock
+from provision.lockfile.store import LearnedMacs, read_lock, update_lock
 from provision.model.board import BoardProfile
 from provision.model.event import Event
 from provision.model.report import RunReport
@@ -28,14 +29,30 @@ from provision.output.run_log import state_directory
 from provision.project.flash_journal import FlashJournal
 from provision.project.manifest_file import Loaded, load
 from provision.sources.cache import Cache
-from provision.sources.http_client import HttpClient
-from provision.sources.images import FirmwareResolver, ImageStore, project_cache
+from provision.sources.http_client import DownloadRequest, HttpClient
+from provision.sources.http_response import public_url
+from provision.sources.images import (
+    VENDOR,
+    FirmwareResolver,
+    ImageStore,
+    LocalImages,
+    image_request,
+    project_cache,
+)
 from provision.sources.library import ProjectLibrary
+from provision.sources.lock_resolution import (
+    Change,
+    Requirements,
+    changes_between,
+    pending_changes,
+    resolve_requirements,
+)
 from provision.sources.mpy_cross import Compiler
-from provision.sources.packages import PackageResolver, PackageStore
+from provision.sources.packages import PackageResolver, PackageStore, package_file_request
 from provision.sources.release_index import IndexUrls
 
 SIM_HANDLERS = "provision.sim"
+EVERYTHING = "*"  # what `lock` may upgrade
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,3 +220,152 @@ def supply(loaded: Loaded, *, offline: bool = False) -> Supplies:
 def _indexes(loaded: Loaded) -> IndexUrls:
     manifest = loaded.manifest
     return IndexUrls.choose(releases=manifest.firmware_index, packages=manifest.package_index)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ValidManifest:
+    """What `validate` found in a manifest without problems; secrets in its texts are masked."""
+
+    file: str
+    fleet: str
+    devices: int
+    groups: int
+    files: int
+    warnings: tuple[str, ...]
+
+
+def validate_manifest(
+    manifest: str | Path | None, *, limit: Sequence[str], secrets: Path | None
+) -> ValidManifest:
+    """Read a manifest, resolve the devices that `limit` selects, one after the other, and look
+    into their image files; ManifestError with every problem. Nothing is looked up elsewhere."""
+    loaded = _load(manifest, secrets)
+    loaded = loaded.with_images(LocalImages(loaded.folder).problem)
+    devices = files = 0
+    for state in loaded.each_state(limit):
+        devices += 1
+        files += len(state.files)
+    return ValidManifest(
+        file=loaded.redactor.text(loaded.file),
+        fleet=loaded.redactor.text(loaded.manifest.fleet),
+        devices=devices,
+        groups=len(loaded.manifest.groups),
+        files=files,
+        warnings=tuple(map(loaded.redactor.text, loaded.warnings)),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LockResult:
+    """What `lock` changed in the lock at `path`, or would change; `warnings` tell of the manifest
+    and of packages that name no version."""
+
+    path: Path
+    changes: tuple[Change, ...]
+    warnings: tuple[str, ...]
+
+
+def lock_manifest(
+    manifest: str | Path | None,
+    *,
+    upgrade: Sequence[str],
+    check: bool,
+    secrets: Path | None,
+    offline: bool,
+) -> LockResult:
+    """Resolve what a manifest's devices require and write it to the lock; with `check`, only tell
+    what is not up to date. `upgrade` names what is looked up anew, "*" all of it."""
+    loaded = _load(manifest, secrets)
+    supplies = supply(loaded, offline=offline)
+    requirements = Requirements.of(loaded.each_state())
+    before, firmware = supplies.locked, supplies.firmware_resolver()
+    if check:
+        changes = pending_changes(requirements, before, firmware)
+        return LockResult(path=loaded.lock_path, changes=tuple(changes), warnings=())
+    known = requirements.names()
+    for name in upgrade:
+        if name != EVERYTHING and name not in known:
+            raise UsageError(
+                f"nothing to upgrade is called {name!r}{did_you_mean(name, known)}",
+                hint="name a firmware or package of the manifest; to upgrade all, write "
+                "`provision lock MANIFEST --upgrade`",
+            )
+    with supplies.http.session():
+        after = resolve_requirements(
+            requirements,
+            before,
+            firmware,
+            supplies.package_resolver(),
+            lambda name: EVERYTHING in upgrade or name in upgrade,
+        )
+    update_lock(
+        loaded.lock_path,
+        lambda lock: lock.with_sources(firmware=after.firmware, packages=after.packages),
+    )
+    unpinned = (
+        f"{name} names no version: once its files change there, the locked ones can be had "
+        "only from the cache or vendored; write @ and a tag behind it"
+        for name in requirements.unpinned()
+    )
+    return LockResult(
+        path=loaded.lock_path,
+        changes=tuple(changes_between(before, after)),
+        warnings=(*loaded.warnings, *unpinned),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VendorResult:
+    """What `vendor` left in a directory: how many files, of how many bytes, and how many it
+    removed. `found` says whether commands find it there by themselves."""
+
+    directory: Path
+    files: int
+    size: int
+    removed: int
+    found: bool
+
+
+def vendor_manifest(
+    manifest: str | Path | None, directory: Path | None, *, secrets: Path | None, offline: bool
+) -> VendorResult:
+    """Fetch every file that a manifest has locked into a directory, `vendor` beside the manifest
+    for None, and remove what nothing needs there; UsageError when the lock is not up to date."""
+    loaded = _load(manifest, secrets)
+    supplies = supply(loaded, offline=offline)
+    missing = pending_changes(
+        Requirements.of(loaded.each_state()), supplies.locked, supplies.firmware_resolver()
+    )
+    if missing:
+        more = " and so on" if len(missing) > 1 else ""
+        raise UsageError(
+            f"{loaded.lock_path} is not up to date: {missing[0].name}{more}",
+            hint="run `provision lock` first",
+        )
+    beside = loaded.folder / VENDOR
+    target = Cache(directory or beside)
+    size, kept = 0, set()
+    with supplies.http.session():
+        for each in _locked_requests(supplies.locked):
+            data = supplies.http.download(each, supplies.cache)
+            sha256 = target.add(data, name=each.name, url=public_url(each.url))
+            size += len(data) if sha256 not in kept else 0
+            kept.add(sha256)
+    removed = target.keep_only(kept)
+    target.write_sums()
+    return VendorResult(
+        directory=target.root,
+        files=len(kept),
+        size=size,
+        removed=removed,
+        found=target.root.resolve() == beside.resolve(),
+    )
+
+
+def _locked_requests(lock: Lock) -> Iterator[DownloadRequest]:
+    for entry in lock.firmware.values():
+        if entry.file.url:
+            yield image_request(entry.file)
+    for (request, _), package in lock.packages.items():
+        for path, file in package.files.items():
+            yield package_file_request(request, path, file)

@@ -27,7 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "firmware": ("firmware", "Look into firmware images."),
     "image": ("image", "Make images for other flashing tools."),
     "plan": ("plan", "Say what apply would change, and change nothing."),
-    "lock": ("lock", "Write down which bytes versions and packages stand for."),
+    "lock": ("lock", "Resolve versions and packages and write fleet.lock."),
     "schema": ("schema", "Print the JSON schema of the manifest."),
     "show": ("show", "Show the desired state of each device, secrets masked."),
     "sim": ("sim", "Bring up virtual boards, and have things go wrong with them."),

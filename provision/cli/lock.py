@@ -1,4 +1,4 @@
-"""`provision lock`: write down which bytes the manifest's versions and packages stand for."""
+"""`provision lock`: resolve versions and packages and write fleet.lock."""
 
 from __future__ import annotations
 
@@ -8,23 +8,12 @@ from pathlib import Path
 
 import click
 
-from provision.app import supply
+from provision import api
 from provision.cli.options import json_option, manifest_argument, offline_option, secrets_option
 from provision.cli.problems import report_warnings
-from provision.core.wording import did_you_mean, harmless
-from provision.errors import LockError, UsageError
-from provision.lockfile.store import update_lock
-from provision.project.manifest_file import load
-from provision.sources.lock_resolution import (
-    Change,
-    Requirements,
-    Upgrade,
-    changes_between,
-    pending_changes,
-    resolve_requirements,
-)
-
-ALL = "*"
+from provision.core.wording import harmless
+from provision.errors import LockError
+from provision.sources.lock_resolution import Change
 
 
 @click.command("lock")
@@ -35,7 +24,7 @@ ALL = "*"
     "upgrades",
     multiple=True,
     is_flag=False,
-    flag_value=ALL,
+    flag_value=api.EVERYTHING,
     metavar="[NAME]",
     help="Look up anew what is locked already: this firmware or package, or all.",
 )
@@ -59,56 +48,15 @@ def command(
     `apply` uses only what is locked. What is locked stays, until --upgrade. Commit fleet.lock:
     then the fleet of today can be built again from the same commit, byte for byte.
     """
-    loaded = load(manifest, secrets=secrets)
-    supplies = supply(loaded, offline=offline)
-    requirements = Requirements.of(loaded.each_state())
-    current = supplies.locked
-    resolver = supplies.firmware_resolver()
-    if check:
-        changes = pending_changes(requirements, current, resolver)
-        _tell(changes, as_json, changed=False)
-        if changes:
-            raise LockError(
-                f"{loaded.lock_path} is not up to date",
-                hint="run `provision lock` and commit fleet.lock",
-            )
-        return 0
-    report_warnings(loaded.warnings)
-    with supplies.http.session():
-        after = resolve_requirements(
-            requirements,
-            current,
-            resolver,
-            supplies.package_resolver(),
-            _upgrade(upgrades, requirements),
-        )
-    update_lock(
-        loaded.lock_path,
-        lambda lock: lock.with_sources(firmware=after.firmware, packages=after.packages),
-    )
-    _tell(changes_between(current, after), as_json, changed=True)
-    unpinned = requirements.unpinned()
-    if unpinned:
-        report_warnings(
-            [
-                f"{name} names no version: once its files change there, the locked ones can be had "
-                "only from the cache or vendored; write @ and a tag behind it"
-                for name in unpinned
-            ]
+    result = api.lock(manifest, upgrade=upgrades, check=check, secrets=secrets, offline=offline)
+    _tell(result.changes, as_json, changed=not check)
+    report_warnings(result.warnings)
+    if check and result.changes:
+        raise LockError(
+            f"{result.path} is not up to date",
+            hint="run `provision lock` and commit fleet.lock",
         )
     return 0
-
-
-def _upgrade(names: Sequence[str], requirements: Requirements) -> Upgrade:
-    known = requirements.names()
-    for name in names:
-        if name != ALL and name not in known:
-            raise UsageError(
-                f"nothing to upgrade is called {name!r}{did_you_mean(name, known)}",
-                hint="name a firmware or package of the manifest; to upgrade all, write "
-                "`provision lock MANIFEST --upgrade`",
-            )
-    return lambda name: ALL in names or name in names
 
 
 def _tell(changes: Sequence[Change], as_json: bool, *, changed: bool) -> None:

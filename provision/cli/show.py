@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from provision.app import supply
+from provision import api
 from provision.cli.options import (
     json_option,
     limit_option,
@@ -25,7 +25,6 @@ from provision.errors import ManifestError
 from provision.model.secret import MASK, Secret
 from provision.model.state import Check, DesiredFile, DesiredFirmware, DesiredState
 from provision.output.style import Style, wants_colour
-from provision.project.manifest_file import load
 
 
 @click.command("show")
@@ -49,8 +48,7 @@ def command(
     went into shows *** for its sha256.
     """
     try:
-        loaded = supply(load(manifest, secrets=secrets), offline=offline).loaded
-        states = loaded.states(limits)
+        fleet = api.load(manifest, limit=limits, secrets=secrets, offline=offline)
     except ManifestError as error:
         if as_json:
             problems = [problem_data(problem) for problem in error.problems]
@@ -58,21 +56,20 @@ def command(
         else:
             report_problems(error)
         return error.exit_code
-    redact = loaded.redactor.text
     if as_json:
         data = {
-            "fleet": loaded.manifest.fleet,
-            "warnings": list(loaded.warnings),
-            "devices": [state_data(state) for state in states],
+            "fleet": fleet.name,
+            "warnings": list(fleet.warnings),
+            "devices": [state_data(state) for state in fleet.states],
         }
-        click.echo(json.dumps(masked(data, redact), indent=2))
+        click.echo(json.dumps(masked(data, fleet.masked), indent=2))
         return 0
-    report_warnings(loaded.warnings)
+    report_warnings(fleet.warnings)
     style = Style(wants_colour(sys.stdout, os.environ))
-    for number, state in enumerate(states):
+    for number, state in enumerate(fleet.states):
         if number:
             click.echo("")
-        for line in state_lines(state, redact, style):
+        for line in state_lines(state, fleet.masked, style):
             click.echo(line, color=style.colour)
     return 0
 

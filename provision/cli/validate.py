@@ -7,12 +7,11 @@ from pathlib import Path
 
 import click
 
+from provision import api
 from provision.cli.options import json_option, limit_option, manifest_argument, secrets_option
-from provision.cli.problems import masked, problem_data, report_problems, report_warnings
+from provision.cli.problems import problem_data, report_problems, report_warnings
 from provision.core.wording import harmless, plural
 from provision.errors import ManifestError
-from provision.project.manifest_file import load
-from provision.sources.images import LocalImages
 
 
 @click.command("validate")
@@ -30,13 +29,8 @@ def command(
     looked for, and image files are looked into. Ends with 0 for a valid manifest and 3 for an
     invalid one.
     """
-    devices = files = 0
     try:
-        loaded = load(manifest, secrets=secrets)
-        loaded = loaded.with_images(LocalImages(loaded.folder).problem)
-        for state in loaded.each_state(limits):
-            devices += 1
-            files += len(state.files)
+        valid = api.validate(manifest, limit=limits, secrets=secrets)
     except ManifestError as error:
         if as_json:
             problems = [problem_data(problem) for problem in error.problems]
@@ -48,19 +42,18 @@ def command(
         result = {
             "valid": True,
             "problems": [],
-            "warnings": list(loaded.warnings),
-            "manifest": loaded.file,
-            "fleet": loaded.manifest.fleet,
-            "devices": devices,
-            "groups": len(loaded.manifest.groups),
-            "files": files,
+            "warnings": list(valid.warnings),
+            "manifest": valid.file,
+            "fleet": valid.fleet,
+            "devices": valid.devices,
+            "groups": valid.groups,
+            "files": valid.files,
         }
-        click.echo(json.dumps(masked(result, loaded.redactor.text), indent=2))
+        click.echo(json.dumps(result, indent=2))
         return 0
-    report_warnings(loaded.warnings)
-    fleet = harmless(loaded.redactor.text(loaded.manifest.fleet))
+    report_warnings(valid.warnings)
     click.echo(
-        f"{loaded.file}: valid: fleet '{fleet}' with {plural(devices, 'device')}"
-        f" and {plural(files, 'file')}"
+        f"{valid.file}: valid: fleet '{harmless(valid.fleet)}' with "
+        f"{plural(valid.devices, 'device')} and {plural(valid.files, 'file')}"
     )
     return 0
