@@ -12,7 +12,7 @@ from provision.core.chips.esp.chips import CHIPS
 from provision.core.chips.registry import chip_named
 from provision.errors import UsageError
 from provision.model.chip import Chip
-from provision.sim.firmware import DATE, MACHINES, build, default_machine
+from provision.sim.esp.firmware import DATE, MACHINES, build, default_machine
 
 # As MicroPython names its versions: 1.24.1, 1.25.0-preview.42.g0123abcde, with a v or without.
 _VERSION = re.compile(r"v?\d+\.\d+(\.\d+)?(-[A-Za-z0-9.-]+)?")

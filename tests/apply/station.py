@@ -30,7 +30,7 @@ from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP32C6, ESP32S2, ESP
 from provision.core.chips.esp.image import BOOT_OFFSETS
 from provision.model.chip import Chip
 from provision.sim import client
-from provision.sim.firmware import build
+from provision.sim.esp.firmware import build
 from tests.filesystems import read_filesystem
 
 ROOT = Path(__file__).resolve().parents[2]

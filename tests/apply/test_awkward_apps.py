@@ -7,7 +7,7 @@ import pytest
 
 from provision.core.chips.esp.chips import ESP32, ESP8266
 from provision.model.chip import Chip
-from provision.sim.chip.flash_faults import MAIN_PY
+from provision.sim.process.flash_faults import MAIN_PY
 from tests.apply.station import Station
 
 CAUGHT = {"hog", "chatter", "watchdog", "crash"}

@@ -27,7 +27,7 @@ from provision.core.chips.esp.filesystem_place import filesystem_place
 from provision.model.chip import Chip
 from provision.model.firmware import LITTLEFS_BLOCK
 from provision.sim import client
-from provision.sim.firmware import build
+from provision.sim.esp.firmware import build
 
 FLASH = 4 << 20
 KILLS = {"quick": 2, "full": 60}

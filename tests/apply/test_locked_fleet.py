@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from provision.core.chips.esp.chips import ESP32, ESP8266
-from provision.sim.firmware import build
+from provision.sim.esp.firmware import build
 from provision.sources.cache import Cache, user_cache
 from provision.sources.mpy_cross import Compiler
 from tests.apply.station import Station

@@ -30,7 +30,7 @@ from pathlib import Path
 import serial
 
 from provision.core.chips.esp.chips import ESP32, ESP8266
-from provision.sim.firmware import build
+from provision.sim.esp.firmware import build
 from tests.bench import trees
 from tests.bench.tools import Mpremote, Mpytool, Provision, write_flash
 from tests.bench.unit import VERSION, Failed, Line, Measured, Unit, unit

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provision.core.chips.esp.chips import ESP32
-from provision.sim.firmware import build
+from provision.sim.esp.firmware import build
 from tests.bench import machine, trees
 
 RUNS = 5

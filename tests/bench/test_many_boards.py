@@ -15,7 +15,7 @@ import serial
 
 from provision.core.chips.esp.chips import ESP32
 from provision.sim import client
-from provision.sim.firmware import build
+from provision.sim.esp.firmware import build
 from tests.bench_of_boards import Bench, bench
 
 __all__ = ["bench"]

@@ -18,7 +18,7 @@ from provision.core.chips.esp.chips import ESP32, ESP8266
 from provision.device.micropython.board_repl import RawRepl
 from provision.model.chip import Chip
 from provision.sim import client
-from provision.sim.firmware import build
+from provision.sim.esp.firmware import build
 
 ROOT = Path(__file__).parents[2]
 VERSION = "1.24.1"

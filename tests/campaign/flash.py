@@ -14,7 +14,7 @@ import littlefs
 
 from provision.core.chips.esp.chips import ESP32, ESP32S2, ESP8266
 from provision.model.chip import Chip
-from provision.sim.firmware import build
+from provision.sim.esp.firmware import build
 
 SIZE = 4 << 20
 BLOCK = 4096

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from provision.core.chips.esp.chips import CHIPS
 from provision.model.chip import Chip
-from provision.sim.chip.flash_faults import MAIN_PY
+from provision.sim.process.flash_faults import MAIN_PY
 
 STARTS = (
     "blank",

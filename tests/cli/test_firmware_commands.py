@@ -14,7 +14,7 @@ import pytest
 from provision.core.chips.esp.chips import CHIPS, ESP32, ESP8266
 from provision.core.chips.esp.firmware import read_firmware
 from provision.model.chip import Chip
-from provision.sim.firmware import build
+from provision.sim.esp.firmware import build
 from tests.cli.conftest import Cli
 from tests.filesystems import read_filesystem
 from tests.images import real_images

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from provision.core.chips.esp.chips import ESP32, ESP8266
-from provision.sim.firmware import build
+from provision.sim.esp.firmware import build
 from provision.sources.cache import Cache, object_path, user_cache
 from tests.cli.conftest import Cli
 from tests.fakes.indexes import serve_package, serve_releases

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from provision.core.chips.esp.chips import ESP32, ESP8266
-from provision.sim.firmware import build
+from provision.sim.esp.firmware import build
 from tests.cli.conftest import Cli
 from tests.fleets import write_tree
 

@@ -116,8 +116,8 @@ def test_faults(cli: Cli) -> None:
 
 
 def test_every_fault_is_listed(cli: Cli) -> None:
-    from provision.sim.chip.flash_faults import FLASH_FAULTS
     from provision.sim.process.faults import FAULTS, IN_FLASH
+    from provision.sim.process.flash_faults import FLASH_FAULTS
 
     assert set(IN_FLASH) == set(FLASH_FAULTS)
     ended = cli("sim", "fault", "--list")

@@ -14,7 +14,7 @@ from provision.device.flashing.littlefs import build_filesystem
 from provision.model.chip import Chip
 from provision.model.firmware import FilesystemPlace
 from provision.sim import client
-from provision.sim.firmware import build
+from provision.sim.esp.firmware import build
 from tests.bench_of_boards import Bench, bench
 from tests.filesystems import read_filesystem
 

@@ -18,7 +18,7 @@ import pytest
 from provision.core.chips.esp.chips import CHIPS, ESP32, ESP32C3, ESP8266
 from provision.model.chip import Chip
 from provision.sim import client
-from provision.sim.firmware import build
+from provision.sim.esp.firmware import build
 from tests.bench_of_boards import Bench, bench
 
 __all__ = ["bench"]

@@ -17,7 +17,7 @@ from esp32_mock_bootloader.api import mock_bootloader
 
 from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP32S2, ESP8266
 from provision.model.chip import Chip
-from provision.sim.chip.esp import slip
+from provision.sim.esp import slip
 from tests.sim.chip_bench import SYNC, ChipBench, block, md5, words
 
 DATA = random.Random(5).randbytes(2500)

@@ -41,7 +41,7 @@ from provision.model.state import (
     FirmwareSource,
     PortSelector,
 )
-from provision.sim.firmware import build
+from provision.sim.esp.firmware import build
 from tests.ctrl_c import ctrl_c_raises
 from tests.fakes.world import FakeBoard, FakeWorld
 

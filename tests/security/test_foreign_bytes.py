@@ -33,7 +33,7 @@ from provision.lockfile.yaml_format import format_lock, parse_lock
 from provision.model.chip import Chip
 from provision.model.secret import Secret
 from provision.project.secrets_files import read_secrets
-from provision.sim.firmware import build
+from provision.sim.esp.firmware import build
 from provision.sources.packages import PackageRequest, PackageResolver
 from provision.sources.release_index import parse_page
 

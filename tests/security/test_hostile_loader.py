@@ -24,7 +24,7 @@ from provision.interfaces import BootloaderFacts
 from provision.model.board import ResetWiring
 from provision.model.chip import Chip
 from provision.model.firmware import Region
-from provision.sim.chip.esp import slip
+from provision.sim.esp import slip
 from tests.bounds import memory_below
 from tests.fakes.line import VirtualClock
 from tests.images import profile

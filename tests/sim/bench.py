@@ -11,8 +11,9 @@ from provision.core.chips.esp.image import BOOT_OFFSETS
 from provision.model.chip import Chip
 from provision.sim.app.application import Application
 from provision.sim.chip.flash import Flash
+from provision.sim.esp.firmware import build
 from provision.sim.event_loop import EventLoop
-from provision.sim.firmware import build
+from provision.sim.families import MODELS
 from provision.sim.setup import BoardSetup, Leave, ResetCause
 
 PATIENCE = 20.0  # seconds after which a bench gives up: far beyond anything it waits for
@@ -45,6 +46,7 @@ class Bench:
             self.install(firmware)
         self.application = Application(
             setup=self.setup,
+            model=MODELS[chip],
             flash=self.flash,
             loop=self.loop,
             send=self._send,

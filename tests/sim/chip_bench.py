@@ -8,16 +8,18 @@ from __future__ import annotations
 import hashlib
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from provision.core.chips.esp.chips import ESP32
 from provision.model.chip import Chip
 from provision.sim.chip.board import Board, Mode
-from provision.sim.chip.esp import slip
-from provision.sim.chip.esp.efuses import Security
 from provision.sim.chip.flash import Flash, Work
+from provision.sim.esp import slip
+from provision.sim.esp.chips import FACTS
+from provision.sim.esp.efuses import burn_efuses
 from provision.sim.event_loop import EventLoop
+from provision.sim.families import MODELS
 from provision.sim.line.wire import Wire
 from provision.sim.setup import BoardSetup, Leave, ResetCause
 
@@ -70,27 +72,28 @@ class Host:
 
 
 class ChipBench:
-    """`settings` are those of a `sim://` address."""
+    """`fuses` are those of `Security` that are burned, `settings` those of a `sim://` address."""
 
     def __init__(
         self,
         directory: Path,
         chip: Chip = ESP32,
-        security: Security | None = None,
+        fuses: Sequence[str] = (),
         **settings: str,
     ) -> None:
         query = {"chip": str(chip), "flash": "1MB", **settings}
         self.setup = BoardSetup.from_query("bench", query, directory)
         self.flash = Flash(self.setup.flash_path, self.setup.flash_size)
+        burn_efuses(directory, **dict.fromkeys(fuses, True))
         self.loop = EventLoop()
         self.application = FakeApplication(leave=lambda leave: None)
         self.board = Board(
             setup=self.setup,
+            model=MODELS[chip],
             flash=self.flash,
             loop=self.loop,
             make_application=self._application,
             make_wire=Wire,
-            security=security,
         )
         self.host = Host()
         self._decoder = slip.Decoder()
@@ -157,7 +160,7 @@ class ChipBench:
         assert direction == 1
         body = frame[8:]
         assert len(body) == length
-        size = 2 if self.board.stub else self.board._facts.status_length
+        size = 2 if self.board.stub else FACTS[self.setup.chip].status_length
         return operation, value, body[:-size], body[-size:]
 
     def ask(
@@ -168,7 +171,7 @@ class ChipBench:
         rom = not self.board.stub
         self.say(operation, data, checksum)
         for _ in range(answers):
-            size = self.board._facts.status_length if rom else 2
+            size = FACTS[self.setup.chip].status_length if rom else 2
             frame = self.frame()
             _, answered, length, value = struct.unpack_from("<BBHI", frame)
             assert answered == operation, frame.hex()

@@ -11,7 +11,7 @@ from provision.core.chips.esp.chips import ESP32, ESP32S3
 from provision.errors import ImageError, ProvisionError, SourceError
 from provision.lockfile.entries import Lock, LockedFile, LockedFirmware, request_key
 from provision.model.state import FirmwareSource
-from provision.sim.firmware import build
+from provision.sim.esp.firmware import build
 from provision.sources.cache import Cache
 from provision.sources.http_client import HttpClient
 from provision.sources.http_response import HttpSettings

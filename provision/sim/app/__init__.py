@@ -1,4 +1,4 @@
-"""The application of a virtual board: what its chip does once it has left reset in run mode.
+"""What runs from a board's flash: an interpreter of its own, in the place of the chip's.
 
-`provision.sim.app.application` stands above these modules; nothing else imports them.
+`application` stands above these modules; `process` joins it to the board.
 """

@@ -13,17 +13,12 @@ import time
 from collections.abc import Callable
 from enum import Enum
 
-from provision.core.chips.esp.boot import Bootable, boot_of
-from provision.core.chips.esp.chips import ESP8266
 from provision.model.board import ResetWiring
 from provision.sim.app.interpreter import Interpreter
-from provision.sim.app.port_facts import PortFacts, onboard_config
 from provision.sim.app.receive_ring import ReceiveRing
-from provision.sim.app.rom_output import boot_lines, calibration_fault, failed_boot
 from provision.sim.app.stream import RAW_PROMPT, Cooker, Frame, PromptWatch, Rebrander, Unframer
-from provision.sim.chip.esp.chips import FACTS
-from provision.sim.chip.esp.efuses import read_efuses
 from provision.sim.chip.flash import PAGE_PROGRAM, SECTOR_ERASE, Flash, Work
+from provision.sim.chip.model import ChipModel, FailedStart, MicroPythonPort
 from provision.sim.event_loop import EventLoop, Timer
 from provision.sim.line.wire import BITS
 from provision.sim.setup import (
@@ -38,9 +33,6 @@ _CTRL_C = b"\x03"
 _SOFT_REBOOT = b"MPY: soft reboot\r\n"
 _FOREIGN = b"\r\nready\r\n"
 _HELP = b'Type "help()" for more information.\r\n'
-# Receive rings of the ports, less the byte that tells full from empty (ringbuf.h).
-_RING = {ESP8266: 255}
-_RING_ESP32 = 259
 # After these the chip loses what it is sent before MicroPython is up. A board that is started
 # because its port was opened is taken to have had power all along.
 _DEAF_STARTS = (ResetCause.EXTERNAL, ResetCause.SOFTWARE, ResetCause.WATCHDOG, ResetCause.DEEPSLEEP)
@@ -48,7 +40,6 @@ _DEAF_STARTS = (ResetCause.EXTERNAL, ResetCause.SOFTWARE, ResetCause.WATCHDOG, R
 _LOADING = 0.3
 _TRANSMIT_FIFO = 128  # bytes that a program can print ahead of the line
 _WATCHDOG_SLACK = 1.25  # feeding is reported no oftener than every eighth of the timeout
-_PANIC = b"\r\nabort() was called on core 0\r\nRebooting...\r\n"
 
 
 class _Phase(Enum):
@@ -69,12 +60,14 @@ class Application:
         self,
         *,
         setup: BoardSetup,
+        model: ChipModel,
         flash: Flash,
         loop: EventLoop,
         send: Send,
         leave: Callable[[Leave], None],
     ) -> None:
         self._setup = setup
+        self._model = model
         self._flash = flash
         self._loop = loop
         self._send_on = send
@@ -87,8 +80,7 @@ class Application:
         self._timer: Timer | None = None
         self._watchdog: Timer | None = None
         self._interpreter: Interpreter | None = None
-        self._found: Bootable | None = None
-        self._facts: PortFacts | None = None
+        self._port: MicroPythonPort | None = None
         self._held = bytearray()
         self._claimed = False
         self._rtc = b""  # the memory that deep sleep leaves alone
@@ -165,26 +157,17 @@ class Application:
     # The ROM
 
     def _boot(self, cause: ResetCause, *, first: bool) -> None:
-        chip = self._setup.chip
-        facts = FACTS[chip]
-        with self._flash.whole() as flash:
-            found = boot_of(flash, chip)
-        if isinstance(found, Bootable):
-            found = calibration_fault(found, self._flash) or found
-        if not isinstance(found, Bootable):
-            attempt = failed_boot(chip, found, cause, first=first)
-            self._send(attempt.output, baud=facts.boot_baud)
-            seconds = attempt.seconds / self._setup.scale
+        started = self._model.start(self._setup, self._flash, cause, first=first)
+        self._send(started.output, baud=self._model.boot_baud)
+        if isinstance(started, FailedStart):
+            seconds = started.seconds / self._setup.scale
             self._timer = self._loop.after(seconds, lambda: self._boot(cause, first=False))
             return
         self._timer = None
-        self._found = found
-        lines = facts.rom_banner(cause, download=False) + boot_lines(chip, found.boot)
-        self._send(lines, baud=facts.boot_baud)
-        if found.identity is None:
+        if started.port is None:
             self._send(_FOREIGN)
             return
-        self._facts = PortFacts(identity=found.identity)
+        self._port = started.port
         self._held.clear()
         if self._setup.timing:
             seconds = _LOADING / self._setup.scale
@@ -196,8 +179,7 @@ class Application:
 
     def _start(self, cause: ResetCause | None, *, raw: bool) -> None:
         """Start the interpreter; `cause` is None for a soft reset."""
-        assert self._found is not None
-        assert self._facts is not None
+        assert self._port is not None
         self._phase = _Phase.START
         self._claimed = False
         self._raw = raw
@@ -211,20 +193,15 @@ class Application:
         self._start_text = b""
         self._interpreter = Interpreter(
             loop=self._loop,
-            config=onboard_config(
-                facts=self._facts,
-                found=self._found,
-                setup=self._setup,
-                flash=self._flash,
+            config=self._port.onboard_config(
                 cause=cause,
                 raw=raw,
                 mark=mark,
                 control=str(self._control),
                 rtc=self._rtc,
                 clock=self._clock,
-                security=read_efuses(self._setup.directory),
             ),
-            heap=self._facts.heap(self._setup),
+            heap=self._port.heap,
             raw=raw,
             slow=self._paced,
             on_output=self._output,
@@ -247,7 +224,7 @@ class Application:
             return model.ring
         if not self._paced:
             return None
-        return _RING.get(self._setup.chip, _RING_ESP32)
+        return self._model.receive_ring
 
     def _unread(self) -> int:
         return len(self._held) + (self._interpreter.unread() if self._interpreter else 0)
@@ -318,7 +295,7 @@ class Application:
 
     def _find_prompt(self) -> None:
         """The interpreter's first words at its REPL, replaced by the chip's."""
-        assert self._facts is not None
+        assert self._port is not None
         text = self._start_text
         if self._raw:
             if not text.startswith(RAW_PROMPT):
@@ -329,10 +306,8 @@ class Application:
             if _HELP not in text:
                 return
             at = text.index(_HELP) + len(_HELP)
-            first = self._facts.banner + _HELP
-            if self._facts.esp8266:
-                # This port's REPL starts as if Ctrl-B had been typed.
-                first = b"\r\n" + (b"\r\n" if self._cause is not None else b"") + first
+            before = self._port.before_banner(soft_reset=self._cause is None)
+            first = before + self._port.banner + _HELP
         self._phase = _Phase.REPL
         self._prompts.feed(first)
         self._send(first)
@@ -342,8 +317,8 @@ class Application:
     def _frame(self, frame: Frame) -> None:
         match frame.kind:
             case "V":
-                assert self._facts is not None
-                self._rebrander = Rebrander(frame.payload, self._facts.banner)
+                assert self._port is not None
+                self._rebrander = Rebrander(frame.payload, self._port.banner)
             case "U":
                 self._phase = _Phase.SCRIPTS
             case "I":
@@ -387,7 +362,8 @@ class Application:
         self._interpreter = None
         self._held[:0] = left
         if mode is None:
-            self._send(_PANIC)
+            assert self._port is not None
+            self._send(self._port.panic)
             self._give_up(Leave(kind=LeaveKind.RESET))
         else:
             self._soft_reset(raw=mode == "raw")

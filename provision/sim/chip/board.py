@@ -12,10 +12,8 @@ from typing import Protocol
 
 from provision.errors import SimulatorError
 from provision.model.board import ResetWiring
-from provision.sim.chip.esp.chips import FACTS
-from provision.sim.chip.esp.efuses import Security
-from provision.sim.chip.esp.loader import Loader
 from provision.sim.chip.flash import Flash, Work
+from provision.sim.chip.model import ChipModel, Loader
 from provision.sim.event_loop import EventLoop, Timer
 from provision.sim.line.noise import Noise
 from provision.sim.line.reset import Button, ResetCircuit
@@ -80,6 +78,7 @@ class MakeApplication(Protocol):
         self,
         *,
         setup: BoardSetup,
+        model: ChipModel,
         flash: Flash,
         loop: EventLoop,
         send: Send,
@@ -124,15 +123,14 @@ class Board:
         self,
         *,
         setup: BoardSetup,
+        model: ChipModel,
         flash: Flash,
         loop: EventLoop,
         make_application: MakeApplication,
         make_wire: MakeWire,
-        security: Security | None = None,
     ) -> None:
         self.setup = setup
         self.flash = flash
-        self.security = security or Security()
         self.mode = Mode.OFF
         self.plugged = True
         self.boots = 0
@@ -140,20 +138,20 @@ class Board:
         self.noise = Noise()
         self.host_baud = CONSOLE_BAUD
         self.baud = CONSOLE_BAUD
-        self._facts = FACTS[setup.chip]
+        self._model = model
         self._loop = loop
         self._ports: list[Port] = []
         self._loader: Loader | None = None
         self._asleep: Timer | None = None
         self._application = make_application(
-            setup=setup, flash=flash, loop=loop, send=self.send, leave=self._leave
+            setup=setup, model=model, flash=flash, loop=loop, send=self.send, leave=self._leave
         )
         self._wire = make_wire(
             model=setup.wire,
             loop=loop,
             to_chip=self._to_chip,
             to_host=self._to_host,
-            fifo=lambda: self._facts.fifo if self.mode is Mode.RUN else POLLED,
+            fifo=lambda: model.fifo if self.mode is Mode.RUN else POLLED,
             usb=setup.wiring is ResetWiring.USB_JTAG,
             scale=setup.scale,
         )
@@ -274,12 +272,10 @@ class Board:
                 self.send(_NO_APPLICATION, baud=CONSOLE_BAUD)
             return
         self.mode = Mode.DOWNLOAD
-        self.send(self._facts.rom_banner(cause, download=True), baud=self._facts.boot_baud)
-        self._loader = Loader(
-            facts=self._facts,
+        self.send(self._model.download_banner(cause), baud=self._model.boot_baud)
+        self._loader = self._model.loader(
             setup=self.setup,
             flash=self.flash,
-            security=self.security,
             loop=self._loop,
             send=self.send,
             baud=lambda: self.baud,

@@ -21,10 +21,9 @@ from provision.errors import SimulatorError
 from provision.sim import paths
 from provision.sim.app.application import Application
 from provision.sim.chip.board import Board
-from provision.sim.chip.esp.chips import FACTS
-from provision.sim.chip.esp.efuses import read_efuses
 from provision.sim.chip.flash import Flash
 from provision.sim.event_loop import EventLoop
+from provision.sim.families import MODELS
 from provision.sim.line.wire import Wire
 from provision.sim.process import inotify
 from provision.sim.process.connection import Connection
@@ -118,11 +117,11 @@ def _build(setup: BoardSetup, loop: EventLoop) -> Board:
     flash = Flash(setup.flash_path, setup.flash_size)
     return Board(
         setup=setup,
+        model=MODELS[setup.chip],
         flash=flash,
         loop=loop,
         make_application=Application,
         make_wire=Wire,
-        security=read_efuses(setup.directory),
     )
 
 
@@ -189,7 +188,7 @@ def _preload(setup: BoardSetup) -> None:
         ) from error
     flash = Flash(setup.flash_path, setup.flash_size)
     try:
-        flash.program(FACTS[setup.chip].bootloader_offset, image)
+        MODELS[setup.chip].install(flash, image)
     except ValueError as error:
         raise SimulatorError(
             f"sim://{setup.name}: {setup.firmware} does not fit: {error}",

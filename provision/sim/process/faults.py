@@ -12,8 +12,8 @@ from typing import Any
 
 from provision.errors import SimulatorError
 from provision.sim.chip.board import Board
-from provision.sim.chip.esp.efuses import burn_efuses
 from provision.sim.chip.flash import Work
+from provision.sim.esp.efuses import burn_efuses
 from provision.sim.event_loop import EventLoop
 
 
@@ -28,8 +28,7 @@ class FaultTarget:
 
 
 def _burn(target: FaultTarget, **fuses: bool) -> dict[str, Any]:
-    target.board.security = burn_efuses(target.board.setup.directory, **fuses)
-    return {"efuses": asdict(target.board.security)}
+    return {"efuses": asdict(burn_efuses(target.board.setup.directory, **fuses))}
 
 
 def _unplug(target: FaultTarget, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -163,7 +162,7 @@ IN_FLASH: dict[str, str] = {
     "main-watchdog": "a main.py that starves its watchdog",
     "main-crash": "a main.py that raises",
 }
-"""What `sim.chip.flash_faults` does, by name. It builds filesystems, too heavy a thing to be in
+"""What `flash_faults` does, by name. It builds filesystems, too heavy a thing to be in
 every board's process from the start: hence the list here."""
 
 
@@ -191,7 +190,7 @@ def inject(target: FaultTarget, name: str, arguments: dict[str, Any]) -> dict[st
 
 def _in_flash(target: FaultTarget, name: str) -> dict[str, Any]:
     """The board loses power, what its flash holds is changed, and it starts again."""
-    from provision.sim.chip.flash_faults import FLASH_FAULTS
+    from provision.sim.process.flash_faults import FLASH_FAULTS
 
     board = target.board
     board.rework(lambda: FLASH_FAULTS[name](board.setup, board.flash))

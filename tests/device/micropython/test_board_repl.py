@@ -21,7 +21,7 @@ from provision.errors import BoardError, NoAnswer, OutOfSpace
 from provision.interfaces import FileOperation, MakeDir, Put, Remove, RemoveDir, ScanRequest
 from provision.model.chip import Chip
 from provision.model.state import FileState
-from provision.sim.firmware import build
+from provision.sim.esp.firmware import build
 from tests.bench_of_boards import Bench, bench
 
 pytest.importorskip("micropython_unix")

@@ -19,7 +19,7 @@ from provision.device.transport.rfc2217 import RemotePort
 from provision.device.transport.serial_port import open_port
 from provision.errors import NoAnswer, PortLost, Unreachable
 from provision.sim import client
-from provision.sim.firmware import build
+from provision.sim.esp.firmware import build
 from tests.bench_of_boards import Bench, bench
 from tests.images import profile
 

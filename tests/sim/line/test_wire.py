@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provision.sim.chip.esp.chips import ESP32_FIFO, ESP8266_FIFO
+from provision.sim.esp.chips import ESP32_FIFO, ESP8266_FIFO
 from provision.sim.event_loop import EventLoop
 from provision.sim.line.wire import POLLED, Fifo, Wire, misheard
 from provision.sim.setup import WireModel

@@ -9,13 +9,13 @@ import pytest
 from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP8266
 from provision.model.chip import Chip
 from provision.sim.chip.flash import PowerLost, Work
-from provision.sim.chip.flash_faults import (
+from provision.sim.esp.firmware import build
+from provision.sim.families import MODELS
+from provision.sim.process.flash_faults import (
     FLASH_FAULTS,
-    filesystem_place,
     open_filesystem,
     put_file,
 )
-from provision.sim.firmware import build
 from tests.sim.bench import RAW, Bench
 
 LAYOUTS = pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_micropython_mounts_what_the_host_built_and_the_host_what_it_wrote(
 ) -> None:
     content = bytes(range(256)) * 40
     with Bench(tmp_path, chip, version, flash=flash) as bench:
-        where = filesystem_place(bench.setup, bench.flash)
+        where = MODELS[bench.chip].filesystem_place(bench.setup, bench.flash)
         assert (where.offset, where.blocks) == place
         put_file(bench.setup, bench.flash, "/from_host.bin", content)
         assert b"Performing initial setup" not in bench.boot()
@@ -146,7 +146,7 @@ def test_a_power_cut_leaves_the_sector_half_done(tmp_path: Path, work: Work) -> 
         bench.raw()
         bench.run("import os; os.remove('ballast.bin')")
         bench.run("f = open('a.txt', 'w'); f.write('old' * 3000); f.close()")
-        place = filesystem_place(bench.setup, bench.flash)
+        place = MODELS[bench.chip].filesystem_place(bench.setup, bench.flash)
         before = bench.flash.read(place.offset, place.size)
         gone: list[bool] = []
         bench.application.cut_power(work, 2, lambda: gone.append(True))

@@ -8,7 +8,7 @@ import pytest
 
 from provision.core.chips.esp.chips import ESP32, ESP8266
 from provision.model.chip import Chip
-from provision.sim.chip.flash_faults import FLASH_FAULTS, put_file
+from provision.sim.process.flash_faults import FLASH_FAULTS, put_file
 from provision.sim.setup import Leave, LeaveKind, ResetCause
 from tests.sim.bench import PROMPT, RAW, Bench
 

@@ -11,7 +11,7 @@ import pytest
 
 from provision.core.chips.esp.chips import ESP32
 from provision.sim import client, paths
-from provision.sim.firmware import build
+from provision.sim.esp.firmware import build
 from tests.bench_of_boards import Bench, bench
 
 __all__ = ["bench"]

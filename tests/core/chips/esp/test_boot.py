@@ -12,7 +12,7 @@ from provision.core.chips.esp.firmware import read_firmware
 from provision.core.chips.esp.image import BOOT_OFFSETS
 from provision.core.chips.esp.partition_table import Partition
 from provision.model.chip import Chip
-from provision.sim.firmware import build
+from provision.sim.esp.firmware import build
 
 SIZE = 4 << 20
 

@@ -16,7 +16,7 @@ from provision.core.chips.esp.image import BOOT_OFFSETS, EspImage, read_image, w
 from provision.core.chips.esp.partition_table import Partition, build_table
 from provision.errors import ImageError, UsageError
 from provision.model.chip import Chip
-from provision.sim.firmware import build, default_machine
+from provision.sim.esp.firmware import build, default_machine
 from tests.images import profile, real_images
 
 

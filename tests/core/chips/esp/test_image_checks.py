@@ -16,7 +16,7 @@ from provision.core.chips.family import BoardFacts
 from provision.model.board import BoardProfile
 from provision.model.chip import Chip
 from provision.model.firmware import Firmware
-from provision.sim.firmware import build
+from provision.sim.esp.firmware import build
 from tests.images import profile, real_images
 
 MEGABYTE = 1 << 20

@@ -25,7 +25,7 @@ from provision.model.board import ResetWiring
 from provision.model.chip import Chip
 from provision.model.firmware import Region, joined
 from provision.sim import client
-from provision.sim.firmware import build
+from provision.sim.esp.firmware import build
 from tests.bench_of_boards import Bench, bench
 from tests.images import profile, real_images
 

@@ -12,13 +12,9 @@ from types import MappingProxyType
 from littlefs import LittleFS
 from littlefs.context import UserContext
 
-from provision.core.chips.esp.boot import Bootable, boot_of
-from provision.core.chips.esp.filesystem_place import filesystem_place as place_of
-from provision.core.chips.esp.image import BOOT_OFFSETS, size_bytes
-from provision.errors import SimulatorError
 from provision.model.firmware import LITTLEFS_BLOCK, FilesystemPlace
 from provision.sim.chip.flash import Flash
-from provision.sim.firmware import build
+from provision.sim.families import MODELS
 from provision.sim.setup import BoardSetup
 
 _DISK_VERSION = 0x00020000
@@ -49,30 +45,6 @@ MAIN_PY: Mapping[str, str] = MappingProxyType(
 """Programs that keep the REPL away, each in its own way."""
 
 
-def filesystem_place(setup: BoardSetup, flash: Flash) -> FilesystemPlace:
-    """Where the firmware in `flash` has its filesystem; SimulatorError when nothing there boots
-    or what boots has none."""
-    with flash.whole() as view:
-        found = boot_of(view, setup.chip)
-    if not isinstance(found, Bootable) or found.identity is None:
-        raise SimulatorError(
-            f"the virtual board {setup.name} has no MicroPython that boots, so no filesystem",
-            hint="flash a firmware first (`provision sim firmware` builds one)",
-        )
-    place = place_of(
-        found.identity,
-        found.partitions,
-        flash_size=flash.size,
-        header_size=size_bytes(found.boot.flash_size),
-    )
-    if place is None:
-        raise SimulatorError(
-            f"the firmware of the virtual board {setup.name} has no LittleFS",
-            hint="flash a firmware of MicroPython 1.12 or newer",
-        )
-    return place
-
-
 class _OnFlash(UserContext):  # type: ignore[misc]
     """littlefs-python's way to the blocks of the flash."""
 
@@ -99,7 +71,7 @@ class _OnFlash(UserContext):  # type: ignore[misc]
 def open_filesystem(setup: BoardSetup, flash: Flash) -> LittleFS:
     """The board's filesystem, mounted in place; where the flash is blank, formatted first. Only
     while the board does not run. Raises LittleFSError for one that is damaged."""
-    place = filesystem_place(setup, flash)
+    place = MODELS[setup.chip].filesystem_place(setup, flash)
     blank = flash.read(place.offset, 2 * LITTLEFS_BLOCK).count(0xFF) == 2 * LITTLEFS_BLOCK
     filesystem = LittleFS(
         context=_OnFlash(flash, place),
@@ -129,7 +101,7 @@ def put_file(setup: BoardSetup, flash: Flash, path: str, data: bytes) -> None:
 
 def corrupt_filesystem(setup: BoardSetup, flash: Flash) -> None:
     """Both copies of the superblock hold something that is neither blank nor LittleFS."""
-    place = filesystem_place(setup, flash)
+    place = MODELS[setup.chip].filesystem_place(setup, flash)
     flash.erase(place.offset, 2 * LITTLEFS_BLOCK)
     flash.program(place.offset, b"\x5a" * (2 * LITTLEFS_BLOCK))
 
@@ -145,27 +117,14 @@ def fill_filesystem(setup: BoardSetup, flash: Flash) -> None:
 
 def break_firmware(setup: BoardSetup, flash: Flash) -> None:
     """One bit of the app is cleared: its checksum does not hold, the chip boot-loops."""
-    with flash.whole() as view:
-        found = boot_of(view, setup.chip)
-    if not isinstance(found, Bootable):
-        return  # it loops already
-    segment = max(found.app.segments, key=lambda part: part.size)
-    for place in range(segment.offset, segment.offset + segment.size):
-        byte = flash.read(place, 1)[0]
-        if byte:
-            flash.program(place, bytes([byte & byte - 1]))
-            return
+    MODELS[setup.chip].break_application(flash)
 
 
 def install_foreign(setup: BoardSetup, flash: Flash) -> None:
-    """A sound image that is not MicroPython."""
-    install(setup, flash, build(setup.chip, "1.0", flash_size=flash.size, micropython=False))
-
-
-def install(setup: BoardSetup, flash: Flash, image: bytes) -> None:
-    """Erase the flash whole and write a release image where esptool would."""
+    """A sound image that is not MicroPython, on a flash that was erased whole."""
+    model = MODELS[setup.chip]
     flash.erase_chip()
-    flash.program(BOOT_OFFSETS[setup.chip], image)
+    model.install(flash, model.foreign_image(flash.size))
 
 
 def _main(name: str) -> Callable[[BoardSetup, Flash], None]:

@@ -10,11 +10,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import ClassVar, Protocol
 
-from provision.sim.chip.esp.chips import ChipFacts
-from provision.sim.chip.esp.efuses import Security
-from provision.sim.chip.esp.packets import Answer, expect, register_writes, words
-from provision.sim.chip.esp.registers import Registers
 from provision.sim.chip.flash import Flash
+from provision.sim.esp.chips import ChipFacts
+from provision.sim.esp.efuses import Security
+from provision.sim.esp.packets import Answer, expect, register_writes, words
+from provision.sim.esp.registers import Registers
 from provision.sim.setup import Leave
 
 Command = Callable[[bytes, int], Answer | None]

@@ -12,15 +12,15 @@ from collections import deque
 from collections.abc import Callable
 
 from provision.core.chips.esp.chips import ESP8266
-from provision.sim.chip.esp import slip
-from provision.sim.chip.esp.chips import ChipFacts
-from provision.sim.chip.esp.commands import LoaderCommands
-from provision.sim.chip.esp.efuses import Security
-from provision.sim.chip.esp.packets import HEADER, REQUEST, RESPONSE, Answer, CommandFailed
-from provision.sim.chip.esp.registers import Registers
-from provision.sim.chip.esp.rom import Rom
-from provision.sim.chip.esp.stub import Stub
 from provision.sim.chip.flash import DIGEST_PER_MB, DIGEST_PER_MB_ESP8266, Flash, PowerLost
+from provision.sim.esp import slip
+from provision.sim.esp.chips import ChipFacts
+from provision.sim.esp.commands import LoaderCommands
+from provision.sim.esp.efuses import Security
+from provision.sim.esp.packets import HEADER, REQUEST, RESPONSE, Answer, CommandFailed
+from provision.sim.esp.registers import Registers
+from provision.sim.esp.rom import Rom
+from provision.sim.esp.stub import Stub
 from provision.sim.event_loop import EventLoop, Timer
 from provision.sim.setup import BoardSetup, Leave, LeaveKind, Send
 

@@ -15,10 +15,10 @@ from provision.core.chips.esp.filesystem_place import filesystem_place
 from provision.core.chips.esp.image import size_bytes
 from provision.core.chips.esp.partition_table import Partition
 from provision.model.state import FirmwareIdentity
-from provision.sim.chip.esp.chips import FACTS
-from provision.sim.chip.esp.efuses import Security
 from provision.sim.chip.flash import Flash
-from provision.sim.firmware import MACHINES
+from provision.sim.esp.chips import FACTS
+from provision.sim.esp.efuses import read_efuses
+from provision.sim.esp.firmware import MACHINES
 from provision.sim.setup import BoardSetup, ResetCause
 
 # The native-code architecture in sys.implementation._mpy (py/persistentcode.h).
@@ -64,10 +64,13 @@ gc.collect()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PortFacts:
-    """One firmware, as flashed."""
+class EspPort:
+    """One firmware, as flashed; see `MicroPythonPort`. `found` is where it lies in `flash`."""
 
     identity: FirmwareIdentity
+    found: Bootable
+    setup: BoardSetup
+    flash: Flash
 
     @property
     def esp8266(self) -> bool:
@@ -170,77 +173,85 @@ class PortFacts:
             return _BOOT_PY_ESP32
         return _BOOT_PY_ESP8266.format(os="os" if self.version >= (1, 21) else "uos")
 
-    def heap(self, setup: BoardSetup) -> int:
+    @property
+    def heap(self) -> int:
         """Bytes of heap for the unix port, so that twice the chip's memory is free at the prompt:
         its own measure (`setup.heap` if given) and any PSRAM."""
+        setup = self.setup
         free = setup.heap if setup.heap is not None else _FREE[setup.chip] + setup.psram
         return int((free * _WORDS + _ONBOARD_HEAP[self.esp8266]) * _OVERHEAD)
 
+    @property
+    def panic(self) -> bytes:
+        return b"\r\nabort() was called on core 0\r\nRebooting...\r\n"
 
-def onboard_config(
-    *,
-    facts: PortFacts,
-    found: Bootable,
-    setup: BoardSetup,
-    flash: Flash,
-    cause: ResetCause | None,
-    raw: bool,
-    mark: bytes,
-    control: str,
-    rtc: bytes,
-    clock: int,
-    security: Security,
-) -> dict[str, object]:
-    """Everything that the onboard modules must know; `cause` is None after a soft reset."""
-    header = size_bytes(found.boot.flash_size)
-    esp8266 = facts.esp8266
-    seen = header if esp8266 and header is not None else flash.size
-    place = filesystem_place(
-        facts.identity, found.partitions, flash_size=flash.size, header_size=header
-    )
-    partitions = list(found.partitions)
-    label = "vfs"
-    if place is not None and not esp8266 and all(part.name != label for part in partitions):
-        partitions.append(
-            Partition(name=label, type=1, subtype=0x81, offset=place.offset, size=place.size)
+    def before_banner(self, *, soft_reset: bool) -> bytes:
+        if not self.esp8266:
+            return b""
+        # This port's REPL starts as if Ctrl-B had been typed.
+        return b"\r\n" if soft_reset else b"\r\n\r\n"
+
+    def onboard_config(
+        self,
+        *,
+        cause: ResetCause | None,
+        raw: bool,
+        mark: bytes,
+        control: str,
+        rtc: bytes,
+        clock: int,
+    ) -> dict[str, object]:
+        header = size_bytes(self.found.boot.flash_size)
+        esp8266 = self.esp8266
+        seen = header if esp8266 and header is not None else self.flash.size
+        place = filesystem_place(
+            self.identity, self.found.partitions, flash_size=self.flash.size, header_size=header
         )
-    mac = setup.mac_bytes
-    paths = ["", ".frozen", "/lib"]
-    running = next((part.name for part in partitions if part.offset == found.app.offset), "")
-    return {
-        "mark": mark.hex(),
-        "platform": facts.platform,
-        "implementation": facts.implementation,
-        "sys_version": f"3.4.0; MicroPython v{facts.identity.version} on {facts.identity.date}",
-        "uname": facts.uname,
-        "hidden": facts.hidden,
-        "buffer": not facts.small,
-        "path": [*paths, "/"] if esp8266 else paths,
-        "boot_py": facts.boot_py,
-        "cause": cause.value if cause is not None else "soft",
-        "raw": raw,
-        "flash": str(flash.path),
-        "control": control,
-        "size": flash.size,
-        "header_size": seen,
-        "flash_id": flash.jedec_id,
-        "user_start": _user_start(seen) if esp8266 else 0x200000,
-        "filesystem": None if place is None else [place.offset, place.size, label],
-        "partitions": [
-            [part.type, part.subtype, part.offset, part.size, part.name, False]
-            for part in partitions
-        ],
-        "running": running,
-        "mac": list(mac),
-        "fuses": FACTS[setup.chip].fuses(security),
-        "unique_id": [mac[5], mac[4], mac[3], 0] if esp8266 else list(mac),
-        "hostname": f"mpy-{facts.platform}",
-        "access_point": f"MicroPython-{mac[3:].hex()}" if esp8266 else f"ESP_{mac[3:].hex()}",
-        "rtc": list(rtc),
-        "clock": clock,
-        "bootloader": facts.bootloader,
-        "ring_io": facts.version >= (1, 24),
-    }
+        partitions = list(self.found.partitions)
+        label = "vfs"
+        if place is not None and not esp8266 and all(part.name != label for part in partitions):
+            partitions.append(
+                Partition(name=label, type=1, subtype=0x81, offset=place.offset, size=place.size)
+            )
+        mac = self.setup.mac_bytes
+        paths = ["", ".frozen", "/lib"]
+        running = next(
+            (part.name for part in partitions if part.offset == self.found.app.offset), ""
+        )
+        return {
+            "mark": mark.hex(),
+            "platform": self.platform,
+            "implementation": self.implementation,
+            "sys_version": f"3.4.0; MicroPython v{self.identity.version} on {self.identity.date}",
+            "uname": self.uname,
+            "hidden": self.hidden,
+            "buffer": not self.small,
+            "path": [*paths, "/"] if esp8266 else paths,
+            "boot_py": self.boot_py,
+            "cause": cause.value if cause is not None else "soft",
+            "raw": raw,
+            "flash": str(self.flash.path),
+            "control": control,
+            "size": self.flash.size,
+            "header_size": seen,
+            "flash_id": self.flash.jedec_id,
+            "user_start": _user_start(seen) if esp8266 else 0x200000,
+            "filesystem": None if place is None else [place.offset, place.size, label],
+            "partitions": [
+                [part.type, part.subtype, part.offset, part.size, part.name, False]
+                for part in partitions
+            ],
+            "running": running,
+            "mac": list(mac),
+            "fuses": FACTS[self.setup.chip].fuses(read_efuses(self.setup.directory)),
+            "unique_id": [mac[5], mac[4], mac[3], 0] if esp8266 else list(mac),
+            "hostname": f"mpy-{self.platform}",
+            "access_point": f"MicroPython-{mac[3:].hex()}" if esp8266 else f"ESP_{mac[3:].hex()}",
+            "rtc": list(rtc),
+            "clock": clock,
+            "bootloader": self.bootloader,
+            "ring_io": self.version >= (1, 24),
+        }
 
 
 def _user_start(size: int) -> int:

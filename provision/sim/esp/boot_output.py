@@ -7,14 +7,13 @@ second-stage bootloader or the application itself did.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from provision.core.chips.esp.boot import Bootable, NotBootable
 from provision.core.chips.esp.chips import ESP32, ESP32C6, ESP8266
 from provision.core.chips.esp.image import EspImage, size_bytes
 from provision.model.chip import Chip
-from provision.sim.chip.esp.chips import FACTS
 from provision.sim.chip.flash import Flash
+from provision.sim.chip.model import FailedStart
+from provision.sim.esp.chips import FACTS
 from provision.sim.setup import ResetCause
 
 # Seconds until a chip starts again. The ROM's watchdog is what the logs of boot-looping boards
@@ -32,15 +31,6 @@ _WATCHDOG_CAUSES = {
     ESP32: "0x10 (RTCWDT_RTC_RESET)",
     ESP32C6: "0x7 (TG0_WDT_HPSYS)",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One way through the ROM that ends in a reset: what is printed (all at the ROM's baud), and
-    the seconds until the next attempt."""
-
-    output: bytes
-    seconds: float
 
 
 def boot_lines(chip: Chip, image: EspImage) -> bytes:
@@ -70,7 +60,7 @@ def boot_lines(chip: Chip, image: EspImage) -> bytes:
     return "".join(line + "\r\n" for line in lines).encode()
 
 
-def failed_boot(chip: Chip, found: NotBootable, cause: ResetCause, *, first: bool) -> Attempt:
+def failed_boot(chip: Chip, found: NotBootable, cause: ResetCause, *, first: bool) -> FailedStart:
     """An attempt to boot what cannot; `first` after `cause`, else after the one before."""
     facts = FACTS[chip]
     if first:
@@ -97,7 +87,7 @@ def failed_boot(chip: Chip, found: NotBootable, cause: ResetCause, *, first: boo
         ]
     text = banner + "".join(line + "\r\n" for line in complaint)
     seconds = _RESET if found.stage != "rom" else WATCHDOG_SECONDS.get(chip, _WATCHDOG)
-    return Attempt(text.encode(), seconds)
+    return FailedStart(output=text.encode(), seconds=seconds)
 
 
 def calibration_fault(found: Bootable, flash: Flash) -> NotBootable | None:

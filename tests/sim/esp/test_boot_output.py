@@ -9,8 +9,8 @@ import pytest
 from provision.core.chips.esp.chips import CHIPS, ESP32, ESP32C3, ESP8266
 from provision.core.chips.esp.image import BOOT_OFFSETS
 from provision.model.chip import Chip
-from provision.sim.chip.flash_faults import FLASH_FAULTS
-from provision.sim.firmware import build
+from provision.sim.esp.firmware import build
+from provision.sim.process.flash_faults import FLASH_FAULTS
 from provision.sim.setup import ResetCause
 from tests.sim.bench import PROMPT, Bench
 

@@ -9,7 +9,7 @@ import pytest
 
 from provision.core.chips.esp.chips import CHIPS, ESP32, ESP32C3, ESP32C6, ESP32S3, ESP8266
 from provision.model.chip import Chip
-from provision.sim.firmware import build
+from provision.sim.esp.firmware import build
 from tests.sim.bench import PROMPT, RAW, Bench
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP32C6, ESP32S2, ESP32S3, ESP8266
 from provision.model.chip import Chip
-from provision.sim.chip.esp.efuses import Security
+from provision.sim.esp.efuses import Security
 from provision.sim.line.wire import Fifo
 from provision.sim.setup import BoardSetup, ResetCause
 

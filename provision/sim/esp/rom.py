@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from provision.core.chips.esp.chips import ESP32, ESP32S3, ESP8266
-from provision.sim.chip.esp import slip
-from provision.sim.chip.esp.commands import Command, DownloadMode, LoaderCommands
-from provision.sim.chip.esp.packets import HEADER, Answer, CommandFailed, expect, words
 from provision.sim.chip.flash import BLOCK, SECTOR
+from provision.sim.esp import slip
+from provision.sim.esp.commands import Command, DownloadMode, LoaderCommands
+from provision.sim.esp.packets import HEADER, Answer, CommandFailed, expect, words
 from provision.sim.setup import Leave, LeaveKind
 
 BAD_FORMAT = 0x0105

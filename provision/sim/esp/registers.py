@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from provision.model.board import ResetWiring
-from provision.sim.chip.esp.chips import DETECT_REGISTER, WATCHDOG_KEY, ChipFacts
-from provision.sim.chip.esp.efuses import Security
 from provision.sim.chip.flash import MANUFACTURER, Flash
+from provision.sim.esp.chips import DETECT_REGISTER, WATCHDOG_KEY, ChipFacts
+from provision.sim.esp.efuses import Security
 from provision.sim.setup import BoardSetup
 
 _WORD = 0xFFFFFFFF

@@ -12,9 +12,8 @@ import pytest
 from provision.core.chips.esp.chips import CHIPS, ESP32, ESP32C3, ESP32C6, ESP32S2, ESP32S3, ESP8266
 from provision.model.chip import Chip
 from provision.sim.chip.board import Mode
-from provision.sim.chip.esp import slip
-from provision.sim.chip.esp.efuses import Security
 from provision.sim.chip.flash import BLOCK, SECTOR, Work
+from provision.sim.esp import slip
 from provision.sim.setup import ResetCause
 from tests.sim.chip_bench import SYNC, ChipBench, block, md5, words
 
@@ -175,8 +174,7 @@ def test_the_watchdog_needs_its_key(tmp_path: Path) -> None:
 
 
 def test_efuses_tell_of_secure_boot_and_encryption(tmp_path: Path) -> None:
-    security = Security(secure_boot=True, encryption=True)
-    with ChipBench(tmp_path, ESP32C3, security) as bench:
+    with ChipBench(tmp_path, ESP32C3, ("secure_boot", "encryption")) as bench:
         bench.download()
         assert bench.register(0x60008838) & 1 << 20
         assert bench.register(0x60008834) >> 18 & 7 == 1
@@ -186,7 +184,7 @@ def test_efuses_tell_of_secure_boot_and_encryption(tmp_path: Path) -> None:
 
 
 def test_secure_download_mode_shuts_most_of_the_loader(tmp_path: Path) -> None:
-    with ChipBench(tmp_path, ESP32S3, Security(download=True)) as bench:
+    with ChipBench(tmp_path, ESP32S3, ("download",)) as bench:
         bench.download()
         assert bench.ask(0x14)[1][0] & 4
         bench.say(0x0A, words(0x40001000))
@@ -328,7 +326,7 @@ def test_ram_data_without_a_beginning(rom: ChipBench) -> None:
 def test_an_esp32s3_with_secure_boot_starts_a_stub_through_its_read_pointer(
     tmp_path: Path,
 ) -> None:
-    with ChipBench(tmp_path, ESP32S3, Security(secure_boot=True)) as bench:
+    with ChipBench(tmp_path, ESP32S3, ("secure_boot",)) as bench:
         bench.download()
         program = bytes(64)
         bench.ask(0x05, words(64, 1, 0x1800, 0x40378000))

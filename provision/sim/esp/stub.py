@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from provision.core.chips.esp.chips import ESP8266
-from provision.sim.chip.esp import slip
-from provision.sim.chip.esp.commands import Command, DownloadMode, LoaderCommands
-from provision.sim.chip.esp.packets import Answer, CommandFailed, expect, words
 from provision.sim.chip.flash import SECTOR
+from provision.sim.esp import slip
+from provision.sim.esp.commands import Command, DownloadMode, LoaderCommands
+from provision.sim.esp.packets import Answer, CommandFailed, expect, words
 from provision.sim.setup import Leave, LeaveKind
 
 BAD_LENGTH = 0xC000

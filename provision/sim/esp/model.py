@@ -1,0 +1,132 @@
+"""Espressif's chips as a virtual board asks for them: `ChipModel` for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from provision.core.chips.esp.boot import Bootable, boot_of
+from provision.core.chips.esp.chips import ESP8266
+from provision.core.chips.esp.filesystem_place import filesystem_place
+from provision.core.chips.esp.image import size_bytes
+from provision.errors import SimulatorError
+from provision.model.chip import Chip
+from provision.model.firmware import FilesystemPlace
+from provision.sim.chip.flash import Flash
+from provision.sim.chip.model import FailedStart, Started
+from provision.sim.esp.boot_output import boot_lines, calibration_fault, failed_boot
+from provision.sim.esp.chips import FACTS, ChipFacts
+from provision.sim.esp.efuses import read_efuses
+from provision.sim.esp.firmware import build
+from provision.sim.esp.loader import Loader
+from provision.sim.esp.micropython_port import EspPort
+from provision.sim.event_loop import EventLoop
+from provision.sim.line.wire import Fifo
+from provision.sim.setup import BoardSetup, Leave, ResetCause, Send
+
+# Receive rings of the ports, less the byte that tells full from empty (ringbuf.h).
+_RING = {ESP8266: 255}
+_RING_ESP32 = 259
+
+
+@dataclass(frozen=True, slots=True)
+class EspModel:
+    """One chip; see `ChipModel`."""
+
+    facts: ChipFacts
+
+    @property
+    def boot_baud(self) -> int:
+        return self.facts.boot_baud
+
+    @property
+    def fifo(self) -> Fifo:
+        return self.facts.fifo
+
+    @property
+    def receive_ring(self) -> int:
+        return _RING.get(self.facts.chip, _RING_ESP32)
+
+    def start(
+        self, setup: BoardSetup, flash: Flash, cause: ResetCause, *, first: bool
+    ) -> Started | FailedStart:
+        chip = self.facts.chip
+        with flash.whole() as view:
+            found = boot_of(view, chip)
+        if isinstance(found, Bootable):
+            found = calibration_fault(found, flash) or found
+        if not isinstance(found, Bootable):
+            return failed_boot(chip, found, cause, first=first)
+        output = self.facts.rom_banner(cause, download=False) + boot_lines(chip, found.boot)
+        if found.identity is None:
+            return Started(output=output, port=None)
+        port = EspPort(identity=found.identity, found=found, setup=setup, flash=flash)
+        return Started(output=output, port=port)
+
+    def download_banner(self, cause: ResetCause) -> bytes:
+        return self.facts.rom_banner(cause, download=True)
+
+    def loader(
+        self,
+        *,
+        setup: BoardSetup,
+        flash: Flash,
+        loop: EventLoop,
+        send: Send,
+        baud: Callable[[], int],
+        set_baud: Callable[[int], None],
+        leave: Callable[[Leave], None],
+    ) -> Loader:
+        return Loader(
+            facts=self.facts,
+            setup=setup,
+            flash=flash,
+            security=read_efuses(setup.directory),
+            loop=loop,
+            send=send,
+            baud=baud,
+            set_baud=set_baud,
+            leave=leave,
+        )
+
+    def install(self, flash: Flash, image: bytes) -> None:
+        flash.program(self.facts.bootloader_offset, image)
+
+    def foreign_image(self, flash_size: int) -> bytes:
+        return build(self.facts.chip, "1.0", flash_size=flash_size, micropython=False)
+
+    def break_application(self, flash: Flash) -> None:
+        with flash.whole() as view:
+            found = boot_of(view, self.facts.chip)
+        if not isinstance(found, Bootable):
+            return  # it loops already
+        segment = max(found.app.segments, key=lambda part: part.size)
+        for place in range(segment.offset, segment.offset + segment.size):
+            byte = flash.read(place, 1)[0]
+            if byte:
+                flash.program(place, bytes([byte & byte - 1]))
+                return
+
+    def filesystem_place(self, setup: BoardSetup, flash: Flash) -> FilesystemPlace:
+        with flash.whole() as view:
+            found = boot_of(view, self.facts.chip)
+        if not isinstance(found, Bootable) or found.identity is None:
+            raise SimulatorError(
+                f"the virtual board {setup.name} has no MicroPython that boots, so no filesystem",
+                hint="flash a firmware first (`provision sim firmware` builds one)",
+            )
+        place = filesystem_place(
+            found.identity,
+            found.partitions,
+            flash_size=flash.size,
+            header_size=size_bytes(found.boot.flash_size),
+        )
+        if place is None:
+            raise SimulatorError(
+                f"the firmware of the virtual board {setup.name} has no LittleFS",
+                hint="flash a firmware of MicroPython 1.12 or newer",
+            )
+        return place
+
+
+MODELS: Mapping[Chip, EspModel] = {chip: EspModel(facts) for chip, facts in FACTS.items()}
