@@ -6,11 +6,9 @@ problem that there is; `Loaded.states` are the resolved devices that `--limit` s
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -131,24 +129,7 @@ def load(
     UsageError when there is no such file, ManifestError with every problem when it is invalid:
     those of the manifest itself and of all its devices.
     """
-    with _uncollected():
-        return _load(manifest, secrets, os.environ if environment is None else environment)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the cyclic garbage collector, which would walk a large fleet's tree, where there is
-    nothing to collect, again and again while it grows."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-def _load(manifest: str | None, secrets: Path | None, environment: Mapping[str, str]) -> Loaded:
+    environment = os.environ if environment is None else environment
     file, folder, data = _read(manifest)
     try:
         parsed = parse(decode(data, file), file)

@@ -1,8 +1,8 @@
 """Raw deflate for a fleet: what a device's stream has in common with another's is deflated once.
 
-Thirty boards of a classroom get the same app and a configuration each, all at the same moment. To
-deflate an app of 144 kB takes twenty milliseconds; thirty in turn would let the last line idle
-for half a second.
+Thirty boards of a classroom get the same app and a configuration each, all at the same moment. 32
+boards with an app of 144 kB took 7.9 s this way, and 1.7 s of CPU; each stream deflated for itself,
+8.4 s and 2.1 s (tests/bench/together.py, two cores).
 """
 
 from __future__ import annotations
