@@ -18,13 +18,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from provision.app import (
-    EVERYTHING,
     Fleet,
     LockResult,
     ValidManifest,
     VendorResult,
+    build_image_of,
     lock_manifest,
     open_fleet,
     run_task,
@@ -40,6 +41,10 @@ from provision.engine.tasks.plan import PlanTask
 from provision.model.event import Event, ManualActionNeeded
 from provision.model.plan import Plan
 from provision.model.report import DeviceReport, RunReport
+from provision.sources.lock_resolution import EVERYTHING
+
+if TYPE_CHECKING:
+    from provision.device.flashing.device_image import DeviceImage
 
 __all__ = [
     "EVERYTHING",
@@ -56,6 +61,7 @@ __all__ = [
     "ValidManifest",
     "VendorResult",
     "apply",
+    "build_image",
     "facts",
     "load",
     "lock",
@@ -210,6 +216,18 @@ def vendor(
     the manifest, where every run finds it, when none is named. UsageError when the lock is not up
     to date."""
     return vendor_manifest(manifest, directory, secrets=secrets, offline=offline)
+
+
+def build_image(
+    device: str,
+    manifest: str | Path | None = None,
+    *,
+    secrets: Path | None = None,
+    offline: bool = False,
+) -> DeviceImage:
+    """All that `apply` would put on a device's blank board as one image, for other flashing
+    tools. It holds the device's secrets."""
+    return build_image_of(manifest, device, secrets=secrets, offline=offline)
 
 
 def _ignore(_event: Event) -> None:

@@ -6,9 +6,10 @@ It also registers the `sim://` URL handler; nothing else knows that virtual boar
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from provision.core.wording import did_you_mean
 from provision.engine.cancellation import Cancellation
@@ -29,14 +30,12 @@ from provision.output.run_log import state_directory
 from provision.project.flash_journal import FlashJournal
 from provision.project.manifest_file import Loaded, load
 from provision.sources.cache import Cache
-from provision.sources.http_client import DownloadRequest, HttpClient
-from provision.sources.http_response import public_url
+from provision.sources.http_client import HttpClient
 from provision.sources.images import (
     VENDOR,
     FirmwareResolver,
     ImageStore,
     LocalImages,
-    image_request,
     project_cache,
 )
 from provision.sources.library import ProjectLibrary
@@ -48,11 +47,14 @@ from provision.sources.lock_resolution import (
     resolve_requirements,
 )
 from provision.sources.mpy_cross import Compiler
-from provision.sources.packages import PackageResolver, PackageStore, package_file_request
+from provision.sources.packages import PackageResolver, PackageStore
 from provision.sources.release_index import IndexUrls
+from provision.sources.vendoring import Vendored, vendor_locked
+
+if TYPE_CHECKING:
+    from provision.device.flashing.device_image import DeviceImage
 
 SIM_HANDLERS = "provision.sim"
-EVERYTHING = "*"  # what `lock` may upgrade
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -274,7 +276,7 @@ def lock_manifest(
     offline: bool,
 ) -> LockResult:
     """Resolve what a manifest's devices require and write it to the lock; with `check`, only tell
-    what is not up to date. `upgrade` names what is looked up anew, "*" all of it."""
+    what is not up to date. `upgrade` names what is looked up anew, EVERYTHING all of it."""
     loaded = _load(manifest, secrets)
     supplies = supply(loaded, offline=offline)
     requirements = Requirements.of(loaded.each_state())
@@ -282,47 +284,33 @@ def lock_manifest(
     if check:
         changes = pending_changes(requirements, before, firmware)
         return LockResult(path=loaded.lock_path, changes=tuple(changes), warnings=())
-    known = requirements.names()
-    for name in upgrade:
-        if name != EVERYTHING and name not in known:
-            raise UsageError(
-                f"nothing to upgrade is called {name!r}{did_you_mean(name, known)}",
-                hint="name a firmware or package of the manifest; to upgrade all, write "
-                "`provision lock MANIFEST --upgrade`",
-            )
+    upgraded = requirements.upgrade(upgrade)
     with supplies.http.session():
         after = resolve_requirements(
             requirements,
             before,
             firmware,
             supplies.package_resolver(),
-            lambda name: EVERYTHING in upgrade or name in upgrade,
+            upgraded,
         )
     update_lock(
         loaded.lock_path,
         lambda lock: lock.with_sources(firmware=after.firmware, packages=after.packages),
     )
-    unpinned = (
-        f"{name} names no version: once its files change there, the locked ones can be had "
-        "only from the cache or vendored; write @ and a tag behind it"
-        for name in requirements.unpinned()
-    )
     return LockResult(
         path=loaded.lock_path,
         changes=tuple(changes_between(before, after)),
-        warnings=(*loaded.warnings, *unpinned),
+        warnings=(*loaded.warnings, *requirements.warnings()),
     )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VendorResult:
-    """What `vendor` left in a directory: how many files, of how many bytes, and how many it
-    removed. `found` says whether commands find it there by themselves."""
+    """What `vendor` left in a directory. `found` says whether commands find it there by
+    themselves."""
 
     directory: Path
-    files: int
-    size: int
-    removed: int
+    content: Vendored
     found: bool
 
 
@@ -343,29 +331,32 @@ def vendor_manifest(
             hint="run `provision lock` first",
         )
     beside = loaded.folder / VENDOR
-    target = Cache(directory or beside)
-    size, kept = 0, set()
-    with supplies.http.session():
-        for each in _locked_requests(supplies.locked):
-            data = supplies.http.download(each, supplies.cache)
-            sha256 = target.add(data, name=each.name, url=public_url(each.url))
-            size += len(data) if sha256 not in kept else 0
-            kept.add(sha256)
-    removed = target.keep_only(kept)
-    target.write_sums()
+    target = directory or beside
     return VendorResult(
-        directory=target.root,
-        files=len(kept),
-        size=size,
-        removed=removed,
-        found=target.root.resolve() == beside.resolve(),
+        directory=target,
+        content=vendor_locked(supplies.locked, supplies.http, supplies.cache, Cache(target)),
+        found=target.resolve() == beside.resolve(),
     )
 
 
-def _locked_requests(lock: Lock) -> Iterator[DownloadRequest]:
-    for entry in lock.firmware.values():
-        if entry.file.url:
-            yield image_request(entry.file)
-    for (request, _), package in lock.packages.items():
-        for path, file in package.files.items():
-            yield package_file_request(request, path, file)
+def build_image_of(
+    manifest: str | Path | None, device: str, *, secrets: Path | None, offline: bool
+) -> DeviceImage:
+    """A device's firmware and filesystem as one image; UsageError for a device that is unknown
+    or has no firmware."""
+    from provision.device.flashing.device_image import build_device_image
+
+    supplies = supply(_load(manifest, secrets), offline=offline)
+    known = supplies.loaded.names()
+    if device not in known:
+        raise UsageError(
+            f"there is no device {device!r} in this manifest{did_you_mean(device, known)}",
+            hint="`provision show` lists them",
+        )
+    (state,) = supplies.loaded.states([device])
+    if state.firmware is None:
+        raise UsageError(
+            f"{device} has no firmware to put into an image",
+            hint="give the device, its group or the defaults a `firmware:`",
+        )
+    return build_device_image(state, supplies.images.firmware(state.firmware.source))

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from provision.app import supply
+from provision import api
 from provision.cli.files import write_output
 from provision.cli.options import json_option, offline_option, secrets_option
-from provision.core.chips.registry import family_of
-from provision.core.wording import did_you_mean, flash_size, harmless
-from provision.device.flashing.littlefs import build_filesystem
-from provision.errors import UsageError
-from provision.model.firmware import joined
-from provision.model.state import DesiredState
-from provision.project.manifest_file import load
+from provision.core.wording import flash_size, harmless
 
 
 @click.group("image")
@@ -54,76 +47,41 @@ def build(
     the board profile asks for, and a filesystem with every file, templates rendered and secrets
     filled in. Keep it as you keep your secrets.
     """
-    supplies = supply(load(manifest, secrets=secrets), offline=offline)
-    loaded = supplies.loaded
-    (state,) = (
-        loaded.states([device]) if device in loaded.names() else _unknown(device, loaded.names())
-    )
-    if state.firmware is None:
-        raise UsageError(
-            f"{device} has no firmware to put into an image",
-            hint="give the device, its group or the defaults a `firmware:`",
-        )
-    firmware = supplies.images.firmware(state.firmware.source)
-    family = family_of(firmware.chip)
-    place = family.filesystem_place(firmware, state.board, None)
-    if place is None:
-        raise UsageError(
-            f"the filesystem of {firmware.name} is none that can be built on this computer",
-            hint="flash the firmware, then copy the files with `provision apply`",
-        )
-    wanted = {file.dest: file.content.data for file in state.files}
-    filesystem = build_filesystem(place, wanted)
-    image = joined(
-        (*family.regions(firmware, state.board, None), *filesystem.regions()), firmware.base
-    )
-    write_output(output, image, private=_holds_secrets(state))
+    image = api.build_image(device, manifest, secrets=secrets, offline=offline)
+    write_output(output, image.data, private=image.sensitive)
+    firmware, place = image.firmware, image.place
     offset = f"0x{firmware.base:x}"
     report = {
         "file": str(output),
         "device": device,
         "chip": firmware.chip.name,
-        "size": len(image),
+        "size": len(image.data),
         "offset": firmware.base,
         "firmware": {"file": firmware.name, "version": firmware.identity.version},
         "filesystem": {
             "offset": place.offset,
             "size": place.size,
-            "used": len(filesystem.used) * place.block,
-            "files": sorted(wanted),
+            "used": image.used,
+            "files": sorted(image.files),
         },
-        "secrets": _holds_secrets(state),
-        "command": family.flash_command(firmware, str(output)),
+        "secrets": image.sensitive,
+        "command": image.flash_command(str(output)),
     }
     if as_json:
         click.echo(json.dumps(report, indent=2))
         return 0
     lines = [
-        f"{output}: {len(image)} bytes for {device} ({state.board.title}), "
+        f"{output}: {len(image.data)} bytes for {device} ({image.board.title}), "
         f"to be flashed at {offset}",
         f"  firmware    MicroPython {firmware.identity.version} from {firmware.name}",
-        f"  filesystem  at 0x{place.offset:x}, {flash_size(len(filesystem.used) * place.block)} of "
+        f"  filesystem  at 0x{place.offset:x}, {flash_size(image.used)} of "
         f"{flash_size(place.size)} used",
-        *(
-            f"              {dest}  {len(content)} bytes"
-            for dest, content in sorted(wanted.items())
-        ),
+        *(f"              {dest}  {size} bytes" for dest, size in sorted(image.files.items())),
         f"  to flash    {report['command']}",
         "Flashing it replaces everything on the board, NVS (Wi-Fi, calibration) included.",
     ]
-    if _holds_secrets(state):
+    if image.sensitive:
         lines.append("It holds secrets in plain text: only you may read the file.")
     for line in lines:
         click.echo(harmless(line))
     return 0
-
-
-def _holds_secrets(state: DesiredState) -> bool:
-    return any(file.content.sensitive for file in state.files)
-
-
-def _unknown(device: str, known: Sequence[str]) -> tuple[DesiredState]:
-    raise UsageError(
-        f"there is no device {device!r} in this manifest{did_you_mean(device, known)}",
-        hint="`provision show` lists them",
-    )

@@ -29,8 +29,8 @@ def command(
     """
     result = api.vendor(manifest, directory, secrets=secrets, offline=offline)
     click.echo(
-        f"{result.directory}: {plural(result.files, 'file')}, {result.size:,} B"
-        + (f"; removed {plural(result.removed, 'file')}" if result.removed else "")
+        f"{result.directory}: {plural(result.content.files, 'file')}, {result.content.size:,} B"
+        + (f"; removed {plural(result.content.removed, 'file')}" if result.content.removed else "")
     )
     if not result.found:
         click.echo(

@@ -6,10 +6,12 @@ is to be upgraded. Images that are files are read every time: they are part of t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from provision.core.wording import did_you_mean
+from provision.errors import UsageError
 from provision.lockfile.entries import (
     Lock,
     LockedFile,
@@ -23,6 +25,8 @@ from provision.sources.packages import PackageRequest
 
 if TYPE_CHECKING:
     from provision.model.state import DesiredState, FirmwareSource
+
+EVERYTHING = "*"  # for `upgrade`: all that is locked
 
 Upgrade = Callable[[str], bool]
 """Whether what has this name (of a firmware in the manifest, or of a package) is to be new."""
@@ -71,12 +75,28 @@ class Requirements:
             names.update({request: None, PackageRequest.parse(request).target: None})
         return tuple(names)
 
-    def unpinned(self) -> tuple[str, ...]:
-        """Packages whose host may change what their name stands for."""
+    def upgrade(self, wanted: Sequence[str]) -> Upgrade:
+        """What to look up anew: what these names name, EVERYTHING among them for all. UsageError
+        for one that names nothing."""
+        known = self.names()
+        for name in wanted:
+            if name != EVERYTHING and name not in known:
+                raise UsageError(
+                    f"nothing to upgrade is called {name!r}{did_you_mean(name, known)}",
+                    hint="name a firmware or package of the manifest; to upgrade all, write "
+                    "`provision lock MANIFEST --upgrade`",
+                )
+        return lambda name: EVERYTHING in wanted or name in wanted
+
+    def warnings(self) -> tuple[str, ...]:
+        """Of packages whose host may change what their name stands for."""
+        unpinned = dict.fromkeys(
+            request for request, _ in self.packages if PackageRequest.parse(request).unpinned
+        )
         return tuple(
-            dict.fromkeys(
-                request for request, _ in self.packages if PackageRequest.parse(request).unpinned
-            )
+            f"{name} names no version: once its files change there, the locked ones can be had "
+            "only from the cache or vendored; write @ and a tag behind it"
+            for name in unpinned
         )
 
 

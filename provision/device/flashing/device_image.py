@@ -1,0 +1,57 @@
+"""A device's firmware and filesystem as one image, for people who flash with other tools."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from provision.core.chips.registry import family_of
+from provision.device.flashing.littlefs import build_filesystem
+from provision.errors import UsageError
+from provision.model.board import BoardProfile
+from provision.model.firmware import FilesystemPlace, Firmware, joined
+from provision.model.state import DesiredState
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceImage:
+    """All that `apply` would put on a device's blank board, to be written at `firmware.base`.
+
+    `used` bytes of the filesystem at `place` hold `files`, sizes by path; `sensitive` says whether
+    a secret is in one of them.
+    """
+
+    data: bytes = field(repr=False)
+    board: BoardProfile
+    firmware: Firmware
+    place: FilesystemPlace
+    used: int
+    files: Mapping[str, int]
+    sensitive: bool
+
+    def flash_command(self, file: str) -> str:
+        """How the chip's own tool writes it from a file."""
+        return family_of(self.firmware.chip).flash_command(self.firmware, file)
+
+
+def build_device_image(state: DesiredState, firmware: Firmware) -> DeviceImage:
+    """The image of a device; UsageError where its filesystem cannot be built on this computer,
+    OutOfSpace where its files do not fit."""
+    family = family_of(firmware.chip)
+    place = family.filesystem_place(firmware, state.board, None)
+    if place is None:
+        raise UsageError(
+            f"the filesystem of {firmware.name} is none that can be built on this computer",
+            hint="flash the firmware, then copy the files with `provision apply`",
+        )
+    filesystem = build_filesystem(place, {file.dest: file.content.data for file in state.files})
+    regions = (*family.regions(firmware, state.board, None), *filesystem.regions())
+    return DeviceImage(
+        data=joined(regions, firmware.base),
+        board=state.board,
+        firmware=firmware,
+        place=place,
+        used=len(filesystem.used) * place.block,
+        files={file.dest: file.content.size for file in state.files},
+        sensitive=any(file.content.sensitive for file in state.files),
+    )

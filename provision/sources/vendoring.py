@@ -1,0 +1,46 @@
+"""Everything that a lock names, copied into a directory that works without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from provision.lockfile.entries import Lock
+from provision.sources.cache import Cache
+from provision.sources.http_client import DownloadRequest, HttpClient
+from provision.sources.http_response import public_url
+from provision.sources.images import image_request
+from provision.sources.packages import package_file_request
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Vendored:
+    """How many files are in the directory, of how many bytes, and how many were removed."""
+
+    files: int
+    size: int
+    removed: int
+
+
+def vendor_locked(lock: Lock, http: HttpClient, cache: Cache, target: Cache) -> Vendored:
+    """Fetch every locked file, from the cache where it is there, into `target`, and remove what
+    nothing needs any more; SourceError for what cannot be had."""
+    size, kept = 0, set()
+    with http.session():
+        for request in _requests(lock):
+            data = http.download(request, cache)
+            sha256 = target.add(data, name=request.name, url=public_url(request.url))
+            size += len(data) if sha256 not in kept else 0
+            kept.add(sha256)
+    removed = target.keep_only(kept)
+    target.write_sums()
+    return Vendored(files=len(kept), size=size, removed=removed)
+
+
+def _requests(lock: Lock) -> Iterator[DownloadRequest]:
+    for entry in lock.firmware.values():
+        if entry.file.url:
+            yield image_request(entry.file)
+    for (text, _), package in lock.packages.items():
+        for path, file in package.files.items():
+            yield package_file_request(text, path, file)
