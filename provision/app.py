@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from provision.core.wording import did_you_mean
 from provision.engine.cancellation import Cancellation
 from provision.engine.context import MANUAL_TIMEOUT, Confirm, RunContext
-from provision.engine.locate import Probed
 from provision.engine.run import run
 from provision.engine.task import Task
 from provision.errors import UsageError
@@ -24,7 +23,7 @@ from provision.lockfile.store import LearnedMacs, read_lock, update_lock
 from provision.model.board import BoardProfile
 from provision.model.event import Event
 from provision.model.report import RunReport
-from provision.model.state import DesiredState
+from provision.model.state import ActualState, DesiredState
 from provision.output.download_progress import TerminalProgress
 from provision.output.run_log import state_directory
 from provision.project.flash_journal import FlashJournal
@@ -165,7 +164,7 @@ def run_task(
     )
 
 
-def probe_board(address: str, board: BoardProfile | None) -> Probed:
+def probe_board(address: str, board: BoardProfile | None) -> ActualState:
     """Ask the board on a port who it is; a port that no manifest names is taken for one with
     automatic reset, as nearly every board has."""
     from provision.boards import profile_of_unknown_port

@@ -2,28 +2,28 @@
 
 The tree, with the exit code each ends a run with::
 
-    ProvisionError                1
-    ├── UsageError                2  the command line asks for something impossible
-    ├── ManifestError             3  the manifest is invalid: every problem, located
-    │   ├── TemplateError         3  a template cannot be rendered: one problem, in its own file
-    │   └── LockError             3  fleet.lock cannot be read or written
-    ├── SourceError               3  a firmware image or other input cannot be used
-    │   └── ImageError            3  an image is damaged, truncated, or of another kind
-    ├── DeviceError               4  something went wrong on one device
-    │   ├── Refused               4  a safety rule forbids it; nothing was written
-    │   ├── BoardError            4  the board answered with an error
-    │   │   ├── OutOfSpace        4  the files do not fit the board's filesystem
-    │   │   └── CheckFailed       4  the app did not prove that it runs
-    │   ├── FlashFailed           4  erasing or writing the flash failed
-    │   └── Unreachable           5  the device cannot be talked to
-    │       ├── PortNotFound      5  no such port, or nothing plugged in
-    │       ├── PortBusy          5  another process owns the port
-    │       ├── PortDenied        5  no permission to open the port
-    │       ├── PortLost          5  the port vanished while in use
-    │       ├── NoAnswer          5  the board does not answer
-    │       └── NeedsHands        5  a person must put the board in download mode
-    ├── SimulatorError            1  a virtual board cannot be brought up
-    └── Interrupted             130  the user stopped the run
+    ProvisionError                     1
+    ├── UsageError                     2  the command line asks for something impossible
+    ├── ManifestError                  3  the manifest is invalid: every problem, located
+    │   ├── TemplateError              3  a template cannot be rendered: one problem, in its file
+    │   └── LockError                  3  fleet.lock cannot be read or written
+    ├── SourceError                    3  a firmware image or other input cannot be used
+    │   └── ImageError                 3  an image is damaged, truncated, or of another kind
+    ├── DeviceError                    4  something went wrong on one device
+    │   ├── Refused                    4  a safety rule forbids it; nothing was written
+    │   ├── BoardError                 4  the board answered with an error
+    │   │   ├── OutOfSpace             4  the files do not fit the board's filesystem
+    │   │   └── CheckFailed            4  the app did not prove that it runs
+    │   ├── FlashFailed                4  erasing or writing the flash failed
+    │   └── Unreachable                5  the device cannot be talked to
+    │       ├── PortNotFound           5  no such port, or nothing plugged in
+    │       ├── PortBusy               5  another process owns the port
+    │       ├── PortDenied             5  no permission to open the port
+    │       ├── PortLost               5  the port vanished while in use
+    │       ├── NoAnswer               5  the board does not answer
+    │       └── ManualActionRequired   5  a person must act: press a button, plug it in
+    ├── SimulatorError                 1  a virtual board cannot be brought up
+    └── Interrupted                  130  the user stopped the run
 
 An error carries a message (what happened and why), a hint (what to do next) and, where one
 device is concerned, its name. Other libraries' exceptions become one of these at the adapter
@@ -214,8 +214,8 @@ class NoAnswer(Unreachable):
     default_hint = "press RESET, check that the cable carries data, and run again"
 
 
-class NeedsHands(Unreachable):
-    code = "needs-hands"
+class ManualActionRequired(Unreachable):
+    code = "manual-action-required"
     default_hint = "put the board in download mode by hand, then run again on a terminal"
 
 

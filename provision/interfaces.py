@@ -1,6 +1,6 @@
 """What the engine needs of the world, as small Protocols named by role.
 
-`device/` implements them for real ports, `tests/fakes/` by hand; `cli/wiring.py` builds them.
+`device/` implements them for real ports, `tests/fakes/` by hand; `app.py` builds the adapters.
 Every method raises errors of `provision.errors` and nothing else.
 """
 
@@ -8,18 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from provision.model.board import BoardProfile
-from provision.model.chip import Chip
+from provision.model.endpoint import Capabilities, Endpoint
 from provision.model.firmware import Firmware, Region
+from provision.model.plan import FileAction
 from provision.model.state import (
+    ActualState,
+    Content,
     FileState,
-    Filesystem,
-    FirmwareIdentity,
     FirmwareSource,
     PortSelector,
 )
+
+FlashMode = Literal["erase", "keep"]
+"""Whether a flash is erased whole first, or its filesystem is left alone."""
 
 Progress = Callable[[int, int], None]
 """Called with bytes done and bytes in all; both count what goes over the wire."""
@@ -55,7 +59,7 @@ class ScanRequest:
     """What to look at on a board's filesystem.
 
     `paths` are single files (or directories to know of), `trees` are walked whole. `expected`
-    are the files hoped for, so that a board where all is as it should be can say so in one byte.
+    is how files should be, so that a board where all is as expected can say so in one byte.
     """
 
     paths: tuple[str, ...]
@@ -63,86 +67,34 @@ class ScanRequest:
     expected: Mapping[str, FileState]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ReplFacts:
-    """What a running MicroPython tells of itself; `bytecode` is `sys.implementation._mpy`."""
-
-    firmware: FirmwareIdentity
-    mac: str | None
-    flash_size: int | None
-    bytecode: int | None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BootloaderFacts:
-    chip: Chip
-    description: str  # as its flasher words it, with its revision
-    mac: str
-    flash_size: int | None
-    secured: str | None  # "secure boot", "flash encryption", "secure download mode" or None
-    revision: int | None = None  # of the chip, major * 100 + minor
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Put:
-    """Write a file whole, atomically."""
-
-    path: str
-    data: bytes
-    sha256: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Remove:
-    """Remove a file; one that is gone already is no error."""
-
-    path: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MakeDir:
-    """Make one directory; its parent exists. One that is there already is no error."""
-
-    path: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RemoveDir:
-    """Remove a directory if it is empty."""
-
-    path: str
-
-
-FileOperation = Put | Remove | MakeDir | RemoveDir
-
-
 class Repl(Protocol):
-    """A board's MicroPython, held at its raw REPL."""
+    """A board's MicroPython, stopped at its raw REPL."""
 
-    def facts(self) -> ReplFacts: ...
-
-    def scan(self, request: ScanRequest) -> Filesystem:
-        """Hash what is asked for, in one round trip; changes nothing on the board."""
+    def identify(self) -> ActualState:
+        """Who the board is and what runs on it; nothing is said of its filesystem."""
         ...
 
-    def observe(self, request: ScanRequest) -> tuple[ReplFacts, Filesystem]:
-        """`facts` and `scan` in one round trip."""
+    def observe(self, request: ScanRequest) -> ActualState:
+        """`identify`, and the files that are asked for hashed on the board, in one round trip
+        where all is as expected; changes nothing there."""
         ...
 
-    def transfer(self, operations: Sequence[FileOperation], progress: Progress) -> None:
-        """Carry out the operations in order; each Put is verified on the board by its
-        sha256 (at least 8 bytes of it) and renamed into place, so that a path holds its old or
-        its new content, nothing else."""
+    def transfer(
+        self, actions: Sequence[FileAction], contents: Mapping[str, Content], progress: Progress
+    ) -> None:
+        """Carry out the actions in order; `contents` holds what each file is to be, by path. A
+        file is verified on the board by its sha256 (at least 8 bytes of it) and renamed into
+        place, so that a path holds its old or its new content, nothing else."""
         ...
 
-    def hold(self) -> frozenset[str]:
-        """Keep boot.py and main.py from starting until `release`, whatever resets the board;
-        which of them are held then. None are where that could cost a file (FAT), or where secure
-        boot or flash encryption is on: such a board is not touched."""
+    def disable_startup(self) -> frozenset[str]:
+        """Keep boot.py and main.py from starting until `restore_startup`, whatever resets the
+        board; which of them are disabled then. None are where that could cost a file (FAT), or
+        where secure boot or flash encryption is on: such a board is not touched."""
         ...
 
-    def release(self) -> None:
-        """Undo `hold`, also one of a run before; nothing held is no error."""
+    def restore_startup(self) -> None:
+        """Undo `disable_startup`, also one of a run before; nothing to undo is no error."""
         ...
 
     def read(self, path: str, limit: int) -> bytes:
@@ -159,10 +111,16 @@ class Repl(Protocol):
         ...
 
 
-class Bootloader(Protocol):
-    """A board in download mode, its flasher stub running."""
+class Flasher(Protocol):
+    """Writes firmware to one board, which is in download mode."""
 
-    def facts(self) -> BootloaderFacts: ...
+    def identify(self) -> ActualState:
+        """What the boot ROM proves of the board: chip, MAC, size of the flash, security."""
+        ...
+
+    def differs(self, regions: Sequence[Region]) -> tuple[str, ...]:
+        """The names of the regions that the flash does not hold; computed on the board."""
+        ...
 
     def erase(self, leaving: Sequence[Region] | None, progress: Progress) -> None:
         """Erase the whole flash; what `leaving`, which is to be written next, will fill may be
@@ -170,18 +128,16 @@ class Bootloader(Protocol):
         beginning on nothing boots."""
         ...
 
-    def md5(self, offset: int, size: int) -> str:
-        """MD5 of a part of the flash, as 32 hex digits, computed on the board."""
-        ...
-
-    def read(self, offset: int, size: int) -> bytes: ...
-
     def write(self, regions: Sequence[Region], progress: Progress) -> None:
         """Write and verify the regions as they are."""
         ...
 
+    def read(self, offset: int, size: int) -> bytes | None:
+        """Bytes of the flash; None from a flasher that can only write."""
+        ...
 
-class Hands(Protocol):
+
+class Operator(Protocol):
     """Asks a person to do something to a board."""
 
     def __call__(self, instructions: str, seconds_left: float) -> bool:
@@ -194,6 +150,11 @@ class Connection(Protocol):
     its app, at its REPL or in download mode, and these calls take it from one to another."""
 
     @property
+    def capabilities(self) -> Capabilities:
+        """What can be done over this link, with this board at its end."""
+        ...
+
+    @property
     def interrupted(self) -> bool:
         """Whether taking the REPL stopped an app that was running."""
         ...
@@ -203,12 +164,13 @@ class Connection(Protocol):
         early. NoAnswer when no MicroPython answers."""
         ...
 
-    def bootloader(self, hands: Hands | None, timeout: float) -> Bootloader:
-        """Enter download mode and start the stub. A board that needs a person is waited for
-        with `hands` for up to `timeout` seconds; without it NeedsHands is raised at once."""
+    def flasher(self, operator: Operator | None, timeout: float) -> Flasher:
+        """Take the board to download mode and be ready to write its flash. A board that needs a
+        person is waited for with `operator` for up to `timeout` seconds; without one
+        ManualActionRequired is raised at once. NoAnswer over a link that cannot flash."""
         ...
 
-    def restart(self, hands: Hands | None, timeout: float) -> None:
+    def restart(self, operator: Operator | None, timeout: float) -> None:
         """Reset into run mode by the lines or, where there are none, by what answers."""
         ...
 
@@ -238,14 +200,13 @@ class Connector(Protocol):
 
     def connect(
         self,
-        address: str,
+        endpoint: Endpoint,
         board: BoardProfile,
         *,
         device: str,
-        baud: int,
         trace: Callable[[int, str], None],
     ) -> Connection:
-        """Open and lock the port at a path or pyserial URL; nothing is sent to the board."""
+        """Open and lock the port at a path or URL; nothing is sent to the board."""
         ...
 
 
@@ -275,23 +236,19 @@ class FilesystemBuilder(Protocol):
 
 class Journal(Protocol):
     """Which boards a run was in the middle of flashing, so that the next one knows when a board
-    does not answer because a run was cut short."""
+    does not answer because a run was interrupted."""
 
-    def begin(self, mac: str, *, keeping: bool) -> None:
-        """The flash of this board is about to be written, its filesystem left alone if `keeping`;
-        durable when this returns."""
+    def begin(self, mac: str, mode: FlashMode) -> None:
+        """The flash of this board is about to be written; durable when this returns."""
         ...
 
     def end(self, mac: str) -> None:
         """It has been written whole."""
         ...
 
-    def was_cut(self, mac: str) -> bool:
-        """Whether some run began on this board and never ended."""
-        ...
-
-    def was_keeping(self, mac: str) -> bool:
-        """Whether that run left the board's filesystem alone."""
+    def interrupted_mode(self, mac: str) -> FlashMode | None:
+        """How some run that began on this board and never ended was flashing it; None when no
+        such run is known."""
         ...
 
 

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from provision.boards import profiles
 from provision.core.chips.esp.chips import ESP32, ESP8266
-from provision.core.planning.diff import STARTUP_FILES
-from provision.model.board_path import at_or_below, below
+from provision.model.board_path import STARTUP_FILES, at_or_below, below
 from provision.model.state import (
     ActualState,
     Check,
@@ -72,7 +71,7 @@ def filesystems(draw: st.DrawFn) -> Filesystem:
     return Filesystem(
         files={path: draw(file_states()) for path in files},
         directories=frozenset(directories),
-        held=frozenset(path for path in files if path in STARTUP_FILES and draw(st.booleans())),
+        disabled=frozenset(path for path in files if path in STARTUP_FILES and draw(st.booleans())),
     )
 
 
@@ -133,6 +132,6 @@ def actual_states(draw: st.DrawFn) -> ActualState:
         firmware=draw(st.none() | identities()),
         filesystem=draw(st.none() | filesystems()),
         secured=None if right else draw(st.sampled_from([None, None, "secure boot"])),
-        cut=draw(st.booleans()),
+        interrupted_update=draw(st.booleans()),
         flash_differs=draw(st.sampled_from([(), (), ("app",)])),
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import click
 
@@ -20,28 +20,10 @@ from provision.core.wording import flash_size, harmless, one_line
 from provision.errors import ManifestError, ProvisionError
 from provision.interfaces import PortInfo
 from provision.model.board import BoardProfile
-from provision.model.chip import Chip
-from provision.model.state import DesiredState, FirmwareIdentity
+from provision.model.state import ActualState, DesiredState, FirmwareIdentity
 from provision.output.style import Style, wants_colour
 
-
-class Answer(Protocol):
-    """What a board says of itself when it is asked."""
-
-    @property
-    def chip(self) -> Chip: ...
-
-    @property
-    def mac(self) -> str | None: ...
-
-    @property
-    def flash_size(self) -> int | None: ...
-
-    @property
-    def firmware(self) -> FirmwareIdentity | None: ...
-
-
-Probe = Callable[[str, BoardProfile | None], Answer]
+Probe = Callable[[str, BoardProfile | None], ActualState]
 """Asks the board at an address; the profile is that of the manifest's device on that port, if
 there is one. Raises ProvisionError when nothing answers."""
 
@@ -53,7 +35,7 @@ class Found:
 
     port: PortInfo
     devices: tuple[str, ...] = ()
-    answer: Answer | None = None
+    answer: ActualState | None = None
     error: str | None = None
 
 
@@ -218,7 +200,7 @@ def _cells(one: Found, probed: bool) -> tuple[str, ...]:
         return (*start, "-", "-", "-", one.error or "not asked")
     return (
         *start,
-        answer.chip.label,
+        answer.chip.label if answer.chip else "-",
         answer.mac or "-",
         flash_size(answer.flash_size) if answer.flash_size is not None else "-",
         firmware_text(answer.firmware),
@@ -239,7 +221,7 @@ def port_data(one: Found) -> dict[str, Any]:
     if answer is not None:
         firmware = answer.firmware
         probed = {
-            "chip": answer.chip.name,
+            "chip": answer.chip.name if answer.chip else None,
             "mac": answer.mac,
             "flash_size": answer.flash_size,
             "firmware": None

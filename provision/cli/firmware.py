@@ -11,12 +11,12 @@ import click
 from provision.boards import profiles
 from provision.cli.files import read_input
 from provision.cli.options import json_option
-from provision.core.chips.family import BoardFacts
 from provision.core.chips.registry import family_of, read_firmware
 from provision.core.wording import did_you_mean, harmless
 from provision.errors import UsageError
 from provision.model.board import BoardProfile
 from provision.model.firmware import FilesystemPlace, Firmware
+from provision.model.state import ActualState
 
 
 @click.group("firmware")
@@ -75,7 +75,7 @@ def firmware_data(firmware: Firmware, board: BoardProfile | None) -> dict[str, A
             "name": board.name,
             "refusals": [
                 {"kind": refusal.kind, "message": refusal.message, "hint": refusal.hint}
-                for refusal in family_of(board.chip).image_refusals(firmware, board, BoardFacts())
+                for refusal in family_of(board.chip).image_refusals(firmware, board, ActualState())
             ],
         }
     return data

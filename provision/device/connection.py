@@ -1,8 +1,7 @@
-"""One port with a board behind it: taken from its app to its REPL, to its bootloader and back.
+"""One port with a board behind it: taken from its app to its REPL, to download mode and back.
 
-The port is opened once and owned until it is closed; the REPL and esptool speak over the same
-pyserial object. How the chip is reset is the board profile's word: by the port's lines, by the
-chip's own USB, or by nobody but a person.
+The port is opened once and owned until it is closed; the REPL and the flasher speak over the same
+pyserial object. This is where transport, MicroPython and flasher meet: none of them knows another.
 """
 
 from __future__ import annotations
@@ -10,26 +9,34 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import cast
 
 from provision.core.manifest.console_pattern import compile_console
 from provision.core.wording import printable
-from provision.device.flashing.esptool.flasher import EsptoolBootloader
-from provision.device.flashing.esptool.reset import pulse_reset
-from provision.device.micropython.board_repl import RawRepl
+from provision.device.flashing.registry import FLASHERS, AttachedFlasher
+from provision.device.micropython.board_repl import BoardRepl
 from provision.device.micropython.raw_repl import evidence
-from provision.device.transport.buffered_serial import BytePort, Line, Silence, Stopping, never
+from provision.device.transport.buffered_serial import (
+    BufferedSerial,
+    BytePort,
+    ReadTimeout,
+    Stopping,
+    never,
+)
+from provision.device.transport.reset_pulse import pulse_reset
 from provision.device.transport.serial_port import Port, open_port
 from provision.errors import (
     CheckFailed,
     Interrupted,
-    NeedsHands,
+    ManualActionRequired,
     NoAnswer,
     PortLost,
     PortNotFound,
 )
-from provision.interfaces import Discovery, Hands, PortInfo
-from provision.model.board import BoardProfile, ResetWiring
+from provision.interfaces import Discovery, Operator, PortInfo
+from provision.model.board import BoardProfile
+from provision.model.endpoint import Capabilities, Endpoint
 
 # An app that cleans up after a Ctrl-C takes a second or two; a board that is silent for longer
 # is asked again after a reset, where there is a way to reset it.
@@ -49,16 +56,15 @@ class SerialConnector:
 
     def connect(
         self,
-        address: str,
+        endpoint: Endpoint,
         board: BoardProfile,
         *,
         device: str,
-        baud: int,
         trace: Callable[[int, str], None],
     ) -> SerialConnection:
-        port = open_port(address, baud=baud, device=device)
-        trace(1, f"opened {address} at {baud} baud")
-        return SerialConnection(port, board, baud=baud, trace=trace, discovery=self._discovery)
+        port = open_port(endpoint, device=device)
+        trace(1, f"opened {endpoint.address} at {endpoint.baud} baud")
+        return SerialConnection(port, board, endpoint, trace=trace, discovery=self._discovery)
 
 
 class SerialConnection:
@@ -68,8 +74,8 @@ class SerialConnection:
         self,
         port: Port,
         board: BoardProfile,
+        endpoint: Endpoint,
         *,
-        baud: int,
         trace: Callable[[int, str], None],
         discovery: Discovery,
     ) -> None:
@@ -77,10 +83,10 @@ class SerialConnection:
         self._discovery = discovery
         self._usb: PortInfo | None = None
         self._board = board
-        self._baud = baud
+        self._endpoint = endpoint
         self._trace = trace
-        self._repl: RawRepl | None = None
-        self._bootloader: EsptoolBootloader | None = None
+        self._repl: BoardRepl | None = None
+        self._flasher: AttachedFlasher | None = None
         self._booting = False  # reset and not yet heard of
 
     def _use(self, port: Port) -> None:
@@ -89,13 +95,17 @@ class SerialConnection:
         self._bytes = cast("BytePort", port.serial)
 
     @property
-    def interrupted(self) -> bool:
-        return self._repl is not None and self._repl.prompt.interrupted
+    def capabilities(self) -> Capabilities:
+        return self._port.capabilities(self._board)
 
-    def repl(self, *, reset: bool) -> RawRepl:
+    @property
+    def interrupted(self) -> bool:
+        return self._repl is not None and self._repl.raw.interrupted
+
+    def repl(self, *, reset: bool) -> BoardRepl:
         if reset:
             self.restart(None, 0.0)
-        self._bootloader = None
+        self._flasher = None
         try:
             repl = self._take()
         except PortLost:
@@ -107,19 +117,19 @@ class SerialConnection:
         self._repl = repl
         return repl
 
-    def _new_repl(self) -> RawRepl:
+    def _new_repl(self) -> BoardRepl:
         with self._port.errors():  # it sets the port's timeout, which a port that is gone refuses
-            return RawRepl(
+            return BoardRepl(
                 self._bytes,
                 errors=self._port.errors,
-                lossless=self._board.reset is ResetWiring.USB_JTAG,
+                lossless=lambda: self.capabilities.lossless,
                 trace=self._trace,
             )
 
-    def _take(self) -> RawRepl:
+    def _take(self) -> BoardRepl:
         repl = self._new_repl()
         if self._booting:
-            repl.catch(BOOT_PATIENCE, baud=self._baud)
+            repl.interrupt_boot(BOOT_PATIENCE, baud=self._endpoint.baud)
         else:
             repl.enter(PATIENCE)
         return repl
@@ -128,7 +138,7 @@ class SerialConnection:
         """While the port is there: what tells it when it comes back from a reset. Not earlier,
         since to look through a system's ports costs as much as a board where nothing changes."""
         address = self._port.address
-        if self._usb is None and "://" not in address:
+        if self._usb is None and self._port.transport.is_local:
             self._usb = next(
                 (one for one in self._discovery.ports() if address in (one.path, *one.links)), None
             )
@@ -141,7 +151,8 @@ class SerialConnection:
         deadline = time.monotonic() + REAPPEAR
         while True:
             try:
-                self._use(open_port(self._address_now(address), baud=self._baud, device=device))
+                endpoint = replace(self._endpoint, address=self._address_now(address))
+                self._use(open_port(endpoint, device=device))
             except (PortNotFound, PortLost):
                 if time.monotonic() >= deadline:
                     raise
@@ -169,47 +180,55 @@ class SerialConnection:
             self._reopen()
             return self._new_repl().await_prompt(timeout)
 
-    def bootloader(self, hands: Hands | None, timeout: float) -> EsptoolBootloader:
+    def flasher(self, operator: Operator | None, timeout: float) -> AttachedFlasher:
+        if not self.capabilities.flashes:
+            raise NoAnswer(
+                f"no board can be reset or flashed over {self._port.address}",
+                hint="press RESET and run again where no MicroPython answers; to flash the board, "
+                "reach it by its serial port or an rfc2217:// URL",
+            )
         self._remember_usb()
         self._repl = None
 
         def wait(left: float) -> bool:
-            return hands is not None and hands(self._board.download, left)
+            return operator is not None and operator(self._board.download, left)
 
-        self._bootloader = EsptoolBootloader.connect(
+        self._flasher = FLASHERS[self._board.chip.family](
             self._port,
             self._board,
-            wait_for_hands=wait if hands is not None else None,
-            hands_seconds=timeout,
+            wait_for_operator=wait if operator is not None else None,
+            operator_seconds=timeout,
             trace=self._trace,
         )
-        # Before anything is asked: what the board is takes some seventy round trips.
-        self._bootloader.raise_baud(self._board.baud)
-        return self._bootloader
+        return self._flasher
 
-    def restart(self, hands: Hands | None, timeout: float) -> None:
+    def restart(self, operator: Operator | None, timeout: float) -> None:
         self._remember_usb()
-        bootloader, self._bootloader = self._bootloader, None
+        flasher, self._flasher = self._flasher, None
         repl, self._repl = self._repl, None
-        if bootloader is not None:
-            restarted = bootloader.restart()
+        if flasher is not None:
+            restarted = flasher.restart()
         elif repl is not None:
             try:
                 repl.hard_reset()
                 restarted = True
             except NoAnswer:  # it restarted by itself
-                with self._port.errors():
-                    restarted = pulse_reset(self._port, self._board.reset)
+                restarted = self._pulse_reset()
         else:
-            with self._port.errors():
-                restarted = pulse_reset(self._port, self._board.reset)
+            restarted = self._pulse_reset()
         with self._port.errors():
-            if self._port.serial.baudrate != self._baud:
-                self._port.serial.baudrate = self._baud
-        if not restarted and (hands is None or not hands("Press RESET.", timeout)):
-            raise NeedsHands("nothing but its RESET button restarts this board", hint="press RESET")
+            if self._port.serial.baudrate != self._endpoint.baud:
+                self._port.serial.baudrate = self._endpoint.baud
+        if not restarted and (operator is None or not operator("Press RESET.", timeout)):
+            raise ManualActionRequired(
+                "nothing but its RESET button restarts this board", hint="press RESET"
+            )
         self._booting = True
         self._trace(1, "reset into run mode")
+
+    def _pulse_reset(self) -> bool:
+        with self._port.errors():
+            return pulse_reset(self._port, self._port.wiring(self._board))
 
     def resume(self) -> None:
         if self._repl is not None:
@@ -250,14 +269,14 @@ class SerialConnection:
         deadline = time.monotonic() + seconds
         heard = ""
         with self._port.errors():
-            line = Line(self._bytes)
+            line = BufferedSerial(self._bytes)
             while (left := deadline - time.monotonic()) > 0 and not stopping():
                 try:
                     text = line.until(
                         b"\n", timeout=left, limit=CONSOLE_MOST, stopping=stopping
                     ).decode("utf-8", "replace")
-                except Silence as silence:
-                    rest = silence.heard.decode("utf-8", "replace")
+                except ReadTimeout as timed_out:
+                    rest = timed_out.heard.decode("utf-8", "replace")
                     enough(rest)  # a line that has no end, as a prompt
                     return heard + rest
                 heard = (heard + text)[-CONSOLE_MOST:]

@@ -14,6 +14,7 @@ from provision.engine.refusal import refuse
 from provision.engine.session import Session
 from provision.engine.task import Target, Task
 from provision.errors import Interrupted, ProvisionError, Refused, Unreachable
+from provision.model.endpoint import Endpoint
 from provision.model.event import DeviceFinished, ManualActionNeeded, Outcome, Trace
 from provision.model.report import DeviceReport
 
@@ -132,18 +133,17 @@ class DeviceRun:
             context.emit(Trace(device=desired.device, level=level, text=text))
 
         connection = context.connector.connect(
-            address,
+            Endpoint(address=address, baud=desired.baud),
             desired.board,
             device=desired.device,
-            baud=desired.baud,
             trace=trace,
         )
         return Session(
             desired=desired,
             address=address,
             connection=connection,
-            hands=self._ask_operator if context.operator else None,
-            hands_timeout=context.manual_timeout,
+            operator=self._ask_operator if context.operator else None,
+            operator_timeout=context.manual_timeout,
             emit=context.emit,
         )
 

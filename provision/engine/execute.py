@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from provision.core.chips.family import BoardFacts
 from provision.core.chips.registry import family_of
-from provision.core.planning.diff import STARTUP_FILES, diff
+from provision.core.planning.diff import diff
 from provision.core.planning.free_space import shortfall
-from provision.core.planning.safety import unmountable
+from provision.core.planning.safety import unflashable, unmountable
 from provision.engine.context import DeviceContext
-from provision.engine.observe import Observation, scan_request, seen_at_repl
+from provision.engine.observe import scan_request
 from provision.engine.refusal import refuse
-from provision.engine.safe_boot import hold, let_go, restart_without_app
+from provision.engine.safe_boot import disable_startup, restart_without_app, restore_app
 from provision.engine.session import Session
 from provision.errors import (
     BoardError,
@@ -28,23 +27,16 @@ from provision.errors import (
     ProvisionError,
     Refused,
 )
-from provision.interfaces import (
-    Bootloader,
-    BootloaderFacts,
-    FileOperation,
-    MakeDir,
-    Put,
-    Remove,
-    RemoveDir,
-    Repl,
-    ReplFacts,
-)
+from provision.interfaces import Flasher, Repl
+from provision.model.board_path import STARTUP_FILES
 from provision.model.event import ActionDone
+from provision.model.exhaustive import assert_never
 from provision.model.firmware import Firmware, Region
 from provision.model.plan import (
     Action,
     DeleteFile,
     EraseFlash,
+    FileAction,
     MakeDirectory,
     Plan,
     RemoveDirectory,
@@ -54,7 +46,7 @@ from provision.model.plan import (
     WriteFile,
     WriteFirmware,
 )
-from provision.model.state import ActualState, Check, DesiredState, Filesystem
+from provision.model.state import ActualState, Check, Content, DesiredState
 
 
 def execute(device: DeviceContext, plan: Plan, actual: ActualState) -> ActualState:
@@ -66,10 +58,16 @@ def execute(device: DeviceContext, plan: Plan, actual: ActualState) -> ActualSta
     desired, session = device.desired, device.session
     device.cancel.check()
     if plan.flashes:
-        held = not plan.erases and actual.firmware is not None and hold(session, device.note_state)
-        preloaded = flash(device, plan, held=held)
+        if not session.capabilities.flashes:
+            refuse([unflashable(session.address)])
+        disabled = (
+            not plan.erases
+            and actual.firmware is not None
+            and disable_startup(session, device.note_state)
+        )
+        preloaded = flash(device, plan, disabled=disabled)
         first_boot = plan.erases and not preloaded
-        actual = observe_flashed(session, first_boot=first_boot, release=not plan.erases).actual
+        actual = observe_flashed(session, first_boot=first_boot, restore=not plan.erases)
         report(device, plan, RestoreFile)
         if first_boot:
             actual = without_defaults(actual, desired)
@@ -87,9 +85,9 @@ def execute(device: DeviceContext, plan: Plan, actual: ActualState) -> ActualSta
                 hint="the image may be of another board; check it with `provision firmware show`",
             )
         refuse(plan.refusals)
-    operations = file_operations(desired, plan.actions)
-    if operations or (actual.filesystem is not None and actual.filesystem.held):
-        actual = write_files(device, plan, operations, actual)
+    actions = file_actions(plan)
+    if actions or (actual.filesystem is not None and actual.filesystem.disabled):
+        actual = write_files(device, plan, actions, actual)
     device.note_state("everything is written; it was not restarted")
     session.stage("reset")
     session.restart()
@@ -113,29 +111,29 @@ def describe(actual: ActualState) -> str:
     return f"MicroPython {firmware.version} ({firmware.machine})"
 
 
-def flash(device: DeviceContext, plan: Plan, *, held: bool) -> bool:
-    """Erase and write as planned, after the board has been proved once more in its bootloader;
-    whether the whole filesystem went along. A board that cannot be written and whose app is
-    `held` gets it back."""
+def flash(device: DeviceContext, plan: Plan, *, disabled: bool) -> bool:
+    """Erase and write as planned, after the board has been proved once more in download mode;
+    whether the whole filesystem went along. A board that cannot be written and whose start-up
+    files are `disabled` gets them back."""
     firmware, session = device.firmware, device.session
     if firmware is None:
         raise BoardError("the plan flashes but there is no image")
     try:
-        bootloader, mac, to_write, preloaded = prepare(device, plan, firmware)
+        flasher, mac, to_write, preloaded = prepare(device, plan, firmware)
         # Where the power failed amid an erase, cells may read as blank and not last.
-        doubtful = device.run.journal.was_cut(mac)
-        device.run.journal.begin(mac, keeping=not plan.erases)
+        doubtful = device.run.journal.interrupted_mode(mac) is not None
+        device.run.journal.begin(mac, "erase" if plan.erases else "keep")
     except ProvisionError:
-        if held:
-            let_go(session, device.note_state)
+        if disabled:
+            restore_app(session, device.note_state)
         raise
     device.note_state("its flash is being written: it may not start until the next apply")
     if plan.erases:
         session.stage("erase")
-        bootloader.erase(None if doubtful else to_write, session.progress("erase"))
+        flasher.erase(None if doubtful else to_write, session.progress("erase"))
         report(device, plan, EraseFlash)
     session.stage("flash", f"MicroPython {firmware.identity.version}")
-    bootloader.write(to_write, session.progress("flash"))
+    flasher.write(to_write, session.progress("flash"))
     device.run.journal.end(mac)
     report(device, plan, WriteFirmware)
     if preloaded:
@@ -145,38 +143,35 @@ def flash(device: DeviceContext, plan: Plan, *, held: bool) -> bool:
 
 def prepare(
     device: DeviceContext, plan: Plan, firmware: Firmware
-) -> tuple[Bootloader, str, Sequence[Region], bool]:
-    """Everything that can go wrong before the first byte is written: the board in its bootloader,
+) -> tuple[Flasher, str, Sequence[Region], bool]:
+    """Everything that can go wrong before the first byte is written: the board in download mode,
     its MAC, what to write, and whether that holds the whole filesystem."""
     desired, session = device.desired, device.session
     session.stage("connect", "bootloader")
-    bootloader = session.bootloader()
-    facts = bootloader.facts()
-    prove(desired, facts)
-    flash_size = facts.flash_size or desired.board.flash_size
+    flasher = session.flasher()
+    proved = flasher.identify()
+    refuse(diff(desired, proved).refusals)
+    if proved.chip is None or proved.mac is None:
+        raise BoardError("the board's boot ROM does not tell its chip and MAC")
+    flash_size = proved.flash_size or desired.board.flash_size
     if flash_size is None:
         raise Refused("the size of the flash is not known", hint="give the board a flash_size")
     family = family_of(desired.board.chip)
     refused = family.image_refusals(
         firmware,
         desired.board,
-        BoardFacts(
-            chip=facts.chip,
-            flash_size=flash_size,
-            secured=facts.secured,
-            revision=facts.revision,
-        ),
+        replace(proved, flash_size=flash_size),
     )
     refuse(refused)
     to_write: Sequence[Region] = family.regions(firmware, desired.board, flash_size)
     preloaded: Sequence[Region] | None = None
     if plan.erases:  # what does not fit is told before anything is erased
-        contents = {file.dest: file.content.data for file in desired.files}
-        preloaded = device.run.filesystems.build(firmware, desired.board, flash_size, contents)
+        files = {file.dest: file.content.data for file in desired.files}
+        preloaded = device.run.filesystems.build(firmware, desired.board, flash_size, files)
         # The filesystem before the firmware, and what starts it last: until all of it is there
         # nothing boots, so that no app ever meets, and no later run finds, half a filesystem.
-        to_write = family.erased_write_order([*(preloaded or ()), *to_write], facts.chip)
-    return bootloader, facts.mac, to_write, preloaded is not None
+        to_write = family.erased_write_order([*(preloaded or ()), *to_write], proved.chip)
+    return flasher, proved.mac, to_write, preloaded is not None
 
 
 MIXED = "each file is its old or its new self; the app starts with whichever are there"
@@ -185,22 +180,14 @@ FIRST_BOOT = 15.0
 BOOT = STARTUP_FILES[0]
 
 
-def prove(desired: DesiredState, facts: BootloaderFacts) -> None:
-    """Refuse a board that its boot ROM does not prove to be the one that is meant."""
-    proved = ActualState(
-        chip=facts.chip, mac=facts.mac, flash_size=facts.flash_size, secured=facts.secured
-    )
-    refuse(diff(desired, proved).refusals)
-
-
-def observe_flashed(session: Session, *, first_boot: bool, release: bool) -> Observation:
+def observe_flashed(session: Session, *, first_boot: bool, restore: bool) -> ActualState:
     """Start the new firmware and see what it says of itself; on a first boot only after it has
-    set up its filesystem, which an interrupt would cut short. `release`: what is held gets its
-    name back before."""
+    set up its filesystem, which an interrupt would cut short. `restore`: disabled start-up files
+    get their names back before."""
 
-    def look(repl: Repl) -> tuple[ReplFacts, Filesystem]:
-        if release:
-            repl.release()
+    def look(repl: Repl) -> ActualState:
+        if restore:
+            repl.restore_startup()
         return repl.observe(request)
 
     session.stage("boot")
@@ -210,14 +197,11 @@ def observe_flashed(session: Session, *, first_boot: bool, release: bool) -> Obs
     session.stage("observe")
     request = scan_request(session.desired)
     try:
-        facts, filesystem = look(session.repl(reset=False))
+        return look(session.repl(reset=False))
     except NoAnswer:
         if not session.can_reset:
             raise
-        facts, filesystem = look(session.repl(reset=True))
-    return Observation(
-        actual=seen_at_repl(facts, filesystem), evidence="reset", bytecode=facts.bytecode
-    )
+        return look(session.repl(reset=True))
 
 
 def without_defaults(actual: ActualState, desired: DesiredState) -> ActualState:
@@ -229,26 +213,29 @@ def without_defaults(actual: ActualState, desired: DesiredState) -> ActualState:
     return replace(actual, filesystem=replace(actual.filesystem, files=files))
 
 
-def file_operations(desired: DesiredState, actions: Sequence[Action]) -> list[FileOperation]:
-    """The plan's file actions, in order, with the bytes they need."""
-    operations: list[FileOperation] = []
-    for action in actions:
-        if isinstance(action, WriteFile):
-            content = desired.files_by_dest[action.path].content
-            operations.append(Put(path=action.path, data=content.data, sha256=content.sha256))
-        elif isinstance(action, DeleteFile):
-            operations.append(Remove(path=action.path))
-        elif isinstance(action, MakeDirectory):
-            operations.append(MakeDir(path=action.path))
-        elif isinstance(action, RemoveDirectory):
-            operations.append(RemoveDir(path=action.path))
-    return operations
+def file_actions(plan: Plan) -> list[FileAction]:
+    """The plan's actions on files, in order."""
+    actions: list[FileAction] = []
+    for action in plan.actions:
+        match action:
+            case WriteFile() | DeleteFile() | MakeDirectory() | RemoveDirectory():
+                actions.append(action)
+            case EraseFlash() | WriteFirmware() | RestoreFile() | Reset() | RunCheck():
+                pass
+            case _:
+                assert_never(action)
+    return actions
+
+
+def contents(desired: DesiredState) -> dict[str, Content]:
+    """What each file is to hold, by its path on the board."""
+    return {file.dest: file.content for file in desired.files}
 
 
 def write_files(
     device: DeviceContext,
     plan: Plan,
-    operations: Sequence[FileOperation],
+    actions: Sequence[FileAction],
     actual: ActualState,
 ) -> ActualState:
     """Make the files match in one stream, then look again: nothing may be left to do.
@@ -265,14 +252,14 @@ def write_files(
             "that are free on the board; nothing was written"
         )
     session = device.session
-    writes = sum(isinstance(operation, Put) for operation in operations)
+    writes = sum(isinstance(action, WriteFile) for action in actions)
     session.stage("files", f"{writes} to write" if writes else "")
     repl = session.repl()
-    if actual.filesystem.held:
-        repl.release()
+    if actual.filesystem.disabled:
+        repl.restore_startup()
     device.note_state(MIXED)
     try:
-        settled = send(session, repl, operations)
+        settled = send(session, repl, actions)
     except (NoAnswer, BoardError) as error:
         if isinstance(error, OutOfSpace):
             raise
@@ -291,11 +278,11 @@ def write_files(
     return settled
 
 
-def send(session: Session, repl: Repl, operations: Sequence[FileOperation]) -> ActualState:
-    """Carry out the operations; what is on the board then."""
-    repl.transfer(operations, session.progress("files"))
+def send(session: Session, repl: Repl, actions: Sequence[FileAction]) -> ActualState:
+    """Carry out the actions; what is on the board then."""
+    repl.transfer(actions, contents(session.desired), session.progress("files"))
     session.stage("verify-files")
-    return seen_at_repl(*repl.observe(scan_request(session.desired)))
+    return repl.observe(scan_request(session.desired))
 
 
 def send_without_app(device: DeviceContext, first: ProvisionError) -> ActualState:
@@ -304,15 +291,15 @@ def send_without_app(device: DeviceContext, first: ProvisionError) -> ActualStat
     session = device.session
     try:
         repl = restart_without_app(session, device.note_state)
-        seen = seen_at_repl(*repl.observe(scan_request(session.desired)))
+        seen = repl.observe(scan_request(session.desired))
     except ProvisionError as error:
-        session.note(f"in vain: {error.message}")
+        session.note(f"retry failed: {error.message}")
         raise first from None
     device.note_state(MIXED)
     left = diff(session.desired, seen)
     refuse(left.refusals)
     session.stage("files")
-    return send(session, repl, file_operations(session.desired, left.actions))
+    return send(session, repl, file_actions(left))
 
 
 def report(device: DeviceContext, plan: Plan, *kinds: type[Action]) -> None:

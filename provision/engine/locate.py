@@ -10,28 +10,16 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from provision.core.planning.port_choice import candidates
 from provision.core.wording import plural
 from provision.errors import DeviceError, NoAnswer, PortNotFound, ProvisionError
-from provision.interfaces import BootloaderFacts, Connector, Discovery, ReplFacts
-from provision.model.board import BoardProfile, ResetWiring
-from provision.model.chip import Chip
-from provision.model.state import DesiredState, FirmwareIdentity, PortSelector
+from provision.interfaces import Connector, Discovery
+from provision.model.board import BoardProfile
+from provision.model.endpoint import Endpoint
+from provision.model.state import ActualState, DesiredState, PortSelector
 
 Located = str | ProvisionError
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Probed:
-    """What a board on some port says of itself."""
-
-    address: str
-    chip: Chip
-    mac: str | None
-    flash_size: int | None
-    firmware: FirmwareIdentity | None
 
 
 def locate(
@@ -76,9 +64,10 @@ def _by_mac(
     free = [port.path for port in candidates(discovery.ports(), named, board.usb)]
     found: dict[str, list[str]] = {}
     with ThreadPoolExecutor(max_workers=max(1, len(free))) as pool:
-        for answer in pool.map(lambda path: _probe_quietly(connector, path, board), free):
-            if answer is not None and answer.mac is not None:
-                found.setdefault(answer.mac, []).append(answer.address)
+        answers = pool.map(lambda path: _probe_quietly(connector, path, board), free)
+        for address, actual in zip(free, answers, strict=True):
+            if actual is not None and actual.mac is not None:
+                found.setdefault(actual.mac, []).append(address)
     result: dict[str, Located] = {}
     for mac, states in wanted.items():
         addresses = found.get(mac, [])
@@ -128,22 +117,21 @@ def probe(
     board: BoardProfile,
     *,
     trace: Callable[[int, str], None] | None = None,
-) -> Probed:
-    """Ask the board on a port who it is: at its REPL, else in its bootloader. Changes nothing;
+) -> ActualState:
+    """Ask the board on a port who it is: at its REPL, else by its flasher. Changes nothing;
     resets the board only where no REPL answers."""
     connection = connector.connect(
-        address, board, device=address, baud=115200, trace=trace or _silent
+        Endpoint(address=address), board, device=address, trace=trace or _untraced
     )
     entered = False
     try:
         try:
-            facts = connection.repl(reset=False).facts()
-            return _from_repl(address, facts)
+            return connection.repl(reset=False).identify()
         except NoAnswer:
-            if board.reset is ResetWiring.NONE:
+            if not connection.capabilities.resets:
                 raise
         entered = True
-        return _from_bootloader(address, connection.bootloader(None, 0.0).facts())
+        return connection.flasher(None, 0.0).identify()
     finally:
         try:
             if entered:
@@ -154,32 +142,12 @@ def probe(
             connection.close()
 
 
-def _silent(level: int, text: str) -> None:
+def _untraced(level: int, text: str) -> None:
     """Nobody listens to the conversation."""
 
 
-def _probe_quietly(connector: Connector, address: str, board: BoardProfile) -> Probed | None:
+def _probe_quietly(connector: Connector, address: str, board: BoardProfile) -> ActualState | None:
     try:
         return probe(connector, address, board)
     except ProvisionError:
         return None  # a port that does not answer is not the one looked for
-
-
-def _from_repl(address: str, facts: ReplFacts) -> Probed:
-    return Probed(
-        address=address,
-        chip=facts.firmware.chip,
-        mac=facts.mac,
-        flash_size=facts.flash_size,
-        firmware=facts.firmware,
-    )
-
-
-def _from_bootloader(address: str, facts: BootloaderFacts) -> Probed:
-    return Probed(
-        address=address,
-        chip=facts.chip,
-        mac=facts.mac,
-        flash_size=facts.flash_size,
-        firmware=None,
-    )

@@ -1,31 +1,26 @@
 """Observe: learn what a board is, from the cheapest evidence up.
 
 The REPL answers everything in one round trip. A main.py that hogs it is caught by a reset and
-an early interrupt. A blank, foreign or dead board is asked in its bootloader.
+an early interrupt. A blank, foreign or dead board is asked by its flasher.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from hashlib import md5
-from posixpath import dirname
+from dataclasses import replace
 
 from provision.core.chips.registry import family_of
 from provision.engine.session import Session
 from provision.errors import NoAnswer
-from provision.interfaces import BootloaderFacts, ReplFacts, ScanRequest
+from provision.interfaces import ScanRequest
+from provision.model.board_path import ancestors
 from provision.model.firmware import Firmware
-from provision.model.state import ActualState, DesiredState, FileState, Filesystem
+from provision.model.state import ActualState, DesiredState, FileState
 
 
 def scan_request(desired: DesiredState) -> ScanRequest:
     """What must be looked at to compare a board with what it must be."""
     paths = {file.dest for file in desired.files}
-    for file in desired.files:
-        parent = dirname(file.dest)
-        while parent != "/":
-            paths.add(parent)
-            parent = dirname(parent)
+    paths |= {parent for file in desired.files for parent in ancestors(file.dest)}
     trees = {*desired.prune, *desired.absent}
     expected = {
         file.dest: FileState(size=file.content.size, sha256=file.content.sha256)
@@ -37,18 +32,9 @@ def scan_request(desired: DesiredState) -> ScanRequest:
     )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Observation:
-    """What was seen, and by which evidence: "repl", "reset" or "bootloader"."""
-
-    actual: ActualState
-    evidence: str
-    bytecode: int | None = None
-
-
 def observe(
     session: Session, request: ScanRequest, firmware: Firmware | None = None
-) -> Observation:
+) -> ActualState:
     """The actual state of the session's board, of its files what `request` asks for; `firmware`
     is the image it shall run.
 
@@ -56,36 +42,25 @@ def observe(
     manifest asks for `verify: flash`. Raises Unreachable when nothing answers at all.
     """
     try:
-        observation = _at_repl(session, request, reset=False)
-        return verified(session, observation, firmware)
+        return verified(session, session.repl().observe(request), firmware)
     except NoAnswer as error:
         session.note(f"no REPL: {error.message}")
-    proved = session.bootloader().facts()
-    silent = holds_image(session, proved)
-    if session.can_reset and silent:
+    proved = session.flasher().identify()
+    unresponsive = holds_image(session, proved)
+    if session.can_reset and unresponsive:
         # There is something to boot: an app that keeps its REPL away has no chance to after a
         # reset. A blank board is not waited for.
         try:
-            return _at_repl(session, request, reset=True)
+            return session.repl(reset=True).observe(request)
         except NoAnswer as error:
             session.note(f"no REPL after a reset: {error.message}")
-        proved = session.bootloader().facts()
-    actual = replace(seen_in_bootloader(proved), silent=silent)
-    return Observation(actual=actual, evidence="bootloader")
+        proved = session.flasher().identify()
+    return replace(proved, repl_unresponsive=unresponsive)
 
 
-def _at_repl(session: Session, request: ScanRequest, *, reset: bool) -> Observation:
-    facts, filesystem = session.repl(reset=reset).observe(request)
-    return Observation(
-        actual=seen_at_repl(facts, filesystem),
-        evidence="reset" if reset else "repl",
-        bytecode=facts.bytecode,
-    )
-
-
-def verified(session: Session, observation: Observation, firmware: Firmware | None) -> Observation:
+def verified(session: Session, actual: ActualState, firmware: Firmware | None) -> ActualState:
     """With `verify: flash`, what the flash itself holds of the image that answers by its name."""
-    desired, actual = session.desired, observation.actual
+    desired = session.desired
     if (
         firmware is None
         or desired.firmware is None
@@ -93,42 +68,19 @@ def verified(session: Session, observation: Observation, firmware: Firmware | No
         or actual.firmware is None
         or not actual.firmware.agrees_with(firmware.identity)
     ):
-        return observation
+        return actual
     session.stage("verify-flash")
-    bootloader = session.bootloader()
-    flash_size = bootloader.facts().flash_size or actual.flash_size
-    differs = tuple(
-        region.name
-        for region in family_of(firmware.chip).regions(firmware, desired.board, flash_size)
-        if bootloader.md5(region.offset, len(region.data))
-        != md5(region.data, usedforsecurity=False).hexdigest()
-    )
+    flasher = session.flasher()
+    flash_size = flasher.identify().flash_size or actual.flash_size
+    differs = flasher.differs(family_of(firmware.chip).regions(firmware, desired.board, flash_size))
     session.restart()
-    return replace(observation, actual=replace(actual, flash_differs=differs))
+    return replace(actual, flash_differs=differs)
 
 
-def holds_image(session: Session, facts: BootloaderFacts) -> bool:
+def holds_image(session: Session, proved: ActualState) -> bool:
     """Whether the flash has the beginning of an image where the boot ROM looks for one."""
-    if facts.secured is not None:
+    if proved.chip is None or proved.secured is not None:
         return False
-    family = family_of(facts.chip)
-    return family.starts_image(session.bootloader().read(*family.image_start(facts.chip)))
-
-
-def seen_at_repl(facts: ReplFacts, filesystem: Filesystem) -> ActualState:
-    """What a running MicroPython proves. It cannot tell about secure boot: that a firmware of
-    ours runs says that none stands in the way; the bootloader is asked again before a write."""
-    return ActualState(
-        chip=facts.firmware.chip,
-        mac=facts.mac,
-        flash_size=facts.flash_size,
-        firmware=facts.firmware,
-        filesystem=filesystem,
-    )
-
-
-def seen_in_bootloader(facts: BootloaderFacts) -> ActualState:
-    """What the boot ROM proves: who the board is, and that no MicroPython answered."""
-    return ActualState(
-        chip=facts.chip, mac=facts.mac, flash_size=facts.flash_size, secured=facts.secured
-    )
+    family = family_of(proved.chip)
+    start = session.flasher().read(*family.image_start(proved.chip))
+    return start is not None and family.starts_image(start)

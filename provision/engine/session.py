@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import Literal
 
 from provision.errors import ProvisionError
-from provision.interfaces import Bootloader, Connection, Hands, Repl
-from provision.model.board import ResetWiring
+from provision.interfaces import Connection, Flasher, Operator, Repl
+from provision.model.endpoint import Capabilities
 from provision.model.event import Event, Stage, StageProgress, StageStarted, Trace
 from provision.model.state import DesiredState
 
-Mode = Literal["unknown", "repl", "bootloader", "running"]
+Mode = Literal["unknown", "repl", "download", "running"]
 
 
 class Session:
@@ -25,28 +25,33 @@ class Session:
         desired: DesiredState,
         address: str,
         connection: Connection,
-        hands: Hands | None,
-        hands_timeout: float,
+        operator: Operator | None,
+        operator_timeout: float,
         emit: Callable[[Event], None],
     ) -> None:
         self.desired = desired
         self.address = address
         self.mode: Mode = "unknown"
         self._connection = connection
-        self._hands = hands
-        self._hands_timeout = hands_timeout
+        self._operator = operator
+        self._operator_timeout = operator_timeout
         self._emit = emit
         self._repl: Repl | None = None
-        self._bootloader: Bootloader | None = None
+        self._flasher: Flasher | None = None
 
     @property
     def device(self) -> str:
         return self.desired.device
 
     @property
+    def capabilities(self) -> Capabilities:
+        """What can be done over the link to the board."""
+        return self._connection.capabilities
+
+    @property
     def can_reset(self) -> bool:
-        """Whether the port's lines reach the chip's reset."""
-        return self.desired.board.reset is not ResetWiring.NONE
+        """Whether the board can be reset without a person."""
+        return self.capabilities.resets
 
     def note(self, text: str) -> None:
         self.trace(1, text)
@@ -71,25 +76,25 @@ class Session:
         return report
 
     def repl(self, *, reset: bool = False) -> Repl:
-        """The board's REPL, taken if it is not held already."""
+        """The board's REPL, taken if it is not taken already."""
         if reset or self._repl is None:
             self._forget()
             self._repl = self._connection.repl(reset=reset)
             self.mode = "repl"
         return self._repl
 
-    def bootloader(self) -> Bootloader:
-        """The board's bootloader with the stub, entered if it is not already."""
-        if self._bootloader is None:
+    def flasher(self) -> Flasher:
+        """What writes the board's flash; the board goes to download mode if it is not there."""
+        if self._flasher is None:
             self._forget()
-            self._bootloader = self._connection.bootloader(self._hands, self._hands_timeout)
-            self.mode = "bootloader"
-        return self._bootloader
+            self._flasher = self._connection.flasher(self._operator, self._operator_timeout)
+            self.mode = "download"
+        return self._flasher
 
     def restart(self) -> None:
         """Reset the board into run mode."""
         self._forget()
-        self._connection.restart(self._hands, self._hands_timeout)
+        self._connection.restart(self._operator, self._operator_timeout)
         self.mode = "running"
 
     def await_prompt(self, timeout: float) -> bool:
@@ -104,8 +109,8 @@ class Session:
     def close(self) -> None:
         """Leave the board as it was met, and give the port back.
 
-        An app that looking at the board interrupted runs again; a board that was taken to its
-        bootloader and not flashed is started again where the lines or the chip allow it.
+        An app that looking at the board interrupted runs again; a board that was taken to
+        download mode and not flashed is started again where the lines or the chip allow it.
         """
         try:
             self._leave()
@@ -121,10 +126,10 @@ class Session:
                 self._connection.resume()
             else:
                 self._repl.leave()
-        elif self.mode == "bootloader":
+        elif self.mode == "download":
             self._connection.restart(None, 0.0)
 
     def _forget(self) -> None:
         self._repl = None
-        self._bootloader = None
+        self._flasher = None
         self.mode = "unknown"

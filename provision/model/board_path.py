@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+STARTUP_FILES = ("/boot.py", "/main.py")
+"""What MicroPython runs by itself, in the order in which it does."""
+
 
 def ancestors(path: str) -> Iterator[str]:
     """The directories a path lies in, the outermost first, "/" left out."""

@@ -23,7 +23,7 @@ class WriteFirmware:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RestoreFile:
-    """Give a start-up file its name back, under which an update that was cut short held it."""
+    """Give a start-up file its name back, which an interrupted update had taken from it."""
 
     kind: ClassVar[str] = "restore-file"
     path: str
@@ -32,6 +32,8 @@ class RestoreFile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeleteFile:
+    """Delete a file; one that is gone already is no error."""
+
     kind: ClassVar[str] = "delete-file"
     path: str
     reason: str
@@ -39,7 +41,7 @@ class DeleteFile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RemoveDirectory:
-    """Remove a directory that this plan leaves empty."""
+    """Remove a directory that this plan leaves empty; one that is not is left alone."""
 
     kind: ClassVar[str] = "remove-directory"
     path: str
@@ -48,6 +50,8 @@ class RemoveDirectory:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MakeDirectory:
+    """Make one directory; its parent exists. One that is there already is no error."""
+
     kind: ClassVar[str] = "make-directory"
     path: str
     reason: str
@@ -55,7 +59,7 @@ class MakeDirectory:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WriteFile:
-    """Write one file whole; `sha256` is None in anything shown when the file is `sensitive`."""
+    """Write one file whole; of one that is `sensitive` no content and no digest is ever shown."""
 
     kind: ClassVar[str] = "write-file"
     path: str
@@ -77,17 +81,10 @@ class RunCheck:
     reason: str
 
 
-Action = (
-    EraseFlash
-    | WriteFirmware
-    | RestoreFile
-    | DeleteFile
-    | RemoveDirectory
-    | MakeDirectory
-    | WriteFile
-    | Reset
-    | RunCheck
-)
+FileAction = DeleteFile | RemoveDirectory | MakeDirectory | WriteFile
+"""What is done to the files over the REPL, in one transfer."""
+
+Action = EraseFlash | WriteFirmware | RestoreFile | FileAction | Reset | RunCheck
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

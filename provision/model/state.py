@@ -164,8 +164,8 @@ class Filesystem:
 
     Only what lies at or below the paths that were asked for is listed. `free` counts bytes in
     whole blocks of `block` bytes. `mounted` is False where MicroPython runs without a filesystem,
-    having found none that it can read. `held` are those of the files that an update which was cut
-    short keeps from starting: they are whole, under another name.
+    having found none that it can read. `disabled` are those of the start-up files that an update
+    which was interrupted keeps from starting: they are whole, under another name.
     """
 
     files: Mapping[str, FileState]
@@ -173,23 +173,28 @@ class Filesystem:
     free: int | None = None
     block: int = 4096
     mounted: bool = True
-    held: frozenset[str] = frozenset()
+    disabled: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
 class ActualState:
-    """What was read from a board. None means that it could not be learned.
+    """What was read from a board, by its REPL, its flasher or both. None means that nobody could
+    look, or that the board does not tell.
 
     `firmware` is None for a blank flash or anything that is not MicroPython; `filesystem` is
-    None when nobody could look (the board was met in its bootloader).
+    None when the board was met in download mode. A REPL cannot tell about secure boot: that a
+    firmware of ours runs says that none stands in the way; the flasher is asked before a write.
     """
 
-    chip: Chip | None
-    mac: str | None
+    chip: Chip | None = None
+    mac: str | None = None
     flash_size: int | None = None
+    description: str | None = None  # of the chip, as the flasher has it: "ESP32-D0WD-V3 (…)"
+    revision: int | None = None  # of the chip, major * 100 + minor, where it has one
+    secured: str | None = None  # "secure boot", "flash encryption" or "secure download mode"
     firmware: FirmwareIdentity | None = None
+    bytecode: int | None = None  # `sys.implementation._mpy`: which .mpy files the firmware takes
     filesystem: Filesystem | None = None
-    secured: str | None = None  # "secure boot" or "flash encryption" when the chip says so
-    silent: bool = False  # an image is in the flash, but no REPL answers, even after a reset
-    cut: bool = False  # silent since an update that kept its files was cut short
-    flash_differs: tuple[str, ...] = ()  # regions whose MD5 differs, with verify: flash
+    repl_unresponsive: bool = False  # an image is there, but no REPL, even after a reset
+    interrupted_update: bool = False  # so since an update that kept the files was interrupted
+    flash_differs: tuple[str, ...] = ()  # regions that differ from the image, with verify: flash

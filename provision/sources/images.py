@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from provision.core.chips.family import BoardFacts
 from provision.core.chips.registry import family_of, read_firmware
 from provision.core.wording import flash_size
 from provision.errors import ImageError, SourceError
 from provision.lockfile.entries import Lock, LockedFile, LockedFirmware, request_key
 from provision.model.firmware import Firmware
+from provision.model.state import ActualState
 from provision.sources.cache import Cache, user_cache
 from provision.sources.http_client import DownloadRequest, HttpClient
 from provision.sources.http_response import public_url
@@ -128,7 +128,7 @@ class LocalImages:
         firmware = self._read[source]
         if isinstance(firmware, str):
             return firmware
-        refusals = family_of(board.chip).image_refusals(firmware, board, BoardFacts())
+        refusals = family_of(board.chip).image_refusals(firmware, board, ActualState())
         return refusals[0].message if refusals else None
 
     def _firmware(self, source: FirmwareSource) -> Firmware:

@@ -239,7 +239,10 @@ def test_a_board_that_needs_hands_says_so_where_nobody_looks_on(station: Station
     )
     alone = station.provision("apply", "--yes")
     assert alone.code == 5
-    assert "needs-hands: the Adafruit HUZZAH breakout (FTDI Friend) must be put in" in alone.out
+    assert (
+        "manual-action-required: the Adafruit HUZZAH breakout (FTDI Friend) must be put in"
+        in alone.out
+    )
     assert "hint: Hold the GPIO0 button, press and release the RESET button" in alone.err
 
     nobody_came = station.start("apply", "--yes", "--manual-timeout", "1", terminal=True).end()

@@ -82,7 +82,7 @@ def test_an_update_that_is_cut_short_is_finished_with_the_files_kept(
 
     plan = station.plan()
     assert plan.planned("x") == ["write-firmware 1.24.1", "write-file /main.py", "reset"]
-    assert "finish the update to 1.24.1 that was cut short; files kept" in plan.out
+    assert "finish the update to 1.24.1 that was interrupted; files kept" in plan.out
     ended = station.apply()
     assert ended.done("x") == plan.planned("x")
     files = station.files("x", chip)

@@ -15,7 +15,7 @@ from pathlib import Path
 import serial
 
 from provision.core.chips.esp.chips import ESP32, ESP8266
-from provision.device.micropython.board_repl import RawRepl
+from provision.device.micropython.board_repl import BoardRepl
 from provision.model.chip import Chip
 from provision.sim import client
 from provision.sim.esp.firmware import build
@@ -183,7 +183,7 @@ def unit(work: Path, name: str, line: Line, *, blank: bool = False) -> Iterator[
                 port.rts = True
                 port.reset_input_buffer()
                 port.rts = False
-                if not RawRepl(port).await_prompt(30):
+                if not BoardRepl(port).await_prompt(30):
                     raise Failed(f"{name} does not come up")
         yield Unit(name=name, work=work, line=line)
     finally:

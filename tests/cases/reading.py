@@ -132,7 +132,7 @@ def _actual(data: dict[str, Any]) -> ActualState:
         firmware=None if firmware is None else _identity(firmware),
         filesystem=None if filesystem is None else _filesystem(filesystem),
         secured=data.pop("secured", None),
-        cut=data.pop("cut", False),
+        interrupted_update=data.pop("interrupted_update", False),
         flash_differs=tuple(data.pop("flash_differs", ())),
     )
     _nothing_left(data, "actual")
@@ -144,7 +144,7 @@ def _filesystem(data: dict[str, Any]) -> Filesystem:
         files={path: _found(file) for path, file in data.pop("files", {}).items()},
         directories=frozenset(data.pop("directories", ())),
         mounted=data.pop("mounted", True),
-        held=frozenset(data.pop("held", ())),
+        disabled=frozenset(data.pop("disabled", ())),
     )
     _nothing_left(data, "filesystem")
     return filesystem

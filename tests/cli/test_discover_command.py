@@ -6,7 +6,6 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -19,8 +18,13 @@ from provision.core.chips.esp.chips import ESP32C3, ESP8266
 from provision.errors import NoAnswer
 from provision.interfaces import PortInfo
 from provision.model.board import BoardProfile
-from provision.model.chip import Chip
-from provision.model.state import DesiredState, FirmwareIdentity, PortKind, PortSelector
+from provision.model.state import (
+    ActualState,
+    DesiredState,
+    FirmwareIdentity,
+    PortKind,
+    PortSelector,
+)
 from provision.output.style import PLAIN
 
 BOARD = profiles()["wemos-d1-mini"]
@@ -41,14 +45,6 @@ PORTS = [
 
 def device(name: str, kind: PortKind, value: str) -> DesiredState:
     return DesiredState(device=name, board=BOARD, port=PortSelector(kind=kind, value=value))
-
-
-@dataclass(frozen=True)
-class Said:
-    chip: Chip
-    mac: str | None
-    flash_size: int | None
-    firmware: FirmwareIdentity | None
 
 
 STATES = [
@@ -100,12 +96,17 @@ def test_probing_asks_each_board_with_its_profile_and_finds_devices_by_mac() -> 
     asked: list[tuple[str, BoardProfile | None]] = []
     identity = FirmwareIdentity(version="1.24.1", machine="ESP module", chip=ESP8266)
 
-    def probe(address: str, board: BoardProfile | None) -> Said:
+    def probe(address: str, board: BoardProfile | None) -> ActualState:
         asked.append((address, board))
         if address == "/dev/ttyUSB0":
-            return Said(ESP8266, "5c:cf:7f:00:00:01", 4 * 1024**2, identity)
+            return ActualState(
+                chip=ESP8266,
+                mac="5c:cf:7f:00:00:01",
+                flash_size=4 * 1024**2,
+                firmware=identity,
+            )
         if address == "/dev/ttyUSB1":
-            return Said(ESP32C3, MAC, None, None)
+            return ActualState(chip=ESP32C3, mac=MAC)
         raise NoAnswer("the board does not answer")
 
     found = ask(list_ports(PORTS, STATES), STATES, {"kitchen": "5c:cf:7f:00:00:01"}, probe)

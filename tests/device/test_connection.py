@@ -13,9 +13,10 @@ import pytest
 
 from provision.core.chips.esp.chips import ESP32C3
 from provision.device.connection import SerialConnection, SerialConnector
-from provision.errors import CheckFailed, NeedsHands, PortLost, PortNotFound
+from provision.errors import CheckFailed, ManualActionRequired, PortLost, PortNotFound
 from provision.interfaces import PortInfo
 from provision.model.board import ResetWiring
+from provision.model.endpoint import Capabilities, Endpoint
 from provision.model.state import PortSelector
 from tests.fakes.line import Peer, VirtualClock
 from tests.fakes.micropython import FRIENDLY, MicroPython
@@ -128,7 +129,7 @@ def connect(usb: Usb) -> Iterator[Connect]:
 
     def to(path: str) -> SerialConnection:
         connection = SerialConnector(usb).connect(
-            path, BOARD, device="kitchen", baud=115200, trace=lambda level, text: None
+            Endpoint(address=path), BOARD, device="kitchen", trace=lambda level, text: None
         )
         opened.append(connection)
         return connection
@@ -168,7 +169,7 @@ def test_its_repl_is_taken_where_it_came_back(usb: Usb, connect: Connect) -> Non
     board = MicroPython(Now())
     with closing(board), playing(usb.master(new), board):
         repl = connection.repl(reset=False)
-        assert repl.facts().mac == "24:6f:28:00:00:01"
+        assert repl.identify().mac == "24:6f:28:00:00:01"
         connection.resume()
         connection.resume()  # nothing is left to do
 
@@ -180,7 +181,7 @@ def test_the_systems_ports_are_looked_through_before_a_reset_only(
     connection = connect(path)
     board = MicroPython(Now())
     with closing(board), playing(usb.master(path), board):
-        connection.repl(reset=False).facts()
+        connection.repl(reset=False).identify()
     assert usb.asked == 0
     connection.restart(pressed, 1.0)
     assert usb.asked == 1
@@ -213,10 +214,15 @@ def test_a_port_that_stays_away_is_an_error(
 
 def test_a_board_that_only_its_button_restarts_says_so(usb: Usb, connect: Connect) -> None:
     connection = connect(usb.plug())  # a terminal has no reset lines
-    with pytest.raises(NeedsHands, match="RESET"):
+    with pytest.raises(ManualActionRequired, match="RESET"):
         connection.restart(None, 0.0)
-    with pytest.raises(NeedsHands, match="RESET"):
+    with pytest.raises(ManualActionRequired, match="RESET"):
         connection.restart(lambda instructions, seconds: False, 1.0)
+
+
+def test_a_terminal_has_no_reset_lines_and_tells(usb: Usb, connect: Connect) -> None:
+    capabilities = connect(usb.plug()).capabilities
+    assert capabilities == Capabilities(resets=False, lossless=False, flashes=True)
 
 
 def test_what_the_app_prints_is_waited_for(usb: Usb, connect: Connect) -> None:

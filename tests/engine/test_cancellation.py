@@ -55,7 +55,7 @@ def test_another_thread_stops_a_run_whose_flash_is_finished_first() -> None:
     assert report.interrupted
     assert report.exit_code() == 130
     assert first.firmware == image().identity
-    assert world.journal.open == set()
+    assert world.journal.open == {}
     assert second.log == []
     assert not first.open
 

@@ -117,10 +117,10 @@ def test_files_are_written_in_plan_order_and_the_board_restarted_once() -> None:
     report = go(world, device())
     assert outcomes(report) == {"kitchen": "changed"}
     assert board.log == [
-        "makedir /lib",
-        "put /lib/app.py",
-        "put /boot.py",
-        "put /main.py",
+        "make-directory /lib",
+        "write-file /lib/app.py",
+        "write-file /boot.py",
+        "write-file /main.py",
         "restart",
     ]
     assert board.files["/lib/app.py"] == b"x = 1\n"
@@ -176,7 +176,7 @@ def test_a_filesystem_that_cannot_be_built_goes_over_the_repl_after_its_first_bo
     report = go(world, device(firmware=firmware()))
     assert outcomes(report) == {"kitchen": "changed"}
     assert "first boot" in board.log
-    assert board.log.index("first boot") < board.log.index("put /main.py")
+    assert board.log.index("first boot") < board.log.index("write-file /main.py")
 
 
 def test_the_boot_py_of_a_first_boot_is_no_users_file() -> None:
@@ -288,9 +288,9 @@ def test_erasing_what_does_not_answer_needs_a_yes_unless_a_run_was_cut_short_on_
         world = FakeWorld({"/dev/kitchen": board}, {"new": image()})
         world.identities.macs["kitchen"] = MAC
         if cut:
-            world.journal.begin(MAC, keeping=False)
+            world.journal.begin(MAC, "erase")
         report = go(world, device(firmware=firmware()), **options)
-        assert world.journal.open == set()
+        assert world.journal.open == {}
         return board, report
 
     board, report = met(cut=False, task=ApplyTask())
@@ -376,7 +376,7 @@ def test_a_stop_while_the_flash_is_written_comes_before_the_files() -> None:
     assert report.exit_code() == 130
     assert [line for line in board.log if line.startswith("flash")]
     assert not [line for line in board.log if line.startswith("put")]
-    assert world.journal.open == set()
+    assert world.journal.open == {}
     finished = [event for event in world.events if isinstance(event, DeviceFinished)]
     assert finished[0].board_state == "the firmware is written and runs; files may be missing"
 

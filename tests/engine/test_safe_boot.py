@@ -1,4 +1,4 @@
-"""When an app is held, given back, and restarted without, on boards in memory."""
+"""When an app is kept from starting, restored, and restarted without, on boards in memory."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 from provision.boards import profiles
-from provision.device.micropython.scan_protocol import Entry
+from provision.device.micropython.scan_protocol import DirectoryEntry
 from provision.device.micropython.startup_files import (
-    as_themselves,
     by_both_names,
-    held_among,
-    held_name,
+    disabled_among,
+    disabled_name,
+    under_own_names,
 )
 from provision.engine.tasks.apply import ApplyTask
 from provision.engine.tasks.plan import PlanTask
 from provision.errors import BoardError, NoAnswer, OutOfSpace, ProvisionError
-from provision.interfaces import ScanRequest
+from provision.interfaces import FlashMode, ScanRequest
 from provision.model.board import ResetWiring
 from provision.model.firmware import Firmware
 from provision.model.state import FileState, Filesystem
@@ -41,43 +41,43 @@ def updating(board: FakeBoard) -> FakeWorld:
     return FakeWorld({"/dev/kitchen": board}, images)
 
 
-def test_an_update_holds_the_app_while_the_board_is_flashed() -> None:
+def test_an_update_disables_the_app_while_the_board_is_flashed() -> None:
     board = old()
     assert go(updating(board), device(firmware=firmware())).exit_code() == 0
     flashed = next(number for number, one in enumerate(board.log) if one.startswith("flash"))
-    assert board.log.index("hold") < flashed < board.log.index("release")
-    assert board.log.index("release") < board.log.index("put /main.py")
-    assert board.held == set()
+    assert board.log.index("disable startup") < flashed < board.log.index("restore startup")
+    assert board.log.index("restore startup") < board.log.index("write-file /main.py")
+    assert board.disabled == set()
     assert board.files["/notes"] == b"mine"
 
 
-def test_an_erasing_run_holds_nothing() -> None:
+def test_an_erasing_run_disables_nothing() -> None:
     board = FakeBoard()
     assert go(updating(board), device(firmware=firmware())).exit_code() == 0
-    assert "hold" not in board.log
+    assert "disable startup" not in board.log
 
 
-def test_looking_and_planning_hold_and_release_nothing() -> None:
+def test_looking_and_planning_disable_and_restore_nothing() -> None:
     board = old()
-    board.held = {"/main.py"}
+    board.disabled = {"/main.py"}
     report = go(updating(board), device(firmware=firmware()), task=PlanTask())
     assert report.devices[0].outcome == "pending"
     assert board.log == ["leave"]
-    assert board.held == {"/main.py"}
+    assert board.disabled == {"/main.py"}
 
 
-def test_what_a_run_before_held_is_put_back() -> None:
+def test_what_a_run_before_disabled_is_restored() -> None:
     board = converged()
-    board.held = {"/boot.py", "/main.py"}
+    board.disabled = {"/boot.py", "/main.py"}
     report = go(FakeWorld({"/dev/kitchen": board}), device())
     (plan,) = [item.plan for item in report.devices]
     assert plan is not None
     assert [action.kind for action in plan.actions] == ["restore-file", "restore-file", "reset"]
-    assert board.log == ["release", "restart"]
+    assert board.log == ["restore startup", "restart"]
     assert go(FakeWorld({"/dev/kitchen": board}), device()).devices[0].outcome == "ok"
 
 
-def test_an_app_is_given_back_when_nobody_enters_download_mode() -> None:
+def test_an_app_is_restored_when_nobody_enters_download_mode() -> None:
     board = old()
     esp32_without_lines = replace(profiles()["esp32"], reset=ResetWiring.NONE, download="hold BOOT")
     report = go(
@@ -85,8 +85,8 @@ def test_an_app_is_given_back_when_nobody_enters_download_mode() -> None:
     )
     assert report.devices[0].outcome == "unreachable"
     assert "hold BOOT" in error_of(report)
-    assert board.log == ["hold", "release", "restart"]
-    assert board.held == set()
+    assert board.log == ["disable startup", "restore startup", "restart"]
+    assert board.disabled == set()
 
 
 @pytest.mark.parametrize("error", [NoAnswer("it restarted"), BoardError("rubbish")])
@@ -98,7 +98,8 @@ def test_a_board_that_stops_answering_is_restarted_once_without_its_app(
     report = go(FakeWorld({"/dev/kitchen": board}), device())
     assert report.exit_code() == 0
     assert board.log == [
-        "put /main.py", "reset", "hold", "restart", "release", "put /main.py", "restart",
+        "write-file /main.py", "reset", "disable startup", "restart", "restore startup",
+        "write-file /main.py", "restart",
     ]  # fmt: skip
     assert board.files["/main.py"] == b"import app\n"
 
@@ -108,32 +109,32 @@ def test_a_board_that_stops_answering_twice_is_told() -> None:
     board.files["/main.py"] = b"old"
     report = go(FakeWorld({"/dev/kitchen": board}), device())
     assert error_of(report) == "second"
-    assert board.held == set()
+    assert board.disabled == set()
 
 
 def test_a_full_board_is_not_restarted() -> None:
     board = converged(failures=[OutOfSpace("full", hint="delete something")])
     board.files["/main.py"] = b"old"
     assert error_of(go(FakeWorld({"/dev/kitchen": board}), device())) == "full"
-    assert "hold" not in board.log
+    assert "disable startup" not in board.log
 
 
 def test_an_update_cut_short_is_finished_in_place_and_forgotten() -> None:
     board = old()
     board.firmware = None  # half of it was written
-    board.held = {"/main.py"}
+    board.disabled = {"/main.py"}
     world = updating(board)
-    world.journal.begin(board.mac, keeping=True)
+    world.journal.begin(board.mac, "keep")
     assert go(world, device(firmware=firmware()), task=ApplyTask()).exit_code() == 0
     assert "erase" not in board.log
     assert board.files["/notes"] == b"mine"
-    assert board.held == set()
-    assert world.journal.open == set()
+    assert board.disabled == set()
+    assert world.journal.open == {}
 
 
 def test_an_entry_left_by_a_run_killed_at_its_very_end_goes_with_the_next() -> None:
     world = FakeWorld({"/dev/kitchen": converged()})
-    world.journal.begin("24:6f:28:00:00:01", keeping=True)
+    world.journal.begin("24:6f:28:00:00:01", "keep")
     go(world, device(), task=PlanTask())
     assert world.journal.open
     go(world, device())
@@ -143,32 +144,33 @@ def test_an_entry_left_by_a_run_killed_at_its_very_end_goes_with_the_next() -> N
 def test_the_journal_tells_an_update_from_an_erasing_run(tmp_path: Path) -> None:
     journal = FlashJournal(tmp_path / "flashing")
     mac = "24:6f:28:00:00:01"
-    seen = []
-    for keeping in (True, False, True):
-        journal.begin(mac, keeping=keeping)
-        seen.append((journal.was_cut(mac), journal.was_keeping(mac)))
+    seen: list[FlashMode | None] = []
+    modes: tuple[FlashMode, ...] = ("keep", "erase", "keep")
+    for mode in modes:
+        journal.begin(mac, mode)
+        seen.append(journal.interrupted_mode(mac))
     journal.end(mac)
-    seen.append((journal.was_cut(mac), journal.was_keeping(mac)))
-    assert seen == [(True, True), (True, False), (True, True), (False, False)]
+    seen.append(journal.interrupted_mode(mac))
+    assert seen == [*modes, None]
 
 
-def entry(path: str) -> Entry:
-    return Entry(path=path, folder=False, size=3, sha256=None)
+def entry(path: str) -> DirectoryEntry:
+    return DirectoryEntry(path=path, folder=False, size=3, sha256=None)
 
 
-def test_a_held_file_is_asked_for_by_both_names_and_seen_as_itself() -> None:
-    name = held_name("/main.py")
-    strays = [entry(name), entry("/lib/.provision~main.py"), entry("/.provision~other.py")]
-    assert held_among(strays) == {"/main.py": strays[0]}
+def test_a_disabled_file_is_asked_for_by_both_names_and_seen_as_itself() -> None:
+    name = disabled_name("/main.py")
+    unmanaged = [entry(name), entry("/lib/.provision~main.py"), entry("/.provision~other.py")]
+    assert disabled_among(unmanaged) == {"/main.py": unmanaged[0]}
     wanted = FileState(size=3, sha256="00" * 32)
     request = ScanRequest(paths=("/main.py",), expected={"/main.py": wanted})
     asked = by_both_names(request, ["/main.py"])
     assert asked.paths == (name, "/main.py")
     assert asked.expected == {"/main.py": wanted, name: wanted}
-    alone = as_themselves(Filesystem(files={name: wanted}), {"/main.py"})
-    assert (alone.files, alone.held) == ({"/main.py": wanted}, frozenset({"/main.py"}))
+    alone = under_own_names(Filesystem(files={name: wanted}), {"/main.py"})
+    assert (alone.files, alone.disabled) == ({"/main.py": wanted}, frozenset({"/main.py"}))
     other = FileState(size=1, sha256=None)
-    both = as_themselves(Filesystem(files={name: wanted, "/main.py": other}), {"/main.py"})
-    assert (both.files, both.held) == ({"/main.py": other}, frozenset())
-    neither = as_themselves(Filesystem(files={}), {"/main.py"})
-    assert (neither.files, neither.held) == ({}, frozenset())
+    both = under_own_names(Filesystem(files={name: wanted, "/main.py": other}), {"/main.py"})
+    assert (both.files, both.disabled) == ({"/main.py": other}, frozenset())
+    neither = under_own_names(Filesystem(files={}), {"/main.py"})
+    assert (neither.files, neither.disabled) == ({}, frozenset())

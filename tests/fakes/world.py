@@ -9,39 +9,33 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from posixpath import dirname
 
 from provision.core.chips.esp.chips import ESP32
 from provision.core.chips.esp.image import SECTOR
-from provision.core.planning.diff import STARTUP_FILES
 from provision.engine.context import RunContext
 from provision.errors import (
     BoardError,
     CheckFailed,
-    NeedsHands,
+    ManualActionRequired,
     NoAnswer,
     OutOfSpace,
     PortNotFound,
     ProvisionError,
 )
-from provision.interfaces import (
-    BootloaderFacts,
-    FileOperation,
-    Hands,
-    MakeDir,
-    PortInfo,
-    Put,
-    Remove,
-    RemoveDir,
-    ReplFacts,
-    ScanRequest,
-)
+from provision.interfaces import FlashMode, Operator, PortInfo, ScanRequest
 from provision.model.board import BoardProfile, ResetWiring
+from provision.model.board_path import STARTUP_FILES, ancestors
 from provision.model.chip import Chip
+from provision.model.endpoint import Capabilities, Endpoint
 from provision.model.event import Event
+from provision.model.exhaustive import assert_never
 from provision.model.firmware import Firmware, Region
+from provision.model.plan import DeleteFile, FileAction, MakeDirectory, RemoveDirectory, WriteFile
 from provision.model.state import (
+    ActualState,
+    Content,
     FileState,
     Filesystem,
     FirmwareIdentity,
@@ -70,7 +64,8 @@ class FakeBoard:
     answers: list[str] = field(default_factory=lambda: ["True"])
     prints: str = "ready: kitchen"
     failures: list[ProvisionError] = field(default_factory=list)  # of its next transfers
-    held: set[str] = field(default_factory=set)  # start-up files that are kept from starting
+    disabled: set[str] = field(default_factory=set)  # start-up files that are kept from starting
+    writable: bool = True  # whether its link lets a flasher speak
     log: list[str] = field(default_factory=list)
     open: bool = False
 
@@ -79,22 +74,22 @@ class FakeRepl:
     def __init__(self, board: FakeBoard) -> None:
         self.board = board
 
-    def facts(self) -> ReplFacts:
+    def identify(self) -> ActualState:
         assert self.board.firmware is not None
-        return ReplFacts(
-            firmware=self.board.firmware,
+        return ActualState(
+            chip=self.board.firmware.chip,
             mac=self.board.mac,
             flash_size=self.board.flash_size,
-            bytecode=None,
+            firmware=self.board.firmware,
         )
 
-    def scan(self, request: ScanRequest) -> Filesystem:
+    def observe(self, request: ScanRequest) -> ActualState:
         def asked(path: str) -> bool:
             return path in request.paths or any(
                 path == tree or path.startswith(tree.rstrip("/") + "/") for tree in request.trees
             )
 
-        return Filesystem(
+        seen = Filesystem(
             files={
                 path: FileState(size=len(data), sha256=hashlib.sha256(data).hexdigest())
                 for path, data in self.board.files.items()
@@ -102,44 +97,46 @@ class FakeRepl:
             },
             directories=frozenset(path for path in self.board.directories if asked(path)),
             free=self.board.free,
-            held=frozenset(self.board.held & self.board.files.keys()),
+            disabled=frozenset(self.board.disabled & self.board.files.keys()),
         )
+        return replace(self.identify(), filesystem=seen)
 
-    def observe(self, request: ScanRequest) -> tuple[ReplFacts, Filesystem]:
-        return self.facts(), self.scan(request)
-
-    def transfer(self, operations: Sequence[FileOperation], progress: Progress) -> None:
-        for number, operation in enumerate(operations, 1):
-            self.board.log.append(f"{type(operation).__name__.lower()} {operation.path}")
+    def transfer(
+        self, actions: Sequence[FileAction], contents: Mapping[str, Content], progress: Progress
+    ) -> None:
+        for number, action in enumerate(actions, 1):
+            self.board.log.append(f"{action.kind} {action.path}")
             if self.board.failures:
                 raise self.board.failures.pop(0)
             if not self.board.worn:
-                self._carry_out(operation)
-            progress(number, len(operations))
+                self._carry_out(action, contents)
+            progress(number, len(actions))
 
-    def _carry_out(self, operation: FileOperation) -> None:
+    def _carry_out(self, action: FileAction, contents: Mapping[str, Content]) -> None:
         files, directories = self.board.files, self.board.directories
-        match operation:
-            case Put():
-                parent = dirname(operation.path)
+        match action:
+            case WriteFile():
+                parent = dirname(action.path)
                 if parent != "/" and parent not in directories:
                     raise BoardError(f"no directory {parent}")
-                files[operation.path] = operation.data
-            case Remove():
-                files.pop(operation.path, None)
-            case MakeDir():
-                directories.add(operation.path)
-            case RemoveDir():
-                directories.discard(operation.path)
+                files[action.path] = contents[action.path].data
+            case DeleteFile():
+                files.pop(action.path, None)
+            case MakeDirectory():
+                directories.add(action.path)
+            case RemoveDirectory():
+                directories.discard(action.path)
+            case _:
+                assert_never(action)
 
-    def hold(self) -> frozenset[str]:
-        self.board.log.append("hold")
-        self.board.held |= self.board.files.keys() & set(STARTUP_FILES)
-        return frozenset(self.board.held)
+    def disable_startup(self) -> frozenset[str]:
+        self.board.log.append("disable startup")
+        self.board.disabled |= self.board.files.keys() & set(STARTUP_FILES)
+        return frozenset(self.board.disabled)
 
-    def release(self) -> None:
-        self.board.log.append("release")
-        self.board.held.clear()
+    def restore_startup(self) -> None:
+        self.board.log.append("restore startup")
+        self.board.disabled.clear()
 
     def evaluate(self, expression: str, timeout: float, stopping: Callable[[], bool]) -> str:
         self.board.log.append(f"evaluate {expression}")
@@ -149,13 +146,13 @@ class FakeRepl:
         self.board.log.append("leave")
 
 
-class FakeBootloader:
+class FakeFlasher:
     def __init__(self, board: FakeBoard, world: FakeWorld) -> None:
         self.board = board
         self.world = world
 
-    def facts(self) -> BootloaderFacts:
-        return BootloaderFacts(
+    def identify(self) -> ActualState:
+        return ActualState(
             chip=self.board.chip,
             description=self.board.chip.label,
             mac=self.board.mac,
@@ -170,8 +167,8 @@ class FakeBootloader:
         self.board.files.clear()
         self.board.directories.clear()
 
-    def md5(self, offset: int, size: int) -> str:
-        return ""
+    def differs(self, regions: Sequence[Region]) -> tuple[str, ...]:
+        return tuple(region.name for region in regions)
 
     def read(self, offset: int, size: int) -> bytes:
         return b"\xff" * size if self.board.firmware is None else b"\xe9" * size
@@ -187,10 +184,7 @@ class FakeBootloader:
     def _fill(self, files: Mapping[str, bytes]) -> None:
         self.board.files.update(files)
         for path in files:
-            parent = dirname(path)
-            while parent != "/":
-                self.board.directories.add(parent)
-                parent = dirname(parent)
+            self.board.directories.update(ancestors(path))
 
 
 class FakeConnection:
@@ -200,6 +194,14 @@ class FakeConnection:
         self.world = world
         self.interrupted = world.interrupts
 
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(
+            resets=self.profile.reset is not ResetWiring.NONE,
+            lossless=False,
+            flashes=self.board.writable,
+        )
+
     def repl(self, *, reset: bool) -> FakeRepl:
         board = self.board
         if reset:
@@ -208,17 +210,17 @@ class FakeConnection:
             raise NoAnswer("no MicroPython answers")
         return FakeRepl(board)
 
-    def bootloader(self, hands: Hands | None, timeout: float) -> FakeBootloader:
+    def flasher(self, operator: Operator | None, timeout: float) -> FakeFlasher:
         if self.board.dead:
             raise NoAnswer("the boot ROM does not answer")
         if self.profile.reset is ResetWiring.NONE and (
-            hands is None or not hands(self.profile.download, timeout)
+            operator is None or not operator(self.profile.download, timeout)
         ):
-            raise NeedsHands(self.profile.download)
+            raise ManualActionRequired(self.profile.download)
         self.board.log.append("bootloader")
-        return FakeBootloader(self.board, self.world)
+        return FakeFlasher(self.board, self.world)
 
-    def restart(self, hands: Hands | None, timeout: float) -> None:
+    def restart(self, operator: Operator | None, timeout: float) -> None:
         self.board.log.append("restart")
         if self.board.firmware is not None and not self.board.files:
             self.board.files["/boot.py"] = DEFAULT_BOOT
@@ -287,21 +289,16 @@ class FakeIdentities:
 
 class FakeJournal:
     def __init__(self) -> None:
-        self.open: set[str] = set()
-        self.keeping: set[str] = set()
+        self.open: dict[str, FlashMode] = {}
 
-    def begin(self, mac: str, *, keeping: bool) -> None:
-        self.open.add(mac)
-        (self.keeping.add if keeping else self.keeping.discard)(mac)
+    def begin(self, mac: str, mode: FlashMode) -> None:
+        self.open[mac] = mode
 
     def end(self, mac: str) -> None:
-        self.open.discard(mac)
+        self.open.pop(mac, None)
 
-    def was_cut(self, mac: str) -> bool:
-        return mac in self.open
-
-    def was_keeping(self, mac: str) -> bool:
-        return mac in self.open & self.keeping
+    def interrupted_mode(self, mac: str) -> FlashMode | None:
+        return self.open.get(mac)
 
 
 class FakeWorld:
@@ -336,15 +333,14 @@ class FakeWorld:
 
     def connect(
         self,
-        address: str,
+        endpoint: Endpoint,
         board: BoardProfile,
         *,
         device: str,
-        baud: int,
         trace: Callable[[int, str], None],
     ) -> FakeConnection:
-        self.boards[address].open = True
-        return FakeConnection(self.boards[address], board, self)
+        self.boards[endpoint.address].open = True
+        return FakeConnection(self.boards[endpoint.address], board, self)
 
     def context(self, **changes: object) -> RunContext:
         settings: dict[str, object] = {

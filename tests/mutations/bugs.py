@@ -53,8 +53,8 @@ BUGS = (
     ),
     Bug(
         name="go on behind the operation that a damaged stream stopped at",
-        file="provision/device/micropython/stream_transfer.py",
-        before='repl.trace(1, f"the stream was damaged ({damage}); {going_on}")',
+        file="provision/device/micropython/board_repl.py",
+        before='self.trace(1, f"the stream was damaged ({damage}); {consequence}")',
         after="work = work[1:]",
         tests=(FAULTS, "-k", "flipped_bit_touches_no_other"),
     ),
@@ -181,7 +181,7 @@ BUGS = (
     Bug(
         name="erase without asking",
         file="provision/core/planning/safety.py",
-        before="if not plan.erases or was_cut or (known and not actual.silent):",
+        before="if not plan.erases or interrupted or (known and not actual.repl_unresponsive):",
         after="if True:",
         tests=("tests/engine/test_fleet_run.py", "-k", "needs_a_yes"),
     ),
@@ -223,20 +223,20 @@ BUGS = (
     Bug(
         name="restart a board to be rid of its app without holding the app",
         file="provision/engine/safe_boot.py",
-        before="    if repl.hold():\n        stands(HELD)\n",
+        before="    if repl.disable_startup():\n        note_state(STARTUP_DISABLED)\n",
         after="",
         tests=("tests/engine/test_safe_boot.py",),
     ),
     Bug(
         name="drop a held file where it should get its name back",
-        file="provision/device/micropython/agent/hold.py",
+        file="provision/device/micropython/agent/startup.py",
         before="os.rename(beside, path)",
         after="os.remove(beside)",
         tests=("tests/device/micropython/test_agent.py", "-k", "held"),
     ),
     Bug(
         name="hold the app of a board with secure boot",
-        file="provision/device/micropython/agent/hold.py",
+        file="provision/device/micropython/agent/startup.py",
         before="if machine.mem32[address] & bits:",
         after="if 0:",
         tests=("tests/apply/test_refusals.py", "-k", "rule_1"),
@@ -244,7 +244,7 @@ BUGS = (
     Bug(
         name="erase a board on which an update in place was cut short",
         file="provision/core/planning/diff.py",
-        before=" and actual.firmware is None and not actual.cut:",
+        before=" and actual.firmware is None and not actual.interrupted_update:",
         after=" and actual.firmware is None:",
         tests=("tests/engine/test_safe_boot.py", "tests/core/planning/test_diff_cases.py"),
     ),
@@ -265,8 +265,8 @@ BUGS = (
     Bug(
         name="erase the flash without making sure first that nothing boots",
         file="provision/device/flashing/esptool/flasher.py",
-        before="                    self._esp.erase_region(BOOT_OFFSETS[facts.chip], SECTOR)\n",
-        after="",
+        before="self._esp.erase_region(BOOT_OFFSETS[self._board.chip], SECTOR)\n",
+        after="pass\n",
         tests=("tests/device/flashing/esptool/test_flasher.py", "-k", "erasing_leaves"),
     ),
     Bug(

@@ -16,14 +16,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP8266
-from provision.device.flashing.esptool.flasher import EsptoolBootloader
+from provision.device.flashing.esptool.flasher import EsptoolFlasher
 from provision.device.flashing.esptool.library import esptool
 from provision.device.transport.serial_port import Port
 from provision.errors import ProvisionError
-from provision.interfaces import BootloaderFacts
 from provision.model.board import ResetWiring
 from provision.model.chip import Chip
 from provision.model.firmware import Region
+from provision.model.state import ActualState
 from provision.sim.esp import slip
 from tests.bounds import memory_below
 from tests.fakes.line import VirtualClock
@@ -165,12 +165,14 @@ class Drip(LyingPort):
 
 def check(value: object) -> None:
     match value:
-        case BootloaderFacts() as facts:
-            assert facts.description.isprintable()
-            assert facts.mac == "" or len(bytes.fromhex(facts.mac.replace(":", ""))) == 6
-            assert facts.flash_size is None or 0 < facts.flash_size <= 1 << 30
-        case str():
-            assert value.isprintable()
+        case ActualState(description=str() as description, mac=mac, flash_size=flash_size):
+            assert description.isprintable()
+            assert mac is None or len(bytes.fromhex(mac.replace(":", ""))) == 6
+            assert flash_size is None or 0 < flash_size <= 1 << 30
+        case ActualState():
+            raise AssertionError("a chip without a description")
+        case tuple():
+            assert value in {(), ("app",)}
         case bytes():
             assert len(value) == 8192
 
@@ -205,13 +207,13 @@ def lied_to(
                 assert clock.now - began < TIME_MOST
 
         loader = attempt(
-            lambda: EsptoolBootloader.connect(
+            lambda: EsptoolFlasher.connect(
                 port, board, trace=lambda _level, text: said.append(text), clock=clock
             )
         )
         if loader is not None:
-            attempt(loader.facts)
-            attempt(lambda: loader.md5(0, 4096))
+            attempt(loader.identify)
+            attempt(lambda: loader.differs([region]))
             attempt(lambda: loader.read(0x2000, 8192))
             attempt(lambda: loader.raise_baud(460800))
             attempt(lambda: loader.write([region], lambda _done, _total: None))

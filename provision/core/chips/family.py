@@ -14,6 +14,7 @@ from provision.model.board import BoardProfile
 from provision.model.chip import Chip
 from provision.model.firmware import FilesystemPlace, Firmware, Region
 from provision.model.plan import Refusal
+from provision.model.state import ActualState
 
 SettingReader = Callable[[str, object], str]
 """Reads one setting of a board profile, key and value; ValueError names the valid choices."""
@@ -30,20 +31,6 @@ class Pace:
     block: int
     window: int
     lead: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BoardFacts:
-    """What a board tells of itself before anything is written; None while nobody has asked.
-
-    `flash_size` in bytes, `revision` as major * 100 + minor, `secured` the security feature that
-    is on ("secure boot").
-    """
-
-    chip: Chip | None = None
-    flash_size: int | None = None
-    secured: str | None = None
-    revision: int | None = None
 
 
 class ChipFamily(Protocol):
@@ -81,10 +68,10 @@ class ChipFamily(Protocol):
         ...
 
     def image_refusals(
-        self, firmware: Firmware, board: BoardProfile, facts: BoardFacts
+        self, firmware: Firmware, board: BoardProfile, actual: ActualState
     ) -> tuple[Refusal, ...]:
-        """Every reason why an image must not be written to a board of this profile. What the
-        facts leave open, the profile's word counts for."""
+        """Every reason why an image must not be written to a board of this profile. What is not
+        known of the actual board, the profile's word counts for."""
         ...
 
     def regions(

@@ -14,11 +14,12 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from provision.core.planning.safety import UNMOUNTABLE, refusals, unmountable
-from provision.model.board_path import ancestors, at_or_below, below, depth
+from provision.model.board_path import STARTUP_FILES, ancestors, at_or_below, below, depth
 from provision.model.plan import (
     Action,
     DeleteFile,
     EraseFlash,
+    FileAction,
     MakeDirectory,
     Plan,
     RemoveDirectory,
@@ -38,13 +39,9 @@ from provision.model.state import (
     FirmwareIdentity,
 )
 
-STARTUP_FILES = ("/boot.py", "/main.py")
-"""What MicroPython runs by itself, in the order in which it does."""
-
 ERASED = Filesystem(files={"/boot.py": FileState(size=None, sha256=None)})
 """The filesystem that a firmware makes on an erased flash."""
 
-FileAction = RestoreFile | DeleteFile | RemoveDirectory | MakeDirectory | WriteFile
 _T = TypeVar("_T")
 
 
@@ -79,10 +76,10 @@ def _flashing(desired: DesiredState, actual: ActualState) -> Iterator[Action]:
         yield EraseFlash(reason="the manifest says erase: always")
     elif firmware.erase == "auto" and unmountable(desired, actual):
         yield EraseFlash(reason=UNMOUNTABLE)
-    elif firmware.erase == "auto" and actual.firmware is None and not actual.cut:
+    elif firmware.erase == "auto" and actual.firmware is None and not actual.interrupted_update:
         yield EraseFlash(
             reason="what is on the flash does not answer, even after a reset"
-            if actual.silent
+            if actual.repl_unresponsive
             else "no MicroPython answers"
         )
     elif firmware.erase == "auto" and actual.firmware and actual.firmware.chip != chip:
@@ -106,9 +103,9 @@ def _why_flash(firmware: DesiredFirmware, desired: DesiredState, actual: ActualS
     """Why the firmware must be written; None when it is current."""
     wanted, found = _wanted(firmware, desired), actual.firmware
     name = wanted.version or firmware.source.name
-    if found is None and actual.cut:
+    if found is None and actual.interrupted_update:
         return (
-            f"finish the update to {name} that was cut short; files kept, compared after flashing"
+            f"finish the update to {name} that was interrupted; files kept, compared after flashing"
         )
     if found is None:
         return f"no MicroPython answers, {name} is wanted"
@@ -148,11 +145,11 @@ class FileDiff:
         self.managed = desired.files_by_dest
         self.needed = _parents(self.managed)
 
-    def actions(self) -> list[FileAction]:
-        """What is held given back, deletes, directories removed and made, writes; of the last
-        four, what concerns startup files after everything."""
+    def actions(self) -> list[RestoreFile | FileAction]:
+        """Disabled start-up files restored, deletes, directories removed and made, writes; of the
+        last four, what concerns startup files after everything."""
         writes = list(self._writes())
-        ordered: list[FileAction] = [
+        ordered: list[RestoreFile | FileAction] = [
             *self._deletes(),
             *self._removed_directories(),
             *self._made_directories(action.path for action in writes),
@@ -172,11 +169,9 @@ class FileDiff:
                     yield ("file", parent, dest)
 
     def _restores(self, replaced: set[str]) -> Iterator[RestoreFile]:
-        for path in sorted(self.seen.held if self.seen else ()):
+        for path in sorted(self.seen.disabled if self.seen else ()):
             if path not in replaced:
-                yield RestoreFile(
-                    path=path, reason="a run that was cut short kept it from starting"
-                )
+                yield RestoreFile(path=path, reason="an interrupted update kept it from starting")
 
     def _writes(self) -> Iterator[WriteFile]:
         for dest in sorted(self.managed):

@@ -61,23 +61,34 @@ def refusals(
         )
 
 
-def needs_consent(plan: Plan, actual: ActualState, *, known: bool, was_cut: bool) -> Refusal | None:
+def needs_consent(
+    plan: Plan, actual: ActualState, *, known: bool, interrupted: bool
+) -> Refusal | None:
     """Rule 2: why a plan may not be carried out unless somebody says yes, or None.
 
     Erasing needs a yes where no run before has learned which board this is (`known`), and where
-    nobody could look at its files. A board on which a run `was_cut` short has had its yes.
+    nobody could look at its files. A board on which a run was `interrupted` has had its yes.
     """
-    if not plan.erases or was_cut or (known and not actual.silent):
+    if not plan.erases or interrupted or (known and not actual.repl_unresponsive):
         return None
     what = (
         "does not answer, and its files would be lost"
-        if actual.silent
+        if actual.repl_unresponsive
         else "is not in fleet.lock yet"
     )
     return Refusal(
         kind="needs-consent",
         message=f"its board would be erased and {what}",
         hint="look at `provision plan`, then say `provision apply --yes`",
+    )
+
+
+def unflashable(address: str) -> Refusal:
+    """Firmware cannot be written over every link."""
+    return Refusal(
+        kind="unflashable-link",
+        message=f"firmware cannot be written over {address}",
+        hint="reach the board by its serial port or an rfc2217:// URL",
     )
 
 

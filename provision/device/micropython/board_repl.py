@@ -1,50 +1,50 @@
-"""What is asked of a board that is held at its raw REPL: who it is, its files, its changes.
+"""What is asked of a board that is stopped at its raw REPL: who it is, its files, its changes.
 
-The protocol itself, from finding the prompt to the last byte of an answer, is `prompt`'s; here is
-what a request means, what it leaves on the board for the next one, and what its failure is called.
-mpremote speaks the same protocol, but polls every 10 ms, waits a turn of the line a command and
-opens its port itself; here a look at a board is one round trip, and everything that is sent in bulk
-keeps the line full (`transfer`). What must work on the oldest firmware rather than fast is left to
-mpremote, over this same line (`slow_lane`).
+The protocol itself, from finding the prompt to the last byte of an answer, is in `raw_repl`; here
+is what a request means, what it leaves on the board for the next one, and what its failure is
+called. mpremote speaks the same protocol, but polls every 10 ms, waits a round trip a command and
+opens its port itself; here a look at a board is one round trip, and what is sent in bulk keeps the
+line full (`stream_transfer`). What must work on the oldest firmware rather than fast is left to
+mpremote, over this same port (`fallback_transfer`).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import replace
 from typing import TypeVar
 
 from provision.core.chips.registry import family_of
-from provision.core.planning.diff import STARTUP_FILES
 from provision.core.wording import printable
-from provision.device.micropython import agent_source
+from provision.device.micropython import agent_source, stream_transfer
 from provision.device.micropython.raw_repl import (
     ENTER_TIMEOUT,
     EXEC_TIMEOUT,
     SLOWEST,
-    Prompt,
     Raised,
+    RawRepl,
 )
 from provision.device.micropython.scan_protocol import (
-    AHEAD,
-    Entry,
-    Garbled,
-    Question,
-    Sighting,
+    READ_AHEAD,
+    DirectoryEntry,
+    MalformedReply,
+    ScanQuery,
+    ScanReply,
     filesystem,
     leftovers,
     mask_of,
-    read_facts,
+    read_identity,
     read_listing,
-    read_sighting,
+    read_scan_reply,
     unbase64,
 )
 from provision.device.micropython.startup_files import (
-    as_themselves,
     by_both_names,
-    held_among,
-    held_name,
+    disabled_among,
+    disabled_name,
+    under_own_names,
 )
 from provision.device.transport.buffered_serial import (
     BytePort,
@@ -55,19 +55,21 @@ from provision.device.transport.buffered_serial import (
     untraced,
 )
 from provision.errors import BoardError, NoAnswer
-from provision.interfaces import FileOperation, Progress, ReplFacts, ScanRequest
-from provision.model.state import Filesystem
+from provision.interfaces import Progress, ScanRequest
+from provision.model.board_path import STARTUP_FILES
+from provision.model.plan import DeleteFile, FileAction
+from provision.model.state import ActualState, Content, Filesystem
 
 T = TypeVar("T")
 
 SCAN_TIMEOUT = 60.0  # seconds: an ESP8266 hashes a full 3 MB filesystem in about half of it
 
 
-class RawRepl:
-    """A board held at its raw REPL, from `enter` to `leave`; implements `interfaces.Repl`.
+class BoardRepl:
+    """A board stopped at its raw REPL, from `enter` to `leave`; implements `interfaces.Repl`.
 
-    `errors` translates what the port raises (`Port.errors`); `lossless` says that the line
-    holds bytes back while the board does not read, as a chip's own USB does.
+    `errors` translates what the port raises (`Port.errors`); `lossless` tells whether the link
+    holds bytes back while the board does not read (`Capabilities`), and is asked when it matters.
     """
 
     def __init__(
@@ -75,20 +77,20 @@ class RawRepl:
         port: BytePort,
         *,
         errors: Callable[[], AbstractContextManager[None]] = nullcontext,
-        lossless: bool = False,
+        lossless: Callable[[], bool] = bool,
         trace: Tracer = untraced,
         clock: Clock = time,
     ) -> None:
-        self.prompt = Prompt(port, trace=trace, clock=clock)
+        self.raw = RawRepl(port, trace=trace, clock=clock)
         self.lossless = lossless
         self.trace = trace
         self.errors = errors
         self.deflates = True  # until the board says that it cannot
-        self.leftovers: tuple[Entry, ...] = ()
-        self.known: ReplFacts | None = None
-        self._held: frozenset[str] = frozenset()  # start-up files under another name
-        self._kept = False  # whether the scan is on the board, to be called again
-        self._ahead: int | None = AHEAD
+        self.leftovers: tuple[DirectoryEntry, ...] = ()
+        self._identity: ActualState | None = None
+        self._disabled: frozenset[str] = frozenset()  # start-up files under another name
+        self._scan_loaded = False  # whether the scan is on the board, to be called again
+        self._read_ahead: int | None = READ_AHEAD
 
     # Entering and leaving
 
@@ -100,7 +102,7 @@ class RawRepl:
         the last bytes heard, after `timeout` seconds.
         """
         with self.errors():
-            self.prompt.enter(timeout)
+            self.raw.enter(timeout)
 
     def await_prompt(self, timeout: float) -> bool:
         """Let a board boot without disturbing it; whether its prompt came in `timeout` seconds.
@@ -108,12 +110,12 @@ class RawRepl:
         What is sent while a chip boots is lost, and a Ctrl-C could stop its first set-up.
         """
         with self.errors():
-            return self.prompt.await_friendly(timeout)
+            return self.raw.await_friendly(timeout)
 
-    def catch(self, timeout: float = ENTER_TIMEOUT, *, baud: int = 115200) -> None:
-        """After a reset: interrupt before an app shuts the door; see `Prompt.catch`."""
+    def interrupt_boot(self, timeout: float = ENTER_TIMEOUT, *, baud: int = 115200) -> None:
+        """After a reset: interrupt before an app can refuse; see `RawRepl.interrupt_boot`."""
         with self.errors():
-            self.prompt.catch(timeout, baud=baud)
+            self.raw.interrupt_boot(timeout, baud=baud)
             self._mount()
 
     def _mount(self) -> None:
@@ -122,104 +124,101 @@ class RawRepl:
         out."""
         code = b"import os;print(os.statvfs('/')[0])"
         try:
-            if self.prompt.execute(code, timeout=EXEC_TIMEOUT).strip() != "0":
+            if self.raw.execute(code, timeout=EXEC_TIMEOUT).strip() != "0":
                 return
         except Raised as error:
             raise self._board_error(error) from error
         self.trace(1, "the filesystem is not mounted yet: soft reset")
-        self.prompt.begin_anew()
+        self.raw.begin_anew()
 
     def leave(self) -> None:
         """Back to the friendly REPL, without a reset."""
         with self.errors():
-            if self._kept:
+            if self._scan_loaded:
                 with suppress(Raised, NoAnswer):
-                    self.prompt.execute(b"del _p", timeout=2.0)
-            self.prompt.leave()
+                    self.raw.execute(b"del _p", timeout=2.0)
+            self.raw.leave()
 
     def soft_reset(self) -> None:
         """Start boot.py and main.py anew, in a fresh interpreter; returns at once."""
         with self.errors():
-            self.prompt.soft_reset()
+            self.raw.soft_reset()
 
     def hard_reset(self) -> None:
         """Reset the chip by `machine.reset()`; returns at once."""
         with self.errors():
-            self.prompt.start(b"import machine;machine.reset()")
+            self.raw.start(b"import machine;machine.reset()")
             self.trace(1, "reset by machine.reset()")
 
     # Looking
 
-    def facts(self) -> ReplFacts:
-        return self.observe(ScanRequest(paths=(), expected={}))[0]
+    def identify(self) -> ActualState:
+        return replace(self.observe(ScanRequest(paths=(), expected={})), filesystem=None)
 
-    def scan(self, request: ScanRequest) -> Filesystem:
-        return self.observe(request)[1]
-
-    def observe(self, request: ScanRequest) -> tuple[ReplFacts, Filesystem]:
+    def observe(self, request: ScanRequest) -> ActualState:
         """Who the board is and what its files are, in one round trip when all is as expected,
         in two otherwise. `free` is known in the second case alone."""
         with self.errors():
-            seen, strays = self._look(Question(request=request))
-            self.leftovers = leftovers(strays)
-            held = held_among(strays)
-            self._held = frozenset()
-            if held:
-                seen, _ = self._look(Question(request=by_both_names(request, held)))
-                seen = as_themselves(seen, held.keys())
-                self._held = seen.held
-                self.leftovers += tuple(held[path] for path in held.keys() - seen.held)
-        assert self.known is not None
-        return self.known, seen
+            seen, unmanaged = self._look(ScanQuery(request=request))
+            self.leftovers = leftovers(unmanaged)
+            disabled = disabled_among(unmanaged)
+            self._disabled = frozenset()
+            if disabled:
+                seen, _ = self._look(ScanQuery(request=by_both_names(request, disabled)))
+                seen = under_own_names(seen, disabled.keys())
+                self._disabled = seen.disabled
+                self.leftovers += tuple(disabled[path] for path in disabled.keys() - seen.disabled)
+        assert self._identity is not None
+        return replace(self._identity, filesystem=seen)
 
-    def _look(self, question: Question) -> tuple[Filesystem, tuple[Entry, ...]]:
+    def _look(self, query: ScanQuery) -> tuple[Filesystem, tuple[DirectoryEntry, ...]]:
         try:
-            return self._look_once(question)
+            return self._look_once(query)
         except BoardError as error:
-            if self._ahead is None:
+            if self._read_ahead is None:
                 raise
             # A thread of the app that writes meanwhile may spoil a second view of the flash.
             self.trace(1, f"{error.message}; once more by the board's own view of its files")
-            self._ahead = None
-            return self._look_once(question)
+            self._read_ahead = None
+            return self._look_once(query)
 
-    def _look_once(self, question: Question) -> tuple[Filesystem, tuple[Entry, ...]]:
-        self.known, sighting = self._retry(lambda: self._scan(question))
-        asked = sighting.ask_for(question)
-        listing: tuple[Entry, ...] = ()
-        if asked is not None:
-            listing = self._retry(lambda: self._list(asked))
+    def _look_once(self, query: ScanQuery) -> tuple[Filesystem, tuple[DirectoryEntry, ...]]:
+        self._identity, reply = self._retry(lambda: self._scan(query))
+        buckets = reply.buckets_to_list(query)
+        listing: tuple[DirectoryEntry, ...] = ()
+        if buckets is not None:
+            listing = self._retry(lambda: self._list(buckets))
         self.trace(
             1,
-            f"looked at {len(question.hoped)} files: "
-            + ("as expected" if sighting.sums is None else f"{len(listing)} listed"),
+            f"looked at {len(query.expected)} files: "
+            + ("as expected" if reply.sums is None else f"{len(listing)} listed"),
         )
-        return filesystem(question, sighting, listing), sighting.strays
+        return filesystem(query, reply, listing), reply.unmanaged
 
-    def _scan(self, question: Question) -> tuple[ReplFacts, Sighting]:
-        arguments = question.arguments(self._ahead)
-        if self._kept and self.known:
+    def _scan(self, query: ScanQuery) -> tuple[ActualState, ScanReply]:
+        arguments = query.arguments(self._read_ahead)
+        if self._scan_loaded and self._identity:
             try:
-                answer = self.prompt.execute(
+                answer = self.raw.execute(
                     agent_source.program(
                         call=agent_source.SCAN, arguments=arguments, deflate=True, follow=True
                     ),
                     timeout=SCAN_TIMEOUT,
                 )
             except Raised:
-                self._kept = False  # not there any more: from the beginning
+                self._scan_loaded = False  # not there any more: from the beginning
             else:
-                self._kept = not _as_wanted(answer)
-                return self.known, read_sighting(answer)
+                self._scan_loaded = not _is_as_expected(answer)
+                return self._identity, read_scan_reply(answer)
         answer = self.run(
             "facts", "scan", call=agent_source.SCAN, arguments=arguments, timeout=SCAN_TIMEOUT
         )
-        self._kept = self.deflates and not _as_wanted(answer)
+        self._scan_loaded = self.deflates and not _is_as_expected(answer)
         at = answer.find("(")
         first, _, rest = answer[max(at, 0) :].partition("\n")
-        return read_facts(first.rstrip("\r")), read_sighting(rest)
+        return read_identity(first.rstrip("\r")), read_scan_reply(rest)
 
-    def _list(self, buckets: Sequence[int]) -> tuple[Entry, ...]:
+    def _list(self, buckets: Sequence[int]) -> tuple[DirectoryEntry, ...]:
         arguments = mask_of(buckets)
         return read_listing(
             self.run("list", call="_list", arguments=arguments, timeout=SCAN_TIMEOUT, follow=True)
@@ -229,56 +228,90 @@ class RawRepl:
         """Once more when something else on the board printed into the answer."""
         try:
             return attempt()
-        except Garbled:
+        except MalformedReply:
             try:
                 return attempt()
-            except Garbled as error:
+            except MalformedReply as error:
                 raise BoardError(
-                    f"the board's answer makes no sense: {printable(str(error))!r}",
+                    f"the board's answer cannot be read: {printable(str(error))!r}",
                     hint="a timer or thread of the app may print in between; "
                     "reset the board and run again",
                 ) from error
 
     # Changing
 
-    def transfer(self, operations: Sequence[FileOperation], progress: Progress) -> None:
-        from provision.device.micropython.stream_transfer import transfer
-
+    def transfer(
+        self, actions: Sequence[FileAction], contents: Mapping[str, Content], progress: Progress
+    ) -> None:
+        """See `interfaces.Repl.transfer`. What an earlier, interrupted transfer left on the board
+        is removed first."""
+        work: list[FileAction] = [
+            DeleteFile(path=entry.path, reason="an interrupted transfer left it")
+            for entry in self.leftovers
+        ]
+        work += actions
+        self.leftovers = ()
         with self.errors():
-            transfer(self, operations, progress)
+            if work and not self._stream(work, contents, progress):
+                # mpremote, which takes a tenth of a second to import and is seldom needed.
+                from provision.device.micropython import fallback_transfer
 
-    def hold(self) -> frozenset[str]:
-        """Keep boot.py and main.py from starting; the paths of those that are held then. None are
-        where secure boot or flash encryption is on."""
-        chip = (self.known or self.facts()).firmware.chip
-        fuses = b"".join(b"(%d,%d)," % fuse for fuse in family_of(chip).security_fuses(chip))
-        return self._hold(b"0,(%s)" % fuses)
+                fallback_transfer.transfer(self.raw, work, contents, progress)
 
-    def release(self) -> None:
-        """Give held files their names back."""
-        left = self._hold(b"1,()")
+    def _stream(
+        self, work: Sequence[FileAction], contents: Mapping[str, Content], progress: Progress
+    ) -> bool:
+        """Whether the actions were carried out as one stream. False where this firmware takes
+        none, or the line has damaged two."""
+        chip = self._identity.chip if self._identity else None
+        for consequence in ("trying once more", "using the fallback transfer"):
+            if not self.deflates:
+                break
+            choices = stream_transfer.paces(chip, lossless=self.lossless())
+            try:
+                stream_transfer.transfer(self.raw, work, contents, choices, progress)
+            except stream_transfer.StreamUnsupported as error:
+                self.deflates = error.has_deflate
+                break
+            except stream_transfer.StreamDamaged as damage:
+                self.trace(1, f"the stream was damaged ({damage}); {consequence}")
+            else:
+                return True
+        return False
+
+    def disable_startup(self) -> frozenset[str]:
+        chip = (self._identity or self.identify()).chip
+        fuses = family_of(chip).security_fuses(chip) if chip is not None else ()
+        literals = b"".join(b"(%d,%d)," % fuse for fuse in fuses)
+        return self._rename_startup(b"0,(%s)" % literals)
+
+    def restore_startup(self) -> None:
+        left = self._rename_startup(b"1,()")
         if left:
             raise BoardError(
-                f"{' and '.join(sorted(left))} could not be put back", hint="apply again"
+                f"could not give {' and '.join(sorted(left))} their names back",
+                hint="run `provision apply` again",
             )
 
-    def _hold(self, arguments: bytes) -> frozenset[str]:
+    def _rename_startup(self, arguments: bytes) -> frozenset[str]:
+        """Which start-up files are under another name after it."""
+
         def attempt() -> frozenset[str]:
-            answer = self.run("hold", call="_hold", arguments=arguments)
+            answer = self.run("startup", call="_startup", arguments=arguments)
             _, found, names = answer.rpartition("\x02")
             if not found:
-                raise Garbled(answer)
+                raise MalformedReply(answer)
             return frozenset(path for path in STARTUP_FILES if path[1:] in names.split())
 
         with self.errors():
-            self._held = self._retry(attempt)
-        return self._held
+            self._disabled = self._retry(attempt)
+        return self._disabled
 
     def evaluate(self, expression: str, timeout: float, stopping: Stopping = never) -> str:
         with self.errors():
             code = b"print('\\x02'+repr(eval(" + agent_source.text(expression) + b")))"
             try:
-                answer = self.prompt.execute(code, timeout=timeout, stopping=stopping)
+                answer = self.raw.execute(code, timeout=timeout, stopping=stopping)
             except Raised as error:
                 raise BoardError(
                     f"{expression} raised {printable(error.last)}",
@@ -288,7 +321,7 @@ class RawRepl:
 
     def read(self, path: str, limit: int) -> bytes:
         """The content of a file on the board, at most `limit` bytes of it."""
-        name = held_name(path) if path in self._held else path
+        name = disabled_name(path) if path in self._disabled else path
         arguments = agent_source.text(name) + b",%d" % limit
 
         def attempt() -> bytes:
@@ -313,7 +346,7 @@ class RawRepl:
         """Execute agent files and call one of their functions; what it printed."""
         if self.deflates:
             try:
-                return self.prompt.execute(
+                return self.raw.execute(
                     agent_source.program(
                         *names, call=call, arguments=arguments, deflate=True, follow=follow
                     ),
@@ -325,7 +358,7 @@ class RawRepl:
                 self.deflates = False
                 self.trace(1, "this firmware has no deflate")
         try:
-            return self.prompt.execute(
+            return self.raw.execute(
                 agent_source.program(*names, call=call, arguments=arguments, deflate=False),
                 timeout=timeout,
             )
@@ -337,5 +370,5 @@ class RawRepl:
         return BoardError(f"the board raised {printable(error.last)}")
 
 
-def _as_wanted(answer: str) -> bool:
+def _is_as_expected(answer: str) -> bool:
     return answer.rstrip().endswith("\x02=")

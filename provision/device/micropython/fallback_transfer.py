@@ -1,4 +1,4 @@
-"""File operations for firmware that cannot take a stream, by mpremote over our own line.
+"""Actions on files for firmware that cannot take a stream, by mpremote over our own port.
 
 mpremote's commands run on every MicroPython that ever was, which is worth more here than speed.
 This is the only module that knows mpremote: its API is announced to change, so its minor version
@@ -9,27 +9,29 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from mpremote.transport import TransportError, TransportExecError
 from mpremote.transport_serial import SerialTransport
 
 from provision.core.wording import printable
+from provision.device.micropython.raw_repl import RawRepl
 from provision.device.micropython.scan_protocol import TEMPORARY
-from provision.device.transport.buffered_serial import Silence
+from provision.device.transport.buffered_serial import BufferedSerial, ReadTimeout
 from provision.errors import BoardError, NoAnswer, OutOfSpace
-from provision.interfaces import FileOperation, MakeDir, Progress, Put, Remove, RemoveDir
-
-if TYPE_CHECKING:
-    from provision.device.micropython.board_repl import RawRepl
+from provision.interfaces import Progress
+from provision.model.exhaustive import assert_never
+from provision.model.plan import DeleteFile, FileAction, MakeDirectory, RemoveDirectory, WriteFile
+from provision.model.state import Content
 
 _HARMLESS = {errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY, errno.EACCES}
 # The same in MicroPython's numbers, which it prints where it has no name: for 39 it never has one.
 _HARMLESS_NUMBER = re.compile(r"OSError: (?:2|13|17|39)\s*\Z")
 _PATIENCE = 20.0  # seconds for one answer: a write may compact the filesystem
-_SLOWEST = 20  # bytes of content a second: 9600 baud, each byte four characters, a turn each chunk
+_SLOWEST = (
+    20  # bytes of content a second: 9600 baud, each byte four characters, a round trip each chunk
+)
 _ANSWERS_MOST = 1 << 14  # bytes; an answer has a hundred
 
 
@@ -45,31 +47,31 @@ def _of_the_port() -> Iterator[None]:
         raise _PortFailed from error
 
 
-class _Face:
-    """What mpremote calls on a pyserial object, on a line of ours.
+class SerialShim:
+    """What mpremote calls on a pyserial object, on a port of ours.
 
     mpremote waits for as long as something comes and keeps all of it, so `allow` gives each
     operation its bounds: a board that babbles for ever ends it as one that is silent does.
     """
 
-    def __init__(self, repl: RawRepl) -> None:
-        self._line = repl.prompt.line
+    def __init__(self, serial: BufferedSerial) -> None:
+        self._serial = serial
         self._ahead = b">"  # the prompt that mpremote waits for first, and that was read already
         self._deadline = 0.0
         self._left = 0
 
     def allow(self, size: int) -> None:
         """Begin an operation that moves `size` bytes of content."""
-        self._deadline = self._line.clock.monotonic() + 3 * _PATIENCE + size / _SLOWEST
+        self._deadline = self._serial.clock.monotonic() + 3 * _PATIENCE + size / _SLOWEST
         self._left = _ANSWERS_MOST + 8 * size  # it may have to be read back, written as a repr
 
     def inWaiting(self) -> int:  # noqa: N802, pyserial's own name
         with _of_the_port():
-            return len(self._ahead) or self._line.waiting()
+            return len(self._ahead) or self._serial.waiting()
 
     def read(self, count: int = 1) -> bytes:
         with _of_the_port():
-            return self._counted(self._line.exactly(count, self._patience(_PATIENCE)))
+            return self._counted(self._serial.exactly(count, self._patience(_PATIENCE)))
 
     def until(self, ending: bytes, patience: float) -> bytes:
         if self._ahead.endswith(ending):
@@ -77,18 +79,18 @@ class _Face:
             return taken
         with _of_the_port():
             return self._counted(
-                self._line.until(ending, timeout=self._patience(patience), limit=_ANSWERS_MOST)
+                self._serial.until(ending, timeout=self._patience(patience), limit=_ANSWERS_MOST)
             )
 
     def write(self, data: bytes) -> int:
         with _of_the_port():
-            self._line.write(data)
+            self._serial.write(data)
         return len(data)
 
     def _patience(self, most: float) -> float:
-        left = self._deadline - self._line.clock.monotonic()
+        left = self._deadline - self._serial.clock.monotonic()
         if left <= 0 or self._left <= 0:
-            raise Silence(b"")
+            raise ReadTimeout(b"")
         return min(left, most)
 
     def _counted(self, data: bytes) -> bytes:
@@ -99,13 +101,13 @@ class _Face:
 class _Attached(SerialTransport):  # type: ignore[misc]  # mpremote has no types
     """mpremote's transport at a raw REPL that is held already; it opens and closes nothing."""
 
-    def __init__(self, repl: RawRepl) -> None:
+    def __init__(self, raw: RawRepl) -> None:
         self.in_raw_repl = True
         self.use_raw_paste = True
-        self.device_name = "the line"
+        self.device_name = "the port"
         self.mounted = False
         self.is_pty = False
-        self.serial = _Face(repl)
+        self.serial = SerialShim(raw.serial)
 
     def read_until(
         self, _least: int, ending: bytes, timeout: float = 10, **_others: object
@@ -114,26 +116,33 @@ class _Attached(SerialTransport):  # type: ignore[misc]  # mpremote has no types
         return self.serial.until(ending, timeout)
 
 
-def transfer(repl: RawRepl, operations: Sequence[FileOperation], progress: Progress) -> None:
-    """Carry out the operations in order; see `interfaces.Repl.transfer`."""
-    repl.prompt.settle()
-    board = _Attached(repl)
-    total = sum(len(one.data) for one in operations if isinstance(one, Put))
+def transfer(
+    raw: RawRepl,
+    actions: Sequence[FileAction],
+    contents: Mapping[str, Content],
+    progress: Progress,
+) -> None:
+    """Carry out the actions in order; see `interfaces.Repl.transfer`."""
+    raw.settle()
+    board = _Attached(raw)
+    sizes = [contents[one.path].size if isinstance(one, WriteFile) else 0 for one in actions]
     done = 0
-    for operation in operations:
-        path = operation.path
-        board.serial.allow(len(operation.data) if isinstance(operation, Put) else 0)
+    for action, size in zip(actions, sizes, strict=True):
+        path = action.path
+        board.serial.allow(size)
         try:
-            match operation:
-                case MakeDir():
+            match action:
+                case MakeDirectory():
                     _harmlessly(board.fs_mkdir, path)
-                case Remove():
+                case DeleteFile():
                     _harmlessly(board.fs_rmfile, path)
-                case RemoveDir():
+                case RemoveDirectory():
                     _harmlessly(board.fs_rmdir, path)
-                case Put():
-                    _put(board, operation, _shifted(progress, done, total))
-                    done += len(operation.data)
+                case WriteFile():
+                    _write(board, path, contents[path], _shifted(progress, done, sum(sizes)))
+                    done += size
+                case _:
+                    assert_never(action)
         except OSError as error:
             if error.errno == errno.ENOSPC:
                 raise OutOfSpace(f"the board's filesystem is full: {path} does not fit") from error
@@ -143,14 +152,14 @@ def transfer(repl: RawRepl, operations: Sequence[FileOperation], progress: Progr
             raise BoardError(f"{path}: the board says {printable(lines[-1])}") from error
         except _PortFailed as error:
             raise error.__cause__ or error from None  # whoever owns the port knows what it means
-        except (TransportError, Silence) as error:
+        except (TransportError, ReadTimeout) as error:
             raise NoAnswer(f"{path}: the board stopped answering") from error
         except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
             # Of mpremote, which reads what it hears as UTF-8 and as a literal.
-            raise BoardError(f"{path}: the board's answer makes no sense") from error
+            raise BoardError(f"{path}: the board's answer cannot be read") from error
     try:
-        repl.prompt.line.until(b">", timeout=_PATIENCE)  # mpremote leaves it for the next command
-    except Silence as error:
+        raw.serial.until(b">", timeout=_PATIENCE)  # mpremote leaves it for the next command
+    except ReadTimeout as error:
         raise NoAnswer("the board stopped answering after its files were written") from error
 
 
@@ -169,13 +178,13 @@ def _harmlessly(call: Callable[[str], object], path: str) -> None:
             raise
 
 
-def _put(board: _Attached, put: Put, progress: Progress) -> None:
-    beside = put.path[: put.path.rfind("/") + 1] + TEMPORARY
+def _write(board: _Attached, path: str, content: Content, progress: Progress) -> None:
+    beside = path[: path.rfind("/") + 1] + TEMPORARY
     try:
-        board.fs_writefile(beside, put.data, progress_callback=progress)
-        if board.fs_hashfile(beside, "sha256") != bytes.fromhex(put.sha256):
-            raise BoardError(f"{put.path}: what the board holds is not what was sent")
-        board.exec(f"import os\nos.rename({beside!a},{put.path!a})")
+        board.fs_writefile(beside, content.data, progress_callback=progress)
+        if board.fs_hashfile(beside, "sha256") != bytes.fromhex(content.sha256):
+            raise BoardError(f"{path}: what the board holds is not what was sent")
+        board.exec(f"import os\nos.rename({beside!a},{path!a})")
     except (OSError, BoardError, TransportExecError):
         board.exec(
             f"import os\ntry:\n f.close()\nexcept:pass\ntry:\n os.remove({beside!a})\nexcept:pass"

@@ -1,7 +1,7 @@
 """The pure half of looking at a board: what to ask, and what an answer means.
 
 A request has the same size however many files there are: a Bloom filter of their paths and one
-digest of what is hoped for (agent/scan.py is the other half). When the board's differs, its 32
+digest of what is expected (agent/scan.py is the other half). When the board's differs, its 32
 sums tell which files to ask for by name. A board's answers are data from a stranger: bounded,
 read as literals and never evaluated.
 """
@@ -22,8 +22,9 @@ from provision.core.chips.registry import chip_of_machine
 from provision.core.wording import printable
 from provision.device.micropython import agent_source
 from provision.errors import BoardError
-from provision.interfaces import ReplFacts, ScanRequest
-from provision.model.state import FileState, Filesystem, FirmwareIdentity
+from provision.interfaces import ScanRequest
+from provision.model.board_path import STARTUP_FILES, ancestors
+from provision.model.state import ActualState, FileState, Filesystem, FirmwareIdentity
 
 TEMPORARY = ".provision~"
 """The name beside a file under which its new content arrives."""
@@ -35,11 +36,7 @@ FILTER_MOST = 78
 """Bytes of the filter at most, so that a request keeps within 1 kB. Past about a hundred files it
 lets some through that nobody asked for, which costs an answer more, not correctness."""
 FILTER_BITS = 12  # bits a path, below that
-MADE_BY_ITSELF = ("/boot.py", "/main.py")
-"""What is on nearly every board, asked for or not: the filter is given a size that keeps it out,
-for one file in the sums that nobody hoped for costs a second turn."""
-
-AHEAD = 256
+READ_AHEAD = 256
 """Bytes of flash that the board reads at a time to look at its files: LittleFS takes four times
 that as a cache, three times over, which an ESP8266 has."""
 
@@ -57,48 +54,42 @@ _LITERAL = re.compile(
 _LINES_MOST = 50_000
 
 
-def parents(path: str) -> Iterator[str]:
-    """The directories above a path, without "/"."""
-    parent = path.rpartition("/")[0]
-    while parent:  # ever shorter, whatever a board calls its files
-        yield parent
-        parent = parent.rpartition("/")[0]
-
-
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class ScanQuery:
     """A scan request in the form that goes over the wire."""
 
     request: ScanRequest
 
     @cached_property
-    def hoped(self) -> Mapping[str, FileState]:
+    def expected(self) -> Mapping[str, FileState]:
         """Every file that should be there; those that may have any content with sha256 None."""
-        above = {parent for path in self.request.expected for parent in parents(path)}
-        above |= {parent for path in self.request.paths for parent in parents(path)}
-        hoped = dict(self.request.expected)
+        above = {parent for path in self.request.expected for parent in ancestors(path)}
+        above |= {parent for path in self.request.paths for parent in ancestors(path)}
+        expected = dict(self.request.expected)
         for path in self.request.paths:
-            if path not in hoped and path not in above and not self.in_tree(path):
-                hoped[path] = FileState(size=None, sha256=None)
-        return hoped
+            if path not in expected and path not in above and not self.in_tree(path):
+                expected[path] = FileState(size=None, sha256=None)
+        return expected
 
     @cached_property
-    def loose(self) -> tuple[str, ...]:
+    def presence_only(self) -> tuple[str, ...]:
         """Files of which only the presence counts."""
-        return tuple(sorted(path for path, state in self.hoped.items() if state.sha256 is None))
+        return tuple(sorted(path for path, state in self.expected.items() if state.sha256 is None))
 
     @cached_property
     def known(self) -> frozenset[str]:
         """All paths that pass the filter on purpose: files, and the way to files and trees."""
-        names = {*self.hoped, *self.request.paths}
-        above = {parent for path in (*names, *self.request.trees) for parent in parents(path)}
-        trees = set(self.request.trees) - set(self.hoped) - above
+        names = {*self.expected, *self.request.paths}
+        above = {parent for path in (*names, *self.request.trees) for parent in ancestors(path)}
+        trees = set(self.request.trees) - set(self.expected) - above
         return frozenset((names | above) - trees - {"/"})
 
     @cached_property
     def bloom(self) -> bytes:
         most = max(1, min(FILTER_MOST, (len(self.known) * FILTER_BITS + 7) // 8))
-        others = [path for path in MADE_BY_ITSELF if path not in self.known]
+        # Start-up files are on nearly every board, asked for or not: the filter is given a size
+        # that keeps them out, for one unexpected file in the sums costs a round trip more.
+        others = [path for path in STARTUP_FILES if path not in self.known]
         sizes = range(most, most * 3 // 4, -1)
         filters = (bloom(self.known, size) for size in sizes)
         out = (bits for bits in filters if not any(passes(bits, path) for path in others))
@@ -106,9 +97,9 @@ class Question:
 
     @cached_property
     def sums(self) -> bytes:
-        """The sums of a board where all is as hoped."""
+        """The sums of a board where all is as expected."""
         sums = bytearray(BUCKETS * SUM)
-        for path, state in self.hoped.items():
+        for path, state in self.expected.items():
             at = bucket(path) * SUM
             for index, byte in enumerate(fold(path, state.sha256)):
                 sums[at + index] ^= byte
@@ -116,8 +107,8 @@ class Question:
 
     @property
     def wanted(self) -> bytes:
-        """The digest that a board answers with one byte; with nothing hoped for, none."""
-        return hashlib.sha256(self.sums).digest()[:WANTED] if self.hoped else b"?"
+        """The digest that a board answers with one byte; with nothing expected for, none."""
+        return hashlib.sha256(self.sums).digest()[:WANTED] if self.expected else b"?"
 
     def in_tree(self, path: str) -> bool:
         return any((path + "/").startswith(tree) for tree in self._trees)
@@ -126,9 +117,9 @@ class Question:
     def _trees(self) -> tuple[str, ...]:
         return tuple(tree.rstrip("/") + "/" for tree in self.request.trees)
 
-    def arguments(self, ahead: int | None = AHEAD) -> bytes:
+    def arguments(self, ahead: int | None = READ_AHEAD) -> bytes:
         """Those of `_scan`; with None it keeps to the board's own view of its files."""
-        names = (agent_source.texts(each) for each in (self.loose, self._trees))
+        names = (agent_source.texts(each) for each in (self.presence_only, self._trees))
         asked = b",".join((agent_source.literal(self.bloom), *names))
         return b"(%s),%s,%a" % (asked, agent_source.literal(self.wanted), ahead)
 
@@ -173,7 +164,7 @@ def _key(path: str) -> bytes:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
+class DirectoryEntry:
     """One line of a listing."""
 
     path: str
@@ -183,23 +174,23 @@ class Entry:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Room:
+class FreeSpace:
     block: int
     free: int
     total: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Sighting:
-    """What the first answer tells. `sums` is None when all is as hoped; `strays` are what lies
-    in the trees and was not asked for by name, and left-over temporary files."""
+class ScanReply:
+    """What the first answer tells. `sums` is None when all is as expected; `unmanaged` is what
+    lies in the trees and was not asked for by name, and left-over temporary files."""
 
-    strays: tuple[Entry, ...]
+    unmanaged: tuple[DirectoryEntry, ...]
     sums: bytes | None
-    room: Room | None
+    space: FreeSpace | None
     folders: int = 0  # how many of the known directories are there, modulo 256
 
-    def ask_for(self, question: Question) -> tuple[int, ...] | None:
+    def buckets_to_list(self, query: ScanQuery) -> tuple[int, ...] | None:
         """The buckets whose files must be asked for, to know what differs; empty when it is the
         directories alone that are not clear, None when everything is."""
         if self.sums is None:
@@ -208,20 +199,20 @@ class Sighting:
         buckets = tuple(
             number
             for number in range(BUCKETS)
-            if _sum(self.sums, number) not in (empty, _sum(question.sums, number))
+            if _sum(self.sums, number) not in (empty, _sum(query.sums, number))
         )
-        proved = {parent for path in self.as_hoped(question) for parent in parents(path)}
+        proved = {parent for path in self.as_expected(query) for parent in ancestors(path)}
         return buckets if buckets or self.folders != len(proved) % 256 else None
 
-    def as_hoped(self, question: Question) -> Mapping[str, FileState]:
-        """The files that are there as hoped, as far as the sums tell."""
+    def as_expected(self, query: ScanQuery) -> Mapping[str, FileState]:
+        """The files that are there as expected, as far as the sums tell."""
         sums = self.sums
         if sums is None:
-            return question.hoped
+            return query.expected
         return {
             path: state
-            for path, state in question.hoped.items()
-            if _sum(sums, bucket(path)) == _sum(question.sums, bucket(path))
+            for path, state in query.expected.items()
+            if _sum(sums, bucket(path)) == _sum(query.sums, bucket(path))
         }
 
 
@@ -229,15 +220,15 @@ def _sum(sums: bytes, number: int) -> bytes:
     return sums[number * SUM : (number + 1) * SUM]
 
 
-class Garbled(Exception):
+class MalformedReply(Exception):
     """An answer that cannot be read: something else on the board printed in between."""
 
 
-def read_sighting(text: str) -> Sighting:
-    strays: list[Entry] = []
+def read_scan_reply(text: str) -> ScanReply:
+    unmanaged: list[DirectoryEntry] = []
     for line in _lines(text):
         if line == "\x02=":
-            return Sighting(strays=tuple(strays), sums=None, room=None)
+            return ScanReply(unmanaged=tuple(unmanaged), sums=None, space=None)
         match _literal(line):
             case (
                 "\x02",
@@ -246,33 +237,35 @@ def read_sighting(text: str) -> Sighting:
             ):
                 raw = unbase64(sums)
                 if len(raw) != BUCKETS * SUM + 1 or not isinstance(free, int):
-                    raise Garbled(line)
-                return Sighting(
-                    strays=tuple(strays),
+                    raise MalformedReply(line)
+                return ScanReply(
+                    unmanaged=tuple(unmanaged),
                     sums=raw[:-1],
-                    room=Room(block=block, free=fragment * free, total=fragment * all_),
+                    space=FreeSpace(block=block, free=fragment * free, total=fragment * all_),
                     folders=raw[-1],
                 )
             case value:
-                strays.append(_entry(value, line))
-    raise Garbled(text[-200:])
+                unmanaged.append(_entry(value, line))
+    raise MalformedReply(text[-200:])
 
 
-def read_listing(text: str) -> tuple[Entry, ...]:
+def read_listing(text: str) -> tuple[DirectoryEntry, ...]:
     return tuple(_entry(_literal(line), line) for line in _lines(text))
 
 
-def read_facts(line: str) -> ReplFacts:
+def read_identity(line: str) -> ActualState:
     """What agent/facts.py printed; BoardError for a MicroPython of another family."""
     match _literal(line):
         case ("\x02", str() as build, str() as machine, bytes() as mac, flash, bytecode):
             pass
         case _:
-            raise Garbled(line)
-    return ReplFacts(
-        firmware=identity(build, machine),
+            raise MalformedReply(line)
+    firmware = identity(build, machine)
+    return ActualState(
+        chip=firmware.chip,
         mac=mac.hex(":") if len(mac) == 6 else None,
         flash_size=flash if isinstance(flash, int) and flash > 0 else None,
+        firmware=firmware,
         bytecode=bytecode if isinstance(bytecode, int) else None,
     )
 
@@ -291,40 +284,40 @@ def identity(build: str, machine: str) -> FirmwareIdentity:
     return FirmwareIdentity(version=version, machine=machine, chip=chip, date=date.strip())
 
 
-def leftovers(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+def leftovers(entries: Iterable[DirectoryEntry]) -> tuple[DirectoryEntry, ...]:
     """The temporary files among the entries."""
     return tuple(
         entry for entry in entries if not entry.folder and basename(entry.path) == TEMPORARY
     )
 
 
-def filesystem(question: Question, sighting: Sighting, listing: Iterable[Entry]) -> Filesystem:
+def filesystem(query: ScanQuery, reply: ScanReply, listing: Iterable[DirectoryEntry]) -> Filesystem:
     """What the board's filesystem is, from the first answer and the listing it asked for."""
-    files = dict(sighting.as_hoped(question))
+    files = dict(reply.as_expected(query))
     directories: set[str] = set()
-    for entry in (*sighting.strays, *listing):
-        inside = question.in_tree(entry.path)
-        if not inside and (entry.path not in question.known or basename(entry.path) == TEMPORARY):
+    for entry in (*reply.unmanaged, *listing):
+        inside = query.in_tree(entry.path)
+        if not inside and (entry.path not in query.known or basename(entry.path) == TEMPORARY):
             continue  # the filter let it through, and nobody asked for it
         if entry.folder:
             directories.add(entry.path)
         else:
             files[entry.path] = FileState(size=entry.size, sha256=entry.sha256)
     for path in files:
-        directories.update(parents(path))
-    if sighting.room is None:
+        directories.update(ancestors(path))
+    if reply.space is None:
         return Filesystem(files=files, directories=frozenset(directories))
     # What an interrupted transfer left is overwritten or removed by the next one.
-    block = max(1, sighting.room.block)
-    free = sighting.room.free + sum(
-        -(-(entry.size or 0) // block) * block for entry in leftovers(sighting.strays)
+    block = max(1, reply.space.block)
+    free = reply.space.free + sum(
+        -(-(entry.size or 0) // block) * block for entry in leftovers(reply.unmanaged)
     )
     return Filesystem(
         files=files,
         directories=frozenset(directories),
         free=free,
         block=block,
-        mounted=sighting.room.total > 0,
+        mounted=reply.space.total > 0,
     )
 
 
@@ -337,14 +330,14 @@ def _lines(text: str) -> Iterator[str]:
 
 def _literal(line: str) -> object:
     if len(line) > _LINE_MOST or not _LITERAL.fullmatch(line):
-        raise Garbled(line[:200])
+        raise MalformedReply(line[:200])
     try:
         return ast.literal_eval(line)
     except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
-        raise Garbled(line) from error
+        raise MalformedReply(line) from error
 
 
-def _entry(value: object, line: str) -> Entry:
+def _entry(value: object, line: str) -> DirectoryEntry:
     digest = b""
     match value:
         case (str() as path, int() as folder, tuple() as rest):
@@ -352,11 +345,11 @@ def _entry(value: object, line: str) -> Entry:
         case (str() as path, int() as folder, tuple() as rest, bytes() as coded):
             digest = unbase64(coded)
         case _:
-            raise Garbled(line)
+            raise MalformedReply(line)
     if not path.startswith("/") or len(digest) not in (0, 1, 32):
-        raise Garbled(line)
+        raise MalformedReply(line)
     size = rest[0] if rest and isinstance(rest[0], int) and rest[0] >= 0 else None
-    return Entry(
+    return DirectoryEntry(
         path=path,
         folder=bool(folder),
         size=None if folder else size,
@@ -365,8 +358,8 @@ def _entry(value: object, line: str) -> Entry:
 
 
 def unbase64(coded: bytes) -> bytes:
-    """Lines of base64; Garbled when it is none."""
+    """Lines of base64; MalformedReply when it is none."""
     try:
         return base64.b64decode(coded, validate=False)
     except binascii.Error as error:
-        raise Garbled("a broken base64 text") from error
+        raise MalformedReply("a broken base64 text") from error

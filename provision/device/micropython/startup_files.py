@@ -1,7 +1,7 @@
-"""Start-up files that are held: whole, but under a name beside, so that nothing starts by itself.
+"""Start-up files that are disabled: whole, but under another name, so that nothing starts.
 
-agent/hold.py renames them before a reset after which no app may run, and back afterwards. A run
-that is cut short in between leaves them so; whoever looks next sees each as the file that it is,
+agent/startup.py renames them before a reset after which no app may run, and back afterwards. A run
+that is interrupted in between leaves them so; whoever looks next sees each as the file that it is,
 by asking a second time, for both names.
 """
 
@@ -10,26 +10,28 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from provision.core.planning.diff import STARTUP_FILES
-from provision.device.micropython.scan_protocol import TEMPORARY, Entry
+from provision.device.micropython.scan_protocol import TEMPORARY, DirectoryEntry
 from provision.interfaces import ScanRequest
+from provision.model.board_path import STARTUP_FILES
 from provision.model.state import Filesystem
 
 
-def held_name(path: str) -> str:
-    """The name under which a file of the root directory is held."""
+def disabled_name(path: str) -> str:
+    """The name under which a file of the root directory is disabled."""
     return f"/{TEMPORARY}{path[1:]}"
 
 
-def held_among(entries: Iterable[Entry]) -> dict[str, Entry]:
-    """The entries that are held files, by the path that is theirs."""
+def disabled_among(entries: Iterable[DirectoryEntry]) -> dict[str, DirectoryEntry]:
+    """The entries that are disabled files, by the path that is theirs."""
     found = {entry.path: entry for entry in entries if not entry.folder}
-    return {path: found[held_name(path)] for path in STARTUP_FILES if held_name(path) in found}
+    return {
+        path: found[disabled_name(path)] for path in STARTUP_FILES if disabled_name(path) in found
+    }
 
 
 def by_both_names(request: ScanRequest, paths: Iterable[str]) -> ScanRequest:
-    """The same question, with held files asked for under either name."""
-    names = {path: held_name(path) for path in paths}
+    """The same query, with disabled files asked for under either name."""
+    names = {path: disabled_name(path) for path in paths}
     expected = {names[path]: request.expected[path] for path in names if path in request.expected}
     return replace(
         request,
@@ -38,14 +40,14 @@ def by_both_names(request: ScanRequest, paths: Iterable[str]) -> ScanRequest:
     )
 
 
-def as_themselves(seen: Filesystem, paths: Collection[str]) -> Filesystem:
-    """What was seen, with each held file under its own path, but where a new one is there."""
+def under_own_names(seen: Filesystem, paths: Collection[str]) -> Filesystem:
+    """What was seen, with each disabled file under its own path, but where a new one is there."""
     files = dict(seen.files)
-    held = {path for path in paths if path not in files}
+    disabled = {path for path in paths if path not in files}
     for path in paths:
-        file = files.pop(held_name(path), None)
+        file = files.pop(disabled_name(path), None)
         if file is None:  # put back since
-            held.discard(path)
-        elif path in held:
+            disabled.discard(path)
+        elif path in disabled:
             files[path] = file
-    return replace(seen, files=files, held=frozenset(held))
+    return replace(seen, files=files, disabled=frozenset(disabled))

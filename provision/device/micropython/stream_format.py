@@ -1,4 +1,4 @@
-"""File operations as one deflated stream with known stop points: pure, no port.
+"""Actions on files as one deflated stream with known stop points: pure, no port.
 
 The board (agent/receive.py) stops draining its port only at the end of a frame. The host knows
 which compressed byte that is, because it asks an inflater of its own, and runs at most `lead`
@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
 from provision.core.chips.family import Pace
 from provision.device.micropython.deflate import FleetDeflate
 from provision.errors import BoardError
-from provision.interfaces import FileOperation, MakeDir, Put, Remove, RemoveDir
+from provision.model.exhaustive import assert_never
+from provision.model.plan import DeleteFile, FileAction, MakeDirectory, RemoveDirectory, WriteFile
+from provision.model.state import Content
 
 FIRST, LAST, MAKE, REMOVE, REMOVE_DIRECTORY, END = 1, 2, 16, 32, 64, 128
-"""Kinds of frame. The first frame of a Put has FIRST, the last LAST, one alone both."""
+"""Kinds of frame. The first frame of a file has FIRST, the last LAST, one alone both."""
 
 HEADER = 4
 CHECK = 90
@@ -37,8 +39,8 @@ _DEFLATE = {window: FleetDeflate(window) for window in range(9, 16)}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stream:
-    """`data` as it is sent. Frame k has arrived with byte `stops[k]` and is part of operation
-    `owners[k]` (len(operations) for the end)."""
+    """`data` as it is sent. Frame k has arrived with byte `stops[k]` and is part of action
+    `owners[k]` (len(actions) for the end)."""
 
     data: bytes
     stops: tuple[int, ...]
@@ -52,30 +54,35 @@ class Frame:
     owner: int
 
 
-def frames(operations: Sequence[FileOperation], block: int) -> Iterator[Frame]:
-    """The operations in order, cut into payloads of at most `block` bytes."""
-    for owner, operation in enumerate(operations):
-        path = operation.path.encode()
+def frames(
+    actions: Sequence[FileAction], contents: Mapping[str, Content], block: int
+) -> Iterator[Frame]:
+    """The actions in order, cut into payloads of at most `block` bytes."""
+    for owner, action in enumerate(actions):
+        path = action.path.encode()
         if len(path) > PATH_MOST:
             raise BoardError(
-                f"{operation.path}: a path on a board has at most {PATH_MOST} bytes",
+                f"{action.path}: a path on a board has at most {PATH_MOST} bytes",
                 hint="shorten the path",
             )
-        match operation:
-            case MakeDir():
+        match action:
+            case MakeDirectory():
                 yield Frame(MAKE, sealed(MAKE, path), owner)
-            case Remove():
+            case DeleteFile():
                 yield Frame(REMOVE, sealed(REMOVE, path), owner)
-            case RemoveDir():
+            case RemoveDirectory():
                 yield Frame(REMOVE_DIRECTORY, sealed(REMOVE_DIRECTORY, path), owner)
-            case Put(data=data, sha256=sha256):
-                content = bytes.fromhex(sha256)[:PROOF] + data
-                alone = len(path) + 1 + SEAL + len(content) <= block
-                payload = sealed(FIRST | LAST * alone, path) + content
+            case WriteFile():
+                content = contents[action.path]
+                data = bytes.fromhex(content.sha256)[:PROOF] + content.data
+                alone = len(path) + 1 + SEAL + len(data) <= block
+                payload = sealed(FIRST | LAST * alone, path) + data
                 for start in range(0, len(payload), block):
                     kind = FIRST * (start == 0) | LAST * (start + block >= len(payload))
                     yield Frame(kind, payload[start : start + block], owner)
-    yield Frame(END, b"", len(operations))
+            case _:
+                assert_never(action)
+    yield Frame(END, b"", len(actions))
 
 
 def sealed(kind: int, path: bytes) -> bytes:
@@ -96,9 +103,9 @@ def encode(sequence: Sequence[Frame]) -> bytes:
     return bytes(out)
 
 
-def compose(operations: Sequence[FileOperation], pace: Pace) -> Stream:
-    """The operations as a stream at a pace; BoardError for a path too long for any board."""
-    sequence = list(frames(operations, pace.block))
+def compose(actions: Sequence[FileAction], contents: Mapping[str, Content], pace: Pace) -> Stream:
+    """The actions as a stream at a pace; BoardError for a path too long for any board."""
+    sequence = list(frames(actions, contents, pace.block))
     data = _DEFLATE[pace.window](encode(sequence))
     ends = accumulate(HEADER + len(frame.payload) for frame in sequence)
     return Stream(

@@ -53,7 +53,7 @@ STEP = 0.05  # seconds that one read of the port may wait
 PIECE = 1 << 16  # bytes of one read at most: a port of a network's may hold any number
 
 
-class Silence(Exception):
+class ReadTimeout(Exception):
     """Nothing came in time; `heard` is what had come and was not asked for."""
 
     def __init__(self, heard: bytes) -> None:
@@ -61,7 +61,7 @@ class Silence(Exception):
         self.heard = heard
 
 
-class Line:
+class BufferedSerial:
     """A port with a buffer for what was read and not yet taken.
 
     Raises what pyserial raises: whoever owns the port knows how to translate it.
@@ -80,8 +80,8 @@ class Line:
     def until(
         self, *endings: bytes, timeout: float, limit: int = 1 << 20, stopping: Stopping = never
     ) -> bytes:
-        """Everything up to and with the first of the endings; Silence after `timeout` seconds, or
-        once `stopping` says so.
+        """Everything up to and with the first of the endings; ReadTimeout after `timeout` seconds,
+        or once `stopping` says so.
 
         No more than `limit` bytes are kept: of a flood the older half is dropped.
         """
@@ -103,16 +103,16 @@ class Line:
             # What came with the last read is looked at, a flood's next is not waited for.
             over = over or stopping()
             if over or not self._more(deadline, stopping):
-                raise Silence(bytes(self._held))
+                raise ReadTimeout(bytes(self._held))
             over = self.clock.monotonic() >= deadline
 
     def exactly(self, count: int, timeout: float) -> bytes:
-        """The next `count` bytes; Silence after `timeout` seconds."""
+        """The next `count` bytes; ReadTimeout after `timeout` seconds."""
         deadline = self.clock.monotonic() + timeout
         over = False
         while len(self._held) < count:
             if over or not self._more(deadline):
-                raise Silence(bytes(self._held))
+                raise ReadTimeout(bytes(self._held))
             over = self.clock.monotonic() >= deadline
         return self.take(count)
 

@@ -10,21 +10,23 @@ from __future__ import annotations
 
 import sys
 from contextlib import AbstractContextManager, suppress
+from functools import cached_property
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import serial
 
 from provision.device.transport.owner import Owner, claim, port_key, rivals
 from provision.device.transport.serial_errors import busy, translating
+from provision.device.transport.transports import scheme_of, transport_of
+from provision.device.transport.wiring import UsbId, capabilities_of, usb_id_of, wiring_over
 from provision.errors import Unreachable
+from provision.model.board import BoardProfile, ResetWiring
+from provision.model.endpoint import Capabilities, Endpoint
 
 if sys.platform != "win32":
     import fcntl
     import termios
-
-WRITE_TIMEOUT = 10.0
-"""Seconds for a write to be taken: esptool's own figure; a board that reads takes far less."""
 
 
 class Port:
@@ -40,7 +42,22 @@ class Port:
         self.serial = connection
         self.address = address
         self.device = device
+        self.transport = transport_of(address)
+        self.has_lines = self.transport.has_lines(connection)  # whether DTR and RTS arrive
         self._claim = claim
+
+    @cached_property
+    def usb_id(self) -> UsbId | None:
+        """Vendor and product of a port that is on this computer's USB."""
+        return usb_id_of(self.address) if self.transport.is_local else None
+
+    def wiring(self, board: BoardProfile) -> ResetWiring:
+        """How this board is reset over this port."""
+        return wiring_over(board.reset, has_lines=self.has_lines, usb_id=self.usb_id)
+
+    def capabilities(self, board: BoardProfile) -> Capabilities:
+        """What can be done over this port, with this board at its end."""
+        return capabilities_of(self.wiring(board), flashes=self.transport.flashes)
 
     def errors(self) -> AbstractContextManager[None]:
         """Translates what pyserial and the system raise inside; other errors pass unchanged."""
@@ -81,12 +98,13 @@ class Port:
         self.close()
 
 
-def open_port(address: str, *, baud: int, device: str, timeout: float = 1.0) -> Port:
-    """Open and lock a path or URL at `baud` bits a second; reads wait up to `timeout` seconds.
+def open_port(endpoint: Endpoint, *, device: str, timeout: float = 1.0) -> Port:
+    """Open and lock a path or URL; reads wait up to `timeout` seconds.
 
     Raises PortNotFound, PortBusy (naming the owner where the system tells), PortDenied, or
     another Unreachable; whatever it raises, nothing is left open or locked.
     """
+    address = endpoint.address
     try:
         held = claim(address, device)
     except OSError as error:
@@ -102,7 +120,9 @@ def open_port(address: str, *, baud: int, device: str, timeout: float = 1.0) -> 
         if others:  # they took no lock, and would read half of what the board answers
             raise busy(address, others).on(device)
         with translating(address, device, opening=True):
-            connection = _unopened(address, baudrate=baud, timeout=timeout, exclusive=True)
+            connection = transport_of(address).unopened(
+                address, baudrate=endpoint.baud, timeout=timeout, exclusive=True
+            )
             connection.dtr = True
             connection.rts = True
             connection.open()
@@ -115,19 +135,6 @@ def open_port(address: str, *, baud: int, device: str, timeout: float = 1.0) -> 
         held.close()
         raise
     return Port(connection, held, address=address, device=device)
-
-
-def _unopened(address: str, **settings: Any) -> Any:
-    """A pyserial object for a path or URL, not open yet."""
-    if address.lower().startswith("rfc2217://"):
-        from provision.device.transport.rfc2217 import RemotePort
-
-        remote = RemotePort(None, **settings)  # it has no write timeout
-        remote.port = address
-        return remote
-    connection = serial.serial_for_url(address, do_not_open=True, **settings)
-    connection.write_timeout = WRITE_TIMEOUT
-    return connection
 
 
 def _lock_terminal(connection: serial.SerialBase) -> None:
@@ -144,6 +151,6 @@ def _unlock_terminal(connection: serial.SerialBase) -> None:
 
 def _is_real_terminal(connection: serial.SerialBase) -> bool:
     name = connection.port
-    if not name or "://" in name:
+    if not name or scheme_of(name):
         return False
     return not port_key(name).startswith(("/dev/pts/", "/dev/ttys"))

@@ -54,7 +54,7 @@ def ask_consent(device: DeviceContext, actual: ActualState, plan: Plan) -> None:
         plan,
         actual,
         known=run.identities.known(name) is not None,
-        was_cut=actual.mac is not None and run.journal.was_cut(actual.mac),
+        interrupted=actual.mac is not None and run.journal.interrupted_mode(actual.mac) is not None,
     )
     if refusal is None:
         return

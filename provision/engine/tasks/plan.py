@@ -64,12 +64,12 @@ def observe_and_plan(device: DeviceContext, *, contents: bool) -> tuple[ActualSt
     touched."""
     desired, session, journal = device.desired, device.session, device.run.journal
     session.stage("observe")
-    actual = observe(session, scan_request(desired), device.firmware).actual
+    actual = observe(session, scan_request(desired), device.firmware)
     device.actual = actual
     if actual.mac is not None:
         device.claim(actual.mac)
-        if actual.firmware is None and journal.was_keeping(actual.mac):
-            device.actual = actual = replace(actual, cut=True)
+        if actual.firmware is None and journal.interrupted_mode(actual.mac) == "keep":
+            device.actual = actual = replace(actual, interrupted_update=True)
     device.plan = plan = diff(desired, actual)
     device.run.emit(DevicePlanned(device=desired.device, plan=plan))
     refuse(plan.refusals)

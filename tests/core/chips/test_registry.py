@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from provision.core.chips.esp.chips import ESP32, ESP8266
-from provision.core.chips.family import BoardFacts, ChipFamily
+from provision.core.chips.family import ChipFamily
 from provision.core.chips.registry import CHIPS, FAMILIES, chip_named, family_of, paces_of
 from provision.model.chip import Chip
 from provision.model.firmware import Firmware
-from provision.model.state import FirmwareIdentity
+from provision.model.state import ActualState, FirmwareIdentity
 from tests.images import profile
 
 ROOT = Path(__file__).parents[3] / "provision"
@@ -94,5 +94,5 @@ def test_an_image_of_another_family_is_refused_for_its_chip() -> None:
     other = Chip(name="other1", label="Other-1", family="other")
     identity = FirmwareIdentity(version="1.24.1", machine="Some board with Other-1", chip=other)
     firmware = Firmware(name="x.uf2", data=b"1234", identity=identity, base=0)
-    refusals = family_of(ESP32).image_refusals(firmware, profile(ESP32), BoardFacts())
+    refusals = family_of(ESP32).image_refusals(firmware, profile(ESP32), ActualState())
     assert [refusal.kind for refusal in refusals] == ["image-for-another-chip"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hypothesis import event, given, settings
 
-from provision.core.planning.diff import STARTUP_FILES, diff
-from provision.model.board_path import ancestors, at_or_below, below
+from provision.core.planning.diff import diff
+from provision.model.board_path import STARTUP_FILES, ancestors, at_or_below, below
 from provision.model.plan import (
     Action,
     DeleteFile,
@@ -90,7 +90,7 @@ def test_every_step_is_allowed_and_possible(desired: DesiredState, actual: Actua
         match action:
             case RestoreFile():
                 assert seen is not None
-                assert action.path in seen.held
+                assert action.path in seen.disabled
             case DeleteFile():
                 assert covered(action.path, desired)
                 assert action.path not in desired.files_by_dest
@@ -108,7 +108,7 @@ def test_every_step_is_allowed_and_possible(desired: DesiredState, actual: Actua
                 assert action.path not in directories
                 assert set(ancestors(action.path)) <= directories
                 files.add(action.path)
-    for path in seen.held if seen and plan.actions else ():
+    for path in seen.disabled if seen and plan.actions else ():
         assert any(getattr(action, "path", None) == path for action in plan.actions)
     kinds = [action.kind for action in plan.actions]
     if kinds:

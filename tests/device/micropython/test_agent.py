@@ -14,19 +14,29 @@ import pytest
 from provision.core.chips.esp.chips import ESP8266
 from provision.device.micropython import agent_source
 from provision.device.micropython.scan_protocol import (
-    AHEAD,
-    Question,
+    READ_AHEAD,
+    ScanQuery,
     filesystem,
     leftovers,
     mask_of,
-    read_facts,
+    read_identity,
     read_listing,
-    read_sighting,
+    read_scan_reply,
     unbase64,
 )
 from provision.device.micropython.stream_format import HEADER, Pace, Stream, compose, encode, frames
-from provision.interfaces import FileOperation, MakeDir, Put, Remove, RemoveDir, ScanRequest
+from provision.interfaces import ScanRequest
 from provision.model.state import FileState, Filesystem
+from tests.fakes.work import (
+    Lie,
+    Step,
+    delete_file,
+    make_directory,
+    remove_directory,
+    transfer_of,
+    write_content,
+    write_file,
+)
 from tests.sim import interpreter
 
 pytest.importorskip("micropython_unix")
@@ -68,17 +78,17 @@ def look(
     before: bytes = b"",
 ) -> tuple[Filesystem, int, list[str]]:
     """The filesystem as seen, how many programs it took, and the temporary files noticed."""
-    question = Question(request=request)
+    query = ScanQuery(request=request)
     program = agent_source.program(
-        "facts", "scan", call="_scan", arguments=question.arguments(), deflate=deflate
+        "facts", "scan", call="_scan", arguments=query.arguments(), deflate=deflate
     )
     script = interpreter.board(on_board, blocks=512) + before
     # Kept in a variable, so that its bytes meet MicroPython's lexer as they are on the wire.
     first = interpreter.run(script + program, heap=heap)
     facts, _, rest = first.partition("\n")
-    assert read_facts(facts).mac == "24:6f:28:01:02:03"
-    sighting = read_sighting(rest)
-    asked = sighting.ask_for(question)
+    assert read_identity(facts).mac == "24:6f:28:01:02:03"
+    reply = read_scan_reply(rest)
+    asked = reply.buckets_to_list(query)
     listing, rounds = "", 1
     if asked is not None:
         follow = agent_source.program(
@@ -90,8 +100,8 @@ def look(
         )
         listing = interpreter.run(script + program + b"print('--')\n" + follow, heap=heap)
         listing, rounds = listing.rpartition("--\n")[2], 2
-    left = [entry.path for entry in leftovers(sighting.strays)]
-    return filesystem(question, sighting, read_listing(listing)), rounds, left
+    left = [entry.path for entry in leftovers(reply.unmanaged)]
+    return filesystem(query, reply, read_listing(listing)), rounds, left
 
 
 @pytest.mark.parametrize("deflate", [True, False])
@@ -104,11 +114,11 @@ def test_a_board_as_expected_says_so_in_one_round(deflate: bool) -> None:
 
 def test_a_second_view_of_the_flash_needs_a_fraction_of_the_reads() -> None:
     many = {f"/lib/p{i % 5}/module{i}.py": b"%d" % i * 100 for i in range(100)}
-    question = Question(request=request_for(many))
+    query = ScanQuery(request=request_for(many))
     reads: list[int] = []
-    for ahead in (None, AHEAD):
+    for ahead in (None, READ_AHEAD):
         program = agent_source.program(
-            "facts", "scan", call="_scan", arguments=question.arguments(ahead), deflate=True
+            "facts", "scan", call="_scan", arguments=query.arguments(ahead), deflate=True
         )
         script = interpreter.board(many, blocks=512) + b"flash.reads = 0\n" + program
         *_, answer, count = interpreter.run(script + b"print(flash.reads)\n").split()
@@ -166,9 +176,9 @@ def test_the_files_that_everybody_sees_are_looked_at(before: bytes) -> None:
 
 def test_the_answer_has_the_same_size_for_any_number_of_files() -> None:
     many = {f"/lib/p{i % 5}/module{i}.py": b"%d" % i for i in range(300)}
-    question = Question(request=request_for(many))
+    query = ScanQuery(request=request_for(many))
     program = agent_source.program(
-        "facts", "scan", call="_scan", arguments=question.arguments(), deflate=True
+        "facts", "scan", call="_scan", arguments=query.arguments(), deflate=True
     )
     answer = interpreter.run(interpreter.board(many, blocks=512) + program)
     assert answer.endswith("\x02=\n")
@@ -268,10 +278,10 @@ def test_three_hundred_files_are_scanned_on_a_small_heap() -> None:
     # Pointers are twice as long here as on an ESP8266, whose heap is 38 kB.
     small = "76K"
     for files, answers in ((many, 1), (dict.fromkeys(many, b"#"), 301)):
-        question = Question(request=request_for(files))
+        query = ScanQuery(request=request_for(files))
         script = interpreter.board(blocks=512) + make
         script += agent_source.program(
-            "facts", "scan", call="_scan", arguments=question.arguments(), deflate=True
+            "facts", "scan", call="_scan", arguments=query.arguments(), deflate=True
         )
         if answers > 1:
             script += agent_source.program(
@@ -288,7 +298,7 @@ def test_three_hundred_files_are_scanned_on_a_small_heap() -> None:
 def test_facts_of_an_esp8266_take_its_mac_from_the_network() -> None:
     script = interpreter.board(machine="ESP module with ESP8266", unique=b"\1\2\3\4")
     out = interpreter.run(script + agent_source.source("facts").encode())
-    facts = read_facts(out.strip())
+    facts = read_identity(out.strip())
     assert facts.mac == "5c:cf:7f:01:02:03"
     assert facts.firmware.chip is ESP8266
 
@@ -305,10 +315,6 @@ def test_a_file_is_read_up_to_a_limit() -> None:
 # The receiver
 
 PACES = [Pace(block=1024, window=10, lead=100), Pace(block=8192, window=15, lead=240)]
-
-
-def put(path: str, data: bytes) -> Put:
-    return Put(path=path, data=data, sha256=hashlib.sha256(data).hexdigest())
 
 
 @contextmanager
@@ -356,22 +362,22 @@ def contents(process: subprocess.Popen[bytes]) -> dict[str, bytes | None]:
 @pytest.mark.parametrize("pace", PACES)
 def test_operations_are_carried_out(pace: Pace) -> None:
     big = bytes(range(256)) * 40
-    work: list[FileOperation] = [
-        MakeDir(path="/lib"),
-        MakeDir(path="/lib"),
-        MakeDir(path="/lib/new"),
-        Remove(path="/old.py"),
-        Remove(path="/never.py"),
-        RemoveDir(path="/empty"),
-        RemoveDir(path="/full"),
-        put("/lib/new/big.bin", big),
-        put("/empty.py", b""),
-        put("/main.py", b"print(1)\n" * 1000),
+    work: list[Step] = [
+        make_directory("/lib"),
+        make_directory("/lib"),
+        make_directory("/lib/new"),
+        delete_file("/old.py"),
+        delete_file("/never.py"),
+        remove_directory("/empty"),
+        remove_directory("/full"),
+        write_file("/lib/new/big.bin", big),
+        write_file("/empty.py", b""),
+        write_file("/main.py", b"print(1)\n" * 1000),
     ]
     before = {"/old.py": b"o", "/main.py": b"old", "/full/x": b"x", "/empty/y": b""}
-    work.insert(0, Remove(path="/empty/y"))
+    work.insert(0, delete_file("/empty/y"))
     with receiver(before, pace) as process:
-        stream = compose(work, pace)
+        stream = compose(*transfer_of(work), pace)
         assert feed(process, stream) == (len(stream.stops) - 1, "")
         assert contents(process) == {
             "/lib": None,
@@ -388,7 +394,7 @@ def test_a_full_filesystem_leaves_the_old_file_and_no_rest() -> None:
     pace = PACES[1]
     noise = hashlib.shake_256(b"seed").digest(60_000)
     with receiver({"/main.py": b"old"}, pace, blocks=10) as process:
-        acks, said = feed(process, compose([put("/main.py", noise)], pace))
+        acks, said = feed(process, compose(*transfer_of([write_file("/main.py", noise)]), pace))
         assert acks > 2
         assert said == "OSError(28,)"
         assert contents(process) == {"/main.py": b"old"}
@@ -396,9 +402,9 @@ def test_a_full_filesystem_leaves_the_old_file_and_no_rest() -> None:
 
 def test_content_that_is_not_what_was_promised_is_not_taken() -> None:
     pace = PACES[0]
-    lie = Put(path="/main.py", data=b"new", sha256=hashlib.sha256(b"other").hexdigest())
+    lie = write_content("/main.py", Lie(data=b"new"))
     with receiver({"/main.py": b"old"}, pace) as process:
-        acks, said = feed(process, compose([lie], pace))
+        acks, said = feed(process, compose(*transfer_of([lie]), pace))
         assert (acks, said) == (0, "ValueError('sha256',)")
         assert contents(process) == {"/main.py": b"old"}
 
@@ -406,7 +412,7 @@ def test_content_that_is_not_what_was_promised_is_not_taken() -> None:
 def test_a_missing_parent_is_an_error_by_name() -> None:
     pace = PACES[0]
     with receiver({}, pace) as process:
-        _, said = feed(process, compose([put("/no/such/x.py", b"x")], pace))
+        _, said = feed(process, compose(*transfer_of([write_file("/no/such/x.py", b"x")]), pace))
         assert said == "OSError(2,)"
 
 
@@ -414,7 +420,8 @@ def test_a_missing_parent_is_an_error_by_name() -> None:
 @pytest.mark.parametrize("share", [0.0, 0.05, 0.1, 0.2, 0.37, 0.5, 0.61, 0.73, 0.85, 0.99])
 def test_filler_brings_a_board_back_whose_host_died(pace: Pace, share: float) -> None:
     text = b"".join(b"def function_%d(x):\n    return x * %d\n" % (i, i * i) for i in range(800))
-    stream = compose([put("/main.py", text), put("/b.py", text[::-1])], pace)
+    work = [write_file("/main.py", text), write_file("/b.py", text[::-1])]
+    stream = compose(*transfer_of(work), pace)
     with receiver({"/main.py": b"old"}, pace) as process:
         out, sink = interpreter.pipe(process.stdout), interpreter.pipe(process.stdin)
         sink.write(stream.data[: int(len(stream.data) * share)])
@@ -441,12 +448,12 @@ def test_the_receiver_takes_the_first_choice_that_fits_its_heap() -> None:
 def test_the_boards_inflater_has_read_exactly_to_the_stop(pace: Pace) -> None:
     text = b"".join(b"value_%d = %d  # comment\n" % (i % 97, i * i) for i in range(2000))
     work = [
-        put("/a.py", text),
-        put("/b.bin", hashlib.shake_256(b"x").digest(9000)),
-        *([put("/c", b"c")] * 5),
+        write_file("/a.py", text),
+        write_file("/b.bin", hashlib.shake_256(b"x").digest(9000)),
+        *([write_file("/c", b"c")] * 5),
     ]
-    stream = compose(work, pace)
-    sequence = list(frames(work, pace.block))
+    stream = compose(*transfer_of(work), pace)
+    sequence = list(frames(*transfer_of(work), pace.block))
     sizes = [HEADER + len(frame.payload) for frame in sequence]
     script = (
         b"""
@@ -489,7 +496,7 @@ put("/boot.py", b"b")
 def test_start_up_files_are_held_and_given_back(deflate: bool) -> None:
     def call(back: int) -> bytes:
         return agent_source.program(
-            "hold", call="_hold", arguments=b"%d,()" % back, deflate=deflate
+            "startup", call="_startup", arguments=b"%d,()" % back, deflate=deflate
         )
 
     script = interpreter.board({"/main.py": b"m", "/lib/main.py": b"l"})
@@ -509,7 +516,7 @@ def test_start_up_files_are_held_and_given_back(deflate: bool) -> None:
 
 def test_on_fat_nothing_is_held() -> None:
     """A rename there is two writes, and the power may fail between them."""
-    call = agent_source.program("hold", call="_hold", arguments=b"0,()", deflate=True)
+    call = agent_source.program("startup", call="_startup", arguments=b"0,()", deflate=True)
     out = interpreter.run(interpreter.board() + FAT + call + interpreter.DUMP)
     assert out.startswith("\x02\n")
     assert "('/main.py', b'm')" in out

@@ -13,16 +13,24 @@ import serial
 
 from provision.core.chips.esp.chips import ESP32, ESP8266
 from provision.device.micropython import stream_transfer as transfer_module
-from provision.device.micropython.board_repl import RawRepl
+from provision.device.micropython.board_repl import BoardRepl
 from provision.device.micropython.raw_repl import BANNER
 from provision.device.micropython.stream_format import compose
-from provision.device.transport.buffered_serial import Line
+from provision.device.transport.buffered_serial import BufferedSerial
 from provision.errors import BoardError, NoAnswer, OutOfSpace
-from provision.interfaces import FileOperation, MakeDir, Put, Remove, RemoveDir, ScanRequest
+from provision.interfaces import ScanRequest
 from provision.model.chip import Chip
-from provision.model.state import FileState
+from provision.model.state import FileState, Filesystem
 from provision.sim.esp.firmware import build
 from tests.bench_of_boards import Bench, bench
+from tests.fakes.work import (
+    Step,
+    delete_file,
+    make_directory,
+    remove_directory,
+    transfer_of,
+    write_file,
+)
 
 pytest.importorskip("micropython_unix")
 
@@ -51,7 +59,7 @@ class Unit:
             port.rts = True
             port.reset_input_buffer()
             port.rts = False
-            assert RawRepl(port).await_prompt(20)
+            assert BoardRepl(port).await_prompt(20)
 
     @contextlib.contextmanager
     def port(self) -> Iterator[serial.Serial]:
@@ -62,9 +70,9 @@ class Unit:
             opened.close()
 
     @contextlib.contextmanager
-    def repl(self) -> Iterator[RawRepl]:
+    def repl(self) -> Iterator[BoardRepl]:
         with self.port() as port:
-            repl = RawRepl(port)
+            repl = BoardRepl(port)
             repl.enter()
             yield repl
             repl.leave()
@@ -75,17 +83,17 @@ class Unit:
             for data in sent:
                 port.write(data)
             if until:
-                Line(port).until(until, timeout=10)
+                BufferedSerial(port).until(until, timeout=10)
 
     def run_app(self, main: bytes, until: bytes) -> None:
         """Make `main` the board's main.py and let it run."""
         with self.repl() as repl:
-            repl.transfer([put("/main.py", main)], ignore)
+            repl.transfer(*transfer_of([write_file("/main.py", main)]), ignore)
         with self.port() as port:
-            repl = RawRepl(port)
+            repl = BoardRepl(port)
             repl.enter()
             repl.soft_reset()
-            repl.prompt.line.until(until, timeout=10)
+            repl.raw.serial.until(until, timeout=10)
 
 
 @pytest.fixture
@@ -100,8 +108,10 @@ def ignore(_done: int, _total: int) -> None:
     """The progress of a test that does not look."""
 
 
-def put(path: str, data: bytes) -> Put:
-    return Put(path=path, data=data, sha256=hashlib.sha256(data).hexdigest())
+def files_of(repl: BoardRepl, request: ScanRequest) -> Filesystem:
+    seen = repl.observe(request).filesystem
+    assert seen is not None
+    return seen
 
 
 PACKAGES = [f"/lib/p{number}" for number in range(5)]
@@ -122,12 +132,13 @@ def request_for(**files: bytes) -> ScanRequest:
 @pytest.mark.parametrize("chip", CHIPS)
 def test_a_board_tells_who_it_is(make: Callable[..., Unit], chip: Chip) -> None:
     with make(chip).repl() as repl:
-        facts = repl.facts()
-        assert (facts.firmware.version, facts.firmware.chip) == ("1.24.1", chip)
+        facts = repl.identify()
+        assert facts.firmware is not None
+        assert (facts.firmware.version, facts.chip) == ("1.24.1", chip)
         assert facts.mac is not None
         assert facts.mac.startswith({"esp32": "24:6f:28", "esp8266": "5c:cf:7f"}[chip.name])
         assert facts.flash_size == 4 << 20
-        assert not repl.prompt.interrupted
+        assert not repl.raw.interrupted
 
 
 def test_it_is_left_as_it_was_met(make: Callable[..., Unit]) -> None:
@@ -138,7 +149,7 @@ def test_it_is_left_as_it_was_met(make: Callable[..., Unit]) -> None:
         assert repl.evaluate("kept", 5) == "17"
     with unit.port() as port:
         port.write(b"kept + 1\r")
-        assert b"18\r\n>>> " in Line(port).until(b"18\r\n>>> ", timeout=5)
+        assert b"18\r\n>>> " in BufferedSerial(port).until(b"18\r\n>>> ", timeout=5)
     with unit.repl() as repl:
         names = ast.literal_eval(repl.evaluate("list(globals())", 5))
     assert not {"_p", "_walk", "_scan", "os", "sys"} & set(names)
@@ -165,7 +176,7 @@ def test_whatever_the_last_host_left_the_repl_is_taken(
     unit.leave_as(*MIDDLES[state])
     with unit.repl() as repl:
         assert repl.evaluate("1+1", 5) == "2"
-        assert repl.facts().firmware.chip is ESP32
+        assert repl.identify().chip is ESP32
 
 
 APPS = {
@@ -192,7 +203,7 @@ def test_an_app_is_interrupted(make: Callable[..., Unit], app: str) -> None:
     unit.run_app(APPS[app], until=b"up")
     with unit.repl() as repl:
         assert repl.evaluate("1+1", 5) == "2"
-        assert repl.prompt.interrupted
+        assert repl.raw.interrupted
 
 
 def test_a_deaf_board_is_given_up_with_what_was_heard(make: Callable[..., Unit]) -> None:
@@ -200,7 +211,7 @@ def test_a_deaf_board_is_given_up_with_what_was_heard(make: Callable[..., Unit])
     deaf = b"import micropython\nmicropython.kbd_intr(-1)\nprint('deaf')\nwhile True: pass\n"
     unit.run_app(deaf, until=b"deaf")
     with unit.port() as port, pytest.raises(NoAnswer):
-        RawRepl(port).enter(timeout=1.5)
+        BoardRepl(port).enter(timeout=1.5)
 
 
 @pytest.mark.parametrize("chip", CHIPS)
@@ -210,31 +221,31 @@ def test_a_board_whose_host_died_mid_stream_comes_back(
 ) -> None:
     unit = make(chip)
     text = b"".join(b"def f%d(x):\n    return x * %d\n" % (i, i * i) for i in range(900))
-    old, work = b"old = 1\n", [put("/main.py", text), put("/other.py", text[::-1])]
+    old, work = b"old = 1\n", [write_file("/main.py", text), write_file("/other.py", text[::-1])]
     with unit.repl() as repl:
-        repl.transfer([put("/main.py", old)], ignore)
-        repl.facts()
-        choices = transfer_module.paces(repl)
-        transfer_module.begin(repl, choices)
-        stream = compose(work, choices[transfer_module.ready(repl, choices)])
+        repl.transfer(*transfer_of([write_file("/main.py", old)]), ignore)
+        repl.identify()
+        choices = transfer_module.paces(chip, lossless=False)
+        transfer_module.begin(repl.raw, choices)
+        stream = compose(*transfer_of(work), choices[transfer_module.ready(repl.raw, choices)])
         cut = int(len(stream.data) * share)
         sent = 0
         for stop in stream.stops:
             if stop > cut:
                 break
-            repl.prompt.line.write(stream.data[sent:stop])
+            repl.raw.serial.write(stream.data[sent:stop])
             sent = stop
-            repl.prompt.line.until(b"\x01", timeout=10)
-        repl.prompt.line.write(stream.data[sent:cut])
+            repl.raw.serial.until(b"\x01", timeout=10)
+        repl.raw.serial.write(stream.data[sent:cut])
         repl.leave = lambda: None  # type: ignore[method-assign]  # a dead host says no goodbye
     with unit.repl() as repl:
         request = request_for(main=text, other=text[::-1])
-        _, seen = repl.observe(request)
+        seen = files_of(repl, request)
         found = seen.files.get("/main.py")
         assert found is not None
         assert found.sha256 in {hashlib.sha256(data).hexdigest() for data in (old, text)}
-        repl.transfer(work, ignore)
-        assert repl.observe(request)[1].files == request.expected
+        repl.transfer(*transfer_of(work), ignore)
+        assert files_of(repl, request).files == request.expected
         assert "provision" not in repl.evaluate("__import__('os').listdir('/')", 5)
 
 
@@ -243,37 +254,42 @@ def test_files_are_made_to_match(make: Callable[..., Unit], chip: Chip) -> None:
     with make(chip).repl() as repl:
         done: list[tuple[int, int]] = []
         noise = hashlib.shake_256(b"noise").digest(30_000)
-        work: list[FileOperation] = [
-            MakeDir(path="/lib"),
-            MakeDir(path="/lib/deep"),
-            put("/lib/deep/noise.py", noise),
-            put("/lib/empty.py", b""),
-            put("/main.py", b"print('x')\n" * 2000),
+        work: list[Step] = [
+            make_directory("/lib"),
+            make_directory("/lib/deep"),
+            write_file("/lib/deep/noise.py", noise),
+            write_file("/lib/empty.py", b""),
+            write_file("/main.py", b"print('x')\n" * 2000),
         ]
-        repl.facts()
-        repl.transfer(work, lambda *step: done.append(step))
+        repl.identify()
+        repl.transfer(*transfer_of(work), lambda *step: done.append(step))
         request = request_for(main=b"print('x')\n" * 2000, lib__empty=b"", lib__deep__noise=noise)
-        _, seen = repl.observe(request)
+        seen = files_of(repl, request)
         assert seen.files == request.expected
         assert seen.free is None
         totals = {total for _, total in done}
         assert len(totals) == 1
         assert done[-1][0] == done[-1][1]
         assert done == sorted(done)
-        repl.transfer([Remove(path="/lib/empty.py"), RemoveDir(path="/lib")], ignore)
-        _, seen = repl.observe(request)
+        repl.transfer(
+            *transfer_of([delete_file("/lib/empty.py"), remove_directory("/lib")]), ignore
+        )
+        seen = files_of(repl, request)
         assert seen.files.keys() == {"/main.py", "/lib/deep/noise.py"}
         assert repl.read("/lib/deep/noise.py", 10_000) == noise[:10_000]
 
 
 def test_a_full_board_says_which_file_did_not_fit(make: Callable[..., Unit]) -> None:
     with make(ESP8266, settings="&flash=1MB").repl() as repl:
-        repl.facts()
+        repl.identify()
         free = int(repl.evaluate("__import__('os').statvfs('/')[3]", 5)) * 4096
         noise = hashlib.shake_256(b"noise").digest(free // 2)
-        work = [put("/first.bin", noise), put("/second.bin", noise + b"and this too" * 900)]
+        work = [
+            write_file("/first.bin", noise),
+            write_file("/second.bin", noise + b"and this too" * 900),
+        ]
         with pytest.raises(OutOfSpace, match=r"/second\.bin"):
-            repl.transfer(work, ignore)
+            repl.transfer(*transfer_of(work), ignore)
         assert repl.evaluate("__import__('os').stat('/first.bin')[6]", 5) == str(len(noise))
         assert "provision" not in repl.evaluate("__import__('os').listdir('/')", 5)
 
@@ -287,19 +303,21 @@ def test_stopping_in_the_middle_leaves_a_board_that_answers(make: Callable[..., 
             raise Stop
 
     with make().repl() as repl:
-        repl.facts()
+        repl.identify()
         noise = hashlib.shake_256(b"noise").digest(60_000)
         with pytest.raises(Stop):
-            repl.transfer([put("/a.bin", noise), put("/b.bin", noise)], stop)
+            repl.transfer(
+                *transfer_of([write_file("/a.bin", noise), write_file("/b.bin", noise)]), stop
+            )
         assert repl.evaluate("1+1", 5) == "2"
-        assert "/a.bin" in repl.observe(ScanRequest(paths=(), trees=("/",), expected={}))[1].files
+        assert "/a.bin" in files_of(repl, ScanRequest(paths=(), trees=("/",), expected={})).files
 
 
 def test_an_error_on_the_board_names_the_path(make: Callable[..., Unit]) -> None:
     with make().repl() as repl:
-        repl.facts()
+        repl.identify()
         with pytest.raises(BoardError, match=r"/no/such/file\.py"):
-            repl.transfer([put("/no/such/file.py", b"x")], ignore)
+            repl.transfer(*transfer_of([write_file("/no/such/file.py", b"x")]), ignore)
         assert repl.evaluate("1+1", 5) == "2"
 
 
@@ -308,7 +326,7 @@ def test_firmware_without_deflate_gets_the_same_result(
     make: Callable[..., Unit], chip: Chip
 ) -> None:
     with make(chip).repl() as repl:
-        repl.prompt.execute(
+        repl.raw.execute(
             b"import builtins\nreal = __import__\n"
             b"def without(name, *rest):\n"
             b" if name == 'deflate': raise ImportError('no module named deflate')\n"
@@ -316,22 +334,22 @@ def test_firmware_without_deflate_gets_the_same_result(
             b"builtins.__import__ = without\n",
             timeout=5,
         )
-        repl.facts()
+        repl.identify()
         assert not repl.deflates
-        work: list[FileOperation] = [
-            MakeDir(path="/lib"),
-            put("/lib/a.py", b"a = '\\x04'\n" * 200),
-            put("/main.py", b""),
-            Remove(path="/never.py"),
-            RemoveDir(path="/none"),
+        work: list[Step] = [
+            make_directory("/lib"),
+            write_file("/lib/a.py", b"a = '\\x04'\n" * 200),
+            write_file("/main.py", b""),
+            delete_file("/never.py"),
+            remove_directory("/none"),
         ]
         done: list[tuple[int, int]] = []
-        repl.transfer(work, lambda *step: done.append(step))
+        repl.transfer(*transfer_of(work), lambda *step: done.append(step))
         request = request_for(lib__a=b"a = '\\x04'\n" * 200, main=b"")
-        assert repl.observe(request)[1].files == request.expected
+        assert files_of(repl, request).files == request.expected
         assert done[-1][0] == done[-1][1]
         with pytest.raises(BoardError, match=r"/no/x\.py"):
-            repl.transfer([put("/no/x.py", b"x")], ignore)
+            repl.transfer(*transfer_of([write_file("/no/x.py", b"x")]), ignore)
         assert repl.evaluate("1+1", 5) == "2"
 
 
@@ -359,8 +377,8 @@ def test_a_reset_is_caught_before_the_app_shuts_the_door(make: Callable[..., Uni
         port.rts = True
         port.reset_input_buffer()
         port.rts = False
-        repl = RawRepl(port)
-        repl.catch()
+        repl = BoardRepl(port)
+        repl.interrupt_boot()
         assert repl.evaluate("1+1", 5) == "2"
 
 
@@ -373,10 +391,10 @@ def test_a_filesystem_that_is_not_mounted_when_caught_is(
     gone = b"import os\nos.umount('/')\nprint('gone')\nwhile True: pass\n"
     unit.run_app(gone, until=b"gone")
     with unit.port() as port:
-        repl = RawRepl(port)
-        repl.catch()
+        repl = BoardRepl(port)
+        repl.interrupt_boot()
         assert repl.evaluate("__import__('os').stat('/main.py')[6]", 5) == str(len(gone))
-        assert repl.prompt.interrupted
+        assert repl.raw.interrupted
 
 
 def test_a_view_of_the_flash_that_fails_gives_way_to_the_boards_own(
@@ -396,12 +414,12 @@ class Torn:
 os.VfsLfs2 = Torn
 """
     with make().port() as port:
-        repl = RawRepl(port, trace=lambda _level, text: told.append(text))
+        repl = BoardRepl(port, trace=lambda _level, text: told.append(text))
         repl.enter()
-        repl.transfer([put("/a.py", b"a")], ignore)
-        repl.prompt.execute(torn, timeout=5)
+        repl.transfer(*transfer_of([write_file("/a.py", b"a")]), ignore)
+        repl.raw.execute(torn, timeout=5)
         request = request_for(a=b"a")
-        assert repl.observe(request)[1].files == request.expected
+        assert files_of(repl, request).files == request.expected
         repl.leave()
     assert any("once more by the board's own view" in text for text in told)
 
@@ -411,10 +429,10 @@ def test_the_trace_tells_no_content(make: Callable[..., Unit]) -> None:
     unit = make()
     secret = b"wifi-password-of-the-house"
     with unit.port() as port:
-        repl = RawRepl(port, trace=lambda _level, text: told.append(text))
+        repl = BoardRepl(port, trace=lambda _level, text: told.append(text))
         repl.enter()
-        repl.facts()
-        repl.transfer([put("/secret.py", secret)], ignore)
+        repl.identify()
+        repl.transfer(*transfer_of([write_file("/secret.py", secret)]), ignore)
         repl.observe(request_for(secret=b"other"))
         repl.leave()
     text = "\n".join(told)
@@ -431,14 +449,14 @@ def test_three_hundred_files_are_synced_on_the_heap_of_an_esp8266(
     names = [f"lib__p{number % 5}__module_{number}" for number in range(300)]
     files = {name: b"value_%d = 1\n" % number * 15 for number, name in enumerate(names)}
     request = request_for(**files)
-    work: list[FileOperation] = [MakeDir(path=path) for path in ("/lib", *PACKAGES)]
-    work += [put(path_of(name), data) for name, data in files.items()]
+    work: list[Step] = [make_directory(path) for path in ("/lib", *PACKAGES)]
+    work += [write_file(path_of(name), data) for name, data in files.items()]
     with make(ESP8266).repl() as repl:
-        assert repl.observe(request)[1].files == {}
-        repl.transfer(work, ignore)
-        assert repl.observe(request)[1].files == request.expected
-        repl.transfer([put(path_of(names[7]), b"changed")], ignore)
-        _, seen = repl.observe(request)
+        assert files_of(repl, request).files == {}
+        repl.transfer(*transfer_of(work), ignore)
+        assert files_of(repl, request).files == request.expected
+        repl.transfer(*transfer_of([write_file(path_of(names[7]), b"changed")]), ignore)
+        seen = files_of(repl, request)
         differing = {
             path for path in request.expected if seen.files[path] != request.expected[path]
         }

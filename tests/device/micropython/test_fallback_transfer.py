@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 
 import pytest
 
-from provision.device.micropython.board_repl import RawRepl
+from provision.device.micropython.board_repl import BoardRepl
 from provision.errors import BoardError, NoAnswer
-from provision.interfaces import FileOperation, MakeDir, Put, Remove, RemoveDir
 from tests.fakes.line import MemoryPort, Unplugged, VirtualClock, Wear
 from tests.fakes.micropython import TEMPORARY, Flash, MicroPython
+from tests.fakes.work import (
+    Step,
+    delete_file,
+    make_directory,
+    remove_directory,
+    transfer_of,
+    write_file,
+)
 
 
 class Worn(Flash):
@@ -47,7 +53,7 @@ class Bench:
         self.clock = VirtualClock()
         self.board = MicroPython(self.clock, flash=flash, deflates=False)
         self.port = MemoryPort(self.board, clock=self.clock)
-        self.repl = RawRepl(self.port, clock=self.clock)
+        self.repl = BoardRepl(self.port, clock=self.clock)
         self.repl.enter()
 
 
@@ -58,10 +64,6 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     made.board.close()
 
 
-def put(path: str, data: bytes) -> Put:
-    return Put(path=path, data=data, sha256=hashlib.sha256(data).hexdigest())
-
-
 def ignore(_done: int, _total: int) -> None:
     pass
 
@@ -70,25 +72,25 @@ def ignore(_done: int, _total: int) -> None:
 def test_a_flash_that_keeps_other_bytes_leaves_the_old_file(bench: Bench) -> None:
     bench.flash.files["/main.py"] = b"old"
     with pytest.raises(BoardError, match="not what was sent"):
-        bench.repl.transfer([put("/main.py", b"new")], ignore)
+        bench.repl.transfer(*transfer_of([write_file("/main.py", b"new")]), ignore)
     assert bench.flash.files == {"/main.py": b"old"}
 
 
 @pytest.mark.parametrize(
-    "operation", [MakeDir(path="/lib"), Remove(path="/old.py"), RemoveDir(path="/lib")], ids=str
+    "operation", [make_directory("/lib"), delete_file("/old.py"), remove_directory("/lib")], ids=str
 )
 @pytest.mark.parametrize(
     "bench", [Worn(fails=5), Worn(fails=84)], indirect=True, ids=["EIO", "LittleFS' corrupt"]
 )
-def test_a_name_that_cannot_be_changed_is_an_error(bench: Bench, operation: FileOperation) -> None:
-    with pytest.raises(BoardError, match=operation.path):
-        bench.repl.transfer([operation], ignore)
+def test_a_name_that_cannot_be_changed_is_an_error(bench: Bench, operation: Step) -> None:
+    with pytest.raises(BoardError, match=operation[0].path):
+        bench.repl.transfer(*transfer_of([operation]), ignore)
 
 
 def test_names_that_are_as_they_shall_be_are_none(bench: Bench) -> None:
     bench.flash.folders = {"/lib", "/lib/a"}
-    work = [MakeDir(path="/lib"), Remove(path="/old.py"), RemoveDir(path="/lib")]
-    bench.repl.transfer(work, ignore)
+    work = [make_directory("/lib"), delete_file("/old.py"), remove_directory("/lib")]
+    bench.repl.transfer(*transfer_of(work), ignore)
     assert bench.flash.folders == {"/lib", "/lib/a"}  # what is not empty stays
 
 
@@ -97,18 +99,18 @@ def test_a_cable_that_is_pulled_is_the_ports_error(bench: Bench) -> None:
         bench.port.there = Wear(cut=0)
 
     with pytest.raises(Unplugged):
-        bench.repl.transfer([put("/main.py", b"x" * 2000)], pull)
+        bench.repl.transfer(*transfer_of([write_file("/main.py", b"x" * 2000)]), pull)
     assert set(bench.flash.files) <= {"/" + TEMPORARY}
 
 
 def test_a_board_that_falls_silent_with_the_last_byte_is_told(bench: Bench) -> None:
     """The prompt behind the last operation is what never comes."""
-    bench.repl.transfer([MakeDir(path="/lib")], ignore)
+    bench.repl.transfer(*transfer_of([make_directory("/lib")]), ignore)
     heard = bench.port.back = Wear()
-    bench.repl.transfer([MakeDir(path="/lib")], ignore)
+    bench.repl.transfer(*transfer_of([make_directory("/lib")]), ignore)
     bench.port.back = Wear(drops=frozenset(range(heard.passed - 1, heard.passed + 9)))
     with pytest.raises(NoAnswer, match="stopped answering"):
-        bench.repl.transfer([MakeDir(path="/lib")], ignore)
+        bench.repl.transfer(*transfer_of([make_directory("/lib")]), ignore)
 
 
 def test_a_board_that_falls_silent_is_told(bench: Bench) -> None:
@@ -116,4 +118,4 @@ def test_a_board_that_falls_silent_is_told(bench: Bench) -> None:
         bench.port.back = Wear(drops=frozenset(range(10_000)))
 
     with pytest.raises(NoAnswer, match=r"/main\.py: the board stopped answering"):
-        bench.repl.transfer([put("/main.py", b"x" * 2000)], silence)
+        bench.repl.transfer(*transfer_of([write_file("/main.py", b"x" * 2000)]), silence)

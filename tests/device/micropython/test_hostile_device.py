@@ -12,14 +12,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provision.device.micropython import scan_protocol as scan
-from provision.device.micropython.board_repl import RawRepl
-from provision.device.micropython.scan_protocol import Garbled, Question
+from provision.device.micropython.board_repl import BoardRepl
+from provision.device.micropython.scan_protocol import MalformedReply, ScanQuery
 from provision.errors import ProvisionError
-from provision.interfaces import MakeDir, Put, Remove, ReplFacts, ScanRequest
-from provision.model.state import FileState, Filesystem
+from provision.interfaces import ScanRequest
+from provision.model.state import ActualState, FileState, Filesystem, FirmwareIdentity
 from tests.bounds import memory_below
 from tests.fakes.line import MemoryPort, VirtualClock
 from tests.fakes.micropython import BANNER, FRIENDLY, MicroPython
+from tests.fakes.work import Lie, delete_file, make_directory, transfer_of, write_content
 
 LEAN = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 LONG = settings(max_examples=3000, deadline=None, suppress_health_check=list(HealthCheck))
@@ -32,9 +33,9 @@ REQUEST = ScanRequest(
     expected={"/main.py": FileState(size=3, sha256="ab" * 32)},
 )
 WORK = [
-    MakeDir(path="/lib"),
-    Put(path="/lib/x.py", data=b"x = 1\n" * 300, sha256="cd" * 32),
-    Remove(path="/old.py"),
+    make_directory("/lib"),
+    write_content("/lib/x.py", Lie(data=b"x = 1\n" * 300)),
+    delete_file("/old.py"),
 ]
 FACTS = (
     b"('\\x02', 'v1.24.1 on 2024-11-29', 'Generic ESP32 module with ESP32', "
@@ -47,16 +48,16 @@ def ignore(_done: int, _total: int) -> None:
     pass
 
 
-CALLS: dict[str, Callable[[RawRepl], object]] = {
+CALLS: dict[str, Callable[[BoardRepl], object]] = {
     "enter": lambda repl: None,
     "observe": lambda repl: repl.observe(REQUEST),
-    "transfer": lambda repl: repl.transfer(WORK, ignore),
+    "transfer": lambda repl: repl.transfer(*transfer_of(WORK), ignore),
     "read": lambda repl: repl.read("/main.py", 1000),
     "evaluate": lambda repl: repl.evaluate("app.ready", 5),
     "leave": lambda repl: repl.leave(),
     "hard reset": lambda repl: repl.hard_reset(),
     "await prompt": lambda repl: repl.await_prompt(10),
-    "catch": lambda repl: repl.catch(),
+    "catch": lambda repl: repl.interrupt_boot(),
 }
 
 
@@ -68,10 +69,10 @@ def check_value(value: object) -> None:
             assert len(value) <= 4001
         case bytes():
             assert len(value) <= 1000
-        case (ReplFacts() as facts, Filesystem() as seen):
-            assert facts.firmware.machine.isprintable()
-            assert facts.firmware.version.isprintable()
-            assert facts.mac is None or len(facts.mac) == 17
+        case ActualState(firmware=FirmwareIdentity() as firmware, filesystem=Filesystem() as seen):
+            assert firmware.machine.isprintable()
+            assert firmware.version.isprintable()
+            assert value.mac is None or len(value.mac) == 17
             for path in (*seen.files, *seen.directories):
                 assert path.startswith("/")
                 path.encode()
@@ -79,7 +80,7 @@ def check_value(value: object) -> None:
                 assert state.size is None or 0 <= state.size < 1 << 64
 
 
-def ask(repl: RawRepl, clock: VirtualClock, name: str) -> None:
+def ask(repl: BoardRepl, clock: VirtualClock, name: str) -> None:
     begun = clock.now
     try:
         check_value(CALLS[name](repl))
@@ -125,7 +126,7 @@ def lied_to(told: list[tuple[bytes, bytes]], names: list[str], deflates: bool) -
     clock = VirtualClock()
     board = MicroPython(clock, lies=itertools.chain(told, itertools.cycle(told)))
     try:
-        repl = RawRepl(MemoryPort(board, clock=clock), clock=clock)
+        repl = BoardRepl(MemoryPort(board, clock=clock), clock=clock)
         repl.deflates = deflates
         repl.enter()
         for name in names:
@@ -186,7 +187,7 @@ endless = st.one_of(
 def babbled_at(said: list[bytes], ever: bytes, at_once: bool, names: list[str]) -> None:
     clock = VirtualClock()
     port = MemoryPort(Babbler(said, ever, at_once), clock=clock)
-    repl = RawRepl(port, clock=clock)
+    repl = BoardRepl(port, clock=clock)
     begun = clock.now
     try:
         repl.enter()
@@ -250,21 +251,21 @@ def test_a_flood_is_bounded_in_time_and_memory(name: str, ever: bytes) -> None:
 
 # The pure half, with nothing but text in between.
 
-QUESTION = Question(request=REQUEST)
+QUERY = ScanQuery(request=REQUEST)
 
 
 @LEAN
 @given(st.lists(st.one_of(atoms, st.just(b"\r\n")), max_size=8).map(b"".join))
 def test_an_answer_is_read_or_refused(said: bytes) -> None:
     text = said.decode("utf-8", "replace")
-    for read in (scan.read_sighting, scan.read_listing, scan.read_facts):
+    for read in (scan.read_scan_reply, scan.read_listing, scan.read_identity):
         try:
             value = read(text)
-        except (Garbled, ProvisionError):
+        except (MalformedReply, ProvisionError):
             continue
-        if isinstance(value, scan.Sighting):
-            value.ask_for(QUESTION)
-            scan.filesystem(QUESTION, value, ())
+        if isinstance(value, scan.ScanReply):
+            value.buckets_to_list(QUERY)
+            scan.filesystem(QUERY, value, ())
 
 
 @pytest.mark.parametrize(
@@ -278,8 +279,8 @@ def test_an_answer_is_read_or_refused(said: bytes) -> None:
     ids=lambda line: line[:12],
 )  # fmt: skip
 def test_what_no_micropython_prints_is_no_answer(line: str) -> None:
-    for read in (scan.read_listing, scan.read_facts, scan.read_sighting):
-        with pytest.raises(Garbled):
+    for read in (scan.read_listing, scan.read_identity, scan.read_scan_reply):
+        with pytest.raises(MalformedReply):
             read(line)
 
 

@@ -18,13 +18,21 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from provision.core.chips.esp.runtime import ESP32_PACES
-from provision.device.micropython.board_repl import RawRepl
+from provision.device.micropython.board_repl import BoardRepl
 from provision.device.micropython.stream_format import compose
 from provision.errors import BoardError, OutOfSpace, ProvisionError
-from provision.interfaces import FileOperation, MakeDir, Put, Remove, RemoveDir, ScanRequest
-from provision.model.state import FileState
+from provision.interfaces import ScanRequest
+from provision.model.state import FileState, Filesystem
 from tests.fakes.line import MemoryPort, Unplugged, VirtualClock, Wear
 from tests.fakes.micropython import TEMPORARY, Flash, MicroPython
+from tests.fakes.work import (
+    Step,
+    delete_file,
+    make_directory,
+    remove_directory,
+    transfer_of,
+    write_file,
+)
 
 LEAN = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 LONG = settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
@@ -47,7 +55,7 @@ class Station:
     pastes: bool = True
 
     @contextmanager
-    def repl(self, slow: Sequence[float] = ()) -> Iterator[tuple[RawRepl, MicroPython]]:
+    def repl(self, slow: Sequence[float] = ()) -> Iterator[tuple[BoardRepl, MicroPython]]:
         board = MicroPython(
             self.clock, flash=self.flash, deflates=self.deflates, pastes=self.pastes
         )
@@ -57,11 +65,11 @@ class Station:
         finally:
             board.close()
 
-    def host(self, board: MicroPython) -> RawRepl:
+    def host(self, board: MicroPython) -> BoardRepl:
         port = MemoryPort(
             board, clock=self.clock, pieces=self.pieces, there=self.there, back=self.back
         )
-        return RawRepl(port, clock=self.clock)
+        return BoardRepl(port, clock=self.clock)
 
     @contextmanager
     def timed(self) -> Iterator[None]:
@@ -74,8 +82,10 @@ def ignore(_done: int, _total: int) -> None:
     pass
 
 
-def put(path: str, data: bytes) -> Put:
-    return Put(path=path, data=data, sha256=hashlib.sha256(data).hexdigest())
+def files_of(repl: BoardRepl, request: ScanRequest) -> Filesystem:
+    seen = repl.observe(request).filesystem
+    assert seen is not None
+    return seen
 
 
 FOLDERS = ("/lib", "/lib/a")
@@ -90,8 +100,11 @@ pieces = st.lists(st.integers(1, 300), min_size=1, max_size=5)
 delays = st.lists(st.floats(0, 3), max_size=6)
 
 
-def operations(work: dict[str, bytes]) -> list[FileOperation]:
-    return [*(MakeDir(path=path) for path in FOLDERS), *(put(*one) for one in work.items())]
+def operations(work: dict[str, bytes]) -> list[Step]:
+    return [
+        *(make_directory(path) for path in FOLDERS),
+        *(write_file(*one) for one in work.items()),
+    ]
 
 
 def request(work: dict[str, bytes]) -> ScanRequest:
@@ -130,12 +143,12 @@ def chunked(work: dict[str, bytes], sizes: list[int], slow: list[float]) -> None
     station = Station(pieces=sizes)
     with station.repl(slow) as (repl, board), station.timed():
         repl.enter()
-        repl.transfer(operations(work), ignore)
+        repl.transfer(*transfer_of(operations(work)), ignore)
         assert board.lost == 0, "the receive ring overran"
         assert not board.left_deaf
         assert station.flash.files == work
-        facts, seen = repl.observe(request(work))
-        assert facts.mac == "24:6f:28:00:00:01"
+        seen = files_of(repl, request(work))
+        assert repl.identify().mac == "24:6f:28:00:00:01"
         assert {path: state.sha256 for path, state in seen.files.items()} == {
             path: hashlib.sha256(data).hexdigest() for path, data in work.items()
         }
@@ -152,7 +165,7 @@ def worn_stream(work: dict[str, bytes], there: Wear, back: Wear, slow: list[floa
         there.active = back.active = lambda: board.streaming
         repl.enter()
         try:
-            repl.transfer(operations(work), ignore)
+            repl.transfer(*transfer_of(operations(work)), ignore)
         except ProvisionError as error:
             assert error.message.isprintable()
         else:
@@ -168,7 +181,7 @@ def worn_line(work: dict[str, bytes], there: Wear, back: Wear, sizes: list[int])
         try:
             repl.enter()
             repl.observe(request(work))
-            repl.transfer(operations(work), ignore)
+            repl.transfer(*transfer_of(operations(work)), ignore)
             repl.leave()
         except ProvisionError as error:
             assert error.message.isprintable()
@@ -183,7 +196,7 @@ def converges(station: Station, work: dict[str, bytes]) -> None:
     with station.repl() as (repl, _):
         repl.enter()
         repl.observe(request(work))
-        repl.transfer(operations(work), ignore)
+        repl.transfer(*transfer_of(operations(work)), ignore)
         assert {path: station.flash.files[path] for path in work} == work
         assert not any(path.endswith(TEMPORARY) for path in station.flash.files)
 
@@ -196,7 +209,14 @@ def test_old_firmware_gets_the_same_over_mpremote(deflates: bool, pastes: bool) 
         repl.enter()
         repl.observe(request(work))
         repl.transfer(
-            [*operations(work), put("/old", b"1"), Remove(path="/old"), RemoveDir(path="/lib/a")],
+            *transfer_of(
+                [
+                    *operations(work),
+                    write_file("/old", b"1"),
+                    delete_file("/old"),
+                    remove_directory("/lib/a"),
+                ]
+            ),
             ignore,
         )
         assert station.flash.files == work
@@ -224,7 +244,7 @@ def test_a_slow_flash_overruns_no_receive_ring(looked_at: bool, ring: int) -> No
         if looked_at:
             repl.observe(request(work))
         board.slow = [0.5] * 6
-        repl.transfer(operations(work), ignore)
+        repl.transfer(*transfer_of(operations(work)), ignore)
         assert board.lost == 0, "the receive ring overran"
         assert board.slow == [], "the flash was never in the way"
         assert station.flash.files == work
@@ -273,10 +293,10 @@ def test_a_thousand_damaged_lines(
     worn_line(work, there, back, sizes)
 
 
-NAMED: list[FileOperation] = [
-    Remove(path="/old.py"),
-    MakeDir(path="/lib"),
-    put("/lib/app.py", b"x = 1\n" * 20),
+NAMED: list[Step] = [
+    delete_file("/old.py"),
+    make_directory("/lib"),
+    write_file("/lib/app.py", b"x = 1\n" * 20),
 ]
 
 
@@ -288,13 +308,13 @@ def flipped(position: int, bit: int) -> None:
     with station.repl() as (repl, board), station.timed():
         station.there.active = lambda: board.streaming
         repl.enter()
-        repl.transfer(NAMED, ignore)
+        repl.transfer(*transfer_of(NAMED), ignore)
     assert station.flash.files.keys() == others | {"/lib/app.py"}
     assert station.flash.files["/lib/app.py"] == b"x = 1\n" * 20
     assert station.flash.folders == {"/lib"}
 
 
-LENGTH = len(compose(NAMED, ESP32_PACES[0]).data)
+LENGTH = len(compose(*transfer_of(NAMED), ESP32_PACES[0]).data)
 
 
 @pytest.mark.parametrize("part", range(4))
@@ -318,10 +338,10 @@ def test_a_full_board_says_so_and_keeps_what_it_had(deflates: bool) -> None:
     with station.repl() as (repl, _), station.timed():
         repl.enter()
         with pytest.raises(OutOfSpace, match=r"/main\.py does not fit"):
-            repl.transfer([put("/main.py", bytes(range(250)) * 8)], ignore)
+            repl.transfer(*transfer_of([write_file("/main.py", bytes(range(250)) * 8)]), ignore)
         assert station.flash.files == {"/main.py": b"old"}
         with pytest.raises(BoardError, match="/no/where"):
-            repl.transfer([put("/no/where", b"1")], ignore)
+            repl.transfer(*transfer_of([write_file("/no/where", b"1")]), ignore)
 
 
 class Update(RuleBasedStateMachine):
@@ -346,7 +366,7 @@ class Update(RuleBasedStateMachine):
             repl = self.station.host(self.board)
             repl.enter()
             repl.observe(request(work))
-            repl.transfer(operations(work), ignore)
+            repl.transfer(*transfer_of(operations(work)), ignore)
             repl.leave()
         for path, data in work.items():
             assert self.station.flash.files[path] == data
@@ -361,7 +381,7 @@ class Update(RuleBasedStateMachine):
             with self.station.timed():
                 repl.enter()
                 repl.observe(request(work))
-                repl.transfer(operations(work), ignore)
+                repl.transfer(*transfer_of(operations(work)), ignore)
         except (ProvisionError, Unplugged):
             pass
         finally:
@@ -376,7 +396,7 @@ class Update(RuleBasedStateMachine):
         repl = self.station.host(self.board)
         with self.station.timed():
             repl.enter()
-            _, seen = repl.observe(request(dict(self.station.flash.files)))
+            seen = files_of(repl, request(dict(self.station.flash.files)))
             repl.leave()
         assert {path: state.sha256 for path, state in seen.files.items()} == {
             path: hashlib.sha256(data).hexdigest()

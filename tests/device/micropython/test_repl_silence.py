@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from provision.device.micropython.board_repl import RawRepl
-from provision.device.micropython.raw_repl import BANNER, Prompt
+from provision.device.micropython.board_repl import BoardRepl
+from provision.device.micropython.raw_repl import BANNER, RawRepl
 from provision.errors import NoAnswer
 from tests.fakes.line import MemoryPort, VirtualClock
 
@@ -36,11 +36,11 @@ class Fading:
 
 
 def test_silence_while_the_line_is_timed() -> None:
-    repl = RawRepl(Fading())
+    repl = BoardRepl(Fading())
     repl.enter()
-    repl.prompt.settle()
+    repl.raw.settle()
     with pytest.raises(NoAnswer, match="stopped answering"):
-        repl.prompt.turn()
+        repl.raw.round_trip_time()
 
 
 class Blank:
@@ -59,7 +59,7 @@ class Blank:
 def test_a_chip_without_firmware_is_known_by_its_first_word() -> None:
     clock = VirtualClock()
     with pytest.raises(NoAnswer, match="nothing runs on this board"):
-        RawRepl(MemoryPort(Blank(), clock), clock=clock).enter()
+        BoardRepl(MemoryPort(Blank(), clock), clock=clock).enter()
     assert clock.now < 0.1, "its complaint was not listened to"
 
 
@@ -79,7 +79,7 @@ class NeverMounted(Fading):
 
 def test_silence_when_the_interpreter_is_to_begin_anew() -> None:
     with pytest.raises(NoAnswer, match="did not reset"):
-        RawRepl(NeverMounted()).catch()
+        BoardRepl(NeverMounted()).interrupt_boot()
 
 
 class Thinking(Fading):
@@ -92,7 +92,7 @@ class Thinking(Fading):
 
 
 def test_an_evaluation_ends_when_the_run_is_stopped() -> None:
-    repl = RawRepl(Thinking())
+    repl = BoardRepl(Thinking())
     repl.enter()
     with pytest.raises(NoAnswer, match="did not finish"):
         repl.evaluate("app.ready()", 1e9, stopping=lambda: True)
@@ -125,6 +125,6 @@ class Swamped:
 @pytest.mark.parametrize("late", [False, True])
 def test_an_app_that_a_flood_stopped_is_not_forgotten(late: bool) -> None:
     clock = VirtualClock()
-    prompt = Prompt(MemoryPort(Swamped(late), clock), clock=clock)
-    prompt.catch()
+    prompt = RawRepl(MemoryPort(Swamped(late), clock), clock=clock)
+    prompt.interrupt_boot()
     assert prompt.interrupted

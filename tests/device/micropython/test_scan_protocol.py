@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP32C6, ESP32S2, ESP32S3, ESP8266
 from provision.device.micropython import agent_source
 from provision.device.micropython.scan_protocol import (
-    Garbled,
-    Question,
+    MalformedReply,
+    ScanQuery,
     identity,
     passes,
-    read_facts,
+    read_identity,
     read_listing,
-    read_sighting,
+    read_scan_reply,
 )
 from provision.errors import BoardError
 from provision.interfaces import ScanRequest
@@ -37,9 +37,9 @@ def request_for(count: int) -> ScanRequest:
 
 @pytest.mark.parametrize("count", [0, 1, 10, 25, 50, 75, 100, 150, 200, 300, 5000])
 def test_a_look_at_a_board_costs_under_a_kilobyte_however_many_files(count: int) -> None:
-    question = Question(request=request_for(count))
+    query = ScanQuery(request=request_for(count))
     code = agent_source.program(
-        "facts", "scan", call="_scan", arguments=question.arguments(), deflate=True
+        "facts", "scan", call="_scan", arguments=query.arguments(), deflate=True
     )
     around = len(b"\r\x03\x03\x01\x05A\x01" + b"\x04" + b"\r\x02")
     assert len(code) + around <= 1024
@@ -47,21 +47,21 @@ def test_a_look_at_a_board_costs_under_a_kilobyte_however_many_files(count: int)
 
 @given(st.sets(st.text(min_size=1).map(lambda name: "/" + name), max_size=400))
 def test_the_filter_passes_all_that_is_asked_for(names: set[str]) -> None:
-    question = Question(request=ScanRequest(paths=tuple(names), expected={}))
-    assert all(passes(question.bloom, path) for path in question.known)
+    query = ScanQuery(request=ScanRequest(paths=tuple(names), expected={}))
+    assert all(passes(query.bloom, path) for path in query.known)
 
 
 def test_the_filter_keeps_nearly_all_else_out() -> None:
-    question = Question(request=request_for(60))
+    query = ScanQuery(request=request_for(60))
     strangers = [f"/lib/other{i}.py" for i in range(2000)]
-    assert sum(passes(question.bloom, path) for path in strangers) < 120
+    assert sum(passes(query.bloom, path) for path in strangers) < 120
 
 
 @pytest.mark.parametrize("count", range(1, 400, 7))
 def test_what_is_on_every_board_is_kept_out_by_the_size_of_the_filter(count: int) -> None:
-    question = Question(request=request_for(count))
-    assert not any(passes(question.bloom, path) for path in ("/boot.py", "/main.py"))
-    wanted = Question(request=ScanRequest(paths=("/boot.py", "/main.py"), expected={}))
+    query = ScanQuery(request=request_for(count))
+    assert not any(passes(query.bloom, path) for path in ("/boot.py", "/main.py"))
+    wanted = ScanQuery(request=ScanRequest(paths=("/boot.py", "/main.py"), expected={}))
     assert all(passes(wanted.bloom, path) for path in ("/boot.py", "/main.py"))
 
 
@@ -69,13 +69,13 @@ def test_one_changed_byte_changes_what_is_wanted() -> None:
     before = request_for(25)
     changed = dict(before.expected) | {"/lib/pkg0/module_0.py": state(b"other")}
     after = ScanRequest(paths=before.paths, expected=changed)
-    assert Question(request=before).wanted != Question(request=after).wanted
+    assert ScanQuery(request=before).wanted != ScanQuery(request=after).wanted
 
 
 @given(st.text())
 def test_no_answer_makes_the_readers_fail_otherwise(text: str) -> None:
-    for read in (read_facts, read_listing, read_sighting):
-        with contextlib.suppress(Garbled, BoardError):
+    for read in (read_identity, read_listing, read_scan_reply):
+        with contextlib.suppress(MalformedReply, BoardError):
             read(text)
 
 
@@ -91,8 +91,8 @@ def test_no_answer_makes_the_readers_fail_otherwise(text: str) -> None:
     ],
 )
 def test_an_answer_is_never_evaluated(line: str) -> None:
-    for read in (read_facts, read_listing):
-        with pytest.raises(Garbled):
+    for read in (read_identity, read_listing):
+        with pytest.raises(MalformedReply):
             read(line)
 
 
@@ -120,7 +120,7 @@ def test_another_family_is_no_board_of_ours(machine: str) -> None:
 
 
 def test_facts_of_an_esp8266() -> None:
-    facts = read_facts(
+    facts = read_identity(
         "('\\x02', 'v1.25.0-preview.31.g1234567 on 2025-01-02', 'ESP module with ESP8266', "
         "b'\\\\\\xcf\\x7f\\x01\\x02\\x03', 4194304, 2310)"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from itertools import accumulate
 
@@ -27,7 +26,15 @@ from provision.device.micropython.stream_format import (
     stop_points,
 )
 from provision.errors import BoardError
-from provision.interfaces import FileOperation, MakeDir, Put, Remove, RemoveDir
+from provision.model.plan import DeleteFile, MakeDirectory, RemoveDirectory, WriteFile
+from tests.fakes.work import (
+    Step,
+    delete_file,
+    make_directory,
+    remove_directory,
+    transfer_of,
+    write_file,
+)
 
 paths = st.lists(
     st.text(
@@ -42,18 +49,15 @@ content = st.one_of(
 )
 
 
-def put(path: str, data: bytes) -> Put:
-    return Put(path=path, data=data, sha256=hashlib.sha256(data).hexdigest())
-
-
 operations = st.lists(
     st.one_of(
-        st.builds(put, paths, content),
-        st.builds(lambda path: Remove(path=path), paths),
-        st.builds(lambda path: MakeDir(path=path), paths),
-        st.builds(lambda path: RemoveDir(path=path), paths),
+        st.builds(write_file, paths, content),
+        st.builds(delete_file, paths),
+        st.builds(make_directory, paths),
+        st.builds(remove_directory, paths),
     ),
     max_size=12,
+    unique_by=lambda step: (step[0].kind, step[0].path),  # a plan writes no file twice
 )
 paces = st.builds(
     lambda block, window, lead: Pace(block=block, window=window, lead=lead),
@@ -63,11 +67,11 @@ paces = st.builds(
 )
 
 
-def replay(work: list[FileOperation], block: int) -> list[tuple[object, ...]]:
+def replay(work: list[Step], block: int) -> list[tuple[object, ...]]:
     """What a board that follows the frames does, in order."""
     done: list[tuple[object, ...]] = []
     path, proof, data = "", "", b""
-    for frame in frames(work, block):
+    for frame in frames(*transfer_of(work), block):
         assert len(frame.payload) <= block
         payload = frame.payload
         if frame.kind in (MAKE, REMOVE, REMOVE_DIRECTORY):
@@ -87,17 +91,18 @@ def replay(work: list[FileOperation], block: int) -> list[tuple[object, ...]]:
 
 
 @given(operations, paces)
-def test_frames_carry_the_operations_in_order(work: list[FileOperation], pace: Pace) -> None:
+def test_frames_carry_the_operations_in_order(work: list[Step], pace: Pace) -> None:
     expected: list[tuple[object, ...]] = []
-    for operation in work:
-        match operation:
-            case Put(path=path, data=data, sha256=sha256):
-                expected.append((path, sha256[: 2 * PROOF], data))
-            case MakeDir(path=path):
+    for action, content in work:
+        match action:
+            case WriteFile(path=path):
+                assert content is not None
+                expected.append((path, content.sha256[: 2 * PROOF], content.data))
+            case MakeDirectory(path=path):
                 expected.append((MAKE, path))
-            case Remove(path=path):
+            case DeleteFile(path=path):
                 expected.append((REMOVE, path))
-            case RemoveDir(path=path):
+            case RemoveDirectory(path=path):
                 expected.append((REMOVE_DIRECTORY, path))
     assert replay(work, pace.block) == expected
 
@@ -105,10 +110,10 @@ def test_frames_carry_the_operations_in_order(work: list[FileOperation], pace: P
 @settings(deadline=None)
 @given(operations, paces)
 def test_an_inflater_reaches_each_frame_at_its_stop_and_not_a_byte_before(
-    work: list[FileOperation], pace: Pace
+    work: list[Step], pace: Pace
 ) -> None:
-    stream = compose(work, pace)
-    sequence = list(frames(work, pace.block))
+    stream = compose(*transfer_of(work), pace)
+    sequence = list(frames(*transfer_of(work), pace.block))
     raw = encode(sequence)
     assert zlib.decompress(stream.data, wbits=-pace.window) == raw
     assert stream.owners == tuple(frame.owner for frame in sequence)
@@ -135,4 +140,4 @@ def test_stop_points_of_very_compressible_data(seed: bytes, times: int, window: 
 
 def test_a_path_that_no_board_takes_is_refused_by_name() -> None:
     with pytest.raises(BoardError, match="at most 255 bytes"):
-        compose([Remove(path="/" + "é" * 128)], Pace(block=1024, window=10, lead=100))
+        compose(*transfer_of([delete_file("/" + "é" * 128)]), Pace(block=1024, window=10, lead=100))

@@ -12,6 +12,7 @@ import serial
 
 from provision.device.transport.serial_port import Port, open_port
 from provision.errors import PortBusy, PortLost, PortNotFound, SimulatorError
+from provision.model.endpoint import Endpoint
 from provision.sim import client
 from tests.bench_of_boards import Bench, bench
 
@@ -49,7 +50,7 @@ def elsewhere(bench: Bench) -> Iterator[Callable[[str], subprocess.Popen[bytes]]
 
 
 def opened(address: str = ADDRESS) -> Port:
-    return open_port(address, baud=115200, device="kitchen", timeout=5)
+    return open_port(Endpoint(address=address), device="kitchen", timeout=5)
 
 
 def test_it_opens_without_a_reset_and_can_be_opened_again(bench: Bench) -> None:
@@ -66,8 +67,9 @@ def test_another_run_of_ours_is_named_also_without_the_query(
     owner = elsewhere(
         "import serial, sys\n"
         "from provision.device.transport.serial_port import open_port\n"
+        "from provision.model.endpoint import Endpoint\n"
         "serial.protocol_handler_packages.append('provision.sim')\n"
-        f"port = open_port({ADDRESS!r}, baud=115200, device='shed')\n"
+        f"port = open_port(Endpoint(address={ADDRESS!r}), device='shed')\n"
         "print('ready', flush=True)\n"
         "sys.stdin.read()\n"
     )

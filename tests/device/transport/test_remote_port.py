@@ -16,6 +16,7 @@ import serial.rfc2217
 from provision.device.transport.rfc2217 import RemotePort
 from provision.device.transport.serial_port import open_port
 from provision.errors import PortLost
+from provision.model.endpoint import Endpoint
 
 
 class Server:
@@ -76,7 +77,8 @@ def server() -> Iterator[Server]:
 @pytest.mark.parametrize("options", ["", "?ign_set_control"])
 def test_bytes_go_and_come_back_whole(server: Server, options: str) -> None:
     every = bytes(range(256)) * 4
-    with open_port(server.address + options, baud=57600, device="a", timeout=5) as port:
+    endpoint = Endpoint(address=server.address + options, baud=57600)
+    with open_port(endpoint, device="a", timeout=5) as port:
         port.serial.write(every)
         assert port.serial.read(len(every)) == every
         assert server.port.baudrate == 57600
@@ -84,7 +86,7 @@ def test_bytes_go_and_come_back_whole(server: Server, options: str) -> None:
 
 @pytest.mark.parametrize("flow", ["rtscts", "xonxoff"])
 def test_flow_control_is_asked_of_the_server(server: Server, flow: str) -> None:
-    with open_port(server.address, baud=115200, device="a") as port:
+    with open_port(Endpoint(address=server.address), device="a") as port:
         setattr(port.serial, flow, True)
         assert getattr(server.port, flow)
         setattr(port.serial, flow, False)
@@ -92,7 +94,7 @@ def test_flow_control_is_asked_of_the_server(server: Server, flow: str) -> None:
 
 
 def test_what_came_before_can_be_thrown_away(server: Server) -> None:
-    with open_port(server.address, baud=115200, device="a", timeout=5) as port:
+    with open_port(Endpoint(address=server.address), device="a", timeout=5) as port:
         port.serial.write(b"old")
         assert port.serial.read(1) == b"o"
         port.serial.reset_input_buffer()
@@ -102,7 +104,7 @@ def test_what_came_before_can_be_thrown_away(server: Server) -> None:
 
 @pytest.mark.parametrize("baud", [0, 1 << 32])
 def test_a_rate_that_no_message_can_carry_is_refused(server: Server, baud: int) -> None:
-    with open_port(server.address, baud=115200, device="a") as port:
+    with open_port(Endpoint(address=server.address), device="a") as port:
         with pytest.raises(ValueError, match="baudrate"):
             port.serial.baudrate = baud
         port.serial.baudrate = 115200
@@ -110,14 +112,14 @@ def test_a_rate_that_no_message_can_carry_is_refused(server: Server, baud: int) 
 
 def test_esptools_write_timeout_is_refused_as_pyserials_own_client_does(server: Server) -> None:
     with (
-        open_port(server.address, baud=115200, device="a") as port,
+        open_port(Endpoint(address=server.address), device="a") as port,
         pytest.raises(NotImplementedError),
     ):
         port.serial.write_timeout = 1
 
 
 def test_a_closed_port_says_so(server: Server) -> None:
-    port = open_port(server.address, baud=115200, device="a")
+    port = open_port(Endpoint(address=server.address), device="a")
     port.close()
     for use in (port.serial.read, lambda: port.serial.in_waiting, port.serial.reset_input_buffer):
         with pytest.raises(PortLost, match="closed"), port.errors():

@@ -14,10 +14,11 @@ from serial import SerialException
 
 from provision.core.chips.esp.chips import ESP32
 from provision.core.chips.esp.firmware import read_firmware, regions
-from provision.device.flashing.esptool.flasher import EsptoolBootloader
+from provision.device.flashing.esptool.flasher import EsptoolFlasher
 from provision.device.transport.rfc2217 import RemotePort
 from provision.device.transport.serial_port import open_port
 from provision.errors import NoAnswer, PortLost, Unreachable
+from provision.model.endpoint import Endpoint
 from provision.sim import client
 from provision.sim.esp.firmware import build
 from tests.bench_of_boards import Bench, bench
@@ -37,10 +38,10 @@ def remote(bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> str:
 
 def test_a_board_behind_a_server_is_written(bench: Bench, remote: str) -> None:
     board = profile(ESP32)
-    with open_port(remote, baud=115200, device="a") as port:
-        bootloader = EsptoolBootloader.connect(port, board)
+    with open_port(Endpoint(address=remote), device="a") as port:
+        bootloader = EsptoolFlasher.connect(port, board)
         assert bootloader.raise_baud(921600) == 921600
-        size = bootloader.facts().flash_size
+        size = bootloader.identify().flash_size
         wanted = regions(read_firmware(build(ESP32, "1.24.1", size=300_000), "x"), board, size)
         bootloader.write(wanted, lambda _done, _total: None)
         for region in wanted:
@@ -62,7 +63,7 @@ def test_only_what_changes_is_negotiated(remote: str, monkeypatch: pytest.Monkey
         real(self, option, value)
 
     monkeypatch.setattr(RemotePort, "rfc2217_send_subnegotiation", note)
-    with open_port(remote, baud=115200, device="a") as port:
+    with open_port(Endpoint(address=remote), device="a") as port:
         sent.clear()
         for number in range(50):
             port.serial.timeout = number / 10
@@ -114,12 +115,12 @@ def test_what_speaks_no_rfc2217(
 ) -> None:
     monkeypatch.setenv("PROVISION_RUNTIME_DIR", str(tmp_path / "locks"))
     with telnet_server(answer) as address, pytest.raises(Unreachable) as caught:
-        open_port(address, baud=115200, device="a")
+        open_port(Endpoint(address=address), device="a")
     assert caught.value.device == "a"
 
 
 def test_a_server_that_dies(remote: str) -> None:
-    with open_port(remote, baud=115200, device="a") as port:
+    with open_port(Endpoint(address=remote), device="a") as port:
         client.stop("a")
         with pytest.raises((PortLost, NoAnswer)), port.errors():
             port.serial.timeout = 5

@@ -28,6 +28,7 @@ from provision.errors import (
     ProvisionError,
     Unreachable,
 )
+from provision.model.endpoint import Endpoint
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pseudo terminals")
 
@@ -85,7 +86,8 @@ def elsewhere() -> Iterator[Callable[[str, str], subprocess.Popen[bytes]]]:
 OURS = """
 import sys
 from provision.device.transport.serial_port import open_port
-port = open_port(sys.argv[1], baud=115200, device="shed")
+from provision.model.endpoint import Endpoint
+port = open_port(Endpoint(address=sys.argv[1]), device="shed")
 print("ready", flush=True)
 sys.stdin.read()
 """
@@ -98,7 +100,7 @@ sys.stdin.read()
 
 
 def opened(address: str, device: str = "kitchen") -> Port:
-    return open_port(address, baud=115200, device=device, timeout=0.5)
+    return open_port(Endpoint(address=address), device=device, timeout=0.5)
 
 
 def test_bytes_go_both_ways(terminal: Terminal) -> None:
@@ -380,16 +382,16 @@ def test_an_owner_that_has_not_said_its_name_yet(terminal: Terminal) -> None:
     assert held is not None
     with held:
         with pytest.raises(PortBusy, match="does not show itself"):
-            open_port(terminal.path, baud=115200, device="d")
+            open_port(Endpoint(address=terminal.path), device="d")
         held.write(b'\n{"pid": 1')  # caught while it writes
         with pytest.raises(PortBusy, match="does not show itself"):
-            open_port(terminal.path, baud=115200, device="d")
+            open_port(Endpoint(address=terminal.path), device="d")
 
 
 def test_a_lock_that_cannot_be_made_is_told(terminal: Terminal) -> None:
     lock_path("port", port_key(terminal.path)).mkdir()
     with pytest.raises(Unreachable, match="cannot be locked") as caught:
-        open_port(terminal.path, baud=115200, device="d")
+        open_port(Endpoint(address=terminal.path), device="d")
     assert "PROVISION_RUNTIME_DIR" in caught.value.hint
     assert caught.value.device == "d"
 

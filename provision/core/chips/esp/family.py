@@ -12,11 +12,12 @@ from provision.core.chips.esp.chips import CHIPS, FAMILY_NAME
 from provision.core.chips.esp.firmware import EspFirmware
 from provision.core.chips.esp.image import BOOT_OFFSETS, HEADER, MAGIC, size_bytes
 from provision.core.chips.esp.image_checks import image_refusals
-from provision.core.chips.family import BoardFacts, Pace, SettingReader
+from provision.core.chips.family import Pace, SettingReader
 from provision.model.board import BoardProfile
 from provision.model.chip import Chip
 from provision.model.firmware import FilesystemPlace, Firmware, Region
 from provision.model.plan import Refusal
+from provision.model.state import ActualState
 
 
 class EspFamily:
@@ -48,9 +49,9 @@ class EspFamily:
         }
 
     def image_refusals(
-        self, firmware: Firmware, board: BoardProfile, facts: BoardFacts
+        self, firmware: Firmware, board: BoardProfile, actual: ActualState
     ) -> tuple[Refusal, ...]:
-        return image_refusals(firmware, board, facts)
+        return image_refusals(firmware, board, actual)
 
     def regions(
         self, firmware: Firmware, board: BoardProfile, flash_size: int | None

@@ -10,39 +10,42 @@ from collections.abc import Iterator
 
 from provision.core.chips.esp.firmware import EspFirmware
 from provision.core.chips.esp.image import size_bytes
-from provision.core.chips.family import BoardFacts
 from provision.model.board import BoardProfile
 from provision.model.firmware import Firmware
 from provision.model.plan import Refusal
+from provision.model.state import ActualState
 
 _GENERIC_ESP8266 = "ESP module with ESP8266"
 _MEGABYTE = 1 << 20
 
 
 def image_refusals(
-    firmware: Firmware, board: BoardProfile, facts: BoardFacts
+    firmware: Firmware, board: BoardProfile, actual: ActualState
 ) -> tuple[Refusal, ...]:
     """Every reason why `firmware` must not be written to a board of this profile.
 
-    What the facts leave open, the profile's word counts for. No refusals: as far as is known, the
-    image fits.
+    What is not known of the actual board, the profile's word counts for. No refusals: as far as
+    is known, the image fits.
     """
-    known = facts.flash_size if facts.flash_size is not None else board.flash_size
-    refusals = tuple(_chip_refusals(firmware, board, facts))
+    known = actual.flash_size if actual.flash_size is not None else board.flash_size
+    refusals = tuple(_chip_refusals(firmware, board, actual))
     if not isinstance(firmware, EspFirmware):  # another family's: refused for its chip already
         return refusals
     return (
         *refusals,
-        *_revision_refusals(firmware, facts.revision),
+        *_revision_refusals(firmware, actual.revision),
         *(_size_refusals(firmware, board, known) if known is not None else ()),
     )
 
 
-def _chip_refusals(firmware: Firmware, board: BoardProfile, facts: BoardFacts) -> Iterator[Refusal]:
-    if facts.secured is not None:
+def _chip_refusals(
+    firmware: Firmware, board: BoardProfile, actual: ActualState
+) -> Iterator[Refusal]:
+    if actual.secured is not None:
         yield Refusal(
             kind="secured",
-            message=f"{facts.secured} is on: an unsigned or plain image would leave the board dead",
+            message=f"{actual.secured} is on: "
+            "an unsigned or plain image would leave the board dead",
             hint="such a board can only be updated by whoever holds its keys",
         )
     if firmware.chip != board.chip:
@@ -52,10 +55,10 @@ def _chip_refusals(firmware: Firmware, board: BoardProfile, facts: BoardFacts) -
             f"the board {board.name} has an {board.chip.label}",
             hint=f"choose an image for {board.release or board.chip.label}",
         )
-    if facts.chip is not None and facts.chip != board.chip:
+    if actual.chip is not None and actual.chip != board.chip:
         yield Refusal(
             kind="another-chip",
-            message=f"the chip on this port is an {facts.chip.label}, "
+            message=f"the chip on this port is an {actual.chip.label}, "
             f"the board {board.name} has an {board.chip.label}",
             hint="check that the right board is on this port, and its board in the manifest",
         )

@@ -19,10 +19,10 @@ from provision.core.manifest.resolve.source_filter import IGNORE_FILE, select
 from provision.core.manifest.yaml_tree import Node, Text
 from provision.core.wording import quoted
 from provision.errors import TemplateError
+from provision.model.board_path import STARTUP_FILES
 from provision.model.state import Content
 
 TEMPLATE_SUFFIX = ".j2"
-STARTUP_FILES = ("/boot.py", "/main.py")
 _LONGEST_NAME = 255  # littlefs: LFS_NAME_MAX
 
 Kind = Literal["file", "folder", "other", "missing", "outside"]

@@ -1,4 +1,4 @@
-"""esptool behind the `Bootloader` interface: one board in download mode, its stub running.
+"""esptool behind the `Flasher` interface: one board in download mode, its stub running.
 
 Everything goes over the pyserial object that the connection owns; esptool never opens a port of
 its own, and never gets `force`. What is written is split into regions by the caller; here they
@@ -22,9 +22,9 @@ from provision.device.flashing.esptool.bounded_port import BoundedPort
 from provision.device.flashing.esptool.errors import NONSENSE, translate
 from provision.device.flashing.esptool.library import Trace, esptool, listening
 from provision.device.flashing.esptool.reset import (
-    HANDS_SECONDS,
+    OPERATOR_SECONDS,
     ROM_BAUD,
-    WaitForHands,
+    WaitForOperator,
     enter_download_mode,
     hard_reset,
 )
@@ -39,10 +39,11 @@ from provision.errors import (
     PortLost,
     Refused,
 )
-from provision.interfaces import BootloaderFacts, Progress
+from provision.interfaces import Progress
 from provision.model.board import BoardProfile, ResetWiring
 from provision.model.chip import Chip
 from provision.model.firmware import Region
+from provision.model.state import ActualState
 
 # Rates to fall back to, from what the profile allows down to what every line holds.
 _RATES = (921600, 460800, 230400, ROM_BAUD)
@@ -51,7 +52,7 @@ _ATTEMPTS = 3
 _REGIONS_MOST = 16 << 20  # bytes of flash that addresses of three bytes reach
 
 
-class EsptoolBootloader:
+class EsptoolFlasher:
     """A board in download mode. Built by `connect`; raises errors of ours only."""
 
     def __init__(
@@ -59,8 +60,8 @@ class EsptoolBootloader:
         port: Port,
         board: BoardProfile,
         *,
-        wait_for_hands: WaitForHands | None = None,
-        hands_seconds: float = HANDS_SECONDS,
+        wait_for_operator: WaitForOperator | None = None,
+        operator_seconds: float = OPERATOR_SECONDS,
         trace: Trace | None = None,
         packets: bool = False,
         clock: Clock = time,
@@ -69,11 +70,12 @@ class EsptoolBootloader:
         self._tools = esptool()
         self._port = port
         self._board = board
-        self._wait_for_hands = wait_for_hands
-        self._hands_seconds = hands_seconds
+        self._wiring = port.wiring(board)
+        self._wait_for_operator = wait_for_operator
+        self._operator_seconds = operator_seconds
         self._trace = trace
         self._packets = packets and trace is not None
-        self._facts: BootloaderFacts | None = None
+        self._actual: ActualState | None = None
         self._esp: Any = None
 
     @classmethod
@@ -82,12 +84,12 @@ class EsptoolBootloader:
         port: Port,
         board: BoardProfile,
         *,
-        wait_for_hands: WaitForHands | None = None,
-        hands_seconds: float = HANDS_SECONDS,
+        wait_for_operator: WaitForOperator | None = None,
+        operator_seconds: float = OPERATOR_SECONDS,
         trace: Trace | None = None,
         packets: bool = False,
         clock: Clock = time,
-    ) -> EsptoolBootloader:
+    ) -> EsptoolFlasher:
         """Enter download mode by the board's wiring, or wait for a person, and start the stub.
 
         `trace` hears what esptool says; with `packets` also every packet, which is slow.
@@ -95,8 +97,8 @@ class EsptoolBootloader:
         self = cls(
             port,
             board,
-            wait_for_hands=wait_for_hands,
-            hands_seconds=hands_seconds,
+            wait_for_operator=wait_for_operator,
+            operator_seconds=operator_seconds,
             trace=trace,
             packets=packets,
             clock=clock,
@@ -109,12 +111,12 @@ class EsptoolBootloader:
         """The rate in use."""
         return int(self._port.serial.baudrate)
 
-    def facts(self) -> BootloaderFacts:
+    def identify(self) -> ActualState:
         """Chip, MAC, flash size and security of the board; asked once."""
-        if self._facts is None:
+        if self._actual is None:
             with self._talking("reading what the board is"):
-                self._facts = self._read_facts()
-        return self._facts
+                self._actual = self._read_identity()
+        return self._actual
 
     def raise_baud(self, baud: int) -> int:
         """Go up to `baud`, or to the highest lower rate that the line holds."""
@@ -134,27 +136,26 @@ class EsptoolBootloader:
 
         `progress` counts bytes looked at; a line that fails is taken up again as in `write`."""
         self._guard()
-        facts = self.facts()
-        size = facts.flash_size
+        actual = self.identify()
+        size = actual.flash_size
 
         def erase() -> None:
             with self._talking("erasing the flash"):
                 if leaving is None or size is None or size > _REGIONS_MOST:
                     self._esp.erase_flash()
                 else:
-                    self._esp.erase_region(BOOT_OFFSETS[facts.chip], SECTOR)
+                    self._esp.erase_region(BOOT_OFFSETS[self._board.chip], SECTOR)
                     for place in regions_to_erase(leaving, size, self._is_blank, progress):
                         self._esp.erase_region(*place)
 
-        self._insist(erase)
+        self._retrying(erase)
 
     def _is_blank(self, offset: int, size: int) -> bool:
         return self._md5(offset, size) == _md5(b"\xff" * size)
 
-    def md5(self, offset: int, size: int) -> str:
-        """MD5 of a part of the flash, as 32 hex digits, computed on the board."""
-        with self._talking("reading back the flash"):
-            return self._md5(offset, size)
+    def differs(self, regions: Sequence[Region]) -> tuple[str, ...]:
+        """The names of the regions that the flash does not hold, by MD5 computed on the board."""
+        return tuple(region.name for region in regions if region.data and not self._holds(region))
 
     def read(self, offset: int, size: int) -> bytes:
         """Bytes of the flash, checked against the board's own MD5 of them."""
@@ -166,7 +167,7 @@ class EsptoolBootloader:
 
         `progress` counts compressed bytes of the regions that have to be written. A line that
         turns out too bad for its rate is taken up again at a lower one, where the board can be
-        reset without hands.
+        reset without a person.
         """
         self._guard()
         pending: list[Region] = []
@@ -174,7 +175,7 @@ class EsptoolBootloader:
         def compare() -> None:
             pending[:] = self._missing(regions)
 
-        self._insist(compare)
+        self._retrying(compare)
         total = sum(len(_compressed(region.data)) for region in pending)
         done = 0
         for region in pending:
@@ -184,14 +185,34 @@ class EsptoolBootloader:
     def restart(self) -> bool:
         """Leave download mode and boot; False where that needs a person (no reset lines)."""
         with self._talking("restarting the board"):
-            if self._board.reset is not ResetWiring.NONE and hard_reset(
-                self._tools, self._esp, self._port, self._board.reset
-            ):
+            if hard_reset(self._tools, self._port, self._wiring):
                 return True
             if self._esp.CHIP_NAME == "ESP8266" and self._esp.IS_STUB:
                 self._esp.soft_reset(False)
                 return True
         return False
+
+    @classmethod
+    def attach(
+        cls,
+        port: Port,
+        board: BoardProfile,
+        *,
+        wait_for_operator: WaitForOperator | None,
+        operator_seconds: float,
+        trace: Trace,
+    ) -> EsptoolFlasher:
+        """`connect`, at the highest rate that the board's bridge and the line hold: before
+        anything is asked, for what the board is takes some seventy round trips."""
+        self = cls.connect(
+            port,
+            board,
+            wait_for_operator=wait_for_operator,
+            operator_seconds=operator_seconds,
+            trace=trace,
+        )
+        self.raise_baud(board.baud)
+        return self
 
     def _connect(self) -> None:
         with self._talking("entering download mode"):
@@ -202,13 +223,13 @@ class EsptoolBootloader:
                 loader,
                 self._port,
                 self._board,
-                self._wait_for_hands,
-                hands_seconds=self._hands_seconds,
+                self._wait_for_operator,
+                operator_seconds=self._operator_seconds,
             )
             rom = self._identify(loader, port)
             stub = self._tools.commands.run_stub(rom)
             self._esp = lean(stub, port=port, fatal=self._tools.FatalError, tracing=self._packets)
-        self._facts = None
+        self._actual = None
 
     def _identify(self, loader: Any, port: BoundedPort) -> Any:
         """The esptool object for the chip that answers.
@@ -226,7 +247,7 @@ class EsptoolBootloader:
             port, self.baud, "no-reset", trace_enabled=self._packets, connect_attempts=1
         )
 
-    def _read_facts(self) -> BootloaderFacts:
+    def _read_identity(self) -> ActualState:
         esp = self._esp
         chip = next(
             (chip for chip in CHIPS if self._tools.chips[chip.name].CHIP_NAME == esp.CHIP_NAME),
@@ -239,13 +260,7 @@ class EsptoolBootloader:
                 device=self._port.device,
             )
         if esp.secure_download_mode:
-            return BootloaderFacts(
-                chip=chip,
-                description=chip.label,
-                mac="",
-                flash_size=None,
-                secured="secure download mode",
-            )
+            return ActualState(chip=chip, description=chip.label, secured="secure download mode")
         mac = ":".join(f"{byte:02x}" for byte in esp.read_mac())
         description = esp.get_chip_description()
         revision = None if chip == ESP8266 else esp.get_chip_revision()
@@ -255,7 +270,7 @@ class EsptoolBootloader:
         size = size_bytes(name) if name is not None else None
         if size is not None:
             esp.flash_set_parameters(size)  # the stub refuses to write past what it believes
-        return BootloaderFacts(
+        return ActualState(
             chip=chip,
             description=description,
             mac=mac,
@@ -273,16 +288,17 @@ class EsptoolBootloader:
 
     def _guard(self) -> None:
         """Safety rule 1, once more at the last door before the flash."""
-        facts = self.facts()
-        if facts.secured is not None or not self._esp.IS_STUB:
+        actual = self.identify()
+        if actual.secured is not None or not self._esp.IS_STUB:
             raise Refused(
-                f"{facts.secured or 'a security feature'} is on: its flash is not touched",
+                f"{actual.secured or 'a security feature'} is on: its flash is not touched",
                 hint="such a board can only be updated by whoever holds its keys",
                 device=self._port.device,
             )
-        if facts.chip != self._board.chip:
+        if actual.chip != self._board.chip:
+            found = "unknown chip" if actual.chip is None else actual.chip.label
             raise Refused(
-                f"the chip on this port is an {facts.chip.label}, "
+                f"the chip on this port is an {found}, "
                 f"the board {self._board.name} has an {self._board.chip.label}",
                 device=self._port.device,
             )
@@ -309,9 +325,9 @@ class EsptoolBootloader:
                 self._send(region, done, total, progress)
                 self._verify(region)
 
-        self._insist(write)
+        self._retrying(write)
 
-    def _insist(self, step: Callable[[], None]) -> None:
+    def _retrying(self, step: Callable[[], None]) -> None:
         """Once more, at a lower rate, where the line fails and the board can be reset."""
         for attempt in range(1, _ATTEMPTS + 1):
             try:
@@ -320,7 +336,7 @@ class EsptoolBootloader:
             except PortLost:
                 raise
             except DeviceError as error:
-                if attempt == _ATTEMPTS or self._board.reset is ResetWiring.NONE:
+                if attempt == _ATTEMPTS or self._wiring is ResetWiring.NONE:
                     raise
                 self._say(f"{error.message}; trying again")
                 self._retry_slower()
@@ -377,9 +393,9 @@ class EsptoolBootloader:
 
     def _retry_slower(self) -> None:
         rate = next((rate for rate in _RATES if rate < self.baud), ROM_BAUD)
-        before = self.facts()
+        before = self.identify()
         self._reconnect("the line failed")
-        after = self.facts()
+        after = self.identify()
         if after.mac != before.mac or after.chip != before.chip:
             raise Refused(
                 f"another board answers: {after.mac}, not {before.mac}", device=self._port.device
@@ -388,9 +404,9 @@ class EsptoolBootloader:
             self._holds_rate(rate)
 
     def _reconnect(self, reason: str) -> None:
-        if self._board.reset is ResetWiring.NONE:
+        if self._wiring is ResetWiring.NONE:
             raise NoAnswer(
-                f"{reason}, and this board needs hands to start over",
+                f"{reason}, and this board needs a person to start over",
                 hint="set a lower baud for this device, put it in download mode and run again",
                 device=self._port.device,
             )

@@ -6,7 +6,6 @@ own. A board without wiring is put there by a person, who is told how and waited
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import time
@@ -16,33 +15,27 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from provision.device.flashing.esptool.library import Esptool
-from provision.errors import NeedsHands, NoAnswer
+from provision.device.transport.reset_pulse import NO_LINES
+from provision.errors import ManualActionRequired, NoAnswer
 from provision.model.board import BoardProfile, ResetWiring
 
 if TYPE_CHECKING:
     from provision.device.transport.serial_port import Port
 
 ROM_BAUD = 115200
-HANDS_SECONDS = 120.0
+OPERATOR_SECONDS = 120.0
 """How long a person has to put the board in download mode."""
-
-USB_JTAG_PID = 0x1001  # Espressif's own USB-Serial-JTAG peripheral
 
 # esptool's own delays between releasing EN and releasing IO0; the long one is for boards with a
 # large capacitor on EN. Tried in turn, as its connect() does.
 _DELAYS = (0.05, 0.55, 0.05, 0.55)
 _SYNCS = 5  # after each reset, as esptool
 _SYNC_PAUSE = 0.05  # between them, as esptool: the ROM measures the rate from the bytes it gets
-# How long EN is held low, as esptool's HardReset. The chip's own USB needs longer to notice, and as
-# long again after it to come back on the bus, before anything is sent.
-_PULSE = 0.1
-_PULSE_USB = 0.2
-_NO_LINES = (errno.ENOTTY, errno.EINVAL)
 # A reset by EN reads as power-on, one by USB-Serial-JTAG as 0x15; a board that boots over and
 # over by itself (no app in its flash) gives other causes, and was not reset by us.
 _RESET_BY_LINES = re.compile(rb"rst:0x(?:1|15) [^\r\n]*boot:(0x[0-9a-fA-F]+)")
 
-WaitForHands = Callable[[float], bool]
+WaitForOperator = Callable[[float], bool]
 
 
 def enter_download_mode(
@@ -50,28 +43,35 @@ def enter_download_mode(
     loader: Any,
     port: Port,
     board: BoardProfile,
-    wait_for_hands: WaitForHands | None,
+    wait_for_operator: WaitForOperator | None,
     *,
-    hands_seconds: float = HANDS_SECONDS,
+    operator_seconds: float = OPERATOR_SECONDS,
 ) -> None:
     """Bring the board into download mode until it answers a SYNC.
 
     `loader` is an ESPLoader on the port. Raises NoAnswer with what the boot log tells, or
-    NeedsHands for a board whose lines are not wired when nobody waits or the time is up.
+    ManualActionRequired for a board whose lines are not wired when nobody waits or the time is up.
     """
     by_hand = partial(
-        _wait_for_person, tools, loader, port, board, wait_for_hands, hands_seconds=hands_seconds
+        _wait_for_operator,
+        tools,
+        loader,
+        port,
+        board,
+        wait_for_operator,
+        operator_seconds=operator_seconds,
     )
-    if board.reset is ResetWiring.NONE or port.address.startswith("socket://"):
+    wiring = port.wiring(board)
+    if wiring is ResetWiring.NONE:
         by_hand()
         return
     log = b""
-    for strategy in _strategies(tools, loader, port, board.reset):
+    for strategy in _strategies(tools, port, wiring):
         loader.flush_input()
         try:
             strategy.reset()
         except OSError as error:
-            if error.errno not in _NO_LINES:
+            if error.errno not in NO_LINES:
                 raise
             by_hand()  # a carrier without lines, as a pseudo terminal
             return
@@ -82,79 +82,42 @@ def enter_download_mode(
     raise _no_answer(log, board, port)
 
 
-def hard_reset(tools: Esptool, loader: Any, port: Port, wiring: ResetWiring) -> bool:
+def hard_reset(tools: Esptool, port: Port, wiring: ResetWiring) -> bool:
     """Pulse EN, so that the board boots what is in its flash; IO0 stays released. False where
-    the carrier has no lines."""
-    pair = _usb_ids(loader, port)
-    uses_usb = wiring is ResetWiring.USB_JTAG or pair[1] == USB_JTAG_PID
-    flow = tools.uses_flow_control(pair)
+    no lines reach the chip."""
+    if wiring is ResetWiring.NONE:
+        return False
+    uses_usb = wiring is ResetWiring.USB_JTAG
+    flow = tools.uses_flow_control(port.usb_id or (None, None))
     try:
         # From DTR = RTS = 1, as a port is opened, DTR alone low first would pull EN.
         port.serial.rts = False
         port.serial.dtr = False
         tools.resets.HardReset(port.serial, uses_usb, flow_control=flow).reset()
     except OSError as error:
-        if error.errno not in _NO_LINES:
+        if error.errno not in NO_LINES:
             raise
         return False
     return True
 
 
-def pulse_reset(port: Port, wiring: ResetWiring) -> bool:
-    """Reset by the port's lines without esptool, which takes long to import; False where no
-    lines reach the chip (not wired, or a carrier without them, as a pseudo terminal)."""
-    if wiring is ResetWiring.NONE or port.address.startswith("socket://"):
-        return False
-    lines = port.serial
-    try:
-        lines.rts = False
-        lines.dtr = False
-        lines.rts = True
-        time.sleep(_PULSE_USB if wiring is ResetWiring.USB_JTAG else _PULSE)
-        lines.rts = False
-        if wiring is ResetWiring.USB_JTAG:
-            time.sleep(_PULSE_USB)
-    except OSError as error:
-        if error.errno in _NO_LINES:
-            return False
-        raise
-    return True
-
-
 def has_atomic_lines(port: Port) -> bool:
     """Whether both lines can be set by one ioctl: a real serial port on a POSIX system."""
-    if os.name == "nt" or "://" in port.address:
-        return False
-    import fcntl
-    import termios
-
-    try:
-        fcntl.ioctl(port.serial.fileno(), termios.TIOCMGET, b"\0" * 4)
-    except (OSError, ValueError, AttributeError):
-        return False
-    return True
+    return os.name != "nt" and port.transport.is_local and port.has_lines
 
 
-def _strategies(tools: Esptool, loader: Any, port: Port, wiring: ResetWiring) -> Iterator[Any]:
-    pair = _usb_ids(loader, port)
-    if wiring is ResetWiring.USB_JTAG or pair[1] == USB_JTAG_PID:
+def _strategies(tools: Esptool, port: Port, wiring: ResetWiring) -> Iterator[Any]:
+    if wiring is ResetWiring.USB_JTAG:
         for _ in _DELAYS:
             yield tools.resets.USBJTAGSerialReset(port.serial)
         return
-    flow = tools.uses_flow_control(pair)
+    flow = tools.uses_flow_control(port.usb_id or (None, None))
     kinds = [tools.resets.ClassicReset]
     if has_atomic_lines(port):
         kinds.insert(0, tools.resets.UnixTightReset)
     for kind in kinds:
         for delay in _DELAYS[: 4 // len(kinds)]:
             yield kind(port.serial, delay, flow)
-
-
-def _usb_ids(loader: Any, port: Port) -> tuple[int | None, int | None]:
-    if "://" in port.address:
-        return (None, None)
-    pair: tuple[int | None, int | None] = loader.get_usb_vid_pid()
-    return pair
 
 
 def _sync(tools: Esptool, loader: Any, tries: int) -> bool:
@@ -168,18 +131,18 @@ def _sync(tools: Esptool, loader: Any, tries: int) -> bool:
     return False
 
 
-def _wait_for_person(
+def _wait_for_operator(
     tools: Esptool,
     loader: Any,
     port: Port,
     board: BoardProfile,
-    wait_for_hands: WaitForHands | None,
+    wait_for_operator: WaitForOperator | None,
     *,
-    hands_seconds: float,
+    operator_seconds: float,
 ) -> None:
-    # A run that was cut off leaves the stub at the rate it had: it answers without hands.
+    # A run that was cut off leaves the stub at the rate it had: it answers with no help.
     rates = tuple(dict.fromkeys((ROM_BAUD, board.baud)))
-    end = time.monotonic() + hands_seconds
+    end = time.monotonic() + operator_seconds
     while True:
         for rate in rates:
             port.serial.baudrate = rate
@@ -188,14 +151,14 @@ def _wait_for_person(
                 return
         left = end - time.monotonic()
         instructions = board.download or "Hold IO0 (GPIO0, BOOT) to ground while you press RESET."
-        if wait_for_hands is None:
-            raise NeedsHands(
+        if wait_for_operator is None:
+            raise ManualActionRequired(
                 f"the {board.title} must be put in download mode by hand",
                 hint=f"{instructions} Then run again, or run on a terminal, which waits for you",
                 device=port.device,
             )
-        if left <= 0 or not wait_for_hands(left):
-            raise NeedsHands(
+        if left <= 0 or not wait_for_operator(left):
+            raise ManualActionRequired(
                 f"the {board.title} did not come into download mode",
                 hint=instructions,
                 device=port.device,

@@ -18,7 +18,7 @@ from hashlib import sha256
 
 
 def _walk(asked, mask, parent):
-    bloom, loose, trees = asked
+    bloom, presence_only, trees = asked
     for entry in _view[0](parent or "/"):
         path = parent + "/" + entry[0]
         key = sha256(path.encode()).digest()
@@ -33,7 +33,7 @@ def _walk(asked, mask, parent):
         digest = b""
         if known and not folder and mask >> bucket & 1:
             digest = b"?"
-            if path not in loose:
+            if path not in presence_only:
                 hasher = sha256()
                 with _view[1](path, "rb") as file:
                     block = path

@@ -12,10 +12,10 @@ from provision.core.chips.esp.filesystem_place import place_on_board
 from provision.core.chips.esp.firmware import read_firmware
 from provision.core.chips.esp.image_checks import image_refusals
 from provision.core.chips.esp.partition_table import Partition
-from provision.core.chips.family import BoardFacts
 from provision.model.board import BoardProfile
 from provision.model.chip import Chip
 from provision.model.firmware import Firmware
+from provision.model.state import ActualState
 from provision.sim.esp.firmware import build
 from tests.images import profile, real_images
 
@@ -30,13 +30,13 @@ def firmware(chip: Chip, version: str = "1.24.1", **options: object) -> Firmware
 def test_a_fitting_image_is_not_refused(chip: Chip) -> None:
     image = firmware(chip)
     board = profile(chip)
-    assert image_refusals(image, board, BoardFacts()) == ()
-    facts = BoardFacts(chip=chip, flash_size=4 * MEGABYTE, revision=300)
+    assert image_refusals(image, board, ActualState()) == ()
+    facts = ActualState(chip=chip, flash_size=4 * MEGABYTE, revision=300)
     assert image_refusals(image, board, facts) == ()
 
 
 def kinds(image: Firmware, board: BoardProfile, **seen: Any) -> list[str]:
-    return [refusal.kind for refusal in image_refusals(image, board, BoardFacts(**seen))]
+    return [refusal.kind for refusal in image_refusals(image, board, ActualState(**seen))]
 
 
 def test_every_reason_to_refuse() -> None:
@@ -67,7 +67,7 @@ def test_a_chip_revision_that_the_image_excludes() -> None:
 
 def test_refusals_tell_what_to_do() -> None:
     for refusal in image_refusals(
-        firmware(ESP32), profile(ESP8266), BoardFacts(chip=ESP32C3, flash_size=MEGABYTE)
+        firmware(ESP32), profile(ESP8266), ActualState(chip=ESP32C3, flash_size=MEGABYTE)
     ):
         assert refusal.message
         assert refusal.hint

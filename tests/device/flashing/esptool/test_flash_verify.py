@@ -11,13 +11,14 @@ import pytest
 
 from provision.boards import profiles
 from provision.core.chips.esp.chips import ESP32, ESP8266
-from provision.device.flashing.esptool.flasher import EsptoolBootloader
+from provision.device.flashing.esptool.flasher import EsptoolFlasher
 from provision.device.flashing.esptool.library import esptool
 from provision.device.transport.serial_port import Port
 from provision.errors import BoardError, FlashFailed, Refused
-from provision.interfaces import BootloaderFacts
+from provision.model.board import BoardProfile, ResetWiring
 from provision.model.chip import Chip
 from provision.model.firmware import Region
+from provision.model.state import ActualState
 
 FLASH_SIZE = 4 << 20
 
@@ -25,6 +26,9 @@ FLASH_SIZE = 4 << 20
 class NoPort:
     device = "kitchen"
     serial = None
+
+    def wiring(self, board: BoardProfile) -> ResetWiring:
+        return board.reset
 
     def errors(self) -> AbstractContextManager[None]:
         return nullcontext()
@@ -68,10 +72,10 @@ class Flash:
 
 
 def bootloader(flash: Flash, chip: Chip = ESP8266, secured: str | None = None) -> Any:
-    made = EsptoolBootloader(cast("Port", NoPort()), profiles()["esp8266-bare"])
+    made = EsptoolFlasher(cast("Port", NoPort()), profiles()["esp8266-bare"])
     made._esp = flash
-    made._facts = BootloaderFacts(
-        chip=chip, description="", mac="5c:cf:7f:01:02:03", flash_size=FLASH_SIZE, secured=secured
+    made._actual = ActualState(
+        chip=chip, mac="5c:cf:7f:01:02:03", flash_size=FLASH_SIZE, secured=secured
     )
     return made
 
@@ -90,6 +94,17 @@ def test_what_is_written_is_read_back() -> None:
     asked = flash.asked
     bootloader(flash).write([REGION], ignore)  # it is there already
     assert flash.asked > asked
+
+
+def test_what_differs_is_told_by_name() -> None:
+    flash = Flash()
+    same = Region(name="table", offset=0x8000, data=b"\xff" * 3000)
+    nothing = Region(name="nothing", offset=0x9000, data=b"")
+    assert bootloader(flash).differs([REGION, same, nothing]) == ("app",)
+    bootloader(flash).write([REGION], ignore)
+    assert bootloader(flash).differs([REGION, nothing]) == ()
+    flash.held[0x1000 + len(REGION.data) - 1] ^= 1  # at its very end
+    assert bootloader(flash).differs([REGION]) == ("app",)
 
 
 def test_a_flash_that_does_not_keep_it_is_an_error() -> None:
@@ -116,7 +131,7 @@ def test_the_last_door_before_the_flash(chip: Chip, secured: str | None) -> None
     assert flash.held.count(0xFF) == len(flash.held)
 
 
-class Swapped(EsptoolBootloader):
+class Swapped(EsptoolFlasher):
     """Meets `next_flash`, on the board with this MAC, when it connects once more."""
 
     next_flash: Flash
@@ -124,13 +139,11 @@ class Swapped(EsptoolBootloader):
 
     def _connect(self) -> None:
         self._esp = self.next_flash
-        self._facts = facts(self.next_mac)
+        self._actual = proved(self.next_mac)
 
 
-def facts(mac: str) -> BootloaderFacts:
-    return BootloaderFacts(
-        chip=ESP8266, description="", mac=mac, flash_size=FLASH_SIZE, secured=None
-    )
+def proved(mac: str) -> ActualState:
+    return ActualState(chip=ESP8266, mac=mac, flash_size=FLASH_SIZE)
 
 
 class Dying(Flash):
@@ -149,7 +162,7 @@ def after_a_failure(mac: str) -> tuple[Any, Flash]:
             baudrate = 115200
 
     made = Swapped(cast("Port", Lines()), profiles()["wemos-d1-mini"])
-    made._esp, made._facts = Dying(), facts("5c:cf:7f:01:02:03")
+    made._esp, made._actual = Dying(), proved("5c:cf:7f:01:02:03")
     made.next_flash, made.next_mac = Flash(), mac
     return made, made.next_flash
 
@@ -189,9 +202,9 @@ def test_a_chip_of_no_known_kind_is_told() -> None:
         CHIP_NAME = "ESP32-H2"
 
     made = bootloader(Unknown())
-    made._facts = None
+    made._actual = None
     with pytest.raises(BoardError, match="an ESP32-H2, which this tool does not know") as caught:
-        made.facts()
+        made.identify()
     assert "ESP32-C3" in caught.value.hint
 
 

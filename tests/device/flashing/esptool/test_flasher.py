@@ -17,12 +17,13 @@ from provision.core.chips.esp.erase_plan import boot_sector_last
 from provision.core.chips.esp.firmware import read_firmware, regions
 from provision.core.chips.esp.image import BOOT_OFFSETS, SECTOR, EspImage, read_image
 from provision.device.connection import SerialConnector
-from provision.device.flashing.esptool.flasher import EsptoolBootloader
+from provision.device.flashing.esptool.flasher import EsptoolFlasher
 from provision.device.transport.discovery import SerialDiscovery
 from provision.device.transport.serial_port import Port, open_port
-from provision.errors import FlashFailed, NeedsHands, NoAnswer, PortLost, Refused
+from provision.errors import FlashFailed, ManualActionRequired, NoAnswer, PortLost, Refused
 from provision.model.board import ResetWiring
 from provision.model.chip import Chip
+from provision.model.endpoint import Endpoint
 from provision.model.firmware import Region, joined
 from provision.sim import client
 from provision.sim.esp.firmware import build
@@ -43,7 +44,7 @@ def plug(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 
     def open_board(name: str, **query: object) -> Port:
         settings = "&".join(f"{key}={value}" for key, value in query.items())
-        opened.append(open_port(f"sim://{name}?{settings}", baud=115200, device=name))
+        opened.append(open_port(Endpoint(address=f"sim://{name}?{settings}"), device=name))
         return opened[-1]
 
     yield open_board
@@ -70,14 +71,14 @@ def test_a_board_is_told_apart_written_verified_and_restarted(
 ) -> None:
     port = plug("a", chip=chip.name, flash="8MB")
     board = profile(chip, flash_size=8 << 20)
-    bootloader = EsptoolBootloader.connect(port, board)
+    bootloader = EsptoolFlasher.connect(port, board)
     assert bootloader.raise_baud(460800) == 460800
-    facts = bootloader.facts()
+    proved = bootloader.identify()
     status = client.request("a", "status")
-    assert (facts.chip, facts.mac, facts.flash_size) == (chip, status["mac"], 8 << 20)
-    assert facts.secured is None
-    assert (facts.revision is None) == (chip is ESP8266)
-    wanted = regions(read_firmware(build(chip, "1.24.1"), "x"), board, facts.flash_size)
+    assert (proved.chip, proved.mac, proved.flash_size) == (chip, status["mac"], 8 << 20)
+    assert proved.secured is None
+    assert (proved.revision is None) == (chip is ESP8266)
+    wanted = regions(read_firmware(build(chip, "1.24.1"), "x"), board, proved.flash_size)
     seen: list[tuple[int, int]] = []
     bootloader.write(wanted, lambda done, total: seen.append((done, total)))
     assert seen[-1][0] == seen[-1][1]
@@ -111,7 +112,7 @@ def test_erasing_leaves_what_is_blank_and_what_is_written_next(
             flash.seek(offset)
             flash.write(data)
     board = profile(chip, flash_size=4 << 20)
-    bootloader = EsptoolBootloader.connect(port, board)
+    bootloader = EsptoolFlasher.connect(port, board)
     wanted = regions(read_firmware(build(chip, "1.24.1"), "x"), board, 4 << 20)
     wanted = boot_sector_last(wanted, chip)
     seen: list[tuple[int, int]] = []
@@ -147,8 +148,8 @@ def test_the_flash_header_is_as_the_boards_table_says(bench: Bench, plug: Plug, 
     port = plug("a", chip="esp8266", flash=flash, wiring=board.reset.value)
     if board.reset is ResetWiring.NONE:
         press("a", hold=True)
-    bootloader = EsptoolBootloader.connect(port, board, wait_for_hands=lambda _left: False)
-    size = bootloader.facts().flash_size
+    bootloader = EsptoolFlasher.connect(port, board, wait_for_operator=lambda _left: False)
+    size = bootloader.identify().flash_size
     # As a release is built: neither mode nor size is right for any of these boards.
     firmware = read_firmware(build(ESP8266, "1.24.1", flash_size=512 << 10), "x")
     bootloader.write(regions(firmware, board, size), nothing)
@@ -163,9 +164,9 @@ def test_an_image_for_the_esp32_family_keeps_its_header(
 ) -> None:
     board = profiles()[name]
     chip = board.chip
-    bootloader = EsptoolBootloader.connect(plug("a", chip=chip.name, flash="8MB"), board)
+    bootloader = EsptoolFlasher.connect(plug("a", chip=chip.name, flash="8MB"), board)
     firmware = read_firmware(build(chip, "1.26.0"), "x")
-    bootloader.write(regions(firmware, board, bootloader.facts().flash_size), nothing)
+    bootloader.write(regions(firmware, board, bootloader.identify().flash_size), nothing)
     image = read_image(bench.flash("a"), BOOT_OFFSETS[chip])
     assert isinstance(image, EspImage)
     assert (image.flash_mode, image.flash_size) == ("dio", "4MB")
@@ -184,8 +185,8 @@ def test_the_flash_is_as_after_esptools_own_write_flash(
     options = ("--port", address, "--after", "no-reset")  # else the app would change its flash
     bench.tool("esptool", *options, "write-flash", *asked, hex(offset), "fw.bin")
     board = profile(chip, flash_mode="dout", header_size="detect", flash_freq="20m")
-    bootloader = EsptoolBootloader.connect(plug("ours", chip=chip.name, flash="4MB"), board)
-    wanted = regions(read_firmware(data, "fw.bin"), board, bootloader.facts().flash_size)
+    bootloader = EsptoolFlasher.connect(plug("ours", chip=chip.name, flash="4MB"), board)
+    wanted = regions(read_firmware(data, "fw.bin"), board, bootloader.identify().flash_size)
     bootloader.write(wanted, nothing)
     assert bench.flash("ours") == bench.flash("theirs")
 
@@ -193,7 +194,7 @@ def test_the_flash_is_as_after_esptools_own_write_flash(
 def test_nvs_and_filesystem_survive_an_update_of_a_real_image(bench: Bench, plug: Plug) -> None:
     old, new = (read_firmware(path.read_bytes(), path.name) for path in real_images())
     board = profiles()["esp32"]
-    bootloader = EsptoolBootloader.connect(plug("a", chip="esp32"), board)
+    bootloader = EsptoolFlasher.connect(plug("a", chip="esp32"), board)
     bootloader.raise_baud(921600)
     bootloader.write(regions(old, board), nothing)
     generator = random.Random(4)
@@ -212,7 +213,7 @@ def test_nvs_and_filesystem_survive_an_update_of_a_real_image(bench: Bench, plug
     assert written[0] < new.size
 
 
-def flash_is_untouched(bench: Bench, bootloader: EsptoolBootloader, before: bytes) -> None:
+def flash_is_untouched(bench: Bench, bootloader: EsptoolFlasher, before: bytes) -> None:
     region = Region(name="app", offset=0x10000, data=b"must not arrive")
     with pytest.raises(Refused):
         bootloader.write([region], nothing)
@@ -223,8 +224,8 @@ def flash_is_untouched(bench: Bench, bootloader: EsptoolBootloader, before: byte
 
 def test_another_chip_is_never_written(bench: Bench, plug: Plug) -> None:
     port = plug("a", chip="esp32c3")
-    bootloader = EsptoolBootloader.connect(port, profile(ESP8266))
-    assert bootloader.facts().chip is ESP32C3
+    bootloader = EsptoolFlasher.connect(port, profile(ESP8266))
+    assert bootloader.identify().chip is ESP32C3
     flash_is_untouched(bench, bootloader, bench.flash("a"))
 
 
@@ -247,16 +248,18 @@ SECURED = {
 def test_a_secured_board_is_never_written(bench: Bench, plug: Plug, chip: Chip, fault: str) -> None:
     port = plug("a", chip=chip.name)
     client.request("a", "fault", fault=fault, arguments={})
-    bootloader = EsptoolBootloader.connect(port, profile(chip))
-    assert bootloader.facts().secured == SECURED[fault]
+    bootloader = EsptoolFlasher.connect(port, profile(chip))
+    assert bootloader.identify().secured == SECURED[fault]
     flash_is_untouched(bench, bootloader, bench.flash("a"))
 
 
 def test_a_board_that_needs_hands(bench: Bench, plug: Plug) -> None:
     board = profiles()["adafruit-huzzah-breakout"]
     port = plug("a", chip="esp8266", wiring="none")
-    with pytest.raises(NeedsHands, match="must be put in download mode by hand") as caught:
-        EsptoolBootloader.connect(port, board)
+    with pytest.raises(
+        ManualActionRequired, match="must be put in download mode by hand"
+    ) as caught:
+        EsptoolFlasher.connect(port, board)
     assert "Hold the GPIO0 button" in (caught.value.hint or "")
     assert caught.value.device == "a"
     asked: list[float] = []
@@ -265,8 +268,8 @@ def test_a_board_that_needs_hands(bench: Bench, plug: Plug) -> None:
         asked.append(left)
         return False
 
-    with pytest.raises(NeedsHands, match="did not come into download mode"):
-        EsptoolBootloader.connect(port, board, wait_for_hands=give_up)
+    with pytest.raises(ManualActionRequired, match="did not come into download mode"):
+        EsptoolFlasher.connect(port, board, wait_for_operator=give_up)
     assert len(asked) == 1
 
     def obey(left: float) -> bool:
@@ -275,10 +278,10 @@ def test_a_board_that_needs_hands(bench: Bench, plug: Plug) -> None:
             press("a", hold=True)
         return len(asked) < 9
 
-    bootloader = EsptoolBootloader.connect(port, board, wait_for_hands=obey)
+    bootloader = EsptoolFlasher.connect(port, board, wait_for_operator=obey)
     assert len(asked) >= 3
     assert asked[1:] == sorted(asked[1:], reverse=True)
-    assert bootloader.facts().chip is ESP8266
+    assert bootloader.identify().chip is ESP8266
     press("a", hold=False)
     assert bootloader.restart() is True  # by the stub itself, without lines
     assert client.request("a", "status")["mode"] == "run"
@@ -289,12 +292,12 @@ def test_a_port_without_lines_needs_hands_whatever_the_profile_says(
 ) -> None:
     monkeypatch.setenv("PROVISION_RUNTIME_DIR", str(tmp_path / "locks"))
     client.ensure("a", {"chip": "esp8266"})
-    with open_port(client.request("a", "pty")["pty"], baud=115200, device="a") as port:
-        with pytest.raises(NeedsHands):
-            EsptoolBootloader.connect(port, profile(ESP8266))
+    with open_port(Endpoint(address=client.request("a", "pty")["pty"]), device="a") as port:
+        with pytest.raises(ManualActionRequired):
+            EsptoolFlasher.connect(port, profile(ESP8266))
         press("a", hold=True)
-        bootloader = EsptoolBootloader.connect(port, profile(ESP8266))
-        assert bootloader.facts().mac
+        bootloader = EsptoolFlasher.connect(port, profile(ESP8266))
+        assert bootloader.identify().mac
         press("a", hold=False)
         assert bootloader.restart() is True  # by the stub
         assert client.request("a", "status")["mode"] == "run"
@@ -304,18 +307,18 @@ def test_a_stub_that_a_killed_run_left_at_its_rate_answers_without_hands(plug: P
     board = replace(profiles()["esp8266-bare"], baud=460800)
     port = plug("a", chip="esp8266", wiring="none")
     press("a", hold=True)
-    first = EsptoolBootloader.connect(port, board, wait_for_hands=lambda _left: True)
+    first = EsptoolFlasher.connect(port, board, wait_for_operator=lambda _left: True)
     assert first.raise_baud(460800) == 460800
     port.serial.baudrate = 115200  # the next run opens the port anew
-    again = EsptoolBootloader.connect(port, board)
-    assert again.facts().chip is ESP8266
+    again = EsptoolFlasher.connect(port, board)
+    assert again.identify().chip is ESP8266
     assert again.baud == 460800
 
 
 def test_a_profile_that_promises_lines_which_are_not_there(plug: Plug) -> None:
     port = plug("a", chip="esp32", wiring="none")
     with pytest.raises(NoAnswer, match="did not react to the reset lines") as caught:
-        EsptoolBootloader.connect(port, profile(ESP32))
+        EsptoolFlasher.connect(port, profile(ESP32))
     assert caught.value.device == "a"
 
 
@@ -323,10 +326,12 @@ def test_a_connection_talks_to_the_bootloader_at_the_boards_rate(plug: Plug) -> 
     plug("a", chip="esp32").close()
     board = replace(profile(ESP32), baud=460800)
     connection = SerialConnector(SerialDiscovery()).connect(
-        "sim://a", board, device="a", baud=115200, trace=lambda _level, _text: None
+        Endpoint(address="sim://a"), board, device="a", trace=lambda _level, _text: None
     )
     try:
-        assert connection.bootloader(None, 0.0).baud == 460800
+        flasher = connection.flasher(None, 0.0)
+        assert isinstance(flasher, EsptoolFlasher)
+        assert flasher.baud == 460800
     finally:
         connection.close()
 
@@ -339,10 +344,10 @@ def bad_cable(plug: Plug, monkeypatch: pytest.MonkeyPatch) -> Plug:
 
 
 def test_a_line_that_cannot_hold_the_rate_is_used_at_a_lower_one(bad_cable: Plug) -> None:
-    bootloader = EsptoolBootloader.connect(bad_cable("a", chip="esp32"), profile(ESP32))
+    bootloader = EsptoolFlasher.connect(bad_cable("a", chip="esp32"), profile(ESP32))
     assert bootloader.raise_baud(921600) == 460800
     assert bootloader.baud == 460800
-    assert bootloader.facts().chip is ESP32
+    assert bootloader.identify().chip is ESP32
 
 
 def test_a_line_that_fails_under_load_is_taken_up_again_slower(
@@ -350,7 +355,7 @@ def test_a_line_that_fails_under_load_is_taken_up_again_slower(
 ) -> None:
     monkeypatch.setattr("tests.handlers.protocol_sim.LONGEST", 1000)
     heard: list[str] = []
-    bootloader = EsptoolBootloader.connect(
+    bootloader = EsptoolFlasher.connect(
         bad_cable("a", chip="esp8266"),
         profile(ESP8266),
         trace=lambda _level, text: heard.append(text),
@@ -366,7 +371,7 @@ def test_a_line_that_fails_under_load_is_taken_up_again_slower(
 def test_a_bad_line_without_reset_lines_says_to_lower_the_rate(bad_cable: Plug) -> None:
     port = bad_cable("a", chip="esp8266", wiring="none")
     press("a", hold=True)
-    bootloader = EsptoolBootloader.connect(port, profiles()["esp8266-bare"])
+    bootloader = EsptoolFlasher.connect(port, profiles()["esp8266-bare"])
     with pytest.raises(NoAnswer, match="does not hold 921600 baud") as caught:
         bootloader.raise_baud(921600)
     assert "lower baud" in (caught.value.hint or "")
@@ -374,8 +379,8 @@ def test_a_bad_line_without_reset_lines_says_to_lower_the_rate(bad_cable: Plug) 
 
 def test_a_cable_pulled_while_writing(bench: Bench, plug: Plug) -> None:
     port = plug("a", chip="esp32")
-    bootloader = EsptoolBootloader.connect(port, profile(ESP32))
-    bootloader.facts()
+    bootloader = EsptoolFlasher.connect(port, profile(ESP32))
+    bootloader.identify()
     client.request("a", "fault", fault="unplug", arguments={"bytes": 30_000})
     region = Region(name="app", offset=0x10000, data=random.Random(5).randbytes(200_000))
     with pytest.raises(PortLost) as caught:
@@ -389,8 +394,8 @@ def test_a_board_that_dies_while_writing(bench: Bench, plug: Plug, wiring: str) 
     port = plug("a", chip="esp8266", wiring=wiring)
     if wiring == "none":
         press("a", hold=True)
-    bootloader = EsptoolBootloader.connect(port, board, wait_for_hands=lambda _left: False)
-    bootloader.facts()
+    bootloader = EsptoolFlasher.connect(port, board, wait_for_operator=lambda _left: False)
+    bootloader.identify()
     region = Region(name="app", offset=0, data=random.Random(6).randbytes(100_000))
     client.request("a", "fault", fault="cut-write", arguments={"after": 2, "again": 0.2})
     if wiring == "auto":  # reset, met again, and written from the start of the region
@@ -411,7 +416,7 @@ def test_two_boards_at_once_each_hear_their_own(bench: Bench, plug: Plug) -> Non
     def work(name: str) -> None:
         try:
             port = plug(name, chip=chips[name].name)
-            bootloader = EsptoolBootloader.connect(
+            bootloader = EsptoolFlasher.connect(
                 port, profile(chips[name]), trace=lambda _level, text: heard[name].append(text)
             )
             bootloader.raise_baud(460800)
@@ -433,7 +438,7 @@ def test_two_boards_at_once_each_hear_their_own(bench: Bench, plug: Plug) -> Non
 
 def test_packets_are_heard_when_asked_for(plug: Plug) -> None:
     heard: list[tuple[int, str]] = []
-    EsptoolBootloader.connect(
+    EsptoolFlasher.connect(
         plug("a", chip="esp8266"),
         profile(ESP8266),
         trace=lambda level, text: heard.append((level, text)),
@@ -444,6 +449,6 @@ def test_packets_are_heard_when_asked_for(plug: Plug) -> None:
 
 
 def test_a_region_inside_a_sector_is_a_mistake_of_ours(plug: Plug) -> None:
-    bootloader = EsptoolBootloader.connect(plug("a", chip="esp32"), profile(ESP32))
+    bootloader = EsptoolFlasher.connect(plug("a", chip="esp32"), profile(ESP32))
     with pytest.raises(ValueError, match="starts inside a sector"):
         bootloader.write([Region(name="app", offset=0x10010, data=b"x")], nothing)

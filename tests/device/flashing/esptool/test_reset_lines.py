@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import errno
+from io import BytesIO
 from typing import Any, cast
 
 import pytest
 
 from provision.core.chips.esp.chips import ESP32, ESP32C3
 from provision.device.flashing.esptool.library import Esptool
-from provision.device.flashing.esptool.reset import enter_download_mode, hard_reset, pulse_reset
+from provision.device.flashing.esptool.reset import enter_download_mode, hard_reset
+from provision.device.transport.reset_pulse import pulse_reset
 from provision.device.transport.serial_port import Port
+from provision.device.transport.wiring import USB_JTAG, UsbId
 from provision.errors import NoAnswer
 from provision.model.board import ResetWiring
 from tests.images import profile
@@ -51,8 +54,8 @@ class Silent(Exception):
 class Loader:
     """A loader on a board that answers the SYNC after so many resets, or never."""
 
-    def __init__(self, resets: Resets, after: int = 1 << 10, product: int | None = None) -> None:
-        self.resets, self.after, self.product = resets, after, product
+    def __init__(self, resets: Resets, after: int = 1 << 10) -> None:
+        self.resets, self.after = resets, after
 
     def flush_input(self) -> None:
         pass
@@ -60,9 +63,6 @@ class Loader:
     def sync(self) -> None:
         if len(self.resets.done) < self.after:
             raise Silent("no answer")
-
-    def get_usb_vid_pid(self) -> tuple[int | None, int | None]:
-        return (0x303A, self.product)
 
 
 class Resets:
@@ -97,14 +97,11 @@ def tools(resets: Resets) -> Esptool:
     )
 
 
-def port(lines: Lines, address: str = "/dev/ttyACM0") -> Port:
-    class Opened:
-        device = "kitchen"
-        serial = lines
-
-    opened = Opened()
-    opened.address = address  # type: ignore[attr-defined]
-    return cast("Port", opened)
+def port(lines: Lines, address: str = "sim://a", usb_id: UsbId | None = None) -> Port:
+    """A port whose DTR and RTS are `lines`, where its transport carries them."""
+    opened = Port(cast("Any", lines), BytesIO(), address=address, device="kitchen")
+    vars(opened)["usb_id"] = usb_id
+    return opened
 
 
 def test_a_pulse_holds_en_low_and_leaves_io0_released() -> None:
@@ -121,11 +118,12 @@ def test_the_chips_own_usb_takes_the_same_pulse() -> None:
 
 @pytest.mark.parametrize(
     ("wiring", "address"),
-    [(ResetWiring.NONE, "/dev/ttyUSB0"), (ResetWiring.AUTO, "socket://server:4000")],
+    [(ResetWiring.NONE, "sim://a"), (ResetWiring.AUTO, "socket://server:4000")],
 )
 def test_lines_that_reach_no_chip_are_not_moved(wiring: ResetWiring, address: str) -> None:
     lines = Lines()
-    assert not pulse_reset(port(lines, address), wiring)
+    opened = port(lines, address)
+    assert not pulse_reset(opened, opened.wiring(profile(ESP32C3, reset=wiring)))
     assert lines.moves == []
 
 
@@ -134,7 +132,7 @@ def test_a_carrier_without_lines_is_no_failure(number: int) -> None:
     lines = Lines(fails=number)
     assert not pulse_reset(port(lines), ResetWiring.AUTO)
     resets = Resets()
-    assert not hard_reset(tools(resets), Loader(resets), port(lines), ResetWiring.AUTO)
+    assert not hard_reset(tools(resets), port(lines), ResetWiring.AUTO)
 
 
 def test_a_port_that_fails_under_a_reset_is_one() -> None:
@@ -144,27 +142,29 @@ def test_a_port_that_fails_under_a_reset_is_one() -> None:
     with pytest.raises(OSError, match="no"):
         pulse_reset(port(lines), ResetWiring.AUTO)
     with pytest.raises(OSError, match="no"):
-        hard_reset(kit, loader, port(lines), ResetWiring.AUTO)
+        hard_reset(kit, port(lines), ResetWiring.AUTO)
     with pytest.raises(OSError, match="no"):
         enter_download_mode(kit, loader, port(lines), profile(ESP32C3), None)
 
 
 @pytest.mark.parametrize(
-    ("wiring", "product", "sequence"),
+    ("wiring", "usb_id", "sequence"),
     [
-        (ResetWiring.AUTO, 0xEA60, "ClassicReset"),
-        (ResetWiring.USB_JTAG, 0xEA60, "USBJTAGSerialReset"),
-        # The profile says a bridge, and what is plugged in is the chip itself.
-        (ResetWiring.AUTO, 0x1001, "USBJTAGSerialReset"),
+        (ResetWiring.AUTO, (0x10C4, 0xEA60), "ClassicReset"),
+        (ResetWiring.USB_JTAG, None, "USBJTAGSerialReset"),
+        # The profile says a bridge, and what is plugged in is the chip itself; and the reverse.
+        (ResetWiring.AUTO, USB_JTAG, "USBJTAGSerialReset"),
+        (ResetWiring.NONE, USB_JTAG, "USBJTAGSerialReset"),
+        (ResetWiring.USB_JTAG, (0x10C4, 0xEA60), "ClassicReset"),
     ],
 )
 def test_the_sequence_is_that_of_the_wiring(
-    wiring: ResetWiring, product: int, sequence: str
+    wiring: ResetWiring, usb_id: UsbId | None, sequence: str
 ) -> None:
     resets = Resets()
     board = profile(ESP32C3, reset=wiring)
-    loader = Loader(resets, after=2, product=product)
-    enter_download_mode(tools(resets), loader, port(Lines()), board, None)
+    loader = Loader(resets, after=2)
+    enter_download_mode(tools(resets), loader, port(Lines(), usb_id=usb_id), board, None)
     assert resets.done == [sequence, sequence]
 
 

@@ -2,7 +2,7 @@
 
 On LittleFS a rename is done or not, wherever the power fails. On FAT it is not: a file there may
 end under both names, and to remove one would damage the other; so FAT, which takes small letters
-for capitals, is left as it is. A held file is dropped where a new one stands in its place.
+for capitals, is left as it is. A renamed file is dropped where a new one stands in its place.
 Nothing is renamed where one of `fuses`, pairs of an address and bits, is burned: with secure boot
 or flash encryption on a board is not written.
 """
@@ -17,7 +17,7 @@ def _there(path):
         return 0
 
 
-def _hold(back, fuses):
+def _startup(back, fuses):
     left = ""
     for address, bits in fuses:
         import machine

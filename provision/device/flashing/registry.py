@@ -1,0 +1,44 @@
+"""Which flasher a board takes: that of its chip's family.
+
+A new flasher is a module here and a line in FLASHERS; it does all that is `interfaces.Flasher`'s
+and what a connection needs besides, to take a board to download mode and out of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from provision.device.flashing.esptool.flasher import EsptoolFlasher
+from provision.device.transport.serial_port import Port
+from provision.interfaces import Flasher
+from provision.model.board import BoardProfile
+
+WaitForOperator = Callable[[float], bool]
+"""Told how many seconds are left for a person to act; False gives up."""
+
+
+class AttachedFlasher(Flasher, Protocol):
+    """A flasher on an open port, with the board behind it in download mode."""
+
+    def restart(self) -> bool:
+        """Leave download mode and boot; False where that needs a person."""
+        ...
+
+
+class Attach(Protocol):
+    """Takes a board to download mode."""
+
+    def __call__(
+        self,
+        port: Port,
+        board: BoardProfile,
+        *,
+        wait_for_operator: WaitForOperator | None,
+        operator_seconds: float,
+        trace: Callable[[int, str], None],
+    ) -> AttachedFlasher: ...
+
+
+FLASHERS: Mapping[str, Attach] = {"esp": EsptoolFlasher.attach}
+"""By the name of the chip family."""
