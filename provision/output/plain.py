@@ -26,6 +26,7 @@ from provision.model.event import (
     StageStarted,
     Trace,
 )
+from provision.model.exhaustive import assert_never
 from provision.output import text
 from provision.output.style import PLAIN, Style
 
@@ -100,6 +101,8 @@ class Plain:
                 return [f"{self._name(event.device)}: {text.done_text(event.action)}"]
             case DevicePlanned() | FileDiffed() | RunFinished():
                 return []  # results: PlanText and Recap have them
+            case _:
+                return assert_never(event)
 
     def _name(self, device: str) -> str:
         return self._style(device, "bold")

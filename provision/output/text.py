@@ -13,6 +13,7 @@ from textwrap import wrap
 
 from provision.core.wording import byte_size, one_line, plural, shorten
 from provision.model.event import DeviceFinished, Outcome, Stage
+from provision.model.exhaustive import assert_never
 from provision.model.plan import (
     Action,
     DeleteFile,
@@ -116,6 +117,8 @@ def _imperative(one: Action) -> str:
             if one.check.expression is not None:
                 return f"check that {one.check.expression}"
             return f"check that the console prints {one.check.console!r}"
+        case _:
+            return assert_never(one)
 
 
 def done_text(one: Action) -> str:
@@ -141,6 +144,8 @@ def _past(one: Action) -> str:
             return "reset"
         case RunCheck():
             return "check passed"
+        case _:
+            return assert_never(one)
 
 
 def _action_colour(one: Action) -> Colour:
@@ -151,6 +156,8 @@ def _action_colour(one: Action) -> Colour:
             return "yellow"
         case Reset() | RunCheck():
             return "cyan"
+        case _:
+            return assert_never(one)
 
 
 def _changes_file(one: Action) -> bool:
@@ -161,6 +168,8 @@ def _changes_file(one: Action) -> bool:
             return False
         case Reset() | RunCheck():
             return False
+        case _:
+            return assert_never(one)
 
 
 def plan_lines(plans: Sequence[Plan], style: Style = PLAIN, width: int | None = 80) -> list[str]:
