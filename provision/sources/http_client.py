@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urljoin
 
 from provision._version import __version__
+from provision.core.wording import plural
 from provision.errors import SourceError
 from provision.sources.http_response import (
     HttpSettings,
@@ -251,7 +252,7 @@ class HttpClient:
                 if number >= settings.attempts:
                     raise SourceError(
                         f"{public_url(url)} cannot be fetched: {failure} "
-                        f"({number} attempt{'s' if number > 1 else ''})",
+                        f"({plural(number, 'attempt')})",
                         hint=NETWORK_HINT,
                     ) from failure
                 pause = max(failure.pause, settings.backoff * 2 ** (number - 1))

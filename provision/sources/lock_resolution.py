@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from provision.core.wording import did_you_mean
+from provision.core.wording import did_you_mean, plural
 from provision.errors import UsageError
 from provision.lockfile.entries import (
     Lock,
@@ -20,6 +20,7 @@ from provision.lockfile.entries import (
     bytecode_name,
     request_key,
 )
+from provision.model.exhaustive import assert_never
 from provision.sources.bytecode import package_bytecode
 from provision.sources.packages import PackageRequest
 
@@ -190,8 +191,9 @@ def _described(entry: LockedFirmware | LockedPackage | None) -> str | None:
         case LockedFirmware():
             return f"{entry.version}, sha256 {entry.file.sha256[:12]}…"
         case LockedPackage():
-            count = len(entry.files)
-            return f"{entry.version or 'no version'}, {count} file{'' if count == 1 else 's'}"
+            return f"{entry.version or 'no version'}, {plural(len(entry.files), 'file')}"
+        case _:
+            return assert_never(entry)
 
 
 def _still_valid(entry: LockedFirmware, source: FirmwareSource) -> bool:
