@@ -16,15 +16,17 @@ from provision.cli.plan import run_plan
 
 @click.command(name="apply")
 @common_options
-@click.option("-y", "--yes", is_flag=True, help="Erase boards that are not in the lock, unasked.")
-@click.option("--check", is_flag=True, help="Change nothing: the same as `provision plan`.")
+@click.option(
+    "-y", "--yes", is_flag=True, help="Erase boards that are not in fleet.lock without asking."
+)
+@click.option("--check", is_flag=True, help="Change nothing, as `provision plan`.")
 @click.option("--fail-fast", is_flag=True, help="Start no further device once one has failed.")
 @click.option(
     "--accept-new-board",
     "accept_new",
     multiple=True,
     metavar="NAME",
-    help="This device has got another board: learn its MAC anew.",
+    help="Accept that this device has a new board, and learn its MAC.",
 )
 def command(
     *,

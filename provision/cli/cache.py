@@ -15,7 +15,7 @@ from provision.sources.cache import Cache, user_cache
 
 @click.group("cache")
 def command() -> None:
-    """Look after the cache of firmware, packages and bytecode.
+    """List, verify and prune the cache of firmware, packages and bytecode.
 
     It is below the user's cache directory, or where PROVISION_CACHE_DIR says.
     """
@@ -51,7 +51,7 @@ def list_(as_json: bool) -> int:
 
 @command.command("verify")
 def verify() -> int:
-    """Read everything in the cache and remove what is damaged; ends with 3 if anything was."""
+    """Read everything in the cache and remove what is damaged; exits with 3 if anything was."""
     cache = Cache(user_cache())
     sound, damaged = cache.verify()
     for entry in damaged:
@@ -75,7 +75,7 @@ def verify() -> int:
     help="Remove what was not used for this many days; 0 for all.",
 )
 def prune(days: float) -> int:
-    """Remove what was not used for long. Whatever is needed again is downloaded again."""
+    """Remove what was not used for long; what is needed again is downloaded again."""
     files, size = Cache(user_cache()).prune(days=days)
     click.echo(f"removed {plural(files, 'file')}, {size:,} B")
     return 0

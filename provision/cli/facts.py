@@ -20,8 +20,19 @@ from provision.output.setup import open_outputs
 @limit_option
 @secrets_option
 @json_option
-@click.option("--forks", type=click.IntRange(min=0), default=0, help="How many devices at once.")
-@click.option("-v", "--verbose", count=True, help="Tell more; twice for the whole conversation.")
+@click.option(
+    "--forks",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default="all",
+    help="How many devices to work on at once.",
+)
+@click.option(
+    "-v",
+    "--verbose",
+    count=True,
+    help="Show more; -vv shows the whole conversation with each board.",
+)
 def command(
     *,
     manifest: str | None,

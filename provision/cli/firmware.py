@@ -21,17 +21,17 @@ from provision.model.state import ActualState
 
 @click.group("firmware")
 def command() -> None:
-    """Look into firmware images."""
+    """Inspect firmware images."""
 
 
 @command.command("show")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--board", metavar="NAME", help="Also tell whether it fits this board profile.")
+@click.option("--board", metavar="NAME", help="Also say whether it fits this board profile.")
 @json_option
 def show(file: Path, board: str | None, as_json: bool) -> int:
     """Show chip, version, board and partition table of an image, read from the image itself.
 
-    With --board, ends with 4 when the image must not be written to such a board.
+    With --board, exits with 4 when the image must not be written to such a board.
     """
     profile = _profile(board) if board is not None else None
     firmware = read_firmware(read_input(file), file.name)

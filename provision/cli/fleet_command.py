@@ -8,18 +8,21 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from provision.api import Cancellation, Confirm, Fleet, RunReport, load
-from provision.cli.options import limit_option, manifest_argument, secrets_option
+from provision.cli.options import (
+    limit_option,
+    manifest_argument,
+    offline_option,
+    secrets_option,
+)
 from provision.model.event import Notice
 from provision.model.plan import EraseFlash, Plan
 from provision.output.fanout import Fanout
 from provision.output.setup import open_outputs
-
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,17 +50,17 @@ def common_options(function: Callable[..., int]) -> Callable[..., int]:
         click.option("--json", is_flag=True,
                      help="Print events as JSON lines, as they happen."),
         click.option("--log-file", type=click.Path(path_type=Path, dir_okay=False),
-                     help="Also write what is told, at -vv, to this file."),
+                     help="Append everything that -vv shows to this file."),
         click.option("--junit", type=click.Path(path_type=Path, dir_okay=False),
                      help="Write a JUnit report to this file."),
         click.option("-v", "--verbose", count=True,
-                     help="Tell more; twice for the whole conversation with the board."),
+                     help="Show more; -vv shows the whole conversation with each board."),
         click.option("--diff", is_flag=True, help="Show how text files would change."),
         click.option("--detailed-exitcode", "detailed", is_flag=True,
                      help="Exit with 6 when changes are pending."),
-        click.option("--offline", is_flag=True, help="Use only what is cached or vendored."),
+        offline_option,
         click.option("--forks", type=click.IntRange(min=0), default=0, show_default="all",
-                     help="How many devices at once."),
+                     help="How many devices to work on at once."),
         click.option("--manual-timeout", type=click.FloatRange(min=0), default=120.0,
                      show_default=True, metavar="SECONDS",
                      help="How long to wait, on a terminal, for somebody to press a button."),

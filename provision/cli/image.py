@@ -15,7 +15,7 @@ from provision.core.wording import flash_size, harmless
 
 @click.group("image")
 def command() -> None:
-    """Make images for other flashing tools."""
+    """Build images for other flashing tools."""
 
 
 @command.command("build")

@@ -26,10 +26,10 @@ from provision.sources.lock_resolution import Change
     is_flag=False,
     flag_value=api.EVERYTHING,
     metavar="[NAME]",
-    help="Look up anew what is locked already: this firmware or package, or all.",
+    help="Resolve this locked firmware or package again; without a name, all of them.",
 )
 @click.option(
-    "--check", is_flag=True, help="Change nothing; end with 3 when the lock is not up to date."
+    "--check", is_flag=True, help="Change nothing; exit with 3 when fleet.lock is out of date."
 )
 @secrets_option
 @offline_option
@@ -45,8 +45,8 @@ def command(
 ) -> int:
     """Resolve versions and packages, and write URL, size and sha256 of each file to fleet.lock.
 
-    `apply` uses only what is locked. What is locked stays, until --upgrade. Commit fleet.lock:
-    then the fleet of today can be built again from the same commit, byte for byte.
+    `apply` uses only what is locked, and what is locked stays until --upgrade. Commit fleet.lock:
+    the fleet of today can then be built again, byte for byte, from the same commit.
     """
     result = api.lock(manifest, upgrade=upgrades, check=check, secrets=secrets, offline=offline)
     _tell(result.changes, as_json, changed=not check)

@@ -31,7 +31,7 @@ def secrets_option(function: F) -> F:
         "--secrets",
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
-        help="Another secrets file, read over the secrets.yaml beside the manifest.",
+        help="A secrets file whose values replace those of secrets.yaml beside the manifest.",
     )(function)
 
 
@@ -41,5 +41,5 @@ def json_option(function: F) -> F:
 
 def offline_option(function: F) -> F:
     return click.option(
-        "--offline", is_flag=True, help="Use no network: only what is cached or vendored."
+        "--offline", is_flag=True, help="Use no network, only what is cached or vendored."
     )(function)

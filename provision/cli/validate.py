@@ -26,8 +26,8 @@ def command(
 
     MANIFEST is a file, a folder that holds a fleet.yaml, or - for standard input; fleet.yaml in
     the working directory when left out. Every device's templates are rendered, every source is
-    looked for, and image files are looked into. Ends with 0 for a valid manifest and 3 for an
-    invalid one.
+    looked for, and image files are read. Exits with 0 for a valid manifest and 3 for an invalid
+    one.
     """
     try:
         valid = api.validate(manifest, limit=limits, secrets=secrets)

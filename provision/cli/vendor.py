@@ -23,9 +23,9 @@ def command(
 ) -> int:
     """Copy all firmware and packages that a manifest has locked into DIR.
 
-    DIR is `vendor` beside the manifest when left out; there, every command finds it by itself, so
-    that the manifest's folder on a USB stick is all that a workshop without internet needs.
-    Files in DIR that nothing needs any more are removed.
+    Without DIR it is `vendor` beside the manifest, where every command finds it: the manifest's
+    folder on a USB stick is then all that a workshop without internet needs. Files in DIR that
+    nothing needs any more are removed.
     """
     result = api.vendor(manifest, directory, secrets=secrets, offline=offline)
     click.echo(
@@ -34,7 +34,7 @@ def command(
     )
     if not result.found:
         click.echo(
-            "elsewhere, copy it to vendor beside the manifest, or set PROVISION_CACHE_DIR to it",
+            "to use it, copy it to vendor beside the manifest, or set PROVISION_CACHE_DIR to it",
             err=True,
         )
     return 0
