@@ -45,6 +45,7 @@ from provision.model.plan import (
     RunCheck,
     WriteFile,
     WriteFirmware,
+    phase_of,
 )
 from provision.model.state import ActualState, Check, Content, DesiredState
 
@@ -266,7 +267,7 @@ def write_files(
         session.note(f"once more without the app: {error.message}")
         settled = send_without_app(device, error)
     for action in plan.actions:
-        if not isinstance(action, (Reset, RunCheck)):
+        if phase_of(action) != "finish":
             device.run.emit(ActionDone(device=device.desired.device, action=action))
     left = diff(session.desired, settled)
     refuse(left.refusals)

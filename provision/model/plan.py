@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
+from provision.model.exhaustive import assert_never
 from provision.model.state import Check, FirmwareIdentity
 
 
@@ -86,6 +87,22 @@ FileAction = DeleteFile | RemoveDirectory | MakeDirectory | WriteFile
 
 Action = EraseFlash | WriteFirmware | RestoreFile | FileAction | Reset | RunCheck
 
+Phase = Literal["flash", "files", "finish"]
+
+
+def phase_of(action: Action) -> Phase:
+    """Which part of carrying out a plan an action belongs to; those that finish it change
+    nothing that is kept."""
+    match action:
+        case EraseFlash() | WriteFirmware():
+            return "flash"
+        case RestoreFile() | DeleteFile() | RemoveDirectory() | MakeDirectory() | WriteFile():
+            return "files"
+        case Reset() | RunCheck():
+            return "finish"
+        case _:
+            return assert_never(action)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Refusal:
@@ -112,7 +129,7 @@ class Plan:
     @property
     def change_count(self) -> int:
         """How many things change; the reset and the check that follow are not counted."""
-        return sum(not isinstance(action, (Reset, RunCheck)) for action in self.actions)
+        return sum(phase_of(action) != "finish" for action in self.actions)
 
     @property
     def erases(self) -> bool:
@@ -120,4 +137,4 @@ class Plan:
 
     @property
     def flashes(self) -> bool:
-        return any(isinstance(action, (EraseFlash, WriteFirmware)) for action in self.actions)
+        return any(phase_of(action) == "flash" for action in self.actions)

@@ -7,7 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from provision.model.plan import Action, DeleteFile, MakeDirectory, RemoveDirectory, WriteFile
+from provision.model.exhaustive import assert_never
+from provision.model.plan import (
+    Action,
+    DeleteFile,
+    EraseFlash,
+    MakeDirectory,
+    RemoveDirectory,
+    Reset,
+    RestoreFile,
+    RunCheck,
+    WriteFile,
+    WriteFirmware,
+)
 from provision.model.state import Filesystem
 
 # MicroPython mounts LittleFS with cache_size = 4 x prog_size = 128 bytes (extmod/vfs_lfs.c);
@@ -39,19 +51,24 @@ def shortfall(actions: Iterable[Action], filesystem: Filesystem) -> int:
     free = lowest = filesystem.free // block
     new_names = 0
     for action in actions:
-        if isinstance(action, WriteFile):
-            old = filesystem.files.get(action.path)
-            new_names += old is None
-            free -= blocks_of(action.size, block)
-            lowest = min(lowest, free)
-            free += blocks_of((old.size or 0) if old else 0, block)
-        elif isinstance(action, DeleteFile):
-            old = filesystem.files.get(action.path)
-            free += blocks_of((old.size or 0) if old else 0, block)
-        elif isinstance(action, MakeDirectory):
-            free -= DIRECTORY_BLOCKS
-            lowest = min(lowest, free)
-        elif isinstance(action, RemoveDirectory):
-            free += DIRECTORY_BLOCKS
+        match action:
+            case WriteFile():
+                old = filesystem.files.get(action.path)
+                new_names += old is None
+                free -= blocks_of(action.size, block)
+                lowest = min(lowest, free)
+                free += blocks_of((old.size or 0) if old else 0, block)
+            case DeleteFile():
+                old = filesystem.files.get(action.path)
+                free += blocks_of((old.size or 0) if old else 0, block)
+            case MakeDirectory():
+                free -= DIRECTORY_BLOCKS
+                lowest = min(lowest, free)
+            case RemoveDirectory():
+                free += DIRECTORY_BLOCKS
+            case EraseFlash() | WriteFirmware() | RestoreFile() | Reset() | RunCheck():
+                pass
+            case _:
+                assert_never(action)
     lowest -= DIRECTORY_BLOCKS * (new_names // NAMES_PER_SPLIT)
     return max(0, -lowest) * block

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from provision.core.chips.registry import family_of
 from provision.core.wording import flash_size
-from provision.model.plan import Action, EraseFlash, Plan, Refusal, WriteFirmware
+from provision.model.plan import Action, EraseFlash, Plan, Refusal, phase_of
 from provision.model.state import ActualState, DesiredState
 
 UNMOUNTABLE = "MicroPython runs, but its filesystem cannot be mounted"
@@ -34,7 +34,7 @@ def refusals(
     yield from _another_board(desired, actual)
     if actions:
         yield from _unproved(desired, actual)
-    if any(isinstance(action, (EraseFlash, WriteFirmware)) for action in actions):
+    if any(phase_of(action) == "flash" for action in actions):
         yield from _too_small(desired, actual)
     if desired.files and desired.firmware is None and actual.firmware is None:
         yield Refusal(

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from provision.atomic_files import lock_path, take_lock
+from provision.device.transport.transports import scheme_of, transport_of
 
-_OF_HOSTS = frozenset({"rfc2217", "socket"})
 # What stands first in the lock file: Windows locks that byte against reading.
 _LOCKED_BYTE = b"\n"
 _MASTER_SIDES = frozenset({"/dev/ptmx", "/dev/pts/ptmx"})
@@ -37,12 +37,11 @@ class Owner:
 
 def port_key(address: str) -> str:
     """One text for all names of one port: links resolved, a URL without its options."""
-    scheme, mark, rest = address.partition("://")
-    if mark:
-        place = rest.split("?", 1)[0].split("#", 1)[0].rstrip("/")
-        scheme = scheme.lower()
+    transport = transport_of(address)
+    if not transport.is_local:
+        place = address.partition("://")[2].split("?", 1)[0].split("#", 1)[0].rstrip("/")
         # Host names have no case; what other schemes name may.
-        return f"{scheme}://{place.lower() if scheme in _OF_HOSTS else place}"
+        return f"{scheme_of(address)}://{place.lower() if transport.names_host else place}"
     if sys.platform == "win32":
         return address.upper().removeprefix("\\\\.\\")
     return str(Path(address).resolve())
@@ -87,7 +86,11 @@ def rivals(address: str) -> list[Owner]:
     Whoever holds the master side of a pseudo terminal plays the board there, and is no rival.
     """
     processes = Path("/proc")
-    if "://" in address or not sys.platform.startswith("linux") or not processes.is_dir():
+    if (
+        not transport_of(address).is_local
+        or not sys.platform.startswith("linux")
+        or not processes.is_dir()
+    ):
         return []
     port = port_key(address)
     found = []

@@ -18,6 +18,8 @@ from typing import Any
 import serial.rfc2217 as pyserial
 from serial import PortNotOpenError, SerialException
 
+from provision.device.transport.failures import NegotiationFailed
+
 _IAC = 0xFF
 _SUBNEGOTIATION = 0xFA
 _END = 0xF0
@@ -42,13 +44,24 @@ class RemotePort(_Base):  # type: ignore[misc]
         self._received = bytearray()
         self._ended = ""
         self._agreed: dict[str, bytes] = {}
+        self._connected = self._negotiated = False
         super().__init__(*arguments, **options)
 
     def open(self) -> None:
         self._received.clear()
         self._ended = ""  # why nothing comes any more
         self._agreed = {}
-        super().open()
+        self._connected = self._negotiated = False
+        try:
+            super().open()
+        except SerialException as error:
+            if self._connected and not self._negotiated:  # it answered no option that counts
+                raise NegotiationFailed(str(error)) from error
+            raise
+
+    def telnet_send_option(self, action: bytes, option: bytes) -> None:
+        self._connected = True  # pyserial asks for the options as soon as it is
+        super().telnet_send_option(action, option)
 
     def close(self) -> None:
         self.is_open = False
@@ -101,6 +114,7 @@ class RemotePort(_Base):  # type: ignore[misc]
     # Settings: only what differs from what was agreed is sent, and the answer is not slept for.
 
     def _reconfigure_port(self) -> None:
+        self._negotiated = True
         if self._socket is None:
             raise SerialException("Can only operate on open ports")
         if self._write_timeout is not None:
@@ -148,7 +162,7 @@ class RemotePort(_Base):  # type: ignore[misc]
                 if not self._ended:
                     return
                 raise SerialException(f"connection failed ({self._ended})")
-        raise SerialException(f"timeout while waiting for {what}")
+        raise NegotiationFailed(f"timeout while waiting for {what}")
 
     # The reader thread.
 

@@ -16,7 +16,15 @@ from pathlib import Path
 
 import serial
 
+from provision.device.transport.failures import NegotiationFailed
 from provision.device.transport.owner import Owner, rivals
+from provision.device.transport.transports import (
+    TRANSPORTS,
+    is_complete,
+    is_supported,
+    scheme_of,
+    transport_of,
+)
 from provision.errors import (
     NoAnswer,
     PortBusy,
@@ -99,6 +107,23 @@ def comes_from_port(error: BaseException) -> bool:
     )
 
 
+def refuse_bad_url(address: str, device: str) -> None:
+    """Raise PortNotFound for a URL that cannot be tried at all."""
+    if not is_supported(address):
+        known = ", ".join(f"{scheme}://" for scheme in TRANSPORTS if scheme)
+        raise PortNotFound(
+            f"{address}: there is no transport for {scheme_of(address)}:// URLs",
+            hint=f"use a serial path, or one of {known}",
+            device=device,
+        )
+    if not is_complete(address):
+        raise PortNotFound(
+            f"{address} names no host and port",
+            hint=f"write it as {scheme_of(address)}://HOST:PORT",
+            device=device,
+        )
+
+
 def busy(address: str, owners: Sequence[Owner]) -> PortBusy:
     """The error that names who has the port."""
     if not owners:
@@ -116,7 +141,7 @@ def busy(address: str, owners: Sequence[Owner]) -> PortBusy:
 def _opening(error: BaseException, address: str, owners: Sequence[Owner]) -> Unreachable:
     text = _text(error)
     number = _errno(error)
-    if "://" in address:
+    if not transport_of(address).is_local:
         return _opening_url(error, number, text, address, owners)
     windows = _windows_code(text)
     if number in _ABSENT or windows in _WINDOWS_ABSENT:
@@ -137,13 +162,7 @@ def _opening_url(
 ) -> Unreachable:
     if number in _BUSY:
         return busy(address, owners)
-    if isinstance(error, ValueError) and "not known" in text:
-        return PortNotFound(
-            f"{address}: no such kind of URL", hint="use a path, rfc2217://, socket:// or sim://"
-        )
-    if "expected a string in the form" in text:
-        return PortNotFound(f"{address} is not a complete URL: {text}", hint=SERVER_HINT)
-    if "RFC2217" in text or "waiting for option" in text:
+    if any(isinstance(one, NegotiationFailed) for one in _chain(error)):
         return NoAnswer(
             f"{address}: something listens there, but does not speak RFC 2217",
             hint="use ser2net's telnet(rfc2217) or esp_rfc2217_server, or socket:// for a raw port",
@@ -172,13 +191,14 @@ def _using(error: BaseException, address: str, owners: Sequence[Owner]) -> Unrea
             f"{address} takes no more bytes: the board does not read",
             hint="press RESET or plug the board in again",
         )
+    # pyserial's only handle on a read that was promised bytes and got none.
     if "readiness to read but returned no data" in text:
         if owners:
             return busy(address, owners)
         if _is_there(address):
             return PortLost(f"{address}: {text}", hint=HUB_HINT)
-    if "://" in address:
-        if "waiting for option" in text or "parameter change" in text:
+    if not transport_of(address).is_local:
+        if isinstance(error, NegotiationFailed):
             return NoAnswer(f"{address}: the serial server does not answer ({text})")
         if isinstance(error, OSError) and not isinstance(error, serial.PortNotOpenError):
             return PortLost(
@@ -212,7 +232,7 @@ def _group(address: str) -> str | None:
 
 
 def _is_there(address: str) -> bool:
-    return "://" in address or sys.platform == "win32" or Path(address).exists()
+    return not transport_of(address).is_local or sys.platform == "win32" or Path(address).exists()
 
 
 def _is_termios(error: BaseException) -> bool:

@@ -17,7 +17,7 @@ from typing import BinaryIO
 import serial
 
 from provision.device.transport.owner import Owner, claim, port_key, rivals
-from provision.device.transport.serial_errors import busy, translating
+from provision.device.transport.serial_errors import busy, refuse_bad_url, translating
 from provision.device.transport.transports import scheme_of, transport_of
 from provision.device.transport.wiring import UsbId, capabilities_of, usb_id_of, wiring_over
 from provision.errors import Unreachable
@@ -105,6 +105,7 @@ def open_port(endpoint: Endpoint, *, device: str, timeout: float = 1.0) -> Port:
     another Unreachable; whatever it raises, nothing is left open or locked.
     """
     address = endpoint.address
+    refuse_bad_url(address, device)
     try:
         held = claim(address, device)
     except OSError as error:

@@ -10,7 +10,9 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
+from urllib.parse import urlsplit
 
 import serial
 
@@ -39,6 +41,31 @@ def scheme_of(address: str) -> str:
 def transport_of(address: str) -> Transport:
     """The transport for a path or URL; for schemes of pyserial's own, one that can do all."""
     return TRANSPORTS.get(scheme_of(address), _OF_PYSERIAL)
+
+
+def is_supported(address: str) -> bool:
+    """Whether there is a handler for the scheme of a URL, here or in pyserial."""
+    scheme = scheme_of(address)
+    if scheme in TRANSPORTS:
+        return not address.startswith("://")
+    try:
+        return any(
+            find_spec(f"{package}.protocol_{scheme}") is not None
+            for package in serial.protocol_handler_packages
+        )
+    except (ImportError, ValueError):  # a scheme that cannot be the name of a module
+        return False
+
+
+def is_complete(address: str) -> bool:
+    """Whether a URL that names a host has a host and a port."""
+    if not transport_of(address).names_host:
+        return True
+    try:
+        parts = urlsplit(address)
+        return bool(parts.hostname) and parts.port is not None
+    except ValueError:
+        return False
 
 
 def _pyserial(address: str, **settings: Any) -> Any:

@@ -117,6 +117,8 @@ def test_what_speaks_no_rfc2217(
     with telnet_server(answer) as address, pytest.raises(Unreachable) as caught:
         open_port(Endpoint(address=address), device="a")
     assert caught.value.device == "a"
+    if answer == b"login: ":
+        assert "does not speak RFC 2217" in caught.value.message
 
 
 def test_a_server_that_dies(remote: str) -> None:

@@ -16,6 +16,7 @@ import pytest
 import serial
 
 from provision.atomic_files import lock_path, take_lock
+from provision.device.transport.failures import NegotiationFailed
 from provision.device.transport.owner import Owner, port_key
 from provision.device.transport.serial_errors import busy, translate
 from provision.device.transport.serial_port import Port, open_port
@@ -259,6 +260,25 @@ def test_nothing_stays_open_after_a_failure(terminal: Terminal, tmp_path: Path) 
     assert len(list(Path("/dev/fd").iterdir())) == before
 
 
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("nonsense://x", "no transport for nonsense:// URLs"),
+        ("a.b://x", r"no transport for a\.b:// URLs"),
+        ("://x", "no transport"),
+        ("socket://", "names no host and port"),
+        ("socket://host", "names no host and port"),
+        ("rfc2217://:4000", "names no host and port"),
+        ("rfc2217://host:port", "names no host and port"),
+    ],
+)
+def test_a_url_that_cannot_be_tried_is_refused(address: str, words: str) -> None:
+    with pytest.raises(PortNotFound, match=words) as caught:
+        opened(address)
+    assert caught.value.device == "kitchen"
+    assert caught.value.hint
+
+
 def test_urls_carry_bytes_and_tell_when_the_server_goes() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"socket://127.0.0.1:{server.getsockname()[1]}"
@@ -337,8 +357,8 @@ PATH_TABLE: list[tuple[BaseException, bool, type[ProvisionError]]] = [
 
 
 URL_TABLE: list[tuple[BaseException, bool, type[ProvisionError]]] = [
-    (serial.SerialException('expected a string in the form "socket://h:p"'), True, PortNotFound),
-    (serial.SerialException("timeout while waiting for option 'baudrate'"), False, NoAnswer),
+    (NegotiationFailed("timeout while waiting for option 'baudrate'"), True, NoAnswer),
+    (NegotiationFailed("timeout while waiting for option 'baudrate'"), False, NoAnswer),
     (OSError(errno.ECONNRESET, "Connection reset by peer"), False, PortLost),
 ]
 
