@@ -241,7 +241,7 @@ def validate_manifest(
     """Read a manifest, resolve the devices that `limit` selects, one after the other, and look
     into their image files; ManifestError with every problem. Nothing is looked up elsewhere."""
     loaded = _load(manifest, secrets)
-    loaded = loaded.with_images(LocalImages(loaded.folder).problem)
+    loaded = loaded.with_image_check(LocalImages(loaded.folder).problem)
     devices = files = 0
     for state in loaded.each_state(limit):
         devices += 1

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from provision.core.chips.registry import family_of
 from provision.core.planning.diff import diff
-from provision.core.planning.free_space import shortfall
+from provision.core.planning.free_space import missing_bytes
 from provision.core.planning.safety import unflashable, unmountable
 from provision.engine.context import DeviceContext
 from provision.engine.observe import scan_request
@@ -246,7 +246,7 @@ def write_files(
     """
     if actual.filesystem is None:
         raise BoardError("the board's files could not be read")
-    missing = shortfall(plan.actions, actual.filesystem)
+    missing = missing_bytes(plan.actions, actual.filesystem)
     if missing:
         raise OutOfSpace(
             f"the files need {missing:,} bytes more than the {actual.filesystem.free:,} "

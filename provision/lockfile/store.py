@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from provision.atomic_files import locked, sweep, write_atomic
-from provision.core.manifest.yaml_tree_reader import NotText, decode
+from provision.core.manifest.yaml_parser import NotText, decode
 from provision.errors import LockError
 from provision.lockfile.entries import Lock
 from provision.lockfile.yaml_format import damaged, format_lock, parse_lock

@@ -12,8 +12,8 @@ from types import MappingProxyType
 
 import yaml
 
+from provision.core.manifest.yaml_parser import parse
 from provision.core.manifest.yaml_tree import Document, Items, Node, Table, Text, dotted
-from provision.core.manifest.yaml_tree_reader import parse
 from provision.errors import LockError, Problem
 from provision.lockfile.entries import (
     SOURCE_CODE,

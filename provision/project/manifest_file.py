@@ -15,20 +15,20 @@ from typing import Any
 
 from provision.boards import profile_from, profiles
 from provision.core.manifest.device_filter import select_devices
+from provision.core.manifest.manifest_builder import build
 from provision.core.manifest.model import Manifest
-from provision.core.manifest.reader import build
 from provision.core.manifest.redact import Redactor
-from provision.core.manifest.resolve.devices import ImageComplaint, Resolver
 from provision.core.manifest.resolve.packages import Library
+from provision.core.manifest.resolve.resolver import ImageCheck, Resolver
 from provision.core.manifest.schema_check import check_schema
+from provision.core.manifest.yaml_parser import MAX_CHARACTERS, NotText, decode, parse
 from provision.core.manifest.yaml_tree import Document, Items, Node, Table
-from provision.core.manifest.yaml_tree_reader import MAX_CHARACTERS, NotText, decode, parse
 from provision.errors import ManifestError, Problem, UsageError
 from provision.model.board import BoardProfile
 from provision.model.state import DesiredState, PortSelector
 from provision.project.schemas import fleet_schema
 from provision.project.secrets_files import SecretsFiles, read_secrets
-from provision.project.source_folder import Folder
+from provision.project.source_folder import SourceFolder
 
 DEFAULT_NAME = "fleet.yaml"
 STDIN = "-"
@@ -47,20 +47,20 @@ class Loaded:
     redactor: Redactor
     _data: bytes
     _document: Document
-    _sources: Folder
+    _sources: SourceFolder
     _secrets: SecretsFiles
     _environment: Mapping[str, str]
     _library: Library | None = None
-    _images: ImageComplaint | None = None
+    _check_image: ImageCheck | None = None
 
     def with_library(self, library: Library) -> Loaded:
         """The same manifest, its packages and bytecode supplied by a library. Without one,
         packages have no files and source that is to be compiled stays source."""
         return replace(self, _library=library)
 
-    def with_images(self, complaint: ImageComplaint) -> Loaded:
+    def with_image_check(self, check: ImageCheck) -> Loaded:
         """The same manifest, the image files of its devices looked into as well."""
-        return replace(self, _images=complaint)
+        return replace(self, _check_image=check)
 
     def names(self, limits: Sequence[str] = ()) -> tuple[str, ...]:
         """The devices that `--limit` selects, in the manifest's order; UsageError for none."""
@@ -107,9 +107,9 @@ class Loaded:
             sources=self._sources,
             secrets=self._secrets.values,
             environment=self._environment,
-            no_secrets=self._secrets.none_found,
+            no_secrets=self._secrets.missing_file_note,
             library=self._library,
-            images=self._images,
+            check_image=self._check_image,
         )
 
     def _fail(self, problems: Sequence[Problem]) -> None:
@@ -160,7 +160,7 @@ def load(
         redactor=redactor,
         _data=data,
         _document=parsed.document,
-        _sources=Folder(folder),
+        _sources=SourceFolder(folder),
         _secrets=known,
         _environment=environment,
     )

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from provision.core.manifest.yaml_parser import NotText, decode, parse
 from provision.core.manifest.yaml_tree import Document, Text
-from provision.core.manifest.yaml_tree_reader import NotText, decode, parse
 from provision.errors import Problem, UsageError
 from provision.model.secret import Secret
 
@@ -23,7 +23,7 @@ _MOST = 1024 * 1024  # bytes
 _GIT_PATIENCE = 5.0  # seconds
 
 # What the parser says without quoting the file; anything else it says is told in general words.
-_TELLS_NOTHING = (
+_SAFE_MESSAGES = (
     "duplicate key",
     "a key ",
     "expected `key: value` lines",
@@ -37,12 +37,12 @@ _TELLS_NOTHING = (
 
 @dataclass(frozen=True, kw_only=True)
 class SecretsFiles:
-    """What the secrets files held; `none_found` completes the message about an unknown secret."""
+    """The secrets; `missing_file_note` completes the message about an unknown one."""
 
     values: Mapping[str, Secret]
     problems: tuple[Problem, ...]
     warnings: tuple[str, ...]
-    none_found: str
+    missing_file_note: str
 
 
 def read_secrets(folder: Path, extra: Path | None, environment: Mapping[str, str]) -> SecretsFiles:
@@ -63,12 +63,12 @@ def read_secrets(folder: Path, extra: Path | None, environment: Mapping[str, str
         values.update(found)
         problems += mistakes
         warnings += exposures(path)
-    none_found = "" if paths else f"; there is no {FILE_NAME} beside the manifest"
+    missing_file_note = "" if paths else f"; there is no {FILE_NAME} beside the manifest"
     return SecretsFiles(
         values=values,
         problems=tuple(problems),
         warnings=tuple(warnings),
-        none_found=none_found,
+        missing_file_note=missing_file_note,
     )
 
 
@@ -126,7 +126,7 @@ def _empty(problem: Problem, path: Path) -> bool:
 
 def _discreet(problem: Problem) -> Problem:
     message = problem.message
-    if not message.startswith(_TELLS_NOTHING):
+    if not message.startswith(_SAFE_MESSAGES):
         message = "not readable from here on; write each secret as `name: 'text'`, in quotes"
     return replace(problem, message=message, source=None)
 

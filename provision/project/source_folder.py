@@ -10,7 +10,7 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from provision.core.manifest.resolve.files import Kind
+from provision.core.manifest.resolve.file_placement import Kind
 from provision.model.state import Content
 
 MAX_FILE = 32 * 1024 * 1024
@@ -20,8 +20,8 @@ MAX_FILES = 20_000
 """In one folder; a board has not as many, a mistyped `src: /` has."""
 
 
-class Folder:
-    """Implements `core.desired_files.Sources` below the folder that holds the manifest.
+class SourceFolder:
+    """Implements `Sources` of `core.manifest.resolve` below the manifest's folder.
 
     A manifest from elsewhere must not carry off what else this user can read: a source, links
     followed, lies below the manifest's folder or, in a git checkout, below that one's top.
@@ -37,7 +37,7 @@ class Folder:
     def kind(self, path: str) -> Kind:
         known = self._kinds.get(path)
         if known is None:
-            known = self._kinds[path] = self._look(path)
+            known = self._kinds[path] = self._kind_of(path)
         return known
 
     def files(self, folder: str) -> Sequence[str]:
@@ -55,7 +55,7 @@ class Folder:
     def locate(self, path: str) -> str:
         return str(self.folder / path)
 
-    def _look(self, path: str) -> Kind:
+    def _kind_of(self, path: str) -> Kind:
         try:
             mode = (self.folder / path).stat().st_mode
             if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
@@ -68,7 +68,7 @@ class Folder:
 
     def _inside(self, path: Path) -> bool:
         if self._root is None:
-            self._root = _top(self.folder.resolve())
+            self._root = _checkout_root(self.folder.resolve())
         return path.resolve().is_relative_to(self._root)
 
     def _walk(self, folder: str) -> list[str]:
@@ -92,7 +92,7 @@ class Folder:
         return sorted(found)
 
 
-def _top(folder: Path) -> Path:
+def _checkout_root(folder: Path) -> Path:
     """The top of the git checkout that a folder is in, else the folder itself."""
     for above in (folder, *folder.parents):
         if (above / ".git").exists():

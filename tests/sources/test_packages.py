@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provision.core.manifest.resolve.files import clean_dest
+from provision.core.manifest.resolve.file_placement import clean_dest
 from provision.errors import SourceError
 from provision.lockfile.entries import LockedFile, LockedPackage
 from provision.sources.bytecode import package_bytecode

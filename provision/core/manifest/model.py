@@ -1,7 +1,7 @@
 """The manifest as data: what was written, checked for form and references, nothing resolved yet.
 
 Texts are `Text`, so that whoever finds a mistake later can say where it stands. Variables,
-templates and secrets are still as they were written; `core/desired.py` resolves them.
+templates and secrets are still as they were written; `resolve/` resolves them.
 """
 
 from __future__ import annotations

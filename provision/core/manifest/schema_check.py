@@ -33,46 +33,46 @@ class SchemaReport:
 
 def check_schema(tree: Table, document: Document, schema: Mapping[str, Any]) -> SchemaReport:
     """Judge a manifest's tree by the schema (the parsed `fleet.schema.json`)."""
-    judge = _Judge(schema)
-    found = list(judge.judge(tree))
+    validator = _SchemaValidator(schema)
+    found = list(validator.findings(tree))
     return SchemaReport(
         problems=tuple(document.problem(one.node, dotted(one.path), one.message) for one in found),
-        unusable=frozenset(id(one.spoils) for one in found if one.spoils is not None),
+        unusable=frozenset(id(one.unusable) for one in found if one.unusable is not None),
     )
 
 
-class _Judge:
+class _SchemaValidator:
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self.schema = schema
         self.validator = _validator(schema)
         self.shapes = _Shapes(schema)
 
-    def judge(self, tree: Table) -> Iterator[Finding]:
+    def findings(self, tree: Table) -> Iterator[Finding]:
         outline = Table(tree)
         outline.line, outline.column = tree.line, tree.column
         for key, name in _REPEATED.items():
             entries = tree.get(key)  # type: ignore[call-overload]
             if isinstance(entries, Table):
-                hollow = Table()
-                hollow.line, hollow.column = entries.line, entries.column
+                emptied = Table()
+                emptied.line, emptied.column = entries.line, entries.column
                 written = tree.key(key)
                 assert written is not None
-                outline[written] = hollow
+                outline[written] = emptied
                 yield from self._entries(key, entries, self.schema["$defs"][name])
         yield from findings(self.validator.iter_errors(outline), ())
 
     def _entries(self, key: str, entries: Table, schema: Mapping[str, Any]) -> Iterator[Finding]:
         validator = self.validator.evolve(schema={"anyOf": [schema, {"type": "null"}]})
-        sound: set[object] = set()
+        valid: set[object] = set()
         for name, entry in entries.items():
             shape = self.shapes.of(entry)
-            if shape in sound:
+            if shape in valid:
                 continue
             errors = list(validator.iter_errors(entry))
             if errors:
                 yield from findings(errors, (key, name))
             else:
-                sound.add(shape)
+                valid.add(shape)
 
 
 class _Shapes:

@@ -31,12 +31,12 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """A mistake at `node`; `spoils` is the value that cannot be used because of it, if any."""
+    """A mistake at `node`; `unusable` is the value that cannot be used because of it, if any."""
 
     node: Node
     path: Path
     message: str
-    spoils: Node | None = None
+    unusable: Node | None = None
 
 
 def findings(errors: Iterable[ValidationError], prefix: Path) -> Iterator[Finding]:
@@ -66,13 +66,15 @@ def _finding(error: ValidationError, prefix: Path) -> Iterator[Finding]:
             yield Finding(node=node, path=path, message=f"the key '{name}' is missing")
     elif keyword in ("minProperties", "maxProperties"):
         names = ", ".join(schema.get("properties", {}))
-        yield Finding(node=node, path=path, message=f"expected exactly one of {names}", spoils=node)
+        yield Finding(
+            node=node, path=path, message=f"expected exactly one of {names}", unusable=node
+        )
     elif "propertyNames" in error.absolute_schema_path:
         message = f"{quoted(node)} is not {schema.get('patternErrorMessage', 'a valid name')}"
         yield Finding(node=node, path=(*path, node), message=message)
     else:
         yield Finding(
-            node=node, path=path, message=_value(keyword, value, schema, node), spoils=node
+            node=node, path=path, message=_value(keyword, value, schema, node), unusable=node
         )
 
 
@@ -126,7 +128,7 @@ def _branch(error: ValidationError, prefix: Path, path: Path, node: Node) -> Ite
         message = _value("type", kinds, None, node)
     else:
         message = _expected(kinds, node)
-    yield Finding(node=node, path=path, message=message, spoils=node)
+    yield Finding(node=node, path=path, message=message, unusable=node)
 
 
 def _expected(kinds: Sequence[str], node: Node) -> str:

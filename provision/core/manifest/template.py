@@ -59,7 +59,7 @@ PATH = "<path>"
 class _Compiled:
     template: Template
     names: frozenset[str]  # every variable it reads, and perhaps some it sets itself
-    static: int  # what going through it costs
+    static_cost: int  # what going through it costs
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def _render(text: str, name: str, variables: Mapping[str, object]) -> tuple[str,
     direct = {value.reveal() for value in used.values() if isinstance(value, Secret)}
     nested: set[str] = set()
     for value in used.values():
-        _collect(value, nested)
+        _collect_secrets(value, nested)
     nested -= direct
     outcome = _run(compiled, used, frozenset())
     if isinstance(outcome, _Failure):
@@ -97,23 +97,23 @@ def _run(
     compiled: _Compiled, used: Mapping[str, object], hidden: frozenset[str] | set[str]
 ) -> str | _Failure:
     """Render once, with another text in place of each hidden secret."""
-    from provision.core.manifest.template_limits import MAX_TEXT, METER, Meter, TooMuch
+    from provision.core.manifest.template_limits import MAX_TEXT, METER, LimitExceeded, Meter
 
     template = compiled.template
-    token = METER.set(Meter(compiled.static))
+    token = METER.set(Meter(compiled.static_cost))
     try:
-        context = template.new_context({key: _plain(used[key], hidden) for key in used})
+        context = template.new_context({key: _for_jinja(used[key], hidden) for key in used})
         chunks, size = [], 0
         for chunk in template.root_render_func(context):
             size += len(chunk)
             if size > MAX_TEXT:
-                raise TooMuch(f"the template makes more than {MAX_TEXT} characters")
+                raise LimitExceeded(f"the template makes more than {MAX_TEXT} characters")
             chunks.append(chunk)
         return "".join(chunks)
     except RecursionError:
         return _Failure(1, "the template calls itself without end, or is nested too deep", "error")
     except Exception as error:  # noqa: BLE001 - whatever a template does is the template's error
-        return _Failure(_line_of(error, template), _words(error), type(error).__name__)
+        return _Failure(_line_of(error, template), _error_text(error), type(error).__name__)
     finally:
         METER.reset(token)
 
@@ -122,7 +122,7 @@ def _run(
 def _compile(text: str, name: str) -> _Compiled:
     from jinja2 import Template, TemplateSyntaxError, nodes
 
-    from provision.core.manifest.template_limits import meter
+    from provision.core.manifest.template_limits import insert_meter
 
     environment = _environment()
     try:
@@ -130,7 +130,7 @@ def _compile(text: str, name: str) -> _Compiled:
         for node in tree.find_all((nodes.Extends, nodes.Include, nodes.Import, nodes.FromImport)):
             raise TemplateSyntaxError("a template cannot include or import another", node.lineno)
         names = frozenset(node.name for node in tree.find_all(nodes.Name))
-        static = meter(tree)
+        static_cost = insert_meter(tree)
         with warnings.catch_warnings():
             # What Python thinks of the code that jinja2 makes of a template is not for users.
             warnings.simplefilter("ignore", SyntaxWarning)
@@ -143,7 +143,7 @@ def _compile(text: str, name: str) -> _Compiled:
         raise TemplateError(_problem(text, name, 1, "the template is nested too deep")) from None
     except (SyntaxError, ValueError) as error:  # Python's own limits on the compiled template
         raise TemplateError(_problem(text, name, 1, f"not a template: {error}")) from None
-    return _Compiled(template, names, static)
+    return _Compiled(template, names, static_cost)
 
 
 @lru_cache(maxsize=1)
@@ -153,30 +153,30 @@ def _environment() -> Any:
     return BoundedEnvironment()
 
 
-def _plain(value: object, hidden: frozenset[str] | set[str]) -> object:
+def _for_jinja(value: object, hidden: frozenset[str] | set[str]) -> object:
     """As jinja2's filters want it: dict, list and str, secrets revealed or replaced."""
     match value:
         case Secret():
             text = value.reveal()
-            return _other(text) if text in hidden else text
+            return _placeholder(text) if text in hidden else text
         case str():
             return value
         case Mapping():
-            return {key: _plain(item, hidden) for key, item in value.items()}
+            return {key: _for_jinja(item, hidden) for key, item in value.items()}
         case Sequence():
-            return [_plain(item, hidden) for item in value]
+            return [_for_jinja(item, hidden) for item in value]
         case _:
             return value
 
 
-def _other(text: str) -> str:
+def _placeholder(text: str) -> str:
     """A text that differs from `text` in its length, at every place and in upper and lower case."""
     known = set(text)
     filler = next(chr(code) for code in range(0xE000, 0xF900) if chr(code) not in known)
     return filler * (len(text) + 1)
 
 
-def _collect(value: object, found: set[str]) -> None:
+def _collect_secrets(value: object, found: set[str]) -> None:
     match value:
         case Secret():
             found.add(value.reveal())
@@ -184,10 +184,10 @@ def _collect(value: object, found: set[str]) -> None:
             pass
         case Mapping():
             for item in value.values():
-                _collect(item, found)
+                _collect_secrets(item, found)
         case Sequence():
             for item in value:
-                _collect(item, found)
+                _collect_secrets(item, found)
         case _:
             pass
 
@@ -202,13 +202,17 @@ def _line_of(error: BaseException, template: Template) -> int:
     return line
 
 
-def _words(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     from jinja2 import TemplateError as JinjaError
 
-    from provision.core.manifest.template_limits import TooMuch
+    from provision.core.manifest.template_limits import LimitExceeded
 
     text = str(error) or type(error).__name__
-    return text if isinstance(error, (JinjaError, TooMuch)) else f"{type(error).__name__}: {text}"
+    return (
+        text
+        if isinstance(error, (JinjaError, LimitExceeded))
+        else f"{type(error).__name__}: {text}"
+    )
 
 
 def _suggestion(message: str, variables: Mapping[str, object]) -> str:

@@ -39,7 +39,7 @@ def blocks_of(size: int, block: int) -> int:
     return -(-size // (block - POINTERS))
 
 
-def shortfall(actions: Iterable[Action], filesystem: Filesystem) -> int:
+def missing_bytes(actions: Iterable[Action], filesystem: Filesystem) -> int:
     """Bytes that are missing to carry out the file actions in order, 0 when they fit.
 
     A file that replaces another needs room for both until the rename. Unknown free space

@@ -8,8 +8,8 @@ from typing import Any
 from provision.core.manifest import schema_check as validate
 from provision.core.manifest.schema_check import check_schema
 from provision.core.manifest.schema_errors import findings
+from provision.core.manifest.yaml_parser import parse
 from provision.core.manifest.yaml_tree import Table, dotted
-from provision.core.manifest.yaml_tree_reader import parse
 from provision.project.schemas import fleet_schema
 from tests.fuzz_manifest import cases
 
@@ -66,15 +66,15 @@ def test_damaged_manifests_are_judged_as_jsonschema_does() -> None:
 
 
 def test_a_valid_shape_is_judged_once() -> None:
-    judge = validate._Judge(fleet_schema())
+    validator = validate._SchemaValidator(fleet_schema())
     text = "devices:\n" + "".join(
         f"  d{number}: {{board: b{number}, port: /dev/x{number}}}\n" for number in range(50)
     )
     parsed = parse(text, "f")
     assert parsed.tree is not None
-    assert list(judge.judge(parsed.tree)) == []
+    assert list(validator.findings(parsed.tree)) == []
     devices = parsed.tree["devices"]
-    assert len({judge.shapes.of(device) for device in devices.values()}) == 1
+    assert len({validator.shapes.of(device) for device in devices.values()}) == 1
 
 
 def test_numbers_and_truth_values_are_asked_for_by_the_schema_only() -> None:

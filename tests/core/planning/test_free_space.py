@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from provision.core.planning.free_space import DIRECTORY_BLOCKS, blocks_of, shortfall
+from provision.core.planning.free_space import DIRECTORY_BLOCKS, blocks_of, missing_bytes
 from provision.model.plan import Action, DeleteFile, MakeDirectory, RemoveDirectory, WriteFile
 from provision.model.state import FileState, Filesystem
 
@@ -47,4 +47,4 @@ CASES: list[tuple[list[Action], Filesystem, int]] = [
 
 @pytest.mark.parametrize(("actions", "filesystem", "missing"), CASES)
 def test_how_much_is_missing(actions: list[Action], filesystem: Filesystem, missing: int) -> None:
-    assert shortfall(actions, filesystem) == missing * BLOCK
+    assert missing_bytes(actions, filesystem) == missing * BLOCK

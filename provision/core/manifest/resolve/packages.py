@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from provision.core.manifest.model import Layer, PackageEntry
-from provision.core.manifest.resolve.files import Planned
+from provision.core.manifest.resolve.file_placement import FilePlacement
 from provision.core.manifest.yaml_tree import Node
 from provision.core.wording import quoted
 from provision.errors import SourceError
+from provision.model.board_path import ancestors
 from provision.model.chip import Chip
 from provision.model.state import Content, DesiredFile, FirmwareSource
 
@@ -62,7 +63,7 @@ class LibraryFiles:
     def add(
         self,
         packages: Iterable[PackageEntry],
-        planned: Mapping[str, Planned],
+        placements: Mapping[str, FilePlacement],
         firmware: FirmwareSource | None,
     ) -> list[DesiredFile]:
         """The files of these packages; those that collide with the manifest's own, or with
@@ -70,7 +71,7 @@ class LibraryFiles:
         found: dict[str, tuple[PackageEntry, DesiredFile]] = {}
         for entry in packages:
             for file in self._files(entry, firmware):
-                self._check_own(entry, file, planned)
+                self._check_own(entry, file, placements)
                 other, same = found.setdefault(file.dest, (entry, file))
                 if same.content.sha256 != file.content.sha256:
                     self._report(
@@ -82,10 +83,14 @@ class LibraryFiles:
         return [file for _, file in found.values()]
 
     def compiled(
-        self, planned: Planned, content: Content, firmware: FirmwareSource | None, chip: Chip
+        self,
+        placement: FilePlacement,
+        content: Content,
+        firmware: FirmwareSource | None,
+        chip: Chip,
     ) -> Content | None:
-        """The bytecode of a source; None, with the problem told, where it cannot be made."""
-        entry = planned.entry
+        """The bytecode of a source; None, with the problem reported, where it cannot be made."""
+        entry = placement.entry
         node, path = entry.src or entry.node, f"{entry.path}.compile"
         if firmware is None:
             message = "`compile` needs `firmware`: bytecode is for one version of MicroPython"
@@ -93,7 +98,7 @@ class LibraryFiles:
             return None
         if self._library is None:
             return content
-        name = f"{planned.dest.removeprefix('/').removesuffix('.mpy')}.py"
+        name = f"{placement.dest.removeprefix('/').removesuffix('.mpy')}.py"
         key = (content.sha256, name, firmware, chip)
         made = self._compiled.get(key)
         if made is None:
@@ -103,7 +108,7 @@ class LibraryFiles:
                 made = error
             self._compiled[key] = made
         if isinstance(made, SourceError):
-            self._report(node, path, sentence(made))
+            self._report(node, path, problem_message(made))
             return None
         return made
 
@@ -122,18 +127,15 @@ class LibraryFiles:
                 found = error
             self._packages[request, firmware] = found
         if isinstance(found, SourceError):
-            self._report(entry.text, entry.path, sentence(found))
+            self._report(entry.text, entry.path, problem_message(found))
             return ()
         return found
 
     def _check_own(
-        self, entry: PackageEntry, file: DesiredFile, planned: Mapping[str, Planned]
+        self, entry: PackageEntry, file: DesiredFile, placements: Mapping[str, FilePlacement]
     ) -> None:
-        own = planned.get(file.dest)
-        parent = file.dest.rpartition("/")[0]
-        while own is None and parent:
-            own = planned.get(parent)
-            parent = parent.rpartition("/")[0]
+        paths = [file.dest, *reversed(list(ancestors(file.dest)))]
+        own = next((placements[path] for path in paths if path in placements), None)
         if own is None:
             return
         what = "is absent" if own.source is None else f"comes from {quoted(own.source)}"
@@ -153,13 +155,13 @@ def joined_packages(layers: Iterable[Layer]) -> tuple[PackageEntry, ...]:
     return tuple(entries.values())
 
 
-def shadowing(bytecode: Iterable[str], wanted: Iterable[str]) -> set[str]:
+def shadowing_sources(bytecode: Iterable[str], wanted: Iterable[str]) -> set[str]:
     """The source files that would be imported instead of this bytecode, as no one wants."""
     return {f"{dest.removesuffix('.mpy')}.py" for dest in bytecode if dest.endswith(".mpy")} - set(
         wanted
     )
 
 
-def sentence(error: SourceError) -> str:
+def problem_message(error: SourceError) -> str:
     """An error as the message of a problem: what happened, then what to do."""
     return f"{error.message}; {error.hint}" if error.hint else error.message

@@ -1,8 +1,8 @@
-"""Which files a device must hold: entries become destinations, layers are joined by them.
+"""Which files a device must hold: each entry of `files:` becomes placements, one a destination.
 
-Most entries use no variables, so what they amount to is worked out once and shared by every
-device; only entries that name a variable in a path are looked at for each device anew. Contents
-are not read here.
+The layers of a device are joined by destination, the later winning. Most entries use no variables,
+so their placements are worked out once and shared by every device; only entries that name a
+variable in a path are expanded for each device anew. Contents are not read here.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal, Protocol
 
+from provision.core.manifest.device_checks import uses_variables
 from provision.core.manifest.model import FileEntry, Layer
-from provision.core.manifest.reference_checks import uses_variables
 from provision.core.manifest.resolve.source_filter import IGNORE_FILE, select
 from provision.core.manifest.yaml_tree import Node, Text
 from provision.core.wording import quoted
 from provision.errors import TemplateError
-from provision.model.board_path import STARTUP_FILES
+from provision.model.board_path import STARTUP_FILES, ancestors
 from provision.model.state import Content
 
 TEMPLATE_SUFFIX = ".j2"
@@ -50,7 +50,7 @@ class Sources(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class FilePlacement:
     """One destination: the file that goes there, or none (`source` is None) for `absent`."""
 
     dest: str
@@ -64,11 +64,11 @@ class Planned:
 class FileSet:
     """Destinations of one layer, or of several joined. `shared` when no variable went in."""
 
-    by_dest: Mapping[str, Planned] = field(default_factory=dict)
+    by_dest: Mapping[str, FilePlacement] = field(default_factory=dict)
     shared: bool = True
 
 
-class FilePlanner:
+class FilePlacer:
     """Works out layers' files, each shared one once."""
 
     def __init__(self, sources: Sources, report: Report) -> None:
@@ -79,7 +79,7 @@ class FilePlanner:
         self.last: tuple[Layer, FileSet] | None = None
         self.ignored_everywhere: tuple[str, ...] | None = None
 
-    def plan(self, layers: Sequence[Layer], render: Render) -> FileSet:
+    def place(self, layers: Sequence[Layer], render: Render) -> FileSet:
         """The files of a device made of these layers, the later one winning for each dest."""
         base = self._join(layers[:-1], render)
         own = layers[-1]
@@ -100,7 +100,7 @@ class FilePlanner:
         known = self.joined.get(key)
         if known is not None:
             return known
-        by_dest: dict[str, Planned] = {}
+        by_dest: dict[str, FilePlacement] = {}
         shared = True
         for layer in layers:
             own = self._layer(layer, render)
@@ -123,47 +123,47 @@ class FilePlanner:
         return known
 
     def _expand_layer(self, layer: Layer, render: Render) -> FileSet:
-        by_dest: dict[str, Planned] = {}
+        by_dest: dict[str, FilePlacement] = {}
         shared = True
         for entry in layer.files:
-            if _varies(entry):
+            if _has_variables(entry):
                 shared = False
-            for planned in self._expand(entry, render):
-                other = by_dest.get(planned.dest)
+            for placement in self._expand(entry, render):
+                other = by_dest.get(placement.dest)
                 if other is None:
-                    by_dest[planned.dest] = planned
+                    by_dest[placement.dest] = placement
                 else:
-                    self._two_for_one(planned, other)
+                    self._report_conflict(placement, other)
         return FileSet(by_dest, shared)
 
-    def _two_for_one(self, planned: Planned, other: Planned) -> None:
-        dest = quoted(planned.dest)
-        here, there = planned.entry, other.entry
+    def _report_conflict(self, placement: FilePlacement, other: FilePlacement) -> None:
+        dest = quoted(placement.dest)
+        here, there = placement.entry, other.entry
         node: Node = here.dest or here.src or here.node
         if here is there:
-            message = f"'{other.source}' and '{planned.source}' both go to {dest}"
-        elif (planned.source is None) != (other.source is None):
+            message = f"'{other.source}' and '{placement.source}' both go to {dest}"
+        elif (placement.source is None) != (other.source is None):
             message = (
                 f"{dest} is absent and has a source too ({there.path}, line {there.node.line})"
             )
-        elif planned.source is None:
+        elif placement.source is None:
             message = f"{dest} is absent already (line {there.node.line})"
         else:
             message = (
                 f"two sources for {dest}: '{other.source}' (line {there.node.line})"
-                f" and '{planned.source}'"
+                f" and '{placement.source}'"
             )
         self.report(node, here.path, message)
 
-    def _expand(self, entry: FileEntry, render: Render) -> Iterable[Planned]:
+    def _expand(self, entry: FileEntry, render: Render) -> Iterable[FilePlacement]:
         dest = self._rendered(entry, "dest", entry.dest, render)
         if entry.dest is not None and dest is None:
             return
         if entry.src is None:
             if dest is not None:
-                clean = self._clean(entry, dest)
+                clean = self._clean_dest(entry, dest)
                 if clean is not None:
-                    yield Planned(clean, None, entry)
+                    yield FilePlacement(clean, None, entry)
             return
         src = self._rendered(entry, "src", entry.src, render)
         if src is None:
@@ -178,16 +178,20 @@ class FilePlanner:
             if entry.template:
                 name = name.removesuffix(TEMPLATE_SUFFIX) or name
             target = f"/{name}" if dest is None else dest + name if dest.endswith("/") else dest
-            clean = self._clean(entry, target)
+            clean = self._clean_dest(entry, target)
             if clean is not None:
                 compiled = self._compiled(entry, clean, source)
-                yield Planned(compiled or clean, source, entry, entry.template, bool(compiled))
+                yield FilePlacement(
+                    compiled or clean, source, entry, entry.template, bool(compiled)
+                )
         else:
             self._unusable_source(entry, src, kind)
             if dest is not None and dest.strip("/"):
-                self._clean(entry, dest)  # its own mistakes are told all the same
+                self._clean_dest(entry, dest)  # its own mistakes are reported all the same
 
-    def _expand_folder(self, entry: FileEntry, source: str, dest: str | None) -> Iterable[Planned]:
+    def _expand_folder(
+        self, entry: FileEntry, source: str, dest: str | None
+    ) -> Iterable[FilePlacement]:
         assert entry.src is not None
         try:
             found = self.sources.files(source)
@@ -203,20 +207,22 @@ class FilePlanner:
             name = ""
         base = f"/{name}" if dest is None else dest
         base = base.rstrip("/")
-        if base and self._clean(entry, base) is None:
+        if base and self._clean_dest(entry, base) is None:
             return
         prefix = "" if source == "." else f"{source}/"
         for path in chosen:
             template = entry.template and path.endswith(TEMPLATE_SUFFIX)
             target = path.removesuffix(TEMPLATE_SUFFIX) if template else path
-            clean = self._clean(entry, f"{base}/{target}")
+            clean = self._clean_dest(entry, f"{base}/{target}")
             if clean is not None:
                 compiled = entry.compile and compiled_dest(clean)
-                yield Planned(compiled or clean, prefix + path, entry, template, bool(compiled))
+                yield FilePlacement(
+                    compiled or clean, prefix + path, entry, template, bool(compiled)
+                )
 
     def _compiled(self, entry: FileEntry, dest: str, source: str) -> str | None:
-        """Where the bytecode of a single file goes; None, with the problem told, where it has
-        none."""
+        """Where the bytecode of a single file goes; None, with the problem reported, where it
+        has none."""
         if not entry.compile:
             return None
         compiled = compiled_dest(dest)
@@ -273,7 +279,7 @@ class FilePlanner:
             return None
         return rendered
 
-    def _clean(self, entry: FileEntry, dest: str) -> str | None:
+    def _clean_dest(self, entry: FileEntry, dest: str) -> str | None:
         try:
             return clean_dest(dest)
         except ValueError as error:
@@ -303,19 +309,17 @@ class FilePlanner:
     def _check_nesting(self, files: FileSet) -> None:
         """No destination may be a folder of another one's path."""
         by_dest = files.by_dest
-        for dest, planned in by_dest.items():
-            if planned.source is None:
+        for dest, placement in by_dest.items():
+            if placement.source is None:
                 continue
-            parent = dest.rpartition("/")[0]
-            while parent:
+            for parent in ancestors(dest):
                 above = by_dest.get(parent)
                 if above is not None:
-                    self._nested(planned, above)
-                parent = parent.rpartition("/")[0]
+                    self._report_nesting(placement, above)
 
-    def _nested(self, planned: Planned, above: Planned) -> None:
+    def _report_nesting(self, placement: FilePlacement, above: FilePlacement) -> None:
         entry = above.entry
-        inside = f"{quoted(planned.dest)} ({planned.entry.path}) lies below it"
+        inside = f"{quoted(placement.dest)} ({placement.entry.path}) lies below it"
         what = "cannot be absent" if above.source is None else "is a file, and cannot be a folder"
         node: Node = entry.dest or entry.src or entry.node
         self.report(node, entry.path, f"{quoted(above.dest)} {what}: {inside}")
@@ -350,7 +354,7 @@ def clean_dest(dest: str) -> str:
     return "/" + "/".join(parts)
 
 
-def _varies(entry: FileEntry) -> bool:
+def _has_variables(entry: FileEntry) -> bool:
     return any(text is not None and uses_variables(text) for text in (entry.src, entry.dest))
 
 

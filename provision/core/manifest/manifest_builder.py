@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Literal, cast
 
 from provision.core.manifest.console_pattern import compile_console
+from provision.core.manifest.device_checks import check_devices, unusable_port, uses_variables
 from provision.core.manifest.model import (
     DeviceEntry,
     FirmwareEntry,
@@ -21,8 +22,7 @@ from provision.core.manifest.model import (
     PortEntry,
 )
 from provision.core.manifest.ranges import MAX_DEVICES, expand, is_range
-from provision.core.manifest.reader_parts import NAME, Reading, read_files, read_packages
-from provision.core.manifest.reference_checks import check_devices, unusable_port, uses_variables
+from provision.core.manifest.table_reader import NAME, TableReader, read_files, read_packages
 from provision.core.manifest.yaml_tree import Document, Node, Table, Text, dotted
 from provision.core.wording import did_you_mean, quoted
 from provision.errors import Problem
@@ -50,11 +50,11 @@ def build(
     `unusable` holds the identities of nodes that the schema refused, `profiles` the built-in
     board profiles by name.
     """
-    reader = _Reader(document, unusable, profiles, make_board)
+    reader = _Builder(document, unusable, profiles, make_board)
     return reader.manifest(tree), tuple(reader.problems)
 
 
-class _Reader(Reading):
+class _Builder(TableReader):
     def __init__(
         self,
         document: Document,
@@ -78,7 +78,7 @@ class _Reader(Reading):
         for name, body in self.entries(tree, "groups"):
             self.check_name(name, "group", ("groups", name))
             self.groups[str(name)] = self._layer(body, ("groups", name))
-        self.broken_groups.update(self.unreadable(tree, "groups"))
+        self.broken_groups.update(self.unusable_names(tree, "groups"))
         defaults = self._layer(self.table(tree, "defaults"), ("defaults",))
         devices = self._devices(tree)
         fleet = self.text(tree, "fleet")
@@ -111,7 +111,7 @@ class _Reader(Reading):
 
     def _read_boards(self, tree: Table) -> None:
         bodies = {str(name): (name, body) for name, body in self.entries(tree, "boards")}
-        self.broken_boards.update(self.unreadable(tree, "boards"))
+        self.broken_boards.update(self.unusable_names(tree, "boards"))
         waiting = list(bodies)
         while waiting:
             later = []
@@ -168,7 +168,7 @@ class _Reader(Reading):
                 self.broken_firmware.add(str(name))
             else:
                 self.firmware[str(name)] = entry
-        self.broken_firmware.update(self.unreadable(tree, "firmware"))
+        self.broken_firmware.update(self.unusable_names(tree, "firmware"))
 
     def _firmware_entry(
         self, table: Table, path: tuple[str | int, ...], name: str | None

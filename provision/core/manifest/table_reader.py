@@ -1,7 +1,7 @@
-"""Reading the tree with care: what is missing, of another kind or refused by the schema is None.
+"""Values of the tree by kind: what is missing, of another kind or refused by the schema is None.
 
-Whoever builds the inventory asks here for the texts and tables it wants, and goes on without
-those it does not get; the schema's report has said already what is wrong with them.
+The manifest builder asks here for the texts and tables it wants, and goes on without those it does
+not get; the schema's report has said already what is wrong with them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from provision.errors import Problem
 NAME = re.compile(r"\w[\w.-]{0,99}")
 
 
-class Reading:
+class TableReader:
     """A document, the nodes in it that are `unusable`, and the problems found in it."""
 
     def __init__(self, document: Document, unusable: frozenset[int]) -> None:
@@ -59,7 +59,7 @@ class Reading:
             elif isinstance(body, Text) and body.null:
                 yield name, None
 
-    def unreadable(self, tree: Table, key: str) -> set[str]:
+    def unusable_names(self, tree: Table, key: str) -> set[str]:
         """Names that are there but whose body is no table: referring to them is no mistake."""
         table = self.table(tree, key)
         return {
@@ -80,41 +80,41 @@ class Reading:
         return bool(text is not None and text.boolean)
 
 
-def read_files(reading: Reading, table: Table, path: str) -> tuple[FileEntry, ...]:
+def read_files(tables: TableReader, table: Table, path: str) -> tuple[FileEntry, ...]:
     """The entries of a layer's `files`, without those that cannot be understood."""
     entries: list[FileEntry] = []
-    for position, item in enumerate(reading.items(table, "files")):
+    for position, item in enumerate(tables.items(table, "files")):
         where = f"{path}.files[{position}]"
-        if id(item) in reading.unusable:
+        if id(item) in tables.unusable:
             continue
         if isinstance(item, Text):
             if item.tag is None:
                 entries.append(FileEntry(node=item, path=where, src=item, dest=None))
         elif isinstance(item, Table):
-            entry = _file(reading, item, where)
+            entry = _file(tables, item, where)
             if entry is not None:
                 entries.append(entry)
     return tuple(entries)
 
 
-def _file(reading: Reading, item: Table, path: str) -> FileEntry | None:
-    src, dest = reading.text(item, "src"), reading.text(item, "dest")
+def _file(tables: TableReader, item: Table, path: str) -> FileEntry | None:
+    src, dest = tables.text(item, "src"), tables.text(item, "dest")
     if src is not None and dest is not None and len(item) == 2:
         return FileEntry(node=item, path=path, src=src, dest=dest)  # as nearly all of them are
-    absent = reading.text(item, "state") == "absent"
+    absent = tables.text(item, "state") == "absent"
     if absent:
         for key in ("src", "template", "create_only", "compile", "exclude"):
             written = item.key(key)
             if written is not None:
                 message = f"`state: absent` says that there is no file; `{key}` means nothing here"
-                reading.problem(written, f"{path}.{key}", message)
+                tables.problem(written, f"{path}.{key}", message)
         if dest is None:
             if "dest" not in item:
-                reading.problem(item, path, "`state: absent` needs `dest`: which file?")
+                tables.problem(item, path, "`state: absent` needs `dest`: which file?")
             return None
     elif src is None:
-        if "src" not in item and id(item.get("state")) not in reading.unusable:  # type: ignore[call-overload]
-            reading.problem(item, path, "needs `src`, or `state: absent`")
+        if "src" not in item and id(item.get("state")) not in tables.unusable:  # type: ignore[call-overload]
+            tables.problem(item, path, "needs `src`, or `state: absent`")
         return None
     if "dest" in item and dest is None:
         return None  # refused by the schema
@@ -124,19 +124,19 @@ def _file(reading: Reading, item: Table, path: str) -> FileEntry | None:
         src=None if absent else src,
         dest=dest,
         absent=absent,
-        template=reading.flag(item, "template"),
-        create_only=reading.flag(item, "create_only"),
-        compile=reading.flag(item, "compile"),
-        exclude=tuple(str(text) for _, text in reading.texts(item, "exclude")),
+        template=tables.flag(item, "template"),
+        create_only=tables.flag(item, "create_only"),
+        compile=tables.flag(item, "compile"),
+        exclude=tuple(str(text) for _, text in tables.texts(item, "exclude")),
     )
 
 
-def read_packages(reading: Reading, table: Table, path: str) -> tuple[PackageEntry, ...]:
+def read_packages(tables: TableReader, table: Table, path: str) -> tuple[PackageEntry, ...]:
     """The entries of a layer's `packages`, each name once."""
     entries: dict[str, PackageEntry] = {}
-    for position, text in reading.texts(table, "packages"):
+    for position, text in tables.texts(table, "packages"):
         entry = PackageEntry(text=text, path=f"{path}.packages[{position}]")
         if entry.name in entries:
-            reading.problem(text, entry.path, f"the package {quoted(entry.name)} is listed twice")
+            tables.problem(text, entry.path, f"the package {quoted(entry.name)} is listed twice")
         entries.setdefault(entry.name, entry)
     return tuple(entries.values())

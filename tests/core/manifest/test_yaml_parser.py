@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import yaml
 
+from provision.core.manifest.yaml_parser import MAX_DEPTH, NotText, Parsed, decode, parse
 from provision.core.manifest.yaml_tree import Items, Table, Text
-from provision.core.manifest.yaml_tree_reader import MAX_DEPTH, NotText, Parsed, decode, parse
 
 
 def lines(text: str) -> list[str]:

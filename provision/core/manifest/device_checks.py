@@ -1,6 +1,6 @@
 """What must hold between devices: everyone has a board, nobody shares a port or a MAC.
 
-Ports that use variables are compared once they are rendered, in `core/desired.py`.
+Ports that use variables are compared once they are rendered, by the resolver.
 """
 
 from __future__ import annotations

@@ -1,0 +1,113 @@
+"""What templates of a device see: the manifest's `vars`, `!secret` and `!env`, and a few built in.
+
+The layers' variables are evaluated once each and shared by the devices; a secret stays a `Secret`
+until a template renders it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from provision.core.manifest.model import DeviceEntry, Layer, Manifest
+from provision.core.manifest.yaml_tree import Items, Node, Table, Text
+from provision.core.wording import did_you_mean, printable, quoted
+from provision.model.exhaustive import assert_never
+from provision.model.secret import Secret
+
+_TRUTHS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_FLOAT = re.compile(r"-?[0-9]+\.[0-9]+", re.ASCII)
+
+
+class Variables:
+    """The variables of one manifest's devices; what is wrong with one goes to `report`.
+
+    `no_secrets` is added to the message about an unknown secret.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        secrets: Mapping[str, Secret],
+        environment: Mapping[str, str],
+        no_secrets: str,
+        report: Callable[[Node, str, str], None],
+    ) -> None:
+        self._manifest = manifest
+        self._secrets = secrets
+        self._environment = environment
+        self._no_secrets = no_secrets
+        self._report = report
+        self._by_layer: dict[int, Mapping[str, object]] = {}
+
+    def of(self, device: DeviceEntry) -> Mapping[str, object]:
+        """The manifest's variables over `name`, `fleet`, `board`, and in a range `index` and
+        `number`."""
+        layers = self._manifest.layers(device)
+        merged: dict[str, object] = {"name": device.name, "fleet": self._manifest.fleet}
+        for layer in reversed(layers):
+            if layer.board is not None:
+                merged["board"] = str(layer.board)
+                break
+        if device.index is not None:
+            merged["index"] = device.index
+            merged["number"] = device.number
+        for layer in layers:
+            if layer.vars:
+                merged.update(self._of_layer(layer))
+        return MappingProxyType(merged)
+
+    def _of_layer(self, layer: Layer) -> Mapping[str, object]:
+        known = self._by_layer.get(id(layer))
+        if known is None:
+            known = self._by_layer[id(layer)] = {
+                str(name): self._value(node, f"{layer.path}.vars.{name}")
+                for name, node in layer.vars.items()
+            }
+        return known
+
+    def _value(self, node: Node, path: str) -> object:
+        match node:
+            case Table():
+                return {str(key): self._value(item, f"{path}.{key}") for key, item in node.items()}
+            case Items():
+                return [self._value(item, f"{path}[{place}]") for place, item in enumerate(node)]
+            case Text():
+                return plain_value(node) if node.tag is None else self._secret(node, path)
+            case _:
+                return assert_never(node)
+
+    def _secret(self, node: Text, path: str) -> Secret:
+        name = node.strip()
+        found: Secret | None
+        if node.tag == "!env":
+            value = self._environment.get(name)
+            found = Secret(name, value) if value is not None else None
+            message = f"the environment has no variable {printable(name, 60)}"
+        else:
+            found = self._secrets.get(name)
+            message = f"unknown secret {quoted(name)}"
+            message += did_you_mean(name, self._secrets) or self._no_secrets
+        if found is None:
+            if name:
+                self._report(node, path, message)
+            return Secret(name, "")
+        return found
+
+
+def plain_value(text: Text) -> object:
+    """A variable's value: true, false, null and numbers in their plain form have their own type,
+    so that templates can calculate; whatever would not be printed as it was written is text."""
+    if text.null:
+        return None
+    if not text.plain:
+        return str(text)
+    if text in _TRUTHS:
+        return _TRUTHS[text]
+    number = text.integer
+    if number is not None and str(number) == text:
+        return number
+    if _FLOAT.fullmatch(text) and len(text) < 20 and repr(float(text)) == text:
+        return float(text)
+    return str(text)
