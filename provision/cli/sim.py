@@ -1,4 +1,4 @@
-"""`provision sim`: virtual boards on this machine, and everything a person can do to them."""
+"""`provision sim`: virtual boards on this machine, and what a person can do to a board by hand."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import click
 
 from provision.cli import sim_firmware
 from provision.cli.options import json_option, limit_option, secrets_option
+from provision.core.chips.registry import CHIPS
 from provision.core.wording import size_code
 from provision.errors import SimulatorError, UsageError
 from provision.sim import client, paths
@@ -24,7 +25,7 @@ _COLUMNS = ("name", "chip", "flash", "mac", "mode", "port", "pty", "rfc2217")
 
 @click.group("sim")
 def command() -> None:
-    """Virtual boards: bring them up, press their buttons, have things go wrong."""
+    """Start virtual boards, press their buttons, inject faults."""
 
 
 command.add_command(sim_firmware.command)
@@ -32,12 +33,20 @@ command.add_command(sim_firmware.command)
 
 @command.command("up")
 @click.argument("words", nargs=-1, metavar="[MANIFEST | NAME…]")
-@click.option("--chip", default=None, help="esp8266, esp32, esp32s2, esp32s3, esp32c3 or esp32c6.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="flash=8MB, wire=on …")
+@click.option("--chip", default=None, help=f"Chip of the boards named: {', '.join(CHIPS)}.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A setting of the sim:// address: flash=8MB, wire=on … Repeatable.",
+)
 @limit_option
 @secrets_option
-@click.option("--pty/--no-pty", default=None, help="A pseudo-terminal for each.")
-@click.option("--rfc2217/--no-rfc2217", default=None, help="RFC 2217 on a port of 127.0.0.1.")
+@click.option("--pty/--no-pty", default=None, help="Give each board a pseudo-terminal.")
+@click.option(
+    "--rfc2217/--no-rfc2217", default=None, help="Serve each board's port by RFC 2217 on 127.0.0.1."
+)
 @json_option
 def up(  # noqa: PLR0917  # click passes them by name
     words: Sequence[str],
@@ -49,11 +58,11 @@ def up(  # noqa: PLR0917  # click passes them by name
     rfc2217: bool | None,
     as_json: bool,
 ) -> None:
-    """Start virtual boards, or find those that run.
+    """Start virtual boards; those that already run are left as they are.
 
-    Those named, of the chip given; or, for a manifest (fleet.yaml, if nothing is named), those
-    behind its sim:// ports, as the board profiles have them. A manifest's boards get a
-    pseudo-terminal and an RFC 2217 port too.
+    Name them and give --chip; or give a manifest (default: fleet.yaml) to start the boards behind
+    its sim:// ports, with chip, flash size and wiring from their board profiles. A manifest's
+    boards get a pseudo-terminal and an RFC 2217 port too.
     """
     given = dict(_pair(setting) for setting in settings)
     if chip:
@@ -79,24 +88,24 @@ def up(  # noqa: PLR0917  # click passes them by name
 @command.command("list")
 @json_option
 def list_boards(as_json: bool) -> None:
-    """List the boards there are, running or not."""
+    """List all virtual boards, running or stopped."""
     _show([_status(name) for name in _all_names()], as_json)
 
 
 @command.command("rm")
 @click.argument("names", nargs=-1, metavar="[NAME]…")
-@click.option("--all", "everything", is_flag=True, help="All boards.")
-@click.option("--keep", is_flag=True, help="Only stop them: their flash is kept.")
+@click.option("--all", "everything", is_flag=True, help="All virtual boards.")
+@click.option("--keep", is_flag=True, help="Only stop them; keep their flash.")
 def remove(names: Sequence[str], everything: bool, keep: bool) -> None:
-    """Stop boards and remove their state."""
+    """Stop virtual boards and delete their state."""
     if not names and not everything:
-        raise UsageError("which board?", hint="name one or more, or say --all")
+        raise UsageError("no virtual board is named", hint="name one or more, or give --all")
     for name in names or _all_names():
         _checked(name)
         directory = paths.directory(name).resolve()
         if not directory.is_dir():
             raise client.NoSuchBoard(
-                f"there is no virtual board {name!r}", hint="`provision sim list` shows those"
+                f"there is no virtual board {name!r}", hint="`provision sim list` shows all of them"
             )
         client.stop(name)
         if not keep:
@@ -109,15 +118,15 @@ def remove(names: Sequence[str], everything: bool, keep: bool) -> None:
 @command.command("press")
 @click.argument("name")
 @click.argument("buttons", nargs=-1, required=True, type=click.Choice(["boot", "reset"]))
-@click.option("--hold", is_flag=True, help="Leave them pressed.")
-@click.option("--release", is_flag=True, help="Let go of them.")
+@click.option("--hold", is_flag=True, help="Keep them pressed.")
+@click.option("--release", is_flag=True, help="Only release them.")
 def press(name: str, buttons: Sequence[str], hold: bool, release: bool) -> None:
-    """Press buttons of a board in the order given, then let go in reverse.
+    """Press a board's buttons in the order given, then release them in reverse.
 
-    `press NAME boot reset` is what a person does to enter download mode.
+    `press NAME boot reset` enters download mode.
     """
     if hold and release:
-        raise UsageError("--hold and --release exclude each other", hint="say one of them")
+        raise UsageError("--hold and --release exclude each other", hint="give one of them")
     client.request(name, "press", buttons=list(buttons), hold=hold, release=release)
 
 
@@ -143,10 +152,10 @@ def _list_faults(context: click.Context, _: click.Parameter, wanted: bool) -> No
     is_eager=True,
     expose_value=False,
     callback=_list_faults,
-    help="List the faults there are.",
+    help="List all faults and their arguments.",
 )
 def fault(name: str, fault: str, arguments: Sequence[str]) -> None:
-    """Have something go wrong with a board: unplug bytes=2000, cut-erase, noise flip=0.001 …"""
+    """Inject a fault: unplug bytes=2000, cut-erase, noise flip=0.001 …"""
     client.request(name, "fault", fault=fault, arguments=dict(_pair(one) for one in arguments))
 
 
@@ -155,7 +164,7 @@ def fault(name: str, fault: str, arguments: Sequence[str]) -> None:
 )
 @click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- TOOL [ARG]…")
 def run_tool(words: Sequence[str]) -> None:
-    """Run an installed Python tool (esptool, mpremote …) that can open sim:// ports."""
+    """Run an installed Python tool (esptool, mpremote …) so that it can open sim:// ports."""
     from importlib.metadata import entry_points
 
     from provision.app import register_virtual_boards
@@ -165,8 +174,9 @@ def run_tool(words: Sequence[str]) -> None:
     script = scripts.get(words[0])
     if script is None:
         raise UsageError(
-            f"no Python tool {words[0]!r} is installed beside provision",
-            hint="sim:// works inside Python programs that use pyserial; others take --pty",
+            f"no Python tool {words[0]!r} is installed in this environment",
+            hint="only Python programs that use pyserial can open sim://; for others, start the "
+            "board with `provision sim up --pty`",
         )
     register_virtual_boards()
     modem_lines.install()
@@ -204,8 +214,8 @@ def _boards_of(
         boards.append((name, {**known, **query}))
     if not boards:
         raise UsageError(
-            f"no device of {loaded.file} has a virtual board's port",
-            hint="write `port: sim://kitchen` for one, or name boards: "
+            f"no device of {loaded.file} has a sim:// port",
+            hint="write `port: sim://NAME` for one, or name boards: "
             "`provision sim up --chip esp32 NAME`",
         )
     return boards
@@ -214,7 +224,7 @@ def _boards_of(
 def _checked(name: str) -> str:
     if not NAME.fullmatch(name):
         raise UsageError(
-            f"{name!r} cannot be the name of a board",
+            f"{name!r} is not a valid name for a virtual board",
             hint="use letters, digits, '.', '_' and '-'",
         )
     return name

@@ -20,16 +20,26 @@ _VERSION = re.compile(r"v?\d+\.\d+(\.\d+)?(-[A-Za-z0-9.-]+)?")
 
 @click.command("firmware")
 @click.option("--chip", type=click.Choice([chip.name for chip in CHIPS]), required=True)
-@click.option("--version", required=True, metavar="VERSION", help="What the banner says: 1.24.1")
+@click.option(
+    "--version",
+    required=True,
+    metavar="VERSION",
+    help="The MicroPython version in its banner: 1.24.1",
+)
 @click.option(
     "--board",
     metavar="NAME",
-    help="A release name (ESP32_GENERIC_C3), or what the banner shall call the board.",
+    help="A release name (ESP32_GENERIC_C3), or the board's name in the banner.",
 )
 @click.option(
-    "--flash-size", type=int, metavar="BYTES", help="What the header says; 4 MB when left out."
+    "--flash-size",
+    type=int,
+    metavar="BYTES",
+    help="Flash size in the image header; 4 MB by default.",
 )
-@click.option("--date", default=DATE, show_default=True, metavar="DATE", help="The build date.")
+@click.option(
+    "--date", default=DATE, show_default=True, metavar="DATE", help="Build date in the banner."
+)
 @click.option("--size", type=int, metavar="BYTES", help="Pad the image to about this size.")
 @click.option(
     "--output",
@@ -48,14 +58,14 @@ def command(  # noqa: PLR0917  # click passes them by name
     size: int | None,
     output: Path,
 ) -> int:
-    """Build a small valid image that a virtual board boots.
+    """Build a small valid firmware image for virtual boards.
 
-    Header, checksums, partition table and banner are as in a MicroPython release; there is no
-    program in it, so that a real board cannot run it.
+    Header, checksums, partition table and banner are as in a MicroPython release; the program
+    itself is missing, so a real board cannot run it.
     """
     if not _VERSION.fullmatch(version):
         raise UsageError(
-            f"{version!r} is no version of MicroPython", hint="write --version 1.24.1, for example"
+            f"{version!r} is not a MicroPython version", hint="write --version 1.24.1, for example"
         )
     version = version.removeprefix("v")
     kind = chip_named(chip)

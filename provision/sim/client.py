@@ -24,6 +24,7 @@ from provision.sim import paths
 
 ANSWER_LIMIT = 1 << 20
 _START_LOCKS = 16
+_CLOSED = "it closed the connection"
 _TIMEOUT = 20.0  # seconds: a board answers at once, unless the machine is choking
 
 
@@ -37,6 +38,23 @@ class BoardTaken(SimulatorError):
     """Somebody else has the board's port open."""
 
     code = "virtual-board-taken"
+
+
+_KINDS: dict[str, type[SimulatorError]] = {"taken": BoardTaken, "unplugged": NoSuchBoard}
+
+
+def failure(error: SimulatorError) -> dict[str, Any]:
+    """The answer of a board's process that raises this error again at the client."""
+    kind = next((kind for kind, raised in _KINDS.items() if isinstance(error, raised)), "refused")
+    return {"error": error.message, "hint": error.hint, "kind": kind}
+
+
+def raise_failure(answer: dict[str, Any]) -> None:
+    """Raise the error that an answer tells of, if it does."""
+    if "error" in answer:
+        raise _KINDS.get(answer.get("kind", ""), SimulatorError)(
+            answer["error"], hint=answer["hint"]
+        )
 
 
 def open_port(name: str, query: dict[str, str], **line: Any) -> socket.socket:
@@ -90,12 +108,12 @@ def _connect(name: str) -> socket.socket:
         conversation.close()
         raise NoSuchBoard(
             f"no virtual board {name!r} is running",
-            hint="`provision sim list` shows those there are, `provision sim up` starts one",
+            hint="`provision sim list` shows all of them, `provision sim up` starts them",
         ) from None
     except BlockingIOError as error:
         conversation.close()
         raise SimulatorError(
-            f"the virtual board {name!r} takes no more callers",
+            f"the virtual board {name!r} accepts no connection: too many are waiting",
             hint=f"see {paths.directory(name) / 'board.log'}",
         ) from error
     except BaseException:
@@ -122,12 +140,10 @@ def _ask(conversation: socket.socket, request: dict[str, Any], name: str) -> dic
         answer: dict[str, Any] = json.loads(_line(conversation))
     except (OSError, ValueError) as error:
         raise SimulatorError(
-            f"the virtual board {name!r} does not answer: {str(error) or 'it hung up'}",
+            f"the virtual board {name!r} does not answer: {str(error) or _CLOSED}",
             hint=f"see {paths.directory(name) / 'board.log'}",
         ) from error
-    if "error" in answer:
-        kind = {"taken": BoardTaken, "unplugged": NoSuchBoard}.get(answer["kind"], SimulatorError)
-        raise kind(answer["error"], hint=answer["hint"])
+    raise_failure(answer)
     return answer
 
 
@@ -137,7 +153,7 @@ def _line(conversation: socket.socket) -> bytes:
     while not line.endswith(b"\n"):
         byte = conversation.recv(1)
         if not byte or len(line) > ANSWER_LIMIT:
-            raise OSError("it hung up")
+            raise OSError(_CLOSED)
         line += byte
     return bytes(line)
 
@@ -179,9 +195,7 @@ def _start(name: str, query: dict[str, str]) -> None:
             answer = json.loads(said)
         except ValueError:
             answer = {"error": done.stderr.strip() or f"exit code {done.returncode}", "hint": None}
-        message = answer["error"]
-        kind = NoSuchBoard if answer.get("kind") == "unplugged" else SimulatorError
-        raise kind(message, hint=answer["hint"])
+        raise_failure(answer)
 
 
 def stop(name: str) -> None:

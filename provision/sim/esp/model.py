@@ -113,7 +113,7 @@ class EspModel:
         if not isinstance(found, Bootable) or found.identity is None:
             raise SimulatorError(
                 f"the virtual board {setup.name} has no MicroPython that boots, so no filesystem",
-                hint="flash a firmware first (`provision sim firmware` builds one)",
+                hint="install a firmware first (`provision sim firmware` builds one)",
             )
         place = filesystem_place(
             found.identity,
@@ -124,7 +124,7 @@ class EspModel:
         if place is None:
             raise SimulatorError(
                 f"the firmware of the virtual board {setup.name} has no LittleFS",
-                hint="flash a firmware of MicroPython 1.12 or newer",
+                hint="install MicroPython 1.12 or newer",
             )
         return place
 

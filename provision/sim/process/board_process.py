@@ -22,6 +22,7 @@ from provision.sim import paths
 from provision.sim.app.application import Application
 from provision.sim.chip.board import Board
 from provision.sim.chip.flash import Flash
+from provision.sim.client import NoSuchBoard, failure
 from provision.sim.event_loop import EventLoop
 from provision.sim.families import MODELS
 from provision.sim.line.wire import Wire
@@ -132,18 +133,21 @@ def _lock(directory: Path, name: str) -> int:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(held)
-        called = _called(directory)
+        renamed = _current_name(directory)
+        if renamed and renamed != name:
+            raise NoSuchBoard(
+                f"no virtual board {name!r}: it is plugged in as {renamed!r} now",
+                hint=f"open sim://{renamed}",
+            ) from None
         raise SimulatorError(
-            f"no virtual board {name!r}: it is plugged in as {called!r} now"
-            if called
-            else f"the virtual board {name!r} runs already but cannot be reached",
-            hint=f"open sim://{called}" if called else f"`provision sim rm {name}`, then try again",
+            f"the virtual board {name!r} is running but cannot be reached",
+            hint=f"run `provision sim rm {name}`, then try again",
         ) from None
     return held
 
 
-def _called(directory: Path) -> str | None:
-    """The name under which the board of a directory was last plugged in, if it is another."""
+def _current_name(directory: Path) -> str | None:
+    """The name under which the board of a directory was last plugged in; None if it never was."""
     with contextlib.suppress(OSError):
         return (directory / NAME_FILE).read_text(encoding="utf-8").strip() or None
     return None
@@ -160,10 +164,10 @@ def _load(directory: Path, name: str, query: dict[str, str]) -> BoardSetup:
         return setup
     if "chip" not in query:
         shutil.rmtree(directory)
-        raise SimulatorError(
+        raise NoSuchBoard(
             f"there is no virtual board {name!r}",
-            hint=f"make it: `provision sim up` for those of a manifest, "
-            f"`provision sim up --chip CHIP {name}`, or say which it is: sim://{name}?chip=CHIP",
+            hint=f"create it: `provision sim up --chip CHIP {name}`, `provision sim up` for all "
+            f"of a manifest, or give its chip in the address: sim://{name}?chip=CHIP",
         )
     try:
         setup = BoardSetup.from_query(name, query, directory)
@@ -184,15 +188,15 @@ def _preload(setup: BoardSetup) -> None:
     except OSError as error:
         raise SimulatorError(
             f"sim://{setup.name}: cannot read the firmware {setup.firmware}: {error.strerror}",
-            hint="firmware= is the path of an image file",
+            hint="firmware= must be the path of an image file",
         ) from error
     flash = Flash(setup.flash_path, setup.flash_size)
     try:
         MODELS[setup.chip].install(flash, image)
     except ValueError as error:
         raise SimulatorError(
-            f"sim://{setup.name}: {setup.firmware} does not fit: {error}",
-            hint="give the board more flash",
+            f"sim://{setup.name}: {setup.firmware} does not fit into the flash: {error}",
+            hint="create the board with more flash (flash=16MB), or use a smaller image",
         ) from error
     finally:
         flash.close()
@@ -224,11 +228,10 @@ def main(arguments: list[str]) -> NoReturn:
         process = BoardProcess(name, query)
         _detach(process)
     except SimulatorError as error:
-        kind = "unplugged" if "no virtual board" in error.message else "refused"
-        _say(writer, {"error": error.message, "hint": error.hint, "kind": kind})
+        _say(writer, failure(error))
         os._exit(1)
     except OSError as error:
-        _say(writer, {"error": f"{name}: {error}", "hint": None, "kind": "refused"})
+        _say(writer, failure(SimulatorError(f"the virtual board {name!r} cannot start: {error}")))
         os._exit(1)
     _say(writer, {})
     process.serve()

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from provision.errors import SimulatorError
 from provision.sim import port_frames
 from provision.sim.chip.board import Board
+from provision.sim.client import failure
 from provision.sim.event_loop import EventLoop, Timer
 from provision.sim.line.write_buffer import WriteBuffer
 
@@ -131,16 +132,9 @@ class Connection:
             else:
                 self._reply(self._requests.handle(request))
         except SimulatorError as error:
-            kind = {"no-virtual-board": "unplugged", "virtual-board-taken": "taken"}
-            self._reply(
-                {
-                    "error": error.message,
-                    "hint": error.hint,
-                    "kind": kind.get(error.code, "refused"),
-                }
-            )
+            self._reply(failure(error))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            self._reply({"error": f"not understood: {error!r}", "hint": None, "kind": "refused"})
+            self._reply(failure(SimulatorError(f"invalid request: {error!r}")))
 
     def _reply(self, answer: dict[str, Any]) -> None:
         self._output.put(json.dumps(answer).encode() + b"\n")

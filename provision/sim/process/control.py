@@ -193,7 +193,7 @@ class Control:
             except OSError as error:
                 raise SimulatorError(
                     f"cannot listen on port {request.get('port')}: {error.strerror}",
-                    hint="choose another port, or 0 for any",
+                    hint="choose another port number, or 0 for a free one",
                 ) from error
         return {"rfc2217": self._server.url}
 
@@ -213,5 +213,5 @@ def _button(value: str) -> Button:
         return Button(value)
     except ValueError:
         raise SimulatorError(
-            f"a board has no button {value!r}", hint="press boot or reset"
+            f"a board has no button {value!r}", hint="the buttons are boot and reset"
         ) from None

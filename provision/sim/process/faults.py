@@ -104,63 +104,63 @@ _AGAIN = frozenset({"after", "again"})
 
 FAULTS: dict[str, Fault] = {
     "unplug": Fault(
-        "pull the cable; bytes=N: once N more passed; replug=SECONDS, name=NAME: it comes back",
+        "pull the cable; bytes=N: after N more bytes; replug=SECONDS, name=NAME: plug it in again",
         frozenset({"bytes", "replug", "name"}),
         _unplug,
     ),
     "replug": Fault(
-        "plug it in again; name=NAME: the system calls its port another name now",
+        "plug the cable in again; name=NAME: the port has another name then",
         frozenset({"name"}),
         _replug,
     ),
-    "power-off": Fault("take its power away", frozenset(), lambda target, _: _power(target, False)),
-    "power-on": Fault("give it power", frozenset(), lambda target, _: _power(target, True)),
+    "power-off": Fault("cut the power", frozenset(), lambda target, _: _power(target, False)),
+    "power-on": Fault("restore the power", frozenset(), lambda target, _: _power(target, True)),
     "cut-erase": Fault(
-        "power fails in the Nth erase from now, half done; after=N, again=SECONDS: it comes back",
+        "cut the power in the middle of an erase; after=N: the Nth; again=SECONDS: restore it",
         _AGAIN,
         lambda target, arguments: _cut_power(target, arguments, Work.ERASE),
     ),
     "cut-write": Fault(
-        "power fails in the Nth write from now, half done; after=N, again=SECONDS: it comes back",
+        "cut the power in the middle of a write; after=N: the Nth; again=SECONDS: restore it",
         _AGAIN,
         lambda target, arguments: _cut_power(target, arguments, Work.PROGRAM),
     ),
     "noise": Fault(
-        "each byte is lost with probability drop=P and changed with flip=P; seed=N: another run",
+        "lose bytes with probability drop=P, corrupt them with flip=P; seed=N: another sequence",
         frozenset({"drop", "flip", "seed"}),
         _disturb,
     ),
     "secure-boot": Fault(
-        "burn the eFuse of secure boot, for good",
+        "burn the secure boot eFuse (irreversible)",
         frozenset(),
         lambda target, _: _burn(target, secure_boot=True),
     ),
     "flash-encryption": Fault(
-        "burn the eFuse of flash encryption, for good",
+        "burn the flash encryption eFuse (irreversible)",
         frozenset(),
         lambda target, _: _burn(target, encryption=True),
     ),
     "secure-download": Fault(
-        "burn the eFuse of secure download mode, which shuts most of the loader, for good",
+        "burn the secure download mode eFuse, which disables most loader commands (irreversible)",
         frozenset(),
         lambda target, _: _burn(target, download=True),
     ),
 }
 
 IN_FLASH: dict[str, str] = {
-    "broken-firmware": "one bit of the app is wrong: the chip boot-loops",
-    "foreign-firmware": "a sound image that is not MicroPython",
-    "corrupt-filesystem": "both superblocks hold neither LittleFS nor blank flash",
-    "full-filesystem": "a file takes nearly all the room",
-    "main-hog": "a main.py that never yields",
-    "main-chatter": "a main.py that prints for ever",
+    "broken-firmware": "clear one bit of the app: the chip boot-loops",
+    "foreign-firmware": "install a valid image that is not MicroPython",
+    "corrupt-filesystem": "overwrite both superblocks of the filesystem",
+    "full-filesystem": "fill nearly all of the filesystem with one file",
+    "main-hog": "a main.py in an endless loop",
+    "main-chatter": "a main.py that prints without end",
     "main-stubborn": "a main.py that catches KeyboardInterrupt",
-    "main-deaf": "a main.py that has switched the interrupt character off and never yields",
-    "main-deepsleep": "a main.py that goes to deep sleep for good",
+    "main-deaf": "a main.py in an endless loop, with the interrupt character (Ctrl-C) disabled",
+    "main-deepsleep": "a main.py that enters deep sleep and never wakes",
     "main-reset-loop": "a main.py that resets the chip",
     "main-soft-reset-loop": "a main.py that ends in a soft reset",
-    "main-watchdog": "a main.py that starves its watchdog",
-    "main-crash": "a main.py that raises",
+    "main-watchdog": "a main.py that does not feed its watchdog",
+    "main-crash": "a main.py that raises an exception",
 }
 """What `flash_faults` does, by name. It builds filesystems, too heavy a thing to be in
 every board's process from the start: hence the list here."""
@@ -172,19 +172,22 @@ def inject(target: FaultTarget, name: str, arguments: dict[str, Any]) -> dict[st
     known = fault.takes if fault else frozenset()
     if fault is None and name not in IN_FLASH:
         raise SimulatorError(
-            f"no fault {name!r}", hint="known are " + ", ".join(sorted({*FAULTS, *IN_FLASH}))
+            f"unknown fault {name!r}",
+            hint="valid faults are " + ", ".join(sorted({*FAULTS, *IN_FLASH})),
         )
     unknown = sorted(set(arguments) - known)
     if unknown:
         taken = ", ".join(sorted(known)) or "nothing"
-        raise SimulatorError(f"{name} takes no {unknown[0]!r}", hint=f"it takes {taken}")
+        raise SimulatorError(
+            f"the fault {name} has no argument {unknown[0]!r}", hint=f"it takes {taken}"
+        )
     if fault is None:
         return _in_flash(target, name)
     try:
         return fault.run(target, arguments)
     except (ValueError, TypeError) as error:
         raise SimulatorError(
-            f"{name}: {error}", hint="arguments are numbers, as in `bytes=2000`"
+            f"the fault {name}: {error}", hint="arguments are numbers, as in `bytes=2000`"
         ) from error
 
 
