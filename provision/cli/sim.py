@@ -277,9 +277,9 @@ def _show(boards: Sequence[dict[str, Any]], as_json: bool) -> None:
     widths = {i: max(len(row[i]) for row in rows) for i in used}
     for row in rows:
         click.echo("  ".join(row[i].ljust(widths[i]) for i in used).rstrip())
-    for trouble in dict.fromkeys(board.get("trouble") for board in boards):
-        if trouble:
-            click.echo(f"warning: {trouble}", err=True)
+    for problem in dict.fromkeys(board.get("problem") for board in boards):
+        if problem:
+            click.echo(f"warning: {problem}", err=True)
 
 
 def _row(board: dict[str, Any]) -> tuple[str, ...]:

@@ -60,26 +60,26 @@ def raise_failure(answer: dict[str, Any]) -> None:
 def open_port(name: str, query: dict[str, str], **line: Any) -> socket.socket:
     """Open the port of a board, made and started if need be; `line` is dtr, rts and baud."""
     query = _absolute(query)
-    conversation = _reach(name, query)
+    connection = _connect_or_start(name, query)
     try:
-        _ask(conversation, {"do": "open", "query": query, **line}, name)
+        _send_request(connection, {"do": "open", "query": query, **line}, name)
     except BaseException:
-        conversation.close()
+        connection.close()
         raise
-    return conversation
+    return connection
 
 
 def request(name: str, do: str, /, **arguments: Any) -> dict[str, Any]:
     """Send one request to a running board; its answer. NoSuchBoard if none runs by that name."""
-    with _connect(name) as conversation:
-        return _ask(conversation, {"do": do, **arguments}, name)
+    with _connect(name) as connection:
+        return _send_request(connection, {"do": do, **arguments}, name)
 
 
 def ensure(name: str, query: dict[str, str]) -> dict[str, Any]:
     """Start the board unless it runs; its status. The query must not contradict what exists."""
     query = _absolute(query)
-    with _reach(name, query) as conversation:
-        return _ask(conversation, {"do": "status", "query": query}, name)
+    with _connect_or_start(name, query) as connection:
+        return _send_request(connection, {"do": "status", "query": query}, name)
 
 
 def running(name: str) -> bool:
@@ -97,36 +97,36 @@ def _absolute(query: dict[str, str]) -> dict[str, str]:
 
 
 def _connect(name: str) -> socket.socket:
-    conversation = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     # Of a socket that blocks the system itself waits while a board has too many callers to take
     # another; one with Python's timeout does not block, and would be turned away.
     limit = struct.pack("@ll", int(_TIMEOUT), 0)
-    conversation.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
     try:
-        conversation.connect(str(paths.socket_path(paths.home(), name)))
+        connection.connect(str(paths.socket_path(paths.home(), name)))
     except (FileNotFoundError, ConnectionRefusedError):
-        conversation.close()
+        connection.close()
         raise NoSuchBoard(
             f"no virtual board {name!r} is running",
             hint="`provision sim list` shows all of them, `provision sim up` starts them",
         ) from None
     except BlockingIOError as error:
-        conversation.close()
+        connection.close()
         raise SimulatorError(
             f"the virtual board {name!r} accepts no connection: too many are waiting",
             hint=f"see {paths.directory(name) / 'board.log'}",
         ) from error
     except BaseException:
-        conversation.close()
+        connection.close()
         raise
-    conversation.settimeout(_TIMEOUT)
-    return conversation
+    connection.settimeout(_TIMEOUT)
+    return connection
 
 
-def _reach(name: str, query: dict[str, str]) -> socket.socket:
+def _connect_or_start(name: str, query: dict[str, str]) -> socket.socket:
     with contextlib.suppress(NoSuchBoard):
         return _connect(name)
-    with _starting(name):
+    with _start_lock(name):
         # Another process may have started it while this one waited.
         with contextlib.suppress(NoSuchBoard):
             return _connect(name)
@@ -134,10 +134,10 @@ def _reach(name: str, query: dict[str, str]) -> socket.socket:
         return _connect(name)
 
 
-def _ask(conversation: socket.socket, request: dict[str, Any], name: str) -> dict[str, Any]:
+def _send_request(connection: socket.socket, request: dict[str, Any], name: str) -> dict[str, Any]:
     try:
-        conversation.sendall(json.dumps(request).encode() + b"\n")
-        answer: dict[str, Any] = json.loads(_line(conversation))
+        connection.sendall(json.dumps(request).encode() + b"\n")
+        answer: dict[str, Any] = json.loads(_read_line(connection))
     except (OSError, ValueError) as error:
         raise SimulatorError(
             f"the virtual board {name!r} does not answer: {str(error) or _CLOSED}",
@@ -147,11 +147,11 @@ def _ask(conversation: socket.socket, request: dict[str, Any], name: str) -> dic
     return answer
 
 
-def _line(conversation: socket.socket) -> bytes:
+def _read_line(connection: socket.socket) -> bytes:
     """Exactly the first line: what follows belongs to the open port."""
     line = bytearray()
     while not line.endswith(b"\n"):
-        byte = conversation.recv(1)
+        byte = connection.recv(1)
         if not byte or len(line) > ANSWER_LIMIT:
             raise OSError(_CLOSED)
         line += byte
@@ -159,18 +159,18 @@ def _line(conversation: socket.socket) -> bytes:
 
 
 @contextlib.contextmanager
-def _starting(name: str) -> Iterator[None]:
+def _start_lock(name: str) -> Iterator[None]:
     """Let one process at a time start the boards of this name."""
     home = paths.home()
     home.mkdir(parents=True, exist_ok=True)
     # A few locks for all names: they are left behind.
     path = home / f".starting-{zlib.crc32(name.encode()) % _START_LOCKS}"
-    held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(held, fcntl.LOCK_EX)
+        fcntl.flock(lock, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(held)
+        os.close(lock)
 
 
 def _start(name: str, query: dict[str, str]) -> None:
@@ -190,9 +190,9 @@ def _start(name: str, query: dict[str, str]) -> None:
         check=False,
     )
     if done.returncode:
-        said = done.stdout.strip()
+        output = done.stdout.strip()
         try:
-            answer = json.loads(said)
+            answer = json.loads(output)
         except ValueError:
             answer = {"error": done.stderr.strip() or f"exit code {done.returncode}", "hint": None}
         raise_failure(answer)
@@ -201,14 +201,14 @@ def _start(name: str, query: dict[str, str]) -> None:
 def stop(name: str) -> None:
     """Stop a board and wait until its process is gone; one that does not run is no error."""
     directory = paths.directory(name).resolve()
-    called = name
+    current_name = name
     with contextlib.suppress(OSError):
-        called = (directory / "name").read_text(encoding="utf-8").strip()
+        current_name = (directory / "name").read_text(encoding="utf-8").strip()
     with contextlib.suppress(NoSuchBoard):
-        request(called, "stop")
+        request(current_name, "stop")
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        held = os.open(directory / "lock", os.O_RDWR | os.O_CLOEXEC)
+        lock = os.open(directory / "lock", os.O_RDWR | os.O_CLOEXEC)
         try:
-            fcntl.flock(held, fcntl.LOCK_EX)  # the process holds it as long as it lives
+            fcntl.flock(lock, fcntl.LOCK_EX)  # the process holds it as long as it lives
         finally:
-            os.close(held)
+            os.close(lock)

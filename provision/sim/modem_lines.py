@@ -20,8 +20,8 @@ _DTR, _RTS = termios.TIOCM_DTR, termios.TIOCM_RTS
 _READY = termios.TIOCM_CTS | termios.TIOCM_DSR | termios.TIOCM_CD
 _CHANGES: dict[int, Callable[[int, int], int]] = {
     termios.TIOCMSET: lambda _, given: given,
-    termios.TIOCMBIS: lambda held, given: held | given,
-    termios.TIOCMBIC: lambda held, given: held & ~given,
+    termios.TIOCMBIS: lambda state, given: state | given,
+    termios.TIOCMBIC: lambda state, given: state & ~given,
 }
 
 
@@ -33,12 +33,12 @@ def install() -> None:
         port = Serial.opened.get(number)
         if port is None or (request != termios.TIOCMGET and request not in _CHANGES):
             return kernel(fd, request, arg, *rest)
-        held = (_DTR if port.dtr else 0) | (_RTS if port.rts else 0)
+        state = (_DTR if port.dtr else 0) | (_RTS if port.rts else 0)
         if request == termios.TIOCMGET:
-            return struct.pack("I", held | _READY)
+            return struct.pack("I", state | _READY)
         if not isinstance(arg, bytes):
             raise OSError(errno.EINVAL, "Invalid argument")
-        lines = _CHANGES[request](held, struct.unpack("I", arg)[0])
+        lines = _CHANGES[request](state, struct.unpack("I", arg)[0])
         port.set_lines(bool(lines & _DTR), bool(lines & _RTS))
         return arg
 

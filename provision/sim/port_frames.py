@@ -29,7 +29,7 @@ def baud(rate: int) -> bytes:
     return pack(BAUD, rate.to_bytes(4, "big"))
 
 
-class Unpacker:
+class FrameReader:
     """Takes bytes as they come, yields whole frames; ValueError on what is none."""
 
     def __init__(self) -> None:

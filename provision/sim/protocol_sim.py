@@ -108,7 +108,7 @@ class Serial(SerialBase):
         return count[0]
 
     def read(self, size: int = 1) -> bytes:
-        conversation = self._open_socket()
+        connection = self._open_socket()
         got = bytearray()
         timeout = _until(self._timeout)
         while len(got) < size:
@@ -116,37 +116,37 @@ class Serial(SerialBase):
             pause = self._inter_byte_timeout if got else None
             if pause is not None:
                 left = pause if left is None else min(left, pause)
-            if not _wait(conversation, self._abort_read, select.POLLIN, left):
+            if not _wait(connection, self._abort_read, select.POLLIN, left):
                 break
-            part = self._receive(conversation, size - len(got))
+            part = self._receive(connection, size - len(got))
             got += part
             if timeout.expired():
                 break
         return bytes(got)
 
     def write(self, data: Any, /) -> int:
-        conversation = self._open_socket()
+        connection = self._open_socket()
         payload = bytes(memoryview(data))
         timeout = _until(self._write_timeout)
         for start in range(0, len(payload), _CHUNK):
             part = payload[start : start + _CHUNK]
-            self._send(conversation, port_frames.pack(port_frames.DATA, part), timeout)
+            self._send(connection, port_frames.pack(port_frames.DATA, part), timeout)
         return len(payload)
 
     def flush(self) -> None:
         """Wait until the board's end has taken everything written."""
-        conversation = self._open_socket()
+        connection = self._open_socket()
         count = array.array("i", [1])
         while self.is_open:
-            fcntl.ioctl(conversation.fileno(), termios.TIOCOUTQ, count)
+            fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, count)
             if not count[0]:
                 return
             time.sleep(0.001)  # the system has no event for a socket that has drained
 
     def reset_input_buffer(self) -> None:
-        conversation = self._open_socket()
+        connection = self._open_socket()
         with contextlib.suppress(BlockingIOError):
-            while self._receive(conversation, _CHUNK):
+            while self._receive(connection, _CHUNK):
                 pass
 
     def reset_output_buffer(self) -> None:
@@ -209,9 +209,9 @@ class Serial(SerialBase):
             raise PortNotOpenError()
         return self._socket
 
-    def _receive(self, conversation: socket.socket, size: int) -> bytes:
+    def _receive(self, connection: socket.socket, size: int) -> bytes:
         try:
-            data = conversation.recv(size)
+            data = connection.recv(size)
         except BlockingIOError:
             raise
         except OSError as error:
@@ -220,12 +220,12 @@ class Serial(SerialBase):
             raise SerialException(errno.EIO, _LOST)
         return data
 
-    def _send(self, conversation: socket.socket, frame: bytes, timeout: Timeout) -> None:
+    def _send(self, connection: socket.socket, frame: bytes, timeout: Timeout) -> None:
         """Send a frame whole: a part of one would spoil all that follow."""
         begun = False
         while frame:
             try:
-                sent = conversation.send(frame)
+                sent = connection.send(frame)
             except BlockingIOError:
                 sent = 0
             except OSError as error:
@@ -235,20 +235,20 @@ class Serial(SerialBase):
             if not frame:
                 return
             left = None if begun else timeout.time_left()
-            ready = _wait(conversation, self._abort_write, select.POLLOUT, left)
+            ready = _wait(connection, self._abort_write, select.POLLOUT, left)
             if not ready and not begun:
                 raise SerialTimeoutException("Write timeout")
 
 
 def _wait(
-    conversation: socket.socket,
+    connection: socket.socket,
     abort: tuple[int, int] | None,
     event: int,
     seconds: float | None,
 ) -> bool | None:
     """True when the socket is ready, False after the time, None when it was called off."""
     poll = select.poll()
-    poll.register(conversation, event)
+    poll.register(connection, event)
     if abort:
         poll.register(abort[0], select.POLLIN)
     ready = dict(poll.poll(None if seconds is None else seconds * 1000))

@@ -1,8 +1,8 @@
 """What a virtual board is made of: the settings of its `sim://` address, kept in its directory.
 
 `provision/sim` is built around one `BoardSetup`; nobody changes it while the board runs. The
-small words that the parts of a board say to one another (why it was reset, what its application
-asks for) stand here too.
+few types that the parts of a board exchange (why it was reset, what its application asks for) stand
+here too.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class ResetCause(str, Enum):
     DEEPSLEEP = "deepsleep"  # woke from it
 
 
-class LeaveKind(str, Enum):
+class ResetKind(str, Enum):
     """What an application can ask of the chip."""
 
     RESET = "reset"
@@ -73,10 +73,10 @@ class LeaveKind(str, Enum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Leave:
-    """The application gives up the chip; `seconds` until deep sleep ends, None for never."""
+class ResetRequest:
+    """The program that runs on the chip ends; `seconds` until deep sleep does, None for never."""
 
-    kind: LeaveKind
+    kind: ResetKind
     seconds: float | None = None
 
 

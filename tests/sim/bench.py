@@ -14,7 +14,7 @@ from provision.sim.chip.flash import Flash
 from provision.sim.esp.firmware import build
 from provision.sim.event_loop import EventLoop
 from provision.sim.families import MODELS
-from provision.sim.setup import BoardSetup, Leave, ResetCause
+from provision.sim.setup import BoardSetup, ResetCause, ResetRequest
 
 PATIENCE = 20.0  # seconds after which a bench gives up: far beyond anything it waits for
 PROMPT = b">>> "
@@ -39,7 +39,7 @@ class Bench:
         self.loop = EventLoop()
         self.output = bytearray()
         self.sent: list[tuple[bytes, int | None]] = []
-        self.leaves: list[Leave] = []
+        self.reset_requests: list[ResetRequest] = []
         if isinstance(firmware, str):
             firmware = build(chip, firmware, flash_size=self.setup.flash_size)
         if firmware is not None:
@@ -50,7 +50,7 @@ class Bench:
             flash=self.flash,
             loop=self.loop,
             send=self._send,
-            leave=self.leaves.append,
+            request_reset=self.reset_requests.append,
         )
 
     def __enter__(self) -> Bench:
@@ -96,10 +96,12 @@ class Bench:
         del self.output[:end]
         return text
 
-    def until_left(self) -> Leave:
-        """What the application left the chip for."""
-        self.wait(lambda: bool(self.leaves), f"leaving; printed was {self.output!r}")
-        return self.leaves.pop(0)
+    def until_reset_request(self) -> ResetRequest:
+        """What the application asked of the chip."""
+        self.wait(
+            lambda: bool(self.reset_requests), f"a reset request; printed was {self.output!r}"
+        )
+        return self.reset_requests.pop(0)
 
     def wait(self, done: object, what: str) -> None:
         assert callable(done)

@@ -21,21 +21,22 @@ from provision.sim.esp.efuses import burn_efuses
 from provision.sim.event_loop import EventLoop
 from provision.sim.families import MODELS
 from provision.sim.line.wire import Wire
-from provision.sim.setup import BoardSetup, Leave, ResetCause
+from provision.sim.setup import BoardSetup, ResetCause, ResetRequest
 
 PATIENCE = 20.0  # seconds after which the bench gives up
 SYNC = b"\x07\x07\x12\x20" + b"\x55" * 32
 
 
 class FakeApplication:
-    """Notes its boots and what it receives; `leave` asks the chip for something."""
+    """Notes its boots and what it receives; `request_reset` asks the chip for something."""
 
     def __init__(self, **parts: object) -> None:
         self.boots: list[ResetCause] = []
         self.received = bytearray()
         self.running = False
         self.overruns = 0
-        self.leave: Callable[[Leave], None] = parts["leave"]  # type: ignore[assignment]
+        self.request_reset: Callable[[ResetRequest], None]
+        self.request_reset = parts["request_reset"]  # type: ignore[assignment]
 
     def boot(self, cause: ResetCause) -> None:
         self.boots.append(cause)
@@ -50,7 +51,7 @@ class FakeApplication:
     def cut_power(self, work: Work, count: int, on_cut: Callable[[], None]) -> None:
         """It does not touch the flash."""
 
-    def keep_power(self) -> None:
+    def cancel_power_cut(self) -> None:
         """Nor does it."""
 
 
@@ -67,7 +68,7 @@ class Host:
     def rate(self) -> None:
         """It is told."""
 
-    def vanish(self) -> None:
+    def unplugged(self) -> None:
         self.pulled = True
 
 
@@ -86,7 +87,7 @@ class ChipBench:
         self.flash = Flash(self.setup.flash_path, self.setup.flash_size)
         burn_efuses(directory, **dict.fromkeys(fuses, True))
         self.loop = EventLoop()
-        self.application = FakeApplication(leave=lambda leave: None)
+        self.application = FakeApplication(request_reset=lambda request: None)
         self.board = Board(
             setup=self.setup,
             model=MODELS[chip],

@@ -16,16 +16,23 @@ from enum import Enum
 from provision.model.board import ResetWiring
 from provision.sim.app.interpreter import Interpreter
 from provision.sim.app.receive_ring import ReceiveRing
-from provision.sim.app.stream import RAW_PROMPT, Cooker, Frame, PromptWatch, Rebrander, Unframer
+from provision.sim.app.stream import (
+    RAW_PROMPT,
+    BannerReplacer,
+    Frame,
+    FrameSplitter,
+    NewlineConverter,
+    PromptDetector,
+)
 from provision.sim.chip.flash import PAGE_PROGRAM, SECTOR_ERASE, Flash, Work
 from provision.sim.chip.model import ChipModel, FailedStart, MicroPythonPort
 from provision.sim.event_loop import EventLoop, Timer
 from provision.sim.line.wire import BITS
 from provision.sim.setup import (
     BoardSetup,
-    Leave,
-    LeaveKind,
     ResetCause,
+    ResetKind,
+    ResetRequest,
     Send,
 )
 
@@ -35,7 +42,12 @@ _FOREIGN = b"\r\nready\r\n"
 _HELP = b'Type "help()" for more information.\r\n'
 # After these the chip loses what it is sent before MicroPython is up. A board that is started
 # because its port was opened is taken to have had power all along.
-_DEAF_STARTS = (ResetCause.EXTERNAL, ResetCause.SOFTWARE, ResetCause.WATCHDOG, ResetCause.DEEPSLEEP)
+_INPUT_LOST_AFTER = (
+    ResetCause.EXTERNAL,
+    ResetCause.SOFTWARE,
+    ResetCause.WATCHDOG,
+    ResetCause.DEEPSLEEP,
+)
 # Seconds from the ROM's message to MicroPython's start, when flash keeps a real chip's time.
 _LOADING = 0.3
 _TRANSMIT_FIFO = 128  # bytes that a program can print ahead of the line
@@ -64,14 +76,14 @@ class Application:
         flash: Flash,
         loop: EventLoop,
         send: Send,
-        leave: Callable[[Leave], None],
+        request_reset: Callable[[ResetRequest], None],
     ) -> None:
         self._setup = setup
         self._model = model
         self._flash = flash
         self._loop = loop
         self._send_on = send
-        self._leave = leave
+        self._request_reset = request_reset
         self._line_free = 0.0
         self._paused: Timer | None = None
         self._cut: tuple[Work, int, Callable[[], None]] | None = None
@@ -81,8 +93,8 @@ class Application:
         self._watchdog: Timer | None = None
         self._interpreter: Interpreter | None = None
         self._port: MicroPythonPort | None = None
-        self._held = bytearray()
-        self._claimed = False
+        self._early_input = bytearray()
+        self._reads_input = False
         self._rtc = b""  # the memory that deep sleep leaves alone
         self._clock = 0  # when the chip's clock stood at nought
         self._paced = setup.wire.paced and setup.wiring is not ResetWiring.USB_JTAG
@@ -113,7 +125,7 @@ class Application:
         """Bytes that reached the chip's UART; nobody listens before MicroPython does."""
         if self._phase in (_Phase.OFF, _Phase.ROM):
             return
-        if self._phase is _Phase.START and self._cause in _DEAF_STARTS:
+        if self._phase is _Phase.START and self._cause in _INPUT_LOST_AFTER:
             return
         interpreter = self._interpreter
         if interpreter is None:  # none is installed: the board has said so
@@ -135,7 +147,7 @@ class Application:
         self._cut = (work, count, on_cut)
         self._write_control()
 
-    def keep_power(self) -> None:
+    def cancel_power_cut(self) -> None:
         """Take back what `cut_power` ordered."""
         if self._cut:
             self._cut = None
@@ -168,7 +180,7 @@ class Application:
             self._send(_FOREIGN)
             return
         self._port = started.port
-        self._held.clear()
+        self._early_input.clear()
         if self._setup.timing:
             seconds = _LOADING / self._setup.scale
             self._timer = self._loop.after(seconds, lambda: self._start(cause, raw=False))
@@ -181,15 +193,15 @@ class Application:
         """Start the interpreter; `cause` is None for a soft reset."""
         assert self._port is not None
         self._phase = _Phase.START
-        self._claimed = False
+        self._reads_input = False
         self._raw = raw
         self._cause = cause
         mark = b"\xff\xfe" + os.urandom(8)
-        self._unframer = Unframer(mark)
-        self._cooker = Cooker()
-        self._prompts = PromptWatch()
+        self._splitter = FrameSplitter(mark)
+        self._newlines = NewlineConverter()
+        self._prompts = PromptDetector()
         self._interrupt_character = True
-        self._rebrander: Rebrander | None = None
+        self._banner_replacer: BannerReplacer | None = None
         self._start_text = b""
         self._interpreter = Interpreter(
             loop=self._loop,
@@ -227,14 +239,14 @@ class Application:
         return self._model.receive_ring
 
     def _unread(self) -> int:
-        return len(self._held) + (self._interpreter.unread() if self._interpreter else 0)
+        return len(self._early_input) + (self._interpreter.unread() if self._interpreter else 0)
 
     def _to_program(self, data: bytes) -> None:
         assert self._interpreter is not None
-        if self._phase is _Phase.REPL or self._claimed:
+        if self._phase is _Phase.REPL or self._reads_input:
             self._interpreter.write(data)
         else:
-            self._held += data
+            self._early_input += data
 
     @property
     def _may_interrupt(self) -> bool:
@@ -243,8 +255,8 @@ class Application:
 
     def _release(self) -> None:
         assert self._interpreter is not None
-        self._interpreter.write(bytes(self._held))
-        self._held.clear()
+        self._interpreter.write(bytes(self._early_input))
+        self._early_input.clear()
 
     def _send(self, data: bytes, baud: int | None = None) -> None:
         """Hand bytes to the UART. A program that prints faster than the line takes it has to wait,
@@ -260,9 +272,9 @@ class Application:
         ahead = self._line_free - now - _TRANSMIT_FIFO * byte_time
         if ahead > 0 and self._interpreter and self._paused is None:
             self._interpreter.pause(True)
-            self._paused = self._loop.after(ahead, self._go_on)
+            self._paused = self._loop.after(ahead, self._resume)
 
-    def _go_on(self) -> None:
+    def _resume(self) -> None:
         self._paused = None
         if self._interpreter:
             self._interpreter.pause(False)
@@ -271,7 +283,7 @@ class Application:
         interpreter = self._interpreter
         assert interpreter is not None
         more = interpreter.may_hold_more(data)
-        for part in self._unframer.feed(data):
+        for part in self._splitter.feed(data):
             if self._interpreter is not interpreter:
                 return  # a frame before this one ended the run
             if isinstance(part, Frame):
@@ -284,12 +296,12 @@ class Application:
             self._start_text += text
             self._find_prompt()
             return
-        cooked = self._cooker.feed(text)
+        cooked = self._newlines.feed(text)
         self._prompts.feed(cooked)
         if self._prompts.reading:
             self._interrupt_character = True
-        if self._rebrander:
-            cooked = self._rebrander.feed(cooked, more=more)
+        if self._banner_replacer:
+            cooked = self._banner_replacer.feed(cooked, more=more)
         if cooked:
             self._send(cooked)
 
@@ -318,11 +330,11 @@ class Application:
         match frame.kind:
             case "V":
                 assert self._port is not None
-                self._rebrander = Rebrander(frame.payload, self._port.banner)
+                self._banner_replacer = BannerReplacer(frame.payload, self._port.banner)
             case "U":
                 self._phase = _Phase.SCRIPTS
             case "I":
-                self._claimed = True
+                self._reads_input = True
                 self._release()
             case "B":
                 self._phase = _Phase.TO_PROMPT
@@ -339,13 +351,13 @@ class Application:
             case "S":
                 self._soft_reset(raw=False)
             case "R":
-                self._give_up(Leave(kind=LeaveKind.RESET))
+                self._end_with(ResetRequest(kind=ResetKind.RESET))
             case "L":
-                self._give_up(Leave(kind=LeaveKind.BOOTLOADER))
+                self._end_with(ResetRequest(kind=ResetKind.BOOTLOADER))
             case "D":
                 payload = frame.payload
                 seconds = struct.unpack("<Q", payload)[0] / 1e3 if payload else None
-                self._give_up(Leave(kind=LeaveKind.DEEPSLEEP, seconds=seconds))
+                self._end_with(ResetRequest(kind=ResetKind.DEEPSLEEP, seconds=seconds))
             case "P":
                 self._power_lost()
             case _:
@@ -354,17 +366,19 @@ class Application:
     def _feed(self, seconds: float) -> None:
         if self._watchdog:
             self._watchdog.cancel()
-        leave = Leave(kind=LeaveKind.WATCHDOG)
-        self._watchdog = self._loop.after(seconds / self._setup.scale, lambda: self._give_up(leave))
+        request = ResetRequest(kind=ResetKind.WATCHDOG)
+        self._watchdog = self._loop.after(
+            seconds / self._setup.scale, lambda: self._end_with(request)
+        )
 
     def _exited(self, mode: str | None, left: bytes) -> None:
         """The interpreter ended by itself: Ctrl-D, machine.soft_reset(), sys.exit(), a crash."""
         self._interpreter = None
-        self._held[:0] = left
+        self._early_input[:0] = left
         if mode is None:
             assert self._port is not None
             self._send(self._port.panic)
-            self._give_up(Leave(kind=LeaveKind.RESET))
+            self._end_with(ResetRequest(kind=ResetKind.RESET))
         else:
             self._soft_reset(raw=mode == "raw")
 
@@ -381,6 +395,6 @@ class Application:
         if cut:
             cut[2]()
 
-    def _give_up(self, leave: Leave) -> None:
+    def _end_with(self, request: ResetRequest) -> None:
         self.halt()
-        self._leave(leave)
+        self._request_reset(request)

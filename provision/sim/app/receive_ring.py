@@ -15,8 +15,8 @@ from provision.sim.event_loop import EventLoop, Timer
 
 _LOOK_AGAIN = 0.001
 # Processor seconds, or seconds asleep, that a child with a full ring has for reading on.
-_CHANCE = 0.001
-_BLIND_CHANCE = 0.012  # where the kernel does not tell, by the clock
+_READER_TIME = 0.001
+_READER_TIME_BY_CLOCK = 0.012  # where the kernel does not tell, by the clock
 
 
 class ReceiveRing:
@@ -42,7 +42,7 @@ class ReceiveRing:
         self._processor_at: float | None = None
         self._asleep_at: float | None = None
         self.overruns = 0
-        self.highest = 0
+        self.peak = 0
 
     def put(self, data: bytes) -> None:
         """Bytes from the line."""
@@ -68,14 +68,14 @@ class ReceiveRing:
             ready = bytes(self._waiting[:room])
             del self._waiting[:room]
             self._deliver(ready)
-            self.highest = max(self.highest, held + len(ready))
+            self.peak = max(self.peak, held + len(ready))
         if not self._waiting:
             return
         if self._timer is None:
             self._full_at = self._loop.now()
             self._processor_at = self._processor()
             self._asleep_at = None
-        elif self._had_its_chance():
+        elif self._reader_had_time():
             self.overruns += len(self._waiting)
             self._waiting.clear()
             self._stop()
@@ -92,17 +92,17 @@ class ReceiveRing:
         reader = self._reader()
         return reader.processor_seconds() if reader else None
 
-    def _had_its_chance(self) -> bool:
+    def _reader_had_time(self) -> bool:
         reader = self._reader()
         now = self._loop.now()
         processor = self._processor()
         if reader is None or processor is None or self._processor_at is None:
-            return now - self._full_at >= _BLIND_CHANCE
-        if processor - self._processor_at >= _CHANCE:
+            return now - self._full_at >= _READER_TIME_BY_CLOCK
+        if processor - self._processor_at >= _READER_TIME:
             return True
         if not reader.asleep():
             self._asleep_at = None
             return False
         if self._asleep_at is None:
             self._asleep_at = now
-        return now - self._asleep_at >= _CHANCE
+        return now - self._asleep_at >= _READER_TIME

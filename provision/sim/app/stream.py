@@ -20,7 +20,7 @@ class Frame:
     payload: bytes
 
 
-class Unframer:
+class FrameSplitter:
     """Splits the child's output into text and frames."""
 
     def __init__(self, mark: bytes) -> None:
@@ -54,7 +54,7 @@ class Unframer:
             yield rest[: len(rest) - keep]
 
 
-class Cooker:
+class NewlineConverter:
     """Gives text the chip's line ends: a line feed that has no carriage return before it gets one.
 
     (`print("\\r\\n")` has two on a chip and one here: the REPL's own output, which is not cooked
@@ -74,7 +74,7 @@ class Cooker:
         return cooked
 
 
-class Rebrander:
+class BannerReplacer:
     """Replaces a banner by another, wherever it begins in the text.
 
     The port writes its banner in several pieces, the version first and in one piece; once that was
@@ -99,7 +99,7 @@ class Rebrander:
         return text
 
 
-class PromptWatch:
+class PromptDetector:
     """Tells from what is printed whether the REPL waits for input: an echo, a prompt, the raw
     REPL's ">". For kernels that do not tell what the interpreter itself says."""
 

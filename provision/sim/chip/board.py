@@ -21,9 +21,9 @@ from provision.sim.line.wire import POLLED, Fifo, WireStatistics
 from provision.sim.setup import (
     CONSOLE_BAUD,
     BoardSetup,
-    Leave,
-    LeaveKind,
     ResetCause,
+    ResetKind,
+    ResetRequest,
     Send,
     WireModel,
 )
@@ -48,7 +48,7 @@ class Application(Protocol):
     def receive(self, data: bytes) -> None: ...
     def halt(self) -> None: ...
     def cut_power(self, work: Work, count: int, on_cut: Callable[[], None]) -> None: ...
-    def keep_power(self) -> None: ...
+    def cancel_power_cut(self) -> None: ...
 
     @property
     def overruns(self) -> int:
@@ -82,7 +82,7 @@ class MakeApplication(Protocol):
         flash: Flash,
         loop: EventLoop,
         send: Send,
-        leave: Callable[[Leave], None],
+        request_reset: Callable[[ResetRequest], None],
     ) -> Application: ...
 
 
@@ -111,7 +111,7 @@ class Port(Protocol):
         """The baud the host has set, on a port that must be asked; None where it is told."""
         ...
 
-    def vanish(self) -> None:
+    def unplugged(self) -> None:
         """The cable is pulled."""
         ...
 
@@ -134,7 +134,7 @@ class Board:
         self.mode = Mode.OFF
         self.plugged = True
         self.boots = 0
-        self.trouble: str | None = None  # why nothing runs, where that is this machine's fault
+        self.problem: str | None = None  # why nothing runs, where that is this machine's fault
         self.noise = Noise()
         self.host_baud = CONSOLE_BAUD
         self.baud = CONSOLE_BAUD
@@ -144,7 +144,12 @@ class Board:
         self._loader: Loader | None = None
         self._asleep: Timer | None = None
         self._application = make_application(
-            setup=setup, model=model, flash=flash, loop=loop, send=self.send, leave=self._leave
+            setup=setup,
+            model=model,
+            flash=flash,
+            loop=loop,
+            send=self.send,
+            request_reset=self._request_reset,
         )
         self._wire = make_wire(
             model=setup.wire,
@@ -156,7 +161,10 @@ class Board:
             scale=setup.scale,
         )
         self.circuit = ResetCircuit(
-            wiring=setup.wiring, loop=loop, hold=self._hold, release=self._release
+            wiring=setup.wiring,
+            loop=loop,
+            enter_reset=self._enter_reset,
+            leave_reset=self._leave_reset,
         )
 
     @property
@@ -182,7 +190,7 @@ class Board:
     def power_on(self) -> None:
         if self.mode is Mode.OFF:
             self.mode = Mode.RESET
-            if not self.circuit.held:
+            if not self.circuit.in_reset:
                 self._start(ResetCause.POWER_ON, download=self.circuit.strap)
 
     def power_off(self) -> None:
@@ -193,15 +201,15 @@ class Board:
         does it: the loader or the application."""
 
         def cut() -> None:
-            self.flash.keep_power()
-            self._application.keep_power()
+            self.flash.cancel_power_cut()
+            self._application.cancel_power_cut()
             self.power_off()
             on_cut()
 
         self.flash.cut_power(work, count, cut)
         self._application.cut_power(work, count, cut)
 
-    def rework(self, change: Callable[[], None]) -> None:
+    def change_while_off(self, change: Callable[[], None]) -> None:
         """Take the power away, change something, and give it back if it was there."""
         was = self.mode
         self.power_off()
@@ -210,19 +218,19 @@ class Board:
             self.power_on()
 
     def press(self, *buttons: Button) -> None:
-        """Press in order, hold."""
+        """Press in order, and hold."""
         for button in buttons:
             self.circuit.press(button)
 
-    def let_go(self, *buttons: Button) -> None:
+    def release(self, *buttons: Button) -> None:
         for button in buttons:
-            self.circuit.let_go(button)
+            self.circuit.release(button)
 
     def unplug(self) -> None:
         """Pull the cable: power and port go together."""
         self.plugged = False
         for port in list(self._ports):
-            port.vanish()
+            port.unplugged()
         self._ports.clear()
         self.power_off()
 
@@ -235,11 +243,11 @@ class Board:
         self.power_off()
         self.flash.close()
 
-    def _hold(self) -> None:
+    def _enter_reset(self) -> None:
         if self.mode is not Mode.OFF:
             self._cut(Mode.RESET)
 
-    def _release(self, download: bool) -> None:
+    def _leave_reset(self, download: bool) -> None:
         if self.mode is Mode.RESET:
             self._start(ResetCause.EXTERNAL, download=download)
 
@@ -267,7 +275,7 @@ class Board:
             try:
                 self._application.boot(cause)
             except SimulatorError as error:
-                self.trouble = f"{error.message} ({error.hint})"
+                self.problem = f"{error.message} ({error.hint})"
                 # Whoever waits for the app hears why none comes.
                 self.send(_NO_APPLICATION, baud=CONSOLE_BAUD)
             return
@@ -280,25 +288,25 @@ class Board:
             send=self.send,
             baud=lambda: self.baud,
             set_baud=self._set_baud,
-            leave=self._leave,
+            request_reset=self._request_reset,
         )
 
-    def _leave(self, leave: Leave) -> None:
+    def _request_reset(self, request: ResetRequest) -> None:
         if self.mode not in {Mode.DOWNLOAD, Mode.RUN}:
             return
         self._stop()
         self.mode = Mode.RESET
-        match leave.kind:
-            case LeaveKind.RESET:
+        match request.kind:
+            case ResetKind.RESET:
                 self._start(ResetCause.SOFTWARE, download=False)
-            case LeaveKind.BOOTLOADER:
+            case ResetKind.BOOTLOADER:
                 self._start(ResetCause.SOFTWARE, download=True)
-            case LeaveKind.WATCHDOG:
+            case ResetKind.WATCHDOG:
                 self._start(ResetCause.WATCHDOG, download=self.circuit.strap)
-            case LeaveKind.DEEPSLEEP:
+            case ResetKind.DEEPSLEEP:
                 self.mode = Mode.SLEEP
-                if leave.seconds is not None:
-                    seconds = leave.seconds / self.setup.scale
+                if request.seconds is not None:
+                    seconds = request.seconds / self.setup.scale
                     self._asleep = self._loop.after(seconds, self._wake)
 
     def _wake(self) -> None:

@@ -132,7 +132,7 @@ class Flash:
         self._cut = (work, count)
         self._on_cut = on_cut
 
-    def keep_power(self) -> None:
+    def cancel_power_cut(self) -> None:
         """Take back what `cut_power` ordered."""
         self._cut = self._on_cut = None
 

@@ -14,7 +14,7 @@ from provision.model.firmware import FilesystemPlace
 from provision.sim.chip.flash import Flash
 from provision.sim.event_loop import EventLoop
 from provision.sim.line.wire import Fifo
-from provision.sim.setup import BoardSetup, Leave, ResetCause, Send
+from provision.sim.setup import BoardSetup, ResetCause, ResetRequest, Send
 
 
 class Loader(Protocol):
@@ -127,7 +127,7 @@ class ChipModel(Protocol):
         send: Send,
         baud: Callable[[], int],
         set_baud: Callable[[int], None],
-        leave: Callable[[Leave], None],
+        request_reset: Callable[[ResetRequest], None],
     ) -> Loader:
         """Download mode, from reset on."""
         ...

@@ -13,9 +13,9 @@ from typing import ClassVar, Protocol
 from provision.sim.chip.flash import Flash
 from provision.sim.esp.chips import ChipFacts
 from provision.sim.esp.efuses import Security
-from provision.sim.esp.packets import Answer, expect, register_writes, words
+from provision.sim.esp.packets import Answer, register_writes, require_length, words
 from provision.sim.esp.registers import Registers
-from provision.sim.setup import Leave
+from provision.sim.setup import ResetRequest
 
 Command = Callable[[bytes, int], Answer | None]
 """Takes a request's data and its checksum field; None where nothing is answered (any more)."""
@@ -36,7 +36,7 @@ class DownloadMode(Protocol):
     def registers(self) -> Registers: ...
 
     def set_baud(self, baud: int) -> None: ...
-    def leave(self, leave: Leave) -> None: ...
+    def request_reset(self, request: ResetRequest) -> None: ...
     def send_frame(self, payload: bytes) -> None: ...
 
     def start_stub(self) -> None:
@@ -81,10 +81,10 @@ class LoaderCommands(ABC):
         """Carry out one request; CommandFailed refuses it."""
 
     @abstractmethod
-    def odd_frame(self, frame: bytes) -> None:
+    def malformed_frame(self, frame: bytes) -> None:
         """A frame that is no well-formed request."""
 
-    def acknowledged(self, frame: bytes) -> bool:
+    def take_acknowledgement(self, frame: bytes) -> bool:
         """True if the frame was taken as the host's word in a transfer, not as a request."""
         return False
 
@@ -102,15 +102,15 @@ class LoaderCommands(ABC):
         return Answer()
 
     def _read_register(self, data: bytes, checksum: int) -> Answer:
-        expect(data, 4, self.wrong_size)
+        require_length(data, 4, self.wrong_size)
         return Answer(value=self._chip.registers.read(words(data, 1)[0]))
 
     def _set_parameters(self, data: bytes, checksum: int) -> Answer:
-        expect(data, 24, self.wrong_size)
+        require_length(data, 24, self.wrong_size)
         self._limit = words(data, 2)[1]
         return Answer()
 
     def _change_baud(self, data: bytes, checksum: int) -> Answer:
-        expect(data, 8, self.wrong_size)
+        require_length(data, 8, self.wrong_size)
         baud = words(data, 1)[0]
         return Answer(after=lambda: self._chip.set_baud(baud))

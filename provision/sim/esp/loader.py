@@ -22,7 +22,7 @@ from provision.sim.esp.registers import Registers
 from provision.sim.esp.rom import Rom
 from provision.sim.esp.stub import Stub
 from provision.sim.event_loop import EventLoop, Timer
-from provision.sim.setup import BoardSetup, Leave, LeaveKind, Send
+from provision.sim.setup import BoardSetup, ResetKind, ResetRequest, Send
 
 _WATCHDOG_BITES = 0.02  # seconds: 2000 cycles of the slow clock and a reset
 _WAITING_FRAMES = 4  # what chip and stub hold while they are at work
@@ -42,14 +42,14 @@ class Loader:
         send: Send,
         baud: Callable[[], int],
         set_baud: Callable[[int], None],
-        leave: Callable[[Leave], None],
+        request_reset: Callable[[ResetRequest], None],
     ) -> None:
         self.facts = facts
         self.setup = setup
         self.flash = flash
         self.security = security
         self.set_baud = set_baud
-        self.leave = leave
+        self.request_reset = request_reset
         self.synced = False
         self.stub = False
         self.operations = 0
@@ -125,7 +125,9 @@ class Loader:
         return timer
 
     def _bite(self) -> None:
-        self._later(_WATCHDOG_BITES, lambda: self.leave(Leave(kind=LeaveKind.WATCHDOG)))
+        self._later(
+            _WATCHDOG_BITES, lambda: self.request_reset(ResetRequest(kind=ResetKind.WATCHDOG))
+        )
 
     def _serve(self) -> None:
         while self._frames and self._working is None and not self._halted:
@@ -136,15 +138,15 @@ class Loader:
 
     def _handle(self, frame: bytes) -> None:
         commands = self._commands
-        if commands.acknowledged(frame):
+        if commands.take_acknowledgement(frame):
             return
         if len(frame) < HEADER.size or frame[0] != REQUEST:
-            commands.odd_frame(frame)
+            commands.malformed_frame(frame)
             return
         _, operation, length, checksum = HEADER.unpack_from(frame)
         data = frame[HEADER.size :]
         if len(data) != length:
-            commands.odd_frame(frame)
+            commands.malformed_frame(frame)
             return
         self.operations += 1
         try:

@@ -22,7 +22,7 @@ from provision.sim.esp.loader import Loader
 from provision.sim.esp.micropython_port import EspPort
 from provision.sim.event_loop import EventLoop
 from provision.sim.line.wire import Fifo
-from provision.sim.setup import BoardSetup, Leave, ResetCause, Send
+from provision.sim.setup import BoardSetup, ResetCause, ResetRequest, Send
 
 # Receive rings of the ports, less the byte that tells full from empty (ringbuf.h).
 _RING = {ESP8266: 255}
@@ -75,7 +75,7 @@ class EspModel:
         send: Send,
         baud: Callable[[], int],
         set_baud: Callable[[int], None],
-        leave: Callable[[Leave], None],
+        request_reset: Callable[[ResetRequest], None],
     ) -> Loader:
         return Loader(
             facts=self.facts,
@@ -86,7 +86,7 @@ class EspModel:
             send=send,
             baud=baud,
             set_baud=set_baud,
-            leave=leave,
+            request_reset=request_reset,
         )
 
     def install(self, flash: Flash, image: bytes) -> None:

@@ -30,7 +30,7 @@ class Answer:
     after: Callable[[], None] | None = None
 
 
-def expect(data: bytes, size: int, status: int) -> None:
+def require_length(data: bytes, size: int, status: int) -> None:
     """Refuse a command, with this status, whose data has not the size that it must have."""
     if len(data) != size:
         raise CommandFailed(status)

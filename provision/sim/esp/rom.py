@@ -14,8 +14,8 @@ from provision.core.chips.esp.chips import ESP32, ESP32S3, ESP8266
 from provision.sim.chip.flash import BLOCK, SECTOR
 from provision.sim.esp import slip
 from provision.sim.esp.commands import Command, DownloadMode, LoaderCommands
-from provision.sim.esp.packets import HEADER, Answer, CommandFailed, expect, words
-from provision.sim.setup import Leave, LeaveKind
+from provision.sim.esp.packets import HEADER, Answer, CommandFailed, require_length, words
+from provision.sim.setup import ResetKind, ResetRequest
 
 BAD_FORMAT = 0x0105
 FAILED = 0x0106
@@ -93,7 +93,7 @@ class Rom(LoaderCommands):
             return None
         return self._table[operation](data, checksum)
 
-    def odd_frame(self, frame: bytes) -> None:
+    def malformed_frame(self, frame: bytes) -> None:
         if len(frame) >= HEADER.size and frame[0] == 0:
             self._chip.respond(frame[1], BAD_FORMAT, Answer())
 
@@ -110,12 +110,12 @@ class Rom(LoaderCommands):
         return Answer(value=_SYNC_VALUE, repeat=8)
 
     def _attach(self, data: bytes, checksum: int) -> Answer:
-        expect(data, 8, BAD_FORMAT)
+        require_length(data, 8, BAD_FORMAT)
         self._chip.registers.attached = True
         return Answer()
 
     def _read_slow(self, data: bytes, checksum: int) -> Answer | None:
-        expect(data, 8, BAD_FORMAT)
+        require_length(data, 8, BAD_FORMAT)
         offset, size = words(data, 2)
         hook = self._chip.registers.read(_S3_READ_HOOK)
         if self._facts.chip == ESP32S3 and hook:
@@ -127,17 +127,17 @@ class Rom(LoaderCommands):
         return Answer(data=self._flash.read(offset, size).ljust(_READ_BLOCK, b"\0"))
 
     def _change_baud(self, data: bytes, checksum: int) -> Answer:
-        expect(data, 8, BAD_FORMAT)
+        require_length(data, 8, BAD_FORMAT)
         if not words(data, 1)[0]:
             raise CommandFailed(BAD_FORMAT)
         return super()._change_baud(data, checksum)
 
     def _security_info(self, data: bytes, checksum: int) -> Answer:
-        expect(data, 0, BAD_FORMAT)
+        require_length(data, 0, BAD_FORMAT)
         return Answer(data=self._facts.security_info_reply(self._chip.security))
 
     def _md5(self, data: bytes, checksum: int) -> Answer:
-        expect(data, 16, BAD_FORMAT)
+        require_length(data, 16, BAD_FORMAT)
         offset, size = words(data, 2)
         self._in_flash(offset, size, READ_ERROR)
         digest, seconds = self._chip.digest(offset, size)
@@ -152,7 +152,7 @@ class Rom(LoaderCommands):
         return self._begin(data, inflate=zlib.decompressobj())
 
     def _begin(self, data: bytes, inflate: Any) -> Answer:
-        expect(data, 20 if self._facts.chip not in {ESP8266, ESP32} else 16, BAD_FORMAT)
+        require_length(data, 20 if self._facts.chip not in {ESP8266, ESP32} else 16, BAD_FORMAT)
         size, _, _, offset = words(data, 4)
         if self._facts.chip == ESP8266:
             self._chip.registers.attached = True  # its only way to be told
@@ -184,11 +184,11 @@ class Rom(LoaderCommands):
         return Answer(seconds=seconds)
 
     def _flash_end(self, data: bytes, checksum: int) -> Answer:
-        expect(data, 4, BAD_FORMAT)
+        require_length(data, 4, BAD_FORMAT)
         self._write = None
         stay = words(data, 1)[0] == 0
-        kind = LeaveKind.BOOTLOADER if stay else LeaveKind.RESET
-        return Answer(after=lambda: self._chip.leave(Leave(kind=kind)))
+        kind = ResetKind.BOOTLOADER if stay else ResetKind.RESET
+        return Answer(after=lambda: self._chip.request_reset(ResetRequest(kind=kind)))
 
     def _in_flash(self, offset: int, size: int, status: int) -> None:
         end = min(self._limit, self._flash.size)
@@ -198,7 +198,7 @@ class Rom(LoaderCommands):
     # Loading RAM
 
     def _mem_begin(self, data: bytes, checksum: int) -> Answer:
-        expect(data, 16, BAD_FORMAT)
+        require_length(data, 16, BAD_FORMAT)
         size, _, _, start = words(data, 4)
         self._load = _Load(start=start, size=size)
         self._loaded = [*self._loaded, self._load]
@@ -212,7 +212,7 @@ class Rom(LoaderCommands):
         return Answer()
 
     def _mem_end(self, data: bytes, checksum: int) -> Answer:
-        expect(data, 8, BAD_FORMAT)
+        require_length(data, 8, BAD_FORMAT)
         stay, entry = words(data, 2)
         self._load = None
         if stay or self._stub_is_barred():

@@ -16,8 +16,8 @@ from provision.core.chips.esp.chips import ESP8266
 from provision.sim.chip.flash import SECTOR
 from provision.sim.esp import slip
 from provision.sim.esp.commands import Command, DownloadMode, LoaderCommands
-from provision.sim.esp.packets import Answer, CommandFailed, expect, words
-from provision.sim.setup import Leave, LeaveKind
+from provision.sim.esp.packets import Answer, CommandFailed, require_length, words
+from provision.sim.setup import ResetKind, ResetRequest
 
 BAD_LENGTH = 0xC000
 BAD_CHECKSUM = 0xC100
@@ -72,7 +72,7 @@ class Stub(LoaderCommands):
         self._write: _Write | None = None
         self._read: _Read | None = None
         self._load: _Load | None = None
-        self._owed = 0  # the error of work done after the answer was sent
+        self._deferred_error = 0  # the error of work done after the answer was sent
         chip.registers.attached = True
         self._table: dict[int, Command] = {
             **self._shared(),
@@ -96,34 +96,34 @@ class Stub(LoaderCommands):
         }
 
     def answer(self, operation: int, data: bytes, checksum: int) -> Answer | None:
-        if self._owed:
-            status, self._owed = self._owed, 0
+        if self._deferred_error:
+            status, self._deferred_error = self._deferred_error, 0
             raise CommandFailed(status)
         if operation not in self._table:
             raise CommandFailed(INVALID_COMMAND)
         return self._table[operation](data, checksum)
 
-    def odd_frame(self, frame: bytes) -> None:
+    def malformed_frame(self, frame: bytes) -> None:
         if len(frame) >= 2:
             status = INVALID_COMMAND if frame[0] else BAD_LENGTH
             self._chip.respond(frame[1], status, Answer())
 
     def _sync(self, data: bytes, checksum: int) -> Answer:
-        expect(data, 36, BAD_LENGTH)
+        require_length(data, 36, BAD_LENGTH)
         return Answer(repeat=8)
 
     def _attach(self, data: bytes, checksum: int) -> Answer:
-        expect(data, 4, BAD_LENGTH)
+        require_length(data, 4, BAD_LENGTH)
         return Answer()
 
     def _security_info(self, data: bytes, checksum: int) -> Answer:
-        expect(data, 0, BAD_LENGTH)
+        require_length(data, 0, BAD_LENGTH)
         if not self._facts.security_info:
             raise CommandFailed(NOT_IMPLEMENTED)
         return Answer(data=self._facts.security_info_reply(self._chip.security))
 
     def _md5(self, data: bytes, checksum: int) -> Answer:
-        expect(data, 16, BAD_LENGTH)
+        require_length(data, 16, BAD_LENGTH)
         offset, size = words(data, 2)
         self._in_flash(offset, size)
         digest, seconds = self._chip.digest(offset, size)
@@ -132,7 +132,7 @@ class Stub(LoaderCommands):
     def _run_user_code(self, data: bytes, checksum: int) -> None:
         # No answer; only on the ESP8266 does the stub find its way back to the boot code.
         if self._facts.chip == ESP8266:
-            self._chip.leave(Leave(kind=LeaveKind.RESET))
+            self._chip.request_reset(ResetRequest(kind=ResetKind.RESET))
 
     # Erasing
 
@@ -140,7 +140,7 @@ class Stub(LoaderCommands):
         return Answer(seconds=self._flash.erase_chip())
 
     def _erase_region(self, data: bytes, checksum: int) -> Answer:
-        expect(data, 8, BAD_LENGTH)
+        require_length(data, 8, BAD_LENGTH)
         offset, size = words(data, 2)
         if offset % SECTOR or size % SECTOR:
             raise CommandFailed(BAD_LENGTH)
@@ -182,7 +182,9 @@ class Stub(LoaderCommands):
         if words(data, 1)[0] != len(block):
             raise CommandFailed(TOO_MUCH_DATA)
         _check(block, checksum)
-        return Answer(after=lambda: self._owe(lambda: self._put(write, block[: write.remaining])))
+        return Answer(
+            after=lambda: self._do_deferred(lambda: self._program(write, block[: write.remaining]))
+        )
 
     def _deflate_data(self, data: bytes, checksum: int) -> Answer:
         write = self._writing()
@@ -192,23 +194,25 @@ class Stub(LoaderCommands):
         if write.remaining == 0 and len(block) > _ADLER:
             raise CommandFailed(TOO_MUCH_DATA)
         _check(block, checksum)
-        return Answer(after=lambda: self._owe(lambda: self._inflate(write, block)))
+        return Answer(after=lambda: self._do_deferred(lambda: self._inflate(write, block)))
 
     def _flash_end(self, data: bytes, checksum: int) -> Answer:
-        expect(data, 4, BAD_LENGTH)
+        require_length(data, 4, BAD_LENGTH)
         if self._writing().remaining:
             raise CommandFailed(BAD_LENGTH)
         self._write = None
         if words(data, 1)[0]:
             return Answer()
-        return Answer(after=lambda: self._chip.leave(Leave(kind=LeaveKind.BOOTLOADER)))
+        return Answer(
+            after=lambda: self._chip.request_reset(ResetRequest(kind=ResetKind.BOOTLOADER))
+        )
 
-    def _owe(self, work: Callable[[], float]) -> None:
+    def _do_deferred(self, work: Callable[[], float]) -> None:
         """Do the work behind an answer already given; its failure answers the next command."""
         try:
             seconds = work()
         except CommandFailed as failure:
-            self._owed = failure.status
+            self._deferred_error = failure.status
         else:
             self._chip.work(seconds, lambda: None)
 
@@ -225,10 +229,10 @@ class Stub(LoaderCommands):
             del write.inflated[:_WINDOW]
             if len(part) > write.remaining:
                 raise CommandFailed(TOO_MUCH_DATA)
-            seconds += self._put(write, part)
+            seconds += self._program(write, part)
         return seconds
 
-    def _put(self, write: _Write, data: bytes) -> float:
+    def _program(self, write: _Write, data: bytes) -> float:
         seconds = 0.0
         while write.next_erase < write.offset + len(data):
             seconds += self._erase_next(write)
@@ -249,7 +253,7 @@ class Stub(LoaderCommands):
     # Reading
 
     def _read_flash(self, data: bytes, checksum: int) -> Answer:
-        expect(data, 16, BAD_LENGTH)
+        require_length(data, 16, BAD_LENGTH)
         offset, size, packet, _ = words(data, 4)
         if not 0 < packet <= _LARGEST_READ:
             raise CommandFailed(BAD_LENGTH)
@@ -257,7 +261,7 @@ class Stub(LoaderCommands):
         self._read = _Read(offset=offset, remaining=size, packet=packet, size=size)
         return Answer(after=self._send_next)
 
-    def acknowledged(self, frame: bytes) -> bool:
+    def take_acknowledgement(self, frame: bytes) -> bool:
         """In a read every frame counts the bytes that came through; any other ends it."""
         read = self._read
         if read is None:
@@ -290,7 +294,7 @@ class Stub(LoaderCommands):
     # Loading RAM
 
     def _mem_begin(self, data: bytes, checksum: int) -> Answer:
-        expect(data, 16, BAD_LENGTH)
+        require_length(data, 16, BAD_LENGTH)
         self._load = _Load(remaining=words(data, 1)[0])
         return Answer()
 
@@ -306,7 +310,7 @@ class Stub(LoaderCommands):
         return Answer()
 
     def _mem_end(self, data: bytes, checksum: int) -> Answer:
-        expect(data, 8, BAD_LENGTH)
+        require_length(data, 8, BAD_LENGTH)
         if self._load is None:
             raise CommandFailed(NOT_IN_FLASH_MODE)
         self._load = None

@@ -27,10 +27,10 @@ class Noise:
 
     def cut_after(self, count: int, at_end: Callable[[], None]) -> None:
         """Call `at_end` when `count` more bytes have passed, both ways together; none follow
-        until `mend`."""
+        until `restore`."""
         self._left, self._at_end = count, at_end
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         self._left = self._at_end = None
 
     def to_chip(self, data: bytes) -> bytes:

@@ -24,24 +24,24 @@ class Button(str, Enum):
 
 
 class ResetCircuit:
-    """`hold` is called when EN goes low, `release` with the state of the strap when it rises."""
+    """Calls `enter_reset` when EN goes low, `leave_reset` with the strap when it rises."""
 
     def __init__(
         self,
         *,
         wiring: ResetWiring,
         loop: EventLoop,
-        hold: Callable[[], None],
-        release: Callable[[bool], None],
+        enter_reset: Callable[[], None],
+        leave_reset: Callable[[bool], None],
     ) -> None:
-        self.held = False
+        self.in_reset = False
         self.dtr = False
         self.rts = False
         self.pressed: set[Button] = set()
         self._wiring = wiring
         self._loop = loop
-        self._hold = hold
-        self._release = release
+        self._enter_reset = enter_reset
+        self._leave_reset = leave_reset
         self._rising: Timer | None = None
         self._download_flag = False  # of the USB-Serial-JTAG peripheral
 
@@ -51,20 +51,20 @@ class ResetCircuit:
         if self._wiring is ResetWiring.USB_JTAG and not rts:
             # ESP32-C3 reference manual, USB Serial/JTAG: 01 sets the flag, 00 clears it. It is
             # sampled when 10 resets the chip, hence before the 00 that ends every sequence.
-            if not self.held:
+            if not self.in_reset:
                 self._download_flag = dtr
-            self._settle()
+            self._update()
             self._download_flag = dtr
             return
-        self._settle()
+        self._update()
 
     def press(self, button: Button) -> None:
         self.pressed.add(button)
-        self._settle()
+        self._update()
 
-    def let_go(self, button: Button) -> None:
+    def release(self, button: Button) -> None:
         self.pressed.discard(button)
-        self._settle()
+        self._update()
 
     @property
     def strap(self) -> bool:
@@ -79,22 +79,22 @@ class ResetCircuit:
             case ResetWiring.NONE:
                 return False
 
-    def _settle(self) -> None:
+    def _update(self) -> None:
         if self._rising:
             self._rising.cancel()
             self._rising = None
         wired = self._wiring is not ResetWiring.NONE
         low = Button.RESET in self.pressed or (wired and self.rts and not self.dtr)
-        if low and not self.held:
-            self.held = True
-            self._hold()
-        elif not low and self.held:
+        if low and not self.in_reset:
+            self.in_reset = True
+            self._enter_reset()
+        elif not low and self.in_reset:
             if self._wiring is ResetWiring.AUTO and self.dtr and self.rts:
-                self._rising = self._loop.after(_BOTH_ASSERTED, self._rise)
+                self._rising = self._loop.after(_BOTH_ASSERTED, self._en_rises)
             else:
-                self._rise()
+                self._en_rises()
 
-    def _rise(self) -> None:
+    def _en_rises(self) -> None:
         self._rising = None
-        self.held = False
-        self._release(self.strap)
+        self.in_reset = False
+        self._leave_reset(self.strap)

@@ -75,9 +75,9 @@ class Wire:
         self._began: float | None = None
         self.statistics = WireStatistics()
         latency = 0.0 if usb else model.latency / scale
-        self._down = _Line(loop, min(latency, _TO_CHIP / scale), self._deliver(to_chip), fifo)
+        self._down = _Direction(loop, min(latency, _TO_CHIP / scale), self._deliver(to_chip), fifo)
         self._bridge = _Bridge(loop, latency, self._deliver(to_host))
-        self._up = _Line(loop, 0.0, self._bridge.put, lambda: Fifo(full=_PACKET))
+        self._up = _Direction(loop, 0.0, self._bridge.put, lambda: Fifo(full=_PACKET))
 
     def from_host(self, data: bytes, host_baud: int, chip_baud: int) -> None:
         """The host has written `data` to its port, which runs at `host_baud`."""
@@ -86,7 +86,7 @@ class Wire:
         if not self._host_spoke:
             self.statistics.turnarounds += 1
         self._host_spoke = True
-        data = self._heard(data, host_baud, chip_baud)
+        data = self._as_received(data, host_baud, chip_baud)
         self._down.put(data, self._byte_time(host_baud))
 
     def from_chip(self, data: bytes, chip_baud: int, host_baud: int) -> None:
@@ -94,7 +94,7 @@ class Wire:
         self._begin()
         self.statistics.to_host += len(data)
         self._host_spoke = False
-        data = self._heard(data, chip_baud, host_baud)
+        data = self._as_received(data, chip_baud, host_baud)
         self._up.put(data, self._byte_time(chip_baud))
 
     def measure(self) -> WireStatistics:
@@ -130,13 +130,13 @@ class Wire:
             return 0.0
         return BITS / min(baud, self._model.ceiling or baud) / self._scale
 
-    def _heard(self, data: bytes, sender: int, receiver: int) -> bytes:
+    def _as_received(self, data: bytes, sender: int, receiver: int) -> bytes:
         if self._usb or abs(sender - receiver) <= TOLERANCE * receiver:
             return data
-        return misheard(data, sender, receiver)
+        return garbled(data, sender, receiver)
 
 
-def misheard(data: bytes, sender: int, receiver: int) -> bytes:
+def garbled(data: bytes, sender: int, receiver: int) -> bytes:
     """What a UART at `receiver` baud makes of back-to-back bytes sent at `sender` baud.
 
     The receiver waits for a falling edge and samples the middle of each of its own bit times; a
@@ -167,7 +167,7 @@ def misheard(data: bytes, sender: int, receiver: int) -> bytes:
             at = int(at) + 1.0
 
 
-class _Line:
+class _Direction:
     """One direction: a queue of chunks, each with the time its first byte begins."""
 
     def __init__(

@@ -54,7 +54,7 @@ class BoardProcess:
         if self._removal is not None:
             # Somebody removed the board from under its process.
             self.loop.watch(self._removal, self.loop.stop)
-        self._note_name()
+        self._write_name()
 
     def serve(self) -> None:
         self.board.power_on()
@@ -72,16 +72,16 @@ class BoardProcess:
         alias = self.home / name
         if not alias.exists():
             alias.symlink_to(self.setup.directory, target_is_directory=True)
-        self._retire()
+        self._stop_listening()
         self._listener, self.name = listener, name
-        self._note_name()
+        self._write_name()
 
     def close(self) -> None:
         self.control.close()
         for connection in list(self.connections):
             connection.close()
         self.board.close()
-        self._retire()
+        self._stop_listening()
         os.close(self._lock)
 
     def notice_hang_ups(self) -> None:
@@ -90,26 +90,26 @@ class BoardProcess:
             if connection.port:
                 connection.readable()
 
-    def _note_name(self) -> None:
+    def _write_name(self) -> None:
         (self.setup.directory / NAME_FILE).write_text(self.name + "\n", encoding="utf-8")
 
-    def _retire(self) -> None:
+    def _stop_listening(self) -> None:
         self.loop.unwatch(self._listener.fileno())
         paths.socket_path(self.home, self.name).unlink(missing_ok=True)
         self._listener.close()
 
     def _accept(self) -> None:
         try:
-            conversation, _ = self._listener.accept()
+            connection, _ = self._listener.accept()
         except OSError:
             return
         self.connections.append(
             Connection(
-                conversation=conversation,
+                connection=connection,
                 loop=self.loop,
                 board=self.board,
                 requests=self.control,
-                gone=self.connections.remove,
+                on_close=self.connections.remove,
             )
         )
 
@@ -128,11 +128,11 @@ def _build(setup: BoardSetup, loop: EventLoop) -> Board:
 
 def _lock(directory: Path, name: str) -> int:
     directory.mkdir(parents=True, exist_ok=True)
-    held = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        os.close(held)
+        os.close(lock)
         renamed = _current_name(directory)
         if renamed and renamed != name:
             raise NoSuchBoard(
@@ -143,7 +143,7 @@ def _lock(directory: Path, name: str) -> int:
             f"the virtual board {name!r} is running but cannot be reached",
             hint=f"run `provision sim rm {name}`, then try again",
         ) from None
-    return held
+    return lock
 
 
 def _current_name(directory: Path) -> str | None:
@@ -228,17 +228,19 @@ def main(arguments: list[str]) -> NoReturn:
         process = BoardProcess(name, query)
         _detach(process)
     except SimulatorError as error:
-        _say(writer, failure(error))
+        _send_answer(writer, failure(error))
         os._exit(1)
     except OSError as error:
-        _say(writer, failure(SimulatorError(f"the virtual board {name!r} cannot start: {error}")))
+        _send_answer(
+            writer, failure(SimulatorError(f"the virtual board {name!r} cannot start: {error}"))
+        )
         os._exit(1)
-    _say(writer, {})
+    _send_answer(writer, {})
     process.serve()
     os._exit(0)
 
 
-def _say(writer: int, answer: dict[str, Any]) -> None:
+def _send_answer(writer: int, answer: dict[str, Any]) -> None:
     os.write(writer, json.dumps(answer).encode())
     os.close(writer)
 

@@ -17,7 +17,8 @@ from provision.sim.line.write_buffer import WriteBuffer
 
 _REQUEST_LIMIT = 1 << 20
 _CHUNK = 1 << 18
-_AHEAD = 0.05  # seconds of a slow line that a driver and a bridge hold for it (0.5 KB at 115200)
+# Seconds of a slow line that a driver and a bridge hold for it (0.5 KB at 115200).
+_WRITE_AHEAD = 0.05
 
 
 class RequestHandler(Protocol):
@@ -32,25 +33,25 @@ class Connection:
     def __init__(
         self,
         *,
-        conversation: socket.socket,
+        connection: socket.socket,
         loop: EventLoop,
         board: Board,
         requests: RequestHandler,
-        gone: Callable[[Connection], None],
+        on_close: Callable[[Connection], None],
     ) -> None:
-        self._socket = conversation
+        self._socket = connection
         self._loop = loop
         self._board = board
         self._requests = requests
-        self._gone = gone
+        self._on_close = on_close
         self._request: bytearray | None = bytearray()
-        self._frames = port_frames.Unpacker()
-        self._output = WriteBuffer(loop, conversation.fileno())
+        self._frames = port_frames.FrameReader()
+        self._output = WriteBuffer(loop, connection.fileno())
         self._port = False
         self._lines = (False, False)
         self._waiting: Timer | None = None
-        conversation.setblocking(False)
-        loop.watch(conversation.fileno(), self.readable)
+        connection.setblocking(False)
+        loop.watch(connection.fileno(), self.readable)
 
     @property
     def port(self) -> bool:
@@ -78,18 +79,18 @@ class Connection:
                 self.close()
         elif self._port:
             self._frames_in(data)
-            self._hold_back()
+            self._apply_backpressure()
 
-    def _hold_back(self) -> None:
+    def _apply_backpressure(self) -> None:
         """Read no more from a host that is ahead of the line, so that it has to wait."""
-        ahead = self._board.backlog - _AHEAD
+        ahead = self._board.backlog - _WRITE_AHEAD
         if ahead > 0 and self._socket.fileno() >= 0:
             self._loop.unwatch(self._socket.fileno())
             if self._waiting:
                 self._waiting.cancel()
-            self._waiting = self._loop.after(ahead, self._go_on)
+            self._waiting = self._loop.after(ahead, self._resume_reading)
 
-    def _go_on(self) -> None:
+    def _resume_reading(self) -> None:
         self._waiting = None
         self._loop.watch(self._socket.fileno(), self.readable)
 
@@ -99,7 +100,7 @@ class Connection:
     def rate(self) -> None:
         """It is told by a frame."""
 
-    def vanish(self) -> None:
+    def unplugged(self) -> None:
         self._port = False
         self.close()
 
@@ -114,7 +115,7 @@ class Connection:
         if self._port:
             self._port = False
             self._board.closed(self)
-        self._gone(self)
+        self._on_close(self)
 
     def _answer(self, line: bytes, rest: bytes) -> None:
         try:

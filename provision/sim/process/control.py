@@ -129,7 +129,7 @@ class Control:
             "pressed": sorted(button.value for button in self._board.circuit.pressed),
             "pty": str(self._terminal.link) if self._terminal else None,
             "rfc2217": self._server.url if self._server else None,
-            "trouble": self._board.trouble,
+            "problem": self._board.problem,
             "seconds": time.monotonic() - self._started,
         }
 
@@ -142,7 +142,7 @@ class Control:
         if not request.get("release"):
             self._board.press(*buttons)
         if not request.get("hold"):
-            self._board.let_go(*reversed(buttons))
+            self._board.release(*reversed(buttons))
         return {}
 
     def _power(self, request: dict[str, Any]) -> dict[str, Any]:

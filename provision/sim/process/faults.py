@@ -39,7 +39,7 @@ def _unplug(target: FaultTarget, arguments: dict[str, Any]) -> dict[str, Any]:
         target.loop.after(0, pull)  # once the last byte has been passed on
 
     def pull() -> None:
-        target.board.noise.mend()
+        target.board.noise.restore()
         target.board.unplug()
         if "replug" in arguments:
             target.loop.after(float(arguments["replug"]), push)
@@ -196,5 +196,5 @@ def _in_flash(target: FaultTarget, name: str) -> dict[str, Any]:
     from provision.sim.process.flash_faults import FLASH_FAULTS
 
     board = target.board
-    board.rework(lambda: FLASH_FAULTS[name](board.setup, board.flash))
+    board.change_while_off(lambda: FLASH_FAULTS[name](board.setup, board.flash))
     return {}

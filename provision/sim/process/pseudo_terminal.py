@@ -54,7 +54,7 @@ class Terminal:
     def deliver(self, data: bytes) -> None:
         self._output.put(data)
 
-    def vanish(self) -> None:
+    def unplugged(self) -> None:
         """Only a new terminal comes after this one: the device file is gone for good."""
         self.close()
 

@@ -144,7 +144,7 @@ class _Client:
     def rate(self) -> None:
         """It is told by PortManager."""
 
-    def vanish(self) -> None:
+    def unplugged(self) -> None:
         self.close()
 
     def readable(self) -> None:

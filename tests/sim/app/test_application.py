@@ -8,7 +8,7 @@ import pytest
 
 from provision.core.chips.esp.chips import CHIPS, ESP32C3
 from provision.model.chip import Chip
-from provision.sim.setup import Leave, LeaveKind, ResetCause
+from provision.sim.setup import ResetCause, ResetKind, ResetRequest
 from tests.sim.bench import PROMPT, RAW, Bench
 
 ALL_CHIPS = pytest.mark.parametrize("chip", CHIPS)
@@ -82,10 +82,10 @@ def test_machine_reset_leaves_for_a_software_reset(tmp_path: Path) -> None:
     with Bench(tmp_path, ESP32C3) as bench:
         bench.boot()
         bench.type(b"import machine; machine.reset()\r", b"reset()\r\n")
-        assert bench.until_left() == Leave(kind=LeaveKind.RESET)
+        assert bench.until_reset_request() == ResetRequest(kind=ResetKind.RESET)
         assert b"rst:0xc (RTC_SW_CPU_RST)" in bench.boot(ResetCause.SOFTWARE)
         bench.type(b"import machine; machine.bootloader()\r", b"\r\n")
-        assert bench.until_left() == Leave(kind=LeaveKind.BOOTLOADER)
+        assert bench.until_reset_request() == ResetRequest(kind=ResetKind.BOOTLOADER)
 
 
 def test_a_chip_that_was_reset_is_deaf_until_micropython_is_up(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from provision.sim.app.interpreter import Interpreter, find_library
-from provision.sim.setup import Leave, LeaveKind
+from provision.sim.setup import ResetKind, ResetRequest
 from tests.sim.bench import RAW, Bench
 
 ROOT = Path(__file__).parents[3]
@@ -107,5 +107,5 @@ def test_a_crash_of_the_interpreter_is_a_crash_of_the_chip(tmp_path: Path) -> No
         interpreter = bench.application._interpreter
         assert interpreter is not None
         os.kill(interpreter.pid, signal.SIGSEGV)
-        assert bench.until_left() == Leave(kind=LeaveKind.RESET)
+        assert bench.until_reset_request() == ResetRequest(kind=ResetKind.RESET)
         assert b"Rebooting..." in bench.output

@@ -10,7 +10,7 @@ from provision.core.chips.esp.chips import CHIPS, ESP32, ESP32C3, ESP32C6, ESP82
 from provision.model.chip import Chip
 from provision.sim.chip.board import Mode
 from provision.sim.line.reset import Button
-from provision.sim.setup import Leave, LeaveKind, ResetCause
+from provision.sim.setup import ResetCause, ResetKind, ResetRequest
 from tests.sim.chip_bench import ChipBench
 
 # (DTR, RTS) as the tools set them, from both asserted on opening. Those that set one line at a
@@ -98,12 +98,12 @@ def test_fingers_enter_download_mode_on_any_board(tmp_path: Path, wiring: str) -
         bench.plug_in()
         bench.board.press(Button.BOOT, Button.RESET)
         assert bench.board.mode is Mode.RESET
-        bench.board.let_go(Button.RESET)
+        bench.board.release(Button.RESET)
         assert bench.board.mode is Mode.DOWNLOAD
-        bench.board.let_go(Button.BOOT)
+        bench.board.release(Button.BOOT)
         assert bench.board.mode is Mode.DOWNLOAD
         bench.board.press(Button.RESET)
-        bench.board.let_go(Button.RESET)
+        bench.board.release(Button.RESET)
         assert bench.board.mode is Mode.RUN
 
 
@@ -111,7 +111,7 @@ def test_the_boot_button_alone_does_nothing(tmp_path: Path) -> None:
     with ChipBench(tmp_path) as bench:
         bench.plug_in()
         bench.board.press(Button.BOOT)
-        bench.board.let_go(Button.BOOT)
+        bench.board.release(Button.BOOT)
         assert bench.board.mode is Mode.RUN
         assert bench.board.boots == 1
 
@@ -147,27 +147,27 @@ def test_pulling_the_cable_takes_port_and_power(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "mode", "cause"),
     [
-        (LeaveKind.RESET, Mode.RUN, ResetCause.SOFTWARE),
-        (LeaveKind.WATCHDOG, Mode.RUN, ResetCause.WATCHDOG),
-        (LeaveKind.BOOTLOADER, Mode.DOWNLOAD, ResetCause.POWER_ON),
+        (ResetKind.RESET, Mode.RUN, ResetCause.SOFTWARE),
+        (ResetKind.WATCHDOG, Mode.RUN, ResetCause.WATCHDOG),
+        (ResetKind.BOOTLOADER, Mode.DOWNLOAD, ResetCause.POWER_ON),
     ],
 )
 def test_what_an_application_asks_for(
-    tmp_path: Path, kind: LeaveKind, mode: Mode, cause: ResetCause
+    tmp_path: Path, kind: ResetKind, mode: Mode, cause: ResetCause
 ) -> None:
     with bench_of(tmp_path) as bench:
-        bench.application.leave(Leave(kind=kind))
+        bench.application.request_reset(ResetRequest(kind=kind))
         assert bench.board.mode is mode
         assert bench.application.boots[-1] is cause
 
 
 def test_deep_sleep_ends_by_itself_or_by_reset(tmp_path: Path) -> None:
     with bench_of(tmp_path, scale="1000") as bench:
-        bench.application.leave(Leave(kind=LeaveKind.DEEPSLEEP, seconds=20))
+        bench.application.request_reset(ResetRequest(kind=ResetKind.DEEPSLEEP, seconds=20))
         assert bench.board.mode is Mode.SLEEP
         bench.wait(lambda: bench.board.mode is Mode.RUN)
         assert bench.application.boots[-1] is ResetCause.DEEPSLEEP
-        bench.application.leave(Leave(kind=LeaveKind.DEEPSLEEP))
+        bench.application.request_reset(ResetRequest(kind=ResetKind.DEEPSLEEP))
         move(bench, HARD)
         assert bench.application.boots[-1] is ResetCause.EXTERNAL
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from provision.sim.esp.chips import ESP32_FIFO, ESP8266_FIFO
 from provision.sim.event_loop import EventLoop
-from provision.sim.line.wire import POLLED, Fifo, Wire, misheard
+from provision.sim.line.wire import POLLED, Fifo, Wire, garbled
 from provision.sim.setup import WireModel
 
 BYTE = 10 / 115200
@@ -255,12 +255,12 @@ def test_a_slightly_wrong_baud_does_not(receiver: int) -> None:
 
 @given(st.binary(max_size=200))
 def test_equal_rates_are_heard_as_sent(data: bytes) -> None:
-    assert misheard(data, 115200, 115200) == data
+    assert garbled(data, 115200, 115200) == data
 
 
 @given(st.binary(max_size=100), st.sampled_from([0.1, 0.65, 1.5, 3.0, 8.0]))
 def test_any_ratio_ends(data: bytes, ratio: float) -> None:
-    heard = misheard(data, int(115200 * ratio), 115200)
+    heard = garbled(data, int(115200 * ratio), 115200)
     assert len(heard) <= len(data) / min(ratio, 1.0) * 2 + 1
 
 

@@ -9,7 +9,7 @@ import pytest
 from provision.core.chips.esp.chips import ESP32, ESP8266
 from provision.model.chip import Chip
 from provision.sim.process.flash_faults import FLASH_FAULTS, put_file
-from provision.sim.setup import Leave, LeaveKind, ResetCause
+from provision.sim.setup import ResetCause, ResetKind, ResetRequest
 from tests.sim.bench import PROMPT, RAW, Bench
 
 BOTH = pytest.mark.parametrize("chip", [ESP32, ESP8266])
@@ -127,7 +127,7 @@ def test_deepsleep_at_once_leaves_the_chip_silent(tmp_path: Path) -> None:
     with Bench(tmp_path) as bench:
         FLASH_FAULTS["main-deepsleep"](bench.setup, bench.flash)
         bench.application.boot(ResetCause.POWER_ON)
-        assert bench.until_left() == Leave(kind=LeaveKind.DEEPSLEEP, seconds=None)
+        assert bench.until_reset_request() == ResetRequest(kind=ResetKind.DEEPSLEEP, seconds=None)
         bench.output.clear()
         bench.application.receive(b"\x03\x01")
         assert bench.settle(0.05) == b""
@@ -138,7 +138,7 @@ def test_deepsleep_for_a_time(tmp_path: Path, chip: Chip) -> None:
     with Bench(tmp_path, chip) as bench:
         bench.boot()
         bench.type(b"import machine; machine.deepsleep(1500)\r", b"\r\n")
-        assert bench.until_left() == Leave(kind=LeaveKind.DEEPSLEEP, seconds=1.5)
+        assert bench.until_reset_request() == ResetRequest(kind=ResetKind.DEEPSLEEP, seconds=1.5)
 
 
 def test_reset_in_main_loops_until_it_is_interrupted_early(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_reset_in_main_loops_until_it_is_interrupted_early(tmp_path: Path) -> No
         put(bench, main=text)
         for _ in range(2):
             bench.application.boot(ResetCause.SOFTWARE)
-            assert bench.until_left() == Leave(kind=LeaveKind.RESET)
+            assert bench.until_reset_request() == ResetRequest(kind=ResetKind.RESET)
         bench.output.clear()
         bench.boot(until=b"up\r\n")
         assert b"KeyboardInterrupt" in bench.type(b"\x03")
@@ -171,7 +171,7 @@ def test_a_watchdog_that_is_not_fed_resets(tmp_path: Path) -> None:
     with Bench(tmp_path, scale="4") as bench:
         FLASH_FAULTS["main-watchdog"](bench.setup, bench.flash)
         bench.application.boot(ResetCause.POWER_ON)
-        assert bench.until_left() == Leave(kind=LeaveKind.WATCHDOG)
+        assert bench.until_reset_request() == ResetRequest(kind=ResetKind.WATCHDOG)
         bench.output.clear()
         assert b"rst:0x10 (RTCWDT_RTC_RESET)" in bench.boot(ResetCause.WATCHDOG, until=b"entry")
 
@@ -184,7 +184,7 @@ def test_a_watchdog_that_is_fed_does_not(tmp_path: Path) -> None:
         )
         put(bench, main=text)
         bench.boot(until=b"survived\r\n")
-        assert bench.leaves == []
+        assert bench.reset_requests == []
 
 
 def test_main_may_read_the_console(tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_rtc_memory_outlives_deep_sleep_but_not_power(tmp_path: Path) -> None:
         bench.boot()
         bench.type(b"import machine; machine.RTC().memory(b'kept')\r")
         bench.type(b"machine.deepsleep(10)\r", b"\r\n")
-        bench.until_left()
+        bench.until_reset_request()
         bench.boot(ResetCause.DEEPSLEEP)
         assert b"b'kept'" in bench.type(b"import machine; machine.RTC().memory()\r")
         bench.boot(ResetCause.POWER_ON)
