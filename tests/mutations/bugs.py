@@ -88,7 +88,7 @@ BUGS = (
     ),
     Bug(
         name="go on with another board that answers after the line failed",
-        file="provision/device/flashing/esptool/flasher.py",
+        file="provision/device/flashing/esptool/download_session.py",
         before="if after.mac != before.mac or after.chip != before.chip:",
         after="if after.mac == before.mac and after.chip != before.chip:",
         tests=("tests/device/flashing/esptool/test_flash_verify.py",),
@@ -265,7 +265,7 @@ BUGS = (
     Bug(
         name="erase the flash without making sure first that nothing boots",
         file="provision/device/flashing/esptool/flasher.py",
-        before="self._esp.erase_region(BOOT_OFFSETS[self._board.chip], SECTOR)\n",
+        before="session.esp.erase_region(BOOT_OFFSETS[session.board.chip], SECTOR)\n",
         after="pass\n",
         tests=("tests/device/flashing/esptool/test_flasher.py", "-k", "erasing_leaves"),
     ),

@@ -16,7 +16,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP8266
-from provision.device.flashing.esptool.flasher import EsptoolFlasher
 from provision.device.flashing.esptool.library import esptool
 from provision.device.transport.serial_port import Port
 from provision.errors import ProvisionError
@@ -27,6 +26,7 @@ from provision.model.state import ActualState
 from provision.sim.esp import slip
 from tests.bounds import memory_below
 from tests.fakes.line import VirtualClock
+from tests.flashers import connected
 from tests.images import profile
 from tests.sim.chip_bench import ChipBench
 
@@ -207,7 +207,7 @@ def lied_to(
                 assert clock.now - began < TIME_MOST
 
         loader = attempt(
-            lambda: EsptoolFlasher.connect(
+            lambda: connected(
                 port, board, trace=lambda _level, text: said.append(text), clock=clock
             )
         )

@@ -14,7 +14,6 @@ from serial import SerialException
 
 from provision.core.chips.esp.chips import ESP32
 from provision.core.chips.esp.firmware import read_firmware, regions
-from provision.device.flashing.esptool.flasher import EsptoolFlasher
 from provision.device.transport.rfc2217 import RemotePort
 from provision.device.transport.serial_port import open_port
 from provision.errors import NoAnswer, PortLost, Unreachable
@@ -22,6 +21,7 @@ from provision.model.endpoint import Endpoint
 from provision.sim import client
 from provision.sim.esp.firmware import build
 from tests.bench_of_boards import Bench, bench
+from tests.flashers import connected
 from tests.images import profile
 
 __all__ = ["bench"]
@@ -39,7 +39,7 @@ def remote(bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> str:
 def test_a_board_behind_a_server_is_written(bench: Bench, remote: str) -> None:
     board = profile(ESP32)
     with open_port(Endpoint(address=remote), device="a") as port:
-        bootloader = EsptoolFlasher.connect(port, board)
+        bootloader = connected(port, board)
         assert bootloader.raise_baud(921600) == 921600
         size = bootloader.identify().flash_size
         wanted = regions(read_firmware(build(ESP32, "1.24.1", size=300_000), "x"), board, size)
@@ -117,8 +117,26 @@ def test_what_speaks_no_rfc2217(
     with telnet_server(answer) as address, pytest.raises(Unreachable) as caught:
         open_port(Endpoint(address=address), device="a")
     assert caught.value.device == "a"
-    if answer == b"login: ":
-        assert "does not speak RFC 2217" in caught.value.message
+
+
+def test_a_log_in_that_waits_for_a_name_speaks_no_rfc2217(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    monkeypatch.setenv("PROVISION_RUNTIME_DIR", str(tmp_path / "locks"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"rfc2217://127.0.0.1:{listener.getsockname()[1]}?timeout=0.3"
+        taken: list[socket.socket] = []
+
+        def serve() -> None:
+            taken.append(listener.accept()[0])  # kept open: it waits for a name
+            taken[0].sendall(b"login: ")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(NoAnswer, match=r"does not speak RFC 2217"):
+            open_port(Endpoint(address=address), device="a")
+        thread.join()
+        taken[0].close()
 
 
 def test_a_server_that_dies(remote: str) -> None:

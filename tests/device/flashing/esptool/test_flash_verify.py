@@ -11,6 +11,7 @@ import pytest
 
 from provision.boards import profiles
 from provision.core.chips.esp.chips import ESP32, ESP8266
+from provision.device.flashing.esptool.download_session import DownloadSession
 from provision.device.flashing.esptool.flasher import EsptoolFlasher
 from provision.device.flashing.esptool.library import esptool
 from provision.device.transport.serial_port import Port
@@ -72,12 +73,12 @@ class Flash:
 
 
 def bootloader(flash: Flash, chip: Chip = ESP8266, secured: str | None = None) -> Any:
-    made = EsptoolFlasher(cast("Port", NoPort()), profiles()["esp8266-bare"])
-    made._esp = flash
-    made._actual = ActualState(
+    made = DownloadSession(cast("Port", NoPort()), profiles()["esp8266-bare"])
+    made.esp = flash
+    made.actual = ActualState(
         chip=chip, mac="5c:cf:7f:01:02:03", flash_size=FLASH_SIZE, secured=secured
     )
-    return made
+    return EsptoolFlasher(made)
 
 
 def ignore(_done: int, _total: int) -> None:
@@ -131,15 +132,15 @@ def test_the_last_door_before_the_flash(chip: Chip, secured: str | None) -> None
     assert flash.held.count(0xFF) == len(flash.held)
 
 
-class Swapped(EsptoolFlasher):
+class Swapped(DownloadSession):
     """Meets `next_flash`, on the board with this MAC, when it connects once more."""
 
     next_flash: Flash
     next_mac: str
 
-    def _connect(self) -> None:
-        self._esp = self.next_flash
-        self._actual = proved(self.next_mac)
+    def connect(self) -> None:
+        self.esp = self.next_flash
+        self.actual = proved(self.next_mac)
 
 
 def proved(mac: str) -> ActualState:
@@ -162,9 +163,9 @@ def after_a_failure(mac: str) -> tuple[Any, Flash]:
             baudrate = 115200
 
     made = Swapped(cast("Port", Lines()), profiles()["wemos-d1-mini"])
-    made._esp, made._actual = Dying(), proved("5c:cf:7f:01:02:03")
+    made.esp, made.actual = Dying(), proved("5c:cf:7f:01:02:03")
     made.next_flash, made.next_mac = Flash(), mac
-    return made, made.next_flash
+    return EsptoolFlasher(made), made.next_flash
 
 
 def test_a_line_that_fails_while_erasing_is_taken_up_again() -> None:
@@ -176,7 +177,7 @@ def test_a_line_that_fails_while_erasing_is_taken_up_again() -> None:
 
 def test_nothing_is_left_by_a_chip_erase() -> None:
     made, flash = after_a_failure("5c:cf:7f:01:02:03")
-    made._esp = flash
+    made._session.esp = flash
     flash.held[:] = bytes(len(flash.held))
     made.erase(None, ignore)
     assert flash.held == b"\xff" * FLASH_SIZE
@@ -202,7 +203,7 @@ def test_a_chip_of_no_known_kind_is_told() -> None:
         CHIP_NAME = "ESP32-H2"
 
     made = bootloader(Unknown())
-    made._actual = None
+    made._session.actual = None
     with pytest.raises(BoardError, match="an ESP32-H2, which this tool does not know") as caught:
         made.identify()
     assert "ESP32-C3" in caught.value.hint

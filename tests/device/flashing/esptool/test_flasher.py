@@ -28,6 +28,7 @@ from provision.model.firmware import Region, joined
 from provision.sim import client
 from provision.sim.esp.firmware import build
 from tests.bench_of_boards import Bench, bench
+from tests.flashers import connected
 from tests.images import profile, real_images
 
 __all__ = ["bench"]
@@ -71,7 +72,7 @@ def test_a_board_is_told_apart_written_verified_and_restarted(
 ) -> None:
     port = plug("a", chip=chip.name, flash="8MB")
     board = profile(chip, flash_size=8 << 20)
-    bootloader = EsptoolFlasher.connect(port, board)
+    bootloader = connected(port, board)
     assert bootloader.raise_baud(460800) == 460800
     proved = bootloader.identify()
     status = client.request("a", "status")
@@ -112,7 +113,7 @@ def test_erasing_leaves_what_is_blank_and_what_is_written_next(
             flash.seek(offset)
             flash.write(data)
     board = profile(chip, flash_size=4 << 20)
-    bootloader = EsptoolFlasher.connect(port, board)
+    bootloader = connected(port, board)
     wanted = regions(read_firmware(build(chip, "1.24.1"), "x"), board, 4 << 20)
     wanted = boot_sector_last(wanted, chip)
     seen: list[tuple[int, int]] = []
@@ -148,7 +149,7 @@ def test_the_flash_header_is_as_the_boards_table_says(bench: Bench, plug: Plug, 
     port = plug("a", chip="esp8266", flash=flash, wiring=board.reset.value)
     if board.reset is ResetWiring.NONE:
         press("a", hold=True)
-    bootloader = EsptoolFlasher.connect(port, board, wait_for_operator=lambda _left: False)
+    bootloader = connected(port, board, wait_for_operator=lambda _left: False)
     size = bootloader.identify().flash_size
     # As a release is built: neither mode nor size is right for any of these boards.
     firmware = read_firmware(build(ESP8266, "1.24.1", flash_size=512 << 10), "x")
@@ -164,7 +165,7 @@ def test_an_image_for_the_esp32_family_keeps_its_header(
 ) -> None:
     board = profiles()[name]
     chip = board.chip
-    bootloader = EsptoolFlasher.connect(plug("a", chip=chip.name, flash="8MB"), board)
+    bootloader = connected(plug("a", chip=chip.name, flash="8MB"), board)
     firmware = read_firmware(build(chip, "1.26.0"), "x")
     bootloader.write(regions(firmware, board, bootloader.identify().flash_size), nothing)
     image = read_image(bench.flash("a"), BOOT_OFFSETS[chip])
@@ -185,7 +186,7 @@ def test_the_flash_is_as_after_esptools_own_write_flash(
     options = ("--port", address, "--after", "no-reset")  # else the app would change its flash
     bench.tool("esptool", *options, "write-flash", *asked, hex(offset), "fw.bin")
     board = profile(chip, flash_mode="dout", header_size="detect", flash_freq="20m")
-    bootloader = EsptoolFlasher.connect(plug("ours", chip=chip.name, flash="4MB"), board)
+    bootloader = connected(plug("ours", chip=chip.name, flash="4MB"), board)
     wanted = regions(read_firmware(data, "fw.bin"), board, bootloader.identify().flash_size)
     bootloader.write(wanted, nothing)
     assert bench.flash("ours") == bench.flash("theirs")
@@ -194,7 +195,7 @@ def test_the_flash_is_as_after_esptools_own_write_flash(
 def test_nvs_and_filesystem_survive_an_update_of_a_real_image(bench: Bench, plug: Plug) -> None:
     old, new = (read_firmware(path.read_bytes(), path.name) for path in real_images())
     board = profiles()["esp32"]
-    bootloader = EsptoolFlasher.connect(plug("a", chip="esp32"), board)
+    bootloader = connected(plug("a", chip="esp32"), board)
     bootloader.raise_baud(921600)
     bootloader.write(regions(old, board), nothing)
     generator = random.Random(4)
@@ -224,7 +225,7 @@ def flash_is_untouched(bench: Bench, bootloader: EsptoolFlasher, before: bytes) 
 
 def test_another_chip_is_never_written(bench: Bench, plug: Plug) -> None:
     port = plug("a", chip="esp32c3")
-    bootloader = EsptoolFlasher.connect(port, profile(ESP8266))
+    bootloader = connected(port, profile(ESP8266))
     assert bootloader.identify().chip is ESP32C3
     flash_is_untouched(bench, bootloader, bench.flash("a"))
 
@@ -248,7 +249,7 @@ SECURED = {
 def test_a_secured_board_is_never_written(bench: Bench, plug: Plug, chip: Chip, fault: str) -> None:
     port = plug("a", chip=chip.name)
     client.request("a", "fault", fault=fault, arguments={})
-    bootloader = EsptoolFlasher.connect(port, profile(chip))
+    bootloader = connected(port, profile(chip))
     assert bootloader.identify().secured == SECURED[fault]
     flash_is_untouched(bench, bootloader, bench.flash("a"))
 
@@ -259,7 +260,7 @@ def test_a_board_that_needs_hands(bench: Bench, plug: Plug) -> None:
     with pytest.raises(
         ManualActionRequired, match="must be put in download mode by hand"
     ) as caught:
-        EsptoolFlasher.connect(port, board)
+        connected(port, board)
     assert "Hold the GPIO0 button" in (caught.value.hint or "")
     assert caught.value.device == "a"
     asked: list[float] = []
@@ -269,7 +270,7 @@ def test_a_board_that_needs_hands(bench: Bench, plug: Plug) -> None:
         return False
 
     with pytest.raises(ManualActionRequired, match="did not come into download mode"):
-        EsptoolFlasher.connect(port, board, wait_for_operator=give_up)
+        connected(port, board, wait_for_operator=give_up)
     assert len(asked) == 1
 
     def obey(left: float) -> bool:
@@ -278,7 +279,7 @@ def test_a_board_that_needs_hands(bench: Bench, plug: Plug) -> None:
             press("a", hold=True)
         return len(asked) < 9
 
-    bootloader = EsptoolFlasher.connect(port, board, wait_for_operator=obey)
+    bootloader = connected(port, board, wait_for_operator=obey)
     assert len(asked) >= 3
     assert asked[1:] == sorted(asked[1:], reverse=True)
     assert bootloader.identify().chip is ESP8266
@@ -294,9 +295,9 @@ def test_a_port_without_lines_needs_hands_whatever_the_profile_says(
     client.ensure("a", {"chip": "esp8266"})
     with open_port(Endpoint(address=client.request("a", "pty")["pty"]), device="a") as port:
         with pytest.raises(ManualActionRequired):
-            EsptoolFlasher.connect(port, profile(ESP8266))
+            connected(port, profile(ESP8266))
         press("a", hold=True)
-        bootloader = EsptoolFlasher.connect(port, profile(ESP8266))
+        bootloader = connected(port, profile(ESP8266))
         assert bootloader.identify().mac
         press("a", hold=False)
         assert bootloader.restart() is True  # by the stub
@@ -307,10 +308,10 @@ def test_a_stub_that_a_killed_run_left_at_its_rate_answers_without_hands(plug: P
     board = replace(profiles()["esp8266-bare"], baud=460800)
     port = plug("a", chip="esp8266", wiring="none")
     press("a", hold=True)
-    first = EsptoolFlasher.connect(port, board, wait_for_operator=lambda _left: True)
+    first = connected(port, board, wait_for_operator=lambda _left: True)
     assert first.raise_baud(460800) == 460800
     port.serial.baudrate = 115200  # the next run opens the port anew
-    again = EsptoolFlasher.connect(port, board)
+    again = connected(port, board)
     assert again.identify().chip is ESP8266
     assert again.baud == 460800
 
@@ -318,7 +319,7 @@ def test_a_stub_that_a_killed_run_left_at_its_rate_answers_without_hands(plug: P
 def test_a_profile_that_promises_lines_which_are_not_there(plug: Plug) -> None:
     port = plug("a", chip="esp32", wiring="none")
     with pytest.raises(NoAnswer, match="did not react to the reset lines") as caught:
-        EsptoolFlasher.connect(port, profile(ESP32))
+        connected(port, profile(ESP32))
     assert caught.value.device == "a"
 
 
@@ -344,7 +345,7 @@ def bad_cable(plug: Plug, monkeypatch: pytest.MonkeyPatch) -> Plug:
 
 
 def test_a_line_that_cannot_hold_the_rate_is_used_at_a_lower_one(bad_cable: Plug) -> None:
-    bootloader = EsptoolFlasher.connect(bad_cable("a", chip="esp32"), profile(ESP32))
+    bootloader = connected(bad_cable("a", chip="esp32"), profile(ESP32))
     assert bootloader.raise_baud(921600) == 460800
     assert bootloader.baud == 460800
     assert bootloader.identify().chip is ESP32
@@ -355,7 +356,7 @@ def test_a_line_that_fails_under_load_is_taken_up_again_slower(
 ) -> None:
     monkeypatch.setattr("tests.handlers.protocol_sim.LONGEST", 1000)
     heard: list[str] = []
-    bootloader = EsptoolFlasher.connect(
+    bootloader = connected(
         bad_cable("a", chip="esp8266"),
         profile(ESP8266),
         trace=lambda _level, text: heard.append(text),
@@ -371,7 +372,7 @@ def test_a_line_that_fails_under_load_is_taken_up_again_slower(
 def test_a_bad_line_without_reset_lines_says_to_lower_the_rate(bad_cable: Plug) -> None:
     port = bad_cable("a", chip="esp8266", wiring="none")
     press("a", hold=True)
-    bootloader = EsptoolFlasher.connect(port, profiles()["esp8266-bare"])
+    bootloader = connected(port, profiles()["esp8266-bare"])
     with pytest.raises(NoAnswer, match="does not hold 921600 baud") as caught:
         bootloader.raise_baud(921600)
     assert "lower baud" in (caught.value.hint or "")
@@ -379,7 +380,7 @@ def test_a_bad_line_without_reset_lines_says_to_lower_the_rate(bad_cable: Plug) 
 
 def test_a_cable_pulled_while_writing(bench: Bench, plug: Plug) -> None:
     port = plug("a", chip="esp32")
-    bootloader = EsptoolFlasher.connect(port, profile(ESP32))
+    bootloader = connected(port, profile(ESP32))
     bootloader.identify()
     client.request("a", "fault", fault="unplug", arguments={"bytes": 30_000})
     region = Region(name="app", offset=0x10000, data=random.Random(5).randbytes(200_000))
@@ -394,7 +395,7 @@ def test_a_board_that_dies_while_writing(bench: Bench, plug: Plug, wiring: str) 
     port = plug("a", chip="esp8266", wiring=wiring)
     if wiring == "none":
         press("a", hold=True)
-    bootloader = EsptoolFlasher.connect(port, board, wait_for_operator=lambda _left: False)
+    bootloader = connected(port, board, wait_for_operator=lambda _left: False)
     bootloader.identify()
     region = Region(name="app", offset=0, data=random.Random(6).randbytes(100_000))
     client.request("a", "fault", fault="cut-write", arguments={"after": 2, "again": 0.2})
@@ -416,7 +417,7 @@ def test_two_boards_at_once_each_hear_their_own(bench: Bench, plug: Plug) -> Non
     def work(name: str) -> None:
         try:
             port = plug(name, chip=chips[name].name)
-            bootloader = EsptoolFlasher.connect(
+            bootloader = connected(
                 port, profile(chips[name]), trace=lambda _level, text: heard[name].append(text)
             )
             bootloader.raise_baud(460800)
@@ -438,7 +439,7 @@ def test_two_boards_at_once_each_hear_their_own(bench: Bench, plug: Plug) -> Non
 
 def test_packets_are_heard_when_asked_for(plug: Plug) -> None:
     heard: list[tuple[int, str]] = []
-    EsptoolFlasher.connect(
+    connected(
         plug("a", chip="esp8266"),
         profile(ESP8266),
         trace=lambda level, text: heard.append((level, text)),
@@ -449,6 +450,6 @@ def test_packets_are_heard_when_asked_for(plug: Plug) -> None:
 
 
 def test_a_region_inside_a_sector_is_a_mistake_of_ours(plug: Plug) -> None:
-    bootloader = EsptoolFlasher.connect(plug("a", chip="esp32"), profile(ESP32))
+    bootloader = connected(plug("a", chip="esp32"), profile(ESP32))
     with pytest.raises(ValueError, match="starts inside a sector"):
         bootloader.write([Region(name="app", offset=0x10010, data=b"x")], nothing)
