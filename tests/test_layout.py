@@ -1,0 +1,75 @@
+"""How the code lies: rooms that can be taken in at a look, tests beside what they test, guides that
+name files which are there. Who may import whom is import-linter's."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "provision"
+# Tests of whole commands, of tools beside ours, of rules over all of it, and what tests stand on.
+CROSSING = {
+    "apply", "bench", "campaign", "cases", "contract", "fakes", "handlers", "hw", "mutations",
+    "security",
+}  # fmt: skip
+MOST_MODULES = 15
+MOST_LINES = 420
+GUIDES = (
+    "CONTRIBUTING.md",
+    "README.md",
+    *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
+)
+
+
+def modules(folder: Path) -> list[Path]:
+    return [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+
+
+def folders() -> list[Path]:
+    return sorted({path.parent for path in PACKAGE.rglob("*.py")})
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("folder", folders(), ids=name)
+def test_a_folder_can_be_taken_in_at_a_look(folder: Path) -> None:
+    if folder == PACKAGE / "cli":  # one file a command
+        return
+    assert len(modules(folder)) <= MOST_MODULES
+
+
+def test_no_module_is_long() -> None:
+    lines = {
+        name(path): len(path.read_text("utf-8").splitlines()) for path in PACKAGE.rglob("*.py")
+    }
+    assert {path: count for path, count in lines.items() if count > MOST_LINES} == {}
+
+
+def test_tests_lie_beside_what_they_test() -> None:
+    rooms = {
+        path.relative_to(ROOT / "tests").parent for path in (ROOT / "tests").rglob("test_*.py")
+    }
+    mirrored = {room for room in rooms if room.parts and room.parts[0] not in CROSSING}
+    assert mirrored
+    assert {str(room) for room in mirrored if not (PACKAGE / room).is_dir()} == set()
+
+
+ROOMS = "|".join(sorted(path.name for path in PACKAGE.iterdir() if path.is_dir()))
+NAMED = re.compile(rf"`((?:provision|tests|schemas|examples|docs|{ROOMS})/[\w./*-]+)`")
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_a_guide_names_files_that_are_there(guide: str) -> None:
+    named = set(NAMED.findall((ROOT / guide).read_text("utf-8")))
+    places = (ROOT, PACKAGE, ROOT / "tests")
+    missing = {
+        path
+        for path in named
+        if not re.search("NAME|FAMILY", path) and not any(any(place.glob(path)) for place in places)
+    }
+    assert missing == set()
