@@ -1,13 +1,16 @@
-"""The command line: thin commands over the engine. Heavy packages are imported in the commands
-that use them, so that `--help` and `--version` answer at once.
+"""The command line: thin commands, one file each, over `api.py`. Heavy packages are imported in the
+commands that use them, so that `--help` and `--version` answer at once.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,35 +20,33 @@ from provision._version import __version__
 from provision.core.wording import did_you_mean
 from provision.errors import ManifestError, ProvisionError
 
-# command name: (module below provision.cli, one line for --help)
-COMMANDS: dict[str, tuple[str, str]] = {
-    "apply": ("apply", "Make every board match the manifest."),
-    "boards": ("boards", "List the board profiles, or show one."),
-    "cache": ("cache", "List, verify and prune the cache of firmware and packages."),
-    "discover": ("discover", "List serial ports, and which device is on each."),
-    "facts": ("facts", "Show chip, MAC, flash and firmware of every board."),
-    "firmware": ("firmware", "Inspect firmware images."),
-    "image": ("image", "Build images for other flashing tools."),
-    "plan": ("plan", "Show what apply would change; change nothing."),
-    "lock": ("lock", "Resolve versions and packages and write fleet.lock."),
-    "schema": ("schema", "Print the JSON schema of the manifest."),
-    "show": ("show", "Show the desired state of each device, secrets masked."),
-    "sim": ("sim", "Bring up virtual boards, and have things go wrong with them."),
-    "vendor": ("vendor", "Copy everything a manifest downloads, for use offline."),
-    "validate": ("validate", "Check a manifest without touching any board."),
-}
+# How the module of a command begins: its name, and the line that --help shows.
+_TITLE = re.compile(r'"""`provision ([a-z]+)`: (.+\.)"*')
+
+
+@cache
+def commands() -> Mapping[str, str]:
+    """The line for `--help` of each command, by its name, which is its module's: read from where
+    the module begins, so that nothing is imported to list them."""
+    found: dict[str, str] = {}
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        with path.open(encoding="utf-8") as file:
+            title = _TITLE.match(file.readline())
+        if title is not None and title[1] == path.stem:
+            found[title[1]] = title[2][0].upper() + title[2][1:]
+    return found
 
 
 class LazyGroup(click.Group):
     """Imports a command's module when it is run, not when help lists it."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(COMMANDS)
+        return list(commands())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
+        if cmd_name not in commands():
             return None
-        module = importlib.import_module(f"provision.cli.{COMMANDS[cmd_name][0]}")
+        module = importlib.import_module(f"provision.cli.{cmd_name}")
         command: click.Command = module.command
         return command
 
@@ -53,15 +54,15 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         word = args[0]
-        if word not in COMMANDS and not word.startswith("-"):
+        if word not in commands() and not word.startswith("-"):
             raise click.UsageError(
-                f"there is no command '{word}'{did_you_mean(word, COMMANDS)}", ctx
+                f"there is no command '{word}'{did_you_mean(word, commands())}", ctx
             )
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, COMMANDS[name][1]) for name in sorted(COMMANDS)])
+            formatter.write_dl(list(commands().items()))
 
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

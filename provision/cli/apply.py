@@ -1,4 +1,4 @@
-"""`provision apply`: make every board match."""
+"""`provision apply`: make every board match the manifest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`provision boards`: the built-in board profiles, all of them or one in full."""
+"""`provision boards`: list the board profiles, or show one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`provision cache`: what was downloaded and compiled, for all manifests."""
+"""`provision cache`: list, verify and prune the cache of firmware and packages."""
 
 from __future__ import annotations
 

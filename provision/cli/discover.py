@@ -1,4 +1,4 @@
-"""`provision discover`: what is plugged in, and which device of the manifest each port is."""
+"""`provision discover`: list serial ports, and which device is on each."""
 
 from __future__ import annotations
 

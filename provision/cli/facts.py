@@ -1,4 +1,4 @@
-"""`provision facts`: what every board is, whatever the manifest wants of it."""
+"""`provision facts`: show chip, MAC, flash and firmware of every board."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`provision firmware`: what an image file is."""
+"""`provision firmware`: inspect firmware images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`provision image`: a device's firmware and files as one file, for people who flash elsewhere."""
+"""`provision image`: build images for other flashing tools."""
 
 from __future__ import annotations
 

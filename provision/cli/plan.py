@@ -1,4 +1,4 @@
-"""`provision plan`: say what `apply` would do, and change nothing."""
+"""`provision plan`: show what apply would change; change nothing."""
 
 from __future__ import annotations
 

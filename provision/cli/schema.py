@@ -1,4 +1,4 @@
-"""`provision schema`: the manifest's JSON schema, for editors."""
+"""`provision schema`: print the JSON schema of the manifest."""
 
 from __future__ import annotations
 

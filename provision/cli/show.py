@@ -1,4 +1,4 @@
-"""`provision show`: what the manifest amounts to, device by device, secrets masked."""
+"""`provision show`: show the desired state of each device, secrets masked."""
 
 from __future__ import annotations
 

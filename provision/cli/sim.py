@@ -1,4 +1,4 @@
-"""`provision sim`: virtual boards on this machine, and what a person can do to a board by hand."""
+"""`provision sim`: bring up virtual boards, and have things go wrong with them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`provision validate`: everything that can be known to be wrong without touching a board."""
+"""`provision validate`: check a manifest without touching any board."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`provision vendor`: everything a manifest downloads, in a directory to take along."""
+"""`provision vendor`: copy everything a manifest downloads, for use offline."""
 
 from __future__ import annotations
 
