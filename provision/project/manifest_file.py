@@ -22,9 +22,10 @@ from provision.core.manifest.resolve.packages import Library
 from provision.core.manifest.resolve.resolver import ImageCheck, Resolver
 from provision.core.manifest.schema_check import check_schema
 from provision.core.manifest.yaml_parser import MAX_CHARACTERS, NotText, decode, parse
-from provision.core.manifest.yaml_tree import Document, Items, Node, Table
+from provision.core.manifest.yaml_tree import Document, Items, Node, Table, Text
 from provision.errors import ManifestError, Problem, UsageError
 from provision.model.board import BoardProfile
+from provision.model.exhaustive import assert_never
 from provision.model.state import DesiredState, PortSelector
 from provision.project.schemas import fleet_schema
 from provision.project.secrets_files import SecretsFiles, read_secrets
@@ -208,8 +209,12 @@ def _make_board(name: str, body: Table, base: BoardProfile | None) -> BoardProfi
 
 
 def _plain(node: Node) -> Any:
-    if isinstance(node, Table):
-        return {str(key): _plain(value) for key, value in node.items()}
-    if isinstance(node, Items):
-        return [_plain(item) for item in node]
-    return None if node.null else str(node)
+    match node:
+        case Table():
+            return {str(key): _plain(value) for key, value in node.items()}
+        case Items():
+            return [_plain(item) for item in node]
+        case Text():
+            return None if node.null else str(node)
+        case _:
+            return assert_never(node)

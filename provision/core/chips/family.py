@@ -33,6 +33,18 @@ class Pace:
     lead: int
 
 
+def image_for_another_chip(name: str, image: Chip, board: BoardProfile) -> Refusal:
+    """The refusal of an image, called `name` in the message, whose chip is not the board's."""
+    return Refusal(
+        kind="wrong-chip",
+        message=f"{name} is for the {image.label}, "
+        f"the board {board.name} has an {board.chip.label}",
+        hint=f"choose a build of {board.release}"
+        if board.release
+        else f"choose a build for the {board.chip.label}",
+    )
+
+
 class ChipFamily(Protocol):
     """What chips of one kind have in common."""
 

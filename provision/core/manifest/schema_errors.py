@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from provision.core.manifest.yaml_tree import Items, Node, Table, Text
 from provision.core.wording import did_you_mean, quoted
+from provision.model.exhaustive import assert_never
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
@@ -80,7 +81,7 @@ def _finding(error: ValidationError, prefix: Path) -> Iterator[Finding]:
 
 def _value(keyword: object, value: Any, schema: Any, node: Node) -> str:
     """What is wrong with a single value."""
-    shown = f"{quoted(node)}" if isinstance(node, Text) else got(node)
+    shown = quoted(node) if isinstance(node, Text) else got(node)
     if isinstance(node, Text) and node.tag is not None:
         return f"{node.tag} is allowed below `vars` only; name a variable there and use that"
     match keyword:
@@ -146,10 +147,14 @@ def _expected(kinds: Sequence[str], node: Node) -> str:
 
 def got(node: Node) -> str:
     """What was written, for "expected …, got …"."""
-    if isinstance(node, Table):
-        return "a mapping"
-    if isinstance(node, Items):
-        return "a list"
-    if node.tag is not None:
-        return node.tag
-    return "nothing" if node.null else f"{quoted(node)}"
+    match node:
+        case Table():
+            return "a mapping"
+        case Items():
+            return "a list"
+        case Text():
+            if node.tag is not None:
+                return node.tag
+            return "nothing" if node.null else quoted(node)
+        case _:
+            return assert_never(node)

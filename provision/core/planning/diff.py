@@ -11,7 +11,6 @@ file in it, of unknown content. Where nobody could look at the files, each is wr
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
 
 from provision.core.planning.safety import UNMOUNTABLE, refusals, unmountable
 from provision.model.board_path import STARTUP_FILES, ancestors, at_or_below, below, depth
@@ -41,8 +40,6 @@ from provision.model.state import (
 
 ERASED = Filesystem(files={"/boot.py": FileState(size=None, sha256=None)})
 """The filesystem that a firmware makes on an erased flash."""
-
-_T = TypeVar("_T")
 
 
 def diff(desired: DesiredState, actual: ActualState) -> Plan:

@@ -1,13 +1,14 @@
-"""When a board must not be touched: safety rule 1, as far as the states alone can tell.
+"""When a board must not be touched: safety rules 1 and 2, as far as the states alone can tell.
 
-What an image says of itself is checked by its chip family. A refusal is a value with a kind that
-scripts can rely on, and words that name what was found.
+Every refusal is made here, but for those of an image by its chip family. A refusal is a value with
+a kind that scripts can rely on, and a message that names what was found.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from provision.core.chips.family import image_for_another_chip
 from provision.core.chips.registry import family_of
 from provision.core.wording import flash_size
 from provision.model.plan import Action, EraseFlash, Plan, Refusal, phase_of
@@ -119,12 +120,7 @@ def _another_board(desired: DesiredState, actual: ActualState) -> Iterator[Refus
         )
     identity = desired.firmware.identity if desired.firmware is not None else None
     if identity is not None and identity.chip != board.chip:
-        yield Refusal(
-            kind="wrong-chip",
-            message=f"the firmware is for the {identity.chip.label}, "
-            f"the board {board.name} has an {board.chip.label}",
-            hint=f"choose a build of {board.release}",
-        )
+        yield image_for_another_chip("the firmware", identity.chip, board)
     if desired.mac and actual.mac and _plain(desired.mac) != _plain(actual.mac):
         yield Refusal(
             kind="wrong-mac",

@@ -95,4 +95,4 @@ def test_an_image_of_another_family_is_refused_for_its_chip() -> None:
     identity = FirmwareIdentity(version="1.24.1", machine="Some board with Other-1", chip=other)
     firmware = Firmware(name="x.uf2", data=b"1234", identity=identity, base=0)
     refusals = family_of(ESP32).image_refusals(firmware, profile(ESP32), ActualState())
-    assert [refusal.kind for refusal in refusals] == ["image-for-another-chip"]
+    assert [refusal.kind for refusal in refusals] == ["wrong-chip"]

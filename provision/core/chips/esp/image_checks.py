@@ -10,6 +10,8 @@ from collections.abc import Iterator
 
 from provision.core.chips.esp.firmware import EspFirmware
 from provision.core.chips.esp.image import size_bytes
+from provision.core.chips.family import image_for_another_chip
+from provision.core.wording import flash_size
 from provision.model.board import BoardProfile
 from provision.model.firmware import Firmware
 from provision.model.plan import Refusal
@@ -28,40 +30,16 @@ def image_refusals(
     is known, the image fits.
     """
     known = actual.flash_size if actual.flash_size is not None else board.flash_size
-    refusals = tuple(_chip_refusals(firmware, board, actual))
+    wrong_chip: tuple[Refusal, ...] = ()
+    if firmware.chip != board.chip:
+        wrong_chip = (image_for_another_chip(firmware.name, firmware.chip, board),)
     if not isinstance(firmware, EspFirmware):  # another family's: refused for its chip already
-        return refusals
+        return wrong_chip
     return (
-        *refusals,
+        *wrong_chip,
         *_revision_refusals(firmware, actual.revision),
         *(_size_refusals(firmware, board, known) if known is not None else ()),
     )
-
-
-def _chip_refusals(
-    firmware: Firmware, board: BoardProfile, actual: ActualState
-) -> Iterator[Refusal]:
-    if actual.secured is not None:
-        yield Refusal(
-            kind="secured",
-            message=f"{actual.secured} is on: "
-            "an unsigned or plain image would leave the board dead",
-            hint="such a board can only be updated by whoever holds its keys",
-        )
-    if firmware.chip != board.chip:
-        yield Refusal(
-            kind="image-for-another-chip",
-            message=f"{firmware.name} is for the {firmware.chip.label}, "
-            f"the board {board.name} has an {board.chip.label}",
-            hint=f"choose an image for {board.release or board.chip.label}",
-        )
-    if actual.chip is not None and actual.chip != board.chip:
-        yield Refusal(
-            kind="another-chip",
-            message=f"the chip on this port is an {actual.chip.label}, "
-            f"the board {board.name} has an {board.chip.label}",
-            hint="check that the right board is on this port, and its board in the manifest",
-        )
 
 
 def _revision_refusals(firmware: EspFirmware, revision: int | None) -> Iterator[Refusal]:
@@ -77,7 +55,7 @@ def _revision_refusals(firmware: EspFirmware, revision: int | None) -> Iterator[
 
 
 def _size_refusals(firmware: EspFirmware, board: BoardProfile, size: int) -> Iterator[Refusal]:
-    has = f"the flash has {_megabytes(size)}"
+    has = f"the flash has {flash_size(size)}"
     said = board.settings["header_size"]
     header = size_bytes(said)
     if header is not None and header > size:
@@ -99,7 +77,7 @@ def _size_refusals(firmware: EspFirmware, board: BoardProfile, size: int) -> Ite
         yield Refusal(
             kind="table-past-end",
             message=f"the partition table of {firmware.name} places {last.name} up to "
-            f"{_megabytes(last.end)}, {has}",
+            f"{flash_size(last.end)}, {has}",
             hint="choose a build for this flash size",
         )
     if firmware.identity.machine == _GENERIC_ESP8266 and size < 2 * _MEGABYTE:
@@ -108,7 +86,3 @@ def _size_refusals(firmware: EspFirmware, board: BoardProfile, size: int) -> Ite
             message=f"{firmware.name} is the build for 2 MB of flash and more, {has}",
             hint="choose the build for 1 MB (ESP8266_GENERIC, variant FLASH_1M)",
         )
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / _MEGABYTE:g} MB" if size >= _MEGABYTE else f"{size // 1024} kB"

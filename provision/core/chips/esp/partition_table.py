@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from provision.core.chips.esp.image import Buffer
+from provision.core.wording import printable
 
 TABLE_OFFSET = 0x8000  # CONFIG_PARTITION_TABLE_OFFSET; every MicroPython build has it here
 TABLE_SIZE = 0xC00  # 95 entries and the MD5 row
@@ -93,9 +94,8 @@ def read_table(data: Buffer) -> tuple[Partition, ...] | TableFault:
                 found=magic,
                 message=f"entry {len(partitions)} of the partition table is damaged",
             )
-        text = label.rstrip(b"\0").decode("ascii", "replace")
         # It is shown, and an image is a stranger's.
-        name = "".join(letter if letter.isprintable() else "?" for letter in text)
+        name = printable(label.rstrip(b"\0").decode("ascii", "replace"))
         partitions.append(
             Partition(name=name, type=kind, subtype=subtype, offset=offset, size=size, flags=flags)
         )
