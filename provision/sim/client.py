@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import json
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -199,16 +200,34 @@ def _start(name: str, query: dict[str, str]) -> None:
 
 
 def stop(name: str) -> None:
-    """Stop a board and wait until its process is gone; one that does not run is no error."""
+    """Stop a board and wait until its process is gone; one that does not run is no error.
+
+    One whose socket somebody has removed is ended by a signal.
+    """
     directory = paths.directory(name).resolve()
     current_name = name
     with contextlib.suppress(OSError):
         current_name = (directory / "name").read_text(encoding="utf-8").strip()
-    with contextlib.suppress(NoSuchBoard):
+    unreachable = False
+    try:
         request(current_name, "stop")
+    except NoSuchBoard:
+        unreachable = True
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         lock = os.open(directory / "lock", os.O_RDWR | os.O_CLOEXEC)
         try:
+            if unreachable:
+                _terminate_holder(lock)
             fcntl.flock(lock, fcntl.LOCK_EX)  # the process holds it as long as it lives
         finally:
             os.close(lock)
+
+
+def _terminate_holder(lock: int) -> None:
+    """End the process that holds a board's lock, if one does."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        # It may be on its way out already, or have just begun and not yet noted its number.
+        with contextlib.suppress(ValueError, ProcessLookupError):
+            os.kill(int(os.pread(lock, 20, 0)), signal.SIGTERM)

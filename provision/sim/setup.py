@@ -16,16 +16,8 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
-from provision.core.chips.esp.chips import (
-    CHIPS,
-    ESP32,
-    ESP32C3,
-    ESP32C6,
-    ESP32S2,
-    ESP32S3,
-    ESP8266,
-)
-from provision.core.chips.registry import chip_named
+from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP32C6, ESP32S2, ESP32S3, ESP8266
+from provision.core.chips.registry import CHIPS, chip_named
 from provision.errors import SimulatorError
 from provision.model.board import ResetWiring
 from provision.model.chip import Chip
@@ -51,6 +43,7 @@ _OUI = {
     ESP32C3: "84f703",
     ESP32C6: "543204",
 }
+_LOCAL = "020000"  # locally administered: for a chip that is not listed
 
 
 class ResetCause(str, Enum):
@@ -267,8 +260,7 @@ def _chip(name: str, value: str) -> Chip:
     try:
         return chip_named(value)
     except ValueError:
-        valid = "one of " + ", ".join(chip.name for chip in CHIPS)
-        raise _bad(name, "chip", value, valid) from None
+        raise _bad(name, "chip", value, "one of " + ", ".join(CHIPS)) from None
 
 
 def _choice(name: str, key: str, kind: type[_E], value: str) -> _E:
@@ -302,5 +294,5 @@ def _mac(name: str, chip: Chip, value: str | None) -> str:
     digits = (value or "").replace(":", "").replace("-", "").lower()
     if value and not re.fullmatch(r"[0-9a-f]{12}", digits):
         raise _bad(name, "mac", value, "six bytes: 5c:cf:7f:01:02:03")
-    digits = digits or _OUI[chip] + hashlib.sha256(name.encode()).hexdigest()[:6]
+    digits = digits or _OUI.get(chip, _LOCAL) + hashlib.sha256(name.encode()).hexdigest()[:6]
     return ":".join(digits[i : i + 2] for i in range(0, 12, 2))

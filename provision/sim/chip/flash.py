@@ -24,11 +24,6 @@ BLOCK_ERASE = 0.150
 CHIP_ERASE_PER_MB = 2.5
 PAGE_PROGRAM = 0.0004
 
-# To read a MB and digest it on the chip: an ESP32-S3's stub takes a second for 2.4 MB (measured in
-# the issue 66 of FastLED's fbuild). An ESP8266 has half the clock: an estimate.
-DIGEST_PER_MB = 0.42
-DIGEST_PER_MB_ESP8266 = 0.84
-
 MANUFACTURER = 0xEF  # Winbond
 DEVICE_TYPE = 0x40
 

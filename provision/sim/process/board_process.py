@@ -22,9 +22,10 @@ from provision.sim import paths
 from provision.sim.app.application import Application
 from provision.sim.chip.board import Board
 from provision.sim.chip.flash import Flash
+from provision.sim.chip.model import ChipModel
 from provision.sim.client import NoSuchBoard, failure
 from provision.sim.event_loop import EventLoop
-from provision.sim.families import MODELS
+from provision.sim.families import model_of
 from provision.sim.line.wire import Wire
 from provision.sim.process import inotify
 from provision.sim.process.connection import Connection
@@ -118,7 +119,7 @@ def _build(setup: BoardSetup, loop: EventLoop) -> Board:
     flash = Flash(setup.flash_path, setup.flash_size)
     return Board(
         setup=setup,
-        model=MODELS[setup.chip],
+        model=model_of(setup.chip),
         flash=flash,
         loop=loop,
         make_application=Application,
@@ -143,6 +144,8 @@ def _lock(directory: Path, name: str) -> int:
             f"the virtual board {name!r} is running but cannot be reached",
             hint=f"run `provision sim rm {name}`, then try again",
         ) from None
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, str(os.getpid()).encode(), 0)  # whom `client.stop` ends if nothing else helps
     return lock
 
 
@@ -171,7 +174,7 @@ def _load(directory: Path, name: str, query: dict[str, str]) -> BoardSetup:
         )
     try:
         setup = BoardSetup.from_query(name, query, directory)
-        _preload(setup)
+        _preload(setup, model_of(setup.chip))
     except SimulatorError:
         shutil.rmtree(directory)  # no half a board
         raise
@@ -179,7 +182,7 @@ def _load(directory: Path, name: str, query: dict[str, str]) -> BoardSetup:
     return setup
 
 
-def _preload(setup: BoardSetup) -> None:
+def _preload(setup: BoardSetup, model: ChipModel) -> None:
     """Have the firmware in flash, at the place where the chip looks for it."""
     if not setup.firmware:
         return
@@ -192,7 +195,7 @@ def _preload(setup: BoardSetup) -> None:
         ) from error
     flash = Flash(setup.flash_path, setup.flash_size)
     try:
-        MODELS[setup.chip].install(flash, image)
+        model.install(flash, image)
     except ValueError as error:
         raise SimulatorError(
             f"sim://{setup.name}: {setup.firmware} does not fit into the flash: {error}",

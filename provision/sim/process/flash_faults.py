@@ -14,7 +14,7 @@ from littlefs.context import UserContext
 
 from provision.model.firmware import LITTLEFS_BLOCK, FilesystemPlace
 from provision.sim.chip.flash import Flash
-from provision.sim.families import MODELS
+from provision.sim.families import model_of
 from provision.sim.setup import BoardSetup
 
 _DISK_VERSION = 0x00020000
@@ -71,7 +71,7 @@ class _OnFlash(UserContext):  # type: ignore[misc]
 def open_filesystem(setup: BoardSetup, flash: Flash) -> LittleFS:
     """The board's filesystem, mounted in place; where the flash is blank, formatted first. Only
     while the board does not run. Raises LittleFSError for one that is damaged."""
-    place = MODELS[setup.chip].filesystem_place(setup, flash)
+    place = model_of(setup.chip).filesystem_place(setup, flash)
     blank = flash.read(place.offset, 2 * LITTLEFS_BLOCK).count(0xFF) == 2 * LITTLEFS_BLOCK
     filesystem = LittleFS(
         context=_OnFlash(flash, place),
@@ -101,7 +101,7 @@ def put_file(setup: BoardSetup, flash: Flash, path: str, data: bytes) -> None:
 
 def corrupt_filesystem(setup: BoardSetup, flash: Flash) -> None:
     """Both copies of the superblock hold something that is neither blank nor LittleFS."""
-    place = MODELS[setup.chip].filesystem_place(setup, flash)
+    place = model_of(setup.chip).filesystem_place(setup, flash)
     flash.erase(place.offset, 2 * LITTLEFS_BLOCK)
     flash.program(place.offset, b"\x5a" * (2 * LITTLEFS_BLOCK))
 
@@ -117,12 +117,12 @@ def fill_filesystem(setup: BoardSetup, flash: Flash) -> None:
 
 def break_firmware(setup: BoardSetup, flash: Flash) -> None:
     """One bit of the app is cleared: its checksum does not hold, the chip boot-loops."""
-    MODELS[setup.chip].break_application(flash)
+    model_of(setup.chip).break_application(flash)
 
 
 def install_foreign(setup: BoardSetup, flash: Flash) -> None:
     """A sound image that is not MicroPython, on a flash that was erased whole."""
-    model = MODELS[setup.chip]
+    model = model_of(setup.chip)
     flash.erase_chip()
     model.install(flash, model.foreign_image(flash.size))
 

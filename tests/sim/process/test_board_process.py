@@ -1,4 +1,4 @@
-"""A board's own process, seen from outside: its memory, and the callers it has no time for."""
+"""A board's own process, seen from outside: its memory, the callers it has no time for, its end."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from provision.core.chips.esp.chips import ESP32
+from provision.errors import SimulatorError
 from provision.sim import client, paths
 from provision.sim.esp.firmware import build
 from tests.bench_of_boards import Bench, bench
@@ -55,3 +56,14 @@ def test_who_calls_a_board_that_is_busy_waits_until_it_takes_callers(bench: Benc
             for _ in range(2):
                 board.accept()[0].close()
             assert waiting.result()
+
+
+def test_a_board_whose_socket_was_removed_can_be_removed(bench: Bench) -> None:
+    client.ensure("lost", {"chip": "esp32"})
+    paths.socket_path(paths.home(), "lost").unlink()
+    with pytest.raises(SimulatorError, match="'lost' is running but cannot be reached") as caught:
+        client.ensure("lost", {})
+    assert "`provision sim rm lost`" in str(caught.value.hint)
+    bench.provision("sim", "rm", "lost")
+    assert not (bench.home / "lost").exists()
+    assert client.ensure("lost", {"chip": "esp8266"})["chip"] == "esp8266"
