@@ -1,7 +1,7 @@
 """Virtual boards: a process each, with a boot ROM, flash and a real MicroPython.
 
 `protocol_sim` opens `sim://NAME` for pyserial and reaches the board's process through `client`,
-which starts it where none runs. The rooms, each standing on those below it:
+which starts the process if it does not run. The packages, each importing only those below it:
 
     process    the process of one board: its socket, requests, faults, pseudo-terminal, RFC 2217
     families   which chips there are

@@ -1,6 +1,6 @@
-"""The one thread of a board process: wait for descriptors and timers, call back, wait again.
+"""The event loop of a board's process, which has one thread: waits for descriptors and timers.
 
-Between events the process sleeps in the kernel, so that an idle board costs no CPU.
+Between events the process sleeps in the kernel, so that an idle board costs no CPU time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where virtual boards live: a directory each for their state, a short path for their sockets."""
+"""Where virtual boards are kept: a directory for each one's state, a short path for its socket."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What a host sends down an open port: data, and what a USB bridge's driver would tell it.
+"""The frames that a host sends on an open port: data, and line changes a USB driver would make.
 
-The other way only bare data flows, so that the host may wait for it with `select`.
+In the other direction plain data flows, so that the host can wait for it with `select`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""What a virtual board is made of: the settings of its `sim://` address, kept in its directory.
+"""The settings of a virtual board: parsed from its `sim://` address, kept in its directory.
 
-`provision/sim` is built around one `BoardSetup`; nobody changes it while the board runs. The
-few types that the parts of a board exchange (why it was reset, what its application asks for) stand
-here too.
+All of `provision/sim` uses one immutable `BoardSetup`. The few types that the parts of a board
+exchange (why it was reset, what its application asks for) are here too.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What runs from a board's flash: an interpreter of its own, in the place of the chip's.
+"""The application of a virtual board: a MicroPython interpreter that runs in place of the chip's.
 
-`application` stands above these modules; `process` joins it to the board.
+`application` uses the other modules; `process` connects it to the board.
 """

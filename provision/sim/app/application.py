@@ -1,8 +1,9 @@
-"""The chip in run mode: the boot ROM's way to an application, and the application itself.
+"""The chip in run mode: booting from flash, and the application that runs then.
 
-`boot` reads the flash as the ROM would. What cannot boot is complained of, for ever; what is not
-MicroPython says so and answers nothing; a MicroPython runs, in the version that was flashed, with
-its filesystem in the same flash, until it resets or somebody else does.
+`boot` reads the flash as the ROM does. An image that cannot boot is reported on the console again
+and again, as on a chip; a program that is not MicroPython prints one line and ignores its input; a
+MicroPython runs, with the version that was flashed and its filesystem in the same flash, until it
+is reset.
 """
 
 from __future__ import annotations

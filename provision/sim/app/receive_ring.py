@@ -1,9 +1,9 @@
-"""The chip's receive ring: what arrives while MicroPython does not read, and is lost when full.
+"""The chip's receive ring: input waits in it until MicroPython reads, and is lost when it is full.
 
-A UART's interrupt puts each byte into a ring of 256 bytes or so and drops it silently when there is
-no room. Here the ring is the child's standard input. That the ring is full may also mean that this
-computer was busy and the child had no processor; so bytes are dropped only when the child had its
-chance to read and did not take it.
+A UART's interrupt puts each byte into a ring of about 256 bytes and silently drops it when there is
+no room. Here the ring is the child's standard input. A full ring can also mean that this computer
+is busy and the child got no processor time; so bytes are dropped only when the child had time to
+read and did not.
 """
 
 from __future__ import annotations

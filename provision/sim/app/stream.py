@@ -1,7 +1,7 @@
-"""What a MicroPython child prints, taken apart and made to look as the chip's UART has it.
+"""What the MicroPython child prints, converted to what the chip's UART would send.
 
-The child's standard output is text with frames between (see onboard/_link.py). Text gets the
-chip's line ends, and where the unix port prints its own banner the flashed firmware's stands.
+The child's standard output is text with frames in between (see onboard/_link.py). Text gets the
+chip's line ends, and the unix port's banner is replaced by that of the flashed firmware.
 """
 
 from __future__ import annotations

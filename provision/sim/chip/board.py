@@ -1,7 +1,7 @@
-"""One virtual board: the chip as a state machine, and what hangs on it.
+"""One virtual board: the chip as a state machine, with its wiring and its port.
 
-Power and EN decide whether it runs at all, the strap at EN's rise whether it runs the loader or
-the application; bytes go between whichever it is and the one port that the host has open.
+Power and EN decide whether it runs, the boot strap at EN's rise whether it runs the loader or the
+application; bytes are exchanged between that and the one port that the host has open.
 """
 
 from __future__ import annotations

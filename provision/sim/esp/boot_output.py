@@ -1,8 +1,8 @@
-"""What a chip prints between reset and application, and how it goes on when there is none.
+"""What a chip prints between reset and application, and what it does when there is none.
 
-Read from boards and from an emulator that runs the real mask ROM. Where an image cannot boot, the
-chip complains and starts again: after its watchdog's time if the ROM gave up, at once if the
-second-stage bootloader or the application itself did.
+Read from boards and from an emulator that runs the real mask ROM. When an image cannot boot, the
+chip prints why and resets: after its watchdog's time if the ROM gave up, at once if the
+second-stage bootloader or the application did.
 """
 
 from __future__ import annotations

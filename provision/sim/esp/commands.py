@@ -1,7 +1,7 @@
 """What the ROM's commands and the flasher stub's have in common.
 
-`DownloadMode` is the chip as both see it; `LoaderCommands` dispatches a request and holds the few
-commands that the two carry out alike. Each refuses in words of its own: the status codes.
+`DownloadMode` is the chip as commands act on it; `LoaderCommands` is the base of both, with the few
+commands that are the same in both. The status codes of a refusal differ.
 """
 
 from __future__ import annotations

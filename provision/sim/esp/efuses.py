@@ -1,7 +1,6 @@
-"""A board's eFuses, as far as they tell of security: kept in its directory, since nothing undoes
-what was burned.
+"""A board's eFuses as far as they concern security, kept in a file in the board's directory.
 
-The faults burn them, the loader and the application read them.
+Faults burn them; the loader and MicroPython read them.
 """
 
 from __future__ import annotations

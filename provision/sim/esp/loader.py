@@ -1,8 +1,8 @@
 """Download mode: the chip's side of esptool's serial protocol.
 
-A frame comes in, `Loader` hands it to the ROM's commands, or to the flasher stub's once one was
-loaded into RAM and started, and sends what they answer. Flash work takes its time here: while it
-lasts, frames wait.
+`Loader` decodes frames, passes each to the ROM's commands, or to the flasher stub's once a stub was
+loaded into RAM and started, and sends their responses. Flash work takes its modelled time here;
+meanwhile frames wait.
 """
 
 from __future__ import annotations

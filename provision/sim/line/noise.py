@@ -1,6 +1,6 @@
-"""Bytes that get lost or changed between host and chip, and a cable that comes loose: on request.
+"""Errors on the line between host and chip, on request: lost and corrupted bytes, a cut cable.
 
-Which bytes is drawn from a seed, so that a run that failed can be had again.
+They are drawn from a seed, so that a failed run can be repeated.
 """
 
 from __future__ import annotations

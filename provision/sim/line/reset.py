@@ -1,7 +1,7 @@
-"""From the port's DTR and RTS, and a person's fingers, to the chip's EN and IO0.
+"""The reset circuit: from the port's DTR and RTS, and the buttons, to the chip's EN and IO0.
 
-`EN` low holds the chip in reset; when it rises, `IO0` decides between running what is in flash
-and download mode. How the lines get there is the board's wiring.
+EN low holds the chip in reset; when it rises, IO0 selects between running what is in flash and
+download mode. How the lines are connected is the board's wiring.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
-"""The line between the host's port and the chip's UART: how long bytes take, what becomes of them.
+"""The line between the host's port and the chip's UART: timing, and garbling at wrong baud rates.
 
-By default everything arrives at once. With a model, each byte takes its ten bit times, a USB bridge
-holds bytes back from the host as its latency timer says, and what two sides at different baud rates
-say to one another is garbage (always, not only with a model). Bytes are kept in the chunks they
-came in and due times are reckoned from the model, never from when a timer happened to fire, so
-that a board costs little and a late timer costs no throughput.
+By default bytes arrive at once. With a `WireModel`, a byte takes ten bit times, and a USB bridge
+holds bytes for the host until its latency timer ends. Two sides at different baud rates always
+receive garbage. Bytes are kept in the chunks they came in, and due times are computed from the
+model, never from when a timer fired: a board costs little, and a late timer costs no throughput.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Bytes on their way to a descriptor that may not take them yet."""
+"""A bounded buffer in front of a descriptor that does not take all bytes at once."""
 
 from __future__ import annotations
 

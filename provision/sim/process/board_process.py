@@ -1,7 +1,7 @@
-"""`python -m provision.sim.process.board_process NAME QUERY`: a board as a process of its own.
+"""`python -m provision.sim.process.board_process NAME QUERY`: the process of one board.
 
-It comes up, says so on its standard output, and stays when whoever started it goes: as with a
-real board, the app goes on running between two openings of the port. Between events it sleeps.
+It reports on its standard output that the board listens, and keeps running when its starter ends:
+as with a real board, the app goes on between two openings of the port. It sleeps between events.
 """
 
 from __future__ import annotations

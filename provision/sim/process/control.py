@@ -1,7 +1,7 @@
-"""Requests to a running board: what a person does with hands, and what nobody would do to a real
+"""Requests to a running board: what a person does by hand, and faults that nobody wants on a real
 one.
 
-A request is a JSON object whose `do` names it; an answer is a JSON object too.
+A request is a JSON object whose `do` names it; the answer is a JSON object too.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What can go wrong on purpose, by name.
+"""Faults, by name: what `provision sim fault` can inject.
 
-Those that happen to the wire, the cable and the supply act in the board's process; those burned
-into eFuses are kept in the board's directory, since nothing undoes them.
+Faults of the line, the cable and the power supply happen in the board's process; burned eFuses are
+kept in the board's directory, as they cannot be undone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""Faults that stand in a board's flash: broken firmware, a damaged filesystem, an awkward main.py.
+"""Faults in a board's flash: broken firmware, a damaged filesystem, a main.py that blocks the REPL.
 
-Each changes the flash of a board that does not run at that moment; what follows shows at its next
-boot. (Faults of the line, of power and of the chip itself belong to the board.)
+Each changes the flash while the board is off; the effect shows at its next boot.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Be told what happens to a file, where the system tells (Linux)."""
+"""Notifications of what happens to a file, on systems that have them (Linux)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A board's port as a pseudo-terminal, for programs that want a device file.
+"""A board's port as a pseudo-terminal, for programs that need a device file.
 
-A pseudo-terminal has no DTR and RTS, and nothing here makes up for it: whoever comes this way
-needs somebody to press the board's buttons. The name is a symbolic link that stays the same.
-Nobody can be kept from opening it beside another port of the board: both then hear what it says.
+A pseudo-terminal has no DTR and RTS, and nothing here replaces them: its user has to press the
+board's buttons. Its name is a symbolic link that stays the same. It can be opened beside another
+port of the board: both then receive the board's output.
 """
 
 from __future__ import annotations
