@@ -16,7 +16,7 @@ from provision.core.manifest.console_pattern import compile_console
 from provision.core.wording import printable
 from provision.device.flashing.registry import FLASHERS, AttachedFlasher
 from provision.device.micropython.board_repl import BoardRepl
-from provision.device.micropython.raw_repl import evidence
+from provision.device.micropython.raw_repl import last_heard
 from provision.device.transport.buffered_serial import (
     BufferedSerial,
     BytePort,
@@ -40,12 +40,12 @@ from provision.model.endpoint import Capabilities, Endpoint
 
 # An app that cleans up after a Ctrl-C takes a second or two; a board that is silent for longer
 # is asked again after a reset, where there is a way to reset it.
-PATIENCE = 6.0
+REPL_TIMEOUT = 6.0
 # From EN's rise to the prompt an ESP32 takes about two seconds; an app may be slow to give in.
-BOOT_PATIENCE = 6.0
+BOOT_TIMEOUT = 6.0
 # Seconds for a board's own USB to come back after a reset; the system names it within two.
-REAPPEAR = 10.0
-CONSOLE_MOST = 64 * 1024  # bytes of output that are kept while waiting for a line
+USB_RETURN_TIMEOUT = 10.0
+MAX_CONSOLE = 64 * 1024  # bytes of output that are kept while waiting for a line
 
 
 class SerialConnector:
@@ -79,7 +79,7 @@ class SerialConnection:
         trace: Callable[[int, str], None],
         discovery: Discovery,
     ) -> None:
-        self._use(port)
+        self._adopt(port)
         self._discovery = discovery
         self._usb: PortInfo | None = None
         self._board = board
@@ -89,7 +89,7 @@ class SerialConnection:
         self._flasher: AttachedFlasher | None = None
         self._booting = False  # reset and not yet heard of
 
-    def _use(self, port: Port) -> None:
+    def _adopt(self, port: Port) -> None:
         self._port = port
         # pyserial's own typing forgets that every port can say how many bytes are waiting.
         self._bytes = cast("BytePort", port.serial)
@@ -107,12 +107,12 @@ class SerialConnection:
             self.restart(None, 0.0)
         self._flasher = None
         try:
-            repl = self._take()
+            repl = self._enter_repl()
         except PortLost:
             if not self._booting:
                 raise
             self._reopen()
-            repl = self._take()
+            repl = self._enter_repl()
         self._booting = False
         self._repl = repl
         return repl
@@ -126,12 +126,12 @@ class SerialConnection:
                 trace=self._trace,
             )
 
-    def _take(self) -> BoardRepl:
+    def _enter_repl(self) -> BoardRepl:
         repl = self._new_repl()
         if self._booting:
-            repl.interrupt_boot(BOOT_PATIENCE, baud=self._endpoint.baud)
+            repl.interrupt_boot(BOOT_TIMEOUT, baud=self._endpoint.baud)
         else:
-            repl.enter(PATIENCE)
+            repl.enter(REPL_TIMEOUT)
         return repl
 
     def _remember_usb(self) -> None:
@@ -148,11 +148,11 @@ class SerialConnection:
         under another name: a native USB port is made by the very chip that restarts."""
         device, address = self._port.device, self._port.address
         self._port.close()
-        deadline = time.monotonic() + REAPPEAR
+        deadline = time.monotonic() + USB_RETURN_TIMEOUT
         while True:
             try:
                 endpoint = replace(self._endpoint, address=self._address_now(address))
-                self._use(open_port(endpoint, device=device))
+                self._adopt(open_port(endpoint, device=device))
             except (PortNotFound, PortLost):
                 if time.monotonic() >= deadline:
                     raise
@@ -242,7 +242,7 @@ class SerialConnection:
 
         def look(text: str) -> bool:
             for line in text.splitlines():
-                for start in _starts(line):
+                for start in _possible_starts(line):
                     if matches(start):
                         found.append(line)
                         return True
@@ -250,20 +250,20 @@ class SerialConnection:
                         break
             return False
 
-        heard = self._hear(timeout, look, stopping)
+        heard = self._read_lines(timeout, look, stopping)
         if not found and stopping():
             raise Interrupted("stopped by the user")
         if not found:
             raise CheckFailed(
                 f"no line with {pattern!r} on the console in {timeout:g} s"
-                f"{evidence(_said(heard).encode())}"
+                f"{last_heard(_without_prompt(heard).encode())}"
             )
         return printable(found[0])
 
     def listen(self, seconds: float, stopping: Stopping = never) -> str:
-        return printable(self._hear(seconds, lambda _text: False, stopping), limit=4000)
+        return printable(self._read_lines(seconds, lambda _text: False, stopping), limit=4000)
 
-    def _hear(self, seconds: float, enough: Callable[[str], bool], stopping: Stopping) -> str:
+    def _read_lines(self, seconds: float, enough: Callable[[str], bool], stopping: Stopping) -> str:
         """What the board prints in whole lines until `enough` or `stopping` says so, or the time
         is over."""
         deadline = time.monotonic() + seconds
@@ -272,14 +272,14 @@ class SerialConnection:
             line = BufferedSerial(self._bytes)
             while (left := deadline - time.monotonic()) > 0 and not stopping():
                 try:
-                    text = line.until(
-                        b"\n", timeout=left, limit=CONSOLE_MOST, stopping=stopping
+                    text = line.read_until(
+                        b"\n", timeout=left, limit=MAX_CONSOLE, stopping=stopping
                     ).decode("utf-8", "replace")
                 except ReadTimeout as timed_out:
                     rest = timed_out.heard.decode("utf-8", "replace")
                     enough(rest)  # a line that has no end, as a prompt
                     return heard + rest
-                heard = (heard + text)[-CONSOLE_MOST:]
+                heard = (heard + text)[-MAX_CONSOLE:]
                 if enough(text):
                     break
         return heard
@@ -292,7 +292,7 @@ class SerialConnection:
 _NOISE = re.compile("[\ufffd\x00-\x08\x0b-\x1a\x1c-\x1f\x7f]")
 
 
-def _starts(line: str) -> Iterator[str]:
+def _possible_starts(line: str) -> Iterator[str]:
     """The line from wherever the app's own may start: an ESP8266's boot ROM speaks at another
     rate, and what that leaves on the line stands before the app's first words, without an end."""
     yield line
@@ -305,6 +305,6 @@ def _starts(line: str) -> Iterator[str]:
 _PROMPT = re.compile(r"(?m)^(MicroPython v.*|Type \"help\(\)\".*|>>> ?)$\s*")
 
 
-def _said(heard: str) -> str:
+def _without_prompt(heard: str) -> str:
     """What an app printed, without the banner and the prompt that follow when it ends."""
     return _PROMPT.sub("", heard.replace("\r\n", "\n")).strip()

@@ -203,7 +203,7 @@ def test_a_port_lost_without_a_reset_is_an_error(usb: Usb, connect: Connect) -> 
 def test_a_port_that_stays_away_is_an_error(
     usb: Usb, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("provision.device.connection.REAPPEAR", 0.15)
+    monkeypatch.setattr("provision.device.connection.USB_RETURN_TIMEOUT", 0.15)
     path = usb.plug(serial_number=None)
     connection = connect(path)
     connection.restart(pressed, 1.0)

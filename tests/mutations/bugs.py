@@ -68,8 +68,8 @@ BUGS = (
     Bug(
         name="wait for a board that never stops talking",
         file="provision/device/transport/buffered_serial.py",
-        before="            over = self.clock.monotonic() >= deadline\n\n    def exactly",
-        after="\n    def exactly",
+        before="            over = self.clock.monotonic() >= deadline\n\n    def read_exactly",
+        after="\n    def read_exactly",
         tests=("tests/device/micropython/test_hostile_device.py", "-k", "flood"),
     ),
     Bug(

@@ -7,7 +7,7 @@ partition may hold anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -17,6 +17,7 @@ from littlefs.errors import LittleFSError
 from provision.core.chips.registry import family_of
 from provision.errors import ImageError, OutOfSpace
 from provision.model.board import BoardProfile
+from provision.model.board_path import ancestors
 from provision.model.firmware import LITTLEFS_BLOCK, FilesystemPlace, Firmware, Region
 
 _READ = 32
@@ -59,16 +60,16 @@ class FilesystemImage:
 
 
 def build_filesystem(
-    place: FilesystemPlace, files: Mapping[str, bytes], directories: Iterable[str] = ()
+    place: FilesystemPlace, files: Mapping[str, bytes], directories: Collection[str] = ()
 ) -> FilesystemImage:
     """A filesystem holding `files` by absolute path, and `directories`, parents made.
 
     The same input gives the same bytes. It is mounted again and every file compared before it
     is returned. Raises OutOfSpace with the shortfall when it does not fit.
     """
-    flash = _Flash(bytearray(b"\xff" * place.size))
+    flash = _MemoryFlash(bytearray(b"\xff" * place.size))
     try:
-        _fill(_open(flash, place.blocks, mount=False), files, directories)
+        _write_files(_open(flash, place.blocks, mount=False), files, directories)
     except LittleFSError as error:
         if error.code != LittleFSError.Error.LFS_ERR_NOSPC:
             raise ImageError(f"the filesystem image cannot be built: {error}") from error
@@ -83,7 +84,7 @@ def build_filesystem(
     )
 
 
-class _Flash:
+class _MemoryFlash:
     """Memory that LittleFS works on; notes which blocks are looked at."""
 
     def __init__(self, data: bytearray) -> None:
@@ -108,7 +109,7 @@ class _Flash:
         return 0
 
 
-def _open(flash: _Flash, blocks: int, *, mount: bool) -> littlefs.LittleFS:
+def _open(flash: _MemoryFlash, blocks: int, *, mount: bool) -> littlefs.LittleFS:
     filesystem = littlefs.LittleFS(
         context=cast(littlefs.UserContext, flash),
         mount=False,
@@ -125,18 +126,14 @@ def _open(flash: _Flash, blocks: int, *, mount: bool) -> littlefs.LittleFS:
     return filesystem
 
 
-def _fill(
-    filesystem: littlefs.LittleFS, files: Mapping[str, bytes], directories: Iterable[str]
+def _write_files(
+    filesystem: littlefs.LittleFS, files: Mapping[str, bytes], directories: Collection[str]
 ) -> None:
     filesystem.format()
     filesystem.mount()
-    wanted = {*directories, *(parent for path in files for parent in _parents(path))}
-    for directory in sorted(wanted):
-        for step in (*_parents(directory), directory):
-            try:
-                filesystem.mkdir(step)
-            except FileExistsError:
-                continue
+    parents = (parent for path in (*files, *directories) for parent in ancestors(path))
+    for directory in sorted({*directories, *parents}):  # each after the one that it lies in
+        filesystem.mkdir(directory)
     for path, content in sorted(files.items()):
         with filesystem.open(path, "wb") as file:
             file.write(content)
@@ -151,15 +148,10 @@ def _walk(filesystem: littlefs.LittleFS) -> Iterator[tuple[str, bytes]]:
                 yield path, file.read()
 
 
-def _parents(path: str) -> list[str]:
-    parts = path.strip("/").split("/")[:-1]
-    return ["/" + "/".join(parts[: count + 1]) for count in range(len(parts))]
-
-
 def _out_of_space(place: FilesystemPlace, files: Mapping[str, bytes]) -> OutOfSpace:
     # What a file takes: whole blocks, or a place in its directory for the smallest.
     needed = sum(-(-len(content) // LITTLEFS_BLOCK) * LITTLEFS_BLOCK for content in files.values())
-    needed += 2 * LITTLEFS_BLOCK * (1 + len({tuple(_parents(path)) for path in files}))
+    needed += 2 * LITTLEFS_BLOCK * (1 + len({tuple(ancestors(path)) for path in files}))
     short = max(needed - place.size, LITTLEFS_BLOCK)
     return OutOfSpace(
         f"the {len(files)} files need about {needed // 1024} kB, "
@@ -167,7 +159,7 @@ def _out_of_space(place: FilesystemPlace, files: Mapping[str, bytes]) -> OutOfSp
     )
 
 
-class HostFilesystems:
+class LittleFsBuilder:
     """Builds the filesystem of a board that is flashed; implements `FilesystemBuilder`."""
 
     def build(

@@ -23,7 +23,7 @@ from provision.device.micropython.raw_repl import (
     ENTER_TIMEOUT,
     EXEC_TIMEOUT,
     SLOWEST,
-    Raised,
+    BoardException,
     RawRepl,
 )
 from provision.device.micropython.scan_protocol import (
@@ -126,16 +126,16 @@ class BoardRepl:
         try:
             if self.raw.execute(code, timeout=EXEC_TIMEOUT).strip() != "0":
                 return
-        except Raised as error:
+        except BoardException as error:
             raise self._board_error(error) from error
         self.trace(1, "the filesystem is not mounted yet: soft reset")
-        self.raw.begin_anew()
+        self.raw.restart_interpreter()
 
     def leave(self) -> None:
         """Back to the friendly REPL, without a reset."""
         with self.errors():
             if self._scan_loaded:
-                with suppress(Raised, NoAnswer):
+                with suppress(BoardException, NoAnswer):
                     self.raw.execute(b"del _p", timeout=2.0)
             self.raw.leave()
 
@@ -205,7 +205,7 @@ class BoardRepl:
                     ),
                     timeout=SCAN_TIMEOUT,
                 )
-            except Raised:
+            except BoardException:
                 self._scan_loaded = False  # not there any more: from the beginning
             else:
                 self._scan_loaded = not _is_as_expected(answer)
@@ -289,7 +289,7 @@ class BoardRepl:
         left = self._rename_startup(b"1,()")
         if left:
             raise BoardError(
-                f"could not give {' and '.join(sorted(left))} their names back",
+                f"could not restore {' and '.join(sorted(left))}",
                 hint="run `provision apply` again",
             )
 
@@ -312,7 +312,7 @@ class BoardRepl:
             code = b"print('\\x02'+repr(eval(" + agent_source.text(expression) + b")))"
             try:
                 answer = self.raw.execute(code, timeout=timeout, stopping=stopping)
-            except Raised as error:
+            except BoardException as error:
                 raise BoardError(
                     f"{expression} raised {printable(error.last)}",
                     hint="try the expression at a REPL on the board",
@@ -352,7 +352,7 @@ class BoardRepl:
                     ),
                     timeout=timeout,
                 )
-            except Raised as error:
+            except BoardException as error:
                 if error.name not in ("ImportError", "ModuleNotFoundError"):
                     raise self._board_error(error) from error
                 self.deflates = False
@@ -362,11 +362,11 @@ class BoardRepl:
                 agent_source.program(*names, call=call, arguments=arguments, deflate=False),
                 timeout=timeout,
             )
-        except Raised as error:
+        except BoardException as error:
             raise self._board_error(error) from error
 
     @staticmethod
-    def _board_error(error: Raised) -> BoardError:
+    def _board_error(error: BoardException) -> BoardError:
         return BoardError(f"the board raised {printable(error.last)}")
 
 

@@ -28,11 +28,11 @@ from provision.model.state import Content
 _HARMLESS = {errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY, errno.EACCES}
 # The same in MicroPython's numbers, which it prints where it has no name: for 39 it never has one.
 _HARMLESS_NUMBER = re.compile(r"OSError: (?:2|13|17|39)\s*\Z")
-_PATIENCE = 20.0  # seconds for one answer: a write may compact the filesystem
+_ANSWER_TIMEOUT = 20.0  # seconds for one answer: a write may compact the filesystem
 _SLOWEST = (
     20  # bytes of content a second: 9600 baud, each byte four characters, a round trip each chunk
 )
-_ANSWERS_MOST = 1 << 14  # bytes; an answer has a hundred
+_MAX_ANSWERS = 1 << 14  # bytes; an answer has a hundred
 
 
 class _PortFailed(Exception):
@@ -62,32 +62,31 @@ class SerialShim:
 
     def allow(self, size: int) -> None:
         """Begin an operation that moves `size` bytes of content."""
-        self._deadline = self._serial.clock.monotonic() + 3 * _PATIENCE + size / _SLOWEST
-        self._left = _ANSWERS_MOST + 8 * size  # it may have to be read back, written as a repr
+        self._deadline = self._serial.clock.monotonic() + 3 * _ANSWER_TIMEOUT + size / _SLOWEST
+        self._left = _MAX_ANSWERS + 8 * size  # it may have to be read back, written as a repr
 
     def inWaiting(self) -> int:  # noqa: N802, pyserial's own name
         with _of_the_port():
-            return len(self._ahead) or self._serial.waiting()
+            return len(self._ahead) or self._serial.available()
 
     def read(self, count: int = 1) -> bytes:
         with _of_the_port():
-            return self._counted(self._serial.exactly(count, self._patience(_PATIENCE)))
+            return self._counted(self._serial.read_exactly(count, self._time_left(_ANSWER_TIMEOUT)))
 
-    def until(self, ending: bytes, patience: float) -> bytes:
+    def read_until(self, ending: bytes, timeout: float) -> bytes:
         if self._ahead.endswith(ending):
             taken, self._ahead = self._ahead, b""
             return taken
         with _of_the_port():
-            return self._counted(
-                self._serial.until(ending, timeout=self._patience(patience), limit=_ANSWERS_MOST)
-            )
+            left = self._time_left(timeout)
+            return self._counted(self._serial.read_until(ending, timeout=left, limit=_MAX_ANSWERS))
 
     def write(self, data: bytes) -> int:
         with _of_the_port():
             self._serial.write(data)
         return len(data)
 
-    def _patience(self, most: float) -> float:
+    def _time_left(self, most: float) -> float:
         left = self._deadline - self._serial.clock.monotonic()
         if left <= 0 or self._left <= 0:
             raise ReadTimeout(b"")
@@ -113,7 +112,7 @@ class _Attached(SerialTransport):  # type: ignore[misc]  # mpremote has no types
         self, _least: int, ending: bytes, timeout: float = 10, **_others: object
     ) -> bytes:
         """mpremote's own looks at every byte and sleeps between them."""
-        return self.serial.until(ending, timeout)
+        return self.serial.read_until(ending, timeout)
 
 
 def transfer(
@@ -158,7 +157,8 @@ def transfer(
             # Of mpremote, which reads what it hears as UTF-8 and as a literal.
             raise BoardError(f"{path}: the board's answer cannot be read") from error
     try:
-        raw.serial.until(b">", timeout=_PATIENCE)  # mpremote leaves it for the next command
+        # mpremote leaves the prompt for its next command.
+        raw.serial.read_until(b">", timeout=_ANSWER_TIMEOUT)
     except ReadTimeout as error:
         raise NoAnswer("the board stopped answering after its files were written") from error
 

@@ -25,7 +25,7 @@ from provision.device.transport.buffered_serial import (
 from provision.errors import NoAnswer
 
 BANNER = b"raw REPL; CTRL-B to exit\r\n>"
-PASTE = b"\x05A\x01"
+RAW_PASTE = b"\x05A\x01"
 FILLER = 512
 """Bytes of filler at a time: an inflater that reads them soon leaves its frame, and the receiver
 rejects the next header. Two kinds, since one alone may be a literal's code."""
@@ -34,7 +34,7 @@ FLOOD = 32
 ENTER_TIMEOUT = 8.0  # seconds: apps that clean up after a Ctrl-C take one or two
 EXEC_TIMEOUT = 10.0
 SLOWEST = 500  # bytes a second, of a line at 9600 baud and a board that compiles meanwhile
-OUTPUT_MOST = 4 << 20  # bytes of an answer
+MAX_OUTPUT = 4 << 20  # bytes of an answer
 # What a boot ROM or bootloader prints, over and over, when it finds nothing to start, or when the
 # board was put in download mode.
 _NOTHING_RUNS = (
@@ -45,7 +45,7 @@ _NOTHING_RUNS = (
 )
 
 
-class Raised(Exception):
+class BoardException(Exception):
     """Code on the board raised; `traceback` is what it printed, `name` the exception's."""
 
     def __init__(self, traceback: str) -> None:
@@ -64,9 +64,9 @@ class RawRepl:
         self.clock = clock
         self.trace = trace
         self.interrupted = False  # whether entering stopped an app
-        self._pastes: bool | None = None  # whether the board knows raw paste
-        self._fresh = False  # entered, and nothing executed yet
-        self._window: int | None = None  # of a raw paste that is open already
+        self._has_raw_paste: bool | None = None  # whether the board knows raw paste
+        self._just_entered = False  # entered, and nothing executed yet
+        self._paste_window: int | None = None  # of a raw paste that is open already
 
     # Entering and leaving
 
@@ -78,23 +78,23 @@ class RawRepl:
     def _enter(self, timeout: float) -> bytes:
         """`enter`; what was heard meanwhile."""
         deadline = self.clock.monotonic() + timeout
-        self._window = None
-        heard = self.serial.drain()
+        self._paste_window = None
+        heard = self.serial.read_available()
         # Interrupt, take the raw REPL and open a paste, all in one round trip. It works on
         # nearly every board that is met; what does not answer so is taken step by step.
-        self.serial.write(b"\r\x03\x03\x01" + PASTE)
+        self.serial.write(b"\r\x03\x03\x01" + RAW_PASTE)
         try:
-            heard += self.serial.until(BANNER + b"R\x01", *_NOTHING_RUNS, timeout=0.4)
+            heard += self.serial.read_until(BANNER + b"R\x01", *_NOTHING_RUNS, timeout=0.4)
             _raise_without_firmware(heard)
-            self._window = int.from_bytes(self.serial.exactly(2, 1.0), "little")
-            self._pastes = True
+            self._paste_window = int.from_bytes(self.serial.read_exactly(2, 1.0), "little")
+            self._has_raw_paste = True
         except ReadTimeout as timed_out:
             heard += timed_out.heard
             _raise_without_firmware(heard)
-            self.serial.drain()
+            self.serial.read_available()
             heard += self._step_by_step(deadline, heard)
             self.interrupted = True  # a prompt would have answered
-        self._fresh = True
+        self._just_entered = True
         self.interrupted = self.interrupted or b"KeyboardInterrupt" in heard
         self.trace(1, "at the raw REPL" + (", an app was interrupted" if self.interrupted else ""))
         return heard
@@ -111,11 +111,11 @@ class RawRepl:
         while self.clock.monotonic() < deadline and not heard.endswith(b">>> "):
             self.serial.write(b"\x03" * FLOOD)
             self.clock.sleep(FLOOD * 10 / baud)
-            heard = heard[-256:] + self.serial.drain()
+            heard = heard[-256:] + self.serial.read_available()
             _raise_without_firmware(heard)
             self._note_interrupt(heard)
         # A prompt for each Ctrl-C that was on its way; until then the ring has no room.
-        self._note_interrupt(heard[-256:] + self.serial.quiet(0.1, 2.0))
+        self._note_interrupt(heard[-256:] + self.serial.read_until_quiet(0.1, 2.0))
         self.enter(max(deadline - self.clock.monotonic(), 2.0))
 
     def _note_interrupt(self, heard: bytes) -> None:
@@ -125,7 +125,7 @@ class RawRepl:
     def await_friendly(self, timeout: float) -> bool:
         """Say nothing; whether the friendly prompt came in `timeout` seconds."""
         try:
-            self.serial.until(b"\r\n>>> ", timeout=timeout, limit=8192)
+            self.serial.read_until(b"\r\n>>> ", timeout=timeout, limit=8192)
         except ReadTimeout:
             return False
         return True
@@ -135,7 +135,7 @@ class RawRepl:
         self._close_paste()
         self.serial.write(b"\r\x02")
         with suppress(ReadTimeout):
-            self.serial.until(b">>> ", timeout=0.3)
+            self.serial.read_until(b">>> ", timeout=0.3)
         self.trace(1, "left the raw REPL")
 
     def soft_reset(self) -> None:
@@ -144,24 +144,24 @@ class RawRepl:
         self.serial.write(b"\r\x02\x04")
         self.trace(1, "soft reset")
 
-    def begin_anew(self) -> None:
+    def restart_interpreter(self) -> None:
         """A fresh interpreter that ran boot.py alone: a soft reset that stays at the raw REPL."""
         self.serial.write(b"\x04")
         try:
-            self.serial.until(b"soft reboot", timeout=2.0)
+            self.serial.read_until(b"soft reboot", timeout=2.0)
         except ReadTimeout as timed_out:
-            raise NoAnswer(f"the board did not reset{evidence(timed_out.heard)}") from None
+            raise NoAnswer(f"the board did not reset{last_heard(timed_out.heard)}") from None
         self.enter()
 
     def recover(self) -> bool:
         """Bring back a board that stopped inside a stream, within bounds; NoAnswer if not.
         Whether it ran an app instead: then it had restarted."""
-        self._window = None
+        self._paste_window = None
         self._unblock_receiver(b"\0")
         return b"KeyboardInterrupt" in self._enter(ENTER_TIMEOUT)
 
     def _step_by_step(self, deadline: float, heard: bytes) -> bytes:
-        patience = 0.25
+        timeout = 0.25
         attempt = 0
         # One that has not said a word by then is given up before the time is over.
         while self.clock.monotonic() < deadline and (attempt < 4 or heard.strip(b"\0\xff")):
@@ -171,31 +171,31 @@ class RawRepl:
             self.serial.write(b"\r\x03\x03")
             if attempt > 3:
                 self._flood_interrupts()
-            heard += self.serial.quiet(0.05, patience)
+            heard += self.serial.read_until_quiet(0.05, timeout)
             self.serial.write(b"\x01")
             try:
-                heard += self.serial.until(BANNER, timeout=patience)
+                heard += self.serial.read_until(BANNER, timeout=timeout)
                 # Answers to earlier attempts may still come: only silence, then one exact
                 # answer, prove that the board waits for us.
-                heard += self.serial.quiet(0.1, 1.0)
+                heard += self.serial.read_until_quiet(0.1, 1.0)
                 self.serial.write(b"\r\x03\x01")
-                heard += self.serial.until(BANNER, timeout=1.0)
-                if not self.serial.quiet(0.05, 0.5):
+                heard += self.serial.read_until(BANNER, timeout=1.0)
+                if not self.serial.read_until_quiet(0.05, 0.5):
                     return heard
             except ReadTimeout as timed_out:
                 heard += timed_out.heard
-                self.serial.drain()
+                self.serial.read_available()
             heard = heard[-4096:]
             _raise_without_firmware(heard)
-            patience = min(1.0, patience * 1.5)
-            self.trace(2, f"no raw REPL yet{evidence(heard)}")
+            timeout = min(1.0, timeout * 1.5)
+            self.trace(2, f"no raw REPL yet{last_heard(heard)}")
         if not heard.strip(b"\0\xff"):
             raise NoAnswer(
                 "nothing answers on this port",
                 hint="check that the cable carries data and the baud rate is right; press RESET",
             )
         raise NoAnswer(
-            f"could not interrupt the running program to reach the REPL{evidence(heard)}"
+            f"could not interrupt the running program to reach the REPL{last_heard(heard)}"
         )
 
     def _flood_interrupts(self) -> None:
@@ -210,7 +210,7 @@ class RawRepl:
         for _ in range(6):
             self.serial.write(byte * FILLER)
             self.serial.write((b"\xff" if byte == b"\0" else b"\0") * FILLER)
-        self.serial.quiet(0.4, 1.5)  # the receiver waits for 0.2 s of silence
+        self.serial.read_until_quiet(0.4, 1.5)  # the receiver waits for 0.2 s of silence
 
     # One program at a time
 
@@ -219,12 +219,12 @@ class RawRepl:
         code: bytes,
         *,
         timeout: float,
-        limit: int = OUTPUT_MOST,
+        limit: int = MAX_OUTPUT,
         stopping: Stopping = never,
     ) -> str:
-        """Run code and return its output; Raised when it raises, NoAnswer when nothing comes
-        for `timeout` seconds or `stopping` says so (the board is interrupted then)."""
-        fresh, self._fresh = self._fresh, False
+        """Run code and return its output; BoardException when it raises, NoAnswer when nothing
+        comes for `timeout` seconds or `stopping` says so (the board is interrupted then)."""
+        fresh, self._just_entered = self._just_entered, False
         if not fresh:
             self.start(code)
             return self.result(timeout=timeout, limit=limit, stopping=stopping)
@@ -235,13 +235,13 @@ class RawRepl:
         else:
             try:
                 return self.result(timeout=timeout, limit=limit, stopping=stopping)
-            except Raised as error:
+            except BoardException as error:
                 if error.name not in ("KeyboardInterrupt", "SyntaxError"):
                     raise
         # A Ctrl-C of ours came late, or what looked like the answer to our entering was meant
         # for a host before us: enter step by step, and once more.
-        self._window = None
-        self.serial.quiet(0.1, 1.0)
+        self._paste_window = None
+        self.serial.read_until_quiet(0.1, 1.0)
         self._step_by_step(self.clock.monotonic() + ENTER_TIMEOUT, b"")
         self.start(code)
         return self.result(timeout=timeout, limit=limit, stopping=stopping)
@@ -250,72 +250,72 @@ class RawRepl:
         """Give the board code to run; returns when it is running, `result` when it ends."""
         self.trace(2, f"to the board: {len(code)} bytes of code")
         try:
-            if self._window is None:
+            if self._paste_window is None:
                 self._open_paste()
-            if self._window is not None:
-                self._paste(code, self._window)
+            if self._paste_window is not None:
+                self._paste(code, self._paste_window)
             else:
-                self._type(code)
+                self._send_in_pieces(code)
         except ReadTimeout as timed_out:
-            self._window = None
-            raise NoAnswer(f"the board stopped answering{evidence(timed_out.heard)}") from None
+            self._paste_window = None
+            raise NoAnswer(f"the board stopped answering{last_heard(timed_out.heard)}") from None
 
     def settle(self) -> None:
         """Be at the raw REPL's prompt, nothing open and nothing on its way."""
         self._close_paste()
-        self.serial.drain()
+        self.serial.read_available()
 
     def round_trip_time(self) -> float:
         """Seconds that a few bytes take to the board and back: a raw paste is opened, and is
         there for the next program."""
-        if self._window is not None or self._pastes is False:
+        if self._paste_window is not None or self._has_raw_paste is False:
             return 0.0
         began = self.clock.monotonic()
         try:
             self._open_paste()
         except ReadTimeout as timed_out:
-            raise NoAnswer(f"the board stopped answering{evidence(timed_out.heard)}") from None
+            raise NoAnswer(f"the board stopped answering{last_heard(timed_out.heard)}") from None
         return self.clock.monotonic() - began
 
-    def result(
-        self, *, timeout: float, limit: int = OUTPUT_MOST, stopping: Stopping = never
-    ) -> str:
+    def result(self, *, timeout: float, limit: int = MAX_OUTPUT, stopping: Stopping = never) -> str:
         """The output of the code that runs, to its end."""
         try:
-            output = self.serial.until(b"\x04", timeout=timeout, limit=limit, stopping=stopping)
+            output = self.serial.read_until(
+                b"\x04", timeout=timeout, limit=limit, stopping=stopping
+            )
             output = output[:-1]
-            problem = self.serial.until(b"\x04", timeout=EXEC_TIMEOUT, limit=limit)[:-1]
-            self.serial.until(b">", timeout=EXEC_TIMEOUT)
+            problem = self.serial.read_until(b"\x04", timeout=EXEC_TIMEOUT, limit=limit)[:-1]
+            self.serial.read_until(b">", timeout=EXEC_TIMEOUT)
         except ReadTimeout as timed_out:
             self.serial.write(b"\x03\x03")
-            self._window = None
+            self._paste_window = None
             raise NoAnswer(
-                f"the board did not finish in {timeout:g} s{evidence(timed_out.heard)}",
+                f"the board did not finish in {timeout:g} s{last_heard(timed_out.heard)}",
                 hint="the app's threads or interrupts may keep it busy; reset it and run again",
             ) from None
         if problem:
-            raise Raised(problem.decode("utf-8", "replace"))
+            raise BoardException(problem.decode("utf-8", "replace"))
         return output.decode("utf-8", "replace")
 
     def _open_paste(self) -> None:
-        if self._pastes is False:
+        if self._has_raw_paste is False:
             return
-        self.serial.drain()
-        self.serial.write(PASTE)
-        answer = self.serial.until(b"R\x01", b"R\x00", BANNER, timeout=2.0)
-        self._pastes = answer.endswith(b"R\x01")
-        if self._pastes:
-            self._window = int.from_bytes(self.serial.exactly(2, 1.0), "little")
+        self.serial.read_available()
+        self.serial.write(RAW_PASTE)
+        answer = self.serial.read_until(b"R\x01", b"R\x00", BANNER, timeout=2.0)
+        self._has_raw_paste = answer.endswith(b"R\x01")
+        if self._has_raw_paste:
+            self._paste_window = int.from_bytes(self.serial.read_exactly(2, 1.0), "little")
 
     def _close_paste(self) -> None:
-        if self._window is not None:
-            self._window = None
+        if self._paste_window is not None:
+            self._paste_window = None
             self.serial.write(b"\x03")
-            self.serial.quiet(0.02, 0.3)
+            self.serial.read_until_quiet(0.02, 0.3)
 
     def _paste(self, code: bytes, window: int) -> None:
         """Raw paste: the board grants a window at a time."""
-        self._window = None
+        self._paste_window = None
         if not 0 < window <= 4096:
             raise NoAnswer(f"invalid raw-paste window from the board: {window}")
         credit = window
@@ -323,10 +323,10 @@ class RawRepl:
         # For all of it: one that drips or babbles must not hold us for ever.
         deadline = self.clock.monotonic() + EXEC_TIMEOUT + len(code) / SLOWEST
         while sent < len(code):
-            while credit == 0 or self.serial.waiting():
+            while credit == 0 or self.serial.available():
                 if self.clock.monotonic() >= deadline:
-                    raise ReadTimeout(self.serial.drain())
-                match self.serial.exactly(1, deadline - self.clock.monotonic()):
+                    raise ReadTimeout(self.serial.read_available())
+                match self.serial.read_exactly(1, deadline - self.clock.monotonic()):
                     case b"\x01":
                         credit += window
                     case b"\x04":  # the board gives up on the code, and says why
@@ -339,23 +339,23 @@ class RawRepl:
             sent += len(part)
             credit -= len(part)
         self.serial.write(b"\x04")
-        self.serial.until(b"\x04", timeout=EXEC_TIMEOUT)
+        self.serial.read_until(b"\x04", timeout=EXEC_TIMEOUT)
 
-    def _type(self, code: bytes) -> None:
+    def _send_in_pieces(self, code: bytes) -> None:
         """The raw REPL before MicroPython 1.13: no flow control, so in pieces with pauses."""
         for start in range(0, len(code), 128):
             self.serial.write(code[start : start + 128])
             self.clock.sleep(0.015)
         self.serial.write(b"\x04")
-        self.serial.until(b"OK", timeout=EXEC_TIMEOUT)
+        self.serial.read_until(b"OK", timeout=EXEC_TIMEOUT)
 
 
 def _raise_without_firmware(heard: bytes) -> None:
     if any(words in heard for words in _NOTHING_RUNS):
-        raise NoAnswer(f"nothing runs on this board{evidence(heard)}")
+        raise NoAnswer(f"nothing runs on this board{last_heard(heard)}")
 
 
-def evidence(heard: bytes) -> str:
+def last_heard(heard: bytes) -> str:
     """The last bytes heard, safe to show."""
     text = printable(heard[-120:].decode("utf-8", "replace").strip())
     return f"; last heard: {text!r}" if text else ""

@@ -32,7 +32,7 @@ TEMPORARY = ".provision~"
 BUCKETS = 32
 SUM = 4  # bytes of one bucket's sum
 WANTED = 9  # bytes of the digest of all sums: 72 bits, for equality and against no adversary
-FILTER_MOST = 78
+MAX_FILTER = 78
 """Bytes of the filter at most, so that a request keeps within 1 kB. Past about a hundred files it
 lets some through that nobody asked for, which costs an answer more, not correctness."""
 FILTER_BITS = 12  # bits a path, below that
@@ -40,7 +40,7 @@ READ_AHEAD = 256
 """Bytes of flash that the board reads at a time to look at its files: LittleFS takes four times
 that as a cache, three times over, which an ESP8266 has."""
 
-_LINE_MOST = 2048
+_MAX_LINE = 2048
 # What MicroPython's repr writes: tuples of text, bytes, whole numbers and names of constants. No
 # more is given to the parser of literals, which would warn of odd escapes on standard error and
 # take numbers of any length.
@@ -51,7 +51,7 @@ _LITERAL = re.compile(
     r"(?:[(), ]|(?:None|True|False|-?[0-9]{1,19})(?=[(), ]|$)"
     rf"""|b?'(?:[^'\\]|{_ESCAPE})*'|b?"(?:[^"\\]|{_ESCAPE})*")*"""
 )
-_LINES_MOST = 50_000
+_MAX_LINES = 50_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +86,7 @@ class ScanQuery:
 
     @cached_property
     def bloom(self) -> bytes:
-        most = max(1, min(FILTER_MOST, (len(self.known) * FILTER_BITS + 7) // 8))
+        most = max(1, min(MAX_FILTER, (len(self.known) * FILTER_BITS + 7) // 8))
         # Start-up files are on nearly every board, asked for or not: the filter is given a size
         # that keeps them out, for one unexpected file in the sums costs a round trip more.
         others = [path for path in STARTUP_FILES if path not in self.known]
@@ -323,13 +323,13 @@ def filesystem(query: ScanQuery, reply: ScanReply, listing: Iterable[DirectoryEn
 
 def _lines(text: str) -> Iterator[str]:
     lines = text.replace("\r", "").split("\n")
-    if len(lines) > _LINES_MOST:
-        raise BoardError(f"the board lists more than {_LINES_MOST} files")
+    if len(lines) > _MAX_LINES:
+        raise BoardError(f"the board lists more than {_MAX_LINES} files")
     return (line for line in lines if line)
 
 
 def _literal(line: str) -> object:
-    if len(line) > _LINE_MOST or not _LITERAL.fullmatch(line):
+    if len(line) > _MAX_LINE or not _LITERAL.fullmatch(line):
         raise MalformedReply(line[:200])
     try:
         return ast.literal_eval(line)

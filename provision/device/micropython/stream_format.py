@@ -25,12 +25,12 @@ FIRST, LAST, MAKE, REMOVE, REMOVE_DIRECTORY, END = 1, 2, 16, 32, 64, 128
 
 HEADER = 4
 CHECK = 90
-SEAL = 4  # bytes of a digest, after each path
-PROOF = 8
+PATH_DIGEST = 4  # bytes of a digest, after each path
+CONTENT_DIGEST = 8
 """Bytes of a file's sha256 that go before its content: digests do not deflate, so all 32 of them
 would be a tenth of a tree of small files. 64 bits are enough against accidents of the line; the
 look that follows compares the whole."""
-PATH_MOST = 255  # bytes of UTF-8
+MAX_PATH = 255  # bytes of UTF-8
 _PROBE = 512  # compressed bytes between two copies of the inflater
 
 
@@ -60,23 +60,23 @@ def frames(
     """The actions in order, cut into payloads of at most `block` bytes."""
     for owner, action in enumerate(actions):
         path = action.path.encode()
-        if len(path) > PATH_MOST:
+        if len(path) > MAX_PATH:
             raise BoardError(
-                f"{action.path}: a path on a board has at most {PATH_MOST} bytes",
+                f"{action.path}: a path on a board has at most {MAX_PATH} bytes",
                 hint="shorten the path",
             )
         match action:
             case MakeDirectory():
-                yield Frame(MAKE, sealed(MAKE, path), owner)
+                yield Frame(MAKE, with_digest(MAKE, path), owner)
             case DeleteFile():
-                yield Frame(REMOVE, sealed(REMOVE, path), owner)
+                yield Frame(REMOVE, with_digest(REMOVE, path), owner)
             case RemoveDirectory():
-                yield Frame(REMOVE_DIRECTORY, sealed(REMOVE_DIRECTORY, path), owner)
+                yield Frame(REMOVE_DIRECTORY, with_digest(REMOVE_DIRECTORY, path), owner)
             case WriteFile():
                 content = contents[action.path]
-                data = bytes.fromhex(content.sha256)[:PROOF] + content.data
-                alone = len(path) + 1 + SEAL + len(data) <= block
-                payload = sealed(FIRST | LAST * alone, path) + data
+                data = bytes.fromhex(content.sha256)[:CONTENT_DIGEST] + content.data
+                alone = len(path) + 1 + PATH_DIGEST + len(data) <= block
+                payload = with_digest(FIRST | LAST * alone, path) + data
                 for start in range(0, len(payload), block):
                     kind = FIRST * (start == 0) | LAST * (start + block >= len(payload))
                     yield Frame(kind, payload[start : start + block], owner)
@@ -85,10 +85,10 @@ def frames(
     yield Frame(END, b"", len(actions))
 
 
-def sealed(kind: int, path: bytes) -> bytes:
+def with_digest(kind: int, path: bytes) -> bytes:
     """A path with the proof that it is the one and of this kind: a bit that flips on the way must
     not make the board remove, or write, another file."""
-    return bytes([len(path)]) + path + hashlib.sha256(bytes([kind]) + path).digest()[:SEAL]
+    return bytes([len(path)]) + path + hashlib.sha256(bytes([kind]) + path).digest()[:PATH_DIGEST]
 
 
 def encode(sequence: Sequence[Frame]) -> bytes:

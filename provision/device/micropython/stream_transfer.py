@@ -15,7 +15,7 @@ from provision.core.chips.family import Pace
 from provision.core.chips.registry import RESET_BANNERS, paces_of
 from provision.core.wording import printable
 from provision.device.micropython import agent_source
-from provision.device.micropython.raw_repl import Raised, RawRepl, evidence
+from provision.device.micropython.raw_repl import BoardException, RawRepl, last_heard
 from provision.device.micropython.stream_format import Stream, compose
 from provision.device.transport.buffered_serial import ReadTimeout
 from provision.errors import BoardError, NoAnswer, OutOfSpace, Unreachable
@@ -78,7 +78,7 @@ def transfer(
     stream = compose(actions, contents, choices[0])  # while the board compiles the receiver
     try:
         choice = ready(raw, choices)
-    except Raised as error:
+    except BoardException as error:
         raw.trace(1, f"this board takes no stream: {printable(error.last)}")
         if error.name not in ("ImportError", "AttributeError", "MemoryError"):
             raise BoardError(f"the board raised {printable(error.last)}") from error
@@ -105,18 +105,19 @@ def begin(raw: RawRepl, choices: Sequence[Pace]) -> None:
 
 
 def ready(raw: RawRepl, choices: Sequence[Pace]) -> int:
-    """Which pace the board chose; Raised when the receiver cannot run."""
+    """Which pace the board chose; BoardException when the receiver cannot run."""
     try:
-        answer = raw.serial.until(b"\x01", b"\x04", timeout=10.0)
+        answer = raw.serial.read_until(b"\x01", b"\x04", timeout=10.0)
         if answer.endswith(b"\x01"):
-            choice = raw.serial.exactly(1, 10.0)[0] - 65
+            choice = raw.serial.read_exactly(1, 10.0)[0] - 65
             if not 0 <= choice < len(choices):
-                raise BoardError("the board chose a pace that was not offered")
+                raise BoardError("the board chose transfer settings that were not offered")
             return choice
-        problem = raw.serial.until(b"\x04>", timeout=10.0)[:-2]
+        problem = raw.serial.read_until(b"\x04>", timeout=10.0)[:-2]
     except ReadTimeout as timed_out:
-        raise NoAnswer(f"the board does not start to receive{evidence(timed_out.heard)}") from None
-    raise Raised(problem.decode("utf-8", "replace"))
+        heard = last_heard(timed_out.heard)
+        raise NoAnswer(f"the board did not start to receive files{heard}") from None
+    raise BoardException(problem.decode("utf-8", "replace"))
 
 
 def _pump(
@@ -131,7 +132,7 @@ def _pump(
             if allowed > sent:
                 raw.serial.write(data[sent:allowed])
                 sent = allowed
-            answer = raw.serial.until(b"\x01", b"\x02", *RESET_BANNERS, timeout=ACK_TIMEOUT)
+            answer = raw.serial.read_until(b"\x01", b"\x02", *RESET_BANNERS, timeout=ACK_TIMEOUT)
             if answer.endswith(RESET_BANNERS):
                 raise _Restarted
             if answer.endswith(b"\x02"):
@@ -140,10 +141,10 @@ def _pump(
         else:
             done = len(stops) - 1
             raw.serial.write(data[sent:])
-            raw.serial.until(b"\x02", timeout=ACK_TIMEOUT)
+            raw.serial.read_until(b"\x02", timeout=ACK_TIMEOUT)
         problem = raw.result(timeout=10.0).strip()
     except ReadTimeout as timed_out:
-        raw.trace(1, f"no ack for frame {done}{evidence(timed_out.heard)}")
+        raw.trace(1, f"no ack for frame {done}{last_heard(timed_out.heard)}")
         if raw.recover():
             raise NoAnswer(RESTART, hint=RESTART_HINT) from None
         raise StreamDamaged("no answer to a frame") from None

@@ -49,8 +49,8 @@ def never() -> bool:
     return False
 
 
-STEP = 0.05  # seconds that one read of the port may wait
-PIECE = 1 << 16  # bytes of one read at most: a port of a network's may hold any number
+POLL_SECONDS = 0.05  # seconds that one read of the port may wait
+MAX_READ = 1 << 16  # bytes of one read at most: a port of a network's may hold any number
 
 
 class ReadTimeout(Exception):
@@ -70,14 +70,14 @@ class BufferedSerial:
     def __init__(self, port: BytePort, clock: Clock = time) -> None:
         self._port = port
         self.clock = clock
-        self._held = bytearray()
-        if port.timeout != STEP:
-            port.timeout = STEP
+        self._buffer = bytearray()
+        if port.timeout != POLL_SECONDS:
+            port.timeout = POLL_SECONDS
 
     def write(self, data: bytes) -> None:
         self._port.write(data)
 
-    def until(
+    def read_until(
         self, *endings: bytes, timeout: float, limit: int = 1 << 20, stopping: Stopping = never
     ) -> bytes:
         """Everything up to and with the first of the endings; ReadTimeout after `timeout` seconds,
@@ -93,64 +93,64 @@ class BufferedSerial:
             found = [
                 at + len(ending)
                 for ending in endings
-                if (at := self._held.find(ending, start)) >= 0
+                if (at := self._buffer.find(ending, start)) >= 0
             ]
             if found:
                 return self.take(min(found))
-            if len(self._held) > limit:
-                del self._held[: limit // 2]
-            start = max(0, len(self._held) - longest + 1)
+            if len(self._buffer) > limit:
+                del self._buffer[: limit // 2]
+            start = max(0, len(self._buffer) - longest + 1)
             # What came with the last read is looked at, a flood's next is not waited for.
             over = over or stopping()
-            if over or not self._more(deadline, stopping):
-                raise ReadTimeout(bytes(self._held))
+            if over or not self._read_more(deadline, stopping):
+                raise ReadTimeout(bytes(self._buffer))
             over = self.clock.monotonic() >= deadline
 
-    def exactly(self, count: int, timeout: float) -> bytes:
+    def read_exactly(self, count: int, timeout: float) -> bytes:
         """The next `count` bytes; ReadTimeout after `timeout` seconds."""
         deadline = self.clock.monotonic() + timeout
         over = False
-        while len(self._held) < count:
-            if over or not self._more(deadline):
-                raise ReadTimeout(bytes(self._held))
+        while len(self._buffer) < count:
+            if over or not self._read_more(deadline):
+                raise ReadTimeout(bytes(self._buffer))
             over = self.clock.monotonic() >= deadline
         return self.take(count)
 
-    def quiet(self, seconds: float, timeout: float, limit: int = 4096) -> bytes:
+    def read_until_quiet(self, seconds: float, timeout: float, limit: int = 4096) -> bytes:
         """Read until nothing has come for `seconds`, at most for `timeout`; what came."""
         now = self.clock.monotonic()
         deadline = now + timeout
-        while self._more(min(deadline, now + seconds)):
-            del self._held[: max(0, len(self._held) - limit)]
+        while self._read_more(min(deadline, now + seconds)):
+            del self._buffer[: max(0, len(self._buffer) - limit)]
             now = self.clock.monotonic()
             if now >= deadline:
                 break
-        return self.take(len(self._held))
+        return self.take(len(self._buffer))
 
     def take(self, count: int) -> bytes:
         """Up to `count` of the bytes that are here already."""
-        taken = bytes(self._held[:count])
-        del self._held[:count]
+        taken = bytes(self._buffer[:count])
+        del self._buffer[:count]
         return taken
 
-    def drain(self) -> bytes:
+    def read_available(self) -> bytes:
         """Whatever is here already."""
         while self._port.in_waiting:
-            self._held += self._port.read(min(PIECE, self._port.in_waiting))
-            if len(self._held) > 1 << 16:
+            self._buffer += self._port.read(min(MAX_READ, self._port.in_waiting))
+            if len(self._buffer) > 1 << 16:
                 break  # a flood: the caller deals with it
-        return self.take(len(self._held))
+        return self.take(len(self._buffer))
 
-    def waiting(self) -> int:
+    def available(self) -> int:
         """How many bytes can be had without waiting."""
-        return len(self._held) + int(self._port.in_waiting)
+        return len(self._buffer) + int(self._port.in_waiting)
 
-    def _more(self, deadline: float, stopping: Stopping = never) -> bool:
+    def _read_more(self, deadline: float, stopping: Stopping = never) -> bool:
         """Hold at least one byte more, or False when the deadline passes."""
         while True:
-            data = self._port.read(min(PIECE, max(1, self._port.in_waiting)))
+            data = self._port.read(min(MAX_READ, max(1, self._port.in_waiting)))
             if data:
-                self._held += data
+                self._buffer += data
                 return True
             if self.clock.monotonic() >= deadline or stopping():
                 return False

@@ -80,7 +80,7 @@ def _own_command() -> str:
     return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200]
 
 
-def rivals(address: str) -> list[Owner]:
+def other_owners(address: str) -> list[Owner]:
     """Other processes that have a port open, as /proc shows to this user; [] elsewhere.
 
     Whoever holds the master side of a pseudo terminal plays the board there, and is no rival.

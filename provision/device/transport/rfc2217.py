@@ -25,10 +25,10 @@ _SUBNEGOTIATION = 0xFA
 _END = 0xF0
 _NEGOTIATIONS = frozenset({0xFB, 0xFC, 0xFD, 0xFE})  # WILL, WONT, DO, DONT
 _PIECE = 65536
-_KEPT_MOST = 4 << 20
+_MAX_BUFFERED = 4 << 20
 """Bytes that wait to be read: the flash is read with half a megabyte under way. Of more, from a
 board that talks while nobody listens or a server that never stops, the older half is dropped."""
-_COMMAND_MOST = 1024  # bytes of one Telnet command: RFC 2217's have a handful
+_MAX_COMMAND = 1024  # bytes of one Telnet command: RFC 2217's have a handful
 _JOIN = 7.0  # seconds; the reader looks up every five
 _COMPATIBLE_PAUSE = 0.1  # with ?ign_set_control, for servers that do not answer: as pyserial
 
@@ -192,7 +192,7 @@ class RemotePort(_Base):  # type: ignore[misc]
             if not piece:
                 break
             rest = self._take(rest + piece)
-            if len(rest) > _COMMAND_MOST:
+            if len(rest) > _MAX_COMMAND:
                 return "the server sends a Telnet command without an end"
         return "the server hung up"
 
@@ -220,8 +220,8 @@ class RemotePort(_Base):  # type: ignore[misc]
         if data:
             with self._news:
                 self._received += data
-                if len(self._received) > _KEPT_MOST:
-                    del self._received[: -(_KEPT_MOST // 2)]
+                if len(self._received) > _MAX_BUFFERED:
+                    del self._received[: -(_MAX_BUFFERED // 2)]
                 self._news.notify_all()
 
     def _check_open(self) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import serial
 
 from provision.device.transport.failures import NegotiationFailed
-from provision.device.transport.owner import Owner, rivals
+from provision.device.transport.owner import Owner, other_owners
 from provision.device.transport.transports import (
     TRANSPORTS,
     is_complete,
@@ -91,7 +91,7 @@ def translating(address: str, device: str | None, *, opening: bool = False) -> I
         if isinstance(error, ProvisionError) or not comes_from_port(error):
             raise
         raise translate(
-            error, address=address, device=device, opening=opening, owners=rivals(address)
+            error, address=address, device=device, opening=opening, owners=other_owners(address)
         ) from error
 
 

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 import serial
 
-from provision.device.transport.owner import Owner, claim, port_key, rivals
+from provision.device.transport.owner import Owner, claim, other_owners, port_key
 from provision.device.transport.serial_errors import busy, refuse_bad_url, translating
 from provision.device.transport.transports import scheme_of, transport_of
 from provision.device.transport.wiring import UsbId, capabilities_of, usb_id_of, wiring_over
@@ -115,9 +115,9 @@ def open_port(endpoint: Endpoint, *, device: str, timeout: float = 1.0) -> Port:
             device=device,
         ) from error
     if held is None or isinstance(held, Owner):
-        raise busy(address, [held] if held else rivals(address)).on(device)
+        raise busy(address, [held] if held else other_owners(address)).on(device)
     try:
-        others = rivals(address)
+        others = other_owners(address)
         if others:  # they took no lock, and would read half of what the board answers
             raise busy(address, others).on(device)
         with translating(address, device, opening=True):

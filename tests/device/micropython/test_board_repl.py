@@ -83,7 +83,7 @@ class Unit:
             for data in sent:
                 port.write(data)
             if until:
-                BufferedSerial(port).until(until, timeout=10)
+                BufferedSerial(port).read_until(until, timeout=10)
 
     def run_app(self, main: bytes, until: bytes) -> None:
         """Make `main` the board's main.py and let it run."""
@@ -93,7 +93,7 @@ class Unit:
             repl = BoardRepl(port)
             repl.enter()
             repl.soft_reset()
-            repl.raw.serial.until(until, timeout=10)
+            repl.raw.serial.read_until(until, timeout=10)
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ def test_it_is_left_as_it_was_met(make: Callable[..., Unit]) -> None:
         assert repl.evaluate("kept", 5) == "17"
     with unit.port() as port:
         port.write(b"kept + 1\r")
-        assert b"18\r\n>>> " in BufferedSerial(port).until(b"18\r\n>>> ", timeout=5)
+        assert b"18\r\n>>> " in BufferedSerial(port).read_until(b"18\r\n>>> ", timeout=5)
     with unit.repl() as repl:
         names = ast.literal_eval(repl.evaluate("list(globals())", 5))
     assert not {"_p", "_walk", "_scan", "os", "sys"} & set(names)
@@ -235,7 +235,7 @@ def test_a_board_whose_host_died_mid_stream_comes_back(
                 break
             repl.raw.serial.write(stream.data[sent:stop])
             sent = stop
-            repl.raw.serial.until(b"\x01", timeout=10)
+            repl.raw.serial.read_until(b"\x01", timeout=10)
         repl.raw.serial.write(stream.data[sent:cut])
         repl.leave = lambda: None  # type: ignore[method-assign]  # a dead host says no goodbye
     with unit.repl() as repl:

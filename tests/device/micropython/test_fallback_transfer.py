@@ -1,4 +1,4 @@
-"""The slow lane, for firmware that takes no stream: what ends it, and how that is told."""
+"""The fallback transfer, for firmware that takes no stream: what ends it, and how that is told."""
 
 from __future__ import annotations
 

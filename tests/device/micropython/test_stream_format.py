@@ -10,20 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provision.device.micropython.stream_format import (
+    CONTENT_DIGEST,
     FIRST,
     HEADER,
     LAST,
     MAKE,
-    PROOF,
+    PATH_DIGEST,
     REMOVE,
     REMOVE_DIRECTORY,
-    SEAL,
     Pace,
     compose,
     encode,
     frames,
-    sealed,
     stop_points,
+    with_digest,
 )
 from provision.errors import BoardError
 from provision.model.plan import DeleteFile, MakeDirectory, RemoveDirectory, WriteFile
@@ -76,14 +76,15 @@ def replay(work: list[Step], block: int) -> list[tuple[object, ...]]:
         payload = frame.payload
         if frame.kind in (MAKE, REMOVE, REMOVE_DIRECTORY):
             size = payload[0]
-            assert payload == sealed(frame.kind, payload[1 : 1 + size])
+            assert payload == with_digest(frame.kind, payload[1 : 1 + size])
             done.append((frame.kind, payload[1 : 1 + size].decode()))
         elif frame.kind <= FIRST | LAST:
             if frame.kind & FIRST:
-                size = 1 + payload[0] + SEAL
-                assert payload[:size] == sealed(frame.kind, payload[1 : size - SEAL])
-                path, proof = payload[1 : size - SEAL].decode(), payload[size : size + PROOF].hex()
-                payload, data = payload[size + PROOF :], b""
+                size = 1 + payload[0] + PATH_DIGEST
+                assert payload[:size] == with_digest(frame.kind, payload[1 : size - PATH_DIGEST])
+                path = payload[1 : size - PATH_DIGEST].decode()
+                proof = payload[size : size + CONTENT_DIGEST].hex()
+                payload, data = payload[size + CONTENT_DIGEST :], b""
             data += payload
             if frame.kind & LAST:
                 done.append((path, proof, data))
@@ -97,7 +98,7 @@ def test_frames_carry_the_operations_in_order(work: list[Step], pace: Pace) -> N
         match action:
             case WriteFile(path=path):
                 assert content is not None
-                expected.append((path, content.sha256[: 2 * PROOF], content.data))
+                expected.append((path, content.sha256[: 2 * CONTENT_DIGEST], content.data))
             case MakeDirectory(path=path):
                 expected.append((MAKE, path))
             case DeleteFile(path=path):

@@ -13,7 +13,7 @@ from typing import Any
 from provision.device.transport.buffered_serial import Clock
 
 _PIECE = 4096  # bytes of one read
-_PACKET_MOST = 1 << 14  # bytes: the longest, 4096 of the flash, has 8194 with every byte escaped
+_MAX_PACKET = 1 << 14  # bytes: the longest, 4096 of the flash, has 8194 with every byte escaped
 _BETWEEN_REQUESTS = 1 << 20  # bytes: 64 such packets are under way when the flash is read
 _GRACE = 5.0  # seconds beyond the timeout that esptool sets for the answer
 _DELIMITER = b"\xc0"
@@ -38,7 +38,7 @@ class BoundedPort:
         packet = len(data) - after - 1 if after >= 0 else self._packet + len(data)
         vars(self).update(_packet=packet, _total=self._total + len(data))
         late = port.timeout is not None and seconds > port.timeout + _GRACE
-        if packet > _PACKET_MOST or self._total > _BETWEEN_REQUESTS or (data and late):
+        if packet > _MAX_PACKET or self._total > _BETWEEN_REQUESTS or (data and late):
             raise self._fatal("an answer without an end: possible serial noise or corruption")
         return data
 

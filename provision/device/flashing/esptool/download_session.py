@@ -23,7 +23,7 @@ from provision.device.flashing.esptool.reset import (
     WaitForOperator,
     enter_download_mode,
 )
-from provision.device.flashing.esptool.stub_client import lean
+from provision.device.flashing.esptool.stub_client import with_fast_writes
 from provision.device.transport.buffered_serial import Clock
 from provision.device.transport.serial_port import Port
 from provision.errors import BoardError, DeviceError, NoAnswer, PortLost, Refused
@@ -82,7 +82,9 @@ class DownloadSession:
             )
             rom = self._detect(loader, port)
             stub = self.tools.commands.run_stub(rom)
-            self.esp = lean(stub, port=port, fatal=self.tools.FatalError, tracing=self._packets)
+            self.esp = with_fast_writes(
+                stub, port=port, fatal=self.tools.FatalError, tracing=self._packets
+            )
         self.actual = None
 
     def _detect(self, loader: Any, port: BoundedPort) -> Any:
@@ -122,7 +124,7 @@ class DownloadSession:
                 break
             if self._holds_rate(rate):
                 return rate
-            self._reconnect(f"the line does not hold {rate} baud")
+            self._reconnect(f"the connection is not reliable at {rate} baud")
         return self.baud
 
     def retrying(self, step: Callable[[], None]) -> None:

@@ -24,7 +24,7 @@ from provision.model.board import BoardProfile
 from provision.model.firmware import Region
 from provision.model.state import ActualState
 
-_REGIONS_MOST = 16 << 20  # bytes of flash that addresses of three bytes reach
+_MAX_BY_REGIONS = 16 << 20  # bytes of flash that addresses of three bytes reach
 
 
 class EsptoolFlasher:
@@ -77,7 +77,7 @@ class EsptoolFlasher:
 
         def erase() -> None:
             with session.talking("erasing the flash"):
-                if leaving is None or size is None or size > _REGIONS_MOST:
+                if leaving is None or size is None or size > _MAX_BY_REGIONS:
                     session.esp.erase_flash()
                 else:
                     session.esp.erase_region(BOOT_OFFSETS[session.board.chip], SECTOR)

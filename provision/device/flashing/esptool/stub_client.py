@@ -1,4 +1,4 @@
-"""esptool's stub class, with the one command that carries firmware made lean.
+"""esptool's stub class, with the one command that carries firmware made with_fast_writes.
 
 esptool formats every packet as a hex dump for its trace before it looks whether anybody traces:
 a second of CPU for each megabyte. A subclass sends data blocks without that; all else, and all
@@ -16,7 +16,7 @@ _ANSWERS = 100  # that belong to another request, before it is given up: as espt
 _REPLY = struct.Struct("<BBHI")
 
 
-def lean(stub: Any, *, port: Any, fatal: type[Exception], tracing: bool) -> Any:
+def with_fast_writes(stub: Any, *, port: Any, fatal: type[Exception], tracing: bool) -> Any:
     """The same running stub as an object of a subclass of its class; `port` is its pyserial
     object, `fatal` esptool's error. Traced stubs, and ROM loaders, are returned as they are."""
     if tracing or not stub.IS_STUB:

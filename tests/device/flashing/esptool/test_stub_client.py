@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from provision.device.flashing.esptool.stub_client import lean
+from provision.device.flashing.esptool.stub_client import with_fast_writes
 
 DATA = 0x11
 
@@ -30,7 +30,7 @@ class Port:
 
 
 class Stub:
-    """What `lean` needs of esptool's class; `says` is what it reads from the line."""
+    """What `with_fast_writes` needs of esptool's class; `says` is what it reads from the line."""
 
     IS_STUB = True
     ESP_CMDS = {"FLASH_DEFL_DATA": DATA}  # noqa: RUF012
@@ -52,7 +52,7 @@ def reply(op: int, value: int = 7, status: bytes = b"\0\0", kind: int = 1) -> by
 
 def made(*says: bytes) -> tuple[Any, Port]:
     port = Port()
-    stub = lean(Stub(), port=port, fatal=Fatal, tracing=False)
+    stub = with_fast_writes(Stub(), port=port, fatal=Fatal, tracing=False)
     stub.says = iter(says)
     return stub, port
 
@@ -86,4 +86,4 @@ def test_other_commands_are_esptools_own() -> None:
 
 def test_a_stub_that_is_traced_is_left_as_it_is() -> None:
     stub = Stub()
-    assert lean(stub, port=Port(), fatal=Fatal, tracing=True) is stub
+    assert with_fast_writes(stub, port=Port(), fatal=Fatal, tracing=True) is stub
