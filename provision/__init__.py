@@ -12,12 +12,26 @@ from typing import TYPE_CHECKING
 from provision._version import __version__
 
 if TYPE_CHECKING:
-    from provision.api import Cancellation, apply, facts, load, lock, plan, stream, validate, vendor
+    from provision.api import (
+        Cancellation,
+        apply,
+        build_image,
+        discover,
+        facts,
+        load,
+        lock,
+        plan,
+        stream,
+        validate,
+        vendor,
+    )
 
 __all__ = [
     "Cancellation",
     "__version__",
     "apply",
+    "build_image",
+    "discover",
     "facts",
     "load",
     "lock",

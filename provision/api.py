@@ -26,6 +26,7 @@ from provision.app import (
     ValidManifest,
     VendorResult,
     build_image_of,
+    discover_ports,
     lock_manifest,
     open_fleet,
     run_task,
@@ -34,6 +35,7 @@ from provision.app import (
 )
 from provision.engine.cancellation import Cancellation
 from provision.engine.context import MANUAL_TIMEOUT, Confirm
+from provision.engine.discover import FoundPort
 from provision.engine.event_stream import EventStream, OnEvent, stream
 from provision.engine.tasks.apply import ApplyTask
 from provision.engine.tasks.facts import FactsTask
@@ -54,6 +56,7 @@ __all__ = [
     "Event",
     "EventStream",
     "Fleet",
+    "FoundPort",
     "LockResult",
     "ManualActionNeeded",
     "Plan",
@@ -62,6 +65,7 @@ __all__ = [
     "VendorResult",
     "apply",
     "build_image",
+    "discover",
     "facts",
     "load",
     "lock",
@@ -175,6 +179,17 @@ def facts(
         emit=on_event or _ignore,
         forks=forks,
     )
+
+
+def discover(manifest: str | Path | None = None, *, probe: bool = False) -> Sequence[FoundPort]:
+    """The serial ports that are plugged in and, of a manifest if one is named, the devices on them
+    and those on URLs.
+
+    With `probe`, each board is asked for its chip, MAC, flash and firmware, as `actual`: that
+    interrupts what runs there, and resets a board whose REPL does not answer. Ports built into the
+    computer are asked only where a device is on them.
+    """
+    return discover_ports(manifest, probe=probe)
 
 
 def validate(

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 from provision.core.wording import did_you_mean
 from provision.engine.cancellation import Cancellation
 from provision.engine.context import MANUAL_TIMEOUT, Confirm, RunContext
+from provision.engine.discover import FoundPort, ask_boards, list_ports
 from provision.engine.run import run
 from provision.engine.task import Task
 from provision.errors import UsageError
 from provision.interfaces import Images
 from provision.lockfile.entries import Lock
 from provision.lockfile.store import LearnedMacs, read_lock, update_lock
-from provision.model.board import BoardProfile
 from provision.model.event import Event
 from provision.model.report import RunReport
-from provision.model.state import ActualState, DesiredState
+from provision.model.state import DesiredState
 from provision.output.download_progress import TerminalProgress
 from provision.output.run_log import state_directory
 from provision.project.flash_journal import FlashJournal
@@ -164,16 +164,32 @@ def run_task(
     )
 
 
-def probe_board(address: str, board: BoardProfile | None) -> ActualState:
-    """Ask the board on a port who it is; a port that no manifest names is taken for one with
-    automatic reset, as nearly every board has."""
-    from provision.boards import profile_of_unknown_port
+def discover_ports(manifest: str | Path | None, *, probe: bool) -> Sequence[FoundPort]:
+    """The serial ports that are plugged in and, of a manifest, the devices on them and on URLs;
+    with `probe`, what each board says of itself."""
+    from provision.boards import profiles
     from provision.device.connection import SerialConnector
     from provision.device.transport.discovery import SerialDiscovery
-    from provision.engine.locate import probe
+    from provision.engine.locate import probe as ask
 
+    states: Sequence[DesiredState] = ()
+    macs: dict[str, str] = {}
+    if manifest is not None:
+        loaded = _load(manifest, None)
+        states = loaded.states()
+        lock = read_lock(loaded.lock_path)
+        known = {state.device: state.mac or lock.mac_of(state.device) for state in states}
+        macs = {device: mac for device, mac in known.items() if mac is not None}
+    discovery = SerialDiscovery()
+    found = list_ports(discovery.ports(), states)
+    if not probe:
+        return found
     register_virtual_boards()
-    return probe(SerialConnector(SerialDiscovery()), address, board or profile_of_unknown_port())
+    connector = SerialConnector(discovery)
+    boards = tuple(profiles().values())
+    return ask_boards(
+        found, states, macs, boards, lambda address, board: ask(connector, address, board)
+    )
 
 
 def register_virtual_boards() -> None:

@@ -252,7 +252,7 @@ class SerialConnection:
 
         heard = self._read_lines(timeout, look, stopping)
         if not found and stopping():
-            raise Interrupted("stopped by the user")
+            raise Interrupted("the run was cancelled")
         if not found:
             raise CheckFailed(
                 f"no line with {pattern!r} on the console in {timeout:g} s"

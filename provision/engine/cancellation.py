@@ -29,4 +29,4 @@ class Cancellation:
     def check(self) -> None:
         """Interrupted if somebody has asked: for the points where a run may end."""
         if self._cancelled:
-            raise Interrupted("stopped by the user")
+            raise Interrupted("the run was cancelled")

@@ -10,7 +10,7 @@ from provision.core.planning.safety import board_taken
 from provision.engine.cancellation import Cancellation
 from provision.engine.context import DeviceContext, RunContext
 from provision.engine.locate import Located
-from provision.engine.refusal import refuse
+from provision.engine.refusal import refused
 from provision.engine.session import Session
 from provision.engine.task import Target, Task
 from provision.errors import Interrupted, ProvisionError, Refused, Unreachable
@@ -31,7 +31,7 @@ class Claims:
         with self._lock:
             owner = self._owners.setdefault(mac, device)
         if owner != device:
-            refuse([board_taken(mac, owner)])
+            raise refused(board_taken(mac, owner))
 
 
 class DeviceRun:

@@ -1,6 +1,6 @@
 """Execute: carry out a plan on one board, then prove by observation that nothing is left to do.
 
-The flash comes first, in one bootloader session, with the whole filesystem where it starts
+The flash comes first, in one visit to download mode, with the whole filesystem where it starts
 empty; then the files over the REPL; then one reset, and the check that the app runs.
 """
 
@@ -12,10 +12,10 @@ from dataclasses import replace
 from provision.core.chips.registry import family_of
 from provision.core.planning.diff import diff
 from provision.core.planning.free_space import missing_bytes
-from provision.core.planning.safety import unflashable, unmountable
+from provision.core.planning.safety import flash_size_unknown, unflashable, unmountable
 from provision.engine.context import DeviceContext
 from provision.engine.observe import scan_request
-from provision.engine.refusal import refuse
+from provision.engine.refusal import refuse, refused
 from provision.engine.safe_boot import disable_startup, restart_without_app, restore_app
 from provision.engine.session import Session
 from provision.errors import (
@@ -25,7 +25,6 @@ from provision.errors import (
     NoAnswer,
     OutOfSpace,
     ProvisionError,
-    Refused,
 )
 from provision.interfaces import Flasher, Repl
 from provision.model.board_path import STARTUP_FILES
@@ -60,7 +59,7 @@ def execute(device: DeviceContext, plan: Plan, actual: ActualState) -> ActualSta
     device.cancel.check()
     if plan.flashes:
         if not session.capabilities.flashes:
-            refuse([unflashable(session.address)])
+            raise refused(unflashable(session.address))
         disabled = (
             not plan.erases
             and actual.firmware is not None
@@ -89,7 +88,7 @@ def execute(device: DeviceContext, plan: Plan, actual: ActualState) -> ActualSta
     actions = file_actions(plan)
     if actions or (actual.filesystem is not None and actual.filesystem.disabled):
         actual = write_files(device, plan, actions, actual)
-    device.note_state("everything is written; it was not restarted")
+    device.note_state("everything is written; the board was not restarted")
     session.stage("reset")
     session.restart()
     device.note_state("everything is written and the board restarted")
@@ -128,7 +127,7 @@ def flash(device: DeviceContext, plan: Plan, *, disabled: bool) -> bool:
         if disabled:
             restore_app(session, device.note_state)
         raise
-    device.note_state("its flash is being written: it may not start until the next apply")
+    device.note_state("its flash is only partly written; it may not start until the next apply")
     if plan.erases:
         session.stage("erase")
         flasher.erase(None if doubtful else to_write, session.progress("erase"))
@@ -153,17 +152,13 @@ def prepare(
     proved = flasher.identify()
     refuse(diff(desired, proved).refusals)
     if proved.chip is None or proved.mac is None:
-        raise BoardError("the board's boot ROM does not tell its chip and MAC")
+        raise BoardError("the board's boot ROM does not report its chip and MAC")
     flash_size = proved.flash_size or desired.board.flash_size
     if flash_size is None:
-        raise Refused("the size of the flash is not known", hint="give the board a flash_size")
+        raise refused(flash_size_unknown())
     family = family_of(desired.board.chip)
-    refused = family.image_refusals(
-        firmware,
-        desired.board,
-        replace(proved, flash_size=flash_size),
-    )
-    refuse(refused)
+    known = replace(proved, flash_size=flash_size)
+    refuse(family.image_refusals(firmware, desired.board, known))
     to_write: Sequence[Region] = family.regions(firmware, desired.board, flash_size)
     preloaded: Sequence[Region] | None = None
     if plan.erases:  # what does not fit is told before anything is erased
@@ -175,7 +170,7 @@ def prepare(
     return flasher, proved.mac, to_write, preloaded is not None
 
 
-MIXED = "each file is its old or its new self; the app starts with whichever are there"
+UPDATE_INCOMPLETE = "update incomplete: every file is intact, some still the old version"
 # An ESP8266 formats and writes its boot.py in about two seconds; a slow flash takes more.
 FIRST_BOOT = 15.0
 BOOT = STARTUP_FILES[0]
@@ -258,13 +253,13 @@ def write_files(
     repl = session.repl()
     if actual.filesystem.disabled:
         repl.restore_startup()
-    device.note_state(MIXED)
+    device.note_state(UPDATE_INCOMPLETE)
     try:
         settled = send(session, repl, actions)
     except (NoAnswer, BoardError) as error:
         if isinstance(error, OutOfSpace):
             raise
-        session.note(f"once more without the app: {error.message}")
+        session.note(f"retrying without the app: {error.message}")
         settled = send_without_app(device, error)
     for action in plan.actions:
         if phase_of(action) != "finish":
@@ -296,7 +291,7 @@ def send_without_app(device: DeviceContext, first: ProvisionError) -> ActualStat
     except ProvisionError as error:
         session.note(f"retry failed: {error.message}")
         raise first from None
-    device.note_state(MIXED)
+    device.note_state(UPDATE_INCOMPLETE)
     left = diff(session.desired, seen)
     refuse(left.refusals)
     session.stage("files")
@@ -316,7 +311,7 @@ FIRST_LOOK = 1.0
 
 def run_check(device: DeviceContext, check: Check) -> None:
     """Prove that the app runs; CheckFailed when it does not within the timeout, Interrupted as
-    soon as the user stops the run: nothing is left to be finished."""
+    soon as the run is cancelled: nothing is left to be finished."""
     session, stopping = device.session, device.cancel.cancelled
     session.stage("check")
     if check.console is not None:
@@ -330,9 +325,7 @@ def run_check(device: DeviceContext, check: Check) -> None:
         device.cancel.check()
         spent += wait
         try:
-            answer = session.repl().evaluate(
-                check.expression, check.timeout, device.cancel.cancelled
-            )
+            answer = session.repl().evaluate(check.expression, check.timeout, stopping)
         except BoardError as error:
             answer = error.message
         except NoAnswer:

@@ -14,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from provision.core.planning.port_choice import candidates
 from provision.core.wording import plural
 from provision.errors import DeviceError, NoAnswer, PortNotFound, ProvisionError
-from provision.interfaces import Connector, Discovery
-from provision.model.board import BoardProfile
+from provision.interfaces import Connector, Discovery, PortInfo
+from provision.model.board import BoardProfile, ResetWiring
 from provision.model.endpoint import Endpoint
 from provision.model.state import ActualState, DesiredState, PortSelector
 
@@ -59,15 +59,18 @@ def _by_mac(
     discovery: Discovery,
     connector: Connector,
 ) -> dict[str, Located]:
-    board = next(iter(wanted.values()))[0].board
+    boards = [state.board for states in wanted.values() for state in states]
     named = [selector for selector in owned if selector.kind != "mac"]
-    free = [port.path for port in candidates(discovery.ports(), named, board.usb)]
+    usb = [bridge for board in boards for bridge in board.usb]
+    free = candidates(discovery.ports(), named, usb)
     found: dict[str, list[str]] = {}
     with ThreadPoolExecutor(max_workers=max(1, len(free))) as pool:
-        answers = pool.map(lambda path: _probe_quietly(connector, path, board), free)
-        for address, actual in zip(free, answers, strict=True):
+        answers = pool.map(
+            lambda port: _probe_quietly(connector, port.path, likely_boards(port, boards)), free
+        )
+        for port, actual in zip(free, answers, strict=True):
             if actual is not None and actual.mac is not None:
-                found.setdefault(actual.mac, []).append(address)
+                found.setdefault(actual.mac, []).append(port.path)
     result: dict[str, Located] = {}
     for mac, states in wanted.items():
         addresses = found.get(mac, [])
@@ -83,6 +86,18 @@ def _by_mac(
                 asked = f"{plural(len(free), 'port')} asked"
                 result[state.device] = PortNotFound(f"no board with the MAC {mac} ({asked})")
     return result
+
+
+def likely_boards(port: PortInfo, boards: Sequence[BoardProfile]) -> list[BoardProfile]:
+    """One of these boards for each way in which the one behind this port may have to be asked;
+    those sold with the port's USB bridge first. One that only a person can reset is asked as the
+    others are: it answers at its REPL or not at all."""
+    resettable = [board for board in boards if board.reset is not ResetWiring.NONE]
+    likeliest = sorted(resettable or boards, key=lambda board: port.usb_id not in board.usb)
+    ways: dict[tuple[str, ResetWiring], BoardProfile] = {}
+    for board in likeliest:
+        ways.setdefault((board.chip.family, board.reset), board)
+    return list(ways.values())
 
 
 def _distinct(located: dict[str, Located]) -> dict[str, Located]:
@@ -146,8 +161,12 @@ def _untraced(level: int, text: str) -> None:
     """Nobody listens to the conversation."""
 
 
-def _probe_quietly(connector: Connector, address: str, board: BoardProfile) -> ActualState | None:
-    try:
-        return probe(connector, address, board)
-    except ProvisionError:
-        return None  # a port that does not answer is not the one looked for
+def _probe_quietly(
+    connector: Connector, address: str, boards: Sequence[BoardProfile]
+) -> ActualState | None:
+    for board in boards:
+        try:
+            return probe(connector, address, board)
+        except ProvisionError:
+            continue  # a port that does not answer is not the one looked for
+    return None

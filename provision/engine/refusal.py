@@ -11,4 +11,9 @@ from provision.model.plan import Refusal
 def refuse(refusals: Sequence[Refusal]) -> None:
     """Raise them as one error, if there are any."""
     if refusals:
-        raise Refused("; ".join(each.message for each in refusals), hint=refusals[0].hint)
+        raise refused(*refusals)
+
+
+def refused(*refusals: Refusal) -> Refused:
+    """At least one refusal as an error, to be raised."""
+    return Refused("; ".join(each.message for each in refusals), hint=refusals[0].hint)

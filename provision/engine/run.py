@@ -52,12 +52,12 @@ def run(
         )
     except KeyboardInterrupt:
         cancel.cancel()  # no board was touched yet: every device is skipped
-    not_looked_for = Interrupted("stopped by the user")
+    not_located = Interrupted("the run was cancelled")
     claims = Claims()
     devices = [
         DeviceRun(
             target,
-            located.get(target.desired.device, not_looked_for),
+            located.get(target.desired.device, not_located),
             task=task,
             context=context,
             cancel=cancel,

@@ -41,7 +41,7 @@ def restore_app(session: Session, note_state: Callable[[str], None]) -> None:
     """Give a board that was not written after all its app back, and start it; when that fails,
     `note_state` has told so."""
     try:
-        if session.can_reset or session.mode == "download":
+        if session.can_reset or session.in_download_mode:
             session.restart()
         session.repl().restore_startup()
         note_state("nothing was changed")

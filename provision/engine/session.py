@@ -1,19 +1,16 @@
-"""Session: one device's board during a run. It owns the port and knows which mode the board is
-in, so that a step asks for what it needs and nothing is opened, reset or entered twice.
+"""Session: one device's board during a run. It owns the port and knows what the board is ready
+for, so that a step asks for what it needs and nothing is opened, reset or entered twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 from provision.errors import ProvisionError
 from provision.interfaces import Connection, Flasher, Operator, Repl
 from provision.model.endpoint import Capabilities
 from provision.model.event import Event, Stage, StageProgress, StageStarted, Trace
 from provision.model.state import DesiredState
-
-Mode = Literal["unknown", "repl", "download", "running"]
 
 
 class Session:
@@ -31,7 +28,6 @@ class Session:
     ) -> None:
         self.desired = desired
         self.address = address
-        self.mode: Mode = "unknown"
         self._connection = connection
         self._operator = operator
         self._operator_timeout = operator_timeout
@@ -52,6 +48,10 @@ class Session:
     def can_reset(self) -> bool:
         """Whether the board can be reset without a person."""
         return self.capabilities.resets
+
+    @property
+    def in_download_mode(self) -> bool:
+        return self._flasher is not None
 
     def note(self, text: str) -> None:
         self.trace(1, text)
@@ -80,7 +80,6 @@ class Session:
         if reset or self._repl is None:
             self._forget()
             self._repl = self._connection.repl(reset=reset)
-            self.mode = "repl"
         return self._repl
 
     def flasher(self) -> Flasher:
@@ -88,14 +87,12 @@ class Session:
         if self._flasher is None:
             self._forget()
             self._flasher = self._connection.flasher(self._operator, self._operator_timeout)
-            self.mode = "download"
         return self._flasher
 
     def restart(self) -> None:
         """Reset the board into run mode."""
         self._forget()
         self._connection.restart(self._operator, self._operator_timeout)
-        self.mode = "running"
 
     def await_prompt(self, timeout: float) -> bool:
         return self._connection.await_prompt(timeout)
@@ -121,15 +118,14 @@ class Session:
             self._connection.close()
 
     def _leave(self) -> None:
-        if self.mode == "repl" and self._repl is not None:
+        if self._repl is not None:
             if self._connection.interrupted:
                 self._connection.resume()
             else:
                 self._repl.leave()
-        elif self.mode == "download":
+        elif self.in_download_mode:
             self._connection.restart(None, 0.0)
 
     def _forget(self) -> None:
         self._repl = None
         self._flasher = None
-        self.mode = "unknown"

@@ -123,7 +123,7 @@ def test_a_watchdog_that_bites_while_files_are_sent(station: Station, chip: Chip
     station.write("main.py", "print('well-behaved')\n")
     manifest(station, chip, "[big.bin, main.py]")
     ended = station.apply("-vv")
-    assert "once more without the app" in ended.out
+    assert "retrying without the app" in ended.out
     assert ended.done("x") == ["write-file /big.bin", "write-file /main.py", "reset"]
     files = station.files("x", chip)
     assert files["/big.bin"] == content

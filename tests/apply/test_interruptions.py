@@ -64,7 +64,7 @@ def test_ctrl_c_in_the_recap(station: Station) -> None:
     run.signal(signal.SIGINT)
     ended = run.end()
     assert ended.code == 130, ended.said
-    assert "interrupted: stopped by the user" in ended.out
+    assert "interrupted: the run was cancelled" in ended.out
     assert "interrupted=1" in ended.out
     assert station.digest("x") == before
 
@@ -90,7 +90,7 @@ def test_ctrl_c_when_asked(station: Station) -> None:
     run.signal(signal.SIGINT)
     ended = run.end()
     assert ended.code == 130, ended.said
-    assert "interrupted: stopped by the user" in ended.out
+    assert "interrupted: the run was cancelled" in ended.out
     assert "the board: nothing was changed" in ended.err
     assert station.flash("x").count(b"\xff") == 4 << 20
 

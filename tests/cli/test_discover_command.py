@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ from click.testing import CliRunner
 
 from provision.boards import profiles
 from provision.cli import main
-from provision.cli.discover import ask, built_in, list_ports, port_data, table
+from provision.cli.discover import port_data, table
 from provision.core.chips.esp.chips import ESP32C3, ESP8266
+from provision.engine.discover import ask_boards, list_ports
 from provision.errors import NoAnswer
 from provision.interfaces import PortInfo
 from provision.model.board import BoardProfile
@@ -28,6 +30,8 @@ from provision.model.state import (
 from provision.output.style import PLAIN
 
 BOARD = profiles()["wemos-d1-mini"]
+WITH_CH340 = replace(BOARD, name="with-ch340", usb=("1a86:7523",))
+PROFILES = [replace(BOARD, name="with-cp210x", usb=("10c4:ea60",)), WITH_CH340]
 MAC = "5c:cf:7f:01:02:03"
 PORTS = [
     PortInfo(path="/dev/ttyS0"),
@@ -67,8 +71,8 @@ def test_ports_carry_their_devices_and_urls_come_last() -> None:
 
 def test_built_in_ports_are_those_with_neither_usb_nor_device() -> None:
     on_board = device("hat", "path", "/dev/ttyS0")
-    assert [one.port.path for one in list_ports(PORTS, STATES) if built_in(one)] == ["/dev/ttyS0"]
-    assert not any(built_in(one) for one in list_ports(PORTS, [*STATES, on_board]))
+    assert [one.port.path for one in list_ports(PORTS, STATES) if one.built_in] == ["/dev/ttyS0"]
+    assert not any(one.built_in for one in list_ports(PORTS, [*STATES, on_board]))
 
 
 def test_all_adds_what_is_built_in(folder: Path) -> None:
@@ -93,10 +97,10 @@ def test_the_table_is_for_people() -> None:
 
 
 def test_probing_asks_each_board_with_its_profile_and_finds_devices_by_mac() -> None:
-    asked: list[tuple[str, BoardProfile | None]] = []
+    asked: list[tuple[str, BoardProfile]] = []
     identity = FirmwareIdentity(version="1.24.1", machine="ESP module", chip=ESP8266)
 
-    def probe(address: str, board: BoardProfile | None) -> ActualState:
+    def probe(address: str, board: BoardProfile) -> ActualState:
         asked.append((address, board))
         if address == "/dev/ttyUSB0":
             return ActualState(
@@ -109,10 +113,12 @@ def test_probing_asks_each_board_with_its_profile_and_finds_devices_by_mac() -> 
             return ActualState(chip=ESP32C3, mac=MAC)
         raise NoAnswer("the board does not answer")
 
-    found = ask(list_ports(PORTS, STATES), STATES, {"kitchen": "5c:cf:7f:00:00:01"}, probe)
+    found = ask_boards(
+        list_ports(PORTS, STATES), STATES, {"kitchen": "5c:cf:7f:00:00:01"}, PROFILES, probe
+    )
     assert sorted(asked, key=lambda each: each[0]) == [
         ("/dev/ttyUSB0", BOARD),
-        ("/dev/ttyUSB1", None),
+        ("/dev/ttyUSB1", WITH_CH340),  # the likeliest for this bridge
         ("rfc2217://host:4000", BOARD),
     ]
     assert list(table(found, True, PLAIN)) == [
@@ -175,9 +181,9 @@ def test_the_command_lists_the_devices_of_the_manifest(folder: Path, terminal: s
     assert any(line.split()[:2] == [terminal, "kitchen"] for line in out.splitlines())
 
 
-def test_a_broken_manifest_that_lies_around_is_left_aside(folder: Path) -> None:
+def test_a_broken_manifest_that_lies_around_is_ignored(folder: Path) -> None:
     (folder / "fleet.yaml").write_text("devices: [")
     code, out, err = discover("--json")
     assert code == 0
     assert json.loads(out)["version"] == 1
-    assert "fleet.yaml is left aside" in err
+    assert "fleet.yaml is ignored" in err

@@ -66,6 +66,21 @@ def test_boards_that_do_not_answer_are_not_the_one_looked_for() -> None:
     assert locate([wanted("kitchen", by_mac())], world, world) == {"kitchen": "/dev/b"}
 
 
+@pytest.mark.parametrize("order", [1, -1], ids=["bare first", "bare last"])
+def test_boards_of_different_kinds_are_found_whatever_their_order(order: int) -> None:
+    """One answers at its REPL; the other is blank and must be reset to tell its MAC, for which the
+    profile of the first has no lines."""
+    blank_mac = "24:6f:28:00:00:0b"
+    bare = replace(BOARD, reset=ResetWiring.NONE, usb=("0403:6001",))
+    states = [
+        DesiredState(device="bare", board=bare, port=by_mac()),
+        DesiredState(device="blank", board=BOARD, port=by_mac(blank_mac)),
+    ]
+    world = FakeWorld({"/dev/a": FakeBoard(mac=blank_mac), "/dev/b": FakeBoard(firmware=RUNS)})
+    found = locate(states[::order], world, world)
+    assert found == {"bare": "/dev/b", "blank": "/dev/a"}
+
+
 def test_a_mac_that_nobody_has_says_how_many_were_asked() -> None:
     world = FakeWorld({"/dev/a": FakeBoard(dead=True), "/dev/b": FakeBoard(firmware=RUNS)})
     other = by_mac("24:6f:28:00:00:99")

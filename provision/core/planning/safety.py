@@ -100,6 +100,15 @@ def declined() -> Refusal:
     )
 
 
+def flash_size_unknown() -> Refusal:
+    """Neither the chip nor the board profile says how large the flash is."""
+    return Refusal(
+        kind="flash-size-unknown",
+        message="the board does not report the size of its flash",
+        hint="give the board a `flash_size:`",
+    )
+
+
 def board_taken(mac: str, owner: str) -> Refusal:
     """Two devices of one run met the same board."""
     return Refusal(

@@ -9,7 +9,7 @@ from typing import ClassVar
 from provision.core.planning.safety import declined, needs_consent
 from provision.engine.context import DeviceContext, RunContext
 from provision.engine.execute import execute
-from provision.engine.refusal import refuse
+from provision.engine.refusal import refused
 from provision.engine.task import Target
 from provision.engine.tasks.plan import observe_and_plan, read_targets
 from provision.model.event import Outcome
@@ -62,4 +62,4 @@ def ask_consent(device: DeviceContext, actual: ActualState, plan: Plan) -> None:
         if run.confirm(name, plan):
             return
         refusal = declined()
-    refuse([refusal])
+    raise refused(refusal)
