@@ -56,7 +56,7 @@ def main() -> int:
         provision("sim", "up", name, "--chip", chip, "--set", f"firmware={build(chip, version)}")
     fleet = load(FLEET)
     asked: set[str] = set()
-    with open_outputs(stdout=sys.stdout, stderr=sys.stderr, changes=True) as outputs:
+    with open_outputs(stdout=sys.stdout, stderr=sys.stderr) as outputs:
 
         def on_event(event: Event) -> None:
             outputs.handle(event)

@@ -60,4 +60,4 @@ def command(
             cancel=command.cancel,
         )
 
-    return run_fleet_command(request, run, changes=True)
+    return run_fleet_command(request, run)

@@ -48,7 +48,6 @@ def command(
     with open_outputs(
         stdout=sys.stdout,
         stderr=sys.stderr,
-        changes=False,
         results=False,
         verbosity=verbose,
         redact=fleet.masked,

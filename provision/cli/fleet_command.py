@@ -89,11 +89,8 @@ class FleetCommand:
     confirm: Confirm | None
 
 
-def run_fleet_command(
-    request: FleetRequest, run: Callable[[FleetCommand], RunReport], *, changes: bool
-) -> int:
-    """Read the manifest, open the outputs, `run`, and return the exit code. `changes` tells an
-    apply, which ends in a recap, from a plan."""
+def run_fleet_command(request: FleetRequest, run: Callable[[FleetCommand], RunReport]) -> int:
+    """Read the manifest, open the outputs, `run`, and return the exit code."""
     fleet = load(
         request.manifest,
         limit=request.limits,
@@ -105,7 +102,6 @@ def run_fleet_command(
     with open_outputs(
         stdout=sys.stdout,
         stderr=sys.stderr,
-        changes=changes,
         json_lines=request.json,
         verbosity=request.verbose,
         log_file=request.log_file,

@@ -38,4 +38,4 @@ def run_plan(request: FleetRequest, *, forks: int, manual_timeout: float) -> int
             cancel=command.cancel,
         )
 
-    return run_fleet_command(request, run, changes=False)
+    return run_fleet_command(request, run)

@@ -38,7 +38,12 @@ def run(
     """
     started = context.clock()
     context.emit(
-        RunStarted(task=task.name, fleet=fleet, devices=tuple(state.device for state in states))
+        RunStarted(
+            task=task.name,
+            changes_boards=task.changes_boards,
+            fleet=fleet,
+            devices=tuple(state.device for state in states),
+        )
     )
     targets: Sequence[Target] = [Target(desired=state) for state in states]
     located: Mapping[str, Located] = {}

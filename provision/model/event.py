@@ -35,6 +35,7 @@ Outcome = Literal[
 class RunStarted:
     kind: ClassVar[str] = "run-started"
     task: str  # plan, apply, facts
+    changes_boards: bool  # whether the task may leave a board other than it was
     fleet: str
     devices: tuple[str, ...]
 

@@ -33,7 +33,8 @@ class Writer(Protocol):
 
 class PlanText:
     """Prints plans in the manifest's order, devices with the same plan as one: all together when
-    the run ends or, with `early`, those that change something as soon as every device has one.
+    the run ends or, where it changes boards, those that change something as soon as every device
+    has one.
 
     The slowest device delays nobody: before a flash is erased or written, before an action is
     reported as done, and before a person is asked for something, the plans known so far are
@@ -46,12 +47,11 @@ class PlanText:
         self,
         stream: Writer,
         *,
-        early: bool = False,
         style: Style = PLAIN,
         width: int | None = None,
     ) -> None:
         self._stream = stream
-        self._early = early
+        self._early = False
         self._style = style
         self._width = width
         self._order: dict[str, int] = {}
@@ -63,6 +63,7 @@ class PlanText:
         """Collect plans; the end of the run shows what was not shown yet."""
         match event:
             case RunStarted():
+                self._early = event.changes_boards
                 self._order = {device: place for place, device in enumerate(event.devices)}
                 self._unplanned = set(event.devices)
             case DevicePlanned():
@@ -130,18 +131,16 @@ class PlanText:
 class Recap:
     """Prints one line a device and the totals when the run has finished.
 
-    Without `always`, only when some device failed: the plan says the rest.
+    Where the run changes no board, only when some device failed: the plan says the rest.
     """
 
     name = "the recap"
 
-    def __init__(
-        self, stream: TextIO, *, style: Style = PLAIN, width: int | None = None, always: bool = True
-    ) -> None:
+    def __init__(self, stream: TextIO, *, style: Style = PLAIN, width: int | None = None) -> None:
         self._stream = stream
         self._style = style
         self._width = width
-        self._always = always
+        self._always = False
         self._finished: dict[str, DeviceFinished] = {}
         self._order: tuple[str, ...] = ()
 
@@ -149,7 +148,7 @@ class Recap:
         """Collect outcomes, and print them when the run ends."""
         match event:
             case RunStarted():
-                self._order = event.devices
+                self._order, self._always = event.devices, event.changes_boards
             case DeviceFinished():
                 self._finished[event.device] = event
             case RunFinished() if self._always or any(

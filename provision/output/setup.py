@@ -24,7 +24,6 @@ def open_outputs(
     *,
     stdout: TextIO,
     stderr: TextIO,
-    changes: bool,
     results: bool = True,
     json_lines: bool = False,
     verbosity: int = 0,
@@ -35,9 +34,8 @@ def open_outputs(
 ) -> Fanout:
     """The outputs of a run, to be closed by the caller.
 
-    With `changes` (an apply) plans are shown as they come and a recap ends the run; without
-    `results` the caller shows its own. Results go to `stdout`, progress to `stderr`: live when
-    that is a terminal. With `json_lines`, `stdout` has events only, and `stderr` what a person
+    Without `results` the caller shows its own. Results go to `stdout`, progress to `stderr`: live
+    when that is a terminal. With `json_lines`, `stdout` has events only, and `stderr` what a person
     must know. UsageError when a file that was asked for cannot be written; a record that cannot
     be kept is a notice.
     """
@@ -78,8 +76,8 @@ def open_outputs(
         style = Style(wants_colour(stdout, environment))
         width = shutil.get_terminal_size().columns if is_terminal(stdout, environment) else None
         if results:
-            outputs.append(PlanText(plans, early=changes, style=style, width=width))
-            outputs.append(Recap(stdout, style=style, width=width, always=changes))
+            outputs.append(PlanText(plans, style=style, width=width))
+            outputs.append(Recap(stdout, style=style, width=width))
     fanout = Fanout(outputs, redact)
     if unkept is not None:
         reason = unkept.strerror or str(unkept)

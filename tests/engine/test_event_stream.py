@@ -119,7 +119,7 @@ def test_a_token_that_other_runs_share_outlives_a_finished_stream() -> None:
 
 def test_what_ends_a_run_without_a_report_is_raised_after_its_events() -> None:
     def apply_without_image(*, on_event: OnEvent, cancel: Cancellation) -> RunReport:
-        on_event(RunStarted(task="apply", fleet="test", devices=("a",)))
+        on_event(RunStarted(task="apply", changes_boards=True, fleet="test", devices=("a",)))
         raise SourceError("the image cannot be had")
 
     with stream(apply_without_image, on_event=lambda _: None, cancel=Cancellation()) as events:

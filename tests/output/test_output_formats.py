@@ -70,7 +70,10 @@ ACTIONS: tuple[Action, ...] = (
 REFUSAL = Refusal(kind="wrong-mac", message="another board", hint="look")
 PLANS = (Plan(device="kitchen", actions=ACTIONS), Plan(device="kitchen", refusals=(REFUSAL,)))
 RUN: tuple[Event, ...] = (
-    RunStarted(task="apply", fleet="greenhouse", devices=("kitchen", "shed", "bath", "attic")),
+    RunStarted(
+        task="apply", changes_boards=True, fleet="greenhouse",
+        devices=("kitchen", "shed", "bath", "attic"),
+    ),
     StageStarted(device="kitchen", stage="flash", detail="MicroPython"),
     StageProgress(device="kitchen", stage="flash", done=1, total=2),
     ManualActionNeeded(device="kitchen", instructions="Hold GPIO0.", seconds=59.5),
@@ -245,7 +248,10 @@ def test_junit_has_a_case_a_device(tmp_path: Path) -> None:
 def test_junit_of_a_run_cut_off_and_of_characters_that_xml_cannot_hold(tmp_path: Path) -> None:
     path = tmp_path / "report.xml"
     failed = DeviceFinished(device="d\x00", outcome="failed", seconds=2, error="\x1b\ud800\ufffe")
-    play(JUnit(path), (RunStarted(task="apply", fleet="f", devices=("d\x00", "e")), failed))
+    play(
+        JUnit(path),
+        (RunStarted(task="apply", changes_boards=True, fleet="f", devices=("d\x00", "e")), failed),
+    )
     suite = ElementTree.parse(path).getroot().find("testsuite")
     assert suite is not None
     assert (suite.attrib["tests"], suite.attrib["errors"], suite.attrib["failures"]) == (
@@ -262,7 +268,7 @@ class Streams:
         self.environment = {"PROVISION_STATE_DIR": str(tmp_path / "state")}
 
     def play(self, run: tuple[Event, ...] = RUN, **options: Any) -> tuple[list[str], list[str]]:
-        options = {"changes": True, "environment": self.environment, **options}
+        options = {"environment": self.environment, **options}
         with open_outputs(stdout=self.out, stderr=self.err, **options) as fanout:
             for event in run:
                 fanout.handle(event)
@@ -295,16 +301,17 @@ def test_json_has_stdout_for_itself(streams: Streams) -> None:
 
 
 def test_a_plan_has_no_recap_unless_something_went_wrong(streams: Streams) -> None:
-    fine = (RUN[0], RUN[4], DeviceFinished(device="kitchen", outcome="pending", seconds=1), RUN[-1])
-    out, _ = streams.play(fine, changes=False)
+    begun = RunStarted(task="plan", changes_boards=False, fleet="f", devices=("kitchen",))
+    fine = (begun, RUN[4], DeviceFinished(device="kitchen", outcome="pending", seconds=1), RUN[-1])
+    out, _ = streams.play(fine)
     assert out[-1].startswith("Plan: 1 device")
-    out, _ = streams.play(changes=False)
+    out, _ = streams.play((begun, *RUN[1:]))
     assert out[-1].startswith("3 devices in")
 
 
 def test_nothing_that_is_shown_or_kept_has_a_secret(streams: Streams, tmp_path: Path) -> None:
     run = (
-        RunStarted(task="apply", fleet="hunter2", devices=("kitchen",)),
+        RunStarted(task="apply", changes_boards=True, fleet="hunter2", devices=("kitchen",)),
         Trace(device="kitchen", level=2, text="hunter2"),
         DevicePlanned(
             device="kitchen",

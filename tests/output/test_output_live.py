@@ -40,7 +40,7 @@ class Terminal(io.StringIO):
 
 def started(count: int) -> RunStarted:
     devices = tuple(f"desk-{number:02}" for number in range(1, count + 1))
-    return RunStarted(task="apply", fleet="class", devices=devices)
+    return RunStarted(task="apply", changes_boards=True, fleet="class", devices=devices)
 
 
 def view(clock: Clock, *events: Event) -> FleetView:
@@ -186,9 +186,7 @@ def test_hints_are_broken_between_words() -> None:
 def test_a_prompt_has_the_terminal_for_itself() -> None:
     stream = Terminal()
     environment = {"NO_COLOR": "1", "PROVISION_STATE_DIR": "/dev/null/no"}
-    with open_outputs(
-        stdout=stream, stderr=stream, changes=True, environment=environment
-    ) as fanout:
+    with open_outputs(stdout=stream, stderr=stream, environment=environment) as fanout:
         fanout.handle(started(2))
         with fanout.paused():
             begun = len(stream.getvalue())
@@ -203,9 +201,7 @@ def test_manual_actions_needed_during_a_prompt_are_asked_for_right_after_it(
 ) -> None:
     stream = Terminal()
     environment = {"NO_COLOR": "1", "PROVISION_STATE_DIR": str(tmp_path)}
-    with open_outputs(
-        stdout=stream, stderr=stream, changes=True, environment=environment
-    ) as fanout:
+    with open_outputs(stdout=stream, stderr=stream, environment=environment) as fanout:
         fanout.handle(started(2))
         with fanout.paused():
             for left in (20, 19, 18):
@@ -222,9 +218,7 @@ def test_on_a_terminal_plans_stay_above_and_the_recap_comes_last(tmp_path: Path)
     stream = Terminal()
     environment = {"NO_COLOR": "1", "PROVISION_STATE_DIR": str(tmp_path)}
     plan = Plan(device="desk-01", actions=(EraseFlash(reason="files changed"),))
-    with open_outputs(
-        stdout=stream, stderr=stream, changes=True, environment=environment
-    ) as fanout:
+    with open_outputs(stdout=stream, stderr=stream, environment=environment) as fanout:
         for event in (
             started(2),
             DevicePlanned(device="desk-01", plan=plan),

@@ -170,7 +170,7 @@ def test_devices_whose_files_change_alike_share_the_diff() -> None:
     stream = io.StringIO()
     output = PlanText(stream)
     changed = ("--- board:/main.py", "+++ manifest:/main.py", "@@ -1 +1 @@", "-a", "+b")
-    output.handle(RunStarted(task="plan", fleet="f", devices=("a", "b", "c")))
+    output.handle(RunStarted(task="plan", changes_boards=False, fleet="f", devices=("a", "b", "c")))
     for device, lines in (("c", changed), ("b", (*changed, "+c")), ("a", changed)):
         output.handle(DevicePlanned(device=device, plan=Plan(device=device)))
         output.handle(FileDiffed(device=device, path="/main.py", lines=lines))
@@ -181,7 +181,9 @@ def test_devices_whose_files_change_alike_share_the_diff() -> None:
 
 def test_a_diff_shown_at_once_says_whose_it_is() -> None:
     stream = io.StringIO()
-    output = PlanText(stream, early=True)
+    output = PlanText(stream)
+    output.handle(RunStarted(task="apply", changes_boards=True, fleet="f", devices=("b",)))
+    output.handle(DevicePlanned(device="b", plan=Plan(device="b")))
     output.handle(FileDiffed(device="b", path="/main.py", lines=("--- x", "+++ y", "+1")))
     output.handle(StageStarted(device="b", stage="files"))
     assert stream.getvalue() == "b:\n--- x\n+++ y\n+1\n"
@@ -190,7 +192,7 @@ def test_a_diff_shown_at_once_says_whose_it_is() -> None:
 def test_plan_text_shows_all_at_the_end_in_manifest_order() -> None:
     stream = io.StringIO()
     output = PlanText(stream)
-    output.handle(RunStarted(task="plan", fleet="f", devices=("b", "a")))
+    output.handle(RunStarted(task="plan", changes_boards=False, fleet="f", devices=("b", "a")))
     output.handle(DevicePlanned(device="a", plan=Plan(device="a")))
     output.handle(DevicePlanned(device="b", plan=Plan(device="b")))
     assert stream.getvalue() == ""
@@ -212,8 +214,8 @@ def planned(output: PlanText, *devices: str, actions: tuple[Action, ...] = CHANG
 
 def applied(*devices: str) -> tuple[io.StringIO, PlanText]:
     stream = io.StringIO()
-    output = PlanText(stream, early=True)
-    output.handle(RunStarted(task="apply", fleet="f", devices=devices))
+    output = PlanText(stream)
+    output.handle(RunStarted(task="apply", changes_boards=True, fleet="f", devices=devices))
     return stream, output
 
 
@@ -294,7 +296,9 @@ def test_rare_outcomes_show_in_the_totals_when_there_are_any() -> None:
 def test_recap_follows_the_manifest_and_keeps_strangers() -> None:
     stream = io.StringIO()
     output = Recap(stream)
-    output.handle(RunStarted(task="apply", fleet="f", devices=("shed", "kitchen")))
+    output.handle(
+        RunStarted(task="apply", changes_boards=True, fleet="f", devices=("shed", "kitchen"))
+    )
     for event in FINISHED:
         output.handle(event)
     output.handle(RunFinished(seconds=4.4, exit_code=5))
@@ -305,7 +309,9 @@ def test_recap_follows_the_manifest_and_keeps_strangers() -> None:
 
 def test_plain_lines_tell_a_run() -> None:
     events: list[Event] = [
-        RunStarted(task="apply", fleet="greenhouse", devices=("kitchen", "shed")),
+        RunStarted(
+            task="apply", changes_boards=True, fleet="greenhouse", devices=("kitchen", "shed")
+        ),
         StageStarted(device="kitchen", stage="observe"),
         DevicePlanned(device="kitchen", plan=Plan(device="kitchen")),
         StageStarted(device="kitchen", stage="flash", detail="MicroPython 1.24.1"),
