@@ -78,7 +78,7 @@ def exposures(path: Path) -> Iterator[str]:
         yield (f"{path} can be read by every user of this computer: chmod 600 {path.name}")
     if _tracked(path):
         yield (
-            f"{path} is tracked by git: `git rm --cached {path.name}`, name it in .gitignore, "
+            f"{path} is tracked by git: `git rm --cached {path.name}`, add it to .gitignore, "
             "and change the secrets that were in it"
         )
 
@@ -103,15 +103,15 @@ def _read(path: Path, environment: Mapping[str, str]) -> tuple[dict[str, Secret]
         if not isinstance(value, Text):
             message = "a secret is one text; write `name: 'text'`"
         elif value.null:
-            message = "no secret is written here; write '' for an empty one"
+            message = "the value is missing; write '' for an empty secret"
         elif value.tag == "!secret":
-            message = "a secret cannot be another secret"
+            message = "the value of a secret cannot be another secret"
         elif value.tag == "!env":
             variable = value.strip()
             if variable in environment:
                 values[str(name)] = Secret(str(name), environment[variable])
             elif variable:
-                message = f"the environment has no such variable as {name} asks for"
+                message = f"the environment variable that {name} asks for is not set"
         else:
             values[str(name)] = Secret(str(name), str(value))
         if message is not None:
@@ -127,7 +127,7 @@ def _empty(problem: Problem, path: Path) -> bool:
 def _discreet(problem: Problem) -> Problem:
     message = problem.message
     if not message.startswith(_SAFE_MESSAGES):
-        message = "not readable from here on; write each secret as `name: 'text'`, in quotes"
+        message = "cannot be read from here on; write each secret as `name: 'text'`, in quotes"
     return replace(problem, message=message, source=None)
 
 

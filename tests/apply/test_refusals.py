@@ -186,8 +186,8 @@ def test_rule_2_a_board_that_nobody_knows_is_not_erased_unasked(station: Station
 
     ended = station.provision("apply")
     assert ended.code == 4
-    assert "its board would be erased and is not in fleet.lock yet" in ended.out
-    assert "say `provision apply --yes`" in ended.err
+    assert "its board would be erased, and is not in fleet.lock yet" in ended.out
+    assert "run `provision apply --yes`" in ended.err
     assert station.digest("bench") == before
     assert station.lock == {}
 
@@ -248,7 +248,7 @@ def test_rule_2_a_known_board_that_falls_silent_does_not_lose_its_files_unasked(
     before = station.digest("bench")
     ended = station.provision("apply")
     assert ended.code == 4
-    assert "its board would be erased and does not answer, and its files would be lost" in ended.out
+    assert "its board would be erased, and does not answer: its files would be lost" in ended.out
     assert station.digest("bench") == before
     agreed = station.apply("--yes")
     assert agreed.done("bench") == ["erase-flash", "write-firmware 1.24.1", "reset"]

@@ -121,7 +121,7 @@ BUGS = (
     Bug(
         name="ignore the MAC",
         file="provision/core/planning/safety.py",
-        before="if desired.mac and actual.mac and _plain(desired.mac) != _plain(actual.mac):",
+        before="if desired.mac and actual.mac and not _same_mac(desired.mac, actual.mac):",
         after="if False:",
         tests=(
             "tests/core/planning/test_diff_cases.py",

@@ -83,8 +83,8 @@ def test_a_file_that_is_asked_for_must_be_there(tmp_path: Path) -> None:
     [
         ("a: [1]\n", ["1:4: a: a secret is one text"]),
         ("a: {b: c}\n", ["1:4: a: a secret is one text"]),
-        ("a:\nb: x\n", ["1:3: a: no secret is written here"]),
-        ("a: !secret b\n", ["1:4: a: a secret cannot be another secret"]),
+        ("a:\nb: x\n", ["1:3: a: the value is missing; write ''"]),
+        ("a: !secret b\n", ["1:4: a: the value of a secret cannot be another secret"]),
         ("a: x\na: y\n", ["2:1: a: duplicate key 'a' (first on line 1)"]),
         ("- a\n", ["1:1: expected `key: value` lines"]),
     ],

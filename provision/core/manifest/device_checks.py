@@ -35,7 +35,7 @@ def unusable_port(kind: str, value: str) -> str | None:
     if kind == "usb" and not _USB_ID.fullmatch(value):
         return f"expected a USB id such as 1a86:7523, got {quoted(value)}"
     if any(not char.isprintable() for char in value):
-        return "a port has no control characters"
+        return "a port must not contain control characters"
     return None
 
 

@@ -128,7 +128,7 @@ class _Builder(TableReader):
             if later == waiting:
                 for name in later:
                     key, _ = bodies[name]
-                    self.problem(key, ("boards", name), "extends itself by way of others")
+                    self.problem(key, ("boards", name), "extends itself through other boards")
                     self.broken_boards.add(name)
                 return
             waiting = later
@@ -178,7 +178,7 @@ class _Builder(TableReader):
         number = _VERSION.fullmatch(version) if version is not None else None
         board, sha256 = self.text(table, "board"), self.text(table, "sha256")
         if file is not None and url is not None:
-            self.problem(url, (*path, "url"), "`file` is given already; keep one of the two")
+            self.problem(url, (*path, "url"), "both `file` and `url` are given; keep one of them")
             return None
         if not any(key in table for key in ("file", "url", "version")):
             self.problem(table, path, "needs one of file, url, version")
@@ -188,7 +188,7 @@ class _Builder(TableReader):
             self.problem(
                 version or table,
                 (*path, "version"),
-                "`latest` names no version that an image could be expected to be",
+                "`latest` is for releases; beside `file` or `url` name the version of the image",
             )
             return None
         if file is None and url is None and number is None and not latest:
@@ -290,7 +290,7 @@ class _Builder(TableReader):
         expression, console = self.text(check, "expression"), self.text(check, "console")
         timeout = self.text(check, "timeout")
         if expression is not None and console is not None:
-            self.problem(check, path, "keep one of expression and console")
+            self.problem(check, path, "both `expression` and `console` are given; keep one of them")
             return None
         if expression is None and console is None:
             if not any(key in check for key in ("expression", "console")):
@@ -316,7 +316,7 @@ class _Builder(TableReader):
         table = self.table(tree, "devices")
         if table is not None and not table:
             key = tree.key("devices")
-            self.problem(key if key is not None else table, ("devices",), "there is no device")
+            self.problem(key if key is not None else table, ("devices",), "there are no devices")
         for key, body in self.entries(tree, "devices"):
             path = ("devices", key)
             try:

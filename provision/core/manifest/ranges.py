@@ -66,7 +66,7 @@ def _choices(text: str) -> list[str]:
             raise ValueError(f"{shown} ends before it starts")
         return list(letters[start : end + 1 : step])
     if not (re.fullmatch("[0-9]{1,9}", first) and re.fullmatch("[0-9]{1,9}", last)):
-        raise ValueError(f"{shown} is no range; write two numbers or two letters, as [01:30]")
+        raise ValueError(f"{shown} is not a range; write two numbers or two letters, as [01:30]")
     padded = len(first) > 1 and first.startswith("0")
     if padded and len(first) != len(last):
         raise ValueError(f"the ends of {shown} must have the same number of digits")

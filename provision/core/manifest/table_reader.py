@@ -106,11 +106,11 @@ def _file(tables: TableReader, item: Table, path: str) -> FileEntry | None:
         for key in ("src", "template", "create_only", "compile", "exclude"):
             written = item.key(key)
             if written is not None:
-                message = f"`state: absent` says that there is no file; `{key}` means nothing here"
+                message = f"`{key}` has no meaning beside `state: absent`"
                 tables.problem(written, f"{path}.{key}", message)
         if dest is None:
             if "dest" not in item:
-                tables.problem(item, path, "`state: absent` needs `dest`: which file?")
+                tables.problem(item, path, "`state: absent` needs `dest`, the file to delete")
             return None
     elif src is None:
         if "src" not in item and id(item.get("state")) not in tables.unusable:  # type: ignore[call-overload]

@@ -111,7 +111,7 @@ def _run(
             chunks.append(chunk)
         return "".join(chunks)
     except RecursionError:
-        return _Failure(1, "the template calls itself without end, or is nested too deep", "error")
+        return _Failure(1, "the template calls itself endlessly, or is nested too deeply", "error")
     except Exception as error:  # noqa: BLE001 - whatever a template does is the template's error
         return _Failure(_line_of(error, template), _error_text(error), type(error).__name__)
     finally:
@@ -140,7 +140,7 @@ def _compile(text: str, name: str) -> _Compiled:
         problem = _problem(text, name, error.lineno, error.message or "not a template")
         raise TemplateError(problem) from None
     except (RecursionError, MemoryError):
-        raise TemplateError(_problem(text, name, 1, "the template is nested too deep")) from None
+        raise TemplateError(_problem(text, name, 1, "the template is nested too deeply")) from None
     except (SyntaxError, ValueError) as error:  # Python's own limits on the compiled template
         raise TemplateError(_problem(text, name, 1, f"not a template: {error}")) from None
     return _Compiled(template, names, static_cost)

@@ -220,10 +220,10 @@ class _Builder:
     def _alias(self, event: Any) -> None:
         name = event.anchor
         if name not in self.anchors:
-            raise self._stop(event, f"no anchor &{name} stands before this alias")
+            raise self._stop(event, f"there is no anchor &{name} before this alias")
         found = self.anchors[name]
         if found is None:
-            raise self._stop(event, f"*{name} stands inside &{name} itself")
+            raise self._stop(event, f"*{name} is used inside &{name} itself")
         node, weight = found
         self.aliased += weight
         if self.aliased > FREE_GROWTH + MAX_GROWTH * self.nodes:

@@ -231,7 +231,7 @@ class FileDiff:
 
     def _removed_directories(self) -> Iterator[RemoveDirectory]:
         for path in sorted(self._removable(), key=lambda path: (-depth(path), path)):
-            yield RemoveDirectory(path=path, reason="nothing that is wanted is in it")
+            yield RemoveDirectory(path=path, reason="nothing in it is wanted")
 
     def _made_directories(self, written: Iterable[str]) -> Iterator[MakeDirectory]:
         missing = _parents(written) - self.directories

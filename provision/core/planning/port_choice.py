@@ -44,7 +44,7 @@ def choose(selector: PortSelector, ports: Sequence[PortInfo]) -> PortInfo:
         raise UsageError(
             f"{selector} is on more than one port: {', '.join(map(described, found))}",
             hint="name the port by `location:` or by its /dev/serial/by-path link, "
-            "which differ for every socket",
+            "which differ for every USB socket",
         )
     raise PortNotFound(f"{not_found(selector)}; {plugged_in(ports)}")
 

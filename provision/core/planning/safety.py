@@ -41,7 +41,7 @@ def refusals(
         yield Refusal(
             kind="no-firmware",
             message="no MicroPython answers, and the manifest names no firmware for it",
-            hint="give the device a `firmware:`, as `firmware: 1.24.1`",
+            hint="give the device a `firmware:`, for example `firmware: 1.24.1`",
         )
         return
     erases = any(isinstance(action, EraseFlash) for action in actions)
@@ -58,7 +58,7 @@ def refusals(
         yield Refusal(
             kind=f"{kind}-in-the-way",
             message=where if path != dest else f"{path} is {what} on the board and is to be a file",
-            hint=f"say `{{dest: {path}, state: absent}}` under files to have it deleted",
+            hint=f"write `{{dest: {path}, state: absent}}` under `files:` to have it deleted",
         )
 
 
@@ -73,14 +73,14 @@ def needs_consent(
     if not plan.erases or interrupted or (known and not actual.repl_unresponsive):
         return None
     what = (
-        "does not answer, and its files would be lost"
+        "does not answer: its files would be lost"
         if actual.repl_unresponsive
         else "is not in fleet.lock yet"
     )
     return Refusal(
         kind="needs-consent",
-        message=f"its board would be erased and {what}",
-        hint="look at `provision plan`, then say `provision apply --yes`",
+        message=f"its board would be erased, and {what}",
+        hint="check `provision plan`, then run `provision apply --yes`",
     )
 
 
@@ -130,7 +130,7 @@ def _another_board(desired: DesiredState, actual: ActualState) -> Iterator[Refus
     identity = desired.firmware.identity if desired.firmware is not None else None
     if identity is not None and identity.chip != board.chip:
         yield image_for_another_chip("the firmware", identity.chip, board)
-    if desired.mac and actual.mac and _plain(desired.mac) != _plain(actual.mac):
+    if desired.mac and actual.mac and not _same_mac(desired.mac, actual.mac):
         yield Refusal(
             kind="wrong-mac",
             message=f"the board on this port is {actual.mac}, {desired.device} is {desired.mac}",
@@ -144,14 +144,14 @@ def _unproved(desired: DesiredState, actual: ActualState) -> Iterator[Refusal]:
     if actual.chip is None:
         yield Refusal(
             kind="chip-unknown",
-            message=f"the board does not tell its chip; {board.name} has an {board.chip.label}",
-            hint="put the board in download mode and run again: its boot ROM tells the chip",
+            message=f"the board does not report its chip; {board.name} has an {board.chip.label}",
+            hint="put the board in download mode and run again: its boot ROM reports the chip",
         )
     if desired.mac and not actual.mac:
         yield Refusal(
             kind="identity-unproved",
-            message=f"the board does not tell its MAC; {desired.device} is {desired.mac}",
-            hint="put the board in download mode and run again: its boot ROM tells the MAC",
+            message=f"the board does not report its MAC; {desired.device} is {desired.mac}",
+            hint="put the board in download mode and run again: its boot ROM reports the MAC",
         )
     if actual.secured is not None:
         yield Refusal(
@@ -175,5 +175,5 @@ def _too_small(desired: DesiredState, actual: ActualState) -> Iterator[Refusal]:
         )
 
 
-def _plain(mac: str) -> str:
-    return mac.lower().replace("-", ":")
+def _same_mac(one: str, other: str) -> bool:
+    return one.lower().replace("-", ":") == other.lower().replace("-", ":")

@@ -17,17 +17,17 @@ MAX_BYTES = 256 * 1024
 
 
 def file_diff(
-    path: str, old: bytes | None, new: Content | None, *, held: int | None = None
+    path: str, old: bytes | None, new: Content | None, *, unread_size: int | None = None
 ) -> tuple[str, ...]:
     """The lines of the diff, without line ends; () when the contents are the same.
 
     `old` is what the board holds and None when it has no such file; `new` what it shall hold and
-    None when the file is to be deleted. `held` is the size of a file that was not read.
+    None when the file is to be deleted. `unread_size` is the size of a file that was not read.
     """
     after = new.data if new is not None else None
     if old == after:
         return ()
-    missing = "missing" if held is None else f"{held:,} bytes"
+    missing = "missing" if unread_size is None else f"{unread_size:,} bytes"
     sizes = f"{path}: {_size(old, missing)} -> {_size(after, 'deleted')}"
     if new is not None and new.sensitive:
         return (f"{sizes}; not shown, it holds secrets",)
@@ -47,7 +47,7 @@ def file_diff(
     shown = [line.replace("\r", "\\r") for line in lines]
     for data, mark in ((old, "-"), (after, "+")):
         if data and not data.endswith(b"\n"):
-            shown.append(f"\\ {mark} has no line end at its end")
+            shown.append(f"\\ {mark} has no newline at the end of the file")
     return tuple(shown)
 
 

@@ -89,5 +89,5 @@ def show_contents(device: DeviceContext, actual: ActualState, plan: Plan) -> Non
         old: bytes | None = None
         if there is not None and not new.sensitive:
             old = device.session.repl().read(action.path, MAX_BYTES + 1)
-        lines = file_diff(action.path, old, new, held=there.size if there else None)
+        lines = file_diff(action.path, old, new, unread_size=there.size if there else None)
         device.run.emit(FileDiffed(device=device.desired.device, path=action.path, lines=lines))

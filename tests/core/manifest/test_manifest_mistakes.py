@@ -38,9 +38,9 @@ DEVICE_MISTAKES = [
     ("port: [a]", "devices.d.port: expected text or a mapping, got a list"),
     ("port: {url: localhost}", "devices.d.port.url: expected a URL such as rfc2217://host:port"),
     ('port: "sim://{{ nme }}"', "devices.d.port: 'nme' is undefined; did you mean 'name'?"),
-    ('port: "{{ name[9:] }}"', "devices.d.port: renders to nothing"),
+    ('port: "{{ name[9:] }}"', "devices.d.port: renders to an empty text"),
     ("firmware: newest", "devices.d.firmware: unknown firmware 'newest'; expected a key of the"),
-    ("firmware: {url: http://x, version: latest}", "version: `latest` names no version that"),
+    ("firmware: {url: http://x, version: latest}", "`latest` is for releases; beside"),
     ("firmware: {version: 1.2, preview: perhaps}", "expected true or false, got 'perhaps'"),
     ("firmware: {version: 1.2, variant: a/b}", "expected a variant such as SPIRAM, got 'a/b'"),
     ("packages: umqtt.simple", "devices.d.packages: expected a list, got 'umqtt.simple'"),
@@ -67,7 +67,7 @@ DEVICE_MISTAKES = [
     ("firmware: {file: a.bin}", "devices.d.firmware.file: no such file: 'a.bin'"),
     ("firmware: {file: app}", "devices.d.firmware.file: not a file: 'app'"),
     ("firmware: {url: ftp://x}", "devices.d.firmware.url: expected an http:// or https:// URL"),
-    ("firmware: {file: boot.py, url: http://x}", "firmware.url: `file` is given already"),
+    ("firmware: {file: boot.py, url: http://x}", "firmware.url: both `file` and `url` are given"),
     ("firmware: {version: 1.2, sha256: 0f3c}", "expected a SHA-256 of 64 hex digits, got '0f3c'"),
     ("firmware: {version: 1.2, verify: flsh}", "unknown value 'flsh'; expected one of banner"),
     ("firmware: {version: 1.2, erase: 3}", "unknown value '3'; expected one of auto, always"),
@@ -75,7 +75,7 @@ DEVICE_MISTAKES = [
     ("vars: [a]", "devices.d.vars: expected a mapping, got a list"),
     ("vars: {a-b: 1}", "devices.d.vars.a-b: 'a-b' is not a variable's name"),
     ("vars: {a: !secret nix}", "devices.d.vars.a: unknown secret 'nix'; there is no secrets.yaml"),
-    ("vars: {a: [!env NIX]}", "devices.d.vars.a[0]: the environment has no variable NIX"),
+    ("vars: {a: [!env NIX]}", "devices.d.vars.a[0]: the environment variable NIX is not set"),
     ("port: !env PORT", "devices.d.port: !env is allowed below `vars` only"),
     ("board: !secret x", "devices.d.board: !secret is allowed below `vars` only"),
     ("files: boot.py", "devices.d.files: expected a list, got 'boot.py'"),
@@ -85,17 +85,17 @@ DEVICE_MISTAKES = [
     ('files: ["*.py"]', "no such file: '*.py'; patterns are not expanded, name the folder instead"),
     ("files: [{dest: /x}]", "devices.d.files[0]: needs `src`, or `state: absent`"),
     ("files: [{state: absent}]", "devices.d.files[0]: `state: absent` needs `dest`"),
-    ("files: [{state: absent, dest: /x, src: boot.py}]", "`state: absent` says that there is no"),
+    ("files: [{state: absent, dest: /x, src: boot.py}]", "`src` has no meaning beside `state:"),
     ("files: [{state: gone, dest: /x}]", "unknown value 'gone'; expected one of present, absent"),
     ("files: [{src: boot.py, dest: x}]", "'x' is outside /; a path on the board is absolute"),
     ("files: [{src: boot.py, dest: ../x}]", "devices.d.files[0].dest: '../x' is outside /"),
     ("files: [{src: boot.py, dest: /a/../../x}]", "must not contain `.` or `..`"),
     ("files: [{src: lib/, dest: /..}]", "must not contain `.` or `..`"),
     ('files: [{src: boot.py, dest: "/a\\\\b"}]', "contains a backslash"),
-    ('files: [{src: boot.py, dest: "{{ name[9:] }}"}]', "'{{ name[9:] }}' renders to nothing"),
+    ('files: [{src: boot.py, dest: "{{ name[9:] }}"}]', "name[9:] }}' renders to an empty text"),
     ("files: [{src: boot.py, dest: /" + "x" * 300 + "}]", "a name of more than"),
     ("files: [{src: app, dest: /x, template: true}, {src: lib, dest: /../x}]", "`.` or `..`"),
-    ('port: "/dev/tty\\tUSB0"', "a port has no control characters"),
+    ('port: "/dev/tty\\tUSB0"', "a port must not contain control characters"),
     ('files: [{src: boot.py, dest: "/a\\tb"}]', "contains control characters"),
     ("files: [boot.py, {src: main.py, dest: /boot.py}]",
      "devices.d.files[1]: two sources for '/boot.py': 'boot.py' (line 1) and 'main.py'"),
@@ -117,7 +117,7 @@ DEVICE_MISTAKES = [
     ("prune: [/a/../b]", "devices.d.prune[0]: '/a/../b' must not contain `.` or `..`"),
     ("check: true", "devices.d.check: expected a mapping, got 'true'"),
     ("check: {}", "devices.d.check: needs `expression` or `console`"),
-    ("check: {expression: a, console: b}", "devices.d.check: keep one of expression and console"),
+    ("check: {expression: a, console: b}", "devices.d.check: both `expression` and"),
     ('check: {console: "("}', "devices.d.check.console: not a regular expression: missing )"),
     ('check: {console: "(?<!un)ready"}',
      "devices.d.check.console: not a regular expression: invalid perl operator: (?<!; RE2, which"),
@@ -138,7 +138,7 @@ def test_a_mistake_in_a_device(tmp_path: Path, written: str, message: str) -> No
 
 MANIFEST_MISTAKES = [
     ("fleet: x\n", "fleet.yaml:1:1: the key 'devices' is missing"),
-    ("devices: {}\n", "fleet.yaml:1:1: devices: there is no device"),
+    ("devices: {}\n", "fleet.yaml:1:1: devices: there are no devices"),
     ("devices: [a]\n", "fleet.yaml:1:10: devices: expected a mapping, got a list"),
     ("devices:\n", "fleet.yaml:1:9: devices: expected a mapping, got nothing"),
     ("devices: {d: 3}\n", "fleet.yaml:1:14: devices.d: expected a mapping, got '3'"),
@@ -167,7 +167,7 @@ MANIFEST_MISTAKES = [
     ("boards: {b: {chip: esp31}}\ndevices: {d: {board: b}}\n",
      "boards.b.chip: unknown value 'esp31'; expected one of"),
     ("boards: {b: {extends: c}, c: {extends: b}, d: {chip: esp32}}\ndevices: {d: {board: d}}\n",
-     "extends itself by way of others"),
+     "extends itself through other boards"),
     ("devices:\n  a: {board: esp32, port: /dev/x}\n  b: {board: esp32, port: /dev/x}\n",
      "fleet.yaml:3:27: devices.b.port: '/dev/x' is the port of a already, so it cannot be b's"),
     ("defaults: {board: esp32}\ndevices: {'a[1:3]': {port: /dev/x}}\n",
@@ -185,7 +185,7 @@ MANIFEST_MISTAKES = [
 def test_a_mistake_in_a_manifest(tmp_path: Path, manifest: str, message: str) -> None:
     found = problems(tmp_path, manifest, FILES)
     assert [line for line in found if message in line], found
-    assert len(found) == (2 if "by way of others" in message else 1), found
+    assert len(found) == (2 if "through other boards" in message else 1), found
 
 
 def test_a_template_s_own_line_is_named_and_the_devices_it_fails_for(tmp_path: Path) -> None:

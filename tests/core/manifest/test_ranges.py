@@ -43,14 +43,14 @@ def test_members_know_their_index_and_number() -> None:
         ("d[3:1]", "[3:1] ends before it starts"),
         ("d[c:a]", "[c:a] ends before it starts"),
         ("d[01:100]", "the ends of [01:100] must have the same number of digits"),
-        ("d[1:x]", "[1:x] is no range"),
-        ("d[:]", "[:] is no range"),
+        ("d[1:x]", "[1:x] is not a range"),
+        ("d[:]", "[:] is not a range"),
         ("d[1:2:0]", "the step of [1:2:0] must be a number from 1"),
         ("d[1:2:3:4]", "too many parts"),
         ("d[1:999999999]", "999,999,999 devices in one range"),
         ("d[1:9999][1:9999]", "99,980,001 devices in one range"),
-        ("d[-1:3]", "[-1:3] is no range"),
-        ("d[٣:٤]", "is no range"),
+        ("d[-1:3]", "[-1:3] is not a range"),
+        ("d[٣:٤]", "is not a range"),
     ],
 )
 def test_bad_ranges(name: str, message: str) -> None:

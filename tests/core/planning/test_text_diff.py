@@ -26,7 +26,7 @@ def test_new_and_deleted_files() -> None:
 
 def test_line_ends_that_differ_are_visible() -> None:
     assert shown(b"a\r\n", b"a\n")[-2:] == ["-a\\r", "+a"]
-    assert shown(b"a\n", b"a")[-1] == "\\ + has no line end at its end"
+    assert shown(b"a\n", b"a")[-1] == "\\ + has no newline at the end of the file"
 
 
 def test_what_is_not_text_or_too_long_is_shown_by_size() -> None:
@@ -39,7 +39,7 @@ def test_what_is_not_text_or_too_long_is_shown_by_size() -> None:
 
 def test_a_file_that_was_not_read_is_not_called_missing() -> None:
     content = Content(data=b"key = 'x'", secrets=frozenset({"key"}))
-    assert file_diff("/main.py", None, content, held=1500) == (
+    assert file_diff("/main.py", None, content, unread_size=1500) == (
         "/main.py: 1,500 bytes -> 9 bytes; not shown, it holds secrets",
     )
 

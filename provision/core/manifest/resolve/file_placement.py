@@ -275,7 +275,7 @@ class FilePlacer:
             self.report(text, f"{entry.path}.{key}", error.problem.message)
             return None
         if not rendered.strip():
-            self.report(text, f"{entry.path}.{key}", f"{quoted(text)} renders to nothing")
+            self.report(text, f"{entry.path}.{key}", f"{quoted(text)} renders to an empty text")
             return None
         return rendered
 

@@ -212,7 +212,7 @@ class Resolver:
             except TemplateError as error:
                 self._report(entry.value, entry.path, error.problem.message)
                 return None
-            wrong = unusable_port(kind, value) if value.strip() else "renders to nothing"
+            wrong = unusable_port(kind, value) if value.strip() else "renders to an empty text"
             if wrong is not None:
                 self._report(entry.value, entry.path, wrong)
                 return None

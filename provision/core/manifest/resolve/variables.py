@@ -84,7 +84,7 @@ class Variables:
         if node.tag == "!env":
             value = self._environment.get(name)
             found = Secret(name, value) if value is not None else None
-            message = f"the environment has no variable {printable(name, 60)}"
+            message = f"the environment variable {printable(name, 60)} is not set"
         else:
             found = self._secrets.get(name)
             message = f"unknown secret {quoted(name)}"
