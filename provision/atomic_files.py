@@ -1,11 +1,14 @@
-"""Files of this user that several processes share: replaced atomically, and locked.
+"""Files as this tool opens them: those of a project with bounds, shared ones atomically and locked.
 
-fleet.lock, the cache and the ports use these functions. A lock is advisory, belongs to the open
-file and ends with the process, so that none is stale after a kill.
+A project may be somebody else's: `read_plain_file` is how its manifest, secrets, lock, sources and
+images are read. fleet.lock, the cache and the ports are shared by processes and written here. A
+lock is advisory, belongs to the open file and ends with the process, so that none is stale after a
+kill.
 """
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
 import os
@@ -24,6 +27,75 @@ import platformdirs
 from provision.errors import UsageError
 
 _POLL_INTERVAL = 0.01  # seconds between two attempts at a lock that another one holds
+
+
+def project_root(folder: Path) -> Path:
+    """What the files of a project lie in: the top of the git checkout that its folder is in, else
+    the folder itself. Links are resolved."""
+    folder = Path(os.path.realpath(folder))
+    for above in (folder, *folder.parents):
+        if (above / ".git").exists():
+            return above
+    return folder
+
+
+def plain_file(path: Path, *, root: Path | None) -> Path:
+    """Where a path leads, links followed: to a regular file that lies in `root` (None: anywhere).
+
+    OSError whose `strerror` says what is in the way, FileNotFoundError only where nothing is at
+    all: a link to nothing is a link. Nothing is opened: to open a device or a pipe can wait for
+    ever, and reset a board.
+    """
+    try:
+        status = os.lstat(path)
+        linked = stat.S_ISLNK(status.st_mode)
+        place = Path(os.path.realpath(path, strict=True))
+        status = os.lstat(place)
+    except ValueError as error:  # a NUL in the path
+        raise OSError(None, str(error)) from None
+    except FileNotFoundError:
+        if os.path.lexists(path):
+            raise OSError(None, "it is a link to something that does not exist") from None
+        raise
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(None, "it is a link that leads to itself") from None
+        raise
+    if root is not None and not place.is_relative_to(root):
+        what = "it is a link that leads" if linked else "it lies"
+        raise OSError(None, f"{what} outside of the project in {root}")
+    _check_plain(status.st_mode)
+    return place
+
+
+def read_plain_file(path: Path, *, most: int, root: Path | None) -> bytes:
+    """The bytes of a regular file, as `plain_file` finds it; OSError also for more than `most`."""
+    place = plain_file(path, root=root)
+    flags = os.O_RDONLY
+    for name in ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"):  # not every system has all
+        flags |= getattr(os, name, 0)
+    with os.fdopen(os.open(place, flags), "rb") as file:
+        _check_plain(os.fstat(file.fileno()).st_mode)  # it may have been replaced meanwhile
+        data = file.read(most + 1)
+    if len(data) > most:
+        limit = f"{most // 2**20} MiB" if most >= 2**20 else f"{most:,} bytes"
+        raise OSError(None, f"it is larger than {limit}")
+    return data
+
+
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe (FIFO)"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def _check_plain(mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        kind = next((name for test, name in _KINDS if test(mode)), "something else")
+        raise OSError(None, f"it is {kind}, not a file")
 
 
 def runtime_directory() -> Path:
@@ -103,7 +175,7 @@ def write_atomic(path: Path, data: bytes, *, mode: int | None = None) -> None:
     file replaced, else what the umask leaves. A symbolic link stays one: its target is
     replaced. Raises OSError; then the file is unchanged.
     """
-    path = path.resolve()
+    path = Path(os.path.realpath(path))
     if mode is None:
         with suppress(FileNotFoundError):
             mode = stat.S_IMODE(path.stat().st_mode)
@@ -127,7 +199,7 @@ def write_atomic(path: Path, data: bytes, *, mode: int | None = None) -> None:
 
 def sweep(path: Path) -> None:
     """Remove the temporary files of killed writers; call it only while nobody writes the file."""
-    path = path.resolve()
+    path = Path(os.path.realpath(path))
     for stale in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         with suppress(OSError):
             stale.unlink()

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from provision.atomic_files import project_root, read_plain_file
 from provision.core.manifest.yaml_parser import NotText, decode, parse
 from provision.core.manifest.yaml_tree import Document, Text
 from provision.errors import Problem, UsageError
 from provision.model.secret import Secret
+from provision.project.git_index import is_tracked
 
 FILE_NAME = "secrets.yaml"
 _MOST = 1024 * 1024  # bytes
-_GIT_PATIENCE = 5.0  # seconds
 
 # What the parser says without quoting the file; anything else it says is told in general words.
 _SAFE_MESSAGES = (
@@ -53,13 +53,13 @@ def read_secrets(folder: Path, extra: Path | None, environment: Mapping[str, str
     """
     beside = folder / FILE_NAME
     paths = [path for path in (beside, extra) if path is not None]
-    if not beside.is_file():
+    if not os.path.lexists(beside):
         paths.remove(beside)
     values: dict[str, Secret] = {}
     problems: list[Problem] = []
     warnings: list[str] = []
     for path in paths:
-        found, mistakes = _read(path, environment)
+        found, mistakes = _read(path, environment, named=path is extra)
         values.update(found)
         problems += mistakes
         warnings += exposures(path)
@@ -76,22 +76,31 @@ def exposures(path: Path) -> Iterator[str]:
     """Warnings about who may read a secrets file. Nothing is said where nobody can tell."""
     if os.name == "posix" and path.stat().st_mode & stat.S_IROTH:
         yield (f"{path} can be read by every user of this computer: chmod 600 {path.name}")
-    if _tracked(path):
+    if is_tracked(path):
         yield (
             f"{path} is tracked by git: `git rm --cached {path.name}`, add it to .gitignore, "
             "and change the secrets that were in it"
         )
 
 
-def _read(path: Path, environment: Mapping[str, str]) -> tuple[dict[str, Secret], list[Problem]]:
+def _read(
+    path: Path, environment: Mapping[str, str], *, named: bool
+) -> tuple[dict[str, Secret], list[Problem]]:
+    """The texts in a file, and its mistakes. The one `named` by the user may lie anywhere, and be
+    the pipe of a password manager."""
     try:
-        with path.open("rb") as stream:
-            data = stream.read(_MOST + 1)
-        if len(data) > _MOST:
-            raise UsageError(f"{path} is larger than 1 MB", hint="secrets are short texts")
+        if named:
+            with path.open("rb") as stream:
+                data = stream.read(_MOST + 1)
+            if len(data) > _MOST:
+                raise UsageError(f"{path} is larger than 1 MB", hint="secrets are short texts")
+        else:
+            data = read_plain_file(path, most=_MOST, root=project_root(path.parent))
         parsed = parse(decode(data, str(path)), str(path))
     except OSError as error:
-        hint = "check --secrets, and the file's permissions"
+        hint = "check the file's permissions"
+        if error.errno is None:
+            hint = "put the file itself there, or name it with --secrets"
         raise UsageError(f"{path} cannot be read: {error.strerror}", hint=hint) from None
     except NotText as error:
         return {}, [error.problem]
@@ -129,22 +138,3 @@ def _discreet(problem: Problem) -> Problem:
     if not message.startswith(_SAFE_MESSAGES):
         message = "cannot be read from here on; write each secret as `name: 'text'`, in quotes"
     return replace(problem, message=message, source=None)
-
-
-def _tracked(path: Path) -> bool:
-    folder = path.parent.resolve()
-    if not any((above / ".git").exists() for above in (folder, *folder.parents)):
-        return False
-    command = ["git", "-c", "core.fsmonitor=false", "ls-files", "--error-unmatch", "--", path.name]
-    try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_GIT_PATIENCE,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return False
-    return done.returncode == 0

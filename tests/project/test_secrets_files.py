@@ -8,8 +8,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from provision.errors import UsageError
+from provision.project.git_index import holds
 from provision.project.secrets_files import SecretsFiles, read_secrets
 
 posix = pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
@@ -136,25 +139,66 @@ def test_a_file_that_others_may_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
-def test_a_file_that_git_tracks(tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [(), ("--object-format=sha256",)], ids=["sha1", "sha256"])
+@pytest.mark.parametrize("version", ["", "4"])
+def test_a_file_that_git_tracks(tmp_path: Path, options: tuple[str, ...], version: str) -> None:
     def git(*arguments: str) -> None:
         nothing = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
         environment = {**os.environ, **nothing}
         subprocess.run(["git", *arguments], cwd=tmp_path, env=environment, check=True)
 
-    written(tmp_path, "a: x\n")
-    git("init", "--quiet")
-    assert read(tmp_path).warnings == ()
-    git("add", "secrets.yaml")
-    assert "tracked by git" in read(tmp_path).warnings[0]
-    git("rm", "--quiet", "--cached", "secrets.yaml")
-    assert read(tmp_path).warnings == ()
+    folder = tmp_path / "rooms" / "kitchen"
+    folder.mkdir(parents=True)
+    written(folder, "a: x\n")
+    for number in range(30):
+        (folder / f"secret{number}").write_text("y")
+    git("init", "--quiet", *options)
+    assert read(folder).warnings == ()
+    git("add", "rooms/kitchen/secret1", "rooms/kitchen/secret2")
+    assert read(folder).warnings == ()
+    git("add", ".")
+    if version:
+        git("update-index", "--index-version", version)
+    git("add", "--intent-to-add", "rooms")
+    assert "tracked by git" in read(folder).warnings[0]
+    git("rm", "--quiet", "--cached", "rooms/kitchen/secrets.yaml")
+    assert read(folder).warnings == ()
 
 
-def test_without_git_there_is_nothing_to_warn_of(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_without_an_index_is_nothing_to_warn_of(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     written(tmp_path, "a: x\n")
-    monkeypatch.setenv("PATH", str(tmp_path))
     assert read(tmp_path).warnings == ()
+
+
+@posix
+@pytest.mark.parametrize("what", ["pipe", "link", "folder", "pointer"])
+def test_an_index_that_is_no_file_is_not_read(tmp_path: Path, what: str) -> None:
+    git = tmp_path / ".git"
+    git.mkdir()
+    written(tmp_path, "a: x\n")
+    if what == "pipe":
+        os.mkfifo(git / "index")
+    elif what == "link":
+        (git / "index").symlink_to("/dev/zero")
+    elif what == "folder":
+        (git / "index").mkdir()
+    else:
+        git.rmdir()
+        git.write_text("gitdir: /dev/fd/0\n")
+    assert read(tmp_path).warnings == ()
+
+
+@given(data=st.binary(max_size=400), version=st.sampled_from([2, 3, 4]), count=st.integers(0, 9))
+def test_any_bytes_are_read_as_an_index_or_as_none(data: bytes, version: int, count: int) -> None:
+    head = b"DIRC" + version.to_bytes(4, "big") + count.to_bytes(4, "big")
+    holds(head + data, "secrets.yaml")
+    holds(data, "secrets.yaml")
+
+
+def test_an_index_that_repeats_a_name_without_end_is_given_up() -> None:
+    name = b"x" * 5000
+    entry = bytes(62) + b"\0" + name + b"\0"
+    again = bytes(62) + b"\0y\0"
+    head = b"DIRC" + (4).to_bytes(4, "big") + (100_000).to_bytes(4, "big")
+    assert not holds(head + entry + again * 99_999 + bytes(20), "secrets.yaml")
