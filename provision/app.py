@@ -48,7 +48,7 @@ from provision.sources.lock_resolution import (
 from provision.sources.mpy_cross import Compiler
 from provision.sources.packages import PackageResolver, PackageStore
 from provision.sources.release_index import IndexUrls
-from provision.sources.vendoring import Vendored, vendor_locked
+from provision.sources.vendoring import Vendored, refuse_links, vendor_locked
 
 if TYPE_CHECKING:
     from provision.device.flashing.device_image import DeviceImage
@@ -347,6 +347,8 @@ def vendor_manifest(
         )
     beside = loaded.folder / VENDOR
     target = directory or beside
+    if directory is None:
+        refuse_links(beside)
     return VendorResult(
         directory=target,
         content=vendor_locked(supplies.locked, supplies.http, supplies.cache, Cache(target)),

@@ -6,27 +6,36 @@ is replaced whole, under a lock between processes, so that two runs at once lose
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from provision.atomic_files import locked, sweep, write_atomic
-from provision.core.manifest.yaml_parser import NotText, decode
+from provision.atomic_files import (
+    locked,
+    project_root,
+    read_plain_file,
+    sweep,
+    write_atomic,
+)
+from provision.core.manifest.yaml_parser import MAX_CHARACTERS, NotText, decode
 from provision.errors import LockError
 from provision.lockfile.entries import Lock
 from provision.lockfile.yaml_format import damaged, format_lock, parse_lock
 
 
 def read_lock(path: Path) -> Lock:
-    """The lock at a path; an empty one where there is no file. LockError when it is damaged."""
+    """The lock at a path; an empty one where there is no file. LockError when it is damaged, or
+    no regular file of the project that it lies in."""
     try:
-        data = path.read_bytes()
+        data = read_plain_file(path, most=MAX_CHARACTERS, root=project_root(path.parent))
     except FileNotFoundError:
         return Lock()
     except OSError as error:
-        raise LockError(
-            f"{path} cannot be read: {error.strerror}", hint="check its permissions"
-        ) from error
+        hint = "check its permissions"
+        if error.errno is None:
+            hint = f"put the file itself there, or remove {path.name} and run `provision lock`"
+        raise LockError(f"{path} cannot be read: {error.strerror}", hint=hint) from error
     try:
         return parse_lock(decode(data, str(path)), str(path))
     except NotText as error:
@@ -40,7 +49,7 @@ def update_lock(path: Path, change: Callable[[Lock], Lock]) -> Lock:
     Nothing is written when it changes nothing. LockError when the file is damaged or cannot be
     written; then it is as it was.
     """
-    with locked("fleet", str(path.resolve())):
+    with locked("fleet", os.path.realpath(path)):
         before = read_lock(path)
         after = change(before)
         if after != before:

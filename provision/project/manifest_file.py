@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from provision.atomic_files import project_root, read_plain_file
 from provision.boards import profile_from, profiles
 from provision.core.manifest.device_filter import select_devices
 from provision.core.manifest.manifest_builder import build
@@ -34,6 +35,7 @@ from provision.project.source_folder import SourceFolder
 DEFAULT_NAME = "fleet.yaml"
 STDIN = "-"
 STDIN_FILE = "<stdin>"
+_MOST = 4 * MAX_CHARACTERS + 1  # bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +99,7 @@ class Loaded:
         if self.file == STDIN_FILE:
             return False
         try:
-            return Path(self.file).read_bytes() != self._data
+            return _read_file(Path(self.file)) != self._data
         except OSError:
             return True
 
@@ -187,21 +189,26 @@ def redacted(problem: Problem, redactor: Redactor) -> Problem:
 
 def _read(manifest: str | None) -> tuple[str, Path, bytes]:
     """The manifest's name for messages, the folder its paths are relative to, and its bytes."""
-    most = 4 * MAX_CHARACTERS + 1
     if manifest == STDIN:
-        return STDIN_FILE, Path(), sys.stdin.buffer.read(most)
+        return STDIN_FILE, Path(), sys.stdin.buffer.read(_MOST)
     path = Path(DEFAULT_NAME if manifest is None else manifest)
     try:
         if path.is_dir():
             path = path / DEFAULT_NAME
-        with path.open("rb") as stream:
-            return str(path), path.parent, stream.read(most)
+        return str(path), path.parent, _read_file(path)
     except FileNotFoundError:
         hint = "name the manifest, or change to its folder"
         raise UsageError(f"there is no {path}", hint=hint) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise UsageError(f"{path} cannot be read: {reason}", hint="check its permissions") from None
+        hint = "check its permissions"
+        if not isinstance(error, OSError) or error.errno is None:
+            hint = "name the file itself, or `-` to read the manifest from standard input"
+        raise UsageError(f"{path} cannot be read: {reason}", hint=hint) from None
+
+
+def _read_file(path: Path) -> bytes:
+    return read_plain_file(path, most=_MOST, root=project_root(path.parent))
 
 
 def _make_board(name: str, body: Table, base: BoardProfile | None) -> BoardProfile:

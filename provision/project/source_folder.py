@@ -8,13 +8,18 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
+from provision.atomic_files import project_root, read_plain_file
 from provision.core.manifest.resolve.file_placement import Kind
 from provision.model.state import Content
 
 MAX_FILE = 32 * 1024 * 1024
 """Bytes; larger than the flash of any board."""
+
+MAX_READ = 512 * 1024 * 1024
+"""Bytes of all sources of a manifest together, for they are kept."""
 
 MAX_FILES = 20_000
 """In one folder; a board has not as many, a mistyped `src: /` has."""
@@ -27,12 +32,17 @@ class SourceFolder:
     followed, lies below the manifest's folder or, in a git checkout, below that one's top.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, most: int = MAX_READ) -> None:
         self.folder = folder
-        self._root: Path | None = None
+        self._most = self._left = most
         self._kinds: dict[str, Kind] = {}
         self._contents: dict[str, Content] = {}
         self._listings: dict[str, Sequence[str]] = {}
+
+    @cached_property
+    def root(self) -> Path:
+        """What no source lies outside of."""
+        return project_root(self.folder)
 
     def kind(self, path: str) -> Kind:
         known = self._kinds.get(path)
@@ -49,7 +59,11 @@ class SourceFolder:
     def read(self, path: str) -> Content:
         known = self._contents.get(path)
         if known is None:
-            known = self._contents[path] = Content(data=read_bounded(self.folder / path))
+            data = read_plain_file(self.folder / path, most=MAX_FILE, root=self.root)
+            if len(data) > self._left:
+                raise OSError(None, f"all sources together are larger than {self._most >> 20} MiB")
+            self._left -= len(data)
+            known = self._contents[path] = Content(data=data)
         return known
 
     def locate(self, path: str) -> str:
@@ -58,18 +72,16 @@ class SourceFolder:
     def _kind_of(self, path: str) -> Kind:
         try:
             mode = (self.folder / path).stat().st_mode
-            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-                return "other"
             if not self._inside(self.folder / path):
                 return "outside"
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                return "other"
         except (OSError, ValueError):  # ValueError: a NUL in the path
             return "missing"
         return "file" if stat.S_ISREG(mode) else "folder"
 
     def _inside(self, path: Path) -> bool:
-        if self._root is None:
-            self._root = _checkout_root(self.folder.resolve())
-        return path.resolve().is_relative_to(self._root)
+        return Path(os.path.realpath(path)).is_relative_to(self.root)
 
     def _walk(self, folder: str) -> list[str]:
         """Files below, sorted; links to files are followed, links to folders are not."""
@@ -90,20 +102,3 @@ class SourceFolder:
             if len(found) > MAX_FILES:
                 raise OSError(None, f"more than {MAX_FILES:,} files below it")
         return sorted(found)
-
-
-def _checkout_root(folder: Path) -> Path:
-    """The top of the git checkout that a folder is in, else the folder itself."""
-    for above in (folder, *folder.parents):
-        if (above / ".git").exists():
-            return above
-    return folder
-
-
-def read_bounded(path: Path) -> bytes:
-    """A regular file's bytes; OSError also for one that is too large to be meant."""
-    with path.open("rb") as stream:
-        data = stream.read(MAX_FILE + 1)
-    if len(data) > MAX_FILE:
-        raise OSError(None, f"larger than {MAX_FILE // (1024 * 1024)} MiB")
-    return data

@@ -24,11 +24,20 @@ from pathlib import Path
 
 import platformdirs
 
-from provision.atomic_files import sync_directory, take_lock, write_atomic
+from provision.atomic_files import (
+    project_root,
+    read_plain_file,
+    sync_directory,
+    take_lock,
+    write_atomic,
+)
 from provision.errors import SourceError, UsageError
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _DAY = 86400.0
+
+VENDORED = 32 * 1024 * 1024
+"""Bytes of one vendored object at most: no image and no file of a package is larger."""
 
 
 def user_cache() -> Path:
@@ -88,8 +97,9 @@ class Cache:
         for root in (*self._vendored, self.root):
             data = self._read(root, sha256)
             if data is not None:
-                with suppress(OSError):  # a read-only stick keeps its times
-                    os.utime(object_path(root, sha256))
+                if root == self.root:
+                    with suppress(OSError):  # a read-only disk keeps its times
+                        os.utime(object_path(root, sha256))
                 return data
         return None
 
@@ -256,7 +266,10 @@ class Cache:
     def _read(self, root: Path, sha256: str) -> bytes | None:
         path = object_path(root, sha256)
         try:
-            data = path.read_bytes()
+            if root == self.root:
+                data = path.read_bytes()
+            else:  # a project's own
+                data = read_plain_file(path, most=VENDORED, root=project_root(root.parent))
         except FileNotFoundError:
             return None
         except OSError as error:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from provision.atomic_files import read_plain_file
 from provision.core.chips.registry import family_of, read_firmware
-from provision.core.wording import flash_size
 from provision.errors import ImageError, SourceError
 from provision.lockfile.entries import Lock, LockedFile, LockedFirmware, request_key
 from provision.model.firmware import Firmware
@@ -203,21 +203,13 @@ def file_name(url: str) -> str:
 def read_file(path: Path, source: FirmwareSource) -> bytes:
     """The bytes of a firmware file that the manifest names; SourceError when it cannot be read."""
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_IMAGE + 1)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        why = error.strerror if isinstance(error, OSError) else error
+        # An image may lie outside of the project: it is read, and used only if it is one.
+        return read_plain_file(path, most=MAX_IMAGE, root=None)
+    except OSError as error:
         raise SourceError(
-            f"the firmware {source.name!r} cannot be read: {path}: {why}",
+            f"the firmware {source.name!r} cannot be read: {path}: {error.strerror}",
             hint="paths are relative to the manifest's directory; check the `file:` entry",
         ) from error
-    if len(data) > MAX_IMAGE:
-        raise SourceError(
-            f"the firmware {source.name!r} cannot be used: {path} is larger than any flash, "
-            f"{flash_size(MAX_IMAGE)}",
-            hint="check the `file:` entry",
-        )
-    return data
 
 
 def check_sha256(data: bytes, expected: str | None, name: str) -> None:

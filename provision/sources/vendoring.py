@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
+from provision.errors import SourceError
 from provision.lockfile.entries import Lock
 from provision.sources.cache import Cache
 from provision.sources.http_client import DownloadRequest, HttpClient
@@ -35,6 +38,29 @@ def vendor_locked(lock: Lock, http: HttpClient, cache: Cache, target: Cache) -> 
     removed = target.keep_only(kept)
     target.write_sums()
     return Vendored(files=len(kept), size=size, removed=removed)
+
+
+def refuse_links(directory: Path) -> None:
+    """SourceError where a project's `vendor` is a link, or holds one: what is written to such a
+    path would land elsewhere."""
+    try:
+        link = directory if directory.is_symlink() else next(_links(directory), None)
+    except OSError as error:
+        raise SourceError(
+            f"{directory} cannot be read: {error.strerror}", hint="check its permissions"
+        ) from error
+    if link is not None:
+        raise SourceError(
+            f"{link} is a link, and files would be written to where it leads",
+            hint="remove it, or name another directory: `provision vendor DIR`",
+        )
+
+
+def _links(directory: Path) -> Iterator[Path]:
+    for where, folders, names in os.walk(directory):
+        for name in (*folders, *names):
+            if Path(where, name).is_symlink():
+                yield Path(where, name)
 
 
 def _requests(lock: Lock) -> Iterator[DownloadRequest]:

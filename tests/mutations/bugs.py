@@ -276,4 +276,32 @@ BUGS = (
         after="                    pass\n",
         tests=("tests/lockfile/test_store.py",),
     ),
+    Bug(
+        name="follow a link out of a project",
+        file="provision/atomic_files.py",
+        before="    if root is not None and not place.is_relative_to(root):\n",
+        after="    if False:\n",
+        tests=("tests/security/test_project_files.py", "-k", "outside"),
+    ),
+    Bug(
+        name="take a link to nothing for no file, and write through it",
+        file="provision/atomic_files.py",
+        before="        if os.path.lexists(path):\n",
+        after="        if False:\n",
+        tests=("tests/security/test_project_files.py", "-k", "dangling"),
+    ),
+    Bug(
+        name="believe that a file is what it was when it was looked at",
+        file="provision/atomic_files.py",
+        before="        _check_plain(os.fstat(file.fileno()).st_mode)",
+        after="        pass",
+        tests=("tests/security/test_project_files.py", "-k", "replaced"),
+    ),
+    Bug(
+        name="vendor through a link",
+        file="provision/app.py",
+        before="        refuse_links(beside)\n",
+        after="        pass\n",
+        tests=("tests/security/test_project_files.py", "-k", "vendored"),
+    ),
 )

@@ -344,6 +344,7 @@ def test_sources_that_are_no_files(tmp_path: Path) -> None:
     found = problems(tmp_path, manifest)
     assert [line.partition(": ")[2] for line in found] == [
         "not UTF-8 text: byte 0xff; save the file as UTF-8 (for d)",
-        "devices.d.files[0]: '/dev/null' is neither a file nor a folder",
-        "devices.d.files[1].src: 'big.bin': larger than 32 MiB",
+        "devices.d.files[0]: '/dev/null' leads out of the manifest's folder (or git checkout); "
+        "copy what the boards need into it",
+        "devices.d.files[1].src: 'big.bin': it is larger than 32 MiB",
     ]
