@@ -147,7 +147,7 @@ def prepare(
     """Everything that can go wrong before the first byte is written: the board in download mode,
     its MAC, what to write, and whether that holds the whole filesystem."""
     desired, session = device.desired, device.session
-    session.stage("connect", "bootloader")
+    session.stage("connect", "download mode")
     flasher = session.flasher()
     proved = flasher.identify()
     refuse(diff(desired, proved).refusals)

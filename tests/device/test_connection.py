@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +14,7 @@ import pytest
 
 from provision.core.chips.esp.chips import ESP32C3
 from provision.device.connection import SerialConnection, SerialConnector
-from provision.errors import CheckFailed, ManualActionRequired, PortLost, PortNotFound
+from provision.errors import CheckFailed, ManualActionRequired, NoAnswer, PortLost, PortNotFound
 from provision.interfaces import PortInfo
 from provision.model.board import ResetWiring
 from provision.model.endpoint import Capabilities, Endpoint
@@ -223,6 +224,17 @@ def test_a_board_that_only_its_button_restarts_says_so(usb: Usb, connect: Connec
 def test_a_terminal_has_no_reset_lines_and_tells(usb: Usb, connect: Connect) -> None:
     capabilities = connect(usb.plug()).capabilities
     assert capabilities == Capabilities(resets=False, lossless=False, flashes=True)
+
+
+def test_over_a_raw_socket_nothing_is_reset_or_flashed(usb: Usb, connect: Connect) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        connection = connect(f"socket://127.0.0.1:{server.getsockname()[1]}")
+        assert connection.capabilities == Capabilities(resets=False, lossless=False, flashes=False)
+        with pytest.raises(NoAnswer, match="can be reset or flashed over socket://") as caught:
+            connection.flasher(pressed, 1.0)
+        assert "rfc2217://" in caught.value.hint
+        with pytest.raises(ManualActionRequired, match="RESET"):
+            connection.restart(None, 0.0)
 
 
 def test_what_the_app_prints_is_waited_for(usb: Usb, connect: Connect) -> None:

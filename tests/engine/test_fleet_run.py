@@ -495,3 +495,19 @@ def test_every_action_done_was_planned() -> None:
     planned = next(event.plan for event in world.events if isinstance(event, DevicePlanned))
     done = [event.action.kind for event in world.events if isinstance(event, ActionDone)]
     assert done == [action.kind for action in planned.actions]
+
+
+def test_firmware_is_not_written_over_a_link_that_cannot_carry_it() -> None:
+    """Such as a raw socket: nothing is changed, not even the names of start-up files."""
+    board = running({"/main.py": b"old"}, writable=False)
+    assert board.firmware is not None
+    board.firmware = replace(board.firmware, version="1.20.0")
+    report = go(FakeWorld({"/dev/kitchen": board}, {"new": image()}), device(firmware=firmware()))
+    assert outcomes(report) == {"kitchen": "refused"}
+    assert "firmware cannot be written over /dev/kitchen" in error_of(report)
+    assert board.log == ["leave"]
+
+
+def test_files_are_written_over_a_link_that_cannot_flash() -> None:
+    board = running({"/main.py": b"old"}, writable=False)
+    assert outcomes(go(FakeWorld({"/dev/kitchen": board}), device())) == {"kitchen": "changed"}

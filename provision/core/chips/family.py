@@ -141,6 +141,12 @@ class ChipFamily(Protocol):
         """How the boot ROM's first words begin at the REPL's rate, where it speaks there."""
         ...
 
+    @property
+    def boot_failures(self) -> tuple[bytes, ...]:
+        """What the boot ROM or a bootloader prints, over and over, when it finds nothing to start,
+        or when the board was put in download mode."""
+        ...
+
     def security_fuses(self, chip: Chip) -> tuple[tuple[int, int], ...]:
         """Addresses and bits that are not 0 where secure boot or flash encryption was ever on, as
         far as a running program can read them."""

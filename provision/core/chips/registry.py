@@ -25,6 +25,10 @@ RESET_BANNERS = tuple(
 """How a boot ROM's first words begin, where they can be read at the REPL's rate."""
 
 
+BOOT_FAILURES = tuple(text for family in FAMILIES.values() for text in family.boot_failures)
+"""What is heard of a board that has no firmware to start, or is in download mode."""
+
+
 def paces_of(chip: Chip | None) -> tuple[Pace, ...]:
     """How a stream may be cut for a chip, the best first; for one that is not known yet as for
     the one with the smallest receive ring."""

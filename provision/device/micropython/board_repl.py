@@ -62,6 +62,7 @@ from provision.model.state import ActualState, Content, Filesystem
 
 T = TypeVar("T")
 
+_STARTUP_NAMES = agent_source.texts(tuple(path[1:] for path in STARTUP_FILES))
 SCAN_TIMEOUT = 60.0  # seconds: an ESP8266 hashes a full 3 MB filesystem in about half of it
 
 
@@ -283,10 +284,10 @@ class BoardRepl:
         chip = (self._identity or self.identify()).chip
         fuses = family_of(chip).security_fuses(chip) if chip is not None else ()
         literals = b"".join(b"(%d,%d)," % fuse for fuse in fuses)
-        return self._rename_startup(b"0,(%s)" % literals)
+        return self._rename_startup(b"0,%s,(%s)" % (_STARTUP_NAMES, literals))
 
     def restore_startup(self) -> None:
-        left = self._rename_startup(b"1,()")
+        left = self._rename_startup(b"1,%s,()" % _STARTUP_NAMES)
         if left:
             raise BoardError(
                 f"could not restore {' and '.join(sorted(left))}",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 
+from provision.core.chips.registry import BOOT_FAILURES
 from provision.core.wording import printable
 from provision.device.transport.buffered_serial import (
     BufferedSerial,
@@ -35,14 +36,6 @@ ENTER_TIMEOUT = 8.0  # seconds: apps that clean up after a Ctrl-C take one or tw
 EXEC_TIMEOUT = 10.0
 SLOWEST = 500  # bytes a second, of a line at 9600 baud and a board that compiles meanwhile
 MAX_OUTPUT = 4 << 20  # bytes of an answer
-# What a boot ROM or bootloader prints, over and over, when it finds nothing to start, or when the
-# board was put in download mode.
-_NOTHING_RUNS = (
-    b"invalid header: 0x",
-    b"No bootable app partitions",
-    b"waiting for download",
-    b"ets_main.c",
-)
 
 
 class BoardException(Exception):
@@ -84,7 +77,7 @@ class RawRepl:
         # nearly every board that is met; what does not answer so is taken step by step.
         self.serial.write(b"\r\x03\x03\x01" + RAW_PASTE)
         try:
-            heard += self.serial.read_until(BANNER + b"R\x01", *_NOTHING_RUNS, timeout=0.4)
+            heard += self.serial.read_until(BANNER + b"R\x01", *BOOT_FAILURES, timeout=0.4)
             _raise_without_firmware(heard)
             self._paste_window = int.from_bytes(self.serial.read_exactly(2, 1.0), "little")
             self._has_raw_paste = True
@@ -351,7 +344,7 @@ class RawRepl:
 
 
 def _raise_without_firmware(heard: bytes) -> None:
-    if any(words in heard for words in _NOTHING_RUNS):
+    if any(words in heard for words in BOOT_FAILURES):
         raise NoAnswer(f"nothing runs on this board{last_heard(heard)}")
 
 

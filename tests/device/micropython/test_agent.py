@@ -492,11 +492,17 @@ put("/boot.py", b"b")
 """
 
 
+STARTUP = b"('boot.py','main.py')"
+
+
 @pytest.mark.parametrize("deflate", [True, False])
-def test_start_up_files_are_held_and_given_back(deflate: bool) -> None:
+def test_start_up_files_are_disabled_and_restored(deflate: bool) -> None:
     def call(back: int) -> bytes:
         return agent_source.program(
-            "startup", call="_startup", arguments=b"%d,()" % back, deflate=deflate
+            "startup",
+            call="_startup",
+            arguments=b"%d,('boot.py','main.py'),()" % back,
+            deflate=deflate,
         )
 
     script = interpreter.board({"/main.py": b"m", "/lib/main.py": b"l"})
@@ -514,9 +520,11 @@ def test_start_up_files_are_held_and_given_back(deflate: bool) -> None:
     }
 
 
-def test_on_fat_nothing_is_held() -> None:
+def test_on_fat_nothing_is_disabled() -> None:
     """A rename there is two writes, and the power may fail between them."""
-    call = agent_source.program("startup", call="_startup", arguments=b"0,()", deflate=True)
+    call = agent_source.program(
+        "startup", call="_startup", arguments=b"0,('boot.py','main.py'),()", deflate=True
+    )
     out = interpreter.run(interpreter.board() + FAT + call + interpreter.DUMP)
     assert out.startswith("\x02\n")
     assert "('/main.py', b'm')" in out

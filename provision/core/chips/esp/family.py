@@ -27,6 +27,7 @@ class EspFamily:
     chips: tuple[Chip, ...] = CHIPS
     board_settings: Mapping[str, SettingReader] = MappingProxyType(board_settings.READERS)
     reset_banner: bytes | None = runtime.RESET_BANNER
+    boot_failures: tuple[bytes, ...] = runtime.BOOT_FAILURES
 
     def recognises(self, data: bytes) -> bool:
         return image_file.recognises(data)

@@ -9,6 +9,13 @@ from provision.model.chip import Chip
 RESET_BANNER = b"rst:0x"
 """How the boot ROM of an ESP32 begins; an ESP8266's speaks at another rate."""
 
+BOOT_FAILURES = (
+    b"invalid header: 0x",
+    b"No bootable app partitions",
+    b"waiting for download",
+    b"ets_main.c",
+)
+
 # The ESP8266's flash routines block interrupts: only the UART's own 128 bytes take what comes.
 ESP8266_PACES = (
     Pace(block=4096, window=13, lead=120),

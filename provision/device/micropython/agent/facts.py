@@ -1,4 +1,4 @@
-"""Who this board is: prints one line, a tuple that provision.device.answers reads."""
+"""Who this board is: prints one line, a tuple that `scan_protocol.read_identity` reads."""
 import os, sys, machine
 
 mac = machine.unique_id()

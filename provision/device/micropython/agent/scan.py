@@ -1,10 +1,10 @@
-"""Compare the files on this board with what the host hopes to find, in constant space.
+"""Compare the files on this board with what the host expects, in constant space.
 
 The host knows the paths; the board gets a Bloom filter of them and of their directories. Files
 that pass are folded, by path and sha256, into 32 sums that do not depend on the order of the
 walk. When the sha256 of those is the wanted one the answer is one byte. Otherwise the host sees
-which sums differ and asks for the files of those alone (`_list`). Nothing is kept per file. The
-question is `asked`: the filter, the files of any content, and the trees to walk whole.
+which sums differ and asks for the files of those alone (`_list`). Nothing is kept per file.
+`asked` is the filter, the files of any content, and the trees to walk whole.
 
 LittleFS looks for every file in the whole log of each folder above it, through a cache of 128
 bytes as the firmware mounts it. A second view of the same flash, that reads `ahead` bytes at a

@@ -1,4 +1,4 @@
-"""Keep boot.py and main.py from starting by giving them names beside, or give theirs back.
+"""Keep the start-up files, `names` in the order they start, from starting: rename them, or undo it.
 
 On LittleFS a rename is done or not, wherever the power fails. On FAT it is not: a file there may
 end under both names, and to remove one would damage the other; so FAT, which takes small letters
@@ -17,7 +17,7 @@ def _there(path):
         return 0
 
 
-def _startup(back, fuses):
+def _startup(back, names, fuses):
     left = ""
     for address, bits in fuses:
         import machine
@@ -25,7 +25,7 @@ def _startup(back, fuses):
         if machine.mem32[address] & bits:
             print("\x02")
             return 1
-    for name in ("boot.py", "main.py") if back else ("main.py", "boot.py"):
+    for name in names if back else reversed(names):
         path = "/" + name
         beside = "/.provision~" + name
         if back:
