@@ -18,7 +18,7 @@ class Peer(Protocol):
     """The board's end."""
 
     def hear(self, data: bytes) -> None:
-        """What the host has sent, after the line did its worst."""
+        """What the host has sent, after the line has damaged it."""
         ...
 
     def say(self) -> bytes:
@@ -42,7 +42,7 @@ class Unplugged(OSError):
 
 
 @dataclass
-class Wear:
+class LineFaults:
     """What becomes of the bytes of one direction: `flips` and the rest hold positions, counted
     from when the wear began; `cut` unplugs the cable at one."""
 
@@ -88,8 +88,8 @@ class MemoryPort:
     peer: Peer
     clock: VirtualClock = field(default_factory=VirtualClock)
     pieces: Sequence[int] = (1 << 16,)
-    there: Wear = field(default_factory=Wear)
-    back: Wear = field(default_factory=Wear)
+    there: LineFaults = field(default_factory=LineFaults)
+    back: LineFaults = field(default_factory=LineFaults)
     timeout: float | None = 1.0
     looks: int = 0
     written: int = 0

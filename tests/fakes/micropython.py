@@ -24,7 +24,7 @@ from tests.fakes.line import VirtualClock
 BANNER = b"raw REPL; CTRL-B to exit\r\n>"
 FRIENDLY = b"\r\nMicroPython v1.24.1 on 2024-11-29; Generic ESP32 module with ESP32\r\n>>> "
 RING = 256
-TEMPORARY = ".provision~"
+TEMPORARY_NAME = ".provision~"
 FOLDER = 0x4000
 
 

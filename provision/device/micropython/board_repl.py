@@ -32,13 +32,13 @@ from provision.device.micropython.scan_protocol import (
     MalformedReply,
     ScanQuery,
     ScanReply,
+    bucket_mask,
+    decode_base64,
     filesystem,
     leftovers,
-    mask_of,
     read_identity,
     read_listing,
     read_scan_reply,
-    unbase64,
 )
 from provision.device.micropython.startup_files import (
     by_both_names,
@@ -220,7 +220,7 @@ class BoardRepl:
         return read_identity(first.rstrip("\r")), read_scan_reply(rest)
 
     def _list(self, buckets: Sequence[int]) -> tuple[DirectoryEntry, ...]:
-        arguments = mask_of(buckets)
+        arguments = bucket_mask(buckets)
         return read_listing(
             self.run("list", call="_list", arguments=arguments, timeout=SCAN_TIMEOUT, follow=True)
         )
@@ -329,7 +329,7 @@ class BoardRepl:
             answer = self.run(
                 "read", call="_read", arguments=arguments, timeout=60 + limit / SLOWEST
             )
-            return unbase64(answer.partition("\x02")[2].encode())[:limit]
+            return decode_base64(answer.partition("\x02")[2].encode())[:limit]
 
         with self.errors():
             return self._retry(attempt)

@@ -17,7 +17,7 @@ from mpremote.transport_serial import SerialTransport
 
 from provision.core.wording import printable
 from provision.device.micropython.raw_repl import RawRepl
-from provision.device.micropython.scan_protocol import TEMPORARY
+from provision.device.micropython.scan_protocol import TEMPORARY_NAME
 from provision.device.transport.buffered_serial import BufferedSerial, ReadTimeout
 from provision.errors import BoardError, NoAnswer, OutOfSpace
 from provision.interfaces import Progress
@@ -179,7 +179,7 @@ def _harmlessly(call: Callable[[str], object], path: str) -> None:
 
 
 def _write(board: _Attached, path: str, content: Content, progress: Progress) -> None:
-    beside = path[: path.rfind("/") + 1] + TEMPORARY
+    beside = path[: path.rfind("/") + 1] + TEMPORARY_NAME
     try:
         board.fs_writefile(beside, content.data, progress_callback=progress)
         if board.fs_hashfile(beside, "sha256") != bytes.fromhex(content.sha256):

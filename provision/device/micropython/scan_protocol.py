@@ -26,12 +26,12 @@ from provision.interfaces import ScanRequest
 from provision.model.board_path import STARTUP_FILES, ancestors
 from provision.model.state import ActualState, FileState, Filesystem, FirmwareIdentity
 
-TEMPORARY = ".provision~"
+TEMPORARY_NAME = ".provision~"
 """The name beside a file under which its new content arrives."""
 
 BUCKETS = 32
-SUM = 4  # bytes of one bucket's sum
-WANTED = 9  # bytes of the digest of all sums: 72 bits, for equality and against no adversary
+SUM_SIZE = 4  # bytes of one bucket's sum
+DIGEST_SIZE = 9  # bytes of the digest of all sums: 72 bits, for equality and against no adversary
 MAX_FILTER = 78
 """Bytes of the filter at most, so that a request keeps within 1 kB. Past about a hundred files it
 lets some through that nobody asked for, which costs an answer more, not correctness."""
@@ -98,17 +98,17 @@ class ScanQuery:
     @cached_property
     def sums(self) -> bytes:
         """The sums of a board where all is as expected."""
-        sums = bytearray(BUCKETS * SUM)
+        sums = bytearray(BUCKETS * SUM_SIZE)
         for path, state in self.expected.items():
-            at = bucket(path) * SUM
-            for index, byte in enumerate(fold(path, state.sha256)):
+            at = bucket(path) * SUM_SIZE
+            for index, byte in enumerate(fold_file(path, state.sha256)):
                 sums[at + index] ^= byte
         return bytes(sums)
 
     @property
     def wanted(self) -> bytes:
         """The digest that a board answers with one byte; with nothing expected for, none."""
-        return hashlib.sha256(self.sums).digest()[:WANTED] if self.expected else b"?"
+        return hashlib.sha256(self.sums).digest()[:DIGEST_SIZE] if self.expected else b"?"
 
     def in_tree(self, path: str) -> bool:
         return any((path + "/").startswith(tree) for tree in self._trees)
@@ -124,7 +124,7 @@ class ScanQuery:
         return b"(%s),%s,%a" % (asked, agent_source.literal(self.wanted), ahead)
 
 
-def mask_of(buckets: Iterable[int]) -> bytes:
+def bucket_mask(buckets: Iterable[int]) -> bytes:
     """The argument of `_list`."""
     return b"%d" % sum(1 << number for number in buckets)
 
@@ -153,10 +153,10 @@ def bucket(path: str) -> int:
     return _key(path)[6] % BUCKETS
 
 
-def fold(path: str, sha256: str | None) -> bytes:
+def fold_file(path: str, sha256: str | None) -> bytes:
     """What one file adds to its sum; None where any content will do."""
     digest = b"?" if sha256 is None else bytes.fromhex(sha256)
-    return hashlib.sha256(digest + path.encode()).digest()[:SUM]
+    return hashlib.sha256(digest + path.encode()).digest()[:SUM_SIZE]
 
 
 def _key(path: str) -> bytes:
@@ -195,7 +195,7 @@ class ScanReply:
         directories alone that are not clear, None when everything is."""
         if self.sums is None:
             return None
-        empty = bytes(SUM)
+        empty = bytes(SUM_SIZE)
         buckets = tuple(
             number
             for number in range(BUCKETS)
@@ -217,7 +217,7 @@ class ScanReply:
 
 
 def _sum(sums: bytes, number: int) -> bytes:
-    return sums[number * SUM : (number + 1) * SUM]
+    return sums[number * SUM_SIZE : (number + 1) * SUM_SIZE]
 
 
 class MalformedReply(Exception):
@@ -235,8 +235,8 @@ def read_scan_reply(text: str) -> ScanReply:
                 bytes() as sums,
                 (int() as block, int() as fragment, int() as all_, free),
             ):
-                raw = unbase64(sums)
-                if len(raw) != BUCKETS * SUM + 1 or not isinstance(free, int):
+                raw = decode_base64(sums)
+                if len(raw) != BUCKETS * SUM_SIZE + 1 or not isinstance(free, int):
                     raise MalformedReply(line)
                 return ScanReply(
                     unmanaged=tuple(unmanaged),
@@ -287,7 +287,7 @@ def identity(build: str, machine: str) -> FirmwareIdentity:
 def leftovers(entries: Iterable[DirectoryEntry]) -> tuple[DirectoryEntry, ...]:
     """The temporary files among the entries."""
     return tuple(
-        entry for entry in entries if not entry.folder and basename(entry.path) == TEMPORARY
+        entry for entry in entries if not entry.folder and basename(entry.path) == TEMPORARY_NAME
     )
 
 
@@ -297,7 +297,7 @@ def filesystem(query: ScanQuery, reply: ScanReply, listing: Iterable[DirectoryEn
     directories: set[str] = set()
     for entry in (*reply.unmanaged, *listing):
         inside = query.in_tree(entry.path)
-        if not inside and (entry.path not in query.known or basename(entry.path) == TEMPORARY):
+        if not inside and (entry.path not in query.known or basename(entry.path) == TEMPORARY_NAME):
             continue  # the filter let it through, and nobody asked for it
         if entry.folder:
             directories.add(entry.path)
@@ -343,7 +343,7 @@ def _entry(value: object, line: str) -> DirectoryEntry:
         case (str() as path, int() as folder, tuple() as rest):
             pass
         case (str() as path, int() as folder, tuple() as rest, bytes() as coded):
-            digest = unbase64(coded)
+            digest = decode_base64(coded)
         case _:
             raise MalformedReply(line)
     if not path.startswith("/") or len(digest) not in (0, 1, 32):
@@ -357,7 +357,7 @@ def _entry(value: object, line: str) -> DirectoryEntry:
     )
 
 
-def unbase64(coded: bytes) -> bytes:
+def decode_base64(coded: bytes) -> bytes:
     """Lines of base64; MalformedReply when it is none."""
     try:
         return base64.b64decode(coded, validate=False)

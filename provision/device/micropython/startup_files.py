@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from provision.device.micropython.scan_protocol import TEMPORARY, DirectoryEntry
+from provision.device.micropython.scan_protocol import TEMPORARY_NAME, DirectoryEntry
 from provision.interfaces import ScanRequest
 from provision.model.board_path import STARTUP_FILES
 from provision.model.state import Filesystem
@@ -18,7 +18,7 @@ from provision.model.state import Filesystem
 
 def disabled_name(path: str) -> str:
     """The name under which a file of the root directory is disabled."""
-    return f"/{TEMPORARY}{path[1:]}"
+    return f"/{TEMPORARY_NAME}{path[1:]}"
 
 
 def disabled_among(entries: Iterable[DirectoryEntry]) -> dict[str, DirectoryEntry]:

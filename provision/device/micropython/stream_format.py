@@ -23,8 +23,8 @@ from provision.model.state import Content
 FIRST, LAST, MAKE, REMOVE, REMOVE_DIRECTORY, END = 1, 2, 16, 32, 64, 128
 """Kinds of frame. The first frame of a file has FIRST, the last LAST, one alone both."""
 
-HEADER = 4
-CHECK = 90
+HEADER_SIZE = 4
+CHECK_SEED = 90
 PATH_DIGEST = 4  # bytes of a digest, after each path
 CONTENT_DIGEST = 8
 """Bytes of a file's sha256 that go before its content: digests do not deflate, so all 32 of them
@@ -40,25 +40,25 @@ _DEFLATE = {window: FleetDeflate(window) for window in range(9, 16)}
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stream:
     """`data` as it is sent. Frame k has arrived with byte `stops[k]` and is part of action
-    `owners[k]` (len(actions) for the end)."""
+    `action_of_frame[k]` (len(actions) for the end)."""
 
     data: bytes
     stops: tuple[int, ...]
-    owners: tuple[int, ...]
+    action_of_frame: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
     kind: int
     payload: bytes
-    owner: int
+    action_index: int
 
 
 def frames(
     actions: Sequence[FileAction], contents: Mapping[str, Content], block: int
 ) -> Iterator[Frame]:
     """The actions in order, cut into payloads of at most `block` bytes."""
-    for owner, action in enumerate(actions):
+    for action_index, action in enumerate(actions):
         path = action.path.encode()
         if len(path) > MAX_PATH:
             raise BoardError(
@@ -67,11 +67,11 @@ def frames(
             )
         match action:
             case MakeDirectory():
-                yield Frame(MAKE, with_digest(MAKE, path), owner)
+                yield Frame(MAKE, with_digest(MAKE, path), action_index)
             case DeleteFile():
-                yield Frame(REMOVE, with_digest(REMOVE, path), owner)
+                yield Frame(REMOVE, with_digest(REMOVE, path), action_index)
             case RemoveDirectory():
-                yield Frame(REMOVE_DIRECTORY, with_digest(REMOVE_DIRECTORY, path), owner)
+                yield Frame(REMOVE_DIRECTORY, with_digest(REMOVE_DIRECTORY, path), action_index)
             case WriteFile():
                 content = contents[action.path]
                 data = bytes.fromhex(content.sha256)[:CONTENT_DIGEST] + content.data
@@ -79,7 +79,7 @@ def frames(
                 payload = with_digest(FIRST | LAST * alone, path) + data
                 for start in range(0, len(payload), block):
                     kind = FIRST * (start == 0) | LAST * (start + block >= len(payload))
-                    yield Frame(kind, payload[start : start + block], owner)
+                    yield Frame(kind, payload[start : start + block], action_index)
             case _:
                 assert_never(action)
     yield Frame(END, b"", len(actions))
@@ -98,7 +98,7 @@ def encode(sequence: Sequence[Frame]) -> bytes:
         size = len(frame.payload)
         out += size.to_bytes(2, "little")
         out.append(frame.kind)
-        out.append((size + (size >> 8) + frame.kind + count + CHECK) & 255)
+        out.append((size + (size >> 8) + frame.kind + count + CHECK_SEED) & 255)
         out += frame.payload
     return bytes(out)
 
@@ -107,11 +107,11 @@ def compose(actions: Sequence[FileAction], contents: Mapping[str, Content], pace
     """The actions as a stream at a pace; BoardError for a path too long for any board."""
     sequence = list(frames(actions, contents, pace.block))
     data = _DEFLATE[pace.window](encode(sequence))
-    ends = accumulate(HEADER + len(frame.payload) for frame in sequence)
+    ends = accumulate(HEADER_SIZE + len(frame.payload) for frame in sequence)
     return Stream(
         data=data,
         stops=tuple(stop_points(data, list(ends), pace.window)),
-        owners=tuple(frame.owner for frame in sequence),
+        action_of_frame=tuple(frame.action_index for frame in sequence),
     )
 
 

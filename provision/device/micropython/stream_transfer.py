@@ -26,7 +26,7 @@ from provision.model.state import Content
 
 LOSSLESS_LEAD = 1 << 16
 
-PACKET = 62
+USB_PACKET = 62
 """Bytes that make an FTDI bridge pass on a packet at once, and not when its latency timer (16 ms
 by default) says so: at 115200 baud a padded ack is here 10 ms earlier than a single byte."""
 SLOW_ROUND_TRIP = 0.010  # seconds
@@ -74,10 +74,10 @@ def transfer(
     """Carry out the actions in order, at the first of `choices` that the board has memory for;
     see `interfaces.Repl.transfer`. StreamUnsupported before anything was done, StreamDamaged
     amid it."""
-    begin(raw, choices)
+    start_receiver(raw, choices)
     stream = compose(actions, contents, choices[0])  # while the board compiles the receiver
     try:
-        choice = ready(raw, choices)
+        choice = receiver_choice(raw, choices)
     except BoardException as error:
         raw.trace(1, f"this board takes no stream: {printable(error.last)}")
         if error.name not in ("ImportError", "AttributeError", "MemoryError"):
@@ -87,7 +87,7 @@ def transfer(
     if choice:
         stream = compose(actions, contents, pace)
     raw.trace(1, f"stream of {len(stream.data)} bytes in {len(stream.stops)} frames at {pace}")
-    _pump(raw, actions, stream, pace, progress)
+    _send_stream(raw, actions, stream, pace, progress)
 
 
 def paces(chip: Chip | None, *, lossless: bool) -> Sequence[Pace]:
@@ -96,15 +96,15 @@ def paces(chip: Chip | None, *, lossless: bool) -> Sequence[Pace]:
     return [replace(pace, lead=LOSSLESS_LEAD) for pace in choices] if lossless else choices
 
 
-def begin(raw: RawRepl, choices: Sequence[Pace]) -> None:
-    """Have the receiver started; `ready` when it is."""
+def start_receiver(raw: RawRepl, choices: Sequence[Pace]) -> None:
+    """Have the receiver started; `receiver_choice` when it is."""
     offer = b"".join(b"(%d,%d)," % (pace.block, pace.window) for pace in choices)
-    padding = PACKET - 1 if raw.round_trip_time() > SLOW_ROUND_TRIP else 0
+    padding = USB_PACKET - 1 if raw.round_trip_time() > SLOW_ROUND_TRIP else 0
     arguments = b"(%s),%d" % (offer, padding)
     raw.start(agent_source.program("receive", call="_receive", arguments=arguments, deflate=True))
 
 
-def ready(raw: RawRepl, choices: Sequence[Pace]) -> int:
+def receiver_choice(raw: RawRepl, choices: Sequence[Pace]) -> int:
     """Which pace the board chose; BoardException when the receiver cannot run."""
     try:
         answer = raw.serial.read_until(b"\x01", b"\x04", timeout=10.0)
@@ -120,7 +120,7 @@ def ready(raw: RawRepl, choices: Sequence[Pace]) -> int:
     raise BoardException(problem.decode("utf-8", "replace"))
 
 
-def _pump(
+def _send_stream(
     raw: RawRepl, actions: Sequence[FileAction], stream: Stream, pace: Pace, progress: Progress
 ) -> None:
     data, stops, total = stream.data, stream.stops, len(stream.data)
@@ -156,23 +156,23 @@ def _pump(
             raw.recover()
         raise
     if problem:
-        _raise(problem, actions, stream.owners[done])
+        _raise(problem, actions, stream.action_of_frame[done])
     progress(total, total)
 
 
-def _raise(problem: str, actions: Sequence[FileAction], owner: int) -> None:
+def _raise(problem: str, actions: Sequence[FileAction], action_index: int) -> None:
     found = _ERRNO.search(problem)
     number = int(found[1]) if found else None
     if (
         problem.startswith(("ValueError", "MemoryError"))
         or number == _EINVAL
-        or owner >= len(actions)
+        or action_index >= len(actions)
     ):
         raise StreamDamaged(printable(problem))
-    raise failure(actions[owner].path, number, problem)
+    raise file_error(actions[action_index].path, number, problem)
 
 
-def failure(path: str, number: int | None, problem: str) -> BoardError:
+def file_error(path: str, number: int | None, problem: str) -> BoardError:
     """What the board said about one path, as an error of ours."""
     if number == _ENOSPC:
         return OutOfSpace(f"the board's filesystem is full: {path} does not fit")

@@ -16,15 +16,22 @@ from provision.device.micropython import agent_source
 from provision.device.micropython.scan_protocol import (
     READ_AHEAD,
     ScanQuery,
+    bucket_mask,
+    decode_base64,
     filesystem,
     leftovers,
-    mask_of,
     read_identity,
     read_listing,
     read_scan_reply,
-    unbase64,
 )
-from provision.device.micropython.stream_format import HEADER, Pace, Stream, compose, encode, frames
+from provision.device.micropython.stream_format import (
+    HEADER_SIZE,
+    Pace,
+    Stream,
+    compose,
+    encode,
+    frames,
+)
 from provision.interfaces import ScanRequest
 from provision.model.state import FileState, Filesystem
 from tests.fakes.work import (
@@ -94,7 +101,7 @@ def look(
         follow = agent_source.program(
             "list",
             call="_list",
-            arguments=mask_of(asked),
+            arguments=bucket_mask(asked),
             deflate=deflate,
             follow=True,
         )
@@ -287,7 +294,7 @@ def test_three_hundred_files_are_scanned_on_a_small_heap() -> None:
             script += agent_source.program(
                 "list",
                 call="_list",
-                arguments=mask_of(range(32)),
+                arguments=bucket_mask(range(32)),
                 deflate=True,
                 follow=True,
             )
@@ -309,7 +316,7 @@ def test_a_file_is_read_up_to_a_limit() -> None:
             "read", call="_read", arguments=b"'/data.bin',%d" % limit, deflate=True
         )
         out = interpreter.run(interpreter.board(FILES) + program)
-        assert unbase64(out.partition("\x02")[2].encode()) == expected
+        assert decode_base64(out.partition("\x02")[2].encode()) == expected
 
 
 # The receiver
@@ -454,7 +461,7 @@ def test_the_boards_inflater_has_read_exactly_to_the_stop(pace: Pace) -> None:
     ]
     stream = compose(*transfer_of(work), pace)
     sequence = list(frames(*transfer_of(work), pace.block))
-    sizes = [HEADER + len(frame.payload) for frame in sequence]
+    sizes = [HEADER_SIZE + len(frame.payload) for frame in sequence]
     script = (
         b"""
 import deflate, io

@@ -226,8 +226,9 @@ def test_a_board_whose_host_died_mid_stream_comes_back(
         repl.transfer(*transfer_of([write_file("/main.py", old)]), ignore)
         repl.identify()
         choices = transfer_module.paces(chip, lossless=False)
-        transfer_module.begin(repl.raw, choices)
-        stream = compose(*transfer_of(work), choices[transfer_module.ready(repl.raw, choices)])
+        transfer_module.start_receiver(repl.raw, choices)
+        pace = choices[transfer_module.receiver_choice(repl.raw, choices)]
+        stream = compose(*transfer_of(work), pace)
         cut = int(len(stream.data) * share)
         sent = 0
         for stop in stream.stops:

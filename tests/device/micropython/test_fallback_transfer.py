@@ -8,8 +8,8 @@ import pytest
 
 from provision.device.micropython.board_repl import BoardRepl
 from provision.errors import BoardError, NoAnswer
-from tests.fakes.line import MemoryPort, Unplugged, VirtualClock, Wear
-from tests.fakes.micropython import TEMPORARY, Flash, MicroPython
+from tests.fakes.line import LineFaults, MemoryPort, Unplugged, VirtualClock
+from tests.fakes.micropython import TEMPORARY_NAME, Flash, MicroPython
 from tests.fakes.work import (
     Step,
     delete_file,
@@ -96,26 +96,26 @@ def test_names_that_are_as_they_shall_be_are_none(bench: Bench) -> None:
 
 def test_a_cable_that_is_pulled_is_the_ports_error(bench: Bench) -> None:
     def pull(_done: int, _total: int) -> None:
-        bench.port.there = Wear(cut=0)
+        bench.port.there = LineFaults(cut=0)
 
     with pytest.raises(Unplugged):
         bench.repl.transfer(*transfer_of([write_file("/main.py", b"x" * 2000)]), pull)
-    assert set(bench.flash.files) <= {"/" + TEMPORARY}
+    assert set(bench.flash.files) <= {"/" + TEMPORARY_NAME}
 
 
 def test_a_board_that_falls_silent_with_the_last_byte_is_told(bench: Bench) -> None:
     """The prompt behind the last operation is what never comes."""
     bench.repl.transfer(*transfer_of([make_directory("/lib")]), ignore)
-    heard = bench.port.back = Wear()
+    heard = bench.port.back = LineFaults()
     bench.repl.transfer(*transfer_of([make_directory("/lib")]), ignore)
-    bench.port.back = Wear(drops=frozenset(range(heard.passed - 1, heard.passed + 9)))
+    bench.port.back = LineFaults(drops=frozenset(range(heard.passed - 1, heard.passed + 9)))
     with pytest.raises(NoAnswer, match="stopped answering"):
         bench.repl.transfer(*transfer_of([make_directory("/lib")]), ignore)
 
 
 def test_a_board_that_falls_silent_is_told(bench: Bench) -> None:
     def silence(_done: int, _total: int) -> None:
-        bench.port.back = Wear(drops=frozenset(range(10_000)))
+        bench.port.back = LineFaults(drops=frozenset(range(10_000)))
 
     with pytest.raises(NoAnswer, match=r"/main\.py: the board stopped answering"):
         bench.repl.transfer(*transfer_of([write_file("/main.py", b"x" * 2000)]), silence)

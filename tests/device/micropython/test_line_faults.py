@@ -23,8 +23,8 @@ from provision.device.micropython.stream_format import compose
 from provision.errors import BoardError, OutOfSpace, ProvisionError
 from provision.interfaces import ScanRequest
 from provision.model.state import FileState, Filesystem
-from tests.fakes.line import MemoryPort, Unplugged, VirtualClock, Wear
-from tests.fakes.micropython import TEMPORARY, Flash, MicroPython
+from tests.fakes.line import LineFaults, MemoryPort, Unplugged, VirtualClock
+from tests.fakes.micropython import TEMPORARY_NAME, Flash, MicroPython
 from tests.fakes.work import (
     Step,
     delete_file,
@@ -49,8 +49,8 @@ class Station:
     flash: Flash = field(default_factory=Flash)
     clock: VirtualClock = field(default_factory=VirtualClock)
     pieces: Sequence[int] = (1 << 16,)
-    there: Wear = field(default_factory=Wear)
-    back: Wear = field(default_factory=Wear)
+    there: LineFaults = field(default_factory=LineFaults)
+    back: LineFaults = field(default_factory=LineFaults)
     deflates: bool = True
     pastes: bool = True
 
@@ -118,10 +118,10 @@ def request(work: dict[str, bytes]) -> ScanRequest:
     )
 
 
-def wear(length: int) -> st.SearchStrategy[Wear]:
+def wear(length: int) -> st.SearchStrategy[LineFaults]:
     places = st.frozensets(st.integers(0, length), max_size=3)
     return st.builds(
-        Wear,
+        LineFaults,
         flips=places,
         drops=places,
         doubles=places,
@@ -132,7 +132,7 @@ def wear(length: int) -> st.SearchStrategy[Wear]:
 def check_old_or_new(flash: Flash, *allowed: dict[str, bytes]) -> None:
     """Nothing but what was meant was ever seen under a path, and no path but those meant."""
     for path, states in flash.history.items():
-        if path.endswith(TEMPORARY):
+        if path.endswith(TEMPORARY_NAME):
             continue
         meant = [content[path] for content in allowed if path in content]
         assert meant, f"{path} was touched"
@@ -158,7 +158,9 @@ def chunked(work: dict[str, bytes], sizes: list[int], slow: list[float]) -> None
     check_old_or_new(station.flash, work)
 
 
-def worn_stream(work: dict[str, bytes], there: Wear, back: Wear, slow: list[float]) -> None:
+def worn_stream(
+    work: dict[str, bytes], there: LineFaults, back: LineFaults, slow: list[float]
+) -> None:
     """Damage while the board takes every byte as data; the programs before it are sound."""
     station = Station(there=there, back=back)
     with station.repl(slow) as (repl, board), station.timed():
@@ -175,7 +177,9 @@ def worn_stream(work: dict[str, bytes], there: Wear, back: Wear, slow: list[floa
     converges(station, work)
 
 
-def worn_line(work: dict[str, bytes], there: Wear, back: Wear, sizes: list[int]) -> None:
+def worn_line(
+    work: dict[str, bytes], there: LineFaults, back: LineFaults, sizes: list[int]
+) -> None:
     station = Station(there=there, back=back, pieces=sizes)
     with station.repl() as (repl, _), station.timed():
         try:
@@ -192,13 +196,13 @@ def worn_line(work: dict[str, bytes], there: Wear, back: Wear, sizes: list[int])
 
 def converges(station: Station, work: dict[str, bytes]) -> None:
     """The next run, on a sound line, in whatever state the last one left the flash."""
-    station.there, station.back = Wear(), Wear()
+    station.there, station.back = LineFaults(), LineFaults()
     with station.repl() as (repl, _):
         repl.enter()
         repl.observe(request(work))
         repl.transfer(*transfer_of(operations(work)), ignore)
         assert {path: station.flash.files[path] for path in work} == work
-        assert not any(path.endswith(TEMPORARY) for path in station.flash.files)
+        assert not any(path.endswith(TEMPORARY_NAME) for path in station.flash.files)
 
 
 @pytest.mark.parametrize(("deflates", "pastes"), [(False, True), (False, False)])
@@ -257,12 +261,12 @@ def test_a_slow_flash_overruns_no_receive_ring(looked_at: bool, ring: int) -> No
 # A doubled ack made the host go on behind the operation that the damage had stopped.
 @example(
     work={"/main.py": b""},
-    there=Wear(doubles=frozenset([26])),
-    back=Wear(doubles=frozenset([3])),
+    there=LineFaults(doubles=frozenset([26])),
+    back=LineFaults(doubles=frozenset([3])),
     slow=[],
 )
 def test_a_damaged_stream_ends_right_or_in_an_error(
-    work: dict[str, bytes], there: Wear, back: Wear, slow: list[float]
+    work: dict[str, bytes], there: LineFaults, back: LineFaults, slow: list[float]
 ) -> None:
     worn_stream(work, there, back, slow)
 
@@ -270,7 +274,7 @@ def test_a_damaged_stream_ends_right_or_in_an_error(
 @LEAN
 @given(works, wear(4000), wear(900), pieces)
 def test_a_damaged_line_ends_and_the_next_run_converges(
-    work: dict[str, bytes], there: Wear, back: Wear, sizes: list[int]
+    work: dict[str, bytes], there: LineFaults, back: LineFaults, sizes: list[int]
 ) -> None:
     worn_line(work, there, back, sizes)
 
@@ -279,7 +283,7 @@ def test_a_damaged_line_ends_and_the_next_run_converges(
 @LONG
 @given(works, wear(1200), wear(20), delays)
 def test_a_thousand_damaged_streams(
-    work: dict[str, bytes], there: Wear, back: Wear, slow: list[float]
+    work: dict[str, bytes], there: LineFaults, back: LineFaults, slow: list[float]
 ) -> None:
     worn_stream(work, there, back, slow)
 
@@ -288,7 +292,7 @@ def test_a_thousand_damaged_streams(
 @LONG
 @given(works, wear(4000), wear(900), pieces)
 def test_a_thousand_damaged_lines(
-    work: dict[str, bytes], there: Wear, back: Wear, sizes: list[int]
+    work: dict[str, bytes], there: LineFaults, back: LineFaults, sizes: list[int]
 ) -> None:
     worn_line(work, there, back, sizes)
 
@@ -302,7 +306,7 @@ NAMED: list[Step] = [
 
 def flipped(position: int, bit: int) -> None:
     """One bit of a stream that is mostly names: no other path may be touched, and all is told."""
-    station = Station(there=Wear(flips=frozenset([position]), bit=bit))
+    station = Station(there=LineFaults(flips=frozenset([position]), bit=bit))
     station.flash.files = {"/old.py": b"", "/nld.py": b"", "/old.pz": b"", "/oldnpy": b""}
     others = station.flash.files.keys() - {"/old.py"}
     with station.repl() as (repl, board), station.timed():
@@ -370,12 +374,12 @@ class Update(RuleBasedStateMachine):
             repl.leave()
         for path, data in work.items():
             assert self.station.flash.files[path] == data
-        assert not any(path.endswith(TEMPORARY) for path in self.station.flash.files)
+        assert not any(path.endswith(TEMPORARY_NAME) for path in self.station.flash.files)
 
     @rule(work=works, cut=st.integers(0, 4000))
     def host_dies(self, work: dict[str, bytes], cut: int) -> None:
         self.allowed.append(work)
-        self.station.there = Wear(cut=cut)
+        self.station.there = LineFaults(cut=cut)
         repl = self.station.host(self.board)
         try:
             with self.station.timed():
@@ -385,7 +389,7 @@ class Update(RuleBasedStateMachine):
         except (ProvisionError, Unplugged):
             pass
         finally:
-            self.station.there = Wear()
+            self.station.there = LineFaults()
 
     @rule(count=st.integers(1, 2))
     def noise(self, count: int) -> None:
@@ -401,7 +405,7 @@ class Update(RuleBasedStateMachine):
         assert {path: state.sha256 for path, state in seen.files.items()} == {
             path: hashlib.sha256(data).hexdigest()
             for path, data in self.station.flash.files.items()
-            if not path.endswith(TEMPORARY)
+            if not path.endswith(TEMPORARY_NAME)
         }
 
     @invariant()

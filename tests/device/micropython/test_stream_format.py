@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from provision.device.micropython.stream_format import (
     CONTENT_DIGEST,
     FIRST,
-    HEADER,
+    HEADER_SIZE,
     LAST,
     MAKE,
     PATH_DIGEST,
@@ -117,8 +117,8 @@ def test_an_inflater_reaches_each_frame_at_its_stop_and_not_a_byte_before(
     sequence = list(frames(*transfer_of(work), pace.block))
     raw = encode(sequence)
     assert zlib.decompress(stream.data, wbits=-pace.window) == raw
-    assert stream.owners == tuple(frame.owner for frame in sequence)
-    ends = list(accumulate(HEADER + len(frame.payload) for frame in sequence))
+    assert stream.action_of_frame == tuple(frame.action_index for frame in sequence)
+    ends = list(accumulate(HEADER_SIZE + len(frame.payload) for frame in sequence))
     assert len(stream.stops) == len(ends)
     for stop, end in list(zip(stream.stops, ends, strict=True))[:-1]:
         inflate = zlib.decompressobj(-pace.window).decompress

@@ -168,7 +168,7 @@ def _wait_for_operator(
 def _no_answer(log: bytes, board: BoardProfile, port: Port) -> NoAnswer:
     if b"waiting for download" in log:
         return NoAnswer(
-            "the board is in download mode, but does not hear us",
+            "the board is in download mode, but does not receive what is sent",
             hint="the line from the computer to the board's RX is interrupted: try another cable",
             device=port.device,
         )

@@ -171,7 +171,10 @@ def test_the_sequence_is_that_of_the_wiring(
 @pytest.mark.parametrize(
     ("log", "words"),
     [
-        (b"rst:0x1 (POWERON_RESET),boot:0x3 (DOWNLOAD_BOOT)\r\nwaiting for download\r\n", "hear"),
+        (
+            b"rst:0x1 (POWERON_RESET),boot:0x3 (DOWNLOAD_BOOT)\r\nwaiting for download\r\n",
+            "does not receive",
+        ),
         (b"rst:0x1 (POWERON_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)\r\n", "IO0 was not held low"),
         (b"rst:0x10 (RTCWDT_RTC_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)\r\n", "did not react"),
     ],
