@@ -147,6 +147,7 @@ def run_task(
         identities=LearnedMacs(fleet.loaded.lock_path),
         journal=FlashJournal(state_directory() / "flashing"),
         emit=emit,
+        declared_macs=fleet.loaded.declared_macs(),
         operator=operator,
         manual_timeout=manual_timeout,
         confirm=confirm,

@@ -255,10 +255,15 @@ class Journal(Protocol):
 class Identities(Protocol):
     """Which board each device was, as far as runs before this one have learned."""
 
+    @property
+    def macs(self) -> Mapping[str, str]:
+        """All MACs that were learned, by device, also those of devices that no run is about."""
+        ...
+
     def known(self, device: str) -> str | None:
         """The MAC learned for a device, or None."""
         ...
 
     def learn(self, device: str, mac: str) -> None:
-        """Keep a device's MAC; durable when this returns."""
+        """Keep a device's MAC, which is then no other's; durable when this returns."""
         ...

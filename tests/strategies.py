@@ -15,6 +15,7 @@ from provision.core.chips.esp.chips import ESP32, ESP8266
 from provision.model.board_path import STARTUP_FILES, at_or_below, below
 from provision.model.state import (
     ActualState,
+    BoardOwner,
     Check,
     Content,
     DesiredFile,
@@ -113,6 +114,7 @@ def desired_states(draw: st.DrawFn) -> DesiredState:
         board=profiles()["wemos-d1-mini"],
         port=None,
         mac=draw(st.none() | macs),
+        owners=draw(st.sampled_from([{}] * 4 + [{MAC: BoardOwner(device="hall")}])),
         firmware=draw(st.none() | firmwares()),
         files=tuple(files),
         absent=tuple(draw(st.lists(paths, max_size=3, unique=True))),

@@ -7,8 +7,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from provision.engine.cancellation import Cancellation
 from provision.engine.session import Session
@@ -39,6 +40,7 @@ class RunContext:
     `operator` says whether somebody is there to press buttons, and is waited for
     `manual_timeout` seconds; `confirm` is None where nobody can be asked at all. `forks` is how
     many devices at once, 0 for all; with `fail_fast` no device is begun after one has failed.
+    `declared_macs` are those of all devices of the manifest, also of those left out, by device.
     """
 
     discovery: Discovery
@@ -48,6 +50,7 @@ class RunContext:
     identities: Identities
     journal: Journal
     emit: Callable[[Event], None]
+    declared_macs: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     operator: bool = False
     manual_timeout: float = MANUAL_TIMEOUT
     confirm: Confirm | None = None

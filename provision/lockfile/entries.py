@@ -85,12 +85,22 @@ class Lock:
         return entry.mac if entry is not None else None
 
     def with_macs(self, macs: Mapping[str, str]) -> Lock:
-        """The same lock with the MACs of these devices learned, or learned anew."""
+        """The same lock with the MACs of these devices learned, or learned anew. A board that was
+        another device's until now is moved, so that a MAC is in the lock once."""
         learned = {
             device: replace(self.devices.get(device, LockedDevice()), mac=mac)
             for device, mac in macs.items()
         }
-        return replace(self, devices={**self.devices, **learned})
+        devices = {**self.devices, **learned}
+        taken = set(macs.values())
+        for device, entry in self.devices.items():
+            if device in macs or entry.mac not in taken:
+                continue
+            if entry.unknown:
+                devices[device] = replace(entry, mac=None)
+            else:
+                del devices[device]
+        return replace(self, devices=devices)
 
     def with_sources(
         self,

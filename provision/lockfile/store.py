@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from provision.atomic_files import (
@@ -82,18 +82,24 @@ class LearnedMacs:
         return self._lock.mac_of(device)
 
     @property
+    def macs(self) -> Mapping[str, str]:
+        """The MACs of all devices that are known, by device."""
+        devices = self._lock.devices.items()
+        return {device: entry.mac for device, entry in devices if entry.mac is not None}
+
+    @property
     def waiting(self) -> tuple[str, ...]:
         """The devices whose MACs are learned and not written yet."""
         with self._queue:
             return tuple(self._unwritten)
 
     def learn(self, device: str, mac: str) -> None:
-        """Keep a device's MAC; durable when this returns.
+        """Keep a device's MAC, which is then no other's; durable when this returns.
 
         To read, write and flush the file takes longer the more devices it has, and a fleet's
         are done at about the same time: what has queued up meanwhile is written together.
         """
-        if self.known(device) == mac:
+        if self._lock.with_macs({device: mac}) == self._lock:
             return
         with self._queue:
             self._unwritten[device] = mac

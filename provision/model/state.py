@@ -127,14 +127,24 @@ class Check:
     timeout: float = 10.0  # seconds
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BoardOwner:
+    """Whose board a MAC is: declared in the manifest, else learned in the lock."""
+
+    device: str
+    declared: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class DesiredState:
-    """What one device must be, everything resolved. `files` is sorted by dest, one each."""
+    """What one device must be, everything resolved. `files` is sorted by dest, one each; `owners`
+    are the boards that manifest and lock know, this device's and the others', by MAC."""
 
     device: str
     board: BoardProfile
     port: PortSelector | None
     mac: str | None = None
+    owners: Mapping[str, BoardOwner] = field(default_factory=lambda: MappingProxyType({}))
     firmware: DesiredFirmware | None = None
     files: tuple[DesiredFile, ...] = ()
     absent: tuple[str, ...] = ()

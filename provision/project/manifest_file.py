@@ -88,6 +88,10 @@ class Loaded:
         names = [name for name in self.manifest.devices if name not in set(leaving_out)]
         return tuple(self._resolver().ports(names))
 
+    def declared_macs(self) -> Mapping[str, str]:
+        """The MAC of each device that declares one, by `mac:` or by a port that is found by it."""
+        return self._resolver().declared_macs()
+
     @property
     def lock_path(self) -> Path:
         """The lock beside the manifest: fleet.lock for fleet.yaml, school.lock for school.yaml."""

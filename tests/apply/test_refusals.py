@@ -47,7 +47,7 @@ CASES = {
         chip=ESP32,
         declared=OTHER,
         message=f"the board on this port is 24:6f:28:f8:33:22, declared is {OTHER}",
-        hint="--accept-new-board declared",
+        hint="change `mac:` of declared in the manifest",
     ),
     "learned": Case(
         chip=ESP32,
@@ -170,6 +170,45 @@ def test_a_new_board_in_the_place_of_a_learned_one_is_accepted_by_name(station: 
     ended = station.apply("--accept-new-board", "x", code=4)
     assert ended.outcomes == {"x": "changed", "y": "refused"}
     assert station.lock == {"x": mac, "y": OTHER}
+    assert station.apply("--limit", "x").outcomes == {"x": "ok"}
+
+
+def test_a_board_that_is_known_as_anothers_is_refused_until_it_is_moved(station: Station) -> None:
+    """First contact: nothing is known of x and z, but of the boards on their ports."""
+    image = station.firmware(ESP32)
+    mac = station.board("x", firmware=image)
+    declared = station.board("z", firmware=image)
+    station.put("x", {"/main.py": "print('of y')"})
+    station.write("main.py", "print('new')\n")
+    station.write(
+        "fleet.yaml",
+        f"""
+        defaults: {{board: esp32, files: [main.py]}}
+        devices:
+          x: {{port: sim://x}}
+          y: {{port: sim://y}}
+          z: {{port: sim://z}}
+          w: {{port: sim://w, mac: "{declared}"}}
+        """,
+    )
+    station.write("fleet.lock", f"version: 1\ndevices: {{y: {{mac: '{mac}'}}}}\n")
+    before = {name: station.digest(name) for name in ("x", "z")}
+
+    planned = station.provision("plan", "--limit", "x")
+    assert planned.code == 4
+    assert f"the board on this port is {mac}, which fleet.lock knows as that of y" in planned.out
+    ended = station.apply("--limit", "x,z", "--yes", code=4)
+    assert ended.outcomes == {"x": "refused", "z": "refused"}
+    assert ended.finished("z")["error"] == (
+        f"the board on this port is {declared}, which the manifest declares as that of w"
+    )
+    assert {name: station.digest(name) for name in ("x", "z")} == before
+    assert station.lock == {"y": mac}
+
+    assert "provision apply --accept-new-board x" in ended.finished("x")["hint"]
+    moved = station.apply("--accept-new-board", "x", "--limit", "x")
+    assert moved.outcomes == {"x": "changed"}
+    assert station.lock == {"x": mac}
     assert station.apply("--limit", "x").outcomes == {"x": "ok"}
 
 

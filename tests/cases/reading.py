@@ -18,6 +18,7 @@ from provision.core.chips.registry import chip_named
 from provision.model.plan import Action, Plan
 from provision.model.state import (
     ActualState,
+    BoardOwner,
     Check,
     Content,
     DesiredFile,
@@ -81,6 +82,7 @@ def _desired(data: dict[str, Any]) -> DesiredState:
         board=profiles()[data.pop("board", "wemos-d1-mini")],
         port=None,
         mac=data.pop("mac", None),
+        owners={mac: BoardOwner(**owner) for mac, owner in data.pop("owners", {}).items()},
         firmware=_firmware(data.pop("firmware", None)),
         files=tuple(_file(dest, file) for dest, file in sorted(data.pop("files", {}).items())),
         absent=tuple(data.pop("absent", ())),

@@ -253,6 +253,48 @@ def test_the_learned_mac_is_asked_for_and_can_be_replaced() -> None:
     assert world.identities.macs["kitchen"] == "24:6f:28:00:00:99"
 
 
+def test_the_board_of_another_device_is_not_written_on_first_contact() -> None:
+    board = running({"/main.py": b"hall's own"})
+    world = FakeWorld({"/dev/kitchen": board})
+    world.identities.macs["hall"] = MAC
+    report = go(world, device())
+    assert outcomes(report) == {"kitchen": "refused"}
+    assert error_of(report) == (
+        f"the board on this port is {MAC}, which fleet.lock knows as that of hall"
+    )
+    assert board.files == {"/main.py": b"hall's own"}
+    assert world.identities.macs == {"hall": MAC}
+    moved = ApplyTask(yes=True, accept_new=frozenset({"kitchen"}))
+    assert outcomes(go(world, device(), task=moved)) == {"kitchen": "changed"}
+    assert world.identities.macs == {"kitchen": MAC}
+
+
+@pytest.mark.parametrize("accept", [frozenset(), frozenset({"kitchen"})], ids=["plain", "accepted"])
+@pytest.mark.parametrize("blank", [False, True], ids=["running", "blank"])
+def test_a_board_that_the_manifest_declares_as_anothers_is_never_taken(
+    accept: frozenset[str], blank: bool
+) -> None:
+    board = FakeBoard() if blank else running()
+    world = FakeWorld({"/dev/kitchen": board}, {"new": image()})
+    task = ApplyTask(yes=True, accept_new=accept)
+    context = {"declared_macs": {"hall": MAC}}  # of a device that --limit leaves out
+    report = go(world, device(firmware=firmware()), task=task, **context)
+    assert error_of(report) == (
+        f"the board on this port is {MAC}, which the manifest declares as that of hall"
+    )
+    assert not any(entry.startswith(("erase", "flash", "write")) for entry in board.log)
+
+
+def test_what_the_manifest_declares_goes_before_what_the_lock_has_learned() -> None:
+    world = FakeWorld({"/dev/hall": running(), "/dev/kitchen": running(mac="24:6f:28:00:00:02")})
+    world.identities.macs["kitchen"] = MAC
+    states = (device("hall", mac=MAC), device())
+    assert outcomes(go(world, *states)) == {"hall": "changed", "kitchen": "refused"}
+    assert world.identities.macs == {"hall": MAC}
+    assert outcomes(go(world, *states)) == {"hall": "ok", "kitchen": "changed"}
+    assert world.identities.macs == {"hall": MAC, "kitchen": "24:6f:28:00:00:02"}
+
+
 def test_erasing_an_unknown_board_needs_a_yes() -> None:
     def fresh() -> tuple[FakeBoard, FakeWorld]:
         board = FakeBoard()

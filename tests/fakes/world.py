@@ -284,6 +284,8 @@ class FakeIdentities:
         return self.macs.get(device)
 
     def learn(self, device: str, mac: str) -> None:
+        for other in [other for other, known in self.macs.items() if known == mac]:
+            del self.macs[other]
         self.macs[device] = mac
 
 

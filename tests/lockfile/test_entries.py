@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from provision.lockfile.entries import Lock, LockedDevice, LockedFile, LockedFirmware, request_key
@@ -22,6 +24,17 @@ def test_a_board_that_is_learned_anew_keeps_what_else_is_known_of_it() -> None:
     lock = Lock(devices={"kitchen": LockedDevice(mac=MAC, unknown={"since": "2025-01-01"})})
     learned = lock.with_macs({"kitchen": OTHER}).devices["kitchen"]
     assert learned == LockedDevice(mac=OTHER, unknown={"since": "2025-01-01"})
+
+
+def test_a_board_that_goes_to_another_device_is_in_the_lock_once() -> None:
+    noted = LockedDevice(mac=MAC, unknown={"since": "2025-01-01"})
+    for entry, left in ((LockedDevice(mac=MAC), None), (noted, replace(noted, mac=None))):
+        moved = Lock(devices={"hall": entry}).with_macs({"kitchen": MAC})
+        assert moved.mac_of("kitchen") == MAC
+        assert moved.devices.get("hall") == left
+    swapped = Lock().with_macs({"hall": MAC, "kitchen": OTHER})
+    swapped = swapped.with_macs({"hall": OTHER}).with_macs({"kitchen": MAC})
+    assert (swapped.mac_of("hall"), swapped.mac_of("kitchen")) == (OTHER, MAC)
 
 
 def test_sources_are_replaced_and_devices_stay() -> None:

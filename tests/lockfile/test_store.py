@@ -59,6 +59,17 @@ def test_what_is_known_already_is_not_written_again(tmp_path: Path) -> None:
     assert (path.stat().st_ino, path.stat().st_mtime_ns) == (written.st_ino, written.st_mtime_ns)
 
 
+def test_a_mac_that_two_devices_have_is_moved_to_the_one_that_it_is_learned_for(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "fleet.lock"
+    path.write_text(f"version: 1\ndevices: {{hall: {{mac: {MAC!r}}}, kitchen: {{mac: {MAC!r}}}}}\n")
+    lock = LearnedMacs(path)
+    assert lock.macs == {"hall": MAC, "kitchen": MAC}
+    lock.learn("kitchen", MAC)
+    assert lock.macs == LearnedMacs(path).macs == {"kitchen": MAC}
+
+
 def test_what_others_wrote_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "fleet.lock"
     file = f"{{size: 9, sha256: {'0f3c' * 16}, mode: 7}}"
@@ -189,7 +200,8 @@ lock = LearnedMacs(path)
 print("ready", flush=True)
 sys.stdin.readline()
 for number in range(count):
-    lock.learn(f"{name}-{number}", f"5c:cf:7f:00:{number // 256:02x}:{number % 256:02x}")
+    mac = f"5c:cf:7f:{len(name):02x}:00:{number:02x}"
+    lock.learn(f"{name}-{number}", mac)
 """
 
 

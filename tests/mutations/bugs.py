@@ -121,7 +121,7 @@ BUGS = (
     Bug(
         name="ignore the MAC",
         file="provision/core/planning/safety.py",
-        before="if desired.mac and actual.mac and not _same_mac(desired.mac, actual.mac):",
+        before="if desired.mac and _plain(desired.mac) != _plain(mac):",
         after="if False:",
         tests=(
             "tests/core/planning/test_diff_cases.py",
@@ -184,6 +184,20 @@ BUGS = (
         before="if not plan.erases or interrupted or (known and not actual.repl_unresponsive):",
         after="if True:",
         tests=("tests/engine/test_fleet_run.py", "-k", "needs_a_yes"),
+    ),
+    Bug(
+        name="take another device's board for one that no run has met yet",
+        file="provision/core/planning/safety.py",
+        before="another = owner if owner is not None and owner.device != device else None",
+        after="another = owner if desired.mac is not None and owner is not None else None",
+        tests=("tests/core/planning/test_diff_cases.py",),
+    ),
+    Bug(
+        name="keep a board that was moved in the lock twice",
+        file="provision/lockfile/entries.py",
+        before="            if device in macs or entry.mac not in taken:",
+        after="            if True:",
+        tests=("tests/lockfile/test_entries.py",),
     ),
     Bug(
         name="do not learn which board a device is",

@@ -130,12 +130,36 @@ def _another_board(desired: DesiredState, actual: ActualState) -> Iterator[Refus
     identity = desired.firmware.identity if desired.firmware is not None else None
     if identity is not None and identity.chip != board.chip:
         yield image_for_another_chip("the firmware", identity.chip, board)
-    if desired.mac and actual.mac and not _same_mac(desired.mac, actual.mac):
+    if actual.mac:
+        yield from _another_mac(desired, actual.mac)
+
+
+def _another_mac(desired: DesiredState, mac: str) -> Iterator[Refusal]:
+    """The board on the port is not the device's own, or is another device's."""
+    device = desired.device
+    owner = desired.owners.get(_plain(mac))
+    another = owner if owner is not None and owner.device != device else None
+    own = desired.owners.get(_plain(desired.mac)) if desired.mac else None
+    if another is not None and another.declared:
+        accept = f"change `mac:` of {another.device} in the manifest"
+    elif own is not None and own.declared and own.device == device:
+        accept = f"change `mac:` of {device} in the manifest"
+    else:
+        accept = f"accept it as {device}'s by `provision apply --accept-new-board {device}`"
+    hint = f"plug the right board into this port, or {accept}"
+    if desired.mac and _plain(desired.mac) != _plain(mac):
+        whose = f", that of {another.device}; " if another is not None else ", "
         yield Refusal(
             kind="wrong-mac",
-            message=f"the board on this port is {actual.mac}, {desired.device} is {desired.mac}",
-            hint="plug the right board into this port, or accept the new one with "
-            f"--accept-new-board {desired.device}",
+            message=f"the board on this port is {mac}{whose}{device} is {desired.mac}",
+            hint=hint,
+        )
+    elif another is not None:
+        by = "the manifest declares" if another.declared else "fleet.lock knows"
+        yield Refusal(
+            kind="board-of-another",
+            message=f"the board on this port is {mac}, which {by} as that of {another.device}",
+            hint=hint,
         )
 
 
@@ -175,5 +199,5 @@ def _too_small(desired: DesiredState, actual: ActualState) -> Iterator[Refusal]:
         )
 
 
-def _same_mac(one: str, other: str) -> bool:
-    return one.lower().replace("-", ":") == other.lower().replace("-", ":")
+def _plain(mac: str) -> str:
+    return mac.lower().replace("-", ":")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from provision.core.planning.diff import diff
+from provision.core.planning.ownership import board_owners
 from provision.core.planning.text_diff import MAX_BYTES, file_diff
 from provision.engine.context import DeviceContext, RunContext
 from provision.engine.observe import observe, scan_request
@@ -42,20 +43,28 @@ class PlanTask:
 def read_targets(
     states: Sequence[DesiredState], context: RunContext, *, accept_new: Collection[str] = ()
 ) -> Sequence[Target]:
-    """The devices with their images, each read once, and with what images and fleet.lock know of
-    them; not the MAC of those that may have got another board."""
+    """The devices with their images, each read once, and with what images, manifest and lock know
+    of them and of whose board each is. Of a device that may have got another board, and of the
+    boards that it may have got, what the lock knows is left out."""
     sources = dict.fromkeys(state.firmware.source for state in states if state.firmware)
     images = {source: context.images.firmware(source) for source in sources}
+    declared = {**context.declared_macs, **{s.device: s.mac for s in states if s.mac is not None}}
+    learned = context.identities.macs
+    owners = board_owners(declared, learned)
+    by_manifest = {mac: owner for mac, owner in owners.items() if owner.declared}
     targets = []
     for state in states:
         image = images[state.firmware.source] if state.firmware is not None else None
         firmware = state.firmware
         if firmware is not None and image is not None:
             firmware = replace(firmware, identity=image.identity)
-        mac = state.mac
-        if mac is None and state.device not in accept_new:
-            mac = context.identities.known(state.device)
-        targets.append(Target(desired=replace(state, firmware=firmware, mac=mac), firmware=image))
+        accepts = state.device in accept_new
+        mac = declared.get(state.device)
+        if mac is None and not accepts:
+            mac = learned.get(state.device)
+        known = by_manifest if accepts else owners
+        desired = replace(state, firmware=firmware, mac=mac, owners=known)
+        targets.append(Target(desired=desired, firmware=image))
     return targets
 
 

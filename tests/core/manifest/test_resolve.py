@@ -326,6 +326,19 @@ def test_create_only_and_mac(tmp_path: Path) -> None:
     assert state.files[0].create_only
 
 
+def test_every_mac_that_the_manifest_declares_is_known_whatever_is_limited(tmp_path: Path) -> None:
+    manifest = """
+    defaults: {board: esp32, vars: {last: "04"}}
+    devices:
+      a: {mac: "5C-CF-7F-01-02-03", port: /dev/ttyUSB0}
+      b: {port: {mac: "5c:cf:7f:01:02:{{ last }}"}}
+      c: {port: {mac: "5c:cf:7f:01:02:{{ nothing }}"}}
+      d: {port: /dev/ttyUSB1}
+    """
+    loaded = fleet(tmp_path, manifest, FILES)
+    assert loaded.declared_macs() == {"a": "5c:cf:7f:01:02:03", "b": "5c:cf:7f:01:02:04"}
+
+
 def test_limit_resolves_only_the_chosen_devices(tmp_path: Path) -> None:
     manifest = "defaults: {board: esp32}\ndevices: {a: , b: {files: [nix.py]}}\n"
     loaded = fleet(tmp_path, manifest)

@@ -15,6 +15,7 @@ REFUSALS = {
     "wrong-chip",
     "chip-unknown",
     "wrong-mac",
+    "board-of-another",
     "identity-unproved",
     "secured",
     "flash-too-small",

@@ -109,6 +109,20 @@ class Resolver:
             if port is not None:
                 yield port
 
+    def declared_macs(self) -> Mapping[str, str]:
+        """The MAC of each device that declares one, by `mac:` or by a port that is found by it,
+        without those that have a problem."""
+        declared = {}
+        for name, device in self.manifest.devices.items():
+            mac = normal_mac(device.mac) if device.mac is not None else None
+            entry = effective_port(self.manifest, device)
+            if mac is None and entry is not None and entry.kind == "mac":
+                port = self._port(device, self.variables.of(device))
+                mac = port.value if port is not None else None
+            if mac is not None:
+                declared[name] = mac
+        return declared
+
     def check_firmware_files(self) -> None:
         """Every image file of the firmware table must be there, used or not."""
         for entry in self.manifest.firmware.values():
