@@ -90,7 +90,8 @@ class Fleet:
     def select(self, limit: Sequence[str] = ()) -> tuple[DesiredState, ...]:
         """The states that `--limit` selects; UsageError when they are none of those loaded."""
         names = self.loaded.names(limit)
-        selected = tuple(state for state in self.states if state.device in set(names))
+        wanted = frozenset(names)
+        selected = tuple(state for state in self.states if state.device in wanted)
         if not selected:
             raise UsageError(
                 f"{', '.join(names)} was left out when the manifest was loaded",

@@ -46,12 +46,6 @@ def profiles() -> Mapping[str, BoardProfile]:
     return MappingProxyType({name: make(name) for name in sorted(written)})
 
 
-def profile_of_unknown_port() -> BoardProfile:
-    """What a port that no manifest names is asked as: a board with automatic reset, as nearly
-    every one has. Only its wiring counts; which chip answers is what is found out."""
-    return profiles()["esp32"]
-
-
 def profile_from(name: str, data: Mapping[str, object], base: BoardProfile | None) -> BoardProfile:
     """The profile of a manifest's own board: `base` with what `data` says in its place.
 

@@ -85,7 +85,8 @@ class Loaded:
     def ports(self, *, leaving_out: Collection[str] = ()) -> tuple[PortSelector, ...]:
         """The ports of the other devices. Nothing else of them is resolved, and a port that
         cannot be, by a mistake in its template, is left out."""
-        names = [name for name in self.manifest.devices if name not in set(leaving_out)]
+        left_out = frozenset(leaving_out)
+        names = [name for name in self.manifest.devices if name not in left_out]
         return tuple(self._resolver().ports(names))
 
     def declared_macs(self) -> Mapping[str, str]:

