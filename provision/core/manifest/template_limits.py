@@ -26,6 +26,9 @@ from jinja2.utils import Namespace
 MAX_TEXT = 1 << 20
 """The most one value, and one rendered file, may have: about its characters as text."""
 
+MAX_BITS = 1 << 14
+"""The largest whole number, 4932 digits; dividing larger ones takes longer than their size says."""
+
 BUDGET = 20_000_000
 """What one rendering may spend, in characters handled. It lasts for about a second."""
 
@@ -68,33 +71,32 @@ class Meter:
 
 
 METER: ContextVar[Meter] = ContextVar("METER")
+_LARGE_NUMBER = f"the template makes a number of more than {MAX_BITS} bits"
 
 
-def estimated_size(value: object, seen: dict[int, int] | None = None) -> int:
+def estimated_size(value: object) -> int:
     """About how long `value` is as text; LimitExceeded above MAX_TEXT.
 
     A list that holds one long string many times counts as much as it prints, though it takes
-    little memory; what is shared is walked once.
+    little memory.
     """
     match value:
         case str():
             size = len(value) + 1
         case int():
+            if value.bit_length() > MAX_BITS:
+                raise LimitExceeded(_LARGE_NUMBER)
             size = 1 + value.bit_length() // 3
         case range():
             size = len(value)
         case dict() | list() | tuple() | set() | frozenset():
-            seen = {} if seen is None else seen
-            if id(value) in seen:
-                return seen[id(value)]
-            seen[id(value)] = size = 2
+            size = 2
             for item in value:
-                size += 2 + estimated_size(item, seen)
+                size += 2 + estimated_size(item)
                 if isinstance(value, dict):
-                    size += estimated_size(value[item], seen)
+                    size += estimated_size(value[item])
                 if size > MAX_TEXT:
                     break
-            seen[id(value)] = size
         case Namespace():
             raise TypeError("a namespace() is only for {% set %}; it is not a value itself")
         case _:
@@ -123,13 +125,8 @@ def _metered(values: Iterable[Any], cost: int) -> Iterable[Any]:
         return values
 
     def paid() -> Iterator[Any]:
-        total = 0
         for item in values:
-            size = estimated_size(item)
-            meter.charge(cost + size)
-            total += size
-            if total > MAX_TEXT:
-                raise LimitExceeded(f"the template makes a list of more than {MAX_TEXT} characters")
+            meter.charge(cost + estimated_size(item))
             yield item
 
     return paid()
@@ -249,7 +246,7 @@ _ADDED_SIZE: dict[str, Callable[..., int]] = {
 class BoundedEnvironment(ImmutableSandboxedEnvironment):
     """Undefined variables are errors, nothing is escaped, what is made has a limited size."""
 
-    intercepted_binops = frozenset(("+", "*", "**", "%"))
+    intercepted_binops = frozenset(("+", "-", "*", "/", "//", "%", "**"))
 
     def __init__(self) -> None:
         super().__init__(
@@ -277,17 +274,11 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
             return False
         return super().is_safe_attribute(obj, attr, value)
 
-    def getitem(self, obj: Any, argument: Any) -> Any:
-        return (
-            _charged(super().getitem(_charged(obj), argument))
-            if isinstance(argument, slice)
-            else super().getitem(obj, argument)
-        )
-
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         size = estimated_size(left) + estimated_size(right)
         if operator == "**" and isinstance(left, int) and isinstance(right, int):
-            size = left.bit_length() * abs(right)
+            if left.bit_length() * right > MAX_BITS:
+                raise LimitExceeded(_LARGE_NUMBER)
         elif operator == "*" and isinstance(left, int) and not isinstance(right, int):
             size = estimated_size(right) * abs(left)
         elif operator == "*" and isinstance(right, int) and not isinstance(left, int):
@@ -310,7 +301,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         owner = getattr(getattr(__obj, "__wrapped__", __obj), "__self__", None)
         if isinstance(owner, str):
             name = f"str.{name}"
-            estimated_size(owner)
+            _charged(owner)
             if name == "str.join" and args and isinstance(args[0], Iterator):
                 args = (list(_metered(args[0], 0)), *args[1:])
         elif name == "safe_range":
@@ -339,6 +330,11 @@ def insert_meter(template: nodes.Template) -> int:
         compare.expr = _filtered(compare.expr, "(charged)")
         for operand in compare.ops:
             operand.expr = _filtered(operand.expr, "(charged)")
+    for item in list(template.find_all(nodes.Getitem)):
+        if isinstance(item.arg, nodes.Slice):  # copies what it is taken from
+            item.node = _filtered(item.node, "(charged)")
+        elif not isinstance(item.arg, nodes.Const):  # a tuple's hash takes as long as it is large
+            item.arg = _filtered(item.arg, "(charged)")
     template.set_environment(template.environment)  # type: ignore[arg-type]
     return _static_cost(template)
 
@@ -349,6 +345,8 @@ def _charge_children(literal: nodes.Expr) -> None:
         return
     if isinstance(literal, nodes.Dict):
         for pair in literal.items:
+            if not isinstance(pair.key, nodes.Const):
+                pair.key = _filtered(pair.key, "(charged)")
             pair.value = _filtered(pair.value, "(charged)")
     elif isinstance(literal, (nodes.List, nodes.Tuple)):
         literal.items = [_filtered(item, "(charged)") for item in literal.items]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import tracemalloc
 from types import MappingProxyType
 
 import pytest
@@ -109,6 +110,11 @@ def test_what_cannot_be_rendered(template: str, line: int, message: str) -> None
     assert error.exit_code == 3
 
 
+LARGE = "{% set x = 'x' * 499999 %}{% set y = 'x' * 499999 %}"
+RANGE = "{% set r = range(99999) %}"
+NESTED = "{% set x = (1, 1) %}" + "{% set x = (x, x) %}" * 14
+NUMBERS = "{% set x = 9 ** 249999 %}{% set y = 7 ** 150000 %}"
+MANY = "{{% for i in range(99999) %}}{}{{% endfor %}}"
 BOMBS = [
     "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
     "{% for a in range(9999) %}{% for b in range(9999) %}"
@@ -153,22 +159,97 @@ BOMBS = [
     "{% set x = [1] %}{% set y = [1] %}"
     + "{% set x = [x, x] %}{% set y = [y, y] %}" * 40
     + "{{ x == y }}",
-    "{% set x = 'x' * 999999 %}{% for i in range(99999) %}{{ x[1:] == x[1:] }}{% endfor %}",
-    "{% set x = 'x' * 999999 %}{% for i in range(99999) %}{{ x|upper|length }}{% endfor %}",
+    "{% set x = 'x' * 499999 %}{% for i in range(99999) %}{{ x[1:] == x[1:] }}{% endfor %}",
+    "{% set x = 'x' * 499999 %}{% for i in range(99999) %}{{ x|upper|length }}{% endfor %}",
     "{% set s = namespace(x='xx') %}{% for i in range(99) %}{% set s.x = s.x ~ s.x %}{% endfor %}",
     "{% set ns = namespace() %}{% set ns.x = ns %}{{ ns }}",
     "{% set a = 'x' * 99999 %}{{ dict.fromkeys(range(9999), a) }}",
-    "{{ dict(a='y' * 999999)|list|length }}{% for i in range(9999) %}{{ 'y' * 9999 }}{% endfor %}",
+    "{{ dict(a='y' * 499999)|list|length }}{% for i in range(9999) %}{{ 'y' * 9999 }}{% endfor %}",
     "{% for a in range(99999) %}" + "{{ x.y.z is defined }}" * 999 + "{% endfor %}",
     "{% for a in range(99999) %}{{ a" + "|abs" * 300 + " }}{% endfor %}",
     "{% for a in range(99999) %}{{ a" + " + 1" * 300 + " }}{% endfor %}",
     "{% block b %}{{ self.b() }}{{ self.b() }}{% endblock %}",
+    # Each of these passes when one thing is not charged for, and then takes minutes.
+    *(
+        LARGE + MANY.format(body)
+        for body in (
+            "{% set n = x.isalpha() %}",
+            "{% set n = x|wordcount %}",
+            "{% set n = x[1:] %}",
+            "{% set n = {}[x] is defined %}",
+            "{% set n = dict(a=x) %}",
+            "{% if x == y %}{% endif %}",
+            "{% if 'a' in x %}{% endif %}",
+            "{% if x is upper %}{% endif %}",
+        )
+    ),
+    RANGE + "{% for a in r %}{% for b in r %}{% endfor %}{% endfor %}",
+    RANGE + "{% for a in r|select %}" + "{% if a %}{% endif %}" * 3000 + "{% endfor %}",
+    RANGE + MANY.format("{% set s = r|sum %}"),
+    RANGE + MANY.format("{% set s = r" + "|select" * 90 + "|sum %}"),
+    "{% macro f() %}"
+    + "{% if 1 %}{% endif %}" * 3000
+    + "{% endmacro %}"
+    + MANY.format("{% set z = f() %}"),
+    "{% set x = (1, 1) %}"
+    + "{% set x = (x, x) %}" * 14
+    + MANY.format("{% set n = {}[x] is defined %}"),
+    "{% set x = (1, 1) %}" + "{% set x = (x, x) %}" * 14 + MANY.format("{% set n = {x: 1} %}"),
+    *(
+        "{% set x = 9 ** 249999 %}{% set y = 7 ** 150000 %}"
+        + MANY.format("{% set z = x " + sign + " y %}")
+        for sign in ("+", "-", "*", "/", "//", "%")
+    ),
 ]
 
 
 @pytest.mark.parametrize("bomb", BOMBS, ids=range(len(BOMBS)))
 def test_a_bomb_ends_in_an_error(bomb: str) -> None:
     failure(bomb)
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        "{{ range(9999)|join('y' * 9999) }}",
+        "{{ ('y' * 9999).join('y' * 9999) }}",
+        "{{ ('y' * 9999)|replace('', 'y' * 9999) }}",
+        "{{ ('y' * 9999).replace('', 'y' * 9999) }}",
+        "{{ ('\n' * 9999)|indent('y' * 9999) }}",
+        "{{ ('y ' * 9999)|wordwrap(1, wrapstring='y' * 9999) }}",
+        "{{ [[[[1]]]]|tojson(indent=99999999) }}",
+        "{{ '%99999999d' % 1 }}",
+        "{{ '%99999999d'|format(1) }}",
+        "{{ '{:>99999999}'.format(1) }}",
+        "{{ 'x'|center(99999999) }}",
+        "{{ 'x'.ljust(99999999) }}",
+        "{{ 'x' * 99999999 }}",
+        "{{ [1]|batch(9999999, 'x')|list }}",
+        "{{ [1]|slice(9999999)|list }}",
+        "{% set x = 'x' * 99 %}" + "{% set x = x ~ x %}" * 20 + "{{ x|length }}",
+        "{% set x = 'x' * 99 %}" + "{% set x = x + x %}" * 20 + "{{ x|length }}",
+    ],
+)
+def test_a_bomb_fills_no_memory(bomb: str) -> None:
+    tracemalloc.start()
+    try:
+        failure(bomb)
+        assert tracemalloc.get_traced_memory()[1] < 30_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("template", "shown"),
+    [
+        ("{{ 7 // 2 }} {{ 7 / 2 }} {{ 7 - 9 }} {{ 2 ** 40 }}", "3 3.5 -2 1099511627776"),
+        ("{{ 2 ** -1 }} {{ 2 ** 8000 > 1 }}", "0.5 True"),
+        ("{{ {(1, 2): 'a'}[(1, 2)] }}{{ {'b': 1, 2: 3}['b'] }}", "a1"),
+        ("{{ [1, 2, 3][1:] }}{{ 'abc'[::-1] }}{{ 'abc'[:2] }}", "[2, 3]cbaab"),
+    ],
+)  # fmt: skip
+def test_arithmetic_slices_and_look_ups_are_as_ever(template: str, shown: str) -> None:
+    assert text(template) == shown
 
 
 def test_much_is_possible_below_the_bounds() -> None:
