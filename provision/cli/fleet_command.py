@@ -122,8 +122,8 @@ def run_fleet_command(request: FleetRequest, run: Callable[[FleetCommand], RunRe
         if fleet.changed():
             outputs.handle(
                 Notice(
-                    message="the manifest changed during the run, which kept to what it had read; "
-                    "run again to apply what it says now"
+                    message="the manifest changed during the run, which used what it had read "
+                    "before; run again to apply the changes"
                 )
             )
     return report.exit_code(detailed=request.detailed)

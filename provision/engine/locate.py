@@ -112,7 +112,7 @@ def _distinct(located: dict[str, Located]) -> dict[str, Located]:
             for device in devices:
                 others = ", ".join(other for other in devices if other != device)
                 result[device] = DeviceError(
-                    f"its port {located[device]} is also that of {others}",
+                    f"its port {located[device]} is also the port of {others}",
                     hint="give each device a port of its own",
                 )
     return result

@@ -215,8 +215,8 @@ def test_two_devices_on_one_port_and_one_board_on_two(station: Station) -> None:
         """,
     )
     ended = station.apply(code=4)
-    assert ended.finished("one")["error"] == "its port sim://shared is also that of two"
-    assert "is also that of one" in ended.finished("two")["error"]
+    assert ended.finished("one")["error"] == "its port sim://shared is also the port of two"
+    assert "is also the port of one" in ended.finished("two")["error"]
     assert sorted([ended.outcomes["left"], ended.outcomes["right"]]) == ["changed", "refused"]
     (refused,) = [name for name in ("left", "right") if ended.outcomes[name] == "refused"]
     assert (

@@ -451,7 +451,7 @@ def test_two_devices_on_one_port_are_both_errors() -> None:
     world = FakeWorld({"/dev/a": running()})
     report = go(world, device("one", "/dev/a"), device("two", "/dev/a"))
     assert outcomes(report) == {"one": "failed", "two": "failed"}
-    assert "also that of two" in error_of(report, "one")
+    assert "also the port of two" in error_of(report, "one")
     assert world.boards["/dev/a"].log == []
 
 

@@ -120,5 +120,5 @@ def test_two_names_of_one_port_are_one_port(tmp_path: Path) -> None:
     ]
     found = locate(states, world, world)
     assert all(isinstance(one, DeviceError) for one in found.values())
-    assert "also that of 1" in str(found["0"])
-    assert "also that of 2" in str(found["3"])
+    assert "also the port of 1" in str(found["0"])
+    assert "also the port of 2" in str(found["3"])

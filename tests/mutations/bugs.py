@@ -318,4 +318,25 @@ BUGS = (
         after="        pass\n",
         tests=("tests/security/test_project_files.py", "-k", "vendored"),
     ),
+    Bug(
+        name="begin another device after the run was cancelled",
+        file="provision/engine/scheduler.py",
+        before="if cancel.cancelled() or (fail_fast and failed):",
+        after="if fail_fast and failed:",
+        tests=("tests/engine/test_cancellation.py",),
+    ),
+    Bug(
+        name="take a closed terminal for a second wish to stop",
+        file="provision/cli/stop_signals.py",
+        before="        signal.signal(signal.SIGHUP, signal.SIG_IGN)\n",
+        after="        pass\n",
+        tests=("tests/apply/test_stop_signals.py", "-k", "terminal"),
+    ),
+    Bug(
+        name="resolve the devices that --limit leaves out",
+        file="provision/app.py",
+        before="fleet.loaded.ports(leaving_out=[state.device for state in states])",
+        after="[state.port for state in fleet.loaded.states() if state.port]",
+        tests=("tests/apply/test_api.py", "-k", "left_out"),
+    ),
 )
