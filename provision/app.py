@@ -146,7 +146,7 @@ def run_task(
         images=fleet.images,
         filesystems=LittleFsBuilder(),
         identities=LearnedMacs(fleet.loaded.lock_path),
-        journal=FlashJournal(state_directory() / "flashing"),
+        journal=FlashJournal(state_directory() / "flashing", fleet.loaded.path),
         emit=emit,
         declared_macs=fleet.loaded.declared_macs(),
         operator=operator,

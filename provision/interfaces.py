@@ -238,17 +238,23 @@ class Journal(Protocol):
     """Which boards a run was in the middle of flashing, so that the next one knows when a board
     does not answer because a run was interrupted."""
 
-    def begin(self, mac: str, mode: FlashMode) -> None:
-        """The flash of this board is about to be written; durable when this returns."""
+    def begin(self, mac: str, device: str, mode: FlashMode) -> None:
+        """The flash of this board is about to be written for this device; durable when this
+        returns."""
         ...
 
     def end(self, mac: str) -> None:
-        """It has been written whole."""
+        """It has been written whole, or answers again: whatever was begun on it is over."""
         ...
 
     def interrupted_mode(self, mac: str) -> FlashMode | None:
         """How some run that began on this board and never ended was flashing it; None when no
         such run is known."""
+        ...
+
+    def may_erase(self, mac: str, device: str) -> bool:
+        """Whether a run of this manifest that never ended was erasing this board for this device,
+        and so had been allowed to."""
         ...
 
 

@@ -122,7 +122,7 @@ def flash(device: DeviceContext, plan: Plan, *, disabled: bool) -> bool:
         flasher, mac, to_write, preloaded = prepare(device, plan, firmware)
         # Where the power failed amid an erase, cells may read as blank and not last.
         doubtful = device.run.journal.interrupted_mode(mac) is not None
-        device.run.journal.begin(mac, "erase" if plan.erases else "keep")
+        device.run.journal.begin(mac, session.device, "erase" if plan.erases else "keep")
     except ProvisionError:
         if disabled:
             restore_app(session, device.note_state)

@@ -1,35 +1,42 @@
 """Which boards are being flashed: one empty file a board, gone when its flash is whole.
 
 What a killed run leaves here tells the next one why a board does not answer: the files on it were
-to be erased, by a run that had been allowed to; or, by a file of another name, they were to be kept
-and are there still. Empty files, since a full disk has room for those.
+to be erased, by a run that had been allowed to; or they were to be kept and are there still. What
+the flash went through is true of the board whoever asks; the consent to erase it was given for one
+device of one manifest, and is no other's. Empty files, since a full disk has room for those.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from provision.atomic_files import sync_directory
 from provision.errors import UsageError
 from provision.interfaces import FlashMode
 
 
 class FlashJournal:
-    """Implements `interfaces.Journal` in a directory of the user's own."""
+    """Implements `interfaces.Journal` in a directory of the user's own, for the runs of one
+    `manifest`, an absolute path."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, manifest: Path) -> None:
         self._directory = directory
+        self._manifest = manifest
 
-    def begin(self, mac: str, mode: FlashMode) -> None:
-        """Keep that this board's flash is being written in this mode; UsageError when that cannot
-        be kept."""
-        mark, other = self._erasing(mac), self._keeping(mac)
-        if mode == "keep":
-            mark, other = other, mark
+    def begin(self, mac: str, device: str, mode: FlashMode) -> None:
+        """Keep that this board's flash is being written for this device in this mode, and forget
+        what was before; UsageError when that cannot be kept."""
+        entry = self._entry(mac, device, mode)
         try:
             self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            mark.touch()
-            other.unlink(missing_ok=True)
+            entry.touch()
+            sync_directory(self._directory)
+            for other in self._entries(mac):
+                if other != entry:
+                    other.unlink(missing_ok=True)
         except OSError as error:
             raise UsageError(
                 f"the state directory {self._directory} cannot be written: {error.strerror}",
@@ -39,17 +46,28 @@ class FlashJournal:
     def end(self, mac: str) -> None:
         """Forget it; what cannot be removed only means one question less next time."""
         with suppress(OSError):
-            self._erasing(mac).unlink(missing_ok=True)
-            self._keeping(mac).unlink(missing_ok=True)
+            for entry in self._entries(mac):
+                entry.unlink(missing_ok=True)
 
     def interrupted_mode(self, mac: str) -> FlashMode | None:
         """How a run that began on this board and never ended was flashing it."""
-        if self._erasing(mac).exists():
+        modes = {entry.suffix for entry in self._entries(mac)}
+        if ".erase" in modes:
             return "erase"
-        return "keep" if self._keeping(mac).exists() else None
+        return "keep" if ".keep" in modes else None
 
-    def _erasing(self, mac: str) -> Path:
-        return self._directory / mac.replace(":", "-")
+    def may_erase(self, mac: str, device: str) -> bool:
+        """Whether a run that never ended was erasing this board for this device of this
+        manifest."""
+        return self._entry(mac, device, "erase").exists()
 
-    def _keeping(self, mac: str) -> Path:
-        return self._directory / f"{mac.replace(':', '-')}.kept"
+    def _entries(self, mac: str) -> Iterator[Path]:
+        return self._directory.glob(f"{_plain(mac)}*")
+
+    def _entry(self, mac: str, device: str, mode: FlashMode) -> Path:
+        whose = hashlib.sha256(f"{self._manifest}\0{device}".encode()).hexdigest()[:16]
+        return self._directory / f"{_plain(mac)}.{whose}.{mode}"
+
+
+def _plain(mac: str) -> str:
+    return mac.replace(":", "-")

@@ -89,6 +89,11 @@ class Loaded:
         names = [name for name in self.manifest.devices if name not in left_out]
         return tuple(self._resolver().ports(names))
 
+    @property
+    def path(self) -> Path:
+        """The manifest itself, absolute and links followed: which one it is, however named."""
+        return (self.folder / Path(self.file).name).resolve()
+
     def declared_macs(self) -> Mapping[str, str]:
         """The MAC of each device that declares one, by `mac:` or by a port that is found by it."""
         return self._resolver().declared_macs()

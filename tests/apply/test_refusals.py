@@ -291,3 +291,19 @@ def test_rule_2_a_known_board_that_falls_silent_does_not_lose_its_files_unasked(
     assert station.digest("bench") == before
     agreed = station.apply("--yes")
     assert agreed.done("bench") == ["erase-flash", "write-firmware 1.24.1", "reset"]
+
+
+def test_rule_2_leave_to_erase_is_of_the_manifest_whose_run_was_cut(station: Station) -> None:
+    mac = station.board("bench")
+    manifest = BLANK.format(image=station.firmware(ESP32))
+    station.write("fleet.yaml", manifest)
+    station.write("other.yaml", manifest)
+    cut = station.start("apply", "--yes", "--json")
+    cut.until_event("stage-started", stage="flash")
+    cut.kill()
+
+    other = station.provision("apply", "other.yaml")
+    assert other.code == 4, other.said
+    assert "its board would be erased, and is not in fleet.lock yet" in other.out
+    assert station.apply().outcomes == {"bench": "changed"}
+    assert station.lock == {"bench": mac}

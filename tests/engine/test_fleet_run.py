@@ -18,6 +18,7 @@ from provision.engine.run import run
 from provision.engine.task import Task
 from provision.engine.tasks.apply import ApplyTask
 from provision.engine.tasks.plan import PlanTask
+from provision.interfaces import FlashMode
 from provision.model.board import ResetWiring
 from provision.model.chip import Chip
 from provision.model.event import (
@@ -330,7 +331,7 @@ def test_erasing_what_does_not_answer_needs_a_yes_unless_a_run_was_cut_short_on_
         world = FakeWorld({"/dev/kitchen": board}, {"new": image()})
         world.identities.macs["kitchen"] = MAC
         if cut:
-            world.journal.begin(MAC, "erase")
+            world.journal.begin(MAC, "kitchen", "erase")
         report = go(world, device(firmware=firmware()), **options)
         assert world.journal.open == {}
         return board, report
@@ -349,6 +350,49 @@ def test_erasing_what_does_not_answer_needs_a_yes_unless_a_run_was_cut_short_on_
     assert "erase" in board.log
     assert report.devices[0].plan is not None
     assert "even after a reset" in report.devices[0].plan.actions[0].reason
+
+
+@pytest.mark.parametrize("task", [PlanTask(), ApplyTask()], ids=["plan", "apply"])
+def test_leave_to_erase_ends_when_the_board_answers_again(task: Task) -> None:
+    board = converged()
+    world = FakeWorld({"/dev/kitchen": board}, {"new": image()})
+    world.identities.macs["kitchen"] = MAC
+    world.journal.begin(MAC, "kitchen", "erase")
+    go(world, device(firmware=firmware()), task=task)
+    assert world.journal.open == {}
+    board.silent = True
+    report = go(world, device(firmware=firmware()), task=ApplyTask())
+    assert outcomes(report) == {"kitchen": "refused"}
+    assert board.files
+
+
+@pytest.mark.parametrize("begun", [("hall", "erase"), ("kitchen", "keep")])
+def test_what_another_run_was_allowed_is_no_leave_to_erase(begun: tuple[str, FlashMode]) -> None:
+    """Another device's erase, and an update that was to keep the files."""
+    board = running({"/data.csv": b"1,2\n"}, silent=True)
+    world = FakeWorld({"/dev/kitchen": board}, {"new": image()})
+    world.journal.begin(MAC, *begun)
+    always = replace(firmware(), erase="always")
+    report = go(world, device(firmware=always), task=ApplyTask())
+    assert outcomes(report) == {"kitchen": "refused"}
+    assert board.files == {"/data.csv": b"1,2\n"}
+
+
+def test_a_board_that_answers_is_not_erased_by_leave_of_a_run_that_was_cut() -> None:
+    board = converged()
+    world = FakeWorld({"/dev/kitchen": board}, {"new": image()})
+    world.journal.begin(MAC, "kitchen", "erase")
+    always = replace(firmware(), erase="always", verify="flash")
+    report = go(world, device(firmware=always), task=ApplyTask())
+    assert outcomes(report) == {"kitchen": "refused"}
+    assert "erase" not in board.log
+
+
+def test_a_write_that_is_not_verified_stays_in_the_journal() -> None:
+    board = FakeBoard(unverified=True)
+    world = FakeWorld({"/dev/kitchen": board}, {"new": image()})
+    assert outcomes(go(world, device(firmware=firmware()))) == {"kitchen": "failed"}
+    assert world.journal.interrupted_mode(MAC) == "erase"
 
 
 def test_a_filesystem_that_is_too_small_is_told_before_the_flash_is_erased() -> None:

@@ -124,7 +124,7 @@ def test_an_update_cut_short_is_finished_in_place_and_forgotten() -> None:
     board.firmware = None  # half of it was written
     board.disabled = {"/main.py"}
     world = updating(board)
-    world.journal.begin(board.mac, "keep")
+    world.journal.begin(board.mac, "kitchen", "keep")
     assert go(world, device(firmware=firmware()), task=ApplyTask()).exit_code() == 0
     assert "erase" not in board.log
     assert board.files["/notes"] == b"mine"
@@ -134,7 +134,7 @@ def test_an_update_cut_short_is_finished_in_place_and_forgotten() -> None:
 
 def test_an_entry_left_by_a_run_killed_at_its_very_end_goes_with_the_next() -> None:
     world = FakeWorld({"/dev/kitchen": converged()})
-    world.journal.begin("24:6f:28:00:00:01", "keep")
+    world.journal.begin("24:6f:28:00:00:01", "kitchen", "keep")
     go(world, device(), task=PlanTask())
     assert world.journal.open
     go(world, device())
@@ -142,16 +142,38 @@ def test_an_entry_left_by_a_run_killed_at_its_very_end_goes_with_the_next() -> N
 
 
 def test_the_journal_tells_an_update_from_an_erasing_run(tmp_path: Path) -> None:
-    journal = FlashJournal(tmp_path / "flashing")
+    journal = FlashJournal(tmp_path / "flashing", tmp_path / "fleet.yaml")
     mac = "24:6f:28:00:00:01"
     seen: list[FlashMode | None] = []
     modes: tuple[FlashMode, ...] = ("keep", "erase", "keep")
     for mode in modes:
-        journal.begin(mac, mode)
+        journal.begin(mac, "kitchen", mode)
         seen.append(journal.interrupted_mode(mac))
     journal.end(mac)
     seen.append(journal.interrupted_mode(mac))
     assert seen == [*modes, None]
+
+
+def test_leave_to_erase_is_for_one_device_of_one_manifest(tmp_path: Path) -> None:
+    """That the flash is half written is true of the board, whoever asks."""
+    mac = "24:6f:28:00:00:01"
+    mine, other = (
+        FlashJournal(tmp_path / "flashing", tmp_path / name) for name in ("a.yaml", "b.yaml")
+    )
+    mine.begin(mac, "kitchen", "erase")
+    assert mine.may_erase(mac, "kitchen")
+    assert not mine.may_erase(mac, "hall")
+    assert not other.may_erase(mac, "kitchen")
+    assert not mine.may_erase("24:6f:28:00:00:02", "kitchen")
+    assert other.interrupted_mode(mac) == "erase"
+    mine.begin(mac, "kitchen", "keep")
+    assert not mine.may_erase(mac, "kitchen")
+    mine.begin(mac, "kitchen", "erase")
+    other.begin(mac, "kitchen", "keep")  # the board is no more as the first run left it
+    assert not mine.may_erase(mac, "kitchen")
+    assert mine.interrupted_mode(mac) == "keep"
+    mine.end(mac)
+    assert list((tmp_path / "flashing").iterdir()) == []
 
 
 def entry(path: str) -> DirectoryEntry:

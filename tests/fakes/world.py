@@ -18,6 +18,7 @@ from provision.engine.context import RunContext
 from provision.errors import (
     BoardError,
     CheckFailed,
+    FlashFailed,
     ManualActionRequired,
     NoAnswer,
     OutOfSpace,
@@ -61,6 +62,7 @@ class FakeBoard:
     hogged: bool = False  # its app keeps the REPL away, but not after a reset
     dead: bool = False  # nothing answers at all
     worn: bool = False  # what is written over the REPL does not stick
+    unverified: bool = False  # what is written to its flash does not read back
     answers: list[str] = field(default_factory=lambda: ["True"])
     prints: str = "ready: kitchen"
     failures: list[ProvisionError] = field(default_factory=list)  # of its next transfers
@@ -179,6 +181,8 @@ class FakeFlasher:
         for region in regions:
             if region.name == "filesystem":
                 self._fill(self.world.filesystems.built[region.data])
+        if self.board.unverified:
+            raise FlashFailed("it does not read back as it was written", hint="a shorter cable")
         progress(1, 1)
 
     def _fill(self, files: Mapping[str, bytes]) -> None:
@@ -291,16 +295,19 @@ class FakeIdentities:
 
 class FakeJournal:
     def __init__(self) -> None:
-        self.open: dict[str, FlashMode] = {}
+        self.open: dict[str, tuple[str, FlashMode]] = {}
 
-    def begin(self, mac: str, mode: FlashMode) -> None:
-        self.open[mac] = mode
+    def begin(self, mac: str, device: str, mode: FlashMode) -> None:
+        self.open[mac] = (device, mode)
 
     def end(self, mac: str) -> None:
         self.open.pop(mac, None)
 
     def interrupted_mode(self, mac: str) -> FlashMode | None:
-        return self.open.get(mac)
+        return self.open[mac][1] if mac in self.open else None
+
+    def may_erase(self, mac: str, device: str) -> bool:
+        return self.open.get(mac) == (device, "erase")
 
 
 class FakeWorld:

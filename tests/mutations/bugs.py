@@ -200,6 +200,35 @@ BUGS = (
         tests=("tests/lockfile/test_entries.py",),
     ),
     Bug(
+        name="take another manifest's leave to erase a board for one's own",
+        file="provision/project/flash_journal.py",
+        before='f"{self._manifest}\\0{device}"',
+        after='f"{device}"',
+        tests=("tests/engine/test_safe_boot.py", "-k", "leave_to_erase"),
+    ),
+    Bug(
+        name="take another device's leave to erase a board for one's own",
+        file="provision/engine/tasks/apply.py",
+        before="        and run.journal.may_erase(actual.mac, name),",
+        after="        and run.journal.interrupted_mode(actual.mac) is not None,",
+        tests=("tests/engine/test_fleet_run.py", "-k", "leave_to_erase"),
+    ),
+    Bug(
+        name="keep the leave to erase a board that answers again",
+        file="provision/engine/tasks/plan.py",
+        before="            journal.end(actual.mac)  # it is no more",
+        after="            pass  # it is no more",
+        tests=("tests/engine/test_fleet_run.py", "-k", "leave_to_erase"),
+    ),
+    Bug(
+        name="end the journal before the write is verified",
+        file="provision/engine/execute.py",
+        before='    flasher.write(to_write, session.progress("flash"))\n',
+        after="    device.run.journal.end(mac)\n"
+        '    flasher.write(to_write, session.progress("flash"))\n',
+        tests=("tests/engine/test_fleet_run.py", "-k", "stays_in_the_journal"),
+    ),
+    Bug(
         name="do not learn which board a device is",
         file="provision/lockfile/entries.py",
         before="            device: replace(self.devices.get(device, LockedDevice()), mac=mac)",

@@ -68,7 +68,8 @@ def needs_consent(
     """Rule 2: why a plan may not be carried out unless somebody says yes, or None.
 
     Erasing needs a yes where no run before has learned which board this is (`known`), and where
-    nobody could look at its files. A board on which a run was `interrupted` has had its yes.
+    nobody could look at its files. A board on which a run that erased it for this very device was
+    `interrupted`, and which has not answered since, has had its yes.
     """
     if not plan.erases or interrupted or (known and not actual.repl_unresponsive):
         return None

@@ -54,7 +54,9 @@ def ask_consent(device: DeviceContext, actual: ActualState, plan: Plan) -> None:
         plan,
         actual,
         known=run.identities.known(name) is not None,
-        interrupted=actual.mac is not None and run.journal.interrupted_mode(actual.mac) is not None,
+        interrupted=actual.firmware is None
+        and actual.mac is not None
+        and run.journal.may_erase(actual.mac, name),
     )
     if refusal is None:
         return

@@ -77,6 +77,8 @@ def observe_and_plan(device: DeviceContext, *, contents: bool) -> tuple[ActualSt
     device.actual = actual
     if actual.mac is not None:
         device.claim(actual.mac)
+        if actual.firmware is not None and journal.interrupted_mode(actual.mac) == "erase":
+            journal.end(actual.mac)  # it is no more as the interrupted run left it
         if actual.firmware is None and journal.interrupted_mode(actual.mac) == "keep":
             device.actual = actual = replace(actual, interrupted_update=True)
     device.plan = plan = diff(desired, actual)
