@@ -24,6 +24,7 @@ from typing import BinaryIO
 
 import platformdirs
 
+from provision.core.wording import memory_size
 from provision.errors import UsageError
 
 _POLL_INTERVAL = 0.01  # seconds between two attempts at a lock that another one holds
@@ -78,8 +79,7 @@ def read_plain_file(path: Path, *, most: int, root: Path | None) -> bytes:
         _check_plain(os.fstat(file.fileno()).st_mode)  # it may have been replaced meanwhile
         data = file.read(most + 1)
     if len(data) > most:
-        limit = f"{most // 2**20} MiB" if most >= 2**20 else f"{most:,} bytes"
-        raise OSError(None, f"it is larger than {limit}")
+        raise OSError(None, f"it is larger than {memory_size(most)}")
     return data
 
 

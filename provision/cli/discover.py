@@ -13,7 +13,7 @@ import click
 
 from provision import api
 from provision.cli.options import json_option
-from provision.core.wording import flash_size, harmless, one_line
+from provision.core.wording import harmless, memory_size, one_line
 from provision.errors import ManifestError
 from provision.model.state import FirmwareIdentity
 from provision.output.style import Style, wants_colour
@@ -107,7 +107,7 @@ def _cells(one: api.FoundPort, probed: bool) -> tuple[str, ...]:
         *start,
         answer.chip.label if answer.chip else "-",
         answer.mac or "-",
-        flash_size(answer.flash_size) if answer.flash_size is not None else "-",
+        memory_size(answer.flash_size) if answer.flash_size is not None else "-",
         firmware_text(answer.firmware),
     )
 

@@ -10,7 +10,7 @@ import click
 
 from provision import api
 from provision.cli.options import json_option, limit_option, manifest_argument, secrets_option
-from provision.core.wording import flash_size, harmless
+from provision.core.wording import harmless, memory_size
 from provision.model.report import DeviceReport
 from provision.output.setup import open_outputs
 
@@ -96,7 +96,7 @@ def table(rows: list[dict[str, object]]) -> list[str]:
                 str(item["port"] or "-"),
                 str(item["chip"] or "-"),
                 str(item["mac"] or "-"),
-                flash_size(size) if isinstance(size, int) else "-",
+                memory_size(size) if isinstance(size, int) else "-",
                 f"{item['outcome']}: {item['code']}" if item["error"] else firmware,
             ]
         )

@@ -12,7 +12,7 @@ from provision.boards import profiles
 from provision.cli.files import read_input
 from provision.cli.options import json_option
 from provision.core.chips.registry import family_of, read_firmware
-from provision.core.wording import did_you_mean, harmless
+from provision.core.wording import did_you_mean, harmless, memory_size
 from provision.errors import UsageError
 from provision.model.board import BoardProfile
 from provision.model.firmware import FilesystemPlace, Firmware
@@ -98,13 +98,13 @@ def firmware_lines(data: dict[str, Any]) -> list[str]:
     for part in data["partitions"]:
         lines.append(
             f"              {part['name']:<16}  {part['kind']:<14}  "
-            f"0x{part['offset']:06x}  {part['size'] // 1024:>5} kB"
+            f"0x{part['offset']:06x}  {memory_size(part['size']):>8}"
         )
     place = data["filesystem"]
     lines.append(
         "  filesystem  "
         + (
-            f"LittleFS at 0x{place['offset']:x}, {place['size'] // 1024} kB"
+            f"LittleFS at 0x{place['offset']:x}, {memory_size(place['size'])}"
             f" on a flash of {data['header']['size'] if 'board' not in data else 'this board'}"
             if place is not None
             else "none that can be built on this computer"

@@ -10,7 +10,7 @@ import click
 from provision import api
 from provision.cli.files import write_output
 from provision.cli.options import json_option, offline_option, secrets_option
-from provision.core.wording import flash_size, harmless
+from provision.core.wording import harmless, memory_size
 
 
 @click.group("image")
@@ -74,8 +74,8 @@ def build(
         f"{output}: {len(image.data)} bytes for {device} ({image.board.title}), "
         f"to be flashed at {offset}",
         f"  firmware    MicroPython {firmware.identity.version} from {firmware.name}",
-        f"  filesystem  at 0x{place.offset:x}, {flash_size(image.used)} of "
-        f"{flash_size(place.size)} used",
+        f"  filesystem  at 0x{place.offset:x}, {memory_size(image.used)} of "
+        f"{memory_size(place.size)} used",
         *(f"              {dest}  {size} bytes" for dest, size in sorted(image.files.items())),
         f"  to flash    {report['command']}",
         "Flashing it replaces everything on the board, NVS (Wi-Fi, calibration) included.",

@@ -23,7 +23,7 @@ def byte_size(size: float) -> str:
     return f"{size / 1_000_000:.2f} MB"
 
 
-def flash_size(size: int) -> str:
+def memory_size(size: int) -> str:
     """A size of memory as it is sold: `4 MB` is 4 x 1024 x 1024 bytes, `512 KB` is 512 x 1024."""
     return f"{size / _MEGABYTE:g} MB" if size >= _MEGABYTE else f"{size // 1024} KB"
 

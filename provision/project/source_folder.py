@@ -13,6 +13,7 @@ from pathlib import Path
 
 from provision.atomic_files import project_root, read_plain_file
 from provision.core.manifest.resolve.file_placement import Kind
+from provision.core.wording import memory_size
 from provision.model.state import Content
 
 MAX_FILE = 32 * 1024 * 1024
@@ -61,7 +62,9 @@ class SourceFolder:
         if known is None:
             data = read_plain_file(self.folder / path, most=MAX_FILE, root=self.root)
             if len(data) > self._left:
-                raise OSError(None, f"all sources together are larger than {self._most >> 20} MiB")
+                raise OSError(
+                    None, f"all sources together are larger than {memory_size(self._most)}"
+                )
             self._left -= len(data)
             known = self._contents[path] = Content(data=data)
         return known

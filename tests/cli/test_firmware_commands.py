@@ -53,7 +53,7 @@ def test_a_real_image_is_shown(tmp_path: Path) -> None:
     result = provision(tmp_path, "firmware", "show", "real.bin", "--board", "esp32")
     assert result.returncode == 0, result.stderr
     assert "MicroPython 1.16-237-g1613dc8a1-dirty for ET-Board with ESP32" in result.stdout
-    assert "LittleFS at 0x200000, 2048 kB" in result.stdout
+    assert "LittleFS at 0x200000, 2 MB" in result.stdout
     assert "fits esp32" in result.stdout
 
 

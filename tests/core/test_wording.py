@@ -10,8 +10,8 @@ from provision.core.wording import (
     byte_size,
     closest,
     did_you_mean,
-    flash_size,
     harmless,
+    memory_size,
     parse_size_code,
     plural,
     printable,
@@ -31,7 +31,7 @@ def test_byte_sizes(number: int, shown: str) -> None:
 
 def test_flash_sizes_are_written_as_they_are_sold() -> None:
     sizes = (512 * 1024, 2**20, 3 * 2**19, 16 * 2**20)
-    assert [flash_size(size) for size in sizes] == ["512 KB", "1 MB", "1.5 MB", "16 MB"]
+    assert [memory_size(size) for size in sizes] == ["512 KB", "1 MB", "1.5 MB", "16 MB"]
 
 
 @pytest.mark.parametrize(

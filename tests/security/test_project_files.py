@@ -176,7 +176,7 @@ def test_sources_are_bounded_together(project: Path) -> None:
         (project / f"app/{name}.dat").write_bytes(bytes(600_000))
     sources = SourceFolder(project, most=2**20)
     assert sources.read("app/a.dat") is sources.read("app/a.dat")
-    with pytest.raises(OSError, match="all sources together are larger than 1 MiB"):
+    with pytest.raises(OSError, match="all sources together are larger than 1 MB"):
         sources.read("app/b.dat")
     assert sources.read("app/main.py").data == b"print(1)\n"
 

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from provision.core.manifest.schema_errors import Finding, findings
-from provision.core.manifest.yaml_tree import Document, Node, Table, Text, dotted
+from provision.core.manifest.yaml_tree import Document, Items, Node, Table, Text, dotted
 from provision.errors import Problem
+from provision.model.exhaustive import assert_never
 
 # Parts of the manifest with many entries of one kind, and the schema of each entry.
 _REPEATED = {"devices": "device", "groups": "layer"}
@@ -98,18 +99,21 @@ class _Shapes:
         self.plain: dict[str, object] = {}
 
     def of(self, node: Node) -> object:
-        if isinstance(node, Text):
-            if node.plain and node.tag is None:
+        of = self.of
+        match node:
+            case Text():
+                if not node.plain or node.tag is not None:
+                    return self._text(node)
                 known = self.plain.get(node)
                 if known is None:
                     known = self.plain[node] = self._text(node)
                 return known
-            return self._text(node)
-        if isinstance(node, Table):
-            of = self.of
-            return tuple([(key, of(value)) for key, value in node.items()])
-        of = self.of
-        return frozenset([of(item) for item in node])
+            case Table():
+                return tuple([(key, of(value)) for key, value in node.items()])
+            case Items():
+                return frozenset([of(item) for item in node])
+            case _:
+                return assert_never(node)
 
     def _text(self, text: Text) -> object:
         number = text.number

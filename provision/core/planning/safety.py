@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from provision.core.chips.family import image_for_another_chip
 from provision.core.chips.registry import family_of
-from provision.core.wording import flash_size
+from provision.core.wording import memory_size
 from provision.model.plan import Action, EraseFlash, Plan, Refusal, phase_of
 from provision.model.state import ActualState, DesiredState
 
@@ -194,8 +194,8 @@ def _too_small(desired: DesiredState, actual: ActualState) -> Iterator[Refusal]:
     if wanted is not None and actual.flash_size is not None and actual.flash_size < wanted:
         yield Refusal(
             kind="flash-too-small",
-            message=f"the flash holds {flash_size(actual.flash_size)}, "
-            f"the board {board.name} has {flash_size(wanted)}",
+            message=f"the flash holds {memory_size(actual.flash_size)}, "
+            f"the board {board.name} has {memory_size(wanted)}",
             hint="check the board in the manifest, or extend it with the flash_size it really has",
         )
 

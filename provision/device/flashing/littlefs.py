@@ -15,6 +15,7 @@ import littlefs
 from littlefs.errors import LittleFSError
 
 from provision.core.chips.registry import family_of
+from provision.core.wording import memory_size, plural
 from provision.errors import ImageError, OutOfSpace
 from provision.model.board import BoardProfile
 from provision.model.board_path import ancestors
@@ -154,8 +155,8 @@ def _out_of_space(place: FilesystemPlace, files: Mapping[str, bytes]) -> OutOfSp
     needed += 2 * LITTLEFS_BLOCK * (1 + len({tuple(ancestors(path)) for path in files}))
     short = max(needed - place.size, LITTLEFS_BLOCK)
     return OutOfSpace(
-        f"the {len(files)} files need about {needed // 1024} kB, "
-        f"the filesystem has {place.size // 1024} kB: {short // 1024} kB too little"
+        f"{plural(len(files), 'file')} of about {memory_size(needed)} are wanted, "
+        f"the filesystem has {memory_size(place.size)}: {memory_size(short)} too little"
     )
 
 

@@ -359,5 +359,5 @@ def test_sources_that_are_no_files(tmp_path: Path) -> None:
         "not UTF-8 text: byte 0xff; save the file as UTF-8 (for d)",
         "devices.d.files[0]: '/dev/null' leads out of the manifest's folder (or git checkout); "
         "copy what the boards need into it",
-        "devices.d.files[1].src: 'big.bin': it is larger than 32 MiB",
+        "devices.d.files[1].src: 'big.bin': it is larger than 32 MB",
     ]

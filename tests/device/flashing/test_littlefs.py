@@ -61,7 +61,7 @@ def test_an_empty_filesystem_has_its_directories() -> None:
 
 def test_too_much_for_the_partition() -> None:
     small = FilesystemPlace(offset=0x99000, blocks=98)
-    with pytest.raises(OutOfSpace, match="the filesystem has 392 kB: 1") as caught:
+    with pytest.raises(OutOfSpace, match="the filesystem has 392 KB: 1") as caught:
         build_filesystem(small, {"/big.bin": bytes(500_000)})
     assert caught.value.hint
 

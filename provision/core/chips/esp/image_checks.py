@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from provision.core.chips.esp.firmware import EspFirmware
 from provision.core.chips.esp.image import size_bytes
 from provision.core.chips.family import image_for_another_chip
-from provision.core.wording import flash_size
+from provision.core.wording import memory_size
 from provision.model.board import BoardProfile
 from provision.model.firmware import Firmware
 from provision.model.plan import Refusal
@@ -55,7 +55,7 @@ def _revision_refusals(firmware: EspFirmware, revision: int | None) -> Iterator[
 
 
 def _size_refusals(firmware: EspFirmware, board: BoardProfile, size: int) -> Iterator[Refusal]:
-    has = f"the flash has {flash_size(size)}"
+    has = f"the flash has {memory_size(size)}"
     said = board.settings["header_size"]
     header = size_bytes(said)
     if header is not None and header > size:
@@ -77,7 +77,7 @@ def _size_refusals(firmware: EspFirmware, board: BoardProfile, size: int) -> Ite
         yield Refusal(
             kind="table-past-end",
             message=f"the partition table of {firmware.name} places {last.name} up to "
-            f"{flash_size(last.end)}, {has}",
+            f"{memory_size(last.end)}, {has}",
             hint="choose a build for this flash size",
         )
     if firmware.identity.machine == _GENERIC_ESP8266 and size < 2 * _MEGABYTE:
