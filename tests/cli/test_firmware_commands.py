@@ -175,5 +175,5 @@ def test_a_filesystem_that_cannot_be_built(tmp_path: Path) -> None:
 def test_an_image_of_no_version_is_not_built(cli: Cli, tmp_path: Path, version: str) -> None:
     ended = cli("sim", "firmware", "--chip", "esp32", "--version", version, "-o", "a.bin")
     assert ended.code == 2
-    assert f"{version!r} is no version of MicroPython" in ended.err
+    assert f"{version!r} is not a MicroPython version" in ended.err
     assert not (tmp_path / "a.bin").exists()
