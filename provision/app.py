@@ -19,7 +19,7 @@ from provision.engine.run import run
 from provision.engine.task import Task
 from provision.errors import UsageError
 from provision.interfaces import Images
-from provision.lockfile.entries import Lock
+from provision.lockfile.entries import VENDOR, Lock
 from provision.lockfile.store import LearnedMacs, read_lock, update_lock
 from provision.model.event import Event
 from provision.model.report import RunReport
@@ -31,7 +31,6 @@ from provision.project.manifest_file import Loaded, load
 from provision.sources.cache import Cache
 from provision.sources.http_client import HttpClient
 from provision.sources.images import (
-    VENDOR,
     FirmwareResolver,
     ImageStore,
     LocalImages,

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from provision.model.state import FirmwareSource
 
+VENDOR = "vendor"
+"""The directory beside a lock that may hold all that it names."""
+
 SOURCE_CODE = "py"
 """In place of a bytecode version: a package's files as source, which any MicroPython imports."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,13 @@ from provision.core.manifest.schema_check import check_schema
 from provision.core.manifest.yaml_parser import MAX_CHARACTERS, NotText, decode, parse
 from provision.core.manifest.yaml_tree import Document, Items, Node, Table, Text
 from provision.errors import ManifestError, Problem, UsageError
+from provision.lockfile.entries import VENDOR
 from provision.model.board import BoardProfile
 from provision.model.exhaustive import assert_never
 from provision.model.state import DesiredState, PortSelector
+from provision.project import source_folder
 from provision.project.schemas import fleet_schema
+from provision.project.secrets_files import FILE_NAME as SECRETS_NAME
 from provision.project.secrets_files import SecretsFiles, read_secrets
 from provision.project.source_folder import SourceFolder
 
@@ -101,8 +104,7 @@ class Loaded:
     @property
     def lock_path(self) -> Path:
         """The lock beside the manifest: fleet.lock for fleet.yaml, school.lock for school.yaml."""
-        name = DEFAULT_NAME if self.file == STDIN_FILE else Path(self.file).name
-        return self.folder / Path(name).with_suffix(".lock")
+        return _lock_of(self.file, self.folder)
 
     def changed(self) -> bool:
         """Whether the manifest on disk is no longer the one that was read."""
@@ -128,6 +130,11 @@ class Loaded:
     def _fail(self, problems: Sequence[Problem]) -> None:
         if problems:
             raise ManifestError([redacted(problem, self.redactor) for problem in problems])
+
+
+def _lock_of(file: str, folder: Path) -> Path:
+    name = DEFAULT_NAME if file == STDIN_FILE else Path(file).name
+    return folder / Path(name).with_suffix(".lock")
 
 
 def load(
@@ -173,7 +180,9 @@ def load(
         redactor=redactor,
         _data=data,
         _document=parsed.document,
-        _sources=SourceFolder(folder),
+        _sources=SourceFolder(
+            folder, own=dict(_own_files(file, folder, secrets, _image_files(built)))
+        ),
         _secrets=known,
         _environment=environment,
     )
@@ -185,6 +194,41 @@ def load(
         resolver.check_firmware_files()
         loaded._fail([*problems, *resolver.problems()])
     return loaded
+
+
+def _own_files(
+    file: str, folder: Path, secrets: Path | None, images: Iterable[str]
+) -> Iterator[tuple[Path, str]]:
+    """What belongs to a project, and why it never goes to a board: beside the manifest that was
+    read, the others that stand in its folder with a lock."""
+    for image in images:
+        yield folder / image, source_folder.IMAGE
+    try:
+        locks = sorted(folder.glob("*.lock"))
+    except OSError:  # nor will its sources be found
+        locks = []
+    if file != STDIN_FILE:
+        yield Path(file), source_folder.MANIFEST
+        locks.append(_lock_of(file, folder))
+    for lock in locks:
+        for manifest in (lock.with_suffix(".yaml"), lock.with_suffix(".yml")):
+            if lock == _lock_of(file, folder) or manifest.is_file():
+                yield lock, source_folder.LOCK
+                yield manifest, source_folder.MANIFEST
+    for path in (folder / SECRETS_NAME, secrets):
+        if path is not None:
+            yield path, source_folder.SECRETS
+    yield folder / VENDOR, source_folder.VENDORED
+
+
+def _image_files(manifest: Manifest) -> Iterator[str]:
+    layers = (
+        manifest.defaults,
+        *manifest.groups.values(),
+        *(device.layer for device in manifest.devices.values()),
+    )
+    firmware = (*manifest.firmware.values(), *(layer.firmware for layer in layers))
+    return (str(entry.file) for entry in firmware if entry is not None and entry.file is not None)
 
 
 def redacted(problem: Problem, redactor: Redactor) -> Problem:

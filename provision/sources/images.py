@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 from provision.atomic_files import read_plain_file
 from provision.core.chips.registry import family_of, read_firmware
 from provision.errors import ImageError, SourceError
-from provision.lockfile.entries import Lock, LockedFile, LockedFirmware, request_key
+from provision.lockfile.entries import VENDOR, Lock, LockedFile, LockedFirmware, request_key
 from provision.model.firmware import Firmware
 from provision.model.state import ActualState
 from provision.sources.cache import Cache, user_cache
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 # Bytes; no board has a larger flash.
 MAX_IMAGE = 32 * 1024 * 1024
-
-VENDOR = "vendor"
 
 
 def project_cache(root: Path) -> Cache:

@@ -368,4 +368,50 @@ BUGS = (
         after="[state.port for state in fleet.loaded.states() if state.port]",
         tests=("tests/apply/test_api.py", "-k", "left_out"),
     ),
+    Bug(
+        name="judge links that are left out",
+        file="provision/project/source_folder.py",
+        before="                elif matcher.takes(path) and not self._withheld(\n"
+        "                    self._place(directory, entry, path)\n"
+        "                ):\n",
+        after="                elif not self._withheld(self._place(directory, entry, path)) and (\n"
+        "                    matcher.takes(path)\n"
+        "                ):\n",
+        tests=("tests/security/test_hostile_manifest.py", "-k", "not_judged"),
+    ),
+    Bug(
+        name="look into folders that are left out",
+        file="provision/project/source_folder.py",
+        before="if matcher.looks_into(path) and entry.name != _LITTER:",
+        after="if entry.name != _LITTER:",
+        tests=("tests/security/test_hostile_manifest.py", "-k", "not_judged"),
+    ),
+    Bug(
+        name="follow a link back for ever",
+        file="provision/project/source_folder.py",
+        before="        if place in directory.chain:\n",
+        after="        if False:\n",
+        tests=("tests/security/test_hostile_manifest.py", "-k", "leads_back"),
+    ),
+    Bug(
+        name="send what belongs to the project with the folder it lies in",
+        file="provision/project/source_folder.py",
+        before="why = self._withheld_folder(place.parent) or self._own.get(place)",
+        after="return None",
+        tests=("tests/security/test_withheld.py", "-k", "folder_of_the_manifest"),
+    ),
+    Bug(
+        name="know secrets by the name they are asked for alone",
+        file="provision/project/source_folder.py",
+        before="        place = Path(os.path.realpath(place))\n",
+        after="        return place\n",
+        tests=("tests/security/test_withheld.py", "-k", "another_name"),
+    ),
+    Bug(
+        name="take a source that is withheld when it is named",
+        file="provision/core/manifest/resolve/file_placement.py",
+        before="        if withheld is not None:\n",
+        after="        if False:\n",
+        tests=("tests/security/test_withheld.py", "-k", "naming_it"),
+    ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -47,10 +48,91 @@ def test_a_link_in_a_folder(project: Path) -> None:
     assert "lib.py is a link that leads outside" in said
 
 
-def test_a_linked_folder_is_not_followed(project: Path) -> None:
+def test_a_linked_folder_that_leads_outside(project: Path) -> None:
     (project / "app/more").symlink_to("../../home")
+    (said,) = problems(project, MANIFEST % "{src: app/, dest: /}")
+    assert "more is a link that leads outside" in said
+
+
+def test_a_linked_folder_inside_is_followed(project: Path) -> None:
+    (project / "shared/deep").mkdir(parents=True)
+    (project / "shared/deep/wifi.py").write_text("wifi = 1")
+    (project / "app/more").symlink_to("../shared")
     (state,) = fleet(project, MANIFEST % "{src: app/, dest: /}").states()
+    assert list(state.files_by_dest) == ["/main.py", "/more/deep/wifi.py"]
+    assert state.files_by_dest["/more/deep/wifi.py"].content.data == b"wifi = 1"
+
+
+def test_what_a_linked_folder_inside_holds_is_judged_too(project: Path) -> None:
+    (project / "shared").mkdir()
+    (project / "shared/x.py").symlink_to("../../private.key")
+    (project / "app/more").symlink_to("../shared")
+    (said,) = problems(project, MANIFEST % "{src: app/, dest: /}")
+    assert "more/x.py is a link that leads outside" in said
+
+
+@pytest.mark.parametrize("target", [".", "..", "../app", "../app/sub"])
+def test_a_link_that_leads_back(project: Path, target: str) -> None:
+    (project / "app/sub").mkdir()
+    (project / "app/sub/again").symlink_to(f"../{target}")
+    (said,) = problems(project, MANIFEST % "{src: app/, dest: /}")
+    assert "by a link, to a folder that it lies in" in said
+
+
+def test_links_that_double_at_every_step_end(project: Path) -> None:
+    for level in range(40):
+        folder = project / f"levels/{level}"
+        folder.mkdir(parents=True)
+        for name in "ab":
+            (folder / name).symlink_to(f"../{level + 1}")
+    (project / "levels/40").mkdir()
+    (project / "levels/40/x.py").write_text("")
+    (said,) = problems(project, MANIFEST % "{src: levels/0/, dest: /}")
+    assert "files below it" in said or "to look at" in said
+
+
+@pytest.mark.parametrize("exclude", ["more", "more/", "/more", "mo*"])
+@pytest.mark.parametrize("target", ["../../home", "../../private.key", "more", "/dev/zero", "gone"])
+def test_what_is_left_out_is_not_judged(project: Path, target: str, exclude: str) -> None:
+    (project / "app/more").symlink_to(target)
+    if exclude == "more/" and target != "../../home":
+        exclude = "more"  # a pattern for folders is not for files
+    (state,) = fleet(project, MANIFEST % f"{{src: app/, dest: /, exclude: ['{exclude}']}}").states()
     assert list(state.files_by_dest) == ["/main.py"]
+
+
+def test_an_environment_with_its_links_is_not_judged(project: Path, tmp_path: Path) -> None:
+    (project / ".venv/bin").mkdir(parents=True)
+    (project / ".venv/bin/python").symlink_to("/usr/bin/env")
+    (project / ".venv/lib64").symlink_to("/usr")
+    (project / "env/bin").mkdir(parents=True)
+    (project / "env/pyvenv.cfg").write_text("home = /usr/bin\n")
+    (project / "env/bin/python").symlink_to("/usr/bin/env")
+    for exclude in ("x", "!.venv/"):
+        manifest = MANIFEST % f"{{src: ., dest: /, exclude: ['{exclude}']}}"
+        (state,) = fleet(project, manifest).states()
+        assert list(state.files_by_dest) == ["/app/main.py"]
+
+
+def test_what_is_left_out_is_not_counted(project: Path) -> None:
+    (project / "app/data").mkdir()
+    for number in range(20_010):
+        (project / f"app/data/{number}").touch()
+    manifest = MANIFEST % "{src: app/, dest: /, exclude: [%s]}"
+    for exclude in ("data/", "'/data/*', '!/data/7'"):
+        (state,) = fleet(project, manifest % exclude).states()
+        assert "/main.py" in state.files_by_dest
+        assert len(state.files) <= 2
+    (said,) = problems(project, manifest % "x")
+    assert "more than 20,000 files below it" in said
+
+
+def test_a_pipe_that_is_left_out_is_not_judged_and_one_that_is_not_is(project: Path) -> None:
+    os.mkfifo(project / "app/pipe")
+    (state,) = fleet(project, MANIFEST % "{src: app/, dest: /, exclude: [pipe]}").states()
+    assert list(state.files_by_dest) == ["/main.py"]
+    (said,) = problems(project, MANIFEST % "{src: app/, dest: /}")
+    assert "'app/pipe': it is a pipe (FIFO), not a file" in said
 
 
 def test_a_source_below_a_linked_folder(project: Path) -> None:
@@ -62,7 +144,7 @@ def test_a_source_below_a_linked_folder(project: Path) -> None:
 def test_an_ignore_file_that_is_a_link_is_not_read(project: Path) -> None:
     (project / "app/.provisionignore").symlink_to("../../private.key")
     (said,) = problems(project, MANIFEST % "{src: app/, dest: /}")
-    assert ".provisionignore is a link that leads outside" in said
+    assert "app/.provisionignore: it is a link that leads outside of the project" in said
 
 
 def test_links_inside_are_fine(project: Path) -> None:

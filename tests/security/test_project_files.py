@@ -181,6 +181,14 @@ def test_sources_are_bounded_together(project: Path) -> None:
     assert sources.read("app/main.py").data == b"print(1)\n"
 
 
+@pytest.mark.parametrize("place", ["app/.provisionignore", ".provisionignore"])
+@pytest.mark.parametrize("make", [loop, dangling, pipe, local_socket, endless, folder])
+def test_an_ignore_file(project: Path, make: Callable[[Path], None], place: str) -> None:
+    make(project / place)
+    (found,) = problems(project, MANIFEST % "{src: app/, dest: /}")
+    assert f"'app': {place}: {UNUSABLE[make]}".replace("\\", "") in found
+
+
 @pytest.mark.parametrize("make", [loop, dangling, pipe, local_socket])
 def test_an_image(project: Path, make: Callable[[Path], None]) -> None:
     make(project / "own.bin")

@@ -3,16 +3,58 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from provision.core.manifest.resolve.source_filter import DEFAULT_EXCLUDES, select
+from provision.core.manifest.resolve.source_filter import (
+    DEFAULT_EXCLUDES,
+    Matcher,
+    Selection,
+)
+
+
+def matcher(exclude: tuple[str, ...] = (), ignore: tuple[str, ...] = ()) -> Matcher:
+    return Selection((*DEFAULT_EXCLUDES, *ignore, *exclude)).matcher()
 
 
 def take(*paths: str, exclude: tuple[str, ...] = (), ignore: tuple[str, ...] = ()) -> list[str]:
-    return select(paths, exclude=exclude, ignore_lines=ignore)
+    made = matcher(exclude, ignore)
+    return [path for path in sorted(paths) if made.takes(path)]
 
 
-def test_everything_is_taken_sorted_and_once() -> None:
-    assert take("main.py", "lib/a.py", "main.py") == ["lib/a.py", "main.py"]
+def test_everything_is_taken() -> None:
+    assert take("main.py", "lib/a.py") == ["lib/a.py", "main.py"]
+
+
+def test_what_is_left_out_beside_the_manifest_is_not_taken_back() -> None:
+    made = Selection(("!tests/a.py",), ("app/tests/", "*.md"), "app/").matcher()
+    assert [made.takes(path) for path in ("tests/a.py", "x.md", "a.py")] == [False, False, True]
+    assert not made.looks_into("tests")
+    assert made.looks_into("lib")
+
+
+def test_a_folder_that_is_left_out_is_not_looked_into() -> None:
+    assert not matcher().looks_into(".venv")
+    assert not matcher(("data/big/",)).looks_into("data/big")
+    assert matcher(("data/big/",)).looks_into("data")
+    assert matcher(("data/*", "!data/a.py")).looks_into("data/b")
+
+
+NAMES = st.text("ab.", min_size=1, max_size=3)
+PATHS = st.lists(NAMES, min_size=1, max_size=4)
+PATTERNS = st.lists(st.text("ab.*!/?", min_size=1, max_size=5), max_size=4)
+
+
+@given(parts=PATHS, patterns=PATTERNS, beside=PATTERNS)
+def test_a_file_that_is_taken_is_found(
+    parts: list[str], patterns: list[str], beside: list[str]
+) -> None:
+    try:
+        made = Selection(tuple(patterns), tuple(beside), "b/").matcher()
+    except ValueError:
+        return
+    if made.takes("/".join(parts)):
+        assert all(made.looks_into("/".join(parts[:end])) for end in range(1, len(parts)))
 
 
 @pytest.mark.parametrize(

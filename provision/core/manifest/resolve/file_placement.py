@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 
 from provision.core.manifest.device_checks import uses_variables
 from provision.core.manifest.model import FileEntry, Layer
-from provision.core.manifest.resolve.source_filter import IGNORE_FILE, select
+from provision.core.manifest.resolve.source_filter import DEFAULT_EXCLUDES, IGNORE_FILE, Selection
 from provision.core.manifest.yaml_tree import Node, Text
 from provision.core.wording import quoted
 from provision.errors import TemplateError
@@ -36,12 +36,18 @@ class Sources(Protocol):
 
     def kind(self, path: str) -> Kind: ...
 
-    def files(self, folder: str) -> Sequence[str]:
-        """Every file below a folder, relative to it, with forward slashes; raises OSError."""
+    def files(self, folder: str, selection: Selection) -> Sequence[str]:
+        """The selected files below a folder that may go to a board, sorted, relative to it, with
+        forward slashes; raises OSError, and ValueError for a pattern that cannot be matched."""
+        ...
+
+    def withheld(self, path: str) -> str | None:
+        """Why a file or folder never goes to a board, as "is a manifest …"; None where it may."""
         ...
 
     def read(self, path: str) -> Content:
-        """A file's bytes, the same object for the same path; raises OSError."""
+        """A file's bytes, the same object for the same path; raises OSError, FileNotFoundError
+        only where nothing is."""
         ...
 
     def locate(self, path: str) -> str:
@@ -171,7 +177,10 @@ class FilePlacer:
         source = posixpath.normpath(src)
         kind = self.sources.kind(source)
         wants_folder = src.endswith("/")
-        if kind == "folder":
+        withheld = self.sources.withheld(source) if kind in ("file", "folder") else None
+        if withheld is not None:
+            self.report(entry.src, _source_path(entry), f"{quoted(src)} {withheld}")
+        elif kind == "folder":
             yield from self._expand_folder(entry, source, dest)
         elif kind == "file" and not wants_folder:
             name = posixpath.basename(source)
@@ -194,8 +203,7 @@ class FilePlacer:
     ) -> Iterable[FilePlacement]:
         assert entry.src is not None
         try:
-            found = self.sources.files(source)
-            chosen = self._select(source, found, entry.exclude)
+            chosen = self.sources.files(source, self._selection(source, entry.exclude))
         except OSError as error:
             self.report(entry.src, f"{entry.path}.src", f"{quoted(source)}: {_reason(error)}")
             return
@@ -238,29 +246,24 @@ class FilePlacer:
             self.report(entry.src or entry.node, f"{entry.path}.compile", message)
         return compiled
 
-    def _select(self, source: str, found: Sequence[str], exclude: Sequence[str]) -> list[str]:
-        """Leave out litter, what the folder's own .provisionignore names and what the entry
-        excludes; then what the .provisionignore beside the manifest names."""
+    def _selection(self, source: str, exclude: Sequence[str]) -> Selection:
+        """What is taken of a folder: no litter, nothing that its own .provisionignore, the entry
+        or the .provisionignore beside the manifest leaves out."""
         own = self._ignore_lines(posixpath.join(source, IGNORE_FILE)) if source != "." else ()
         if self.ignored_everywhere is None:
             self.ignored_everywhere = self._ignore_lines(IGNORE_FILE)
-        chosen = select(found, exclude=exclude, ignore_lines=own)
-        if self.ignored_everywhere and not source.startswith(("..", "/")):
-            prefix = "" if source == "." else f"{source}/"
-            kept = set(
-                select(
-                    [prefix + path for path in chosen],
-                    exclude=(),
-                    ignore_lines=self.ignored_everywhere,
-                )
-            )
-            chosen = [path for path in chosen if prefix + path in kept]
-        return chosen
+        beside = () if source.startswith(("..", "/")) else self.ignored_everywhere
+        prefix = "" if source == "." else f"{source}/"
+        return Selection((*DEFAULT_EXCLUDES, *own, *exclude), beside, prefix)
 
     def _ignore_lines(self, path: str) -> tuple[str, ...]:
-        if self.sources.kind(path) != "file":
+        try:
+            data = self.sources.read(path).data
+        except FileNotFoundError:
             return ()
-        return tuple(self.sources.read(path).data.decode("utf-8", "replace").splitlines())
+        except OSError as error:
+            raise OSError(None, f"{path}: {_reason(error)}") from error
+        return tuple(data.decode("utf-8", "replace").splitlines())
 
     # -- paths -----------------------------------------------------------------------------------
 
@@ -303,8 +306,7 @@ class FilePlacer:
             message = f"no such file: {shown}; patterns are not expanded, name the folder instead"
         else:
             message = f"no such file or folder: {shown}"
-        path = entry.path if entry.node is entry.src else f"{entry.path}.src"
-        self.report(entry.src, path, message)
+        self.report(entry.src, _source_path(entry), message)
 
     def _check_nesting(self, files: FileSet) -> None:
         """No destination may be a folder of another one's path."""
@@ -356,6 +358,10 @@ def clean_dest(dest: str) -> str:
 
 def _has_variables(entry: FileEntry) -> bool:
     return any(text is not None and uses_variables(text) for text in (entry.src, entry.dest))
+
+
+def _source_path(entry: FileEntry) -> str:
+    return entry.path if entry.node is entry.src else f"{entry.path}.src"
 
 
 def _reason(error: OSError) -> str:

@@ -4,14 +4,17 @@ Patterns are gitignore's, matched by pathspec with RE2: a manifest may be somebo
 Python's `re` would look for `*a*a*a*a*a*a*b` in a name of 250 letters for hours. Three lists are
 read one after another, a later match winning as in git: what nobody wants on a board, the source's
 `.provisionignore`, and the entry's own `exclude`; a `!pattern` in a later list takes back what an
-earlier one left out.
+earlier one left out. What the `.provisionignore` beside the manifest names is left out whatever
+these say.
+
+Whoever looks for files asks first: what is left out is neither counted nor judged.
 """
 
 from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -60,17 +63,42 @@ DEFAULT_EXCLUDES = (
 )
 
 
-def select(
-    paths: Iterable[str], *, exclude: Sequence[str], ignore_lines: Sequence[str]
-) -> list[str]:
-    """The files to take, sorted, each once.
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is taken of a source directory.
 
-    `paths` are files relative to the source directory, with forward slashes; `exclude` comes
-    from the manifest and `ignore_lines` are the lines of the source's `.provisionignore`.
-    ValueError names a pattern that cannot be matched.
+    `patterns` are those of the directory itself, `beside` those of the manifest's own folder, in
+    which the directory is called `prefix` ("" or "app/").
     """
-    spec = _spec((*DEFAULT_EXCLUDES, *ignore_lines, *exclude))
-    return sorted({path for path in paths if not spec.match_file(_encodable(path))})
+
+    patterns: tuple[str, ...] = DEFAULT_EXCLUDES
+    beside: tuple[str, ...] = ()
+    prefix: str = ""
+
+    def matcher(self) -> Matcher:
+        """ValueError names a pattern that cannot be matched."""
+        return Matcher(_spec(self.patterns), _spec(self.beside), self.prefix)
+
+
+class Matcher:
+    """A selection, ready to be asked. Paths are relative to the directory, with forward slashes."""
+
+    def __init__(self, spec: GitIgnoreSpec, beside: GitIgnoreSpec, prefix: str) -> None:
+        pairs = ((spec, ""), (beside, prefix))
+        self._specs = tuple((each, start) for each, start in pairs if each.patterns)
+
+    def takes(self, file: str) -> bool:
+        """Whether a file is taken."""
+        return not any(spec.match_file(_encodable(start + file)) for spec, start in self._specs)
+
+    def looks_into(self, directory: str) -> bool:
+        """False where nothing below a directory can be taken. A `!pattern` may take something
+        back, so that everything must be looked into."""
+        return not any(
+            all(pattern.include is not False for pattern in spec.patterns)
+            and spec.match_file(_encodable(f"{start}{directory}/"))
+            for spec, start in self._specs
+        )
 
 
 def _encodable(path: str) -> str:
