@@ -77,7 +77,8 @@ def execute(device: DeviceContext, plan: Plan, actual: ActualState) -> ActualSta
         if plan.flashes and unmountable(desired, actual):
             raise FlashFailed(
                 "the firmware runs, but the filesystem that was to be kept cannot be mounted",
-                hint="apply again: it is then erased, NVS included, and written anew",
+                hint="run `provision apply` again: it is then erased, NVS included, "
+                "and written anew",
             )
         if plan.flashes:
             raise FlashFailed(
@@ -269,7 +270,7 @@ def write_files(
     if left.changes:
         raise BoardError(
             f"after writing, {left.actions[0].kind} is still to be done: {left.actions[0].reason}",
-            hint="the flash may be worn out; erase the board and apply again",
+            hint="the flash may be worn out; erase the board and run `provision apply` again",
         )
     return settled
 

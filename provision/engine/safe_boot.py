@@ -14,7 +14,9 @@ from provision.engine.session import Session
 from provision.errors import BoardError, NoAnswer, ProvisionError
 from provision.interfaces import Repl
 
-STARTUP_DISABLED = "boot.py and main.py are disabled, so its app does not start; apply again"
+STARTUP_DISABLED = (
+    "boot.py and main.py are disabled, so its app does not start; run `provision apply` again"
+)
 
 
 def disable_startup(session: Session, note_state: Callable[[str], None]) -> bool:

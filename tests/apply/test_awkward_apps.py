@@ -50,7 +50,7 @@ def test_apps_that_keep_the_repl_away(station: Station, chip: Chip, names: tuple
             assert files["/main.py"] == b"print('well-behaved')\n"
         else:
             assert first.outcomes[name] == "refused"
-            assert "does not answer, and its files would be lost" in first.finished(name)["error"]
+            assert "does not answer: its files would be lost" in first.finished(name)["error"]
             assert files["/main.py"] == MAIN_PY[name].encode()
 
     station.apply("--yes")
