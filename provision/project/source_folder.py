@@ -91,6 +91,7 @@ class SourceFolder:
         self._contents: dict[str, Content] = {}
         self._by_place: dict[Path, Content] = {}
         self._listings: dict[tuple[str, Selection], Sequence[str]] = {}
+        self._reasons: dict[str, str | None] = {}
         self._folders: dict[Path, str | None] = {}
         self._images: dict[Path, bool] = {}
 
@@ -113,10 +114,11 @@ class SourceFolder:
         return known
 
     def withheld(self, path: str) -> str | None:
-        place = Path(os.path.realpath(self.folder / path))
-        if place.is_dir():
-            return self._withheld_folder(place)
-        return self._withheld(place)
+        if path not in self._reasons:
+            place = Path(os.path.realpath(self.folder / path))
+            withheld = self._withheld_folder if place.is_dir() else self._withheld
+            self._reasons[path] = withheld(place)
+        return self._reasons[path]
 
     def read(self, path: str) -> Content:
         known = self._contents.get(path)
