@@ -25,6 +25,7 @@ from provision.errors import (
     NoAnswer,
     OutOfSpace,
     ProvisionError,
+    Refused,
 )
 from provision.interfaces import Flasher, Repl
 from provision.model.board_path import STARTUP_FILES
@@ -152,6 +153,8 @@ def prepare(
     flasher = session.flasher()
     proved = flasher.identify()
     refuse(diff(desired, proved).refusals)
+    if proved.mac is not None:
+        device.claim(proved.mac)  # it may not have told it at its REPL
     if proved.chip is None or proved.mac is None:
         raise BoardError("the board's boot ROM does not report its chip and MAC")
     flash_size = proved.flash_size or desired.board.flash_size
@@ -185,7 +188,7 @@ def observe_flashed(session: Session, *, first_boot: bool, restore: bool) -> Act
     def look(repl: Repl) -> ActualState:
         if restore:
             repl.restore_startup()
-        return repl.observe(request)
+        return session.observe(request)
 
     session.stage("boot")
     session.restart()
@@ -279,7 +282,7 @@ def send(session: Session, repl: Repl, actions: Sequence[FileAction]) -> ActualS
     """Carry out the actions; what is on the board then."""
     repl.transfer(actions, contents(session.desired), session.progress("files"))
     session.stage("verify-files")
-    return repl.observe(scan_request(session.desired))
+    return session.observe(scan_request(session.desired))
 
 
 def send_without_app(device: DeviceContext, first: ProvisionError) -> ActualState:
@@ -288,7 +291,9 @@ def send_without_app(device: DeviceContext, first: ProvisionError) -> ActualStat
     session = device.session
     try:
         repl = restart_without_app(session, device.note_state)
-        seen = repl.observe(scan_request(session.desired))
+        seen = session.observe(scan_request(session.desired))
+    except Refused:
+        raise
     except ProvisionError as error:
         session.note(f"retry failed: {error.message}")
         raise first from None

@@ -42,7 +42,7 @@ def observe(
     manifest asks for `verify: flash`. Raises Unreachable when nothing answers at all.
     """
     try:
-        return verified(session, session.repl().observe(request), firmware)
+        return verified(session, session.observe(request), firmware)
     except NoAnswer as error:
         session.note(f"no REPL: {error.message}")
     proved = session.flasher().identify()
@@ -51,7 +51,7 @@ def observe(
         # There is something to boot: an app that keeps its REPL away has no chance to after a
         # reset. A blank board is not waited for.
         try:
-            return session.repl(reset=True).observe(request)
+            return session.observe(request, reset=True)
         except NoAnswer as error:
             session.note(f"no REPL after a reset: {error.message}")
         proved = session.flasher().identify()

@@ -1,16 +1,23 @@
 """Session: one device's board during a run. It owns the port and knows what the board is ready
 for, so that a step asks for what it needs and nothing is opened, reset or entered twice.
+
+What the board says of itself first is what it has to be until the end: it is asked again whenever
+it was taken to another mode, for another board may be on the line since.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
+from provision.core.planning.safety import board_exchanged
+from provision.engine.refusal import refused
 from provision.errors import ProvisionError
-from provision.interfaces import Connection, Flasher, Operator, Repl
+from provision.interfaces import Connection, Flasher, Operator, Repl, ScanRequest
 from provision.model.endpoint import Capabilities
 from provision.model.event import Event, Stage, StageProgress, StageStarted, Trace
-from provision.model.state import DesiredState
+from provision.model.plan import Refusal
+from provision.model.state import ActualState, DesiredState
 
 
 class Session:
@@ -34,6 +41,9 @@ class Session:
         self._emit = emit
         self._repl: Repl | None = None
         self._flasher: Flasher | None = None
+        self._first: ActualState | None = None  # who the board is, as it was first seen
+        self._proved = False  # that it is still this one, in the mode that it is in now
+        self._exchanged: Refusal | None = None
 
     @property
     def device(self) -> str:
@@ -76,18 +86,43 @@ class Session:
         return report
 
     def repl(self, *, reset: bool = False) -> Repl:
-        """The board's REPL, taken if it is not taken already."""
+        """The board's REPL, taken if it is not taken already. Refused when the board there is
+        another one than before."""
+        self._refuse_exchanged()
         if reset or self._repl is None:
             self._forget()
             self._repl = self._connection.repl(reset=reset)
+        if not self._proved and self._first is not None:
+            self._prove(self._repl.identify())
         return self._repl
 
+    def observe(self, request: ScanRequest, *, reset: bool = False) -> ActualState:
+        """What the board at the REPL is and holds; Refused as `repl`."""
+        return self._prove(self.repl(reset=reset).observe(request))
+
     def flasher(self) -> Flasher:
-        """What writes the board's flash; the board goes to download mode if it is not there."""
+        """What writes the board's flash; the board goes to download mode if it is not there.
+        Refused when the board there is another one than before."""
+        self._refuse_exchanged()
         if self._flasher is None:
             self._forget()
             self._flasher = self._connection.flasher(self._operator, self._operator_timeout)
+        if not self._proved:
+            self._prove(self._flasher.identify())
         return self._flasher
+
+    def _prove(self, seen: ActualState) -> ActualState:
+        """The same, if it is the board that was first seen; Refused from now on if not."""
+        first = self._first or seen
+        self._exchanged = board_exchanged(first, seen)
+        self._refuse_exchanged()
+        self._first = replace(first, chip=first.chip or seen.chip, mac=first.mac or seen.mac)
+        self._proved = True
+        return seen
+
+    def _refuse_exchanged(self) -> None:
+        if self._exchanged is not None:
+            raise refused(self._exchanged)
 
     def restart(self) -> None:
         """Reset the board into run mode."""
@@ -129,3 +164,4 @@ class Session:
     def _forget(self) -> None:
         self._repl = None
         self._flasher = None
+        self._proved = False

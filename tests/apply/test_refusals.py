@@ -307,3 +307,34 @@ def test_rule_2_leave_to_erase_is_of_the_manifest_whose_run_was_cut(station: Sta
     assert "its board would be erased, and is not in fleet.lock yet" in other.out
     assert station.apply().outcomes == {"bench": "changed"}
     assert station.lock == {"bench": mac}
+
+
+def test_rule_1_a_board_exchanged_between_look_and_flash_is_refused(station: Station) -> None:
+    """First contact, nothing but the look itself knows which board it was: a bare module is put
+    into the same adapter while somebody is asked; another one when the board is flashed."""
+    station.board("bench")
+    station.board("old", firmware=station.firmware(ESP32, "1.20.0"))
+    station.put("old", {"/main.py": "print('mine')"})
+    image = station.firmware(ESP32)
+    station.write(
+        "fleet.yaml",
+        f"""
+        defaults: {{board: esp32, firmware: {{file: {image}}}}}
+        devices: {{bench: {{port: sim://bench}}, old: {{port: sim://old}}}}
+        """,
+    )
+    blank, firmware = station.digest("bench"), station.flash("old")[:0x200000]
+    macs = {name: station.order(name, "status")["mac"] for name in ("bench", "old")}
+    station.fault("old", "exchange", mac=OTHER, after=1)
+    asked = station.start("apply", "--log-file", "run.log", terminal=True)
+    asked.until(lambda run: "bench: erase this board" in run.err)
+    station.fault("bench", "exchange", mac=OTHER)
+    asked.answer("y\n")
+    ended = asked.end()
+    assert ended.code == 4, ended.said
+    assert f"another board answers: {OTHER}, not {macs['bench']}" in ended.out
+    assert f"the board was exchanged during the run: {OTHER} answers now" in ended.out
+    assert station.digest("bench") == blank
+    assert station.flash("old")[:0x200000] == firmware
+    assert b"print('mine')" in station.files("old").values()
+    assert station.lock == {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
@@ -18,6 +19,7 @@ from provision.engine.run import run
 from provision.engine.task import Task
 from provision.engine.tasks.apply import ApplyTask
 from provision.engine.tasks.plan import PlanTask
+from provision.errors import NoAnswer
 from provision.interfaces import FlashMode
 from provision.model.board import ResetWiring
 from provision.model.chip import Chip
@@ -294,6 +296,52 @@ def test_what_the_manifest_declares_goes_before_what_the_lock_has_learned() -> N
     assert world.identities.macs == {"hall": MAC}
     assert outcomes(go(world, *states)) == {"hall": "ok", "kitchen": "changed"}
     assert world.identities.macs == {"hall": MAC, "kitchen": "24:6f:28:00:00:02"}
+
+
+def old() -> FakeBoard:
+    board = converged()
+    board.firmware = image(version="1.23.0").identity
+    return board
+
+
+def stops_answering() -> FakeBoard:
+    board = converged(failures=[NoAnswer("its watchdog bit")])
+    board.files["/main.py"] = b"old"
+    return board
+
+
+def hogging() -> FakeBoard:
+    return running({"/main.py": b"old"}, hogged=True)
+
+
+EXCHANGES = {
+    "blank, after flashing": (FakeBoard, 2),
+    "to be updated, in download mode": (old, 1),
+    "to be updated, after flashing": (old, 2),
+    "without an answer, to be rid of its app": (stops_answering, 1),
+    "without its app": (stops_answering, 2),
+    "without an answer, at its REPL after a reset": (hogging, 2),
+}
+
+
+@pytest.mark.parametrize(("met", "start"), EXCHANGES.values(), ids=EXCHANGES.keys())
+@pytest.mark.parametrize("known", [True, False])
+def test_a_board_that_is_exchanged_meanwhile_is_not_written_and_not_learned(
+    met: Callable[[], FakeBoard], start: int, known: bool
+) -> None:
+    """Also on first contact, when nothing but the session itself knows which board it was."""
+    board = met()
+    board.exchanged = (start, "24:6f:28:00:00:99")
+    world = FakeWorld({"/dev/kitchen": board}, {"new": image()})
+    if known:
+        world.identities.macs["kitchen"] = MAC
+    report = go(world, device(firmware=firmware()))
+    assert outcomes(report) == {"kitchen": "refused"}
+    assert "24:6f:28:00:00:99 answers now, 24:6f:28:00:00:01 did before" in error_of(report)
+    after = board.log[board.log.index("exchanged") :]
+    writes = ("erase", "flash", "write", "make", "delete", "disable", "restore")
+    assert not [entry for entry in after if entry.startswith(writes)]
+    assert world.identities.macs == ({"kitchen": MAC} if known else {})
 
 
 def test_erasing_an_unknown_board_needs_a_yes() -> None:

@@ -70,6 +70,16 @@ class FakeBoard:
     writable: bool = True  # whether its link lets a flasher speak
     log: list[str] = field(default_factory=list)
     open: bool = False
+    exchanged: tuple[int, str] | None = None  # before which of its starts, for one with which MAC
+
+    def start(self) -> None:
+        """It was reset, into whatever mode."""
+        if self.exchanged is not None:
+            left, mac = self.exchanged
+            self.exchanged = (left - 1, mac)
+            if left == 1:
+                self.mac = mac
+                self.log.append("exchanged")
 
 
 class FakeRepl:
@@ -209,12 +219,14 @@ class FakeConnection:
     def repl(self, *, reset: bool) -> FakeRepl:
         board = self.board
         if reset:
+            board.start()
             board.log.append("reset")
         if board.dead or board.silent or board.firmware is None or (board.hogged and not reset):
             raise NoAnswer("no MicroPython answers")
         return FakeRepl(board)
 
     def flasher(self, operator: Operator | None, timeout: float) -> FakeFlasher:
+        self.board.start()
         if self.board.dead:
             raise NoAnswer("the boot ROM does not answer")
         if self.profile.reset is ResetWiring.NONE and (
@@ -225,6 +237,7 @@ class FakeConnection:
         return FakeFlasher(self.board, self.world)
 
     def restart(self, operator: Operator | None, timeout: float) -> None:
+        self.board.start()
         self.board.log.append("restart")
         if self.board.firmware is not None and not self.board.files:
             self.board.files["/boot.py"] = DEFAULT_BOOT

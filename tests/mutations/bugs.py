@@ -229,6 +229,27 @@ BUGS = (
         tests=("tests/engine/test_fleet_run.py", "-k", "stays_in_the_journal"),
     ),
     Bug(
+        name="no proof of the board in the bootloader before flashing",
+        file="provision/engine/session.py",
+        before="            self._prove(self._flasher.identify())",
+        after="            pass",
+        tests=("tests/engine/test_fleet_run.py", "-k", "exchanged_meanwhile"),
+    ),
+    Bug(
+        name="no proof of the board at its REPL after it was started",
+        file="provision/engine/session.py",
+        before="            self._prove(self._repl.identify())",
+        after="            pass",
+        tests=("tests/engine/test_fleet_run.py", "-k", "exchanged_meanwhile"),
+    ),
+    Bug(
+        name="forget that the board was exchanged",
+        file="provision/engine/session.py",
+        before="        self._exchanged = board_exchanged(first, seen)\n",
+        after="",
+        tests=("tests/engine/test_fleet_run.py", "-k", "exchanged_meanwhile"),
+    ),
+    Bug(
         name="do not learn which board a device is",
         file="provision/lockfile/entries.py",
         before="            device: replace(self.devices.get(device, LockedDevice()), mac=mac)",

@@ -119,6 +119,23 @@ def board_taken(mac: str, owner: str) -> Refusal:
     )
 
 
+def board_exchanged(before: ActualState, now: ActualState) -> Refusal | None:
+    """Why the board that answers `now` is another than the one that answered `before`, or None.
+    What one of the two does not tell speaks neither for nor against it."""
+    if before.mac and now.mac and _plain(before.mac) != _plain(now.mac):
+        found = f"{now.mac} answers now, {before.mac} did before"
+    elif before.chip and now.chip and before.chip != now.chip:
+        found = f"an {now.chip.label} answers now, an {before.chip.label} did before"
+    else:
+        return None
+    return Refusal(
+        kind="board-exchanged",
+        message=f"the board was exchanged during the run: {found}",
+        hint="leave the board on its port until the run has ended; check with `provision plan` "
+        "what both boards are now",
+    )
+
+
 def _another_board(desired: DesiredState, actual: ActualState) -> Iterator[Refusal]:
     board = desired.board
     if actual.chip is not None and actual.chip != board.chip:

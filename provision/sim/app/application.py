@@ -167,6 +167,10 @@ class Application:
             self._interpreter.kill()
             self._interpreter = None
 
+    def become(self, setup: BoardSetup) -> None:
+        """Another chip of the same kind, from the next boot on."""
+        self._setup = setup
+
     # The ROM
 
     def _boot(self, cause: ResetCause, *, first: bool) -> None:

@@ -47,6 +47,7 @@ class Application(Protocol):
     def boot(self, cause: ResetCause) -> None: ...
     def receive(self, data: bytes) -> None: ...
     def halt(self) -> None: ...
+    def become(self, setup: BoardSetup) -> None: ...
     def cut_power(self, work: Work, count: int, on_cut: Callable[[], None]) -> None: ...
     def cancel_power_cut(self) -> None: ...
 
@@ -143,6 +144,7 @@ class Board:
         self._ports: list[Port] = []
         self._loader: Loader | None = None
         self._asleep: Timer | None = None
+        self._exchange: tuple[int, BoardSetup] | None = None
         self._application = make_application(
             setup=setup,
             model=model,
@@ -209,6 +211,19 @@ class Board:
         self.flash.cut_power(work, count, cut)
         self._application.cut_power(work, count, cut)
 
+    def exchange(self, setup: BoardSetup, after: int) -> None:
+        """Put another board on the same line, one with the same in its flash: at the `after`th
+        start from now, or at once for 0."""
+        if after:
+            self._exchange = (after, setup)
+        else:
+            self.change_while_off(lambda: self._become(setup))
+
+    def _become(self, setup: BoardSetup) -> None:
+        self._exchange = None
+        self.setup = setup
+        self._application.become(setup)
+
     def change_while_off(self, change: Callable[[], None]) -> None:
         """Take the power away, change something, and give it back if it was there."""
         was = self.mode
@@ -269,6 +284,11 @@ class Board:
 
     def _start(self, cause: ResetCause, *, download: bool) -> None:
         self.boots += 1
+        if self._exchange is not None:
+            left, setup = self._exchange
+            self._exchange = (left - 1, setup)
+            if left == 1:
+                self._become(setup)
         self.baud = CONSOLE_BAUD if download else self.setup.console
         if not download:
             self.mode = Mode.RUN

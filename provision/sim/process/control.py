@@ -108,7 +108,7 @@ class Control:
         return {}
 
     def _status(self, request: dict[str, Any]) -> dict[str, Any]:
-        setup = self._process.setup
+        setup = self._board.setup
         setup.refuse(request.get("query", {}))
         return {
             "name": self._process.name,

@@ -6,6 +6,7 @@ kept in the board's directory, as they cannot be undone.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from provision.sim.chip.board import Board
 from provision.sim.chip.flash import Work
 from provision.sim.esp.efuses import burn_efuses
 from provision.sim.event_loop import EventLoop
+from provision.sim.setup import BoardSetup
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,6 +81,15 @@ def _disturb(target: FaultTarget, arguments: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def _exchange(target: FaultTarget, arguments: dict[str, Any]) -> dict[str, Any]:
+    """For as long as the board's process lives: another chip is no setting of this board."""
+    setup = target.board.setup
+    wanted = {**json.loads(setup.to_json()), "mac": str(arguments.get("mac", ""))}
+    other = BoardSetup.from_query(setup.name, wanted, setup.directory)
+    target.board.exchange(other, int(arguments.get("after", 0)))
+    return {}
+
+
 def _replug(target: FaultTarget, arguments: dict[str, Any]) -> dict[str, Any]:
     return target.replug(arguments.get("name"))
 
@@ -124,6 +135,12 @@ FAULTS: dict[str, Fault] = {
         "cut the power in the middle of a write; after=N: the Nth; again=SECONDS: restore it",
         _AGAIN,
         lambda target, arguments: _cut_power(target, arguments, Work.PROGRAM),
+    ),
+    "exchange": Fault(
+        "put another board with the same flash in its place; mac=MAC: its MAC; after=N: at the Nth "
+        "start from now",
+        frozenset({"mac", "after"}),
+        _exchange,
     ),
     "noise": Fault(
         "lose bytes with probability drop=P, corrupt them with flip=P; seed=N: another sequence",
