@@ -186,7 +186,15 @@ BOMBS = [
     RANGE + "{% for a in r %}{% for b in r %}{% endfor %}{% endfor %}",
     RANGE + "{% for a in r|select %}" + "{% if a %}{% endif %}" * 3000 + "{% endfor %}",
     RANGE + MANY.format("{% set s = r|sum %}"),
-    RANGE + MANY.format("{% set s = r" + "|select" * 90 + "|sum %}"),
+    RANGE + "{% for i in range(999) %}{% set s = r" + "|select" * 90 + "|sum %}{% endfor %}",
+    RANGE + MANY.format("{% set c = cycler(*r) %}"),
+    RANGE
+    + "{% set d = dict.fromkeys(r|map('string')) %}"
+    + MANY.format("{% set n = namespace(**d) %}"),
+    RANGE
+    + "{% for a in r recursive %}{% if loop.depth0 < 1 %}{% set s = loop(r|select) %}{% endif %}"
+    + "{% if a %}{% endif %}" * 3000
+    + "{% endfor %}",
     "{% macro f() %}"
     + "{% if 1 %}{% endif %}" * 3000
     + "{% endmacro %}"
