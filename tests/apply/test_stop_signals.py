@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 from xml.etree import ElementTree
 
 import pytest
 
 from provision.core.chips.esp.chips import ESP32
-from tests.apply.station import Run, Station
+from tests.apply.station import PATIENCE, Run, Station
 
 STOPS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 IGNORES_SIGHUP = (
@@ -106,12 +107,18 @@ def test_nohup_is_respected(slow: Station) -> None:
 
 
 def test_sigterm_ends_any_command(station: Station) -> None:
-    """Here one that waits for the end of its manifest, which is a pipe with a name."""
-    pipe = station.work / "fleet.yaml"
-    os.mkfifo(pipe)
-    run = station.start("validate")
-    with pipe.open("wb"):  # which waits for the command to open it, too
-        run.signal(signal.SIGTERM)
-        ended = run.end()
+    """Here one that waits for a download, from a server that takes the call and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(PATIENCE)
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/x.bin"
+        firmware = f"{{url: '{url}', version: 1.24.1}}"
+        station.write(
+            "fleet.yaml", f"devices: {{x: {{port: sim://x, board: esp32, firmware: {firmware}}}}}\n"
+        )
+        run = station.start("lock")
+        connection, _ = server.accept()
+        with connection:
+            run.signal(signal.SIGTERM)
+            ended = run.end()
     assert ended.code == 130, ended.said
     assert ended.err.strip() == "interrupted"
