@@ -435,4 +435,18 @@ BUGS = (
         after="        if False:\n",
         tests=("tests/security/test_withheld.py", "-k", "naming_it"),
     ),
+    Bug(
+        name="take the board profile's word for what is plugged in",
+        file="provision/device/transport/wiring.py",
+        before="    if usb_id == USB_JTAG:\n",
+        after="    if False:\n",
+        tests=("tests/device/transport/test_wiring.py",),
+    ),
+    Bug(
+        name="flash over a link that cannot carry it",
+        file="provision/engine/execute.py",
+        before="        if not session.capabilities.flashes:\n",
+        after="        if False:\n",
+        tests=("tests/engine/test_fleet_run.py", "-k", "link"),
+    ),
 )
