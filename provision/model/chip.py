@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chip:
-    """One chip. `name` is what flashing tools and manifests call it ("esp32c3"), `label` how its
-    maker writes it ("ESP32-C3"), `family` the name of the chip family in `core.chips`."""
+    """One chip. `name` is what flashing tools and manifests call it, `label` how its maker
+    writes it, `family` the name of the chip family in `core.chips`."""
 
     name: str
     label: str

@@ -73,7 +73,7 @@ class FirmwareIdentity:
     """What a MicroPython says of itself in its banner.
 
     `version` without the leading v ("1.24.1", "1.25.0-preview.31.g1234567"); `machine` is the
-    banner's last part ("Generic ESP32 module with ESP32"); `date` as ISO 8601 or "".
+    banner's last part, the board and its chip; `date` as ISO 8601 or "".
     """
 
     version: str
@@ -97,7 +97,7 @@ class FirmwareSource:
     file: str | None = None  # as the manifest has it: relative to its directory
     url: str | None = None
     version: str | None = None
-    board: str | None = None  # release name: ESP32_GENERIC
+    board: str | None = None  # the board in a release's name
     variant: str | None = None
     preview: bool = False
     sha256: str | None = None
@@ -199,7 +199,7 @@ class ActualState:
     chip: Chip | None = None
     mac: str | None = None
     flash_size: int | None = None
-    description: str | None = None  # of the chip, as the flasher has it: "ESP32-D0WD-V3 (…)"
+    description: str | None = None  # of the chip, as the flasher has it
     revision: int | None = None  # of the chip, major * 100 + minor, where it has one
     secured: str | None = None  # "secure boot", "flash encryption" or "secure download mode"
     firmware: FirmwareIdentity | None = None

@@ -18,8 +18,8 @@ AGENT = Path(__file__).with_name("agent")
 SCAN = "_scan"
 """The call whose globals stay while what it found differs from what was wanted."""
 
+# A window of 1 kB, which even an ESP8266's heap gives, and no snippet is much longer.
 PACK_WINDOW = 10
-"""A window of 1 kB, which even an ESP8266's heap gives, and no snippet is much longer."""
 
 # What may not stand for itself in a literal: the raw REPL's control bytes (Ctrl-A to Ctrl-E),
 # NUL, line ends, the quote and the backslash. All others MicroPython's lexer takes as they are.

@@ -36,9 +36,9 @@ MAX_FILTER = 78
 """Bytes of the filter at most, so that a request keeps within 1 kB. Past about a hundred files it
 lets some through that nobody asked for, which costs an answer more, not correctness."""
 FILTER_BITS = 12  # bits a path, below that
+# Bytes of flash that the board reads at a time to look at its files: LittleFS takes four times
+# that as a cache, three times over, which an ESP8266 has.
 READ_AHEAD = 256
-"""Bytes of flash that the board reads at a time to look at its files: LittleFS takes four times
-that as a cache, three times over, which an ESP8266 has."""
 
 _MAX_LINE = 2048
 # What MicroPython's repr writes: tuples of text, bytes, whole numbers and names of constants. No
@@ -271,7 +271,7 @@ def read_identity(line: str) -> ActualState:
 
 
 def identity(build: str, machine: str) -> FirmwareIdentity:
-    """From `os.uname()`: "v1.24.1 on 2024-11-29" and "Generic ESP32 module with ESP32"."""
+    """From `os.uname()`: its build ("v1.24.1 on 2024-11-29") and its machine."""
     version, _, date = printable(build).partition(" on ")
     machine = printable(machine)
     chip = chip_of_machine(machine)
