@@ -7,6 +7,9 @@ from collections.abc import Iterator
 STARTUP_FILES = ("/boot.py", "/main.py")
 """What MicroPython runs by itself, in the order in which it does."""
 
+LIBRARY = "/lib"
+"""The directory that MicroPython imports packages from."""
+
 
 def ancestors(path: str) -> Iterator[str]:
     """The directories a path lies in, the outermost first, "/" left out."""

@@ -63,6 +63,37 @@ def test_absent_prune_and_create_only(station: Station) -> None:
     assert station.apply().outcomes == {"x": "ok"}
 
 
+@pytest.mark.parametrize("filled", [True, False])
+@pytest.mark.parametrize("chip", [ESP32, ESP8266], ids=["esp32", "esp8266"])
+def test_a_directory_on_the_board_is_not_replaced_by_a_file(
+    station: Station, chip: Chip, filled: bool
+) -> None:
+    station.board("x", chip, firmware=station.firmware(chip))
+    station.type("x", "import os; os.mkdir('/app')")
+    if filled:
+        station.put("x", {"/app/state.json": "s"})
+    before = station.files("x", chip)
+    station.write("main.py", "print(1)\n")
+    entry = "{src: main.py, dest: %s}"
+    manifest = f"devices: {{x: {{port: sim://x, board: {chip}, files: [%s]}}}}\n"
+    station.write("fleet.yaml", manifest % (entry % "/app"))
+    for command in (station.plan, station.apply):
+        ended = command(code=4)
+        assert ended.outcomes == {"x": "refused"}
+        assert "/app is a directory on the board and is to be a file" in ended.said
+        assert "write `dest: /app/` to put the file into it" in ended.said
+        assert station.files("x", chip) == before
+    station.write("fleet.yaml", manifest % (entry % "/app/"))
+    assert station.apply().outcomes == {"x": "changed"}
+    assert station.files("x", chip) == {**before, "/app/main.py": b"print(1)\n"}
+    # and the other advice
+    station.write("fleet.yaml", manifest % "{dest: /app, state: absent}")
+    assert station.apply().outcomes == {"x": "changed"}
+    station.write("fleet.yaml", manifest % (entry % "/app"))
+    assert station.apply().outcomes == {"x": "changed"}
+    assert station.files("x", chip)["/app"] == b"print(1)\n"
+
+
 def test_a_template_for_each_device(station: Station) -> None:
     image = station.firmware(ESP32)
     for name in ("desk-01", "desk-02"):

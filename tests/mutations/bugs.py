@@ -449,4 +449,18 @@ BUGS = (
         after="        if False:\n",
         tests=("tests/engine/test_fleet_run.py", "-k", "link"),
     ),
+    Bug(
+        name="let the folder of packages be a file",
+        file="provision/core/manifest/resolve/file_placement.py",
+        before="        if library is not None and library.source is not None:\n",
+        after="        if False:\n",
+        tests=("tests/core/manifest/test_manifest_mistakes.py",),
+    ),
+    Bug(
+        name="write a file where a directory stands",
+        file="provision/core/planning/diff.py",
+        before="            if dest in self.directories and dest not in self._removable():\n",
+        after="            if False:\n",
+        tests=("tests/core/planning/test_diff_cases.py",),
+    ),
 )

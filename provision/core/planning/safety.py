@@ -53,13 +53,21 @@ def refusals(
             "NVS included, and written anew",
         )
     for kind, path, dest in in_the_way:
-        what = "a directory" if kind == "directory" else "a file"
-        where = f"{path} is {what} on the board, and {dest} is to be a file"
-        yield Refusal(
-            kind=f"{kind}-in-the-way",
-            message=where if path != dest else f"{path} is {what} on the board and is to be a file",
-            hint=f"write `{{dest: {path}, state: absent}}` under `files:` to have it deleted",
-        )
+        # One manifest cannot say both: that it is absent, and that something is there.
+        once = f"run `provision apply` once with `{{dest: {path}, state: absent}}`"
+        if kind == "directory":
+            yield Refusal(
+                kind="directory-in-the-way",
+                message=f"{path} is a directory on the board and is to be a file",
+                hint=f"write `dest: {path}/` to put the file into it; to have the directory and "
+                f"all in it deleted, {once} in place of this file",
+            )
+        else:
+            yield Refusal(
+                kind="file-in-the-way",
+                message=f"{path} is a file on the board, and {dest} is to be a file",
+                hint=f"to have it deleted, {once} in place of what goes below it",
+            )
 
 
 def needs_consent(

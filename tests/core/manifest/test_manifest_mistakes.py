@@ -105,6 +105,21 @@ DEVICE_MISTAKES = [
     ("files: [{dest: /a, state: absent}, {dest: //a/, state: absent}]", "'/a' is absent already"),
     ("files: [{src: boot.py, dest: /a}, {src: main.py, dest: /a/b}]",
      "devices.d.files[0]: '/a' is a file, and cannot be a folder: '/a/b' (devices.d.files[1])"),
+    ("files: [{src: main.py, dest: /a}, {src: lib, dest: /a/b}]",
+     "'/a' is a file, and cannot be a folder: '/a/b/a.py' (devices.d.files[1]) lies below it; "
+     "write 'dest: /a/' to put 'main.py' into it"),
+    ("files: [{src: main.py, dest: /a}, {dest: /a/b, state: absent}]",
+     "devices.d.files[0]: '/a' is a file, and cannot be a folder: '/a/b' (devices.d.files[1])"),
+    ("files: [{src: main.py, dest: /lib}]",
+     "devices.d.files[0]: '/lib' is the folder that packages are imported from, and cannot be a "
+     "file; write 'dest: /lib/' to put 'main.py' into it"),
+    ("files: [{src: main.py, dest: //lib}], packages: [umqtt.simple]", "'/lib' is the folder that"),
+    ("files: [{src: main.py, dest: '/{{ name[:0] }}lib'}]", "'/lib' is the folder that"),
+    ("files: [{src: main.py, dest: /a}], prune: [/a]",
+     "devices.d.prune[0]: '/a' cannot be pruned: '/a' is to be a file (devices.d.files[0], line 1);"
+     " write 'dest: /a/' to put 'main.py' into it"),
+    ("files: [{src: main.py, dest: /a}], prune: [/, /a/b/]",
+     "devices.d.prune[1]: '/a/b' cannot be pruned: '/a' is to be a file"),
     ("files: [{dest: /lib, state: absent}, lib]", "'/lib' cannot be absent: '/lib/a.py'"),
     ("files: [{src: boot.py, template: perhaps}]", "expected true or false, got 'perhaps'"),
     ('files: [{src: boot.py, template: "true"}]', "got 'true'; remove the quotes"),

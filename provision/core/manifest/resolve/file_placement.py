@@ -19,7 +19,7 @@ from provision.core.manifest.resolve.source_filter import DEFAULT_EXCLUDES, IGNO
 from provision.core.manifest.yaml_tree import Node, Text
 from provision.core.wording import quoted
 from provision.errors import TemplateError
-from provision.model.board_path import STARTUP_FILES, ancestors
+from provision.model.board_path import LIBRARY, STARTUP_FILES, ancestors
 from provision.model.state import Content
 
 TEMPLATE_SUFFIX = ".j2"
@@ -309,22 +309,34 @@ class FilePlacer:
         self.report(entry.src, _source_path(entry), message)
 
     def _check_nesting(self, files: FileSet) -> None:
-        """No destination may be a folder of another one's path."""
+        """No destination may be a folder of another one's path, nor of packages."""
         by_dest = files.by_dest
         for dest, placement in by_dest.items():
-            if placement.source is None:
-                continue
             for parent in ancestors(dest):
                 above = by_dest.get(parent)
-                if above is not None:
+                if above is not None and (above.source or placement.source) is not None:
                     self._report_nesting(placement, above)
+        library = by_dest.get(LIBRARY)
+        if library is not None and library.source is not None:
+            what = "is the folder that packages are imported from, and cannot be a file"
+            self._report_dest(library, f"{quoted(LIBRARY)} {what}{into_folder(library)}")
 
     def _report_nesting(self, placement: FilePlacement, above: FilePlacement) -> None:
-        entry = above.entry
         inside = f"{quoted(placement.dest)} ({placement.entry.path}) lies below it"
         what = "cannot be absent" if above.source is None else "is a file, and cannot be a folder"
-        node: Node = entry.dest or entry.src or entry.node
-        self.report(node, entry.path, f"{quoted(above.dest)} {what}: {inside}")
+        self._report_dest(above, f"{quoted(above.dest)} {what}: {inside}{into_folder(above)}")
+
+    def _report_dest(self, placement: FilePlacement, message: str) -> None:
+        entry = placement.entry
+        self.report(entry.dest or entry.src or entry.node, entry.path, message)
+
+
+def into_folder(placement: FilePlacement) -> str:
+    """The advice for a destination that should have been a folder to put the file into."""
+    entry, source = placement.entry, placement.source
+    if source is None or entry.dest is None or entry.dest.rstrip("/") != placement.dest:
+        return ""
+    return f"; write {quoted(f'dest: {placement.dest}/')} to put {quoted(source)} into it"
 
 
 @lru_cache(maxsize=65536)

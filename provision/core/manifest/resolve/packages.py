@@ -16,11 +16,9 @@ from provision.core.manifest.resolve.file_placement import FilePlacement
 from provision.core.manifest.yaml_tree import Node
 from provision.core.wording import quoted
 from provision.errors import SourceError
-from provision.model.board_path import ancestors
+from provision.model.board_path import LIBRARY, ancestors, below
 from provision.model.chip import Chip
 from provision.model.state import Content, DesiredFile, FirmwareSource
-
-LIBRARY = "/lib"
 
 Report = Callable[[Node, str, str], None]
 
@@ -80,6 +78,7 @@ class LibraryFiles:
                         f"{quoted(entry.name)} and {quoted(other.name)} have different files "
                         f"for {quoted(file.dest)}",
                     )
+        self._check_nesting(found, placements)
         return [file for _, file in found.values()]
 
     def compiled(
@@ -130,6 +129,25 @@ class LibraryFiles:
             self._report(entry.text, entry.path, problem_message(found))
             return ()
         return found
+
+    def _check_nesting(
+        self,
+        found: Mapping[str, tuple[PackageEntry, DesiredFile]],
+        placements: Mapping[str, FilePlacement],
+    ) -> None:
+        """No file of a package may be a folder of another file's path."""
+        folders: dict[str, str] = {}
+        for dest in (*found, *(dest for dest in placements if below(dest, LIBRARY))):
+            if dest in found or placements[dest].source is not None:
+                folders.update((folder, dest) for folder in ancestors(dest))
+        for dest, (entry, _) in found.items():
+            if dest in folders:
+                self._report(
+                    entry.text,
+                    entry.path,
+                    f"{quoted(dest)} of the package {quoted(entry.name)} is a file, and cannot be "
+                    f"a folder: {quoted(folders[dest])} lies below it",
+                )
 
     def _check_own(
         self, entry: PackageEntry, file: DesiredFile, placements: Mapping[str, FilePlacement]

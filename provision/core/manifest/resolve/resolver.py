@@ -22,6 +22,7 @@ from provision.core.manifest.resolve.file_placement import (
     FilePlacer,
     Sources,
     clean_dest,
+    into_folder,
 )
 from provision.core.manifest.resolve.packages import (
     Library,
@@ -36,6 +37,7 @@ from provision.core.manifest.yaml_tree import Document, Node
 from provision.core.wording import quoted
 from provision.errors import Problem, TemplateError
 from provision.model.board import BoardProfile
+from provision.model.board_path import ancestors
 from provision.model.chip import Chip
 from provision.model.secret import Secret
 from provision.model.state import (
@@ -162,7 +164,7 @@ class Resolver:
         variables = self.variables.of(device)
         files = self._files(layers, variables)
         port = self._port(device, variables)
-        prune = self._prune(layers)
+        prune = self._prune(layers, files)
         firmware = next((layer.firmware for layer in reversed(layers) if layer.firmware), None)
         if firmware is not None:
             self._check_firmware_file(firmware)
@@ -245,7 +247,9 @@ class Resolver:
                 self._report(entry.value, entry.path, port_taken(port.value, device, owner))
                 return
 
-    def _prune(self, layers: Iterable[Layer]) -> tuple[str, ...]:
+    def _prune(
+        self, layers: Iterable[Layer], files: Mapping[str, FilePlacement]
+    ) -> tuple[str, ...]:
         paths: dict[str, None] = {}
         for layer in layers:
             for position, text in enumerate(layer.prune):
@@ -253,9 +257,19 @@ class Resolver:
                     paths["/"] = None
                     continue
                 try:
-                    paths[clean_dest(text)] = None
+                    path = clean_dest(text)
                 except ValueError as error:
                     self._report(text, f"{layer.path}.prune[{position}]", str(error))
+                    continue
+                paths[path] = None
+                for folder in (*ancestors(path), path):
+                    file = files.get(folder)
+                    if file is not None and file.source is not None:
+                        message = (
+                            f"{quoted(path)} cannot be pruned: {quoted(folder)} is to be a file "
+                            f"({file.entry.path}, line {file.entry.node.line}){into_folder(file)}"
+                        )
+                        self._report(text, f"{layer.path}.prune[{position}]", message)
         return tuple(sorted(paths))
 
     # -- firmware ----------------------------------------------------------------------------------

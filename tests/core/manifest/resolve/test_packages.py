@@ -113,8 +113,13 @@ def test_without_a_library_packages_are_only_named(tmp_path: Path) -> None:
             "cannot be there: '/lib/umqtt' is absent",
         ),
         (
-            "packages: [rival], files: [{src: boot.py, dest: /lib}]",
-            "cannot be there: '/lib' comes from 'boot.py'",
+            "packages: [rival], files: [{src: boot.py, dest: /lib/umqtt}]",
+            "cannot be there: '/lib/umqtt' comes from 'boot.py'",
+        ),
+        (
+            "packages: [rival], files: [{src: boot.py, dest: /lib/umqtt/simple.mpy/x}]",
+            "devices.d.packages[0]: '/lib/umqtt/simple.mpy' of the package 'rival' is a file, and "
+            "cannot be a folder: '/lib/umqtt/simple.mpy/x' lies below it",
         ),
         (
             "firmware: 1.24, files: [{src: bad.py, compile: true}]",
