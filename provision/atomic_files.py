@@ -35,7 +35,7 @@ def project_root(folder: Path) -> Path:
     the folder itself. Links are resolved."""
     folder = Path(os.path.realpath(folder))
     for above in (folder, *folder.parents):
-        if (above / ".git").exists():
+        if os.path.lexists(above / ".git"):
             return above
     return folder
 

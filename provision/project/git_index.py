@@ -33,7 +33,7 @@ def is_tracked(file: Path) -> bool:
     folder = Path(os.path.realpath(file.parent))
     for top in (folder, *folder.parents):
         git = top / ".git"
-        if not git.is_symlink() and not git.exists():
+        if not os.path.lexists(git):
             continue
         if git.is_symlink() or not git.is_dir():
             return False

@@ -84,7 +84,11 @@ class SourceFolder:
         self, folder: Path, *, own: Mapping[Path, str] | None = None, most: int = MAX_READ
     ) -> None:
         self.folder = folder
-        self._own = {Path(os.path.realpath(path)): why for path, why in (own or {}).items()}
+        self._own = {
+            Path(os.path.realpath(path)): why
+            for path, why in (own or {}).items()
+            if "\0" not in str(path)  # such a file there cannot be
+        }
         self._most = self._left = most
         self._seen = 0
         self._kinds: dict[str, Kind] = {}
@@ -116,7 +120,7 @@ class SourceFolder:
     def withheld(self, path: str) -> str | None:
         if path not in self._reasons:
             place = Path(os.path.realpath(self.folder / path))
-            withheld = self._withheld_folder if place.is_dir() else self._withheld
+            withheld = self._withheld_folder if self.kind(path) == "folder" else self._withheld
             self._reasons[path] = withheld(place)
         return self._reasons[path]
 
@@ -218,7 +222,7 @@ class SourceFolder:
         if place not in self._folders:
             why = self._withheld_folder(place.parent)
             why = why or _FOLDERS.get(place.name) or self._own.get(place)
-            if why is None and (place / "pyvenv.cfg").is_file():
+            if why is None and os.path.lexists(place / "pyvenv.cfg"):
                 why = _FOLDERS[".venv"]
             self._folders[place] = why
         return self._folders[place]

@@ -8,6 +8,7 @@ lock`, looks versions up. A directory `vendor` beside the manifest is used befor
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -109,12 +110,13 @@ class ImageStore:
 
 
 class LocalImages:
-    """Checks the image files that a manifest names, each read once, without lock, cache or
-    network."""
+    """Checks the image files that a manifest names, without lock, cache or network. Each is read
+    once and kept once, however many firmware entries name it by however many names."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._read: dict[FirmwareSource, Firmware | str] = {}
+        self._files: dict[str, Firmware] = {}
 
     def problem(self, source: FirmwareSource, board: BoardProfile) -> str | None:
         """Why the file of this source must not be flashed onto such a board; None when it may."""
@@ -131,9 +133,12 @@ class LocalImages:
 
     def _firmware(self, source: FirmwareSource) -> Firmware:
         name = source.file or ""
-        data = read_file(self._root / name, source)
+        place = os.path.realpath(self._root / name)
+        known = self._files.get(place)
+        data = known.data if known is not None else read_file(self._root / name, source)
         check_sha256(data, source.sha256, name)
-        firmware = read_firmware(data, name)
+        firmware = known if known is not None else read_firmware(data, name)
+        self._files[place] = firmware
         check_declared(source, firmware.identity, name)
         return firmware
 

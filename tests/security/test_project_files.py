@@ -210,6 +210,40 @@ def test_an_image_may_lie_outside_but_must_be_a_file(project: Path, tmp_path: Pa
     assert "it is a device, not a file" in said
 
 
+def test_an_image_of_many_names_is_kept_once(project: Path) -> None:
+    image = build(ESP32, "1.24.1")
+    (project / "own.bin").write_bytes(image)
+    (project / "link.bin").symlink_to("own.bin")
+    right, wrong = hashlib.sha256(image).hexdigest(), "0" * 64
+    manifest = (
+        "firmware: {a: {file: own.bin}, b: {file: ./own.bin, sha256: %s}, c: {file: link.bin}, "
+        "d: {file: own.bin, sha256: '%s'}}\n"
+        "devices: {a: {board: esp32, firmware: a}, b: {board: esp32, firmware: b}, "
+        "c: {board: esp32, firmware: c}, d: {board: esp32, firmware: d}}\n"
+    )
+    states = fleet(project, manifest % (right, wrong)).states()
+    images = LocalImages(project)
+    said = []
+    for state in states:
+        assert state.firmware is not None
+        said.append(images.problem(state.firmware.source, state.board))
+        (project / "own.bin").write_bytes(b"another")
+    assert said[:3] == [None, None, None]
+    assert said[3] is not None
+    assert "sha256" in said[3]
+
+
+@pytest.mark.parametrize("name", ["a\\0b", "x" * 5000, "y/" * 3000 + "y"])
+def test_names_that_no_file_has(project: Path, name: str) -> None:
+    manifest = (
+        f'firmware: {{own: {{file: "{name}"}}}}\n'
+        f'devices: {{d: {{board: esp32, firmware: own, files: ["{name}", "{name}/"]}}}}\n'
+    )
+    found = problems(project, manifest)
+    assert len(found) == 3
+    assert all("no such file" in each for each in found)
+
+
 @unusable
 def test_what_is_vendored(project: Path, make: Callable[[Path], None], said: str) -> None:
     path = object_path(project / "vendor", hashlib.sha256(b"x").hexdigest())
