@@ -553,6 +553,15 @@ def test_one_board_on_two_ports_is_taken_for_one_device_only() -> None:
     assert sorted(outcomes(report).values()) == ["changed", "refused"]
 
 
+def test_a_board_that_is_refused_is_left_to_its_own_device() -> None:
+    """It is reached by the port of another device, which comes first, as well as by its own."""
+    world = FakeWorld({"/dev/a": running(), "/dev/b": running()})
+    world.identities.macs = {"one": "24:6f:28:00:00:99", "two": MAC}
+    report = go(world, device("one", "/dev/a"), device("two", "/dev/b"), forks=1)
+    assert outcomes(report) == {"one": "refused", "two": "changed"}
+    assert f"the board on this port is {MAC}, that of two; one is" in error_of(report, "one")
+
+
 def test_a_device_is_found_by_its_mac() -> None:
     world = FakeWorld(
         {"/dev/a": running(mac="24:6f:28:00:00:0a"), "/dev/b": running(mac="24:6f:28:00:00:0b")}

@@ -250,6 +250,13 @@ BUGS = (
         tests=("tests/engine/test_fleet_run.py", "-k", "exchanged_meanwhile"),
     ),
     Bug(
+        name="claim a board before it is refused",
+        file="provision/engine/tasks/plan.py",
+        before="    if actual.mac is not None and not plan.refusals:",
+        after="    if actual.mac is not None:",
+        tests=("tests/engine/test_fleet_run.py", "-k", "left_to_its_own"),
+    ),
+    Bug(
         name="do not learn which board a device is",
         file="provision/lockfile/entries.py",
         before="            device: replace(self.devices.get(device, LockedDevice()), mac=mac)",

@@ -76,12 +76,13 @@ def observe_and_plan(device: DeviceContext, *, contents: bool) -> tuple[ActualSt
     actual = observe(session, scan_request(desired), device.firmware)
     device.actual = actual
     if actual.mac is not None:
-        device.claim(actual.mac)
         if actual.firmware is not None and journal.interrupted_mode(actual.mac) == "erase":
             journal.end(actual.mac)  # it is no more as the interrupted run left it
         if actual.firmware is None and journal.interrupted_mode(actual.mac) == "keep":
             device.actual = actual = replace(actual, interrupted_update=True)
     device.plan = plan = diff(desired, actual)
+    if actual.mac is not None and not plan.refusals:
+        device.claim(actual.mac)  # a board that is refused is left to the device that it is
     device.run.emit(DevicePlanned(device=desired.device, plan=plan))
     refuse(plan.refusals)
     if contents:
