@@ -97,6 +97,7 @@ def plan(
     fleet: Fleet,
     *,
     limit: Sequence[str] = (),
+    match_by_mac: bool = False,
     forks: int = 0,
     diff: bool = False,
     operator: bool = False,
@@ -108,15 +109,16 @@ def plan(
     """Observe the boards and say what would change; nothing does.
 
     `limit` selects devices as `--limit` does; `forks` is how many at once, 0 for all. With `diff`,
-    `FileDiffed` events tell how text files would change. `operator` and `manual_timeout` are those
-    of `apply`. `detailed_exit_code` has pending changes tell themselves as exit code 6 in the
-    event `RunFinished`.
+    `FileDiffed` events tell how text files would change. `match_by_mac`, `operator` and
+    `manual_timeout` are those of `apply`. `detailed_exit_code` has pending changes tell themselves
+    as exit code 6 in the event `RunFinished`.
     """
     return run_task(
         fleet,
         PlanTask(contents=diff),
         cancel or Cancellation(),
         limit=limit,
+        match_by_mac=match_by_mac,
         emit=on_event or _ignore,
         operator=operator,
         manual_timeout=manual_timeout,
@@ -129,6 +131,7 @@ def apply(
     fleet: Fleet,
     *,
     limit: Sequence[str] = (),
+    match_by_mac: bool = False,
     yes: bool = False,
     forks: int = 0,
     fail_fast: bool = False,
@@ -145,13 +148,16 @@ def apply(
     Boards that would be erased and are not in fleet.lock are refused, unless `yes`, or
     `confirm(device, plan)` says so. With `operator`, a board that needs somebody to press a button
     is waited for `manual_timeout` seconds; `on_event` gets a `ManualActionNeeded` with the
-    instructions every second. With `fail_fast`, no device is begun after one has failed.
+    instructions every second. With `match_by_mac`, a device whose MAC is declared or learned is
+    found by it on the ports of all selected devices and on those that are no device's. With
+    `fail_fast`, no device is begun after one has failed.
     """
     return run_task(
         fleet,
         ApplyTask(yes=yes, accept_new=frozenset(accept_new_boards), contents=diff),
         cancel or Cancellation(),
         limit=limit,
+        match_by_mac=match_by_mac,
         emit=on_event or _ignore,
         operator=operator,
         manual_timeout=manual_timeout,

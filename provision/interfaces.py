@@ -49,8 +49,8 @@ class Discovery(Protocol):
         ...
 
     def resolve(self, selector: PortSelector) -> str:
-        """The path or URL for a selector of any kind but `mac`; PortNotFound when nothing,
-        UsageError when more than one port matches."""
+        """The path or URL for a selector of any kind but `mac` and `any`; PortNotFound when
+        nothing, UsageError when more than one port matches."""
         ...
 
 

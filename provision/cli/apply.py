@@ -53,6 +53,7 @@ def command(
             fail_fast=fail_fast,
             accept_new_boards=accept_new,
             diff=request.diff,
+            match_by_mac=request.match_by_mac,
             operator=command.operator,
             manual_timeout=manual_timeout,
             confirm=command.confirm,

@@ -37,6 +37,7 @@ class FleetRequest:
     junit: Path | None
     verbose: int
     diff: bool
+    match_by_mac: bool
     detailed: bool
     offline: bool
 
@@ -56,6 +57,8 @@ def common_options(function: Callable[..., int]) -> Callable[..., int]:
         click.option("-v", "--verbose", count=True,
                      help="Show more; -vv shows the whole conversation with each board."),
         click.option("--diff", is_flag=True, help="Show how text files would change."),
+        click.option("--match-by-mac", is_flag=True,
+                     help="Find each board that is known by its MAC, whichever port it is on."),
         click.option("--detailed-exitcode", "detailed", is_flag=True,
                      help="Exit with 6 when changes are pending."),
         offline_option,

@@ -31,6 +31,7 @@ def run_plan(request: FleetRequest, *, forks: int, manual_timeout: float) -> int
             command.fleet,
             forks=forks,
             diff=request.diff,
+            match_by_mac=request.match_by_mac,
             operator=command.operator,
             manual_timeout=manual_timeout,
             detailed_exit_code=request.detailed,

@@ -40,6 +40,7 @@ class RunContext:
     `operator` says whether somebody is there to press buttons, and is waited for
     `manual_timeout` seconds; `confirm` is None where nobody can be asked at all. `forks` is how
     many devices at once, 0 for all; with `fail_fast` no device is begun after one has failed.
+    With `match_by_mac`, a device whose MAC is known is looked for on all ports of the run.
     `declared_macs` are those of all devices of the manifest, also of those left out, by device.
     """
 
@@ -51,6 +52,7 @@ class RunContext:
     journal: Journal
     emit: Callable[[Event], None]
     declared_macs: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    match_by_mac: bool = False
     operator: bool = False
     manual_timeout: float = MANUAL_TIMEOUT
     confirm: Confirm | None = None

@@ -1,15 +1,18 @@
 """Locate: which port each device of a run is on.
 
 Paths, URLs and USB properties are looked up; a MAC is found by asking the boards on the ports
-that nobody else in the manifest owns. A device that cannot be located carries its error instead.
+that nobody else in the manifest owns. Where boards may have changed places, those on the run's own
+ports are asked as well, and each device follows its board. A device that cannot be located carries
+its error instead.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from provision.core.planning.port_choice import candidates
 from provision.core.wording import plural
@@ -28,52 +31,101 @@ def locate(
     connector: Connector,
     *,
     owned: Sequence[PortSelector] = (),
+    match_by_mac: bool = False,
 ) -> dict[str, Located]:
     """Device name to address, or to the error that says why there is none.
 
     `owned` are the ports of all devices of the manifest, also of those left out of this run:
-    no board there is ever asked on behalf of another.
+    no board there is ever asked on behalf of another. But with `match_by_mac` a device whose MAC
+    is known is also looked for on the ports of the others in `states`.
     """
     located: dict[str, Located] = {}
     wanted: dict[str, list[DesiredState]] = {}
     for state in states:
-        if state.port is None:
+        port = state.port
+        if port is None:
             located[state.device] = PortNotFound(
                 "the manifest names no port for it", hint="add `port:` to the device"
             )
-        elif state.port.kind == "mac":
-            wanted.setdefault(state.port.value.lower(), []).append(state)
+        elif port.kind == "mac":
+            wanted.setdefault(port.value.lower(), []).append(state)
+        elif port.kind == "any" and state.mac is not None:
+            wanted.setdefault(state.mac, []).append(state)
+        elif port.kind == "any":
+            located[state.device] = PortNotFound(
+                "its port may be any, and nothing says which board it is",
+                hint="declare its `mac:`, or name its port until a first apply has learned it",
+            )
         else:
             try:
-                located[state.device] = discovery.resolve(state.port)
+                located[state.device] = discovery.resolve(port)
             except ProvisionError as error:
                 located[state.device] = error
+    if match_by_mac:
+        located = _distinct(located)  # a port that two devices name is nobody's
+        for state in states:
+            by_port = state.port is not None and state.port.kind not in ("mac", "any")
+            if by_port and state.mac is not None:
+                wanted.setdefault(state.mac, []).append(state)
     if wanted:
-        located.update(_by_mac(wanted, owned, discovery, connector))
+        seats = {
+            state.device: address
+            for state in states
+            if match_by_mac and isinstance(address := located.get(state.device), str)
+        }
+        found = _ask(states, seats, _free_ports(wanted, owned, discovery), connector)
+        located.update(_by_mac(wanted, found, seats))
+        _leave_taken_seats(located, seats, found, wanted)
     return _distinct(located)
 
 
-def _by_mac(
-    wanted: dict[str, list[DesiredState]],
-    owned: Sequence[PortSelector],
-    discovery: Discovery,
+@dataclass(frozen=True, kw_only=True)
+class _Answers:
+    """On which addresses each MAC answered, and how many were asked."""
+
+    by_mac: Mapping[str, list[str]]
+    asked: int
+
+
+def _free_ports(
+    wanted: Mapping[str, list[DesiredState]], owned: Sequence[PortSelector], discovery: Discovery
+) -> list[PortInfo]:
+    usb = [bridge for states in wanted.values() for state in states for bridge in state.board.usb]
+    return candidates(discovery.ports(), owned, usb)
+
+
+def _ask(
+    states: Sequence[DesiredState],
+    seats: Mapping[str, str],
+    free: Sequence[PortInfo],
     connector: Connector,
-) -> dict[str, Located]:
-    boards = [state.board for states in wanted.values() for state in states]
-    named = [selector for selector in owned if selector.kind != "mac"]
-    usb = [bridge for board in boards for bridge in board.usb]
-    free = candidates(discovery.ports(), named, usb)
-    found: dict[str, list[str]] = {}
-    with ThreadPoolExecutor(max_workers=max(1, len(free))) as pool:
-        answers = pool.map(
-            lambda port: _probe_quietly(connector, port.path, likely_boards(port, boards)), free
-        )
-        for port, actual in zip(free, answers, strict=True):
+) -> _Answers:
+    """Ask the boards on the seats of devices and on the free ports, all at once."""
+    boards = [state.board for state in states]
+    ways = {port.path: likely_boards(port, boards) for port in free}
+    for state in states:
+        if state.device in seats:
+            others = likely_boards(PortInfo(path=seats[state.device]), boards)
+            mine = (state.board.chip.family, state.board.reset)
+            ways[seats[state.device]] = [
+                state.board,
+                *(one for one in others if (one.chip.family, one.reset) != mine),
+            ]
+    by_mac: dict[str, list[str]] = {}
+    with ThreadPoolExecutor(max_workers=max(1, len(ways))) as pool:
+        answers = pool.map(lambda one: _probe_quietly(connector, one[0], one[1]), ways.items())
+        for address, actual in zip(ways, answers, strict=True):
             if actual is not None and actual.mac is not None:
-                found.setdefault(actual.mac, []).append(port.path)
+                by_mac.setdefault(actual.mac, []).append(address)
+    return _Answers(by_mac=by_mac, asked=len(ways))
+
+
+def _by_mac(
+    wanted: Mapping[str, list[DesiredState]], found: _Answers, seats: Mapping[str, str]
+) -> dict[str, Located]:
     result: dict[str, Located] = {}
     for mac, states in wanted.items():
-        addresses = found.get(mac, [])
+        addresses = found.by_mac.get(mac, [])
         for state in states:
             if len(addresses) == 1:
                 result[state.device] = addresses[0]
@@ -82,10 +134,33 @@ def _by_mac(
                     f"the MAC {mac} answers on more than one port: {', '.join(addresses)}",
                     hint="unplug the one that is not meant",
                 )
-            else:
-                asked = f"{plural(len(free), 'port')} asked"
+            elif state.device not in seats:
+                asked = f"{plural(found.asked, 'port')} asked"
                 result[state.device] = PortNotFound(f"no board with the MAC {mac} ({asked})")
     return result
+
+
+def _leave_taken_seats(
+    located: dict[str, Located],
+    seats: Mapping[str, str],
+    found: _Answers,
+    wanted: Mapping[str, list[DesiredState]],
+) -> None:
+    """A device whose own board answers nowhere does not get the one that another followed to its
+    port."""
+    followed = {
+        addresses[0]: states[0].device
+        for mac, states in wanted.items()
+        if len(addresses := found.by_mac.get(mac, [])) == 1
+    }
+    for device, seat in seats.items():
+        owner = followed.get(seat)
+        if located[device] == seat and owner is not None and owner != device:
+            located[device] = PortNotFound(
+                f"on its port {seat} is the board of {owner}, and its own answers on none "
+                f"({plural(found.asked, 'port')} asked)",
+                hint="plug its board in, or leave it out with --limit",
+            )
 
 
 def likely_boards(port: PortInfo, boards: Sequence[BoardProfile]) -> list[BoardProfile]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from provision.core.planning.ownership import swapped_seats
 from provision.engine.cancellation import Cancellation
 from provision.engine.context import RunContext
 from provision.engine.device_run import Claims, DeviceRun
@@ -54,6 +55,7 @@ def run(
             context.discovery,
             context.connector,
             owned=[*owned, *(state.port for state in states if state.port)],
+            match_by_mac=context.match_by_mac,
         )
     except KeyboardInterrupt:
         cancel.cancel()  # no board was touched yet: every device is skipped
@@ -77,6 +79,15 @@ def run(
         fail_fast=context.fail_fast,
         notice=lambda text: context.emit(Notice(message=text)),
     )
+    seats = swapped_seats(
+        (target.desired, device.report.actual)
+        for target, device in zip(targets, devices, strict=True)
+        if device.report is not None
+        and device.report.outcome == "refused"
+        and device.report.actual is not None
+    )
+    if seats is not None and not context.match_by_mac:
+        context.emit(Notice(message=seats))
     report = RunReport(
         devices=tuple(device.report for device in devices if device.report is not None),
         seconds=context.clock() - started,

@@ -17,7 +17,7 @@ from typing import Literal
 from provision.model.board import BoardProfile
 from provision.model.chip import Chip
 
-PortKind = Literal["path", "url", "serial", "location", "usb", "mac"]
+PortKind = Literal["path", "url", "serial", "location", "usb", "mac", "any"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,6 +28,8 @@ class PortSelector:
     value: str
 
     def __str__(self) -> str:
+        if self.kind == "any":
+            return "any port"
         return self.value if self.kind in ("path", "url") else f"{self.kind} {self.value}"
 
 

@@ -338,3 +338,36 @@ def test_rule_1_a_board_exchanged_between_look_and_flash_is_refused(station: Sta
     assert station.flash("old")[:0x200000] == firmware
     assert b"print('mine')" in station.files("old").values()
     assert station.lock == {}
+
+
+def test_boards_on_each_others_ports_are_told_and_followed(station: Station) -> None:
+    image = station.firmware(ESP32)
+    macs = {name: station.board(name, firmware=image) for name in ("left", "right")}
+    station.write("main.py.j2", "print('{{ name }}')\n")
+    station.write(
+        "fleet.yaml",
+        """
+        defaults: {board: esp32, files: [{src: main.py.j2, dest: /main.py, template: true}]}
+        devices: {kitchen: {port: sim://left}, hall: {port: sim://right}}
+        """,
+    )
+    station.apply()
+    station.write(
+        "fleet.yaml",
+        """
+        defaults: {board: esp32, files: [{src: main.py.j2, dest: /main.py, template: true}]}
+        devices: {kitchen: {port: sim://right}, hall: {port: sim://left}}
+        """,
+    )
+    before = {name: station.digest(name) for name in macs}
+    planned = station.provision("plan")
+    assert planned.code == 4
+    assert "2 boards on the port of another device: that of hall on the port of kitchen" in (
+        planned.said.replace("\n", " ")
+    )
+    assert f"that of hall; kitchen is {macs['left']}" in planned.out
+    assert "provision apply --match-by-mac" in planned.err
+    followed = station.apply("--match-by-mac")
+    assert followed.outcomes == {"kitchen": "ok", "hall": "ok"}
+    assert {name: station.digest(name) for name in macs} == before
+    assert station.lock == {"kitchen": macs["left"], "hall": macs["right"]}

@@ -562,6 +562,39 @@ def test_a_board_that_is_refused_is_left_to_its_own_device() -> None:
     assert f"the board on this port is {MAC}, that of two; one is" in error_of(report, "one")
 
 
+def swapped() -> tuple[FakeWorld, tuple[DesiredState, DesiredState]]:
+    other = "24:6f:28:00:00:02"
+    world = FakeWorld({"/dev/hall": running(), "/dev/kitchen": running(mac=other)})
+    world.identities.macs = {"kitchen": MAC, "hall": other}
+    return world, (device("hall"), device("kitchen"))
+
+
+def test_boards_on_each_others_ports_are_told_in_one_line_and_followed_on_request() -> None:
+    world, states = swapped()
+    for task in (PlanTask(), ApplyTask(yes=True)):
+        world.events.clear()
+        assert set(outcomes(go(world, *states, task=task)).values()) == {"refused"}
+        assert [event.message for event in world.events if isinstance(event, Notice)] == [
+            "2 boards on the port of another device: that of kitchen on the port of hall, that of "
+            "hall on the port of kitchen; `provision apply --match-by-mac` finds each board by its "
+            "MAC"
+        ]
+    world.events.clear()
+    report = go(world, *states, match_by_mac=True)
+    assert outcomes(report) == {"hall": "changed", "kitchen": "changed"}
+    assert {item.device: item.address for item in report.devices} == {
+        "hall": "/dev/kitchen", "kitchen": "/dev/hall",
+    }  # fmt: skip
+    assert world.identities.macs == {"kitchen": MAC, "hall": "24:6f:28:00:00:02"}
+    assert not any(isinstance(event, Notice) for event in world.events)
+
+
+def test_a_board_that_is_nobodys_in_the_run_is_no_swap() -> None:
+    world, (hall, _) = swapped()
+    assert outcomes(go(world, hall)) == {"hall": "refused"}
+    assert not any(isinstance(event, Notice) for event in world.events)
+
+
 def test_a_device_is_found_by_its_mac() -> None:
     world = FakeWorld(
         {"/dev/a": running(mac="24:6f:28:00:00:0a"), "/dev/b": running(mac="24:6f:28:00:00:0b")}

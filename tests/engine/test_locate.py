@@ -122,3 +122,77 @@ def test_two_names_of_one_port_are_one_port(tmp_path: Path) -> None:
     assert all(isinstance(one, DeviceError) for one in found.values())
     assert "also the port of 1" in str(found["0"])
     assert "also the port of 2" in str(found["3"])
+
+
+MACS = {name: f"24:6f:28:00:00:{number:02x}" for number, name in enumerate("abcd", 10)}
+
+
+def on_port(name: str, *, mac: str | None = None) -> DesiredState:
+    return replace(wanted(name, PortSelector(kind="path", value=f"/dev/{name}")), mac=mac)
+
+
+def seats(**boards: str) -> FakeWorld:
+    """A running board on each port: which one, by the device that it is."""
+    return FakeWorld(
+        {
+            f"/dev/{port}": FakeBoard(firmware=RUNS, mac=MACS[board])
+            for port, board in boards.items()
+        }
+    )
+
+
+def fleet(*names: str) -> list[DesiredState]:
+    return [on_port(name, mac=MACS[name]) for name in names]
+
+
+def test_boards_that_changed_places_are_followed_only_when_asked_to() -> None:
+    world = seats(a="b", b="c", c="a")
+    own = {name: f"/dev/{name}" for name in "abc"}
+    assert locate(fleet(*"abc"), world, world) == own
+    assert not any(board.log for board in world.boards.values())
+    assert locate(fleet(*"abc"), world, world, match_by_mac=True) == {
+        "a": "/dev/c", "b": "/dev/a", "c": "/dev/b",
+    }  # fmt: skip
+
+
+def test_a_board_on_a_port_that_is_no_devices_is_followed_there() -> None:
+    world = seats(elsewhere="a", b="b")
+    found = locate(fleet("a", "b"), world, world, match_by_mac=True)
+    assert found == {"a": "/dev/elsewhere", "b": "/dev/b"}
+
+
+def test_a_device_whose_port_another_board_followed_to_is_left_without() -> None:
+    """Whether its own board is known and answers nowhere, or not known at all."""
+    world = seats(a="b", b="d")
+    unknown = on_port("a")
+    for state in (unknown, *fleet("a")):
+        found = locate([state, *fleet("b")], world, world, match_by_mac=True)
+        assert found["b"] == "/dev/a"
+        assert isinstance(found["a"], PortNotFound)
+        assert found["a"].message.startswith("on its port /dev/a is the board of b")
+
+
+def test_a_device_whose_board_does_not_answer_keeps_its_port() -> None:
+    world = seats(a="a", b="b")
+    world.boards["/dev/a"].dead = True
+    found = locate(fleet("a", "b"), world, world, match_by_mac=True)
+    assert found == {"a": "/dev/a", "b": "/dev/b"}
+
+
+def test_the_ports_of_devices_that_are_left_out_are_not_asked() -> None:
+    world = seats(a="b", b="a")
+    ports = [state.port for state in fleet("a", "b") if state.port is not None]
+    found = locate(fleet("a"), world, world, owned=ports, match_by_mac=True)
+    assert found == {"a": "/dev/a"}
+    assert world.boards["/dev/b"].log == []
+
+
+def test_any_port_is_where_the_board_with_the_devices_mac_is() -> None:
+    world = seats(x="a", y="b", z="c")
+    states = [wanted(name, PortSelector(kind="any", value="any")) for name in ("a", "b", "unknown")]
+    states = [replace(state, mac=MACS.get(state.device)) for state in states]
+    found = locate(states, world, world)
+    assert (found["a"], found["b"]) == ("/dev/x", "/dev/y")
+    assert isinstance(found["unknown"], PortNotFound)
+    assert "nothing says which board it is" in found["unknown"].message
+    assert "mac:" in (found["unknown"].hint or "")

@@ -257,6 +257,20 @@ BUGS = (
         tests=("tests/engine/test_fleet_run.py", "-k", "left_to_its_own"),
     ),
     Bug(
+        name="give a device the port that another's board was followed to",
+        file="provision/engine/locate.py",
+        before="if located[device] == seat and owner is not None and owner != device:",
+        after="if False:",
+        tests=("tests/engine/test_locate.py", "-k", "left_without"),
+    ),
+    Bug(
+        name="ask the boards of devices that are left out",
+        file="provision/engine/locate.py",
+        before="    return candidates(discovery.ports(), owned, usb)",
+        after="    return candidates(discovery.ports(), [], usb)",
+        tests=("tests/engine/test_locate.py", "-k", "left_out"),
+    ),
+    Bug(
         name="do not learn which board a device is",
         file="provision/lockfile/entries.py",
         before="            device: replace(self.devices.get(device, LockedDevice()), mac=mac)",

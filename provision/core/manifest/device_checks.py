@@ -18,6 +18,9 @@ _USB_ID = re.compile("[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}")
 _VARIABLE = re.compile(r"\{[{%#]")
 
 
+ANY_PORT = "any"  # as a port: wherever the board with the device's MAC is
+
+
 def uses_variables(text: str) -> bool:
     """Whether a text has to be rendered before it means anything."""
     return "{" in text and _VARIABLE.search(text) is not None
@@ -68,7 +71,7 @@ def check_devices(manifest: Manifest, document: Document) -> Iterator[Problem]:
                 message = f"{mac} is the MAC of {other.name} already; every board has its own"
                 yield document.problem(device.mac, f"devices.{key}.mac", message)
         port = effective_port(manifest, device)
-        if port is None or uses_variables(port.value):
+        if port is None or port.kind == "any" or uses_variables(port.value):
             continue
         owner = ports.setdefault((port.kind, port.value), device)
         if owner is not device and id(port.value) not in told:

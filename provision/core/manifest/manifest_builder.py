@@ -13,7 +13,12 @@ from types import MappingProxyType
 from typing import Literal, cast
 
 from provision.core.manifest.console_pattern import compile_console
-from provision.core.manifest.device_checks import check_devices, unusable_port, uses_variables
+from provision.core.manifest.device_checks import (
+    ANY_PORT,
+    check_devices,
+    unusable_port,
+    uses_variables,
+)
 from provision.core.manifest.model import (
     DeviceEntry,
     FirmwareEntry,
@@ -262,6 +267,8 @@ class _Builder(TableReader):
         port = self.node(table, "port")
         if isinstance(port, Text) and port.tag is None:
             short_kind: PortKind = "url" if _URL.match(port) else "path"
+            if port == ANY_PORT:
+                short_kind = "any"
             return self._port_entry(port, (*path, "port"), short_kind)
         if not isinstance(port, Table):
             return None

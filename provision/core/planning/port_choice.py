@@ -14,7 +14,8 @@ from provision.model.state import PortSelector
 
 
 def matching(selector: PortSelector, ports: Sequence[PortInfo]) -> list[PortInfo]:
-    """The ports that a selector means; none for a URL or a MAC, which no listing can answer.
+    """The ports that a selector means; none for a URL, a MAC or any port, which no
+    listing can answer.
 
     `location` also names all interfaces of a device by the device's own ("1-1.4" for
     "1-1.4:1.0"); serial numbers and USB ids are compared without case.
@@ -30,7 +31,7 @@ def matching(selector: PortSelector, ports: Sequence[PortInfo]) -> list[PortInfo
             return [port for port in ports if _is_at(port, wanted)]
         case "usb":
             return [port for port in ports if (port.usb_id or "").lower() == wanted.lower()]
-        case "url" | "mac":
+        case "url" | "mac" | "any":
             return []
 
 

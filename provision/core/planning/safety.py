@@ -173,6 +173,9 @@ def _another_mac(desired: DesiredState, mac: str) -> Iterator[Refusal]:
     else:
         accept = f"accept it as {device}'s by `provision apply --accept-new-board {device}`"
     hint = f"plug the right board into this port, or {accept}"
+    if another is not None and desired.mac:
+        follow = "let `provision apply --match-by-mac` find each board"
+        hint = f"plug the right board into this port, {follow}, or {accept}"
     if desired.mac and _plain(desired.mac) != _plain(mac):
         whose = f", that of {another.device}; " if another is not None else ", "
         yield Refusal(

@@ -40,7 +40,7 @@ class SerialDiscovery:
         return [_info(one, links.get(one.device, ())) for one in sorted(self._listing())]
 
     def resolve(self, selector: PortSelector) -> str:
-        """The path or URL for a selector of any kind but `mac`.
+        """The path or URL for a selector of any kind but `mac` and `any`.
 
         A path stays as it is written, so that messages use the user's own name for it.
         PortNotFound when nothing, UsageError when more than one port matches, both naming what
@@ -48,7 +48,7 @@ class SerialDiscovery:
         """
         if selector.kind == "url":
             return selector.value
-        if selector.kind == "mac":
+        if selector.kind in ("mac", "any"):
             raise UsageError(f"{selector} can only be found by asking the boards")
         if selector.kind != "path":
             return choose(selector, self.ports()).path

@@ -9,6 +9,7 @@ from typing import ClassVar
 from provision.engine.context import DeviceContext, RunContext
 from provision.engine.observe import observe
 from provision.engine.task import Target
+from provision.engine.tasks.plan import with_known_boards
 from provision.interfaces import ScanRequest
 from provision.model.event import Outcome
 from provision.model.state import DesiredState
@@ -23,8 +24,8 @@ class FactsTask:
     changes_boards: ClassVar[bool] = False
 
     def prepare(self, states: Sequence[DesiredState], context: RunContext) -> Sequence[Target]:
-        """As `Task.prepare`: there is nothing to look up."""
-        return [Target(desired=state) for state in states]
+        """As `Task.prepare`: of images there is nothing to look up."""
+        return [Target(desired=state) for state in with_known_boards(states, context)]
 
     def run(self, device: DeviceContext) -> Outcome:
         """As `Task.run`: "ok"."""

@@ -40,31 +40,40 @@ class PlanTask:
         return "pending" if plan.changes else "ok"
 
 
-def read_targets(
+def with_known_boards(
     states: Sequence[DesiredState], context: RunContext, *, accept_new: Collection[str] = ()
-) -> Sequence[Target]:
-    """The devices with their images, each read once, and with what images, manifest and lock know
-    of them and of whose board each is. Of a device that may have got another board, and of the
-    boards that it may have got, what the lock knows is left out."""
-    sources = dict.fromkeys(state.firmware.source for state in states if state.firmware)
-    images = {source: context.images.firmware(source) for source in sources}
+) -> Sequence[DesiredState]:
+    """The states with what manifest and lock know of whose board each is. Of a device that may
+    have got another board, and of the boards that it may have got, what the lock knows is left
+    out."""
     declared = {**context.declared_macs, **{s.device: s.mac for s in states if s.mac is not None}}
     learned = context.identities.macs
     owners = board_owners(declared, learned)
     by_manifest = {mac: owner for mac, owner in owners.items() if owner.declared}
-    targets = []
+    completed = []
     for state in states:
-        image = images[state.firmware.source] if state.firmware is not None else None
-        firmware = state.firmware
-        if firmware is not None and image is not None:
-            firmware = replace(firmware, identity=image.identity)
         accepts = state.device in accept_new
         mac = declared.get(state.device)
         if mac is None and not accepts:
             mac = learned.get(state.device)
-        known = by_manifest if accepts else owners
-        desired = replace(state, firmware=firmware, mac=mac, owners=known)
-        targets.append(Target(desired=desired, firmware=image))
+        completed.append(replace(state, mac=mac, owners=by_manifest if accepts else owners))
+    return completed
+
+
+def read_targets(
+    states: Sequence[DesiredState], context: RunContext, *, accept_new: Collection[str] = ()
+) -> Sequence[Target]:
+    """The devices with their images, each read once, and with what images, manifest and lock know
+    of them."""
+    sources = dict.fromkeys(state.firmware.source for state in states if state.firmware)
+    images = {source: context.images.firmware(source) for source in sources}
+    targets = []
+    for state in with_known_boards(states, context, accept_new=accept_new):
+        image = images[state.firmware.source] if state.firmware is not None else None
+        firmware = state.firmware
+        if firmware is not None and image is not None:
+            firmware = replace(firmware, identity=image.identity)
+        targets.append(Target(desired=replace(state, firmware=firmware), firmware=image))
     return targets
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from provision.core.chips.esp.chips import ESP8266
 from provision.engine.tasks.facts import FactsTask
 from provision.model.event import DevicePlanned, RunStarted
-from provision.model.state import Check
+from provision.model.state import Check, PortSelector
 from tests.engine.test_fleet_run import (
     MAC,
     device,
@@ -36,6 +38,15 @@ def test_what_is_read_is_in_the_report_and_nothing_is_planned() -> None:
     assert not any(isinstance(event, DevicePlanned) for event in world.events)
     assert isinstance(world.events[0], RunStarted)
     assert world.events[0].task == "facts"
+
+
+def test_a_device_on_any_port_is_found_by_what_the_lock_knows() -> None:
+    world = FakeWorld({"/dev/somewhere": running()})
+    world.identities.macs["kitchen"] = MAC
+    state = device(port=None)
+    state = replace(state, port=PortSelector(kind="any", value="any"))
+    (kitchen,) = go(world, state, task=FactsTask()).devices
+    assert (kitchen.outcome, kitchen.address) == ("ok", "/dev/somewhere")
 
 
 def test_a_board_that_is_not_the_one_meant_is_reported_like_any_other() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from provision.core.manifest.device_checks import (
+    ANY_PORT,
     effective_port,
     normal_mac,
     port_taken,
@@ -94,7 +95,7 @@ class Resolver:
             device = self.manifest.devices[name]
             state = self._state(device)
             port = state.port if state is not None else None
-            if port is not None:
+            if port is not None and port.kind != "any":
                 owner = ports.setdefault(port, device)
                 if owner is not device:
                     self._report_shared_port(device, owner, port)
@@ -234,6 +235,8 @@ class Resolver:
                 return None
             if kind == "path" and "://" in value:
                 kind = "url"
+            elif kind == "path" and value == ANY_PORT:
+                kind = "any"
         if kind == "mac":
             value = normal_mac(value) or value
         return PortSelector(kind=kind, value=value)

@@ -326,6 +326,21 @@ def test_create_only_and_mac(tmp_path: Path) -> None:
     assert state.files[0].create_only
 
 
+def test_any_port_is_no_ports_name_and_many_devices_have_it(tmp_path: Path) -> None:
+    manifest = """
+    defaults: {board: esp32, port: any, vars: {where: any}}
+    devices:
+      a: {mac: "5C-CF-7F-01-02-03"}
+      b: {}
+      c: {port: "{{ where }}"}
+      d: {port: {path: any}}
+    """
+    found = states(tmp_path, manifest)
+    assert [found[name].port for name in "abc"] == [PortSelector(kind="any", value="any")] * 3
+    assert found["d"].port == PortSelector(kind="path", value="any")
+    assert str(found["a"].port) == "any port"
+
+
 def test_every_mac_that_the_manifest_declares_is_known_whatever_is_limited(tmp_path: Path) -> None:
     manifest = """
     defaults: {board: esp32, vars: {last: "04"}}
