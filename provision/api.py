@@ -38,8 +38,10 @@ from provision.engine.context import MANUAL_TIMEOUT, Confirm
 from provision.engine.discover import FoundPort
 from provision.engine.event_stream import EventStream, OnEvent, stream
 from provision.engine.tasks.apply import ApplyTask
+from provision.engine.tasks.check import CheckTask
 from provision.engine.tasks.facts import FactsTask
 from provision.engine.tasks.plan import PlanTask
+from provision.errors import UsageError
 from provision.model.event import Event, ManualActionNeeded
 from provision.model.plan import Plan
 from provision.model.report import DeviceReport, RunReport
@@ -65,6 +67,7 @@ __all__ = [
     "VendorResult",
     "apply",
     "build_image",
+    "check",
     "discover",
     "facts",
     "load",
@@ -164,6 +167,46 @@ def apply(
         confirm=confirm,
         forks=forks,
         fail_fast=fail_fast,
+    )
+
+
+def check(
+    fleet: Fleet,
+    *,
+    limit: Sequence[str] = (),
+    forks: int = 0,
+    match_by_mac: bool = False,
+    operator: bool = False,
+    manual_timeout: float = MANUAL_TIMEOUT,
+    detailed_exit_code: bool = False,
+    on_event: OnEvent | None = None,
+    cancel: Cancellation | None = None,
+) -> RunReport:
+    """Restart the boards whose devices have a check, and run it: "ok" of one that is as it must be
+    and passed, "pending" of one that passed and has changes to come, "failed" of one whose app did
+    not prove that it runs. Nothing is written; the next `plan` knows what came of it.
+
+    Devices without a check are left out; UsageError when none is left. The arguments are those of
+    `plan`.
+    """
+    names = [state.device for state in fleet.select(limit) if state.check is not None]
+    if not names:
+        raise UsageError(
+            "none of these devices has a check",
+            hint="declare one, as in `check: {console: ready}`; the README's manifest reference "
+            "has its keys",
+        )
+    return run_task(
+        fleet,
+        CheckTask(),
+        cancel or Cancellation(),
+        limit=names,
+        emit=on_event or _ignore,
+        operator=operator,
+        manual_timeout=manual_timeout,
+        match_by_mac=match_by_mac,
+        forks=forks,
+        detailed_exit_code=detailed_exit_code,
     )
 
 

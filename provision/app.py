@@ -26,6 +26,7 @@ from provision.model.report import RunReport
 from provision.model.state import DesiredState
 from provision.output.download_progress import TerminalProgress
 from provision.output.run_log import state_directory
+from provision.project.check_records import CheckRecords
 from provision.project.flash_journal import FlashJournal
 from provision.project.manifest_file import Loaded, load
 from provision.sources.cache import Cache
@@ -147,6 +148,7 @@ def run_task(
         filesystems=LittleFsBuilder(),
         identities=LearnedMacs(fleet.loaded.lock_path),
         journal=FlashJournal(state_directory() / "flashing", fleet.loaded.path),
+        checks=CheckRecords(state_directory() / "checks", fleet.loaded.path),
         emit=emit,
         declared_macs=fleet.loaded.declared_macs(),
         match_by_mac=match_by_mac,

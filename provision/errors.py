@@ -173,7 +173,9 @@ class OutOfSpace(BoardError):
 
 class CheckFailed(BoardError):
     code = "check-failed"
-    default_hint = "open a REPL on the port to see why the app does not start"
+    default_hint = (
+        "open a REPL on the port to see why the app does not start; `provision check` asks it again"
+    )
 
 
 class FlashFailed(DeviceError):

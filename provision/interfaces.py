@@ -16,6 +16,7 @@ from provision.model.firmware import Firmware, Region
 from provision.model.plan import FileAction
 from provision.model.state import (
     ActualState,
+    CheckRecord,
     Content,
     FileState,
     FirmwareSource,
@@ -255,6 +256,28 @@ class Journal(Protocol):
     def may_erase(self, mac: str, device: str) -> bool:
         """Whether a run of this manifest that never ended was erasing this board for this device,
         and so had been allowed to."""
+        ...
+
+
+class CheckRecords(Protocol):
+    """What came of the last check of each board, as far as runs before this one have seen. A
+    board is known by its MAC; one that does not tell it, by its device."""
+
+    def last(self, mac: str | None, device: str) -> CheckRecord | None:
+        """What is remembered of this board; None when nothing is."""
+        ...
+
+    def begin(self, mac: str | None, device: str) -> None:
+        """The board is about to be changed or checked, so that nothing is proved of it until
+        `end`; durable when this returns."""
+        ...
+
+    def end(self, mac: str | None, device: str, state: str, *, passed: bool) -> None:
+        """Its check passed or failed on the state with this digest."""
+        ...
+
+    def forget(self, mac: str | None, device: str) -> None:
+        """The board is about to be changed by a run without a check; durable as `begin`."""
         ...
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from provision.core.planning.check_state import state_digest
 from provision.core.planning.diff import ERASED
 from provision.model.board_path import ancestors
 from provision.model.plan import (
@@ -23,7 +24,7 @@ from provision.model.plan import (
     WriteFile,
     WriteFirmware,
 )
-from provision.model.state import ActualState, DesiredState, FileState, Filesystem
+from provision.model.state import ActualState, CheckRecord, DesiredState, FileState, Filesystem
 
 
 def predict(desired: DesiredState, actual: ActualState, plan: Plan) -> ActualState:
@@ -42,8 +43,11 @@ def predict(desired: DesiredState, actual: ActualState, plan: Plan) -> ActualSta
                 files, directories = _unfold(seen)
             case WriteFirmware():
                 state = replace(state, firmware=action.identity, flash_differs=())
-            case RestoreFile() | Reset() | RunCheck():
+            case RestoreFile() | Reset():
                 pass
+            case RunCheck():
+                proved = state_digest(desired, state)
+                state = replace(state, last_check=CheckRecord(outcome="passed", state=proved))
             case DeleteFile():
                 files.pop(action.path, None)
             case RemoveDirectory():

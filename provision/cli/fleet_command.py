@@ -43,7 +43,14 @@ class FleetRequest:
 
 
 def common_options(function: Callable[..., int]) -> Callable[..., int]:
-    """The options of every command that talks to boards, gathered into its `request`."""
+    """The options of every command that talks to boards and compares files, gathered into its
+    `request`."""
+    diff = click.option("--diff", is_flag=True, help="Show how text files would change.")
+    return diff(run_options(function))
+
+
+def run_options(function: Callable[..., int]) -> Callable[..., int]:
+    """The same for a command that shows no files."""
     options = [
         manifest_argument,
         limit_option,
@@ -56,7 +63,6 @@ def common_options(function: Callable[..., int]) -> Callable[..., int]:
                      help="Write a JUnit report to this file."),
         click.option("-v", "--verbose", count=True,
                      help="Show more; -vv shows the whole conversation with each board."),
-        click.option("--diff", is_flag=True, help="Show how text files would change."),
         click.option("--match-by-mac", is_flag=True,
                      help="Find each board that is known by its MAC, whichever port it is on."),
         click.option("--detailed-exitcode", "detailed", is_flag=True,
@@ -71,6 +77,7 @@ def common_options(function: Callable[..., int]) -> Callable[..., int]:
 
     @functools.wraps(function)
     def gathered(**arguments: Any) -> int:
+        arguments = {"diff": False, **arguments}
         own = {field.name: arguments.pop(field.name) for field in fields(FleetRequest)}
         return function(request=FleetRequest(**own), **arguments)
 

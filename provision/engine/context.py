@@ -14,6 +14,7 @@ from types import MappingProxyType
 from provision.engine.cancellation import Cancellation
 from provision.engine.session import Session
 from provision.interfaces import (
+    CheckRecords,
     Connector,
     Discovery,
     FilesystemBuilder,
@@ -50,6 +51,7 @@ class RunContext:
     filesystems: FilesystemBuilder
     identities: Identities
     journal: Journal
+    checks: CheckRecords
     emit: Callable[[Event], None]
     declared_macs: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     match_by_mac: bool = False

@@ -13,6 +13,7 @@ from provision.core.chips.registry import family_of
 from provision.core.planning.diff import diff
 from provision.core.planning.free_space import missing_bytes
 from provision.core.planning.safety import flash_size_unknown, unflashable, unmountable
+from provision.engine.app_check import begin_check, prove_app
 from provision.engine.context import DeviceContext
 from provision.engine.observe import scan_request
 from provision.engine.refusal import refuse, refused
@@ -20,7 +21,6 @@ from provision.engine.safe_boot import disable_startup, restart_without_app, res
 from provision.engine.session import Session
 from provision.errors import (
     BoardError,
-    CheckFailed,
     FlashFailed,
     NoAnswer,
     OutOfSpace,
@@ -47,7 +47,7 @@ from provision.model.plan import (
     WriteFirmware,
     phase_of,
 )
-from provision.model.state import ActualState, Check, Content, DesiredState
+from provision.model.state import ActualState, Content, DesiredState
 
 
 def execute(device: DeviceContext, plan: Plan, actual: ActualState) -> ActualState:
@@ -58,6 +58,7 @@ def execute(device: DeviceContext, plan: Plan, actual: ActualState) -> ActualSta
     """
     desired, session = device.desired, device.session
     device.cancel.check()
+    begin_check(device, actual)
     if plan.flashes:
         if not session.capabilities.flashes:
             raise refused(unflashable(session.address))
@@ -95,14 +96,7 @@ def execute(device: DeviceContext, plan: Plan, actual: ActualState) -> ActualSta
     session.restart()
     device.note_state("everything is written and the board restarted")
     device.run.emit(ActionDone(device=session.device, action=Reset(reason="run what was written")))
-    if desired.check is not None:
-        run_check(device, desired.check)
-        device.run.emit(
-            ActionDone(
-                device=session.device,
-                action=RunCheck(check=desired.check, reason="the board has changed"),
-            )
-        )
+    prove_app(device, actual, "the board has changed")
     return actual
 
 
@@ -270,7 +264,7 @@ def write_files(
             device.run.emit(ActionDone(device=device.desired.device, action=action))
     left = diff(session.desired, settled)
     refuse(left.refusals)
-    if left.changes:
+    if left.change_count:
         raise BoardError(
             f"after writing, {left.actions[0].kind} is still to be done: {left.actions[0].reason}",
             hint="the flash may be worn out; erase the board and run `provision apply` again",
@@ -308,40 +302,3 @@ def report(device: DeviceContext, plan: Plan, *kinds: type[Action]) -> None:
     for action in plan.actions:
         if isinstance(action, kinds):
             device.run.emit(ActionDone(device=device.desired.device, action=action))
-
-
-# An app is given this long before it is interrupted to evaluate the check, then twice as long
-# after the next reset, and so on within the check's timeout: nothing on a board says "ready".
-FIRST_LOOK = 1.0
-
-
-def run_check(device: DeviceContext, check: Check) -> None:
-    """Prove that the app runs; CheckFailed when it does not within the timeout, Interrupted as
-    soon as the run is cancelled: nothing is left to be finished."""
-    session, stopping = device.session, device.cancel.cancelled
-    session.stage("check")
-    if check.console is not None:
-        session.console(check.console, check.timeout, stopping)
-        return
-    if check.expression is None:
-        return
-    wait, spent, answer = min(FIRST_LOOK, check.timeout), 0.0, ""
-    while True:
-        session.listen(wait, stopping)
-        device.cancel.check()
-        spent += wait
-        try:
-            answer = session.repl().evaluate(check.expression, check.timeout, stopping)
-        except BoardError as error:
-            answer = error.message
-        except NoAnswer:
-            device.cancel.check()
-            raise
-        else:
-            if answer not in {"False", "None", "0", "''", "[]", "()", "{}"}:
-                session.restart()
-                return
-        if spent >= check.timeout:
-            raise CheckFailed(f"{check.expression} gave {answer} after {spent:g} s")
-        session.restart()
-        wait = min(wait * 2, max(0.5, check.timeout - spent))

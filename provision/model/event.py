@@ -34,7 +34,7 @@ Outcome = Literal[
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunStarted:
     kind: ClassVar[str] = "run-started"
-    task: str  # plan, apply, facts
+    task: str  # plan, apply, check, facts
     changes_boards: bool  # whether the task may leave a board other than it was
     fleet: str
     devices: tuple[str, ...]

@@ -123,7 +123,7 @@ class Plan:
 
     @property
     def changes(self) -> bool:
-        """Whether carrying it out would change the board."""
+        """Whether there is anything to do, be it only a check that has not passed."""
         return bool(self.actions)
 
     @property

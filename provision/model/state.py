@@ -129,6 +129,18 @@ class Check:
     timeout: float = 10.0  # seconds
 
 
+CheckOutcome = Literal["begun", "passed", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckRecord:
+    """What is remembered of a board's last check: what came of it, and the digest of the state
+    that it was run on (`planning.check_state`); "begun" of a run that never ended it."""
+
+    outcome: CheckOutcome
+    state: str = field(default="", repr=False)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BoardOwner:
     """Whose board a MAC is: declared in the manifest, else learned in the lock."""
@@ -209,4 +221,5 @@ class ActualState:
     filesystem: Filesystem | None = None
     repl_unresponsive: bool = False  # an image is there, but no REPL, even after a reset
     interrupted_update: bool = False  # so since an update that kept the files was interrupted
+    last_check: CheckRecord | None = None  # not read from the board: remembered of it
     flash_differs: tuple[str, ...] = ()  # regions that differ from the image, with verify: flash

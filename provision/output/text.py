@@ -204,7 +204,8 @@ def _group(same: Sequence[Plan], style: Style, width: int | None) -> list[str]:
         return lines
     if not plan.changes:
         return [f"{style(who, 'bold')}: {style('no changes', 'green')}"]
-    lines = [f"{style(who, 'bold')}: {plural(plan.change_count, 'change')}"]
+    what = plural(plan.change_count, "change") if plan.change_count else "no changes, to be checked"
+    lines = [f"{style(who, 'bold')}: {what}"]
     texts = [action_text(each) for each in plan.actions]
     column = min(max(map(len, texts)), max((width or _DEFAULT_WIDTH) - 34, 20))
     margin = " " * (column + 4)
@@ -238,7 +239,8 @@ def _indented(text: str, width: int | None) -> list[str]:
 
 def _plan_summary(plans: Sequence[Plan], style: Style) -> str:
     refused = sum(bool(plan.refusals) for plan in plans)
-    changing = [plan for plan in plans if plan.changes]
+    changing = [plan for plan in plans if plan.change_count]
+    unchecked = sum(plan.changes and not plan.change_count for plan in plans)
     erased = sum(plan.erases for plan in changing)
     flashed = sum(plan.flashes for plan in changing)
     files = sum(_changes_file(each) for plan in changing for each in plan.actions)
@@ -247,7 +249,9 @@ def _plan_summary(plans: Sequence[Plan], style: Style) -> str:
     if files:
         shown.append(plural(files, "file"))
     parts = [f"{len(changing)} to change" + (f" ({', '.join(shown)})" if shown else "")]
-    parts.append(f"{len(plans) - len(changing) - refused} without changes")
+    if unchecked:
+        parts.append(f"{unchecked} to check")
+    parts.append(f"{len(plans) - len(changing) - unchecked - refused} without changes")
     if refused:
         parts.append(style(f"{refused} refused", "red"))
     return f"{style('Plan', 'bold')}: {plural(len(plans), 'device')}: {', '.join(parts)}"

@@ -197,7 +197,9 @@ def test_checks_prove_that_the_app_runs(station: Station) -> None:
     finished = failed.finished("x")
     assert finished["code"] == "check-failed"
     assert "name 'word' isn't defined" in finished["error"]
-    assert finished["hint"] == "open a REPL on the port to see why the app does not start"
+    assert finished["hint"] == (
+        "open a REPL on the port to see why the app does not start; `provision check` asks it again"
+    )
     assert finished["board_state"] == "everything is written and the board restarted"
 
     check(station, "expression: ready, timeout: 20", ready=[1])

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from provision.boards import profiles
 from provision.core.chips.registry import chip_named
+from provision.core.planning.check_state import state_digest
 from provision.model.plan import Action, Plan
 from provision.model.state import (
     ActualState,
     BoardOwner,
     Check,
+    CheckRecord,
     Content,
     DesiredFile,
     DesiredFirmware,
@@ -32,6 +34,7 @@ from provision.model.state import (
 
 CASES = Path(__file__).parent
 DEVICE = "kitchen"
+THIS_STATE = "this"  # in place of its digest, while a case is read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +54,11 @@ def diff_case(path: Path) -> DiffCase:
         plan=data.pop("plan"),
     )
     _nothing_left(data, path.name)
+    remembered = case.actual.last_check
+    if remembered is not None and remembered.state == THIS_STATE:
+        state = state_digest(case.desired, case.actual)
+        last = replace(remembered, state=state)
+        case = replace(case, actual=replace(case.actual, last_check=last))
     return case
 
 
@@ -123,6 +131,21 @@ def _file(dest: str, data: str | dict[str, Any]) -> DesiredFile:
     return file
 
 
+def _last_check(outcome: str | None) -> CheckRecord | None:
+    """ "passed" and "failed" are of this very state, "passed elsewhere" of another one."""
+    match outcome:
+        case None:
+            return None
+        case "begun":
+            return CheckRecord(outcome="begun")
+        case "passed" | "failed":
+            return CheckRecord(outcome=outcome, state=THIS_STATE)
+        case "passed elsewhere":
+            return CheckRecord(outcome="passed", state="0" * 64)
+        case _:
+            raise AssertionError(outcome)
+
+
 def _actual(data: dict[str, Any]) -> ActualState:
     firmware = data.pop("firmware", None)
     filesystem = data.pop("filesystem", None)
@@ -134,6 +157,7 @@ def _actual(data: dict[str, Any]) -> ActualState:
         firmware=None if firmware is None else _identity(firmware),
         filesystem=None if filesystem is None else _filesystem(filesystem),
         secured=data.pop("secured", None),
+        last_check=_last_check(data.pop("last_check", None)),
         interrupted_update=data.pop("interrupted_update", False),
         flash_differs=tuple(data.pop("flash_differs", ())),
     )

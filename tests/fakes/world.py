@@ -36,6 +36,8 @@ from provision.model.firmware import Firmware, Region
 from provision.model.plan import DeleteFile, FileAction, MakeDirectory, RemoveDirectory, WriteFile
 from provision.model.state import (
     ActualState,
+    CheckOutcome,
+    CheckRecord,
     Content,
     FileState,
     Filesystem,
@@ -323,6 +325,25 @@ class FakeJournal:
         return self.open.get(mac) == (device, "erase")
 
 
+class FakeChecks:
+    def __init__(self) -> None:
+        self.records: dict[str, CheckRecord] = {}
+
+    def last(self, mac: str | None, device: str) -> CheckRecord | None:
+        return self.records.get(mac or device)
+
+    def begin(self, mac: str | None, device: str) -> None:
+        self.records[mac or device] = CheckRecord(outcome="begun")
+
+    def end(self, mac: str | None, device: str, state: str, *, passed: bool) -> None:
+        outcome: CheckOutcome = "passed" if passed else "failed"
+        self.records[mac or device] = CheckRecord(outcome=outcome, state=state)
+
+    def forget(self, mac: str | None, device: str) -> None:
+        if (mac or device) in self.records:
+            self.begin(mac, device)
+
+
 class FakeWorld:
     """Boards by address, and everything a run needs around them.
 
@@ -342,6 +363,7 @@ class FakeWorld:
         self.filesystems = FakeFilesystems()
         self.identities = FakeIdentities()
         self.journal = FakeJournal()
+        self.checks = FakeChecks()
         self.events: list[Event] = []
         self.interrupts = False  # whether taking a REPL stops an app
 
@@ -372,6 +394,7 @@ class FakeWorld:
             "filesystems": self.filesystems,
             "identities": self.identities,
             "journal": self.journal,
+            "checks": self.checks,
             "emit": self.events.append,
         }
         return RunContext(**{**settings, **changes})  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from provision.core.planning.check_state import why_check
 from provision.core.planning.safety import UNMOUNTABLE, refusals, unmountable
 from provision.model.board_path import STARTUP_FILES, ancestors, at_or_below, below, depth
 from provision.model.plan import (
@@ -45,7 +46,8 @@ ERASED = Filesystem(files={"/boot.py": FileState(size=None, sha256=None)})
 def diff(desired: DesiredState, actual: ActualState) -> Plan:
     """The actions that make a board what it must be, in order, each with its reason.
 
-    With a refusal there are none. No actions and no refusal: the board is as it must be.
+    With a refusal there are none. No actions and no refusal: the board is as it must be, and its
+    check, if there is one, has passed on this very state.
     """
     flashing = list(_flashing(desired, actual))
     erased = any(isinstance(action, EraseFlash) for action in flashing)
@@ -57,6 +59,9 @@ def diff(desired: DesiredState, actual: ActualState) -> Plan:
         actions.append(Reset(reason="run what is there now"))
         if desired.check is not None:
             actions.append(RunCheck(check=desired.check, reason="the board was changed"))
+    elif desired.check is not None and (why := why_check(desired, actual)) is not None:
+        actions.append(Reset(reason="the check begins where the app does"))
+        actions.append(RunCheck(check=desired.check, reason=why))
     refused = tuple(refusals(desired, actual, actions, files.in_the_way()))
     return Plan(device=desired.device, actions=() if refused else tuple(actions), refusals=refused)
 

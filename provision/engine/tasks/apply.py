@@ -43,7 +43,7 @@ class ApplyTask:
         if actual.mac is not None:
             device.run.journal.end(actual.mac)  # also of a run that was cut at its very end
             device.run.identities.learn(device.desired.device, actual.mac)
-        return "changed" if plan.changes else "ok"
+        return "changed" if plan.change_count else "ok"  # a check that passed changes nothing
 
 
 def ask_consent(device: DeviceContext, actual: ActualState, plan: Plan) -> None:

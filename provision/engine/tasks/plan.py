@@ -80,6 +80,14 @@ def read_targets(
 def observe_and_plan(device: DeviceContext, *, contents: bool) -> tuple[ActualState, Plan]:
     """What the board is and what is to be done, told as events; Refused when it must not be
     touched."""
+    actual, plan = look_and_compare(device, announce=True)
+    if contents:
+        show_contents(device, actual, plan)
+    return actual, plan
+
+
+def look_and_compare(device: DeviceContext, *, announce: bool = False) -> tuple[ActualState, Plan]:
+    """The same, told as an event if `announce` says so."""
     desired, session, journal = device.desired, device.session, device.run.journal
     session.stage("observe")
     actual = observe(session, scan_request(desired), device.firmware)
@@ -89,13 +97,15 @@ def observe_and_plan(device: DeviceContext, *, contents: bool) -> tuple[ActualSt
             journal.end(actual.mac)  # it is no more as the interrupted run left it
         if actual.firmware is None and journal.interrupted_mode(actual.mac) == "keep":
             device.actual = actual = replace(actual, interrupted_update=True)
+    if desired.check is not None:
+        last = device.run.checks.last(actual.mac, desired.device)
+        device.actual = actual = replace(actual, last_check=last)
     device.plan = plan = diff(desired, actual)
     if actual.mac is not None and not plan.refusals:
         device.claim(actual.mac)  # a board that is refused is left to the device that it is
-    device.run.emit(DevicePlanned(device=desired.device, plan=plan))
+    if announce:
+        device.run.emit(DevicePlanned(device=desired.device, plan=plan))
     refuse(plan.refusals)
-    if contents:
-        show_contents(device, actual, plan)
     return actual, plan
 
 
