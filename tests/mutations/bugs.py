@@ -221,6 +221,13 @@ BUGS = (
         tests=("tests/engine/test_fleet_run.py", "-k", "leave_to_erase"),
     ),
     Bug(
+        name="leave a board in its boot loader after a failed entry",
+        file="provision/device/flashing/esptool/flasher.py",
+        before="            session.abandon()\n",
+        after="",
+        tests=("tests/device/flashing/esptool/test_flasher.py", "-k", "runs_its_app_again"),
+    ),
+    Bug(
         name="forget a check that failed",
         file="provision/core/planning/check_state.py",
         before='    return "it failed in the last run" if last.outcome == "failed" else None',

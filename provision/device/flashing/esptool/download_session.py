@@ -22,11 +22,19 @@ from provision.device.flashing.esptool.reset import (
     ROM_BAUD,
     WaitForOperator,
     enter_download_mode,
+    hard_reset,
 )
 from provision.device.flashing.esptool.stub_client import with_fast_writes
 from provision.device.transport.buffered_serial import Clock
 from provision.device.transport.serial_port import Port
-from provision.errors import BoardError, DeviceError, NoAnswer, PortLost, Refused
+from provision.errors import (
+    BoardError,
+    DeviceError,
+    NoAnswer,
+    PortLost,
+    ProvisionError,
+    Refused,
+)
 from provision.model.board import BoardProfile, ResetWiring
 from provision.model.chip import Chip
 from provision.model.state import ActualState
@@ -107,6 +115,26 @@ class DownloadSession:
     def baud(self) -> int:
         """The rate in use."""
         return int(self.port.serial.baudrate)
+
+    def restart(self) -> bool:
+        """Leave download mode and boot; False where that needs a person (no reset lines)."""
+        with self.talking("restarting the board"):
+            if hard_reset(self.tools, self.port, self.wiring):
+                return True
+            if self.esp is not None and self.esp.CHIP_NAME == "ESP8266" and self.esp.IS_STUB:
+                self.esp.soft_reset(False)
+                return True
+        return False
+
+    def abandon(self) -> None:
+        """Leave download mode, or whatever was reached on the way there, after an error that is
+        the one to be told: a board that cannot be restarted only is traced."""
+        try:
+            restarted = self.restart()
+        except ProvisionError as error:
+            self._say(f"the board could not be restarted: {error.message}")
+        else:
+            self._say("restarted" if restarted else "only its RESET button restarts this board")
 
     def identify(self) -> ActualState:
         """Chip, MAC, flash size and security of the board; asked once."""

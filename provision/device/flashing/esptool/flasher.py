@@ -16,7 +16,7 @@ from provision.core.chips.esp.erase_plan import regions_to_erase
 from provision.core.chips.esp.image import BOOT_OFFSETS, SECTOR
 from provision.device.flashing.esptool.download_session import DownloadSession
 from provision.device.flashing.esptool.library import Trace
-from provision.device.flashing.esptool.reset import WaitForOperator, hard_reset
+from provision.device.flashing.esptool.reset import WaitForOperator
 from provision.device.transport.serial_port import Port
 from provision.errors import FlashFailed, Refused
 from provision.interfaces import Progress
@@ -45,7 +45,8 @@ class EsptoolFlasher:
     ) -> EsptoolFlasher:
         """Take the board to download mode, and go up to the highest rate that its bridge and the
         line hold: before anything is asked, for what the board is takes some seventy round
-        trips."""
+        trips. Where that fails, the board is not left there: it starts its app again if its lines
+        or its stub can make it."""
         session = DownloadSession(
             port,
             board,
@@ -53,8 +54,12 @@ class EsptoolFlasher:
             operator_seconds=operator_seconds,
             trace=trace,
         )
-        session.connect()
-        session.raise_baud(board.baud)
+        try:
+            session.connect()
+            session.raise_baud(board.baud)
+        except BaseException:  # also a run that is cancelled while a person is waited for
+            session.abandon()
+            raise
         return cls(session)
 
     @property
@@ -120,14 +125,7 @@ class EsptoolFlasher:
 
     def restart(self) -> bool:
         """Leave download mode and boot; False where that needs a person (no reset lines)."""
-        session = self._session
-        with session.talking("restarting the board"):
-            if hard_reset(session.tools, session.port, session.wiring):
-                return True
-            if session.esp.CHIP_NAME == "ESP8266" and session.esp.IS_STUB:
-                session.esp.soft_reset(False)
-                return True
-        return False
+        return self._session.restart()
 
     def _guard(self) -> None:
         """Safety rule 1, once more at the last door before the flash."""

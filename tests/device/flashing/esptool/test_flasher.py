@@ -20,7 +20,14 @@ from provision.device.connection import SerialConnector
 from provision.device.flashing.esptool.flasher import EsptoolFlasher
 from provision.device.transport.discovery import SerialDiscovery
 from provision.device.transport.serial_port import Port, open_port
-from provision.errors import FlashFailed, ManualActionRequired, NoAnswer, PortLost, Refused
+from provision.errors import (
+    FlashFailed,
+    ManualActionRequired,
+    NoAnswer,
+    PortLost,
+    ProvisionError,
+    Refused,
+)
 from provision.model.board import ResetWiring
 from provision.model.chip import Chip
 from provision.model.endpoint import Endpoint
@@ -55,6 +62,10 @@ def plug(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 def nothing(_done: int, _total: int) -> None:
     """No progress wanted."""
+
+
+def ignored(_level: int, _text: str) -> None:
+    """No trace wanted."""
 
 
 def press(name: str, hold: bool) -> None:
@@ -285,6 +296,34 @@ def test_a_board_that_needs_hands(bench: Bench, plug: Plug) -> None:
     assert bootloader.identify().chip is ESP8266
     press("a", hold=False)
     assert bootloader.restart() is True  # by the stub itself, without lines
+    assert client.request("a", "status")["mode"] == "run"
+
+
+@pytest.mark.parametrize("chip", [ESP8266, ESP32, ESP32C3], ids=str)
+def test_a_board_whose_stub_does_not_arrive_runs_its_app_again(plug: Plug, chip: Chip) -> None:
+    port = plug("a", chip=chip.name)
+    client.request("a", "fault", fault="noise", arguments={"flip": "0.001"})
+    with pytest.raises(ProvisionError):
+        EsptoolFlasher.attach(
+            port, profile(chip), wait_for_operator=None, operator_seconds=0.0, trace=ignored
+        )
+    client.request("a", "fault", fault="noise", arguments={})
+    assert client.request("a", "status")["mode"] == "run"
+
+
+def test_a_board_that_a_person_gave_up_on_is_told_what_it_was_told_before(plug: Plug) -> None:
+    """Nothing but its button restarts it; that is no other error."""
+    said: list[str] = []
+    port = plug("a", chip="esp32", wiring="none")
+    with pytest.raises(ManualActionRequired, match="put in download mode by hand"):
+        EsptoolFlasher.attach(
+            port,
+            profile(ESP32, reset=ResetWiring.NONE),
+            wait_for_operator=None,
+            operator_seconds=0.0,
+            trace=lambda _level, text: said.append(text),
+        )
+    assert said[-1] == "only its RESET button restarts this board"
     assert client.request("a", "status")["mode"] == "run"
 
 
