@@ -140,6 +140,10 @@ def test_ctrl_c_while_an_app_is_checked_does_not_wait_for_the_check(
     assert ended.code == 130, ended.said
     assert ended.outcomes == {"x": "interrupted"}
     assert ended.finished("x")["board_state"] == "everything is written and the board restarted"
+    plan = station.provision("plan", "--json")
+    assert plan.outcomes == {"x": "pending"}, plan.said
+    assert plan.planned("x") == ["reset", "check"]
+    assert "the last run ended before it had passed" in plan.out
 
 
 def test_a_manifest_changed_during_the_run_is_told(station: Station) -> None:
