@@ -9,7 +9,6 @@ device of one manifest, and is no other's. Empty files, since a full disk has ro
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -61,8 +60,12 @@ class FlashJournal:
         manifest."""
         return self._entry(mac, device, "erase").exists()
 
-    def _entries(self, mac: str) -> Iterator[Path]:
-        return self._directory.glob(f"{_plain(mac)}*")
+    def _entries(self, mac: str) -> list[Path]:
+        try:
+            names = [path.name for path in self._directory.iterdir()]
+        except OSError:  # none was ever written
+            return []
+        return [self._directory / name for name in names if name.startswith(_plain(mac))]
 
     def _entry(self, mac: str, device: str, mode: FlashMode) -> Path:
         whose = hashlib.sha256(f"{self._manifest}\0{device}".encode()).hexdigest()[:16]

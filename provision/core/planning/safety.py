@@ -37,7 +37,8 @@ def refusals(
         yield from _unproved(desired, actual)
     if any(phase_of(action) == "flash" for action in actions):
         yield from _too_small(desired, actual)
-    if desired.files and desired.firmware is None and actual.firmware is None:
+    needs_firmware = bool(desired.files) or desired.check is not None
+    if needs_firmware and desired.firmware is None and actual.firmware is None:
         yield Refusal(
             kind="no-firmware",
             message="no MicroPython answers, and the manifest names no firmware for it",

@@ -81,3 +81,11 @@ def test_an_image_of_another_family_is_refused_for_its_chip() -> None:
     firmware = Firmware(name="x.uf2", data=b"1234", identity=identity, base=0)
     refusals = family_of(ESP32).image_refusals(firmware, profile(ESP32), ActualState())
     assert [refusal.kind for refusal in refusals] == ["wrong-chip"]
+
+
+def test_an_image_of_another_family_is_not_taken_apart() -> None:
+    other = Chip(name="other1", label="Other-1", family="other")
+    identity = FirmwareIdentity(version="1.24.1", machine="Some board with Other-1", chip=other)
+    firmware = Firmware(name="x.uf2", data=b"1234", identity=identity, base=0)
+    with pytest.raises(TypeError, match=r"x\.uf2 is no image of this family"):
+        family_of(ESP32).regions(firmware, profile(ESP32), None)
