@@ -126,3 +126,15 @@ def test_facts_of_an_esp8266() -> None:
     )
     assert facts.firmware.version == "1.25.0-preview.31.g1234567"
     assert (facts.mac, facts.flash_size, facts.bytecode) == ("5c:cf:7f:01:02:03", 4194304, 2310)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "('\x02', b'AAAA', (4096, 4096, 512, 100))",  # too few sums
+        "('\x02', b'', (4096, 4096, 512, None))",
+    ],
+)
+def test_a_reply_with_sums_of_another_length_is_malformed(line: str) -> None:
+    with pytest.raises(MalformedReply):
+        read_scan_reply(line)
