@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,9 +24,12 @@ settings.register_profile(
 settings.load_profile("provision")
 
 
-# Shells start background jobs with Ctrl-C ignored, which every command of a test would inherit.
+# Shells start background jobs with Ctrl-C ignored, nohup its command with SIGHUP ignored, and every
+# command of a test would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
