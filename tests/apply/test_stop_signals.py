@@ -90,6 +90,7 @@ def test_a_terminal_that_closes_is_no_second_wish(slow: Station) -> None:
     run = while_sending(slow, "--junit", "junit.xml", terminal=True)
     run.hang_up()
     run.signal(signal.SIGHUP)
+    run.until_event("notice")  # signals that wait together are one
     run.signal(signal.SIGHUP)
     ended = run.end()
     assert ended.code == 130, ended.said
