@@ -102,6 +102,11 @@ class Repl(Protocol):
         """The content of a file on the board, at most `limit` bytes of it."""
         ...
 
+    def read_flash(self, offset: int, size: int) -> bytes | None:
+        """Bytes of the flash as the running firmware reads them, whatever is mounted; None where
+        it has no function for it. Slow: 4 KB take half a second of a line at 115200 baud."""
+        ...
+
     def evaluate(self, expression: str, timeout: float, stopping: Callable[[], bool]) -> str:
         """The repr of an expression, stripped of control characters; BoardError if it raises,
         NoAnswer if it takes longer than `timeout` seconds or `stopping` says so."""

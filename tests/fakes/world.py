@@ -69,10 +69,14 @@ class FakeBoard:
     prints: str = "ready: kitchen"
     failures: list[ProvisionError] = field(default_factory=list)  # of its next transfers
     disabled: set[str] = field(default_factory=set)  # start-up files that are kept from starting
+    tells_flash: bool = True  # whether its firmware can read the flash
     writable: bool = True  # whether its link lets a flasher speak
     log: list[str] = field(default_factory=list)
     open: bool = False
     exchanged: tuple[int, str] | None = None  # before which of its starts, for one with which MAC
+
+    def flash_at(self, offset: int, size: int) -> bytes:
+        return b"\xff" * size if self.firmware is None else b"\xe9" * size
 
     def start(self) -> None:
         """It was reset, into whatever mode."""
@@ -152,6 +156,9 @@ class FakeRepl:
         self.board.log.append("restore startup")
         self.board.disabled.clear()
 
+    def read_flash(self, offset: int, size: int) -> bytes | None:
+        return self.board.flash_at(offset, size) if self.board.tells_flash else None
+
     def evaluate(self, expression: str, timeout: float, stopping: Callable[[], bool]) -> str:
         self.board.log.append(f"evaluate {expression}")
         return self.board.answers.pop(0) if self.board.answers else "False"
@@ -185,7 +192,7 @@ class FakeFlasher:
         return tuple(region.name for region in regions)
 
     def read(self, offset: int, size: int) -> bytes:
-        return b"\xff" * size if self.board.firmware is None else b"\xe9" * size
+        return self.board.flash_at(offset, size)
 
     def write(self, regions: Sequence[Region], progress: Progress) -> None:
         self.board.log.append("flash " + " ".join(region.name for region in regions))

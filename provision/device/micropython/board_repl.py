@@ -27,6 +27,7 @@ from provision.device.micropython.raw_repl import (
     RawRepl,
 )
 from provision.device.micropython.scan_protocol import (
+    FLASH_PIECE,
     READ_AHEAD,
     DirectoryEntry,
     MalformedReply,
@@ -36,6 +37,7 @@ from provision.device.micropython.scan_protocol import (
     decode_base64,
     filesystem,
     leftovers,
+    read_flash_reply,
     read_identity,
     read_listing,
     read_scan_reply,
@@ -333,6 +335,20 @@ class BoardRepl:
 
         with self.errors():
             return self._retry(attempt)
+
+    def read_flash(self, offset: int, size: int) -> bytes | None:
+        first, last = offset & ~3, (offset + size + 3) & ~3
+        arguments = b"%d,%d,%d" % (first, last - first, FLASH_PIECE)
+
+        def attempt() -> bytes | None:
+            answer = self.run(
+                "flash", call="_flash", arguments=arguments, timeout=60 + 2 * size / SLOWEST
+            )
+            return read_flash_reply(answer, last - first)
+
+        with self.errors():
+            data = self._retry(attempt)
+        return None if data is None else data[offset - first :][:size]
 
     # Executing
 

@@ -39,6 +39,7 @@ FILTER_BITS = 12  # bits a path, below that
 # Bytes of flash that the board reads at a time to look at its files: LittleFS takes four times
 # that as a cache, three times over, which an ESP8266 has.
 READ_AHEAD = 256
+FLASH_PIECE = 1024  # bytes of flash in a line of agent/flash.py's answer
 
 _MAX_LINE = 2048
 # What MicroPython's repr writes: tuples of text, bytes, whole numbers and names of constants. No
@@ -251,6 +252,21 @@ def read_scan_reply(text: str) -> ScanReply:
 
 def read_listing(text: str) -> tuple[DirectoryEntry, ...]:
     return tuple(_entry(_literal(line), line) for line in _lines(text))
+
+
+def read_flash_reply(text: str, size: int) -> bytes | None:
+    """What agent/flash.py printed of `size` bytes of flash; None where the firmware reads none."""
+    lines = text.rpartition("\x02")[2].replace("\r", "").split("\n")
+    if lines[0] == "none":
+        return None
+    count = -(-size // FLASH_PIECE)
+    if lines[0] or len(lines) != count + 3:
+        raise MalformedReply(text[-200:])
+    pieces = [decode_base64(line.encode()) for line in lines[1 : count + 1]]
+    data = b"".join(piece.ljust(FLASH_PIECE, b"\xff") for piece in pieces)[:size]
+    if hashlib.sha256(data).digest()[:9] != decode_base64(lines[count + 1].encode()):
+        raise MalformedReply("bytes of the flash that do not match their digest")
+    return data
 
 
 def read_identity(line: str) -> ActualState:

@@ -21,7 +21,10 @@ def flash_id():
 
 
 def flash_read(offset, buffer):
+    # An ESP8266 also takes a size; an ESP32 wants a buffer.
     if isinstance(buffer, int):
+        if CONFIG["platform"] != "esp8266":
+            raise TypeError("object with buffer protocol required")
         data = bytearray(buffer)
         flash_read(offset, data)
         return bytes(data)

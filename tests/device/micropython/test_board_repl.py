@@ -462,3 +462,26 @@ def test_three_hundred_files_are_synced_on_the_heap_of_an_esp8266(
             path for path in request.expected if seen.files[path] != request.expected[path]
         }
         assert differing == {path_of(names[7])}
+
+
+@pytest.mark.parametrize(
+    ("chip", "version"), [(ESP32, "1.24.1"), (ESP8266, "1.24.1"), (ESP8266, "1.19.1")]
+)
+def test_the_firmware_reads_the_flash(make: Callable[..., Unit], chip: Chip, version: str) -> None:
+    unit = make(chip, version)
+    image = build(chip, version)
+    at = 0x1000 if chip is ESP32 else 0
+    with unit.repl() as repl:
+        # Odd ends, and more than one piece.
+        assert repl.read_flash(at + 3, 2500) == image[3:2503]
+        blank = (2 << 20) - 8192  # before the filesystem, or in its middle
+        assert repl.read_flash(blank, 4096) == b"\xff" * 4096
+        assert repl.read_flash(0, 0) == b""
+        with pytest.raises(BoardError, match="OSError"):
+            repl.read_flash((4 << 20) - 4, 8)
+
+
+def test_a_firmware_that_reads_no_flash_says_so(make: Callable[..., Unit]) -> None:
+    with make().repl() as repl:
+        repl.evaluate("__import__('esp').__dict__.pop('flash_read')", 5.0)
+        assert repl.read_flash(0, 16) is None

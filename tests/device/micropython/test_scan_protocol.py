@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 
@@ -16,6 +17,7 @@ from provision.device.micropython.scan_protocol import (
     ScanQuery,
     identity,
     passes,
+    read_flash_reply,
     read_identity,
     read_listing,
     read_scan_reply,
@@ -74,7 +76,10 @@ def test_one_changed_byte_changes_what_is_wanted() -> None:
 
 @given(st.text())
 def test_no_answer_makes_the_readers_fail_otherwise(text: str) -> None:
-    for read in (read_identity, read_listing, read_scan_reply):
+    def read_flash(said: str) -> object:
+        return read_flash_reply(said, 4)
+
+    for read in (read_identity, read_listing, read_scan_reply, read_flash):
         with contextlib.suppress(MalformedReply, BoardError):
             read(text)
 
@@ -138,3 +143,14 @@ def test_facts_of_an_esp8266() -> None:
 def test_a_reply_with_sums_of_another_length_is_malformed(line: str) -> None:
     with pytest.raises(MalformedReply):
         read_scan_reply(line)
+
+
+def test_bytes_of_the_flash_are_those_of_their_digest() -> None:
+    data = b"\xe9\x03" + b"\xff" * 1200
+    digest = base64.b64encode(hashlib.sha256(data).digest()[:9]).decode()
+    answer = f"\x02\r\n6QM=\r\n\r\n{digest}\r\n"
+    assert read_flash_reply("a timer\r\n" + answer, len(data)) == data
+    assert read_flash_reply("\x02none\r\n", len(data)) is None
+    for spoilt in (answer.replace("6QM=", "x6QM="), answer.replace("6QM=", "6QQ="), answer[:-2]):
+        with pytest.raises(MalformedReply):
+            read_flash_reply(spoilt, len(data))
