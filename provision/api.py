@@ -151,13 +151,18 @@ def apply(
     Boards that would be erased and are not in fleet.lock are refused, unless `yes`, or
     `confirm(device, plan)` says so. With `operator`, a board that needs somebody to press a button
     is waited for `manual_timeout` seconds; `on_event` gets a `ManualActionNeeded` with the
-    instructions every second. With `match_by_mac`, a device whose MAC is declared or learned is
+    instructions every second. `accept_new_boards` names, as `limit` does, devices that may have got
+    another board. With `match_by_mac`, a device whose MAC is declared or learned is
     found by it on the ports of all selected devices and on those that are no device's. With
     `fail_fast`, no device is begun after one has failed.
     """
     return run_task(
         fleet,
-        ApplyTask(yes=yes, accept_new=frozenset(accept_new_boards), contents=diff),
+        ApplyTask(
+            yes=yes,
+            accept_new=fleet.select_new_boards(accept_new_boards, limit),
+            contents=diff,
+        ),
         cancel or Cancellation(),
         limit=limit,
         match_by_mac=match_by_mac,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from provision.core.manifest.device_filter import select_new_boards
 from provision.core.wording import did_you_mean
 from provision.engine.cancellation import Cancellation
 from provision.engine.context import MANUAL_TIMEOUT, Confirm, RunContext
@@ -98,6 +99,13 @@ class Fleet:
                 hint="load it without a limit, or with one that has this device",
             )
         return selected
+
+    def select_new_boards(
+        self, patterns: Sequence[str], limit: Sequence[str] = ()
+    ) -> frozenset[str]:
+        """The devices of a run, which `limit` selects, that `--accept-new-board` names."""
+        run = [state.device for state in self.select(limit)]
+        return select_new_boards(self.loaded.manifest, patterns, run)
 
 
 def open_fleet(

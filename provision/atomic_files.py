@@ -27,6 +27,7 @@ import platformdirs
 from provision.core.wording import memory_size
 from provision.errors import UsageError
 
+_MOST_LINKS = 40  # that lead from one to the next, as Linux has it
 _POLL_INTERVAL = 0.01  # seconds between two attempts at a lock that another one holds
 
 
@@ -173,12 +174,17 @@ def write_atomic(path: Path, data: bytes, *, mode: int | None = None) -> None:
 
     Written beside, flushed to the disk, renamed. Permission bits are `mode`, else those of the
     file replaced, else what the umask leaves. A symbolic link stays one: its target is
-    replaced. Raises OSError; then the file is unchanged.
+    replaced. A device or a pipe (`/dev/stdout`) is no file to be replaced, and is written to.
+    Raises OSError; then the file is unchanged.
     """
+    with suppress(FileNotFoundError):
+        found = path.stat().st_mode
+        if _is_stream(path, found):
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND), "wb") as stream:
+                stream.write(data)
+            return
+        mode = stat.S_IMODE(found) if mode is None else mode
     path = Path(os.path.realpath(path))
-    if mode is None:
-        with suppress(FileNotFoundError):
-            mode = stat.S_IMODE(path.stat().st_mode)
     beside = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     descriptor = os.open(
         beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else 0o600
@@ -195,6 +201,21 @@ def write_atomic(path: Path, data: bytes, *, mode: int | None = None) -> None:
         beside.unlink(missing_ok=True)
         raise
     sync_directory(path.parent)
+
+
+def _is_stream(path: Path, mode: int) -> bool:
+    """Whether something stands behind a path that other programs hold open: a device, a pipe, or
+    an open file of a process, as `/dev/stdout` is, which may well be a regular one."""
+    if not stat.S_ISREG(mode):
+        return not stat.S_ISDIR(mode)
+    for _ in range(_MOST_LINKS):
+        folder = os.path.realpath(path.parent)
+        if folder.startswith("/proc/") and folder.endswith("/fd"):
+            return True
+        if not path.is_symlink():
+            return False
+        path = Path(folder, path.readlink())
+    return False
 
 
 def sweep(path: Path) -> None:

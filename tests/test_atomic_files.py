@@ -90,6 +90,32 @@ def test_a_write_cut_short_leaves_the_old_content(end: str, code: int, tmp_path:
     assert [entry.name for entry in tmp_path.iterdir()] == ["state"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX pipes")
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    write_atomic(path, b"report")
+    assert os.read(reader, 100) == b"report"
+    os.close(reader)
+    assert path.is_fifo()
+
+
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="the system has no /dev/stdout")
+def test_a_file_that_is_open_as_stdout_stays_the_same_file(tmp_path: Path) -> None:
+    """`--junit /dev/stdout > report.xml`: renamed over, the shell's report.xml would be lost."""
+    out = tmp_path / "out"
+    out.write_text("before\n")
+    there = out.stat().st_ino
+    program = (
+        "from pathlib import Path; from provision.atomic_files import write_atomic\n"
+        "write_atomic(Path('/dev/stdout'), b'report')"
+    )
+    with out.open("a") as stdout:
+        subprocess.run([sys.executable, "-c", program], stdout=stdout, check=True)
+    assert (out.stat().st_ino, out.read_text()) == (there, "before\nreport")
+
+
 def test_one_holder_at_a_time_until_it_closes(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     first = take_lock(path, wait=False)

@@ -5,7 +5,6 @@ commands that use them, so that `--help` and `--version` answer at once.
 from __future__ import annotations
 
 import importlib
-import os
 import re
 import sys
 from collections.abc import Mapping
@@ -17,8 +16,16 @@ from typing import NoReturn
 import click
 
 from provision._version import __version__
+from provision.cli.streams import (
+    finish_streams,
+    is_lost_output,
+    prepare_streams,
+    tell_lost_output,
+)
 from provision.core.wording import did_you_mean
-from provision.errors import ManifestError, ProvisionError
+from provision.errors import ProvisionError
+
+INTERRUPTED = 130
 
 # How the module of a command begins: its name, and the line that --help shows.
 _TITLE = re.compile(r'"""`provision ([a-z]+)`: (.+\.)"*')
@@ -72,17 +79,17 @@ def main(debug: bool) -> None:
     """Make a fleet of MicroPython boards match a manifest."""
 
 
-def _open_closed_streams() -> None:
-    """A service may start us with its standard streams closed, which Python has as None."""
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        if getattr(sys, name) is None:
-            mode = "r" if number == 0 else "w"
-            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
-
-
 def run() -> NoReturn:
     """Run the command line and end the process with one of DESIGN's exit codes."""
-    _open_closed_streams()
+    try:
+        code = _run()
+    except KeyboardInterrupt:  # while the command was ending
+        code = INTERRUPTED
+    sys.exit(code)
+
+
+def _run() -> int:
+    prepare_streams()
     words = sys.argv[1:]
     own = words[: words.index("--")] if "--" in words else words
     debug = "--debug" in own  # wherever it stands: people add it to the line that failed
@@ -92,6 +99,8 @@ def run() -> NoReturn:
     except ProvisionError as error:
         if debug:
             raise
+        from provision.cli.problems import report_error
+
         report_error(error)
         code = error.exit_code
     except click.ClickException as error:
@@ -100,38 +109,16 @@ def run() -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         with suppress(OSError):  # the terminal may be gone, which is why
             click.echo("interrupted", err=True)
-        code = 130
+        code = INTERRUPTED
     except BrokenPipeError:
         code = 0
     except Exception as error:
         if debug:
             raise
-        click.echo(f"error: internal: {type(error).__name__}: {error}", err=True)
-        click.echo("hint: run again with --debug and report what it prints", err=True)
-        code = 1
-    _give_up_closed_streams()
-    sys.exit(code if isinstance(code, int) else 0)
-
-
-def _give_up_closed_streams() -> None:
-    """What a pipe or terminal that is gone did not take would be written once more when the
-    interpreter ends, and change the exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except OSError:
-            with Path(os.devnull).open("wb") as nowhere:
-                os.dup2(nowhere.fileno(), stream.fileno())
-
-
-def report_error(error: ProvisionError) -> None:
-    """Narrate one error on stderr: device, what happened, what to do next."""
-    if isinstance(error, ManifestError):
-        from provision.cli.problems import report_problems
-
-        report_problems(error)
-        return
-    where = f"{error.device}: " if error.device else ""
-    click.echo(f"error: {where}{error.message}", err=True)
-    if error.hint:
-        click.echo(f"hint: {error.hint}", err=True)
+        if isinstance(error, OSError) and is_lost_output(error):
+            code = tell_lost_output(error)
+        else:
+            click.echo(f"error: internal: {type(error).__name__}: {error}", err=True)
+            click.echo("hint: run again with --debug and report what it prints", err=True)
+            code = 1
+    return finish_streams(code if isinstance(code, int) else 0)

@@ -25,8 +25,8 @@ from provision.cli.plan import run_plan
     "--accept-new-board",
     "accept_new",
     multiple=True,
-    metavar="NAME",
-    help="Accept that this device has a new board, and learn its MAC.",
+    metavar="PATTERNS",
+    help="Accept that these devices have new boards, and learn their MACs; as --limit.",
 )
 def command(
     *,

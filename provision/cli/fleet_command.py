@@ -19,10 +19,11 @@ from provision.cli.options import (
     offline_option,
     secrets_option,
 )
-from provision.model.event import Notice
+from provision.errors import ProvisionError, UsageError
+from provision.model.event import Notice, RunFailed
 from provision.model.plan import EraseFlash, Plan
 from provision.output.fanout import Fanout
-from provision.output.setup import open_outputs
+from provision.output.setup import open_outputs, tell_failed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,12 +102,17 @@ class FleetCommand:
 
 def run_fleet_command(request: FleetRequest, run: Callable[[FleetCommand], RunReport]) -> int:
     """Read the manifest, open the outputs, `run`, and return the exit code."""
-    fleet = load(
-        request.manifest,
-        limit=request.limits,
-        secrets=request.secrets,
-        offline=request.offline,
-    )
+    try:
+        fleet = load(
+            request.manifest,
+            limit=request.limits,
+            secrets=request.secrets,
+            offline=request.offline,
+        )
+    except ProvisionError as error:
+        failed = RunFailed.of(error)
+        tell_failed(failed, stdout=sys.stdout, json_lines=request.json, junit=request.junit)
+        raise
     interactive = sys.stdin.isatty() and sys.stderr.isatty()
     cancel = Cancellation()
     with open_outputs(
@@ -120,15 +126,18 @@ def run_fleet_command(request: FleetRequest, run: Callable[[FleetCommand], RunRe
     ) as outputs:
         for warning in fleet.warnings:
             outputs.handle(Notice(message=f"warning: {warning}"))
-        report = run(
-            FleetCommand(
-                fleet=fleet,
-                outputs=outputs,
-                cancel=cancel,
-                operator=interactive,
-                confirm=_confirm(outputs, cancel) if interactive and not request.json else None,
-            )
+        command = FleetCommand(
+            fleet=fleet,
+            outputs=outputs,
+            cancel=cancel,
+            operator=interactive,
+            confirm=_confirm(outputs, cancel) if interactive and not request.json else None,
         )
+        try:
+            report = run(command)
+        except ProvisionError as error:
+            outputs.handle(RunFailed.of(error))
+            raise
         if fleet.changed():
             outputs.handle(
                 Notice(
@@ -136,7 +145,9 @@ def run_fleet_command(request: FleetRequest, run: Callable[[FleetCommand], RunRe
                     "before; run again to apply the changes"
                 )
             )
-    return report.exit_code(detailed=request.detailed)
+    code = report.exit_code(detailed=request.detailed)
+    # Why was a notice of the run. What a board came to is said by its code all the same.
+    return code or (UsageError.exit_code if outputs.lost else 0)
 
 
 def _confirm(outputs: Fanout, cancel: Cancellation) -> Confirm:

@@ -9,7 +9,12 @@ import click
 
 from provision import api
 from provision.cli.files import write_output
-from provision.cli.options import json_option, offline_option, secrets_option
+from provision.cli.options import (
+    json_option,
+    manifest_argument,
+    offline_option,
+    secrets_option,
+)
 from provision.core.wording import harmless, memory_size
 
 
@@ -20,7 +25,7 @@ def command() -> None:
 
 @command.command("build")
 @click.argument("device")
-@click.argument("manifest", required=False, metavar="[MANIFEST]")
+@manifest_argument
 @click.option(
     "--output",
     "-o",

@@ -10,7 +10,7 @@ import click
 
 from provision import api
 from provision.cli.options import json_option, manifest_argument, offline_option, secrets_option
-from provision.cli.problems import report_warnings
+from provision.cli.problems import report_error, report_warnings
 from provision.core.wording import harmless
 from provision.errors import LockError
 from provision.sources.lock_resolution import Change
@@ -52,10 +52,14 @@ def command(
     _tell(result.changes, as_json, changed=not check)
     report_warnings(result.warnings)
     if check and result.changes:
-        raise LockError(
-            f"{result.path} is not up to date",
-            hint="run `provision lock` and commit fleet.lock",
+        # What is not up to date is the document on stdout, with --json as without.
+        report_error(
+            LockError(
+                f"{result.path} is not up to date",
+                hint="run `provision lock` and commit fleet.lock",
+            )
         )
+        return LockError.exit_code
     return 0
 
 

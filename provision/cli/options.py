@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import functools
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from provision.cli.named_manifest import the_manifest
+from provision.errors import ManifestError, ProvisionError
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def manifest_argument(function: F) -> F:
-    return click.argument("manifest", required=False, metavar="[MANIFEST]")(function)
+    # As many words as there are, so that devices named in its place can be told from manifests.
+    return click.argument(
+        "manifest", nargs=-1, metavar="[MANIFEST]", callback=the_manifest, type=click.UNPROCESSED
+    )(function)
 
 
 def limit_option(function: F) -> F:
@@ -35,8 +43,31 @@ def secrets_option(function: F) -> F:
     )(function)
 
 
-def json_option(function: F) -> F:
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")(function)
+def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--json`, for commands whose stdout is one document: an error is one too, as well as told to
+    people on stderr."""
+
+    @functools.wraps(function)
+    def told(*arguments: Any, **options: Any) -> Any:
+        try:
+            return function(*arguments, **options)
+        except ProvisionError as error:
+            if options["as_json"]:
+                click.echo(json.dumps(error_data(error), indent=2))
+            raise
+
+    option = click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
+    return option(told)
+
+
+def error_data(error: ProvisionError) -> dict[str, Any]:
+    """An error as JSON has it; `problems` where it is about a manifest."""
+    from provision.cli.problems import problem_data
+
+    data: dict[str, Any] = {"error": error.message, "code": error.code, "hint": error.hint}
+    if isinstance(error, ManifestError):
+        data["problems"] = [problem_data(problem) for problem in error.problems]
+    return data
 
 
 def offline_option(function: F) -> F:

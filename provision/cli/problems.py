@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from provision.core.wording import harmless, one_line
-from provision.errors import ManifestError, Problem
+from provision.errors import ManifestError, Problem, ProvisionError
 from provision.model.secret import MASK, Secret
 from provision.output.style import PLAIN, Style, wants_colour
 
@@ -21,6 +21,17 @@ Redact = Callable[[str], str]
 
 MOST_SHOWN = 100
 _WIDEST = 110  # columns of a source line
+
+
+def report_error(error: ProvisionError) -> None:
+    """Narrate one error on stderr: device, what happened, what to do next."""
+    if isinstance(error, ManifestError):
+        report_problems(error)
+        return
+    where = f"{error.device}: " if error.device else ""
+    click.echo(f"error: {where}{error.message}", err=True)
+    if error.hint:
+        click.echo(f"hint: {error.hint}", err=True)
 
 
 def report_problems(error: ManifestError) -> None:

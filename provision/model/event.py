@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from provision.errors import ManifestError, ProvisionError
 from provision.model.plan import Action, Plan
 
 EVENT_VERSION = 2
@@ -136,6 +137,50 @@ class RunFinished:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mistake:
+    """One located mistake in a manifest, a template or a lock; `path` is its dotted key path."""
+
+    file: str
+    line: int
+    column: int
+    path: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunFailed:
+    """The run ended before any board was touched, by what is no device's: an invalid manifest, an
+    image that cannot be had. `problems` are the located mistakes, where there are some."""
+
+    kind: ClassVar[str] = "run-failed"
+    error: str
+    hint: str
+    code: str
+    exit_code: int
+    problems: tuple[Mistake, ...] = ()
+
+    @classmethod
+    def of(cls, error: ProvisionError) -> RunFailed:
+        problems = error.problems if isinstance(error, ManifestError) else ()
+        return cls(
+            error=error.message,
+            hint=error.hint,
+            code=error.code,
+            exit_code=error.exit_code,
+            problems=tuple(
+                Mistake(
+                    file=each.place.file,
+                    line=each.place.line,
+                    column=each.place.column,
+                    path=each.path,
+                    message=each.message,
+                )
+                for each in problems
+            ),
+        )
+
+
 Event = (
     RunStarted
     | StageStarted
@@ -148,4 +193,5 @@ Event = (
     | Trace
     | DeviceFinished
     | RunFinished
+    | RunFailed
 )

@@ -17,10 +17,14 @@ from provision.output.scrub import Redact, scrub
 
 
 class Output(Protocol):
-    """Renders events; calls never overlap. `name` is for messages: "the log file run.log"."""
+    """Renders events; calls never overlap. `name` is for messages: "the log file run.log".
+    `asked_for` says whether a run that could not write it has not done all it was asked for."""
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def asked_for(self) -> bool: ...
 
     def handle(self, event: Event) -> None:
         """Show one event. May raise OSError when it cannot."""
@@ -52,6 +56,13 @@ class Fanout:
         self._lock = threading.RLock()
         self._prompt = threading.Lock()
         self._postponed: list[Event] | None = None  # events kept back while paused
+        self._lost = False
+
+    @property
+    def lost(self) -> bool:
+        """Whether something that was asked for could not be written. A reader that went away, as
+        `head` does when it has seen enough, has lost nothing."""
+        return self._lost
 
     def handle(self, event: Event) -> None:
         """Show one event everywhere."""
@@ -129,6 +140,8 @@ class Fanout:
             self._warn(output, error)
 
     def _warn(self, output: Output, error: OSError) -> None:
+        if output.asked_for and not isinstance(error, BrokenPipeError):
+            self._lost = True
         reason = error.strerror or type(error).__name__
         notice = Notice(message=f"cannot write {output.name}: {reason}; the run goes on without it")
         for other in list(self._outputs):

@@ -53,6 +53,7 @@ class JsonLines:
     """Writes each event as a line, flushed at once. Traces above `verbosity` are left out."""
 
     name = "the JSON output"
+    asked_for = True
 
     def __init__(
         self, stream: TextIO, *, verbosity: int = 0, clock: Callable[[], float] = time.time

@@ -2,7 +2,7 @@
 
 Unreachable, refused and interrupted devices are errors (nothing was proved), failed ones failures.
 Devices that were announced and never finished are errors too: a report must not look green because
-a run was cut off.
+a run was cut off. A run that failed as a whole, for an invalid manifest, is a case of its own.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from provision.atomic_files import write_atomic
+from provision.core.wording import one_line
 from provision.model.event import (
     DeviceFinished,
     DevicePlanned,
     Event,
+    RunFailed,
     RunFinished,
     RunStarted,
 )
@@ -28,6 +30,8 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 class JUnit:
     """Collects a run and writes the report once, whole, at `close`."""
 
+    asked_for = True
+
     def __init__(self, path: Path) -> None:
         self.name = f"the JUnit report {path}"
         self._path = path
@@ -37,6 +41,7 @@ class JUnit:
         self._plans: dict[str, str] = {}
         self._finished: dict[str, DeviceFinished] = {}
         self._seconds: float | None = None
+        self._failed: RunFailed | None = None
 
     def handle(self, event: Event) -> None:
         """Collect what belongs in the report."""
@@ -51,6 +56,8 @@ class JUnit:
                 self._finished[event.device] = event
             case RunFinished():
                 self._seconds = event.seconds
+            case RunFailed():
+                self._failed = event
             case _:
                 pass
 
@@ -58,6 +65,8 @@ class JUnit:
         """Write the report; OSError when it cannot be."""
         devices = dict.fromkeys([*self._order, *self._finished])
         cases = [self._case(device) for device in devices]
+        if self._failed is not None:
+            cases.insert(0, self._run_case(self._failed))
         seconds = self._seconds
         if seconds is None:
             seconds = max((one.seconds for one in self._finished.values()), default=0.0)
@@ -76,6 +85,19 @@ class JUnit:
         ElementTree.indent(root)
         data = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
         write_atomic(self._path, data + b"\n")
+
+    def _run_case(self, failed: RunFailed) -> ElementTree.Element:
+        case = ElementTree.Element(
+            "testcase", classname=_xml(self._fleet), name="the run", time="0.000"
+        )
+        mistakes = [
+            f"{each.file}:{each.line}:{each.column}: {each.path}{': ' * bool(each.path)}"
+            f"{one_line(each.message)}"
+            for each in failed.problems
+        ]
+        hint = [f"hint: {one_line(failed.hint)}"] if failed.hint else []
+        _problem(case, "error", failed.code, one_line(failed.error), [*mistakes, *hint])
+        return case
 
     def _case(self, device: str) -> ElementTree.Element:
         finished = self._finished.get(device)

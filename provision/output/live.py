@@ -35,6 +35,7 @@ class Live:
     above it."""
 
     name = "the live display"
+    asked_for = False
 
     def __init__(
         self,

@@ -19,6 +19,7 @@ from provision.model.event import (
     FileDiffed,
     ManualActionNeeded,
     Notice,
+    RunFailed,
     RunFinished,
     RunStarted,
     Stage,
@@ -43,6 +44,7 @@ class Plain:
     with the board as well."""
 
     name = "the progress output"
+    asked_for = False
 
     def __init__(
         self,
@@ -101,6 +103,8 @@ class Plain:
                 return [f"{self._name(event.device)}: {text.done_text(event.action)}"]
             case DevicePlanned() | FileDiffed() | RunFinished():
                 return []  # results: PlanText and Recap have them
+            case RunFailed():
+                return []  # the command says it last of all
             case _:
                 return assert_never(event)
 

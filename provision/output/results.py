@@ -42,6 +42,7 @@ class PlanText:
     """
 
     name = "the plan"
+    asked_for = True
 
     def __init__(
         self,
@@ -135,6 +136,7 @@ class Recap:
     """
 
     name = "the recap"
+    asked_for = True
 
     def __init__(self, stream: TextIO, *, style: Style = PLAIN, width: int | None = None) -> None:
         self._stream = stream

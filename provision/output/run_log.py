@@ -27,6 +27,8 @@ _EVERYTHING = 2
 class LogFile:
     """Appends what -vv shows, each line with its local time, to one file."""
 
+    asked_for = True
+
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
         """Open the file; OSError when it cannot be opened."""
         self.name = f"the log file {path}"
@@ -56,6 +58,8 @@ def state_directory(environment: Mapping[str, str] = os.environ) -> Path:
 
 class RunRecord:
     """Keeps a run's events, all but progress, as JSON lines in a private file of their own."""
+
+    asked_for = False
 
     def __init__(
         self,

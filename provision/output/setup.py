@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from provision.errors import UsageError
-from provision.model.event import Notice
+from provision.model.event import Notice, RunFailed
 from provision.output.fanout import Fanout, Output
 from provision.output.jsonlines import JsonLines
 from provision.output.junit import JUnit
@@ -83,6 +83,20 @@ def open_outputs(
         reason = unkept.strerror or str(unkept)
         fanout.handle(Notice(message=f"no record of this run is kept: {reason}"))
     return fanout
+
+
+def tell_failed(
+    failed: RunFailed, *, stdout: TextIO, json_lines: bool = False, junit: Path | None = None
+) -> None:
+    """What programs are told of a run that could not even begin: as JSON lines and JUnit, where
+    these were asked for. Its texts hold no secret."""
+    outputs: list[Output] = []
+    if junit is not None:
+        outputs.append(JUnit(_writable(junit)))
+    if json_lines:
+        outputs.append(JsonLines(stdout))
+    with Fanout(outputs) as fanout:
+        fanout.handle(failed)
 
 
 def _writable(path: Path) -> Path:

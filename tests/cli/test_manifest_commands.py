@@ -178,7 +178,9 @@ def test_no_manifest_is_a_usage_error(cli: Cli) -> None:
     ended = cli("validate")
     assert ended.code == 2
     assert ended.err == (
-        "error: there is no fleet.yaml\nhint: name the manifest, or change to its folder\n"
+        "error: there is no fleet.yaml\n"
+        "hint: name the manifest, as in `provision validate path/to/fleet.yaml`, or change to its "
+        "folder\n"
     )
     assert cli("validate", "bad\0name").code == 2
 

@@ -27,7 +27,9 @@ from provision.model.event import (
     Event,
     FileDiffed,
     ManualActionNeeded,
+    Mistake,
     Notice,
+    RunFailed,
     RunFinished,
     RunStarted,
     StageProgress,
@@ -93,6 +95,12 @@ RUN: tuple[Event, ...] = (
     RunFinished(seconds=4.5, exit_code=4, outcomes={"kitchen": "changed", "shed": "unreachable"}),
 )  # fmt: skip
 
+FAILED_RUN = RunFailed(
+    error="the manifest has 1 problem", hint="correct it", code="manifest", exit_code=3,
+    problems=(Mistake(file="f.yaml", line=2, column=4, path="devices.a", message="no"),),
+)  # fmt: skip
+EVERY_EVENT = (*RUN, FAILED_RUN)
+
 
 def valid(content: object) -> None:
     Draft202012Validator(SCHEMA).validate(content)
@@ -109,11 +117,11 @@ def test_the_schema_is_one() -> None:
 
 
 def test_these_tests_have_every_kind_of_event_and_action() -> None:
-    assert {type(event) for event in RUN} == set(get_args(Event))
+    assert {type(event) for event in EVERY_EVENT} == set(get_args(Event))
     assert {type(action) for action in ACTIONS} == set(get_args(Action))
 
 
-@pytest.mark.parametrize("event", RUN, ids=lambda event: event.kind)
+@pytest.mark.parametrize("event", EVERY_EVENT, ids=lambda event: event.kind)
 def test_every_event_is_valid_by_the_schema(event: Event) -> None:
     content = to_json(event, 1752345678.9)
     valid(json.loads(json.dumps(content)))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import threading
 from collections.abc import Sequence
 
@@ -377,9 +379,11 @@ class Keeping:
 
     name = "the log file run.log"
 
-    def __init__(self, fails: bool = False) -> None:
+    def __init__(self, fails: bool = False, asked_for: bool = True, error: int = 28) -> None:
         self.events: list[Event] = []
         self.fails = fails
+        self.asked_for = asked_for
+        self.error = error
         self.busy = False
         self.closed = 0
 
@@ -389,7 +393,7 @@ class Keeping:
         self.events.append(event)
         self.busy = False
         if self.fails:
-            raise OSError(28, "No space left on device", "/var/log/provision.log")
+            raise OSError(self.error, os.strerror(self.error), "/var/log/provision.log")
 
     def close(self) -> None:
         self.closed += 1
@@ -440,6 +444,24 @@ def test_an_output_that_cannot_write_is_dropped_and_the_others_are_told() -> Non
     fanout.close()
     fanout.close()
     assert kept.closed == 1
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "error", "lost"),
+    [
+        (True, errno.ENOSPC, True),
+        (True, errno.EIO, True),
+        (False, errno.ENOSPC, False),  # the record that every run leaves
+        (True, errno.EPIPE, False),  # its reader has seen enough
+    ],
+)
+def test_what_was_asked_for_and_not_written_is_lost(
+    asked_for: bool, error: int, lost: bool
+) -> None:
+    fanout = Fanout([Keeping(fails=True, asked_for=asked_for, error=error), Keeping()])
+    assert not fanout.lost
+    fanout.handle(FINISHED[0])
+    assert fanout.lost == lost
 
 
 def test_while_paused_events_are_kept_back_and_nobody_waits() -> None:

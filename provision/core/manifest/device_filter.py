@@ -1,14 +1,15 @@
-"""`--limit`: which devices of a manifest a command is about.
+"""`--limit`: which devices of a manifest a command is about; `--accept-new-board` alike.
 
 Patterns are separated by commas: a name, a name with `*` and `?`, a range as in the manifest,
 `@group` for a group's devices, and any of these behind `!` to leave devices out. What is left
-out stays out, whatever the order; exclusions alone start from all devices.
+out stays out, whatever the order; exclusions alone start from all devices. An empty pattern is one
+that selects nothing: `--limit "$ROOM"`, with a variable that is not set, is no whole fleet.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from fnmatch import translate
 
 from provision.core.manifest.model import Manifest
@@ -16,40 +17,74 @@ from provision.core.manifest.ranges import expand, is_range
 from provision.core.wording import did_you_mean, printable, quoted
 from provision.errors import UsageError
 
+LIMIT = "--limit"
+NEW_BOARD = "--accept-new-board"
 
-def select_devices(manifest: Manifest, limits: Sequence[str] = ()) -> tuple[str, ...]:
+
+def select_devices(
+    manifest: Manifest, limits: Sequence[str] = (), *, option: str = LIMIT
+) -> tuple[str, ...]:
     """The names that the limits select, in the manifest's order; all for no limit.
 
-    UsageError for a pattern that matches nothing, since it is a mistyped one more often than not.
+    UsageError for a pattern that matches nothing, since it is a mistyped one more often than not,
+    and where no device is left. `option` is what the user gave the limits to.
     """
-    patterns = [part.strip() for limit in limits for part in limit.split(",")]
-    patterns = [pattern for pattern in patterns if pattern]
-    if not patterns:
-        if any(limits):
-            raise UsageError(
-                "--limit names no device", hint="write a device's name, or leave it out"
-            )
+    if not limits:
         return tuple(manifest.devices)
+    patterns = [part.strip() for limit in limits for part in limit.split(",")]
+    if not any(patterns):
+        raise UsageError(
+            f"{option} is empty and selects no device",
+            hint=f"name devices, as in `{option} {next(iter(manifest.devices), 'NAME')}`"
+            + (", or leave it out for all of them" if option == LIMIT else ""),
+        )
     wanted: set[str] = set()
     unwanted: set[str] = set()
-    for pattern in patterns:
+    for pattern in filter(None, patterns):
         excluded = pattern.startswith("!")
-        found = _matches(manifest, pattern[1:] if excluded else pattern)
+        found = _matches(manifest, pattern[1:] if excluded else pattern, option)
         (unwanted if excluded else wanted).update(found)
     if all(pattern.startswith("!") for pattern in patterns):
         wanted = set(manifest.devices)
     selected = tuple(name for name in manifest.devices if name in wanted - unwanted)
     if not selected:
-        raise UsageError(
-            f"--limit {printable(','.join(patterns))} leaves no device",
-            hint="every device it selects is excluded again",
-        )
+        hint = "every device it selects is excluded again"
+        if not wanted:
+            rest = ",".join(filter(None, patterns))
+            hint = f"an empty pattern selects nothing; all but these are `{option} '*,{rest}'`"
+        raise UsageError(f"{option} {printable(','.join(patterns))} leaves no device", hint=hint)
     return selected
 
 
-def _matches(manifest: Manifest, pattern: str) -> set[str]:
+def select_new_boards(
+    manifest: Manifest, patterns: Sequence[str], run: Collection[str]
+) -> frozenset[str]:
+    """The devices of a run, `run` being their names, that may have got another board. The patterns
+    are as those of `--limit`; UsageError for what is no device, or none of this run: nobody accepts
+    a board for nothing."""
+    if not patterns:
+        return frozenset()
+    names = select_devices(manifest, patterns, option=NEW_BOARD)
+    named = {part.strip() for pattern in patterns for part in pattern.split(",")}
+    left_out = [name for name in names if name not in run]
+    if len(left_out) == len(names):
+        raise _not_in_run(left_out[0])
+    for name in left_out:
+        if name in named:
+            raise _not_in_run(name)
+    return frozenset(names) & frozenset(run)
+
+
+def _not_in_run(name: str) -> UsageError:
+    return UsageError(
+        f"{NEW_BOARD}: {name} is not among the devices of this run",
+        hint=f"`{LIMIT}` leaves it out; write `{LIMIT} {name} {NEW_BOARD} {name}`",
+    )
+
+
+def _matches(manifest: Manifest, pattern: str, option: str) -> set[str]:
     if pattern.startswith("@"):
-        groups = _named(manifest.groups, pattern[1:])
+        groups = _named(manifest.groups, pattern[1:], option)
         if not groups:
             near = did_you_mean(pattern[1:], manifest.groups, or_list=True)
             raise UsageError(
@@ -60,22 +95,22 @@ def _matches(manifest: Manifest, pattern: str) -> set[str]:
             for name, device in manifest.devices.items()
             if not groups.isdisjoint(device.groups)
         }
-    found = _named(manifest.devices, pattern)
+    found = _named(manifest.devices, pattern, option)
     if not found:
         near = did_you_mean(pattern, manifest.devices, or_list=True)
         hint = "`provision show` lists the devices of the manifest"
         if pattern in manifest.groups:
-            near, hint = "", f"it is a group: write --limit @{pattern}"
+            near, hint = "", f"it is a group: write `{option} @{pattern}`"
         raise UsageError(f"no device matches {quoted(pattern)}{near}", hint=hint)
     return found
 
 
-def _named(names: Iterable[str], pattern: str) -> set[str]:
+def _named(names: Iterable[str], pattern: str, option: str) -> set[str]:
     if is_range(pattern):
         try:
             return {member.name for member in expand(pattern)} & set(names)
         except ValueError as error:
-            raise UsageError(f"--limit {printable(pattern)}: {error}") from None
+            raise UsageError(f"{option} {printable(pattern)}: {error}") from None
     if not any(wildcard in pattern for wildcard in "*?["):
         return {name for name in names if name == pattern}
     matcher = re.compile(translate(pattern))

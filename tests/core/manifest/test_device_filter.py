@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.core.manifest.device_filter import select_devices
+from provision.core.manifest.device_filter import select_devices, select_new_boards
 from provision.core.manifest.model import Manifest
 from provision.errors import UsageError
 from tests.fleets import fleet
@@ -46,6 +46,7 @@ def manifest(tmp_path: Path) -> Manifest:
         (("!desk-*",), ("kitchen", "hall", "garden")),
         (("*",), ALL),
         (("kitchen,",), ("kitchen",)),
+        (("", "kitchen"), ("kitchen",)),
     ],
 )
 def test_selection(manifest: Manifest, limits: tuple[str, ...], names: tuple[str, ...]) -> None:
@@ -63,7 +64,10 @@ def test_selection(manifest: Manifest, limits: tuple[str, ...], names: tuple[str
         ("kitchen,!kitchen", "--limit kitchen,!kitchen leaves no device"),
         ("@kitchen", "leaves no device"),
         ("desk-[03:01]", "--limit desk-[03:01]: [03:01] ends before it starts"),
-        (",", "--limit names no device"),
+        (",", "--limit is empty and selects no device"),
+        ("", "--limit is empty and selects no device"),
+        (",!hall", "--limit ,!hall leaves no device"),
+        ("!hall,", "--limit !hall, leaves no device"),
     ],
 )
 def test_nothing_selected_is_a_usage_error(manifest: Manifest, limit: str, message: str) -> None:
@@ -75,4 +79,16 @@ def test_nothing_selected_is_a_usage_error(manifest: Manifest, limit: str, messa
 def test_a_group_named_without_its_sign_is_explained(manifest: Manifest) -> None:
     with pytest.raises(UsageError) as caught:
         select_devices(manifest, ("pumps",))
-    assert caught.value.hint == "it is a group: write --limit @pumps"
+    assert caught.value.hint == "it is a group: write `--limit @pumps`"
+
+
+def test_new_boards_are_of_this_run(manifest: Manifest) -> None:
+    run = ("kitchen", "desk-01", "desk-02")
+    assert select_new_boards(manifest, (), run) == frozenset()
+    assert select_new_boards(manifest, ("desk-*",), run) == {"desk-01", "desk-02"}
+    assert select_new_boards(manifest, ("@sensors",), run) == {"kitchen"}
+    for patterns in (("hall",), ("kitchen,hall",), ("@pumps",)):
+        with pytest.raises(UsageError, match="hall is not among the devices of this run"):
+            select_new_boards(manifest, patterns, run)
+    with pytest.raises(UsageError, match="--accept-new-board is empty"):
+        select_new_boards(manifest, ("",), run)

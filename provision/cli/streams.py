@@ -1,0 +1,58 @@
+"""The standard streams of a command: closed ones are opened on nothing, no character is too much
+for their encoding, and what they did not take is told.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import click
+
+from provision.errors import UsageError
+
+
+def prepare_streams() -> None:
+    """A service may start us with its standard streams closed, which Python has as None; a terminal
+    or a pipe may be in an encoding that lacks the characters of a name."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        stream = getattr(sys, name)
+        if stream is None:
+            mode = "r" if number == 0 else "w"
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
+        elif number and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def is_lost_output(error: OSError) -> bool:
+    """Whether an error came of writing to a standard stream: all of it goes through click."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_globals.get("__name__") == "click.utils"
+
+
+def tell_lost_output(error: OSError) -> int:
+    """Say that the output could not be written; the exit code for it."""
+    with suppress(OSError):
+        click.echo(f"error: the output cannot be written: {error.strerror}", err=True)
+        click.echo("hint: free space where it goes, or send it elsewhere, and run again", err=True)
+    return UsageError.exit_code
+
+
+def finish_streams(code: int) -> int:
+    """The exit code of a command that ends with `code`, once its output is out. Output that is lost
+    is no success, unless its reader wanted no more, as `head`."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError as error:
+            if stream is sys.stdout and not isinstance(error, BrokenPipeError):
+                code = code or tell_lost_output(error)
+            # It would be written once more when the interpreter ends, and change the exit code.
+            with Path(os.devnull).open("wb") as nowhere:
+                os.dup2(nowhere.fileno(), stream.fileno())
+    return code
