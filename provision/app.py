@@ -143,7 +143,7 @@ def run_task(
 ) -> RunReport:
     """Do a task with the devices that `limit` selects, on real ports; see `engine.run.run`."""
     from provision.device.connection import SerialConnector
-    from provision.device.flashing.littlefs import LittleFsBuilder
+    from provision.device.flashing.littlefs import LittleFsStore
     from provision.device.transport.discovery import SerialDiscovery
 
     register_virtual_boards()
@@ -153,7 +153,7 @@ def run_task(
         discovery=discovery,
         connector=SerialConnector(discovery),
         images=fleet.images,
-        filesystems=LittleFsBuilder(),
+        filesystems=LittleFsStore(),
         identities=LearnedMacs(fleet.loaded.lock_path),
         journal=FlashJournal(state_directory() / "flashing", fleet.loaded.path),
         checks=CheckRecords(state_directory() / "checks", fleet.loaded.path),

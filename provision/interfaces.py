@@ -7,24 +7,28 @@ Every method raises errors of `provision.errors` and nothing else.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from provision.model.board import BoardProfile
 from provision.model.endpoint import Capabilities, Endpoint
-from provision.model.firmware import Firmware, Region
+from provision.model.firmware import FilesystemPlace, Firmware, Region
 from provision.model.plan import FileAction
 from provision.model.state import (
     ActualState,
     CheckRecord,
     Content,
     FileState,
+    Filesystem,
     FirmwareSource,
     PortSelector,
 )
 
 FlashMode = Literal["erase", "keep"]
 """Whether a flash is erased whole first, or its filesystem is left alone."""
+
+FlashRead = Callable[[int, int], bytes]
+"""Offset and size in flash to the bytes there; raises an error of ours, never returns less."""
 
 Progress = Callable[[int, int], None]
 """Called with bytes done and bytes in all; both count what goes over the wire."""
@@ -225,8 +229,51 @@ class Images(Protocol):
         ...
 
 
-class FilesystemBuilder(Protocol):
-    """Builds filesystem images on the host."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredContents:
+    """All that a filesystem holds: the bytes of each file by path, and every directory but "/".
+
+    Bytes of a name that are not UTF-8 are surrogates of such (`surrogateescape`), here and
+    wherever a filesystem is read from outside: `printable` before they are shown.
+    """
+
+    files: Mapping[str, bytes] = field(repr=False)
+    directories: frozenset[str] = frozenset()
+
+
+class StoredFilesystem(Protocol):
+    """A filesystem as it lies in flash, read without the firmware that uses it. Damage that is
+    met on the way is a BoardError; whatever reading the flash raises goes through."""
+
+    @property
+    def place(self) -> FilesystemPlace:
+        """Where it was looked for; it may be smaller, never larger."""
+        ...
+
+    @property
+    def disk_version(self) -> int:
+        """Of its format: 0x00020001 is 2.1."""
+        ...
+
+    def observe(self, request: ScanRequest) -> Filesystem:
+        """What a scan through the REPL would say, `free` always known. A file that is asked for
+        and cannot be read has no sha256."""
+        ...
+
+    def contents(self) -> StoredContents:
+        """Everything; BoardError naming the first file that cannot be read."""
+        ...
+
+    def startup_disabled(self, paths: Sequence[str]) -> tuple[Region, ...]:
+        """What must be written, in order, so that those of these files of the root directory that
+        are there have their `disabled_name`; nothing where that is so. Wherever the writing is
+        cut, all files are there, each under one name or the other. OutOfSpace where the
+        directory has no room for the longer names."""
+        ...
+
+
+class FilesystemStore(Protocol):
+    """Filesystems of boards, built on the host and read as they lie in flash."""
 
     def build(
         self,
@@ -237,6 +284,18 @@ class FilesystemBuilder(Protocol):
     ) -> Sequence[Region] | None:
         """The used blocks of a fresh filesystem that holds the files, as flash regions; None
         where it cannot be built on the host (FAT, no known place): go through the REPL."""
+        ...
+
+    def read(self, read: FlashRead, place: FilesystemPlace) -> StoredFilesystem | None:
+        """The filesystem at a place, read as far as is needed and when it is; None where there is
+        none that a driver of today would mount."""
+        ...
+
+    def rebuild(
+        self, place: FilesystemPlace, contents: StoredContents, disk_version: int
+    ) -> Sequence[Region]:
+        """The used blocks of a fresh filesystem with these contents in that version of the format;
+        OutOfSpace where it does not fit."""
         ...
 
 

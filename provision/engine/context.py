@@ -17,7 +17,7 @@ from provision.interfaces import (
     CheckRecords,
     Connector,
     Discovery,
-    FilesystemBuilder,
+    FilesystemStore,
     Identities,
     Images,
     Journal,
@@ -48,7 +48,7 @@ class RunContext:
     discovery: Discovery
     connector: Connector
     images: Images
-    filesystems: FilesystemBuilder
+    filesystems: FilesystemStore
     identities: Identities
     journal: Journal
     checks: CheckRecords

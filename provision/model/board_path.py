@@ -10,6 +10,15 @@ STARTUP_FILES = ("/boot.py", "/main.py")
 LIBRARY = "/lib"
 """The directory that MicroPython imports packages from."""
 
+TEMPORARY_NAME = ".provision~"
+"""The name beside a file under which its new content arrives."""
+
+
+def disabled_name(path: str) -> str:
+    """The name under which a file of the root directory is kept from starting: whole, but nothing
+    that MicroPython would run."""
+    return f"/{TEMPORARY_NAME}{path[1:]}"
+
 
 @lru_cache(maxsize=1 << 14)
 def ancestors(path: str) -> tuple[str, ...]:

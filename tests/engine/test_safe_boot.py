@@ -12,7 +12,6 @@ from provision.device.micropython.scan_protocol import DirectoryEntry
 from provision.device.micropython.startup_files import (
     by_both_names,
     disabled_among,
-    disabled_name,
     under_own_names,
 )
 from provision.engine.tasks.apply import ApplyTask
@@ -20,6 +19,7 @@ from provision.engine.tasks.plan import PlanTask
 from provision.errors import BoardError, NoAnswer, OutOfSpace, ProvisionError
 from provision.interfaces import FlashMode, ScanRequest
 from provision.model.board import ResetWiring
+from provision.model.board_path import disabled_name
 from provision.model.firmware import Firmware
 from provision.model.state import FileState, Filesystem
 from provision.project.flash_journal import FlashJournal

@@ -25,14 +25,22 @@ from provision.errors import (
     PortNotFound,
     ProvisionError,
 )
-from provision.interfaces import FlashMode, Operator, PortInfo, ScanRequest
+from provision.interfaces import (
+    FlashMode,
+    FlashRead,
+    Operator,
+    PortInfo,
+    ScanRequest,
+    StoredContents,
+    StoredFilesystem,
+)
 from provision.model.board import BoardProfile, ResetWiring
 from provision.model.board_path import STARTUP_FILES, ancestors
 from provision.model.chip import Chip
 from provision.model.endpoint import Capabilities, Endpoint
 from provision.model.event import Event
 from provision.model.exhaustive import assert_never
-from provision.model.firmware import Firmware, Region
+from provision.model.firmware import FilesystemPlace, Firmware, Region
 from provision.model.plan import DeleteFile, FileAction, MakeDirectory, RemoveDirectory, WriteFile
 from provision.model.state import (
     ActualState,
@@ -282,24 +290,35 @@ class FakeImages:
 
 
 class FakeFilesystems:
-    """Images that are known again by their bytes; with `buildable` False there are none."""
+    """Images that are known again by their bytes; with `buildable` False there are none. What is
+    found in a flash is what `stored` has for the place's offset."""
 
     def __init__(self) -> None:
         self.buildable = True
         self.room = 1 << 20
         self.built: dict[bytes, dict[str, bytes]] = {}
+        self.stored: dict[int, StoredFilesystem] = {}
 
     def build(
         self, firmware: Firmware, board: BoardProfile, flash_size: int, files: Mapping[str, bytes]
     ) -> Sequence[Region] | None:
-        if not self.buildable:
-            return None
+        return self._image(0x200000, files) if self.buildable else None
+
+    def read(self, read: FlashRead, place: FilesystemPlace) -> StoredFilesystem | None:
+        return self.stored.get(place.offset)
+
+    def rebuild(
+        self, place: FilesystemPlace, contents: StoredContents, disk_version: int
+    ) -> Sequence[Region]:
+        return self._image(place.offset, contents.files)
+
+    def _image(self, offset: int, files: Mapping[str, bytes]) -> Sequence[Region]:
         if sum(map(len, files.values())) > self.room:
             raise OutOfSpace("the files do not fit")
         data = repr(sorted(files.items())).encode()
         data += b"\xff" * (-len(data) % SECTOR)
         self.built[data] = dict(files)
-        return [Region(name="filesystem", offset=0x200000, data=data)]
+        return [Region(name="filesystem", offset=offset, data=data)]
 
 
 class FakeIdentities:

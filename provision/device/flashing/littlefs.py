@@ -15,8 +15,11 @@ import littlefs
 from littlefs.errors import LittleFSError
 
 from provision.core.chips.registry import family_of
+from provision.core.littlefs_blocks import VERSION_2_0
 from provision.core.wording import memory_size, plural
+from provision.device.flashing.stored_filesystem import StoredLittleFs
 from provision.errors import ImageError, OutOfSpace
+from provision.interfaces import FlashRead, StoredContents
 from provision.model.board import BoardProfile
 from provision.model.board_path import ancestors
 from provision.model.firmware import LITTLEFS_BLOCK, FilesystemPlace, Firmware, Region
@@ -27,8 +30,8 @@ _PROG = 32
 # directory's block and must fit the cache whole, so ours may be no larger.
 _CACHE = 128
 _LOOKAHEAD = 32
-# What every MicroPython since 1.12 can mount; newer ones raise it to 2.1 when they write.
-_WRITTEN_VERSION = 0x00020000
+# LittleFS keeps names as bytes. They go through littlefs-python as such.
+_NAMES = "latin-1"
 
 # Writing a few unused blocks is cheaper than starting another write for what follows them.
 _GAP = 4
@@ -61,24 +64,31 @@ class FilesystemImage:
 
 
 def build_filesystem(
-    place: FilesystemPlace, files: Mapping[str, bytes], directories: Collection[str] = ()
+    place: FilesystemPlace,
+    files: Mapping[str, bytes],
+    directories: Collection[str] = (),
+    disk_version: int = VERSION_2_0,
 ) -> FilesystemImage:
-    """A filesystem holding `files` by absolute path, and `directories`, parents made.
+    """A filesystem holding `files` by absolute path, and `directories`, parents made. Names are
+    those of `StoredContents`. Every MicroPython since 1.12 mounts disk version 2.0, and one since
+    1.22 raises it to 2.1 when it writes.
 
     The same input gives the same bytes. It is mounted again and every file compared before it
     is returned. Raises OutOfSpace with the shortfall when it does not fit.
     """
     flash = _MemoryFlash(bytearray(b"\xff" * place.size))
+    raw = {_raw(path): content for path, content in files.items()}
+    empty = {_raw(path) for path in directories}
     try:
-        _write_files(_open(flash, place.blocks, mount=False), files, directories)
+        _write_files(_open(flash, place.blocks, disk_version, mount=False), raw, empty)
     except LittleFSError as error:
         if error.code != LittleFSError.Error.LFS_ERR_NOSPC:
             raise ImageError(f"the filesystem image cannot be built: {error}") from error
         raise _out_of_space(place, files) from error
     flash.read_blocks.clear()
-    found = dict(_walk(_open(flash, place.blocks, mount=True)))
+    found = dict(_walk(_open(flash, place.blocks, disk_version, mount=True)))
     for path, content in files.items():
-        if found.get(path) != content:
+        if found.get(_raw(path)) != content:
             raise ImageError(f"{path} does not read back from the filesystem image")
     return FilesystemImage(
         place=place, data=bytes(flash.data), used=tuple(sorted(flash.read_blocks))
@@ -110,7 +120,11 @@ class _MemoryFlash:
         return 0
 
 
-def _open(flash: _MemoryFlash, blocks: int, *, mount: bool) -> littlefs.LittleFS:
+def _raw(path: str) -> str:
+    return path.encode("utf-8", "surrogateescape").decode(_NAMES)
+
+
+def _open(flash: _MemoryFlash, blocks: int, disk_version: int, *, mount: bool) -> littlefs.LittleFS:
     filesystem = littlefs.LittleFS(
         context=cast(littlefs.UserContext, flash),
         mount=False,
@@ -120,7 +134,8 @@ def _open(flash: _MemoryFlash, blocks: int, *, mount: bool) -> littlefs.LittleFS
         prog_size=_PROG,
         cache_size=_CACHE,
         lookahead_size=_LOOKAHEAD,
-        disk_version=_WRITTEN_VERSION,
+        disk_version=disk_version,
+        filename_encoding=_NAMES,
     )
     if mount:
         filesystem.mount()
@@ -160,8 +175,8 @@ def _out_of_space(place: FilesystemPlace, files: Mapping[str, bytes]) -> OutOfSp
     )
 
 
-class LittleFsBuilder:
-    """Builds the filesystem of a board that is flashed; implements `FilesystemBuilder`."""
+class LittleFsStore:
+    """The filesystem of a board that is flashed or rescued; implements `FilesystemStore`."""
 
     def build(
         self, firmware: Firmware, board: BoardProfile, flash_size: int, files: Mapping[str, bytes]
@@ -170,3 +185,11 @@ class LittleFsBuilder:
         not look for a LittleFS at a place that is known."""
         place = family_of(firmware.chip).filesystem_place(firmware, board, flash_size)
         return build_filesystem(place, files).regions() if place is not None else None
+
+    def read(self, read: FlashRead, place: FilesystemPlace) -> StoredLittleFs | None:
+        return StoredLittleFs.mount(read, place)
+
+    def rebuild(
+        self, place: FilesystemPlace, contents: StoredContents, disk_version: int
+    ) -> tuple[Region, ...]:
+        return build_filesystem(place, contents.files, contents.directories, disk_version).regions()

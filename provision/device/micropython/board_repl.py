@@ -45,7 +45,6 @@ from provision.device.micropython.scan_protocol import (
 from provision.device.micropython.startup_files import (
     by_both_names,
     disabled_among,
-    disabled_name,
     under_own_names,
 )
 from provision.device.transport.buffered_serial import (
@@ -58,7 +57,7 @@ from provision.device.transport.buffered_serial import (
 )
 from provision.errors import BoardError, NoAnswer
 from provision.interfaces import Progress, ScanRequest
-from provision.model.board_path import STARTUP_FILES
+from provision.model.board_path import STARTUP_FILES, disabled_name
 from provision.model.plan import DeleteFile, FileAction
 from provision.model.state import ActualState, Content, Filesystem
 

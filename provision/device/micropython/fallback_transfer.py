@@ -17,10 +17,10 @@ from mpremote.transport_serial import SerialTransport
 
 from provision.core.wording import printable
 from provision.device.micropython.raw_repl import RawRepl
-from provision.device.micropython.scan_protocol import TEMPORARY_NAME
 from provision.device.transport.buffered_serial import BufferedSerial, ReadTimeout
 from provision.errors import BoardError, NoAnswer, OutOfSpace
 from provision.interfaces import Progress
+from provision.model.board_path import TEMPORARY_NAME
 from provision.model.exhaustive import assert_never
 from provision.model.plan import DeleteFile, FileAction, MakeDirectory, RemoveDirectory, WriteFile
 from provision.model.state import Content

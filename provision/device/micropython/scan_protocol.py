@@ -23,11 +23,8 @@ from provision.core.wording import printable
 from provision.device.micropython import agent_source
 from provision.errors import BoardError
 from provision.interfaces import ScanRequest
-from provision.model.board_path import STARTUP_FILES, ancestors
+from provision.model.board_path import STARTUP_FILES, TEMPORARY_NAME, ancestors
 from provision.model.state import ActualState, FileState, Filesystem, FirmwareIdentity
-
-TEMPORARY_NAME = ".provision~"
-"""The name beside a file under which its new content arrives."""
 
 BUCKETS = 32
 SUM_SIZE = 4  # bytes of one bucket's sum

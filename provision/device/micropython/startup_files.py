@@ -10,15 +10,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from provision.device.micropython.scan_protocol import TEMPORARY_NAME, DirectoryEntry
+from provision.device.micropython.scan_protocol import DirectoryEntry
 from provision.interfaces import ScanRequest
-from provision.model.board_path import STARTUP_FILES
+from provision.model.board_path import STARTUP_FILES, disabled_name
 from provision.model.state import Filesystem
-
-
-def disabled_name(path: str) -> str:
-    """The name under which a file of the root directory is disabled."""
-    return f"/{TEMPORARY_NAME}{path[1:]}"
 
 
 def disabled_among(entries: Iterable[DirectoryEntry]) -> dict[str, DirectoryEntry]:
