@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
 from provision.model.chip import Chip
 from provision.model.state import FirmwareIdentity
@@ -71,6 +72,21 @@ class FilesystemPlace:
     @property
     def end(self) -> int:
         return self.offset + self.size
+
+
+DataKind = Literal["nvs", "littlefs", "fat", "other"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FlashData:
+    """Data in flash that no image brings: what erasing the whole of it would lose. `name` is for
+    people; `blank` where nothing was ever written there, as far as samples of it tell."""
+
+    name: str
+    kind: DataKind
+    offset: int
+    size: int
+    blank: bool
 
 
 def joined(regions: Sequence[Region], base: int) -> bytes:

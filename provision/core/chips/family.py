@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from provision.interfaces import FlashRead
 from provision.model.board import BoardProfile
 from provision.model.chip import Chip
-from provision.model.firmware import FilesystemPlace, Firmware, Region
+from provision.model.firmware import FilesystemPlace, Firmware, FlashData, Region
 from provision.model.plan import Refusal
-from provision.model.state import ActualState
+from provision.model.state import ActualState, FirmwareIdentity
 
 SettingReader = Callable[[str, object], str]
 """Reads one setting of a board profile, key and value; ValueError names the valid choices."""
@@ -124,6 +125,32 @@ class ChipFamily(Protocol):
         """Where a firmware keeps its LittleFS once it is written to a board of this profile whose
         flash has `flash_size` bytes; without either, as the image itself says. None where it has
         none (FAT, no room, a build without filesystem)."""
+        ...
+
+    def filesystem_in_flash(
+        self, chip: Chip, read: FlashRead, flash_size: int, running: FirmwareIdentity | None
+    ) -> FilesystemPlace | None:
+        """Where the flash of `flash_size` bytes, as it is now, keeps its LittleFS, by what lies in
+        it and, where that is known, by the firmware that runs from it. None where no place can be
+        told, or something else is there (FAT). Whether it can be mounted is not said."""
+        ...
+
+    def data_in_flash(
+        self, chip: Chip, read: FlashRead, flash_size: int, running: FirmwareIdentity | None
+    ) -> tuple[FlashData, ...]:
+        """What erasing the whole flash would lose, as far as the flash itself tells, by offset.
+        Reads some dozen sectors of each at most."""
+        ...
+
+    def same_layout(self, read: FlashRead, firmware: Firmware) -> bool:
+        """Whether the flash is divided as the image divides it, so that writing the image moves
+        nothing. True for a chip whose flash is not divided by a table; `filesystem_in_flash` and
+        `filesystem_place` may still differ there."""
+        ...
+
+    def newest_littlefs(self, identity: FirmwareIdentity) -> int:
+        """The newest disk version of LittleFS that the firmware's driver reads, which is the one
+        that it writes: 0x00020000 is 2.0. Where it is not known, the one that all read."""
         ...
 
     # A running MicroPython

@@ -70,7 +70,7 @@ def build_filesystem(
     disk_version: int = VERSION_2_0,
 ) -> FilesystemImage:
     """A filesystem holding `files` by absolute path, and `directories`, parents made. Names are
-    those of `StoredContents`. Every MicroPython since 1.12 mounts disk version 2.0, and one since
+    those of `StoredContents`. Every MicroPython since 1.13 mounts disk version 2.0, and one since
     1.22 raises it to 2.1 when it writes.
 
     The same input gives the same bytes. It is mounted again and every file compared before it

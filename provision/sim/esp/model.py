@@ -124,7 +124,7 @@ class EspModel:
         if place is None:
             raise SimulatorError(
                 f"the firmware of the virtual board {setup.name} has no LittleFS",
-                hint="install MicroPython 1.12 or newer",
+                hint="install MicroPython 1.13 or newer",
             )
         return place
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from provision.core.chips.esp import board_settings, erase_plan, releases, runtime
+from provision.core.chips.esp import board_settings, erase_plan, flash_contents, releases, runtime
 from provision.core.chips.esp import filesystem_place as place
 from provision.core.chips.esp import firmware as image_file
 from provision.core.chips.esp.chips import CHIPS, FAMILY_NAME
@@ -13,11 +13,12 @@ from provision.core.chips.esp.firmware import EspFirmware
 from provision.core.chips.esp.image import BOOT_OFFSETS, HEADER, MAGIC, size_bytes
 from provision.core.chips.esp.image_checks import image_refusals
 from provision.core.chips.family import Pace, SettingReader
+from provision.interfaces import FlashRead
 from provision.model.board import BoardProfile
 from provision.model.chip import Chip
-from provision.model.firmware import FilesystemPlace, Firmware, Region
+from provision.model.firmware import FilesystemPlace, Firmware, FlashData, Region
 from provision.model.plan import Refusal
-from provision.model.state import ActualState
+from provision.model.state import ActualState, FirmwareIdentity
 
 
 class EspFamily:
@@ -84,6 +85,22 @@ class EspFamily:
         if board is None:
             return place.place_by_image(own)
         return place.place_on_board(own, board, flash_size)
+
+    def filesystem_in_flash(
+        self, chip: Chip, read: FlashRead, flash_size: int, running: FirmwareIdentity | None
+    ) -> FilesystemPlace | None:
+        return flash_contents.filesystem_in_flash(chip, read, flash_size, running)
+
+    def data_in_flash(
+        self, chip: Chip, read: FlashRead, flash_size: int, running: FirmwareIdentity | None
+    ) -> tuple[FlashData, ...]:
+        return flash_contents.data_in_flash(chip, read, flash_size, running)
+
+    def same_layout(self, read: FlashRead, firmware: Firmware) -> bool:
+        return flash_contents.same_layout(read, _own(firmware))
+
+    def newest_littlefs(self, identity: FirmwareIdentity) -> int:
+        return flash_contents.newest_littlefs(identity)
 
     def chip_of_machine(self, machine: str) -> Chip | None:
         return releases.chip_of_machine(machine)

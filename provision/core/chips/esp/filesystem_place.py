@@ -19,8 +19,8 @@ from provision.model.state import FirmwareIdentity
 
 _BLOCK = 4096
 
-_LITTLEFS_SINCE = (1, 12)  # before that both ports formatted FAT
-_SIZED_AT_RUN_TIME_SINCE = (1, 26)  # the ESP32 port adds a missing vfs partition at boot
+LITTLEFS_SINCE = (1, 13)  # before that both ports formatted FAT
+SIZED_AT_RUN_TIME_SINCE = (1, 26)  # the ESP32 port adds a missing vfs partition at boot
 _SDK_PARAMETERS = 20480  # bytes at the end of an ESP8266's flash
 _ESP8266_START = 256  # blocks: 1 MB of firmware and ROMFS
 _ESP8266_START_1M = 153  # blocks: 0x98000 of firmware and one for native code
@@ -34,24 +34,33 @@ def filesystem_place(
     header_size: int | None = None,
 ) -> FilesystemPlace | None:
     """The filesystem of a firmware by its identity and partition table, or None where it has no
-    LittleFS (FAT, a version before 1.12, no room, a build without filesystem).
+    LittleFS (FAT, a version before 1.13, no room, a build without filesystem).
 
     `flash_size` is the flash chip's, in bytes; `header_size` what the image header in flash
     says: an ESP8266 goes by the header, the ESP32 family by the chip.
     """
-    version = _version(identity.version)
-    if version is None or version < _LITTLEFS_SINCE:
+    version = version_numbers(identity.version)
+    if version is None or version < LITTLEFS_SINCE:
         return None
     if identity.chip == ESP8266:
-        return _esp8266(identity.machine, header_size if header_size is not None else flash_size)
+        return esp8266_place(
+            identity.machine, header_size if header_size is not None else flash_size
+        )
     labelled = [part for part in partitions if part.name in FILESYSTEM_LABELS]
     if any(part.name == "vfs" for part in labelled):
         part = next(part for part in labelled if part.name == "vfs")
-        return _within(part.offset, part.size // _BLOCK, flash_size)
-    if labelled or version < _SIZED_AT_RUN_TIME_SINCE or not partitions:
+        return within(part.offset, part.size // _BLOCK, flash_size)
+    if labelled or version < SIZED_AT_RUN_TIME_SINCE or not partitions:
         return None
+    return place_sized_at_run_time(partitions, flash_size)
+
+
+def place_sized_at_run_time(
+    partitions: tuple[Partition, ...], flash_size: int
+) -> FilesystemPlace | None:
+    """What the ESP32 port makes of the rest of the flash where no partition has its label."""
     start = max(part.end for part in partitions)
-    return _within(start, (flash_size - start) // _BLOCK, flash_size)
+    return within(start, (flash_size - start) // _BLOCK, flash_size)
 
 
 def place_on_board(
@@ -79,22 +88,24 @@ def place_by_image(firmware: EspFirmware) -> FilesystemPlace | None:
     return filesystem_place(firmware.identity, firmware.partitions, flash_size=size)
 
 
-def _esp8266(machine: str, size: int) -> FilesystemPlace | None:
+def esp8266_place(machine: str, size: int) -> FilesystemPlace | None:
+    """Where a build with this machine in its banner has it, by the size that its header says."""
     if size < 1 << 20 or "(512K)" in machine:
         return None
     small = "(1M)" in machine or size < 2 << 20
     start = _ESP8266_START_1M if small else _ESP8266_START
-    return _within(start * _BLOCK, (size - _SDK_PARAMETERS) // _BLOCK - start, size)
+    return within(start * _BLOCK, (size - _SDK_PARAMETERS) // _BLOCK - start, size)
 
 
-def _within(offset: int, blocks: int, flash_size: int) -> FilesystemPlace | None:
-    """None for fewer blocks than a LittleFS needs, or past the flash's end."""
+def within(offset: int, blocks: int, flash_size: int) -> FilesystemPlace | None:
+    """A place of so many blocks; None where it has fewer than a LittleFS needs, or ends past the
+    flash's end."""
     if blocks < 2 or offset + blocks * _BLOCK > flash_size:
         return None
     return FilesystemPlace(offset=offset, blocks=blocks)
 
 
-def _version(text: str) -> tuple[int, int] | None:
+def version_numbers(text: str) -> tuple[int, int] | None:
     """Major and minor of a version; None for one that is not numbered (a custom build)."""
     match = re.match(r"(\d+)\.(\d+)", text)
     return (int(match[1]), int(match[2])) if match else None

@@ -1,0 +1,274 @@
+"""What the flash of a board holds besides firmware, read from the flash alone: pure but for the
+reader that is passed in.
+
+A firmware that does not boot, or whose REPL does not answer, says nothing of its filesystem; the
+partition table, the image header and the first blocks of what lies there do. The flash may hold
+anything: what makes no sense is not there, and nothing here raises but what reading raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from provision.core.chips.esp.chips import ESP8266
+from provision.core.chips.esp.filesystem_place import (
+    LITTLEFS_SINCE,
+    SIZED_AT_RUN_TIME_SINCE,
+    esp8266_place,
+    filesystem_place,
+    place_sized_at_run_time,
+    version_numbers,
+    within,
+)
+from provision.core.chips.esp.firmware import FILESYSTEM_LABELS, EspFirmware
+from provision.core.chips.esp.image import HEADER, MAGIC, SECTOR, flash_sizes, size_bytes
+from provision.core.chips.esp.partition_table import (
+    TABLE_OFFSET,
+    TABLE_SIZE,
+    Partition,
+    TableFault,
+    read_table,
+)
+from provision.core.littlefs_blocks import (
+    VERSION_2_0,
+    VERSION_2_1,
+    current_block,
+    play,
+)
+from provision.interfaces import FlashRead
+from provision.model.chip import Chip
+from provision.model.firmware import DataKind, FilesystemPlace, FlashData
+from provision.model.state import FirmwareIdentity
+
+_VERSION_2_1_SINCE = (1, 22)
+_VERSION_2_1_IN_TREE = (
+    "2023-11-01"  # builds between two releases have its date, and the next's name
+)
+_ESP8266_MACHINES = ("ESP module with ESP8266", "ESP module (1M) with ESP8266")
+_NOT_DATA = frozenset({"data ota", "data phy", "data coredump", "data efuse"})
+_DATA = 1  # the type of such partitions
+_NVS = frozenset({"data nvs", "data nvs_keys"})
+_BOOT_SIGNATURE = b"\x55\xaa"  # at the end of a FAT's first sector of 512 bytes
+_ALL_OF = 8  # sectors at the beginning of a place that are all looked at, before samples are taken
+
+
+def filesystem_in_flash(
+    chip: Chip, read: FlashRead, flash_size: int, running: FirmwareIdentity | None
+) -> FilesystemPlace | None:
+    """See `ChipFamily.filesystem_in_flash`."""
+    read = _remembered(read)
+    if chip == ESP8266:
+        found = _esp8266(read, flash_size, running)
+    else:
+        found = _in_table(_table(read, flash_size), read, flash_size, running)
+    if found is None or _kind(read, found) == "fat":
+        return None
+    return found
+
+
+def data_in_flash(
+    chip: Chip, read: FlashRead, flash_size: int, running: FirmwareIdentity | None
+) -> tuple[FlashData, ...]:
+    """See `ChipFamily.data_in_flash`."""
+    read = _remembered(read)
+    if chip == ESP8266:
+        place = _esp8266(read, flash_size, running)
+        return () if place is None else (_filesystem(read, place, running, None),)
+    table = _table(read, flash_size)
+    found = list(_partitions_of_data(table, read, running))
+    sized = _sized_at_run_time(table, read, flash_size, running)
+    if sized is not None:
+        found.append(_filesystem(read, sized, running))
+    return tuple(sorted(found, key=lambda data: data.offset))
+
+
+def same_layout(read: FlashRead, firmware: EspFirmware) -> bool:
+    """See `ChipFamily.same_layout`."""
+    return firmware.chip == ESP8266 or read_table(read(TABLE_OFFSET, TABLE_SIZE)) == (
+        firmware.partitions
+    )
+
+
+def newest_littlefs(identity: FirmwareIdentity) -> int:
+    """See `ChipFamily.newest_littlefs`."""
+    version = version_numbers(identity.version)
+    if version is None or version < _VERSION_2_1_SINCE:
+        return VERSION_2_0
+    early = version == _VERSION_2_1_SINCE and "" < identity.date < _VERSION_2_1_IN_TREE
+    return VERSION_2_0 if early else VERSION_2_1
+
+
+# ESP32 family
+
+
+def _table(read: FlashRead, flash_size: int) -> tuple[Partition, ...]:
+    """The partitions that lie within the flash; none where the table is damaged."""
+    if flash_size < TABLE_OFFSET + TABLE_SIZE:
+        return ()
+    table = read_table(read(TABLE_OFFSET, TABLE_SIZE))
+    if isinstance(table, TableFault):
+        return ()
+    return tuple(part for part in table if part.end <= flash_size)
+
+
+def _in_table(
+    table: tuple[Partition, ...],
+    read: FlashRead,
+    flash_size: int,
+    running: FirmwareIdentity | None,
+) -> FilesystemPlace | None:
+    for part in table:
+        if part.name == "vfs" and part.type == _DATA:
+            return within(part.offset, part.size // SECTOR, flash_size)
+    return _sized_at_run_time(table, read, flash_size, running)
+
+
+def _sized_at_run_time(
+    table: tuple[Partition, ...],
+    read: FlashRead,
+    flash_size: int,
+    running: FirmwareIdentity | None,
+) -> FilesystemPlace | None:
+    """The rest of the flash, where a firmware makes a filesystem of it, or one is found."""
+    if not table or any(part.name in FILESYSTEM_LABELS for part in table):
+        return None
+    place = place_sized_at_run_time(table, flash_size)
+    version = version_numbers(running.version) if running is not None else None
+    made = version is not None and version >= SIZED_AT_RUN_TIME_SINCE
+    return place if place and (made or _kind(read, place) is not None) else None
+
+
+def _partitions_of_data(
+    table: tuple[Partition, ...], read: FlashRead, running: FirmwareIdentity | None
+) -> Iterator[FlashData]:
+    labels = [part.name for part in table if part.type == _DATA]
+    mounted = next((label for label in ("vfs", "ffat") if label in labels), None)
+    for part in table:
+        place = within(part.offset, part.size // SECTOR, part.end)
+        if part.is_app or part.kind in _NOT_DATA or part.size == 0:
+            continue
+        if part.name == mounted and part.type == _DATA and place is not None:
+            yield _filesystem(read, place, running, part.name)
+            continue
+        kind: DataKind = "nvs" if part.kind in _NVS else "other"
+        if kind == "other" and place is not None:
+            kind = _kind(read, place) or "other"
+        yield FlashData(
+            name="NVS" if part.kind == "data nvs" else f"partition {part.name}",
+            kind=kind,
+            offset=part.offset,
+            size=part.size,
+            blank=_is_blank(read, part.offset, part.size),
+        )
+
+
+def _filesystem(
+    read: FlashRead,
+    place: FilesystemPlace,
+    running: FirmwareIdentity | None,
+    label: str | None = "vfs",
+) -> FlashData:
+    """What lies where the firmware mounts its filesystem; where that is not recognised, it is of
+    the kind that the firmware, or one with that label in its table, would make there."""
+    kind = _kind(read, place)
+    if kind is None:
+        version = version_numbers(running.version) if running is not None else None
+        if label == "ffat" or (version is not None and version < LITTLEFS_SINCE):
+            kind = "fat"
+        else:
+            kind = "other" if label is None and running is None else "littlefs"
+    return FlashData(
+        name="filesystem" if kind != "other" else f"data at 0x{place.offset:x}",
+        kind=kind,
+        offset=place.offset,
+        size=place.size,
+        blank=_is_blank(read, place.offset, place.size),
+    )
+
+
+# ESP8266
+
+
+def _esp8266(
+    read: FlashRead, flash_size: int, running: FirmwareIdentity | None
+) -> FilesystemPlace | None:
+    """By the header of the image in flash, as the firmware does; a build for 1 MB, or one before
+    1.13, starts it elsewhere than the others: of those places the one that holds a filesystem."""
+    header = _header_size(read, flash_size)
+    sizes = dict.fromkeys(
+        size for size in (header, min(flash_size, 4 << 20), flash_size) if size is not None
+    )
+    candidates: list[FilesystemPlace] = []
+    if running is not None and running.chip == ESP8266 and header is not None:
+        ruled = filesystem_place(running, (), flash_size=flash_size, header_size=header)
+        candidates += [ruled] if ruled is not None else []
+    for size in sizes:
+        for machine in _ESP8266_MACHINES:
+            place = esp8266_place(machine, size)
+            if place is not None and place.end <= flash_size and place not in candidates:
+                candidates.append(place)
+    for offset in dict.fromkeys(place.offset for place in candidates):
+        there = [place for place in candidates if place.offset == offset]
+        if _kind(read, there[0]) is not None:
+            blocks = _recorded_blocks(read, there[0])
+            return next((place for place in there if place.blocks == blocks), there[0])
+    return candidates[0] if candidates and header is not None else None
+
+
+def _header_size(read: FlashRead, flash_size: int) -> int | None:
+    """Bytes of flash that the image at offset 0 claims; None where there is no image."""
+    header = read(0, HEADER)
+    if header[0] != MAGIC:
+        return None
+    codes = {code: name for name, code in flash_sizes(ESP8266).items()}
+    size = size_bytes(codes.get(header[3] & 0xF0, ""))
+    return size if size is not None and size <= flash_size else None
+
+
+# What lies somewhere
+
+
+def _remembered(read: FlashRead) -> FlashRead:
+    known: dict[tuple[int, int], bytes] = {}
+
+    def remembered(offset: int, size: int) -> bytes:
+        if (offset, size) not in known:
+            known[offset, size] = read(offset, size)
+        return known[offset, size]
+
+    return remembered
+
+
+def _kind(read: FlashRead, place: FilesystemPlace) -> DataKind | None:
+    """Which filesystem begins there, by its first two blocks."""
+    start = read(place.offset, 2 * SECTOR)
+    if _superblock(start) is not None:
+        return "littlefs"
+    return "fat" if start[510:512] == _BOOT_SIGNATURE and start[0] in (0xEB, 0xE9) else None
+
+
+def _recorded_blocks(read: FlashRead, place: FilesystemPlace) -> int | None:
+    superblock = _superblock(read(place.offset, 2 * SECTOR))
+    return int.from_bytes(superblock[8:12], "little") if superblock is not None else None
+
+
+def _superblock(start: bytes) -> bytes | None:
+    """A LittleFS's superblock entry: version, size of a block, number of blocks, …"""
+    found = current_block((start[:SECTOR], start[SECTOR:]))
+    contents = play(found[1]) if found is not None else None
+    return contents.files[0].data if contents is not None and contents.version else None
+
+
+def _is_blank(read: FlashRead, offset: int, size: int) -> bool:
+    """Whether it is erased: all of its first sectors, then ever sparser samples, and the last."""
+    last = (size - 1) // SECTOR
+    samples = [number for number in range(_ALL_OF) if number <= last]
+    step = _ALL_OF
+    while step < last:
+        samples.append(step)
+        step += max(1, step // 2)
+    for number in dict.fromkeys((*samples, last)):
+        start = number * SECTOR
+        if read(offset + start, min(SECTOR, size - start)).strip(b"\xff"):
+            return False
+    return True
