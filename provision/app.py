@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provision.core.manifest.device_filter import select_new_boards
+from provision.core.manifest.resolve.resolver import BytecodeCheck
 from provision.core.wording import did_you_mean
 from provision.engine.cancellation import Cancellation
 from provision.engine.context import MANUAL_TIMEOUT, Confirm, RunContext
@@ -22,14 +23,16 @@ from provision.errors import UsageError
 from provision.interfaces import Images
 from provision.lockfile.entries import VENDOR, Lock
 from provision.lockfile.store import LearnedMacs, read_lock, update_lock
+from provision.model.chip import Chip
 from provision.model.event import Event
 from provision.model.report import RunReport
-from provision.model.state import DesiredState
+from provision.model.state import DesiredState, FirmwareSource
 from provision.output.download_progress import TerminalProgress
 from provision.output.run_log import state_directory
 from provision.project.check_records import CheckRecords
 from provision.project.flash_journal import FlashJournal
 from provision.project.manifest_file import Loaded, load
+from provision.sources.bytecode import mpy_fault
 from provision.sources.cache import Cache
 from provision.sources.http_client import HttpClient
 from provision.sources.images import (
@@ -55,6 +58,7 @@ if TYPE_CHECKING:
     from provision.device.flashing.device_image import DeviceImage
 
 SIM_HANDLERS = "provision.sim"
+SIM_SCHEME = "sim"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +127,30 @@ def open_fleet(
 
 
 def _load(manifest: str | Path | None, secrets: Path | None) -> Loaded:
-    return load(str(manifest) if manifest is not None else None, secrets=secrets)
+    return load(
+        str(manifest) if manifest is not None else None, secrets=secrets, check_url=url_fault
+    )
+
+
+def url_fault(url: str) -> str | None:
+    """What is wrong with the URL of a port, as far as it can be told without opening it."""
+    from provision.device.transport import transports
+
+    if transports.scheme_of(url) != SIM_SCHEME:
+        return transports.url_fault(url)
+    from provision.sim.setup import address_fault
+
+    return address_fault(url)
+
+
+def bytecode_check(version: Callable[[FirmwareSource], str | None]) -> BytecodeCheck:
+    """Judges `.mpy` files by what is known of a firmware's version."""
+
+    def check(data: bytes, firmware: FirmwareSource, chip: Chip) -> str | None:
+        known = version(firmware)
+        return mpy_fault(data, known, chip) if known is not None else None
+
+    return check
 
 
 def run_task(
@@ -242,9 +269,8 @@ def supply(loaded: Loaded, *, offline: bool = False) -> Supplies:
     http = HttpClient(offline=offline, progress=TerminalProgress() if sys.stderr.isatty() else None)
     images = ImageStore(loaded.folder, locked=locked, cache=cache, http=http)
     library = ProjectLibrary(images, PackageStore(http, cache, locked.packages), Compiler(cache))
-    return Supplies(
-        loaded=loaded.with_library(library), images=images, locked=locked, cache=cache, http=http
-    )
+    loaded = loaded.with_library(library).with_bytecode_check(bytecode_check(images.known_version))
+    return Supplies(loaded=loaded, images=images, locked=locked, cache=cache, http=http)
 
 
 def _indexes(loaded: Loaded) -> IndexUrls:
@@ -270,7 +296,9 @@ def validate_manifest(
     """Read a manifest, resolve the devices that `limit` selects, one after the other, and look
     into their image files; ManifestError with every problem. Nothing is looked up elsewhere."""
     loaded = _load(manifest, secrets)
-    loaded = loaded.with_image_check(LocalImages(loaded.folder).problem)
+    images = LocalImages(loaded.folder)
+    loaded = loaded.with_image_check(images.problem)
+    loaded = loaded.with_bytecode_check(bytecode_check(images.known_version))
     devices = files = 0
     for state in loaded.each_state(limit):
         devices += 1

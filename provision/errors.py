@@ -8,7 +8,8 @@ The tree, with the exit code each ends a run with::
     │   ├── TemplateError              3  a template cannot be rendered: one problem, in its file
     │   └── LockError                  3  fleet.lock cannot be read or written
     ├── SourceError                    3  a firmware image or other input cannot be used
-    │   └── ImageError                 3  an image is damaged, truncated, or of another kind
+    │   ├── ImageError                 3  an image is damaged, truncated, or of another kind
+    │   └── CompileError               3  a Python source does not compile
     ├── DeviceError                    4  something went wrong on one device
     │   ├── Refused                    4  a safety rule forbids it; nothing was written
     │   ├── BoardError                 4  the board answered with an error
@@ -54,13 +55,15 @@ class Problem:
     """One located mistake: `fleet.yaml:14:9: devices.kitchen.board: unknown board …`.
 
     `path` is the dotted key path inside the document ("" at its top); `source` is the text of
-    the line it stands on, for a caret below it, or None where there is no line to show.
+    the line it stands on, for a caret below it, or None where there is no line to show. `hint` is
+    what to do about it, where that is not to correct the line.
     """
 
     place: Place
     path: str
     message: str
     source: str | None = None
+    hint: str | None = None
 
     @property
     def sort_key(self) -> tuple[str, int, int, str, str]:
@@ -108,6 +111,9 @@ class ManifestError(ProvisionError):
 
     def __init__(self, problems: Sequence[Problem], *, hint: str | None = None) -> None:
         self.problems = tuple(sorted(problems, key=lambda problem: problem.sort_key))
+        hints = {problem.hint for problem in self.problems}
+        if hint is None and len(hints) == 1:
+            hint = hints.pop()
         count = len(self.problems)
         super().__init__(f"the manifest has {count} problem{'s' if count != 1 else ''}", hint=hint)
 
@@ -148,6 +154,18 @@ class SourceError(ProvisionError):
 class ImageError(SourceError):
     code = "image"
     default_hint = "download the image again; it must be the .bin of a release for this board"
+
+
+class CompileError(SourceError):
+    """A source does not compile: why, at which of its lines."""
+
+    code = "compile"
+    default_hint = "correct the source; MicroPython has a subset of Python's syntax"
+
+    def __init__(self, name: str, reason: str, *, line: int) -> None:
+        super().__init__(f"{name} does not compile: line {line}: {reason}")
+        self.reason = reason
+        self.line = line
 
 
 class DeviceError(ProvisionError):

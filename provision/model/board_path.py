@@ -13,11 +13,25 @@ LIBRARY = "/lib"
 TEMPORARY_NAME = ".provision~"
 """The name beside a file under which its new content arrives."""
 
+LONGEST_NAME = 255
+"""Bytes: LittleFS' LFS_NAME_MAX, FatFs' FF_MAX_LFN."""
+
+LONGEST_PATH = 255
+"""Bytes, so that its length is one byte of a frame on its way to the board."""
+
 
 def disabled_name(path: str) -> str:
     """The name under which a file of the root directory is kept from starting: whole, but nothing
     that MicroPython would run."""
     return f"/{TEMPORARY_NAME}{path[1:]}"
+
+
+@lru_cache(maxsize=1 << 16)
+def folded(path: str) -> str:
+    """What a path is called on a filesystem that does not tell upper from lower case, as FAT."""
+    if path.isascii():
+        return path.upper()
+    return "".join(upper if len(upper := char.upper()) == 1 else char for char in path)
 
 
 @lru_cache(maxsize=1 << 14)

@@ -16,11 +16,12 @@ from typing import Any
 from provision.atomic_files import project_root, read_plain_file
 from provision.boards import profile_from, profiles
 from provision.core.manifest.device_filter import select_devices
-from provision.core.manifest.manifest_builder import build
+from provision.core.manifest.manifest_builder import UrlCheck, any_url, build
 from provision.core.manifest.model import Manifest
 from provision.core.manifest.redact import Redactor
 from provision.core.manifest.resolve.packages import Library
-from provision.core.manifest.resolve.resolver import ImageCheck, Resolver
+from provision.core.manifest.resolve.resolver import BytecodeCheck, ImageCheck, Resolver
+from provision.core.manifest.resolve.variables import unrendered_variables
 from provision.core.manifest.schema_check import check_schema
 from provision.core.manifest.yaml_parser import MAX_CHARACTERS, NotText, decode, parse
 from provision.core.manifest.yaml_tree import Document, Items, Node, Table, Text
@@ -58,6 +59,8 @@ class Loaded:
     _environment: Mapping[str, str]
     _library: Library | None = None
     _check_image: ImageCheck | None = None
+    _check_bytecode: BytecodeCheck | None = None
+    _check_url: UrlCheck = any_url
 
     def with_library(self, library: Library) -> Loaded:
         """The same manifest, its packages and bytecode supplied by a library. Without one,
@@ -67,6 +70,10 @@ class Loaded:
     def with_image_check(self, check: ImageCheck) -> Loaded:
         """The same manifest, the image files of its devices looked into as well."""
         return replace(self, _check_image=check)
+
+    def with_bytecode_check(self, check: BytecodeCheck) -> Loaded:
+        """The same manifest, its `.mpy` files looked into as well."""
+        return replace(self, _check_bytecode=check)
 
     def names(self, limits: Sequence[str] = ()) -> tuple[str, ...]:
         """The devices that `--limit` selects, in the manifest's order; UsageError for none."""
@@ -125,6 +132,8 @@ class Loaded:
             no_secrets=self._secrets.missing_file_note,
             library=self._library,
             check_image=self._check_image,
+            check_bytecode=self._check_bytecode,
+            check_url=self._check_url,
         )
 
     def _fail(self, problems: Sequence[Problem]) -> None:
@@ -142,12 +151,13 @@ def load(
     *,
     secrets: Path | None = None,
     environment: Mapping[str, str] | None = None,
+    check_url: UrlCheck = any_url,
 ) -> Loaded:
     """Read a manifest: a path, a folder that holds a `fleet.yaml`, "-" for standard input, or
     None for `fleet.yaml` in the working directory.
 
     UsageError when there is no such file, ManifestError with every problem when it is invalid:
-    those of the manifest itself and of all its devices.
+    those of the manifest itself and of all its devices. `check_url` judges the URLs of ports.
     """
     environment = os.environ if environment is None else environment
     file, folder, data = _read(manifest)
@@ -170,13 +180,14 @@ def load(
         unusable=report.unusable,
         profiles=profiles(),
         make_board=_make_board,
+        check_url=check_url,
     )
     problems += [*report.problems, *mistakes]
     loaded = Loaded(
         manifest=built,
         file=file,
         folder=folder,
-        warnings=known.warnings,
+        warnings=(*known.warnings, *unrendered_variables(built, parsed.document)),
         redactor=redactor,
         _data=data,
         _document=parsed.document,
@@ -185,6 +196,7 @@ def load(
         ),
         _secrets=known,
         _environment=environment,
+        _check_url=check_url,
     )
     if problems:
         # The rest is looked at too, so that one run tells everything.
@@ -238,6 +250,7 @@ def redacted(problem: Problem, redactor: Redactor) -> Problem:
         path=redactor.text(problem.path),
         message=redactor.text(problem.message),
         source=redactor.text(problem.source) if problem.source is not None else None,
+        hint=redactor.text(problem.hint) if problem.hint is not None else None,
     )
 
 

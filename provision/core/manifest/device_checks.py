@@ -5,6 +5,7 @@ Ports that use variables are compared once they are rendered, by the resolver.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator
 
@@ -16,6 +17,8 @@ from provision.errors import Problem
 _MAC = re.compile(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}")
 _USB_ID = re.compile("[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}")
 _VARIABLE = re.compile(r"\{[{%#]")
+_WINDOWS_PORT = re.compile(r"(\\\\\.\\)?com[0-9]+", re.IGNORECASE)
+_HOST_AND_PORT = re.compile(r"[A-Za-z0-9][\w.-]*:[0-9]{1,5}", re.ASCII)
 
 
 ANY_PORT = "any"  # as a port: wherever the board with the device's MAC is
@@ -39,7 +42,31 @@ def unusable_port(kind: str, value: str) -> str | None:
         return f"expected a USB id such as 1a86:7523, got {quoted(value)}"
     if any(not char.isprintable() for char in value):
         return "a port must not contain control characters"
+    if kind == "path" and _HOST_AND_PORT.fullmatch(value):
+        return (
+            f"{quoted(value)} is a host and a port, not a serial path; write rfc2217://{value}, or "
+            f"socket://{value} for a raw port"
+        )
     return None
+
+
+def same_port(kind: str, value: str) -> tuple[str, str]:
+    """The one spelling of a port: two devices with the same have the same port, however they write
+    it. Names of hosts and of Windows' ports have no case, serial numbers and USB ids are looked up
+    without; what stands behind the `?` of a URL says how a port is used, not which it is."""
+    match kind:
+        case "url":
+            scheme, _, rest = value.partition("://")
+            place = rest.partition("?")[0].rstrip("/")
+            return kind, f"{scheme.lower()}://{place if scheme.lower() == 'sim' else place.lower()}"
+        case "path" if _WINDOWS_PORT.fullmatch(value):
+            return kind, value.rpartition("\\")[2].upper()
+        case "path":
+            return kind, posixpath.normpath(value)
+        case "serial" | "usb" | "mac":
+            return kind, value.lower()
+        case _:
+            return kind, value
 
 
 def effective_port(manifest: Manifest, device: DeviceEntry) -> PortEntry | None:
@@ -73,7 +100,7 @@ def check_devices(manifest: Manifest, document: Document) -> Iterator[Problem]:
         port = effective_port(manifest, device)
         if port is None or port.kind == "any" or uses_variables(port.value):
             continue
-        owner = ports.setdefault((port.kind, port.value), device)
+        owner = ports.setdefault(same_port(port.kind, port.value), device)
         if owner is not device and id(port.value) not in told:
             told.add(id(port.value))
             yield document.problem(port.value, port.path, port_taken(port.value, device, owner))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Literal, cast
 
+from provision.core.manifest.check_expression import expression_fault
 from provision.core.manifest.console_pattern import compile_console
 from provision.core.manifest.device_checks import (
     ANY_PORT,
@@ -36,10 +37,18 @@ from provision.model.state import Check, PortKind
 
 _VERSION = re.compile(r"v?([0-9]+\.[0-9]+(?:\.[0-9]+)?(?:-[0-9A-Za-z.-]+)?)")
 LATEST = "latest"
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://")
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_IMAGE = re.compile(r".*\.(bin|uf2|hex|dfu|elf|app-bin)|.*/.*", re.IGNORECASE)
 
 BoardMaker = Callable[[str, Table, BoardProfile | None], BoardProfile]
 """Makes the profile of a `boards:` entry, on top of the one it extends; raises ValueError."""
+
+UrlCheck = Callable[[str], str | None]
+"""What is wrong with the URL of a port, which only the transports know; None for nothing."""
+
+
+def any_url(_url: str) -> None:
+    """Every URL will do: where nobody is there to ask."""
 
 
 def build(
@@ -49,13 +58,14 @@ def build(
     unusable: frozenset[int],
     profiles: Mapping[str, BoardProfile],
     make_board: BoardMaker,
+    check_url: UrlCheck = any_url,
 ) -> tuple[Manifest, tuple[Problem, ...]]:
     """The manifest as far as it can be read, and the problems found on the way.
 
     `unusable` holds the identities of nodes that the schema refused, `profiles` the built-in
     board profiles by name.
     """
-    reader = _Builder(document, unusable, profiles, make_board)
+    reader = _Builder(document, unusable, profiles, make_board, check_url)
     return reader.manifest(tree), tuple(reader.problems)
 
 
@@ -66,8 +76,10 @@ class _Builder(TableReader):
         unusable: frozenset[int],
         profiles: Mapping[str, BoardProfile],
         make_board: BoardMaker,
+        check_url: UrlCheck,
     ) -> None:
         super().__init__(document, unusable)
+        self.check_url = check_url
         self.profiles = profiles
         self.make_board = make_board
         self.boards: dict[str, BoardProfile] = dict(profiles)
@@ -260,7 +272,12 @@ class _Builder(TableReader):
         message = (
             f"unknown firmware {quoted(choice)}; expected a key of the firmware table or a version"
         )
-        self.problem(choice, path, message + did_you_mean(choice, self.firmware))
+        near = did_you_mean(choice, self.firmware)
+        if not near and _URL.match(choice):
+            near = f"; write {quoted(f'firmware: {{url: {choice}}}')} for an image on the web"
+        elif not near and _IMAGE.fullmatch(choice):
+            near = f"; write {quoted(f'firmware: {{file: {choice}}}')} for an image file"
+        self.problem(choice, path, message + near)
         return None
 
     def _port(self, table: Table, path: tuple[str | int, ...]) -> PortEntry | None:
@@ -283,7 +300,9 @@ class _Builder(TableReader):
         self, value: Text, path: tuple[str | int, ...], kind: PortKind
     ) -> PortEntry | None:
         # What has variables is looked at once they are known.
-        wrong = None if uses_variables(value) else unusable_port(kind, value)
+        wrong = None
+        if not uses_variables(value):
+            wrong = unusable_port(kind, value) or (self.check_url(value) if kind == "url" else None)
         if wrong is not None:
             self.problem(value, path, wrong)
             return None
@@ -302,6 +321,10 @@ class _Builder(TableReader):
         if expression is None and console is None:
             if not any(key in check for key in ("expression", "console")):
                 self.problem(check, path, "needs `expression` or `console`")
+            return None
+        fault = expression_fault(expression) if expression is not None else None
+        if expression is not None and fault is not None:
+            self.problem(expression, (*path, "expression"), f"{quoted(expression)} {fault}")
             return None
         if console is not None:
             try:

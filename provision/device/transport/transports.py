@@ -63,9 +63,20 @@ def is_complete(address: str) -> bool:
         return True
     try:
         parts = urlsplit(address)
-        return bool(parts.hostname) and parts.port is not None
+        return bool(parts.hostname) and bool(parts.port)
     except ValueError:
         return False
+
+
+def url_fault(address: str) -> str | None:
+    """What is wrong with a URL that cannot be tried at all, or None."""
+    scheme = scheme_of(address)
+    if not is_supported(address):
+        known = ", ".join(f"{known}://" for known in TRANSPORTS if known)
+        return f"there is no transport for {scheme}:// URLs; use a serial path, or one of {known}"
+    if not is_complete(address):
+        return f"it names no host and port; write {scheme}://HOST:PORT, with a PORT of 1 to 65535"
+    return None
 
 
 def _pyserial(address: str, **settings: Any) -> Any:

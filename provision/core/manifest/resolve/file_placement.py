@@ -10,20 +10,23 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Literal, Protocol
 
 from provision.core.manifest.device_checks import uses_variables
 from provision.core.manifest.model import FileEntry, Layer
+from provision.core.manifest.resolve.destinations import (
+    case_message,
+    clean_dest,
+    compiled_dest,
+)
 from provision.core.manifest.resolve.source_filter import DEFAULT_EXCLUDES, IGNORE_FILE, Selection
 from provision.core.manifest.yaml_tree import Node, Text
 from provision.core.wording import quoted
 from provision.errors import TemplateError
-from provision.model.board_path import LIBRARY, STARTUP_FILES, ancestors
+from provision.model.board_path import LIBRARY, STARTUP_FILES, ancestors, folded
 from provision.model.state import Content
 
 TEMPLATE_SUFFIX = ".j2"
-_LONGEST_NAME = 255  # littlefs: LFS_NAME_MAX
 
 Kind = Literal["file", "folder", "other", "missing", "outside"]
 Render = Callable[[str], str]
@@ -99,6 +102,7 @@ class FilePlacer:
             added = self._expand_layer(own, render)
         joined = FileSet({**base.by_dest, **added.by_dest}, base.shared and added.shared)
         self._check_nesting(joined)
+        self._check_case(joined)
         return joined
 
     def _join(self, layers: Sequence[Layer], render: Render) -> FileSet:
@@ -114,6 +118,7 @@ class FilePlacer:
             shared = shared and own.shared
         joined = FileSet(by_dest, shared)
         self._check_nesting(joined)
+        self._check_case(joined)
         if shared:
             self.joined[key] = joined
         return joined
@@ -190,6 +195,8 @@ class FilePlacer:
             clean = self._clean_dest(entry, target)
             if clean is not None:
                 compiled = self._compiled(entry, clean, source)
+                if compiled and self._clean_dest(entry, compiled) is None:
+                    return  # one letter more than the source was one too much
                 yield FilePlacement(
                     compiled or clean, source, entry, entry.template, bool(compiled)
                 )
@@ -224,6 +231,8 @@ class FilePlacer:
             clean = self._clean_dest(entry, f"{base}/{target}")
             if clean is not None:
                 compiled = entry.compile and compiled_dest(clean)
+                if compiled and self._clean_dest(entry, compiled) is None:
+                    continue
                 yield FilePlacement(
                     compiled or clean, prefix + path, entry, template, bool(compiled)
                 )
@@ -326,6 +335,18 @@ class FilePlacer:
         what = "cannot be absent" if above.source is None else "is a file, and cannot be a folder"
         self._report_dest(above, f"{quoted(above.dest)} {what}: {inside}{into_folder(above)}")
 
+    def _check_case(self, files: FileSet) -> None:
+        """No two destinations, nor folders of theirs, may differ by case alone. A board's firmware
+        may keep its files on FAT, where they are one, and nobody knows before looking; nor could
+        both lie in a checkout on Windows or macOS."""
+        known: dict[str, str] = {}
+        for dest, placement in files.by_dest.items():
+            for path in (*ancestors(dest), dest):
+                other = known.setdefault(folded(path), path)
+                if other != path:
+                    self._report_dest(placement, case_message(path, other))
+                    break
+
     def _report_dest(self, placement: FilePlacement, message: str) -> None:
         entry = placement.entry
         self.report(entry.dest or entry.src or entry.node, entry.path, message)
@@ -337,35 +358,6 @@ def into_folder(placement: FilePlacement) -> str:
     if source is None or entry.dest is None or entry.dest.rstrip("/") != placement.dest:
         return ""
     return f"; write {quoted(f'dest: {placement.dest}/')} to put {quoted(source)} into it"
-
-
-@lru_cache(maxsize=65536)
-def compiled_dest(dest: str) -> str | None:
-    """Where the bytecode of what would go to `dest` goes; None for what is no source, and for
-    boot.py and main.py, which MicroPython runs under these names alone."""
-    if not dest.endswith(".py") or dest in STARTUP_FILES:
-        return None
-    return f"{dest.removesuffix('.py')}.mpy"
-
-
-def clean_dest(dest: str) -> str:
-    """An absolute path on a board in its one spelling; ValueError says what is wrong with it."""
-    shown = quoted(dest)
-    if not dest.startswith("/"):
-        advice = "" if dest.startswith(".") else f", as {quoted('/' + dest)}"
-        raise ValueError(f"{shown} is outside /; a path on the board is absolute{advice}")
-    parts = [part for part in dest.split("/") if part]
-    if ".." in parts or "." in parts:
-        raise ValueError(f"{shown} must not contain `.` or `..`; it has to stay inside /")
-    if not parts:
-        raise ValueError("/ itself is no file")
-    if "\\" in dest:
-        raise ValueError(f"{shown} contains a backslash; paths on a board use /")
-    if not dest.isprintable():
-        raise ValueError(f"{shown} contains control characters")
-    if any(len(part.encode()) > _LONGEST_NAME for part in parts):
-        raise ValueError(f"{shown} has a name of more than {_LONGEST_NAME} bytes")
-    return "/" + "/".join(parts)
 
 
 def _has_variables(entry: FileEntry) -> bool:

@@ -7,20 +7,25 @@ that replaces it, so it must be gone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from provision.core.manifest.model import Layer, PackageEntry
+from provision.core.manifest.resolve.destinations import case_message
 from provision.core.manifest.resolve.file_placement import FilePlacement
 from provision.core.manifest.yaml_tree import Node
 from provision.core.wording import quoted
-from provision.errors import SourceError
-from provision.model.board_path import LIBRARY, ancestors, below
+from provision.errors import CompileError, SourceError
+from provision.model.board_path import LIBRARY, ancestors, below, folded
 from provision.model.chip import Chip
 from provision.model.state import Content, DesiredFile, FirmwareSource
 
-Report = Callable[[Node, str, str], None]
+
+class Report(Protocol):
+    """Tells of a problem at a node of the manifest, of this dotted path; `hint` is what to do."""
+
+    def __call__(self, node: Node, path: str, message: str, *, hint: str | None = None) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,7 @@ class LibraryFiles:
                         f"for {quoted(file.dest)}",
                     )
         self._check_nesting(found, placements)
+        self._check_case(found, placements)
         return [file for _, file in found.values()]
 
     def compiled(
@@ -87,8 +93,9 @@ class LibraryFiles:
         content: Content,
         firmware: FirmwareSource | None,
         chip: Chip,
-    ) -> Content | None:
-        """The bytecode of a source; None, with the problem reported, where it cannot be made."""
+    ) -> Content | CompileError | None:
+        """The bytecode of a source, or why it does not compile; None, with the problem reported,
+        where there is no compiler for it."""
         entry = placement.entry
         node, path = entry.src or entry.node, f"{entry.path}.compile"
         if firmware is None:
@@ -106,8 +113,10 @@ class LibraryFiles:
             except SourceError as error:
                 made = error
             self._compiled[key] = made
+        if isinstance(made, CompileError):
+            return made
         if isinstance(made, SourceError):
-            self._report(node, path, problem_message(made))
+            self._report(node, path, problem_message(made), hint=made.hint)
             return None
         return made
 
@@ -126,7 +135,7 @@ class LibraryFiles:
                 found = error
             self._packages[request, firmware] = found
         if isinstance(found, SourceError):
-            self._report(entry.text, entry.path, problem_message(found))
+            self._report(entry.text, entry.path, problem_message(found), hint=found.hint)
             return ()
         return found
 
@@ -148,6 +157,21 @@ class LibraryFiles:
                     f"{quoted(dest)} of the package {quoted(entry.name)} is a file, and cannot be "
                     f"a folder: {quoted(folders[dest])} lies below it",
                 )
+
+    def _check_case(
+        self,
+        found: Mapping[str, tuple[PackageEntry, DesiredFile]],
+        placements: Mapping[str, FilePlacement],
+    ) -> None:
+        """No file of a package, nor a folder of its path, may differ from another by case alone."""
+        known = {folded(path): path for dest in placements for path in (*ancestors(dest), dest)}
+        for dest, (entry, _) in found.items():
+            for path in (*ancestors(dest), dest):
+                other = known.setdefault(folded(path), path)
+                if other != path:
+                    message = f"the package {quoted(entry.name)}: {case_message(path, other)}"
+                    self._report(entry.text, entry.path, message)
+                    break
 
     def _check_own(
         self, entry: PackageEntry, file: DesiredFile, placements: Mapping[str, FilePlacement]

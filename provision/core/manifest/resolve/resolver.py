@@ -14,15 +14,18 @@ from provision.core.manifest.device_checks import (
     effective_port,
     normal_mac,
     port_taken,
+    same_port,
     unusable_port,
     uses_variables,
 )
+from provision.core.manifest.manifest_builder import UrlCheck, any_url
 from provision.core.manifest.model import DeviceEntry, FirmwareEntry, Layer, Manifest
+from provision.core.manifest.resolve.destinations import clean_dest
+from provision.core.manifest.resolve.file_contents import FileContents
 from provision.core.manifest.resolve.file_placement import (
     FilePlacement,
     FilePlacer,
     Sources,
-    clean_dest,
     into_folder,
 )
 from provision.core.manifest.resolve.packages import (
@@ -32,8 +35,7 @@ from provision.core.manifest.resolve.packages import (
     shadowing_sources,
 )
 from provision.core.manifest.resolve.variables import Variables
-from provision.core.manifest.template import render, render_path
-from provision.core.manifest.yaml_parser import NotText, decode
+from provision.core.manifest.template import render_path
 from provision.core.manifest.yaml_tree import Document, Node
 from provision.core.wording import quoted
 from provision.errors import Problem, TemplateError
@@ -42,7 +44,6 @@ from provision.model.board_path import ancestors
 from provision.model.chip import Chip
 from provision.model.secret import Secret
 from provision.model.state import (
-    Content,
     DesiredFile,
     DesiredFirmware,
     DesiredState,
@@ -53,6 +54,9 @@ from provision.model.state import (
 ImageCheck = Callable[[FirmwareSource, BoardProfile], str | None]
 """Looks into an image file for a board: what speaks against it, or None."""
 
+BytecodeCheck = Callable[[bytes, FirmwareSource, Chip], str | None]
+"""Why a firmware on a chip cannot import this `.mpy`, or None."""
+
 
 class Resolver:
     """Resolves the devices of one manifest; `problems()` tells what was found so far.
@@ -60,7 +64,8 @@ class Resolver:
     `secrets` and `environment` answer `!secret` and `!env`; `no_secrets` is added to the message
     about an unknown secret (such as that there is no secrets file at all). `library` supplies
     packages and bytecode; without one, packages have no files and source stays as it is.
-    `check_image` looks into image files; without it they only have to be there.
+    `check_image` looks into image files; without it they only have to be there. `check_bytecode`
+    judges `.mpy` files, `check_url` the URLs of ports.
     """
 
     def __init__(
@@ -74,6 +79,8 @@ class Resolver:
         no_secrets: str = "",
         library: Library | None = None,
         check_image: ImageCheck | None = None,
+        check_bytecode: BytecodeCheck | None = None,
+        check_url: UrlCheck = any_url,
     ) -> None:
         self.manifest = manifest
         self.document = document
@@ -81,22 +88,23 @@ class Resolver:
         self.variables = Variables(manifest, secrets, environment, no_secrets, self._report)
         self.placer = FilePlacer(sources, self._report)
         self.check_image = check_image
+        self.check_bytecode = check_bytecode
+        self.check_url = check_url
         self.library = LibraryFiles(library, self._report)
-        self._shared_files: dict[tuple[str | None, str, bool], DesiredFile] = {}
-        self._texts: dict[str, str | None] = {}
+        self.contents = FileContents(sources, self.library, self._report, self._add_problem)
         self._devices_by_problem: dict[Problem, list[str]] = {}
         self._device = ""
         self._failed = False
 
     def states(self, names: Iterable[str]) -> Iterator[DesiredState]:
         """The desired states of these devices, in order, without those that have a problem."""
-        ports: dict[PortSelector, DeviceEntry] = {}
+        ports: dict[tuple[str, str], DeviceEntry] = {}
         for name in names:
             device = self.manifest.devices[name]
             state = self._state(device)
             port = state.port if state is not None else None
             if port is not None and port.kind != "any":
-                owner = ports.setdefault(port, device)
+                owner = ports.setdefault(same_port(port.kind, port.value), device)
                 if owner is not device:
                     self._report_shared_port(device, owner, port)
                     continue
@@ -143,8 +151,8 @@ class Resolver:
 
     # -- problems --------------------------------------------------------------------------------
 
-    def _report(self, node: Node, path: str, message: str) -> None:
-        self._add_problem(self.document.problem(node, path, message))
+    def _report(self, node: Node, path: str, message: str, *, hint: str | None = None) -> None:
+        self._add_problem(replace(self.document.problem(node, path, message), hint=hint))
 
     def _add_problem(self, problem: Problem) -> None:
         self._failed = True
@@ -175,12 +183,14 @@ class Resolver:
             self._check_image(firmware, desired, board)
         source = desired.source if desired is not None else None
         wanted = [
-            self._compiled(placement, variables, source, board.chip)
+            self.contents.compiled(placement, variables, source, board.chip)
             if placement.compile and board is not None
-            else self._file(placement, variables)
+            else self.contents.file(placement, variables)
             for placement in files.values()
             if placement.source is not None
         ]
+        if source is not None and board is not None:
+            self._check_bytecode(files, wanted, source, board.chip)
         packages = joined_packages(layers)
         fetched = self.library.add(packages, files, source) if packages else []
         bytecode = [dest for dest, placement in files.items() if placement.compile]
@@ -229,14 +239,16 @@ class Resolver:
             except TemplateError as error:
                 self._report(entry.value, entry.path, error.problem.message)
                 return None
-            wrong = unusable_port(kind, value) if value.strip() else "renders to an empty text"
-            if wrong is not None:
-                self._report(entry.value, entry.path, wrong)
-                return None
             if kind == "path" and "://" in value:
                 kind = "url"
             elif kind == "path" and value == ANY_PORT:
                 kind = "any"
+            wrong = unusable_port(kind, value) if value.strip() else "renders to an empty text"
+            if wrong is None and kind == "url":
+                wrong = self.check_url(value)
+            if wrong is not None:
+                self._report(entry.value, entry.path, wrong)
+                return None
         if kind == "mac":
             value = normal_mac(value) or value
         return PortSelector(kind=kind, value=value)
@@ -305,6 +317,27 @@ class Resolver:
         if complaint is not None:
             self._report(entry.file, f"{entry.path}.file", complaint)
 
+    def _check_bytecode(
+        self,
+        placements: Mapping[str, FilePlacement],
+        files: Iterable[DesiredFile | None],
+        firmware: FirmwareSource,
+        chip: Chip,
+    ) -> None:
+        if self.check_bytecode is None:
+            return
+        for file in files:
+            if file is None or not file.dest.endswith(".mpy"):
+                continue
+            placement = placements[file.dest]
+            if placement.compile:  # made for this firmware
+                continue
+            fault = self.check_bytecode(file.content.data, firmware, chip)
+            if fault is not None:
+                entry = placement.entry
+                message = f"{quoted(file.source)} {fault}"
+                self._report(entry.src or entry.node, f"{entry.path}.src", message)
+
     def _check_firmware_file(self, entry: FirmwareEntry) -> None:
         if entry.file is None:
             return
@@ -312,82 +345,6 @@ class Resolver:
         if kind not in ("file", "outside"):  # an image is never put on a board as a file
             what = "no such file" if kind == "missing" else "not a file"
             self._report(entry.file, f"{entry.path}.file", f"{what}: {quoted(entry.file)}")
-
-    # -- contents ----------------------------------------------------------------------------------
-
-    def _file(
-        self, placement: FilePlacement, variables: Mapping[str, object]
-    ) -> DesiredFile | None:
-        if not placement.template:
-            key = (placement.source, placement.dest, placement.entry.create_only)
-            shared = self._shared_files.get(key)
-            if shared is None:
-                content = self._read(placement)
-                if content is None:
-                    return None
-                shared = self._shared_files[key] = _desired_file(placement, content)
-            return shared
-        text = self._template(placement)
-        if text is None:
-            return None
-        assert placement.source is not None
-        try:
-            content = render(text, name=self.sources.locate(placement.source), variables=variables)
-        except TemplateError as error:
-            self._add_problem(error.problem)
-            return None
-        return _desired_file(placement, content)
-
-    def _compiled(
-        self,
-        placement: FilePlacement,
-        variables: Mapping[str, object],
-        firmware: FirmwareSource | None,
-        chip: Chip,
-    ) -> DesiredFile | None:
-        file = self._file(placement, variables)
-        if file is None:
-            return None
-        content = self.library.compiled(placement, file.content, firmware, chip)
-        return replace(file, content=content) if content is not None else None
-
-    def _read(self, placement: FilePlacement) -> Content | None:
-        assert placement.source is not None
-        try:
-            return self.sources.read(placement.source)
-        except OSError as error:
-            entry = placement.entry
-            message = f"{quoted(placement.source)}: {error.strerror or error}"
-            self._report(entry.src or entry.node, f"{entry.path}.src", message)
-            return None
-
-    def _template(self, placement: FilePlacement) -> str | None:
-        """A template's text; None, with the problem reported, where it is no text."""
-        assert placement.source is not None
-        if placement.source in self._texts:
-            text = self._texts[placement.source]
-            self._failed = self._failed or text is None
-            return text
-        content = self._read(placement)
-        text = None
-        if content is not None:
-            try:
-                text = decode(content.data, self.sources.locate(placement.source))
-            except NotText as error:
-                self._add_problem(error.problem)
-        self._texts[placement.source] = text
-        return text
-
-
-def _desired_file(placement: FilePlacement, content: Content) -> DesiredFile:
-    assert placement.source is not None
-    return DesiredFile(
-        dest=placement.dest,
-        source=placement.source,
-        content=content,
-        create_only=placement.entry.create_only,
-        template=placement.template,
-    )
 
 
 def _dest(file: DesiredFile) -> str:

@@ -7,16 +7,18 @@ until a template renders it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
 from provision.core.manifest.model import DeviceEntry, Layer, Manifest
-from provision.core.manifest.yaml_tree import Items, Node, Table, Text
+from provision.core.manifest.yaml_tree import Document, Items, Node, Table, Text
 from provision.core.wording import did_you_mean, printable, quoted
 from provision.model.exhaustive import assert_never
 from provision.model.secret import Secret
 
 _TRUTHS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+BUILT_IN = frozenset({"name", "fleet", "board", "index", "number"})
+_IN_BRACES = re.compile(r"\{\{-?\s*([A-Za-z_]\w{0,99})\s*[|}.\[]", re.ASCII)
 _FLOAT = re.compile(r"-?[0-9]+\.[0-9]+", re.ASCII)
 
 
@@ -94,6 +96,40 @@ class Variables:
                 self._report(node, path, message)
             return Secret(name, "")
         return found
+
+
+def unrendered_variables(manifest: Manifest, document: Document) -> Iterator[str]:
+    """A warning for each variable whose value names another one in `{{ … }}`: values are no
+    templates, and a board would get it as it is written. What names none is text for others, such
+    as Home Assistant's templates."""
+    own = tuple(device.layer for device in manifest.devices.values())
+    layers = {id(layer): layer for layer in (manifest.defaults, *manifest.groups.values(), *own)}
+    names = {str(name) for layer in layers.values() for name in layer.vars} | BUILT_IN
+    for layer in layers.values():
+        for name, node in layer.vars.items():
+            for text, path in _texts(node, f"{layer.path}.vars.{name}"):
+                used = next((m[1] for m in _IN_BRACES.finditer(text) if m[1] in names), None)
+                if used is not None:
+                    place = document.problem(text, path, "").place
+                    yield (
+                        f"{place}: {path}: variables are not rendered: this stays {quoted(text)} "
+                        f"wherever it is used; write {{{{ {used} }}}} in the template itself"
+                    )
+
+
+def _texts(node: Node, path: str) -> Iterator[tuple[Text, str]]:
+    match node:
+        case Table():
+            for key, item in node.items():
+                yield from _texts(item, f"{path}.{key}")
+        case Items():
+            for place, item in enumerate(node):
+                yield from _texts(item, f"{path}[{place}]")
+        case Text():
+            if node.tag is None:
+                yield node, path
+        case _:
+            assert_never(node)
 
 
 def plain_value(text: Text) -> object:
