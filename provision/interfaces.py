@@ -143,7 +143,8 @@ class Flasher(Protocol):
         ...
 
     def read(self, offset: int, size: int) -> bytes | None:
-        """Bytes of the flash; None from a flasher that can only write."""
+        """Bytes of the flash, verified as what is written is, and taken up again as that is where
+        the line fails; None from a flasher that can only write."""
         ...
 
 

@@ -24,7 +24,7 @@ from provision.device.flashing.esptool.reset import (
     enter_download_mode,
     hard_reset,
 )
-from provision.device.flashing.esptool.stub_client import with_fast_writes
+from provision.device.flashing.esptool.stub_client import with_fast_transfers
 from provision.device.transport.buffered_serial import Clock
 from provision.device.transport.serial_port import Port
 from provision.errors import (
@@ -90,7 +90,7 @@ class DownloadSession:
             )
             rom = self._detect(loader, port)
             stub = self.tools.commands.run_stub(rom)
-            self.esp = with_fast_writes(
+            self.esp = with_fast_transfers(
                 stub, port=port, fatal=self.tools.FatalError, tracing=self._packets
             )
         self.actual = None

@@ -24,6 +24,7 @@ from provision.model.board import BoardProfile
 from provision.model.firmware import Region
 from provision.model.state import ActualState
 
+_READ_PIECE = 1 << 17  # bytes that are read, and read again where the line fails, at a time
 _MAX_BY_REGIONS = 16 << 20  # bytes of flash that addresses of three bytes reach
 
 
@@ -99,9 +100,30 @@ class EsptoolFlasher:
         return tuple(region.name for region in regions if region.data and not self._holds(region))
 
     def read(self, offset: int, size: int) -> bytes:
-        """Bytes of the flash, checked against the board's own MD5 of them."""
-        with self._session.talking("reading the flash"):
-            return bytes(self._session.esp.read_flash(offset, size))
+        """Bytes of the flash, checked against the board's own MD5 of them: a `FlashRead`. A line
+        that fails is taken up again as in `write`, a piece at a time. Refused where there is no
+        stub to read it (secure download mode)."""
+        self.identify()  # which attaches the flash
+        if not self._session.esp.IS_STUB:
+            raise Refused(
+                "its flash cannot be read: only the boot ROM answers",
+                hint="such a board can only be read by its own firmware",
+                device=self._session.port.device,
+            )
+        return b"".join(
+            self._read_piece(start, min(_READ_PIECE, offset + size - start))
+            for start in range(offset, offset + size, _READ_PIECE)
+        )
+
+    def _read_piece(self, offset: int, size: int) -> bytes:
+        found: list[bytes] = []
+
+        def read() -> None:
+            with self._session.talking("reading the flash"):
+                found[:] = [bytes(self._session.esp.read_flash(offset, size))]
+
+        self._session.retrying(read)
+        return found[0]
 
     def write(self, regions: Sequence[Region], progress: Progress) -> None:
         """Write and verify the regions as they are; what the flash holds already is not sent.

@@ -447,6 +447,64 @@ def test_a_board_that_dies_while_writing(bench: Bench, plug: Plug, wiring: str) 
         assert not bench.flash("a").startswith(region.data)
 
 
+@pytest.mark.parametrize("chip", CHIPS, ids=str)
+def test_the_flash_is_read_as_it_is(bench: Bench, plug: Plug, chip: Chip) -> None:
+    port = plug("a", chip=chip.name, flash="4MB")
+    held = random.Random(9).randbytes(150_000) + b"\xc0\xdb\xdc\xdd" * 1000
+    with (bench.home / "a" / "flash.bin").open("r+b") as flash:
+        flash.seek(0x200000)
+        flash.write(held)
+    bootloader = connected(port, profile(chip, flash_size=4 << 20))
+    bootloader.raise_baud(460800)
+    assert bootloader.read(0x200000, len(held)) == held
+    assert bootloader.read(0x200003, 5) == held[3:8]
+    assert bootloader.read((4 << 20) - 4096, 4096) == b"\xff" * 4096
+    assert bootloader.read(0x1000, 0) == b""
+    bootloader.write([Region(name="x", offset=0x300000, data=held[:5000])], nothing)
+    assert bootloader.read(0x300000, 5000) == held[:5000]
+    with pytest.raises(FlashFailed, match="reading the flash"):
+        bootloader.read((4 << 20) - 4096, 8192)
+
+
+@pytest.mark.parametrize("noise", [{"flip": "0.0005"}, {"drop": "0.0005"}], ids=str)
+def test_what_a_bad_line_makes_of_a_read_is_read_again(
+    bench: Bench, plug: Plug, noise: dict[str, str]
+) -> None:
+    heard: list[str] = []
+
+    def trace(_level: int, text: str) -> None:
+        heard.append(text)
+        if "trying again" in text:
+            client.request("a", "fault", fault="noise", arguments={})
+
+    port = plug("a", chip="esp32", flash="4MB")
+    held = random.Random(10).randbytes(200_000)
+    with (bench.home / "a" / "flash.bin").open("r+b") as flash:
+        flash.seek(0x200000)
+        flash.write(held)
+    bootloader = connected(port, profile(ESP32), trace=trace)
+    bootloader.raise_baud(921600)
+    bootloader.identify()
+    client.request("a", "fault", fault="noise", arguments=noise)
+    assert bootloader.read(0x200000, len(held)) == held
+    assert any("trying again" in text for text in heard)
+
+
+def test_a_cable_pulled_while_reading(plug: Plug) -> None:
+    bootloader = connected(plug("a", chip="esp32"), profile(ESP32))
+    bootloader.identify()
+    client.request("a", "fault", fault="unplug", arguments={"bytes": 300})
+    with pytest.raises(PortLost):
+        bootloader.read(0x200000, 400_000)
+
+
+def test_a_board_whose_rom_alone_answers_is_not_read(plug: Plug) -> None:
+    port = plug("a", chip="esp32s3")
+    client.request("a", "fault", fault="secure-download", arguments={})
+    with pytest.raises(Refused, match="only the boot ROM answers"):
+        connected(port, profile(ESP32S3)).read(0, 4096)
+
+
 def test_two_boards_at_once_each_hear_their_own(bench: Bench, plug: Plug) -> None:
     heard: dict[str, list[str]] = {"one": [], "two": []}
     chips = {"one": ESP8266, "two": ESP32C3}

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from provision.device.flashing.esptool.stub_client import with_fast_writes
+from provision.device.flashing.esptool.stub_client import with_fast_transfers
 
 DATA = 0x11
+READ = 0xD2
 
 
 class Fatal(Exception):
@@ -30,10 +32,10 @@ class Port:
 
 
 class Stub:
-    """What `with_fast_writes` needs of esptool's class; `says` is what it reads from the line."""
+    """What `with_fast_transfers` needs of esptool's class; `says` is what it reads."""
 
     IS_STUB = True
-    ESP_CMDS = {"FLASH_DEFL_DATA": DATA}  # noqa: RUF012
+    ESP_CMDS = {"FLASH_DEFL_DATA": DATA, "READ_FLASH": READ}  # noqa: RUF012
     says: Iterator[bytes] = iter(())
 
     def __init__(self, original: Any = None) -> None:
@@ -52,7 +54,7 @@ def reply(op: int, value: int = 7, status: bytes = b"\0\0", kind: int = 1) -> by
 
 def made(*says: bytes) -> tuple[Any, Port]:
     port = Port()
-    stub = with_fast_writes(Stub(), port=port, fatal=Fatal, tracing=False)
+    stub = with_fast_transfers(Stub(), port=port, fatal=Fatal, tracing=False)
     stub.says = iter(says)
     return stub, port
 
@@ -86,4 +88,77 @@ def test_other_commands_are_esptools_own() -> None:
 
 def test_a_stub_that_is_traced_is_left_as_it_is() -> None:
     stub = Stub()
-    assert with_fast_writes(stub, port=Port(), fatal=Fatal, tracing=True) is stub
+    assert with_fast_transfers(stub, port=Port(), fatal=Fatal, tracing=True) is stub
+
+
+# Reading the flash
+
+
+class Line(Port):
+    """A port that gives what a stub would say, in pieces as they come."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        super().__init__()
+        self.pieces = list(pieces)
+
+    def inWaiting(self) -> int:  # noqa: N802
+        return len(self.pieces[0]) if self.pieces else 0
+
+    def read(self, size: int) -> bytes:
+        if not self.pieces:
+            return b""
+        piece, self.pieces[0] = self.pieces[0][:size], self.pieces[0][size:]
+        if not self.pieces[0]:
+            del self.pieces[0]
+        return piece
+
+
+def framed(packet: bytes) -> bytes:
+    return b"\xc0" + packet.replace(b"\xdb", b"\xdb\xdd").replace(b"\xc0", b"\xdb\xdc") + b"\xc0"
+
+
+CONTENT = bytes(range(256)) * 20
+DIGEST = hashlib.md5(CONTENT).digest()
+SAID = (reply(READ), CONTENT[:4096], CONTENT[4096:], DIGEST)
+
+
+def read_flash(*packets: bytes, size: int = 7) -> tuple[bytes, Line]:
+    line = b"".join(framed(packet) for packet in packets)
+    port = Line(*(line[at : at + size] for at in range(0, len(line), size)))
+    stub = with_fast_transfers(Stub(), port=port, fatal=Fatal, tracing=False)
+    return stub.read_flash(0x1000, len(CONTENT)), port
+
+
+@pytest.mark.parametrize("size", [1, 7, 4096, 1 << 20])
+def test_the_flash_is_read_in_packets_that_are_acknowledged(size: int) -> None:
+    data, port = read_flash(*SAID, size=size)
+    assert data == CONTENT
+    assert port.sent == [
+        framed(struct.pack("<BBHI4I", 0, READ, 16, 0, 0x1000, len(CONTENT), 4096, 64)),
+        framed(struct.pack("<I", 4096)),
+        framed(struct.pack("<I", len(CONTENT))),
+    ]
+    assert port.timeout == 3.0
+
+
+def test_what_came_before_the_answer_is_passed_over() -> None:
+    assert read_flash(reply(0x0A), b"", *SAID)[0] == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("packets", "message"),
+    [
+        ((reply(READ, status=b"\xc4\0"),), "the stub's error c400"),
+        ((reply(READ), CONTENT[:4095]), "a packet of 4095 bytes"),
+        ((reply(READ), CONTENT[:4096] + b"x"), "a packet of 4097 bytes"),
+        ((reply(READ), *SAID[1:3], b"\0" * 16), "Digest mismatch"),
+        ((*SAID[:2], CONTENT[4096:-1] + b"x", DIGEST), "Digest mismatch"),
+        (SAID[:3], "stream stopped"),
+        ((), "stream stopped"),
+        ((reply(0x0A),) * 200, "match request"),
+    ],
+    ids=("refused", "short", "long", "another digest", "damaged", "no digest", "silence", "babble"),
+)
+def test_a_read_that_goes_wrong_is_esptools_error(packets: tuple[bytes, ...], message: str) -> None:
+    with pytest.raises(Fatal, match=message):
+        read_flash(*packets)
