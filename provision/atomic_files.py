@@ -99,6 +99,14 @@ def _check_plain(mode: int) -> None:
         raise OSError(None, f"it is {kind}, not a file")
 
 
+def private_directory(path: Path) -> None:
+    """Make a directory that only this user can enter, and all above it that is missing, whatever
+    the umask; one that is there is left as it is. OSError when that cannot be."""
+    for folder in (*reversed(path.parents), path):
+        if not folder.is_dir():
+            folder.mkdir(exist_ok=True, mode=0o700)
+
+
 def runtime_directory() -> Path:
     """This user's private directory for lock files, created when missing.
 
@@ -108,7 +116,7 @@ def runtime_directory() -> Path:
     named = os.environ.get("PROVISION_RUNTIME_DIR")
     path = Path(named) if named else _runtime_path()
     try:
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_directory(path)
         owner = path.stat().st_uid
     except OSError as error:
         raise UsageError(

@@ -23,7 +23,7 @@ The tree, with the exit code each ends a run with::
     │       ├── PortLost               5  the port vanished while in use
     │       ├── NoAnswer               5  the board does not answer
     │       └── ManualActionRequired   5  a person must act: press a button, plug it in
-    ├── SimulatorError                 1  a virtual board cannot be brought up
+    ├── SimulatorError                 2  a virtual board cannot be brought up, or is not there
     └── Interrupted                  130  the user stopped the run
 
 An error carries a message (what happened and why), a hint (what to do next) and, where one
@@ -241,6 +241,7 @@ class ManualActionRequired(Unreachable):
 
 class SimulatorError(ProvisionError):
     code = "simulator"
+    exit_code = 2
     default_hint = "install the virtual boards with `pip install 'provision[sim]'`"
 
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import shutil
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import click
 
 from provision.cli import sim_firmware
 from provision.cli.options import json_option, limit_option, secrets_option
+from provision.cli.problems import report_error
 from provision.core.chips.registry import CHIPS
 from provision.core.wording import size_code
 from provision.errors import SimulatorError, UsageError
@@ -100,19 +102,37 @@ def remove(names: Sequence[str], everything: bool, keep: bool) -> None:
     """Stop virtual boards and delete their state."""
     if not names and not everything:
         raise UsageError("no virtual board is named", hint="name one or more, or give --all")
+    failed: SimulatorError | None = None
     for name in names or _all_names():
-        _checked(name)
-        directory = paths.directory(name).resolve()
-        if not directory.is_dir():
-            raise client.NoSuchBoard(
-                f"there is no virtual board {name!r}", hint="`provision sim list` shows all of them"
-            )
-        client.stop(name)
-        if not keep:
-            for entry in paths.home().iterdir():
-                if entry.is_symlink() and entry.resolve() == directory:
-                    entry.unlink()
-            shutil.rmtree(directory, ignore_errors=True)
+        try:
+            _remove(_checked(name), keep=keep)
+        except SimulatorError as error:  # the others go all the same
+            if failed is not None:
+                report_error(failed)
+            failed = error
+    if failed is not None:
+        raise failed
+
+
+def _remove(name: str, *, keep: bool) -> None:
+    directory = paths.directory(name).resolve()
+    if not directory.is_dir():
+        raise client.NoSuchBoard(
+            f"there is no virtual board {name!r}", hint="`provision sim list` shows all of them"
+        )
+    client.stop(name)
+    if keep:
+        return
+    for entry in paths.home().iterdir():
+        if entry.is_symlink() and entry.resolve() == directory:
+            entry.unlink()
+    try:
+        shutil.rmtree(directory)
+    except OSError as error:
+        raise SimulatorError(
+            f"the virtual board {name!r} cannot be removed: {error.filename}: {error.strerror}",
+            hint=f"remove the folder {directory}",
+        ) from error
 
 
 @command.command("press")
@@ -181,7 +201,12 @@ def run_tool(words: Sequence[str]) -> None:
     register_virtual_boards()
     modem_lines.install()
     sys.argv = list(words)
-    sys.exit(script.load()())
+    try:
+        sys.exit(script.load()())
+    except Exception as error:  # noqa: BLE001 - the tool's, not ours: told as the tool would
+        here = error.__traceback__
+        traceback.print_exception(type(error), error, here.tb_next if here is not None else None)
+        sys.exit(1)
 
 
 def _manifest_among(words: Sequence[str]) -> str | None:

@@ -16,6 +16,7 @@ from typing import TextIO
 
 import platformdirs
 
+from provision.atomic_files import private_directory
 from provision.model.event import Event, StageProgress
 from provision.output.jsonlines import JsonLines
 from provision.output.plain import Plain
@@ -69,14 +70,14 @@ class RunRecord:
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Create the record, and remove the oldest above `kept`; OSError when that fails."""
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_directory(directory)
         started = datetime.fromtimestamp(clock(), timezone.utc)
         name = f"{started:%Y%m%dT%H%M%S.%fZ}-{os.getpid()}.jsonl"
         self.path = directory / name
         self.name = f"the record {self.path}"
         self._file = _open_private(self.path)
         self._lines = JsonLines(self._file, verbosity=1, clock=clock)
-        _prune(directory, kept)
+        _prune(self.path, kept)
 
     def handle(self, event: Event) -> None:
         """Keep one event. Pieces of conversation at level 2 would make records too large."""
@@ -93,8 +94,10 @@ def _open_private(path: Path) -> TextIO:
     return os.fdopen(descriptor, "w", encoding="utf-8")
 
 
-def _prune(directory: Path, kept: int) -> None:
-    """Names sort by time. Two runs may prune at once, so that one is gone already is no error."""
-    records = sorted(directory.glob("*.jsonl"))
-    for old in records[: max(len(records) - kept, 0)]:
+def _prune(newest: Path, kept: int) -> None:
+    """Remove the oldest records beside this one, which is the newest even where a clock that was
+    set back makes its name, by which they sort, the smallest. Two runs may prune at once, so that
+    one is gone already is no error."""
+    records = sorted(each for each in newest.parent.glob("*.jsonl") if each != newest)
+    for old in records[: max(len(records) + 1 - kept, 0)]:
         old.unlink(missing_ok=True)

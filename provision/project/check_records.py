@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
-from provision.atomic_files import write_atomic
+from provision.atomic_files import private_directory, write_atomic
 from provision.errors import UsageError
 from provision.model.state import CheckOutcome, CheckRecord
 
@@ -45,7 +45,7 @@ class CheckRecords:
         """Keep that nothing is proved of this board until `end`; UsageError when that cannot be
         kept, since what was proved before would then be believed."""
         try:
-            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            private_directory(self._directory)
             self._write(mac, device, "begun")
         except OSError as error:
             raise UsageError(

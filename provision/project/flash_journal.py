@@ -12,7 +12,7 @@ import hashlib
 from contextlib import suppress
 from pathlib import Path
 
-from provision.atomic_files import sync_directory
+from provision.atomic_files import private_directory, sync_directory
 from provision.errors import UsageError
 from provision.interfaces import FlashMode
 
@@ -30,7 +30,7 @@ class FlashJournal:
         what was before; UsageError when that cannot be kept."""
         entry = self._entry(mac, device, mode)
         try:
-            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            private_directory(self._directory)
             entry.touch()
             sync_directory(self._directory)
             for other in self._entries(mac):

@@ -10,21 +10,25 @@ import contextlib
 import fcntl
 import json
 import os
+import pwd
 import signal
 import socket
 import struct
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from provision.atomic_files import private_directory
 from provision.errors import SimulatorError
 from provision.sim import paths
 
 ANSWER_LIMIT = 1 << 20
 _START_LOCKS = 16
+_POLL = 0.01  # seconds
 _CLOSED = "it closed the connection"
 _TIMEOUT = 20.0  # seconds: a board answers at once, unless the machine is choking
 
@@ -163,7 +167,7 @@ def _read_line(connection: socket.socket) -> bytes:
 def _start_lock(name: str) -> Iterator[None]:
     """Let one process at a time start the boards of this name."""
     home = paths.home()
-    home.mkdir(parents=True, exist_ok=True)
+    private_directory(home)
     # A few locks for all names: they are left behind.
     path = home / f".starting-{zlib.crc32(name.encode()) % _START_LOCKS}"
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -202,32 +206,83 @@ def _start(name: str, query: dict[str, str]) -> None:
 def stop(name: str) -> None:
     """Stop a board and wait until its process is gone; one that does not run is no error.
 
-    One whose socket somebody has removed is ended by a signal.
+    One that cannot be asked to, as its socket is gone or it hangs, is ended by a signal.
+    SimulatorError for one that is another user's, or that even so does not end.
     """
     directory = paths.directory(name).resolve()
-    current_name = name
-    with contextlib.suppress(OSError):
-        current_name = (directory / "name").read_text(encoding="utf-8").strip()
-    unreachable = False
     try:
-        request(current_name, "stop")
-    except NoSuchBoard:
-        unreachable = True
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         lock = os.open(directory / "lock", os.O_RDWR | os.O_CLOEXEC)
-        try:
-            if unreachable:
-                _terminate_holder(lock)
-            fcntl.flock(lock, fcntl.LOCK_EX)  # the process holds it as long as it lives
-        finally:
-            os.close(lock)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except PermissionError as error:
+        raise _not_ours(name, directory) from error
+    try:
+        if _is_free(lock):
+            return
+        if not _asked_to_stop(name, directory):
+            _signal_holder(lock, signal.SIGTERM, name, directory)
+        if not _freed(lock, _TIMEOUT):
+            _signal_holder(lock, signal.SIGKILL, name, directory)
+        if not _freed(lock, _TIMEOUT):
+            raise SimulatorError(
+                f"the process of the virtual board {name!r} does not end",
+                hint=f"its number is in {directory / 'lock'}; end it, then run "
+                f"`provision sim rm {name}` again",
+            )
+    finally:
+        os.close(lock)
 
 
-def _terminate_holder(lock: int) -> None:
-    """End the process that holds a board's lock, if one does."""
+def _asked_to_stop(name: str, directory: Path) -> bool:
+    """Ask the board of a directory to end. What listens by its name may be another board, which
+    was given that name and is none of ours to stop."""
+    with contextlib.suppress(OSError):
+        name = (directory / "name").read_text(encoding="utf-8").strip()
+    try:
+        if request(name, "status")["directory"] != str(directory):
+            return False
+        request(name, "stop")
+    except (SimulatorError, OSError):
+        return False
+    return True
+
+
+def _is_free(lock: int) -> bool:
+    """Whether no process holds a board's lock, as the board's does as long as it lives."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        # It may be on its way out already, or have just begun and not yet noted its number.
-        with contextlib.suppress(ValueError, ProcessLookupError):
-            os.kill(int(os.pread(lock, 20, 0)), signal.SIGTERM)
+        return False
+    return True
+
+
+def _freed(lock: int, seconds: float) -> bool:
+    """Wait until a lock is free, or for so long."""
+    deadline = time.monotonic() + seconds
+    while not _is_free(lock):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL)  # a lock cannot be waited for with a limit
+    return True
+
+
+def _signal_holder(lock: int, number: signal.Signals, name: str, directory: Path) -> None:
+    """Signal the process that holds a board's lock. It may be on its way out already, or have just
+    begun and not yet noted its number."""
+    with contextlib.suppress(ValueError, ProcessLookupError):
+        process = int(os.pread(lock, 20, 0))
+        try:
+            os.kill(process, number)
+        except PermissionError as error:
+            raise _not_ours(name, directory) from error
+
+
+def _not_ours(name: str, directory: Path) -> SimulatorError:
+    owner = "another user"
+    with contextlib.suppress(OSError, KeyError):  # no way in, or a user without a name
+        owner = f"the user {pwd.getpwuid(directory.stat().st_uid).pw_name}"
+    return SimulatorError(
+        f"the virtual board {name!r} belongs to {owner}",
+        hint=f"as that user, run `provision sim rm {name}`; for boards of your own, set "
+        f"{paths.HOME_VARIABLE} to a directory of yours",
+    )

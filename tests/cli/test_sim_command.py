@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,8 @@ from tests.bench_of_boards import Bench, bench
 from tests.cli.conftest import Cli
 
 __all__ = ["bench"]
+
+ROOT = Path(__file__).parents[2]
 
 MANIFEST = """
 fleet: demo
@@ -48,7 +53,7 @@ def test_up_again_finds_what_runs(cli: Cli) -> None:
     first = cli("sim", "up", "--chip", "esp32", "a", "--json").json[0]["pid"]
     assert cli("sim", "up", "a", "--json").json[0]["pid"] == first
     ended = cli("sim", "up", "--chip", "esp8266", "a")
-    assert ended.code == 1
+    assert ended.code == 2
     assert "chip is esp32, not esp8266" in ended.err
     assert "provision sim rm a" in ended.err
 
@@ -103,14 +108,14 @@ def test_faults(cli: Cli) -> None:
     assert "unplugged" in cli("sim", "list").out
     assert cli("sim", "fault", "a", "replug").code == 0
     ended = cli("sim", "fault", "a", "gremlins")
-    assert ended.code == 1
+    assert ended.code == 2
     assert "valid faults are" in ended.err
     assert "cut-erase" in ended.err
     ended = cli("sim", "fault", "a", "cut-erase", "aftr=2")
-    assert ended.code == 1
+    assert ended.code == 2
     assert "it takes after, again" in ended.err
     ended = cli("sim", "fault", "a", "noise", "flip=often")
-    assert ended.code == 1
+    assert ended.code == 2
     assert "often" in ended.err
     assert cli("sim", "fault", "a", "noise", "flip").code == 2
 
@@ -139,13 +144,13 @@ def test_efuses_stay_burned(cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["up", "nobody"], 1, "there is no virtual board 'nobody'"),
-        (["up", "--chip", "esp99", "a"], 1, "esp8266"),
+        (["up", "nobody"], 2, "there is no virtual board 'nobody'"),
+        (["up", "--chip", "esp99", "a"], 2, "esp8266"),
         (["up", "--chip", "esp32", "../a"], 2, "not a valid name"),
         (["up", "--set", "colour", "a"], 2, "KEY=VALUE"),
-        (["rm", "nobody"], 1, "no virtual board 'nobody'"),
+        (["rm", "nobody"], 2, "no virtual board 'nobody'"),
         (["rm"], 2, "no virtual board is named"),
-        (["press", "nobody", "boot"], 1, "no virtual board 'nobody' is running"),
+        (["press", "nobody", "boot"], 2, "no virtual board 'nobody' is running"),
         (["exec", "--", "no-such-tool"], 2, "no Python tool"),
     ],
 )
@@ -158,7 +163,7 @@ def test_mistakes(cli: Cli, words: list[str], code: int, said: str) -> None:
 
 def test_firmware_that_is_not_there(cli: Cli) -> None:
     ended = cli("sim", "up", "--chip", "esp32", "--set", "firmware=/nowhere", "a")
-    assert ended.code == 1
+    assert ended.code == 2
     assert "cannot read the firmware" in ended.err
     ended = cli("sim", "up", "--chip", "esp32", "a")
     assert ended.code == 0, "nothing half made is left behind"
@@ -177,6 +182,32 @@ def test_exec_hands_on_the_exit_code(cli: Cli, bench: Bench) -> None:
     done = bench.tool("esptool", "no-such-command", check=False)
     assert done.returncode == 2
     assert bench.tool("esptool", "version").stdout
+
+
+def test_exec_leaves_a_tool_its_own_mistakes(cli: Cli, bench: Bench, tmp_path: Path) -> None:
+    """What it raises is told as Python tells it, and not as an internal error of ours."""
+    installed = tmp_path / "installed"
+    information = installed / "clumsy-1.0.dist-info"
+    information.mkdir(parents=True)
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: clumsy\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text(
+        "[console_scripts]\nclumsy = clumsy:main\nmissing = nowhere:main\n"
+    )
+    (installed / "clumsy.py").write_text("def main():\n    raise KeyError('no such thing')\n")
+    environment = {**bench.environment, "PYTHONPATH": f"{ROOT}{os.pathsep}{installed}"}
+    for tool, said in (
+        ("clumsy", "KeyError: 'no such thing'"),
+        ("missing", "No module named"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "provision", "sim", "exec", "--", tool],
+            env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 1
+        assert done.stderr.startswith("Traceback (most recent call last):")
+        assert said in done.stderr.splitlines()[-1]
+        assert "provision/cli/sim.py" not in done.stderr
+        assert "internal" not in done.stderr
 
 
 def test_exec_leaves_the_tool_its_options(cli: Cli, bench: Bench) -> None:
@@ -200,3 +231,24 @@ def test_without_the_extra_a_board_says_what_to_install_and_lives(
     pid = client.request("a", "status")["pid"]
     assert cli("facts").code == 0
     assert client.request("a", "status")["pid"] == pid
+
+
+def test_rm_goes_on_where_one_board_cannot_be_removed(cli: Cli, bench: Bench) -> None:
+    cli("sim", "up", "--chip", "esp32", "a", "b")
+    ended = cli("sim", "rm", "a", "nobody", "b")
+    assert ended.code == 2
+    assert "there is no virtual board 'nobody'" in ended.err
+    assert cli("sim", "list", "--json").json == []
+
+
+def test_a_board_is_not_plugged_in_as_another_one(cli: Cli) -> None:
+    cli("sim", "up", "--chip", "esp32", "a", "b")
+    for board in ("a", "b"):
+        assert cli("sim", "fault", board, "unplug").code == 0
+    ended = cli("sim", "fault", "a", "replug", "name=b")
+    assert ended.code == 2
+    assert "another virtual board is called 'b'" in ended.err
+    assert "`provision sim rm b`" in ended.err
+    for board in ("a", "b"):
+        assert cli("sim", "fault", board, "replug").code == 0
+    assert {board["name"] for board in cli("sim", "list", "--json").json} == {"a", "b"}

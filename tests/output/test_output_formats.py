@@ -206,6 +206,15 @@ def test_the_oldest_records_are_removed(tmp_path: Path) -> None:
     assert names == [f"20250712T1841{second}" for second in range(21, 26)]
 
 
+def test_a_clock_that_was_set_back_does_not_remove_the_newest_record(tmp_path: Path) -> None:
+    for second in range(5):
+        RunRecord(tmp_path, kept=5, clock=lambda second=second: 1752345678.0 + second).close()
+    back = RunRecord(tmp_path, kept=5, clock=lambda: 86400.0)
+    back.close()
+    assert back.path.exists()
+    assert len(list(tmp_path.iterdir())) == 5
+
+
 def test_where_records_are_kept(tmp_path: Path) -> None:
     assert state_directory({"PROVISION_STATE_DIR": str(tmp_path)}) == tmp_path
     assert state_directory({}).name == "provision"

@@ -26,6 +26,7 @@ from provision.device.transport.transports import (
     transport_of,
 )
 from provision.errors import (
+    DeviceError,
     NoAnswer,
     PortBusy,
     PortDenied,
@@ -76,8 +77,12 @@ def translate(
     """One of our errors for whatever came out of a port; `owners` are its known holders."""
     if isinstance(error, ProvisionError):
         return error if device is None else error.on(device)
-    if opening and _errno(error) == errno.EIO and isinstance(error.__cause__, ProvisionError):
-        return translate(error.__cause__, address=address, device=device, opening=opening)
+    cause = error.__cause__
+    if opening and _errno(error) == errno.EIO and isinstance(cause, ProvisionError):
+        # What a URL handler of ours has to say: of a port, whatever it is elsewhere.
+        if not isinstance(cause, DeviceError):
+            cause = Unreachable(f"{address} cannot be opened: {cause.message}", hint=cause.hint)
+        return translate(cause, address=address, device=device, opening=opening)
     kind = _opening if opening else _using
     return kind(error, address, owners).on(device) if device else kind(error, address, owners)
 

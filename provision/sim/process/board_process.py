@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
+from provision.atomic_files import private_directory
 from provision.errors import SimulatorError
 from provision.sim import paths
 from provision.sim.app.application import Application
@@ -67,7 +68,14 @@ class BoardProcess:
         self.loop.after(0, self.loop.stop)
 
     def rename(self, name: str) -> None:
-        """Be found under another name from now on."""
+        """Be found under another name from now on. SimulatorError for that of another board: a
+        cable's name is free only where no board has it, plugged in or not."""
+        if (self.home / name).exists() and (self.home / name).resolve() != self.setup.directory:
+            raise SimulatorError(
+                f"another virtual board is called {name!r}",
+                hint=f"plug it in by a name that no board has, or remove that one: "
+                f"`provision sim rm {name}`",
+            )
         listener = _listen(self.home, name)
         self.loop.watch(listener.fileno(), self._accept)
         alias = self.home / name
@@ -128,7 +136,9 @@ def _build(setup: BoardSetup, loop: EventLoop) -> Board:
 
 
 def _lock(directory: Path, name: str) -> int:
-    directory.mkdir(parents=True, exist_ok=True)
+    private_directory(directory)
+    if directory.stat().st_uid == os.getuid():
+        directory.chmod(0o700)  # whatever the umask of those who made it
     lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

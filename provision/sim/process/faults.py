@@ -47,7 +47,10 @@ def _unplug(target: FaultTarget, arguments: dict[str, Any]) -> dict[str, Any]:
             target.loop.after(float(arguments["replug"]), push)
 
     def push() -> None:
-        target.replug(arguments.get("name"))
+        try:
+            target.replug(arguments.get("name"))
+        except SimulatorError:  # another board got that name meanwhile
+            target.replug(None)
 
     if "bytes" in arguments:
         target.board.noise.cut_after(int(arguments["bytes"]), later)

@@ -11,7 +11,7 @@ import pytest
 import serial
 
 from provision.device.transport.serial_port import Port, open_port
-from provision.errors import PortBusy, PortLost, PortNotFound, SimulatorError
+from provision.errors import PortBusy, PortLost, PortNotFound, Unreachable
 from provision.model.endpoint import Endpoint
 from provision.sim import client
 from tests.bench_of_boards import Bench, bench
@@ -104,10 +104,16 @@ def test_a_pulled_cable_is_a_lost_port(bench: Bench) -> None:
 
 
 def test_what_the_simulator_says_of_itself_arrives_as_it_is(bench: Bench) -> None:
-    with pytest.raises(SimulatorError) as caught:
+    """And as what it is to a run: a port that cannot be opened, no error of this tool's."""
+    with pytest.raises(Unreachable) as caught:
         opened("sim://kitchen?chip=z80")
     assert caught.value.device == "kitchen"
     assert "z80" in caught.value.message
+    assert caught.value.hint.startswith("chip must be one of ")
+    client.ensure("hall", {"chip": "esp32"})
+    with pytest.raises(Unreachable, match="chip is esp32, not esp8266") as other:
+        opened("sim://hall?chip=esp8266")
+    assert "`provision sim rm hall`" in other.value.hint
 
 
 def test_the_same_board_over_rfc_2217(bench: Bench) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import stat
 import sys
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
@@ -56,6 +58,69 @@ def test_who_calls_a_board_that_is_busy_waits_until_it_takes_callers(bench: Benc
             for _ in range(2):
                 board.accept()[0].close()
             assert waiting.result()
+
+
+def test_boards_that_were_given_each_others_name_can_be_removed(bench: Bench) -> None:
+    """As releases left them that let one board be plugged in by another's name: whoever listens
+    there is asked to stop only if it is the board that is meant."""
+    pids = [client.ensure(name, {"chip": "esp32"})["pid"] for name in ("a", "b")]
+    (bench.home / "a" / "name").write_text("b\n")
+    (bench.home / "b" / "name").write_text("a\n")
+    bench.provision("sim", "rm", "a")
+    assert [entry.name for entry in bench.home.iterdir() if entry.is_dir()] == ["b"]
+    assert client.request("b", "status")["pid"] == pids[1]
+    bench.provision("sim", "rm", "--all")
+    assert [entry.name for entry in bench.home.iterdir() if entry.is_dir()] == []
+
+
+def test_a_board_of_another_user_is_told_as_that(bench: Bench) -> None:
+    """Root becomes somebody else for it; for all others a lock that nobody may open does."""
+    client.ensure("theirs", {"chip": "esp32"})
+    lock = bench.home / "theirs" / "lock"
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    else:
+        lock.chmod(0)
+    try:
+        with pytest.raises(SimulatorError, match="'theirs' belongs to ") as caught:
+            client.stop("theirs")
+    finally:
+        if root:
+            os.seteuid(0)
+        else:
+            lock.chmod(0o600)
+    assert "`provision sim rm theirs`" in caught.value.hint
+    assert client.running("theirs")
+
+
+def test_nobody_else_may_enter_a_boards_folder(bench: Bench) -> None:
+    """Whatever the umask of whoever starts it, and also where an older release made it."""
+    before = os.umask(0)
+    try:
+        old = bench.home / "old"
+        old.mkdir(parents=True)
+        for name in ("new", "old"):
+            client.ensure(name, {"chip": "esp32"})
+    finally:
+        os.umask(before)
+    for folder in ("new", "old"):
+        assert stat.S_IMODE((bench.home / folder).stat().st_mode) == 0o700
+
+
+def test_the_folder_of_all_boards_is_made_private(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = bench.home / "deep" / "er"
+    monkeypatch.setenv("PROVISION_SIM_HOME", str(home))
+    before = os.umask(0)
+    try:
+        client.ensure("a", {"chip": "esp32"})
+        client.stop("a")
+    finally:
+        os.umask(before)
+    for folder in (home, home.parent, bench.home):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
 def test_a_board_whose_socket_was_removed_can_be_removed(bench: Bench) -> None:

@@ -43,8 +43,8 @@ def clean_dest(dest: str) -> str:
             )
     if f"/{TEMPORARY_NAME}" in path:
         raise ValueError(
-            f"{shown} is of this tool: what begins with {TEMPORARY_NAME} is a file that it is writing, "
-            "and is cleared away"
+            f"{shown} is of this tool: what begins with {TEMPORARY_NAME} is a file that it is "
+            "writing, and is cleared away"
         )
     return path
 
