@@ -257,8 +257,9 @@ class StoredFilesystem(Protocol):
         ...
 
     def observe(self, request: ScanRequest) -> Filesystem:
-        """What a scan through the REPL would say, `free` always known. A file that is asked for
-        and cannot be read has no sha256."""
+        """What a scan through the REPL would say, sizes and `free` always known (MicroPython's
+        statvfs counts the blocks of directories twice; here they count once). A file that is asked
+        for and cannot be read has no sha256."""
         ...
 
     def contents(self) -> StoredContents:
