@@ -67,6 +67,33 @@ def test_littlefs_goes_both_ways(
     }
 
 
+def test_a_downgrade_by_esptool_shows_an_older_directory_and_loses_what_follows(
+    bench: Bench,
+) -> None:
+    """LittleFS' disk versions, as a real ESP32 with its files kept: 1.18 does not accept what
+    1.26 wrote, and 1.26 does not find what 1.18 wrote then. Nothing is said of either."""
+    for version in ("1.18.0", "1.26.1"):
+        image = build(ESP32, version, flash_size=4 << 20)
+        (bench.work / f"{version}.bin").write_bytes(image)
+    client.ensure(
+        "a", {"chip": "esp32", "flash": "4MB", "firmware": str(bench.work / "1.18.0.bin")}
+    )
+    code = "f = open('/{name}', 'w'); f.write('{name}'); f.close()\n"
+    code += "import os; print(os.uname().version.split()[0], sorted(os.listdir('/')))"
+    for version, name, expected in (
+        ("1.18.0", "a", ["a", "boot.py"]),
+        ("1.26.1", "b", ["a", "b", "boot.py"]),
+        ("1.18.0", "c", ["a", "boot.py", "c"]),
+        ("1.26.1", "d", ["a", "b", "boot.py", "d"]),
+    ):
+        if name != "a":
+            bench.tool("esptool", "--port", "sim://a", "write-flash", "0x1000", f"{version}.bin")
+        said = until_it_answers(bench, code.format(name=name))
+        assert said == f"v{version} {expected}\n"
+    image = bench.flash("a")[0x200000:]
+    assert sorted(read_filesystem(image)) == ["/a", "/b", "/boot.py", "/d"]
+
+
 def until_it_answers(bench: Bench, code: str) -> str:
     """esptool ends while the chip boots; what it is sent meanwhile is lost, as on a real one."""
     end = time.monotonic() + PATIENCE

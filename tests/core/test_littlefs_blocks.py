@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 import struct
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from littlefs import LittleFS
 
 from provision.core.littlefs_blocks import (
     CHECKSUM,
@@ -17,16 +14,13 @@ from provision.core.littlefs_blocks import (
     DELETE,
     DIRECTORY,
     DIRECTORY_STRUCT,
-    FCRC,
     INLINE_STRUCT,
     MAGIC,
     NO_ID,
     REGULAR,
     SOFT_TAIL,
-    SUPERBLOCK,
     VERSION_2_0,
     VERSION_2_1,
-    ReadBlock,
     Tag,
     checksum,
     current_block,
@@ -36,61 +30,16 @@ from provision.core.littlefs_blocks import (
     superblock_version,
     walk,
 )
-
-BLOCK = 4096
-BLOCKS = 32
-# The first two blocks of a filesystem that MicroPython 1.18 made on an emulated ESP32, 1.26.1
-# wrote to and 1.18 wrote to again: each saw only what is in its own block.
-TWO_DRIVERS = gzip.decompress((Path(__file__).parent / "littlefs-two-drivers.bin.gz").read_bytes())
-
-
-def made(version: int, *, files: int = 3) -> bytes:
-    filesystem = LittleFS(
-        block_size=BLOCK,
-        block_count=BLOCKS,
-        read_size=32,
-        prog_size=32,
-        cache_size=128,
-        disk_version=version,
-    )
-    filesystem.makedirs("lib/deep")
-    for number in range(files):
-        with filesystem.open(f"lib/deep/{number}.py", "wb") as file:
-            file.write(b"#" * number)
-    return bytes(filesystem.context.buffer)
-
-
-def blocks_of(image: bytes) -> ReadBlock:
-    return lambda number: image[number * BLOCK : (number + 1) * BLOCK]
-
-
-def block_of(
-    *commits: list[Tag], revision: int = 1, size: int = 512, closing: int = CHECKSUM
-) -> bytes:
-    """A metadata block as a driver writes it, each commit padded to 32 bytes."""
-    data = bytearray(struct.pack("<I", revision))
-    previous, begin = 0xFFFFFFFF, 0
-    for tags in commits:
-        for tag in tags:
-            data += (tag.word ^ previous).to_bytes(4, "big") + tag.data
-            previous = tag.word
-        end = -(-(len(data) + 8) // 32) * 32
-        word = closing << 20 | NO_ID << 10 | end - len(data) - 4
-        data += (word ^ previous).to_bytes(4, "big")
-        data += struct.pack("<I", checksum(bytes(data[begin:])))
-        data += b"\xff" * (end - len(data))
-        previous, begin = word ^ (closing & 1) << 31, end
-    return bytes(data.ljust(size, b"\xff"))
-
-
-def superblock(version: int) -> list[Tag]:
-    return [
-        Tag(SUPERBLOCK, 0, MAGIC),
-        Tag(INLINE_STRUCT, 0, struct.pack("<6I", version, 512, 2, 255, 1 << 20, 1022)),
-    ]
-
-
-FORWARD = Tag(FCRC, NO_ID, struct.pack("<2I", 32, checksum(b"\xff" * 32)))
+from tests.littlefs_samples import (
+    BLOCK,
+    BLOCKS,
+    FORWARD,
+    TWO_DRIVERS,
+    block_of,
+    blocks_of,
+    made,
+    superblock,
+)
 
 
 def test_the_checksum_is_littlefs_own() -> None:
@@ -144,13 +93,13 @@ def test_each_driver_sees_a_block_of_its_own(
     fcrc: bool, block: int, version: int, names: list[bytes]
 ) -> None:
     """As the emulator of a real ESP32 listed them under 1.26.1 and under 1.18."""
-    found = current_block((TWO_DRIVERS[:BLOCK], TWO_DRIVERS[BLOCK:]), fcrc=fcrc)
+    found = current_block((TWO_DRIVERS[:BLOCK], TWO_DRIVERS[BLOCK : 2 * BLOCK]), fcrc=fcrc)
     assert found is not None
     which, held = found
     assert which == block
     contents = play(held)
     assert [file.name for file in contents.files[1:]] == names
-    assert contents.version == superblock_version(TWO_DRIVERS, fcrc=fcrc) == version
+    assert contents.version == superblock_version(TWO_DRIVERS[: 2 * BLOCK], fcrc=fcrc) == version
     assert held.has_fcrc is (version == VERSION_2_1)
 
 

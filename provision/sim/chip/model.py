@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from provision.model.firmware import FilesystemPlace
@@ -32,6 +33,23 @@ class Loader(Protocol):
 
     def receive(self, data: bytes) -> None: ...
     def halt(self) -> None: ...
+
+
+class DriverView(Protocol):
+    """The filesystem as a firmware's driver sees it, where the interpreter that runs in its place
+    has another: a file that the onboard modules work on for one run of the interpreter."""
+
+    @property
+    def path(self) -> Path: ...
+
+    def settle(self, answer: bytes = b"") -> None:
+        """Have in flash what the firmware's driver would have written by now. `answer` goes to a
+        program that waits for that."""
+        ...
+
+    def close(self) -> None:
+        """The run is over."""
+        ...
 
 
 class MicroPythonPort(Protocol):
@@ -65,10 +83,15 @@ class MicroPythonPort(Protocol):
         control: str,
         rtc: bytes,
         clock: int,
+        view: DriverView | None,
     ) -> dict[str, object]:
         """Everything that the onboard modules must know; `cause` is None after a soft reset,
         `mark` starts a frame to the supervisor, `control` is the file of its orders, `rtc` the
         memory that deep sleep leaves alone, `clock` when the chip's clock stood at nought."""
+        ...
+
+    def driver_view(self) -> DriverView | None:
+        """For the next run of the interpreter; None where its driver is the firmware's."""
         ...
 
 

@@ -14,11 +14,14 @@ from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP32C6, ESP32S2, ESP
 from provision.core.chips.esp.filesystem_place import filesystem_place
 from provision.core.chips.esp.image import size_bytes
 from provision.core.chips.esp.partition_table import Partition
+from provision.model.firmware import FilesystemPlace
 from provision.model.state import FirmwareIdentity
 from provision.sim.chip.flash import Flash
+from provision.sim.chip.model import DriverView
 from provision.sim.esp.chips import FACTS
 from provision.sim.esp.efuses import read_efuses
 from provision.sim.esp.firmware import MACHINES
+from provision.sim.esp.old_driver import OldDriverView
 from provision.sim.setup import BoardSetup, ResetCause
 
 # The native-code architecture in sys.implementation._mpy (py/persistentcode.h).
@@ -42,6 +45,9 @@ _WORDS = 2
 # What the onboard modules take of the heap, and the garbage collector for its own tables.
 _ONBOARD_HEAP = {True: 50 << 10, False: 55 << 10}  # by whether it is an ESP8266
 _OVERHEAD = 1.012
+
+# The first release whose driver writes LittleFS' disk version 2.1, as the interpreter's own does.
+_LITTLEFS_2_1 = (1, 22)
 
 _BOOT_PY_ESP32 = """\
 # This file is executed on every boot (including wake-boot from deepsleep)
@@ -185,6 +191,21 @@ class EspPort:
     def panic(self) -> bytes:
         return b"\r\nabort() was called on core 0\r\nRebooting...\r\n"
 
+    @property
+    def place(self) -> FilesystemPlace | None:
+        return filesystem_place(
+            self.identity,
+            self.found.partitions,
+            flash_size=self.flash.size,
+            header_size=size_bytes(self.found.boot.flash_size),
+        )
+
+    def driver_view(self) -> DriverView | None:
+        place = self.place
+        if place is None or self.version >= _LITTLEFS_2_1:
+            return None
+        return OldDriverView(self.flash, place, self.setup.directory)
+
     def before_banner(self, *, soft_reset: bool) -> bytes:
         if not self.esp8266:
             return b""
@@ -200,13 +221,12 @@ class EspPort:
         control: str,
         rtc: bytes,
         clock: int,
+        view: DriverView | None,
     ) -> dict[str, object]:
         header = size_bytes(self.found.boot.flash_size)
         esp8266 = self.esp8266
         seen = header if esp8266 and header is not None else self.flash.size
-        place = filesystem_place(
-            self.identity, self.found.partitions, flash_size=self.flash.size, header_size=header
-        )
+        place = self.place
         partitions = list(self.found.partitions)
         label = "vfs"
         if place is not None and not esp8266 and all(part.name != label for part in partitions):
@@ -231,6 +251,7 @@ class EspPort:
             "cause": cause.value if cause is not None else "soft",
             "raw": raw,
             "flash": str(self.flash.path),
+            "view": str(view.path) if view is not None else None,
             "control": control,
             "size": self.flash.size,
             "header_size": seen,

@@ -29,17 +29,18 @@ def flash_read(offset, buffer):
         flash_read(offset, data)
         return bytes(data)
     _flash.check(offset, len(buffer))
+    _flash.settle()
     _flash.read(offset, buffer)
 
 
 def flash_write(offset, data):
     _flash.check(offset, len(data))
-    _flash.write(offset, data)
+    _flash.write(offset, data, _flash.file_of(offset))
 
 
 def flash_erase(sector):
     _flash.check(sector * _flash.SECTOR, _flash.SECTOR)
-    _flash.erase(sector)
+    _flash.erase(sector, _flash.file_of(sector * _flash.SECTOR))
 
 
 def osdebug(*level):

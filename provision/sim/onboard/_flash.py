@@ -4,6 +4,10 @@
 # the supervisor ordered come from a small control file: erases to go, programs to go, microseconds
 # of a sector erase, microseconds of a page program; four numbers of 32 bits, 0 is off.
 #
+# Where an old firmware's LittleFS is on board, the filesystem's sectors are in a file of their own,
+# as the newer driver of this interpreter must see them (provision/sim/esp/old_driver.py): the view.
+# The supervisor, told whenever the driver has finished something, puts it into the flash.
+#
 # LittleFS calls these functions from its own C code. On an ESP32 they are C too: no
 # KeyboardInterrupt can come up inside and leave LittleFS half way. The interpreter raises a pending
 # one at jumps only, so the functions that LittleFS calls have none: no `if`, no loop, no `and`.
@@ -11,7 +15,7 @@
 import struct
 import time
 
-from _link import CONFIG, leave
+from _link import CONFIG, leave, tell
 
 SECTOR = 4096
 _ERASED = b"\xff" * SECTOR
@@ -20,6 +24,42 @@ _file = open(CONFIG["flash"], "r+b")
 _control = open(CONFIG["control"], "r+b")
 _orders = bytearray(16)
 SIZE = CONFIG["size"]
+_asked = bytearray(1)
+_view = _answers = None
+if CONFIG["view"]:
+    _view = open(CONFIG["view"], "r+b")
+    _answers = open(CONFIG["view"] + ".answers", "r+b")
+
+
+def _note(first, last):
+    _view.seek(first)
+    _view.write(b"\x01" * (last - first + 1))
+
+
+_NOTES = {False: lambda first, last: None, True: _note}
+
+
+def _sync(_):
+    tell(b"F")
+    return 0
+
+
+_SYNCS = {False: lambda _: 0, True: _sync}
+
+
+def file_of(offset):
+    # Where the driver of the filesystem has it.
+    place = CONFIG["filesystem"]
+    return _view if _view and place[0] <= offset < place[0] + place[1] else _file
+
+
+def settle():
+    # The flash holds what the driver has written when this returns.
+    if _view:
+        _asked[0] = _asked[0] % 255 + 1
+        tell(b"F", bytes(_asked))
+        while _answers.read(1) != bytes(_asked):
+            pass
 
 
 def _due(which):
@@ -34,26 +74,26 @@ def _due(which):
     return left == 1
 
 
-def _program(offset, data, size):
-    _file.seek(offset)
-    kept = int.from_bytes(_file.read(size), "little") & int.from_bytes(data, "little")
-    _file.seek(offset)
-    _file.write(kept.to_bytes(size, "little"))
+def _program(file, offset, data, size):
+    file.seek(offset)
+    kept = int.from_bytes(file.read(size), "little") & int.from_bytes(data, "little")
+    file.seek(offset)
+    file.write(kept.to_bytes(size, "little"))
 
 
-def _program_half(offset, data, size):
-    _program(offset, memoryview(data)[: size // 2], size // 2)
+def _program_half(file, offset, data, size):
+    _program(file, offset, memoryview(data)[: size // 2], size // 2)
     leave(b"P")
 
 
-def _erase(sector):
-    _file.seek(sector * SECTOR)
-    _file.write(_ERASED)
+def _erase(file, sector):
+    file.seek(sector * SECTOR)
+    file.write(_ERASED)
 
 
-def _erase_half(sector):
-    _file.seek(sector * SECTOR)
-    _file.write(_ERASED[: SECTOR // 2])
+def _erase_half(file, sector):
+    file.seek(sector * SECTOR)
+    file.write(_ERASED[: SECTOR // 2])
     leave(b"P")
 
 
@@ -61,17 +101,19 @@ _PROGRAMS = {False: _program, True: _program_half}
 _ERASES = {False: _erase, True: _erase_half}
 
 
-def read(offset, buffer):
-    _file.seek(offset)
-    _file.readinto(buffer)
+def read(offset, buffer, file=_file):
+    file.seek(offset)
+    file.readinto(buffer)
 
 
-def write(offset, data):
-    _PROGRAMS[_due(_PROGRAM)](offset, data, len(data))
+def write(offset, data, file=_file):
+    _NOTES[file is _view](offset // SECTOR, (offset + len(data) - 1) // SECTOR)
+    _PROGRAMS[_due(_PROGRAM)](file, offset, data, len(data))
 
 
-def erase(sector):
-    _ERASES[_due(_ERASE)](sector)
+def erase(sector, file=_file):
+    _NOTES[file is _view](sector, sector)
+    _ERASES[_due(_ERASE)](file, sector)
     return 0
 
 
@@ -81,14 +123,14 @@ def check(offset, size):
         raise OSError(5)
 
 
-def _write_whole(sector, offset, data):
+def _write_whole(file, sector, offset, data):
     for i in range((len(data) + SECTOR - 1) // SECTOR):
-        erase(sector + i)
-    write(sector * SECTOR, data)
+        erase(sector + i, file)
+    write(sector * SECTOR, data, file)
 
 
-def _write_part(sector, offset, data):
-    write(sector * SECTOR + offset, data)
+def _write_part(file, sector, offset, data):
+    write(sector * SECTOR + offset, data, file)
 
 
 _WRITES = {True: _write_whole, False: _write_part}
@@ -101,21 +143,22 @@ class Region:
 
     def __init__(self, offset, size):
         self._first = offset // SECTOR
+        self._file = file_of(offset)
         count = size // SECTOR
         self._ioctl = {
             1: lambda _: 0,
             2: lambda _: 0,
-            3: lambda _: 0,
+            3: _SYNCS[self._file is _view],
             4: lambda _: count,
             5: lambda _: SECTOR,
-            6: lambda block: erase(self._first + block),
+            6: lambda block: erase(self._first + block, self._file),
         }
 
     def readblocks(self, n, buffer, offset=0):
-        read((self._first + n) * SECTOR + offset, buffer)
+        read((self._first + n) * SECTOR + offset, buffer, self._file)
 
     def writeblocks(self, n, buffer, offset=None):
-        _WRITES[offset is None](self._first + n, offset, buffer)
+        _WRITES[offset is None](self._file, self._first + n, offset, buffer)
 
     def ioctl(self, op, arg):
         return self._ioctl[op](arg)

@@ -11,12 +11,12 @@ from types import MappingProxyType
 from littlefs import LittleFS
 from littlefs.context import UserContext
 
+from provision.core.littlefs_blocks import VERSION_2_0, disk_version
 from provision.model.firmware import LITTLEFS_BLOCK, FilesystemPlace
 from provision.sim.chip.flash import Flash
 from provision.sim.families import model_of
 from provision.sim.setup import BoardSetup
 
-_DISK_VERSION = 0x00020000
 _CACHE = 128  # MicroPython's: four times the read size of 32
 
 MAIN_PY: Mapping[str, str] = MappingProxyType(
@@ -71,6 +71,10 @@ def open_filesystem(setup: BoardSetup, flash: Flash) -> LittleFS:
     """The board's filesystem, mounted in place; where the flash is blank, formatted first. Only
     while the board does not run. Raises LittleFSError for one that is damaged."""
     place = model_of(setup.chip).filesystem_place(setup, flash)
+
+    def read(block: int) -> bytes:
+        return flash.read(place.offset + block * LITTLEFS_BLOCK, LITTLEFS_BLOCK)
+
     blank = flash.read(place.offset, 2 * LITTLEFS_BLOCK).count(0xFF) == 2 * LITTLEFS_BLOCK
     filesystem = LittleFS(
         context=_OnFlash(flash, place),
@@ -80,8 +84,8 @@ def open_filesystem(setup: BoardSetup, flash: Flash) -> LittleFS:
         prog_size=32,
         cache_size=_CACHE,
         lookahead_size=32,
-        # The oldest layout is what every MicroPython can mount; one it wrote may be newer.
-        disk_version=_DISK_VERSION if blank else 0,
+        # Where there is none yet, what every MicroPython can mount.
+        disk_version=VERSION_2_0 if blank else disk_version(read, place.blocks) or 0,
         mount=False,
     )
     if blank:
