@@ -66,7 +66,7 @@ def firmware_data(firmware: Firmware, board: BoardProfile | None) -> dict[str, A
         "machine": identity.machine,
         "size": firmware.size,
         "sha256": firmware.sha256,
-        "offset": firmware.base,
+        "offset": firmware.file_offset,
         **family.describe(firmware),
         "filesystem": _filesystem_data(place),
     }

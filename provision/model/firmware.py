@@ -24,7 +24,8 @@ class Region:
 
 @dataclass(frozen=True, kw_only=True)
 class Firmware:
-    """One image that was read and found whole: `data` is flashed at offset `base`.
+    """One image that was read and found whole: `data` is flashed at offset `base`. A file that was
+    merged to be flashed at 0 has `padding` blank bytes (0xFF) before it.
 
     Each chip family has a subclass with what its own format says besides.
     """
@@ -33,6 +34,7 @@ class Firmware:
     data: bytes = field(repr=False)
     identity: FirmwareIdentity
     base: int
+    padding: int = 0
 
     @property
     def chip(self) -> Chip:
@@ -41,7 +43,12 @@ class Firmware:
     @property
     def size(self) -> int:
         """Bytes of the file."""
-        return len(self.data)
+        return self.padding + len(self.data)
+
+    @property
+    def file_offset(self) -> int:
+        """Where other tools have to flash the file."""
+        return self.base - self.padding
 
     @property
     def end(self) -> int:
@@ -50,7 +57,8 @@ class Firmware:
 
     @cached_property
     def sha256(self) -> str:
-        return hashlib.sha256(self.data).hexdigest()
+        """Of the file."""
+        return hashlib.sha256(b"\xff" * self.padding + self.data).hexdigest()
 
 
 LITTLEFS_BLOCK = 4096

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from textwrap import wrap
 
 from provision.core.wording import byte_size, one_line, plural, shorten
@@ -175,16 +176,33 @@ def _changes_file(one: Action) -> bool:
 def plan_lines(plans: Sequence[Plan], style: Style = PLAIN, width: int | None = 80) -> list[str]:
     """Plans as people read them: devices with the same plan together, then the totals.
 
-    Those without changes come first, on one line, since the end of a text is what stays in view.
+    The size of a file that a template makes for each device anew makes no other plan: where it
+    differs, the smallest and the largest are told. Those without changes come first, on one line, since the end of a text is what stays in view.
     Reasons are wrapped at `width` columns; where there is None, they stay whole.
     """
     groups: dict[tuple[object, object], list[Plan]] = {}
     for plan in plans:
-        groups.setdefault((plan.actions, plan.refusals), []).append(plan)
+        groups.setdefault((_without_sizes(plan), plan.refusals), []).append(plan)
     lines: list[str] = []
     for same in sorted(groups.values(), key=lambda same: same[0].changes or bool(same[0].refusals)):
         lines += _group(same, style, width)
     return [*lines, _plan_summary(plans, style)]
+
+
+def _without_sizes(plan: Plan) -> tuple[Action, ...]:
+    return tuple(
+        replace(each, size=0) if isinstance(each, WriteFile) else each for each in plan.actions
+    )
+
+
+def _joint_text(alike: Sequence[Action]) -> str:
+    """What the same action does to several devices."""
+    sizes = [each.size for each in alike if isinstance(each, WriteFile)]
+    first = alike[0]
+    if not isinstance(first, WriteFile):
+        return action_text(first)
+    shown = dict.fromkeys(byte_size(size) for size in (min(sizes), max(sizes)))
+    return one_line(f"write {first.path} ({' to '.join(shown)})")
 
 
 def device_group(devices: Sequence[str]) -> str:
@@ -206,7 +224,7 @@ def _group(same: Sequence[Plan], style: Style, width: int | None) -> list[str]:
         return [f"{style(who, 'bold')}: {style('no changes', 'green')}"]
     what = plural(plan.change_count, "change") if plan.change_count else "no changes, to be checked"
     lines = [f"{style(who, 'bold')}: {what}"]
-    texts = [action_text(each) for each in plan.actions]
+    texts = [_joint_text(alike) for alike in zip(*(each.actions for each in same), strict=True)]
     column = min(max(map(len, texts)), max((width or _DEFAULT_WIDTH) - 34, 20))
     margin = " " * (column + 4)
     for each, text in zip(plan.actions, texts, strict=True):

@@ -7,6 +7,7 @@ import io
 import os
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -127,6 +128,40 @@ def test_every_action_has_words_for_before_and_after(action: Action) -> None:
     for words in (text.action_text(action), text.done_text(action)):
         assert words
         assert "\n" not in words
+
+
+@pytest.mark.parametrize(
+    ("sizes", "shown"),
+    [
+        ((118, 120, 124), "write /config.json (118 B to 124 B)"),
+        ((118, 118, 118), "write /config.json (118 B)"),
+        ((4100, 4101, 4102), "write /config.json (4.1 kB)"),
+    ],
+)
+def test_devices_whose_rendered_files_differ_in_size_alone_are_one_group(
+    sizes: tuple[int, ...], shown: str
+) -> None:
+    plans = [
+        Plan(
+            device=f"desk-{number}",
+            actions=(
+                WriteFile(path="/config.json", size=size, sensitive=False, reason="it differs"),
+                Reset(reason="run it"),
+            ),
+        )
+        for number, size in enumerate(sizes, 1)
+    ]
+    lines = text.plan_lines(plans, width=100)
+    assert lines[0] == "desk-[1:3] (3 devices): 1 change"
+    assert lines[1].split("  ")[1] == shown
+    assert lines[-1].startswith("Plan: 3 devices: 3 to change (3 files)")
+    assert len(lines) == 4
+    other = replace(
+        plans[0],
+        device="x",
+        actions=(WriteFile(path="/config.json", size=1, sensitive=True, reason="it differs"),),
+    )
+    assert "x: 1 change" in text.plan_lines([*plans, other], width=100)
 
 
 def test_a_plan_shows_each_action_with_its_reason() -> None:

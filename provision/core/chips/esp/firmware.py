@@ -76,12 +76,21 @@ class EspFirmware(Firmware):
 def read_firmware(data: bytes, name: str) -> EspFirmware:
     """Read a release image; `name` is what messages call it (a file name).
 
-    Raises ImageError, with a message and a hint of its own for each thing the bytes can be
+    One that was merged to be flashed at 0 is taken as well. Raises ImageError, with a message and a hint of its own for each thing the bytes can be
     instead: an app for OTA updates, an image cut short or damaged, an image for a chip that is
     not known, or not MicroPython.
     """
+    padding = _padding(data)
+    data = data[padding:]
     _reject_stubs(data, name)
     boot = _sound(read_image(data), name, "it")
+    if padding and padding != BOOT_OFFSETS[boot.chip]:
+        raise ImageError(
+            f"{name} has its image at 0x{padding:x}, and an {boot.chip.label} starts from "
+            f"0x{BOOT_OFFSETS[boot.chip]:x}: it would not boot",
+            hint=f"merge it anew: `esptool --chip {boot.chip} merge-bin -o FILE "
+            f"0x{BOOT_OFFSETS[boot.chip]:x} IMAGE`, or give the image itself",
+        )
     partitions: tuple[Partition, ...] = ()
     if boot.chip == ESP8266:
         _check_esp8266(data, name)
@@ -107,6 +116,7 @@ def read_firmware(data: bytes, name: str) -> EspFirmware:
         data=data,
         identity=identity,
         base=BOOT_OFFSETS[boot.chip],
+        padding=padding,
         boot=boot,
         app=app,
         partitions=partitions,
@@ -186,7 +196,8 @@ def _split(firmware: EspFirmware, data: bytes) -> Iterator[Region]:
             # Blank or not: old OTA data would go on booting the app in the other slot.
             yield Region(name=part.name, offset=part.offset, data=content)
         elif part.offset - base == firmware.app.offset:
-            yield Region(name="app", offset=part.offset, data=content)
+            used = max(len(content.rstrip(b"\xff")), firmware.app.end - firmware.app.offset)
+            yield Region(name="app", offset=part.offset, data=content[:used])
         elif stripped := content.rstrip(b"\xff"):
             yield Region(name=part.name, offset=part.offset, data=stripped)
 
@@ -282,8 +293,18 @@ def _sound(image: EspImage | Fault, name: str, what: str) -> EspImage:
 
 
 def recognises(data: bytes) -> bool:
-    """Whether the bytes claim to be an image of this family, an OTA one included."""
-    return data[:1] in (bytes([MAGIC]), _OTA_MAGIC)
+    """Whether the bytes claim to be an image of this family, an OTA one included, and one that was
+    merged to be flashed at 0."""
+    return data[:1] in (bytes([MAGIC]), _OTA_MAGIC) or _padding(data) > 0
+
+
+def _padding(data: bytes) -> int:
+    """How many blank bytes stand before the image in a file that was merged to be flashed at 0
+    (`esptool merge-bin`), for a chip that starts from behind there; 0 for any other."""
+    for start in sorted({*BOOT_OFFSETS.values()} - {0}):
+        if data[start : start + 1] == bytes([MAGIC]) and data[:start] == b"\xff" * start:
+            return start
+    return 0
 
 
 def _reject_stubs(data: bytes, name: str) -> None:

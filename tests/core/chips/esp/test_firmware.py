@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from provision.core.chips import registry
-from provision.core.chips.esp.chips import CHIPS, ESP32, ESP32S3, ESP8266
+from provision.core.chips.esp.chips import CHIPS, ESP32, ESP32C3, ESP32S2, ESP32S3, ESP8266
 from provision.core.chips.esp.firmware import read_banner, read_firmware, regions
 from provision.core.chips.esp.image import BOOT_OFFSETS, EspImage, read_image, with_flash_parameters
 from provision.core.chips.esp.partition_table import Partition, build_table
@@ -123,7 +124,16 @@ BAD_IMAGES: dict[str, tuple[bytes, str]] = {
     "esp8266 ota": (b"\xea\x04\x00\x00" + bytes(60), "over-the-air image"),
     "app-bin": (ESP32_IMAGE[APP_START:], "over-the-air updates"),
     "text": (b"Not Found\n" * 9, "is a text file"),
-    "dump": (b"\xff" * 0x1000 + ESP32_IMAGE, "erased flash"),
+    "dump": (b"\xff" * 0x2000 + ESP32_IMAGE, "erased flash"),
+    "merged at another chip's offset": (
+        b"\xff" * 0x1000 + build(ESP32C3, "1.24.1"),
+        "has its image at 0x1000, and an ESP32-C3 starts from 0x0: it would not boot",
+    ),
+    "an esp8266 image at an esp32's offset": (
+        b"\xff" * 0x1000 + ESP8266_IMAGE,
+        "an ESP8266 starts from 0x0",
+    ),
+    "merged and cut": (b"\xff" * 0x1000 + ESP32_IMAGE[:-5000], "is cut short"),
     "something else": (bytes(range(256)), "starts with byte 0x00"),
     "one byte": (b"\xe9", "only 1 bytes"),
     "esp32 cut in the header": (ESP32_IMAGE[:20], "only 20 bytes"),
@@ -282,3 +292,23 @@ def test_our_header_codes_are_esptools(monkeypatch: pytest.MonkeyPatch, tmp_path
         if chip is not ESP8266:
             assert image.CHIP_IDS[chip] == theirs.IMAGE_CHIP_ID
     assert {name: index for index, name in enumerate(image.FLASH_MODES)} == FLASH_MODES
+
+
+@pytest.mark.parametrize("chip", [ESP32, ESP32S2])
+@pytest.mark.parametrize("size", [None, 4 << 20], ids=["as it is", "as large as the flash"])
+def test_an_image_that_was_merged_to_be_flashed_at_0(chip: Chip, size: int | None) -> None:
+    """As `esptool merge-bin` makes it: what is written is what the image itself says."""
+    plain = build(chip, "1.24.1")
+    merged = b"\xff" * 0x1000 + plain
+    if size is not None:
+        merged = merged.ljust(size, b"\xff")
+    firmware = registry.read_firmware(merged, "merged.bin")
+    alone = registry.read_firmware(plain, "plain.bin")
+    assert (firmware.base, firmware.file_offset, alone.file_offset) == (0x1000, 0, 0x1000)
+    assert (firmware.size, firmware.sha256) == (len(merged), hashlib.sha256(merged).hexdigest())
+    board = profile(chip)
+    family = registry.family_of(chip)
+    assert family.regions(firmware, board, 4 << 20) == family.regions(alone, board, 4 << 20)
+    assert family.filesystem_place(firmware, None, None) == family.filesystem_place(
+        alone, None, None
+    )
