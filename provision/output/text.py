@@ -177,8 +177,9 @@ def plan_lines(plans: Sequence[Plan], style: Style = PLAIN, width: int | None = 
     """Plans as people read them: devices with the same plan together, then the totals.
 
     The size of a file that a template makes for each device anew makes no other plan: where it
-    differs, the smallest and the largest are told. Those without changes come first, on one line, since the end of a text is what stays in view.
-    Reasons are wrapped at `width` columns; where there is None, they stay whole.
+    differs, the smallest and the largest are told. Those without changes come first, on one line,
+    since the end of a text is what stays in view. Reasons are wrapped at `width` columns; where
+    there is None, they stay whole.
     """
     groups: dict[tuple[object, object], list[Plan]] = {}
     for plan in plans:

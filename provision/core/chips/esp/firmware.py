@@ -76,9 +76,9 @@ class EspFirmware(Firmware):
 def read_firmware(data: bytes, name: str) -> EspFirmware:
     """Read a release image; `name` is what messages call it (a file name).
 
-    One that was merged to be flashed at 0 is taken as well. Raises ImageError, with a message and a hint of its own for each thing the bytes can be
-    instead: an app for OTA updates, an image cut short or damaged, an image for a chip that is
-    not known, or not MicroPython.
+    One that was merged to be flashed at 0 is taken as well. Raises ImageError, with a message and a
+    hint of its own for each thing the bytes can be instead: an app for OTA updates, an image cut
+    short or damaged, an image for a chip that is not known, or not MicroPython.
     """
     padding = _padding(data)
     data = data[padding:]
