@@ -397,6 +397,47 @@ BUGS = (
         tests=("tests/device/flashing/esptool/test_flasher.py", "-k", "erasing_leaves"),
     ),
     Bug(
+        name="change a filesystem in flash in the block that counts",
+        file="provision/device/flashing/littlefs_edit.py",
+        before="offset = self._place.offset + other * self._place.block",
+        after="offset = self._place.offset + current * self._place.block",
+        tests=("tests/device/flashing/test_stored_filesystem.py", "-k", "wherever_power_is_cut"),
+    ),
+    Bug(
+        name="end a file's old name in flash before it has the new one",
+        file="provision/device/flashing/littlefs_edit.py",
+        before="""            self._set(target, _inserted(target.log.entries, renamed))
+            self._flush()
+            self._set(source, _without(source.log.entries, number))
+""",
+        after="""            self._set(source, _without(source.log.entries, number))
+            self._flush()
+            self._set(target, _inserted(target.log.entries, renamed))
+""",
+        tests=("tests/device/flashing/test_stored_filesystem.py", "-k", "wherever_power_is_cut"),
+    ),
+    Bug(
+        name="follow directories that lead back to themselves",
+        file="provision/device/flashing/littlefs_reader.py",
+        before="if seen & set(metadata.pair):",
+        after="if len(seen) > 1 << 16:",
+        tests=("tests/device/flashing/test_stored_filesystem.py", "-k", "directory_inside_itself"),
+    ),
+    Bug(
+        name="take what is read of a flash without its MD5",
+        file="provision/device/flashing/esptool/stub_client.py",
+        before="if next(frames) != hashlib.md5(data, usedforsecurity=False).digest():",
+        after="if len(next(frames)) != 16:",
+        tests=("tests/device/flashing/esptool/test_stub_client.py",),
+    ),
+    Bug(
+        name="leave an early preview of 1.22 a filesystem that its driver misreads",
+        file="provision/core/chips/esp/flash_contents.py",
+        before="return VERSION_2_0 if early else VERSION_2_1",
+        after="return VERSION_2_1",
+        tests=("tests/core/chips/esp/test_flash_contents.py", "-k", "newest_littlefs"),
+    ),
+    Bug(
         name="forget MACs that one batch could not write",
         file="provision/lockfile/store.py",
         before="                    self._unwritten = batch | self._unwritten\n",
