@@ -24,8 +24,9 @@ from provision.model.state import (
     PortSelector,
 )
 
-FlashMode = Literal["erase", "keep"]
-"""Whether a flash is erased whole first, or its filesystem is left alone."""
+FlashMode = Literal["erase", "rewrite", "keep"]
+"""Whether a flash is erased first, with or without its files being put back, or its filesystem is
+left alone."""
 
 FlashRead = Callable[[int, int], bytes]
 """Offset and size in flash to the bytes there; raises an error of ours, never returns less."""
@@ -301,13 +302,34 @@ class FilesystemStore(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SavedFlash:
+    """What was read off a board before its flash is erased, to be written back: every file, with
+    start-up files under their own names, and regions beside firmware and filesystem (NVS)."""
+
+    contents: StoredContents | None = None
+    regions: tuple[Region, ...] = ()
+
+
 class Journal(Protocol):
     """Which boards a run was in the middle of flashing, so that the next one knows when a board
-    does not answer because a run was interrupted."""
+    does not answer because a run was interrupted, and has what was saved of it."""
 
-    def begin(self, mac: str, device: str, mode: FlashMode) -> None:
+    def begin(
+        self, mac: str, device: str, mode: FlashMode, saved: SavedFlash | None = None
+    ) -> None:
         """The flash of this board is about to be written for this device; durable when this
-        returns."""
+        returns, with what was saved of it."""
+        ...
+
+    def saved(self, mac: str) -> SavedFlash | None:
+        """What a run that never ended had saved of this board; None where nothing was, or nothing
+        that can be read."""
+        ...
+
+    def set_aside(self, mac: str) -> str | None:
+        """The board answers, though the run that was rewriting it never ended: forget that run,
+        and keep what it had saved; where that is now, for people, or None."""
         ...
 
     def end(self, mac: str) -> None:

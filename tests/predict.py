@@ -20,6 +20,7 @@ from provision.model.plan import (
     RemoveDirectory,
     Reset,
     RestoreFile,
+    RewriteFilesystem,
     RunCheck,
     WriteFile,
     WriteFirmware,
@@ -38,9 +39,14 @@ def predict(desired: DesiredState, actual: ActualState, plan: Plan) -> ActualSta
     for action in plan.actions:
         match action:
             case EraseFlash():
-                state = replace(state, firmware=None, flash_differs=())
+                state = replace(state, firmware=None, flash=None, flash_differs=())
                 seen = ERASED
                 files, directories = _unfold(seen)
+            case RewriteFilesystem():
+                misfit = replace(state.flash, misfit=None) if state.flash is not None else None
+                state = replace(state, flash=misfit)
+                if seen is not None:
+                    seen = replace(seen, mounted=True)
             case WriteFirmware():
                 state = replace(state, firmware=action.identity, flash_differs=())
             case RestoreFile() | Reset():

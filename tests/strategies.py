@@ -25,6 +25,7 @@ from provision.model.state import (
     Filesystem,
     FirmwareIdentity,
     FirmwareSource,
+    FlashContents,
 )
 
 names = st.sampled_from(["boot.py", "main.py", "lib", "a", "b"])
@@ -123,6 +124,16 @@ def desired_states(draw: st.DrawFn) -> DesiredState:
     )
 
 
+flash_contents = st.builds(
+    FlashContents,
+    filesystem=st.sampled_from(["blank", "readable", "readable", "opaque", "damaged"]),
+    misfit=st.sampled_from([None, None, "the filesystem moves"]),
+    fits=st.sampled_from([True, True, False]),
+    spared=st.sampled_from([(), ("NVS",)]),
+    unspared=st.sampled_from([(), ("the partition storage",)]),
+)
+
+
 @st.composite
 def actual_states(draw: st.DrawFn) -> ActualState:
     """Mostly the board that is meant: refusals would hide everything else."""
@@ -135,5 +146,7 @@ def actual_states(draw: st.DrawFn) -> ActualState:
         filesystem=draw(st.none() | filesystems()),
         secured=None if right else draw(st.sampled_from([None, None, "secure boot"])),
         interrupted_update=draw(st.booleans()),
+        repl_unresponsive=draw(st.booleans()),
+        flash=draw(st.none() | flash_contents),
         flash_differs=draw(st.sampled_from([(), (), ("app",)])),
     )

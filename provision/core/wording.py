@@ -7,7 +7,7 @@ the same way. Masking secrets is not done here: mask first (`provision.output.sc
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _MEGABYTE = 1 << 20
 _SIZE_CODE = re.compile(r"(\d{1,6})(KB|MB)")
@@ -42,6 +42,16 @@ def parse_size_code(code: str) -> int | None:
 def plural(number: int, one: str, many: str | None = None) -> str:
     """`1 device`, `3 devices`; `many` where an s does not do: `2 copies`."""
     return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def listed(things: Sequence[str], most: int = 8) -> str:
+    """`NVS`, `/a and NVS`, `/a, /b and 12 more`: at most so many by name."""
+    named = [*things[:most]]
+    if len(things) > most:
+        named.append(f"{len(things) - most} more")
+    if len(named) < 2:
+        return "".join(named)
+    return f"{', '.join(named[:-1])} and {named[-1]}"
 
 
 def closest(word: str, known: Iterable[str], most: int = 1) -> list[str]:

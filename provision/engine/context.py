@@ -21,6 +21,7 @@ from provision.interfaces import (
     Identities,
     Images,
     Journal,
+    StoredFilesystem,
 )
 from provision.model.event import Event
 from provision.model.firmware import Firmware
@@ -82,6 +83,7 @@ class DeviceContext:
     actual: ActualState | None = None
     plan: Plan | None = None
     board_state: str | None = None
+    stored: StoredFilesystem | None = None  # in flash, where that was looked at
 
     def note_state(self, board_state: str) -> None:
         """Set `board_state`, as a callback."""

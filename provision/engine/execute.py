@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from provision.core.chips.registry import family_of
 from provision.core.planning.diff import diff
+from provision.core.planning.flash_plan import unmountable
 from provision.core.planning.free_space import missing_bytes
-from provision.core.planning.safety import flash_size_unknown, unflashable, unmountable
+from provision.core.planning.safety import unflashable
 from provision.engine.app_check import begin_check, prove_app
 from provision.engine.context import DeviceContext
+from provision.engine.flash.without_app import start_without_app
+from provision.engine.flash.write import report, write_flash
 from provision.engine.observe import scan_request
 from provision.engine.refusal import refuse, refused
-from provision.engine.safe_boot import disable_startup, restart_without_app, restore_app
+from provision.engine.safe_boot import disable_startup, restart_without_app
 from provision.engine.session import Session
 from provision.errors import (
     BoardError,
@@ -27,13 +29,11 @@ from provision.errors import (
     ProvisionError,
     Refused,
 )
-from provision.interfaces import Flasher, Repl
+from provision.interfaces import Repl
 from provision.model.board_path import STARTUP_FILES
 from provision.model.event import ActionDone
 from provision.model.exhaustive import assert_never
-from provision.model.firmware import Firmware, Region
 from provision.model.plan import (
-    Action,
     DeleteFile,
     EraseFlash,
     FileAction,
@@ -42,6 +42,7 @@ from provision.model.plan import (
     RemoveDirectory,
     Reset,
     RestoreFile,
+    RewriteFilesystem,
     RunCheck,
     WriteFile,
     WriteFirmware,
@@ -65,9 +66,10 @@ def execute(device: DeviceContext, plan: Plan, actual: ActualState) -> ActualSta
         disabled = (
             not plan.erases
             and actual.firmware is not None
+            and not actual.repl_unresponsive
             and disable_startup(session, device.note_state)
         )
-        preloaded = flash(device, plan, disabled=disabled)
+        preloaded = write_flash(device, plan, actual, disabled=disabled)
         first_boot = plan.erases and not preloaded
         actual = observe_flashed(session, first_boot=first_boot, restore=not plan.erases)
         report(device, plan, RestoreFile)
@@ -78,15 +80,19 @@ def execute(device: DeviceContext, plan: Plan, actual: ActualState) -> ActualSta
         plan = diff(desired, actual)
         if plan.flashes and unmountable(desired, actual):
             raise FlashFailed(
-                "the firmware runs, but the filesystem that was to be kept cannot be mounted",
-                hint="run `provision apply` again: it is then erased, NVS included, "
-                "and written anew",
+                "the firmware runs, but cannot mount the filesystem that was kept",
+                hint="run `provision plan` again: it looks into the flash, and tells what can be "
+                "kept",
             )
         if plan.flashes:
             raise FlashFailed(
                 f"after flashing, {describe(actual)} answers: {plan.actions[0].reason}",
                 hint="the image may be of another board; check it with `provision firmware show`",
             )
+        refuse(plan.refusals)
+    elif actual.repl_unresponsive and file_actions(plan):
+        actual = start_without_app(device, scan_request(desired))
+        plan = diff(desired, actual)
         refuse(plan.refusals)
     actions = file_actions(plan)
     if actions or (actual.filesystem is not None and actual.filesystem.disabled):
@@ -105,67 +111,6 @@ def describe(actual: ActualState) -> str:
     if firmware is None:
         return "no MicroPython"
     return f"MicroPython {firmware.version} ({firmware.machine})"
-
-
-def flash(device: DeviceContext, plan: Plan, *, disabled: bool) -> bool:
-    """Erase and write as planned, after the board has been proved once more in download mode;
-    whether the whole filesystem went along. A board that cannot be written and whose start-up
-    files are `disabled` gets them back."""
-    firmware, session = device.firmware, device.session
-    if firmware is None:
-        raise BoardError("the plan flashes but there is no image")
-    try:
-        flasher, mac, to_write, preloaded = prepare(device, plan, firmware)
-        # Where the power failed amid an erase, cells may read as blank and not last.
-        doubtful = device.run.journal.interrupted_mode(mac) is not None
-        device.run.journal.begin(mac, session.device, "erase" if plan.erases else "keep")
-    except ProvisionError:
-        if disabled:
-            restore_app(session, device.note_state)
-        raise
-    device.note_state("its flash is only partly written; it may not start until the next apply")
-    if plan.erases:
-        session.stage("erase")
-        flasher.erase(None if doubtful else to_write, session.progress("erase"))
-        report(device, plan, EraseFlash)
-    session.stage("flash", f"MicroPython {firmware.identity.version}")
-    flasher.write(to_write, session.progress("flash"))
-    device.run.journal.end(mac)
-    report(device, plan, WriteFirmware)
-    if preloaded:
-        report(device, plan, MakeDirectory, WriteFile)
-    return preloaded
-
-
-def prepare(
-    device: DeviceContext, plan: Plan, firmware: Firmware
-) -> tuple[Flasher, str, Sequence[Region], bool]:
-    """Everything that can go wrong before the first byte is written: the board in download mode,
-    its MAC, what to write, and whether that holds the whole filesystem."""
-    desired, session = device.desired, device.session
-    session.stage("connect", "download mode")
-    flasher = session.flasher()
-    proved = flasher.identify()
-    refuse(diff(desired, proved).refusals)
-    if proved.mac is not None:
-        device.claim(proved.mac)  # it may not have told it at its REPL
-    if proved.chip is None or proved.mac is None:
-        raise BoardError("the board's boot ROM does not report its chip and MAC")
-    flash_size = proved.flash_size or desired.board.flash_size
-    if flash_size is None:
-        raise refused(flash_size_unknown())
-    family = family_of(desired.board.chip)
-    known = replace(proved, flash_size=flash_size)
-    refuse(family.image_refusals(firmware, desired.board, known))
-    to_write: Sequence[Region] = family.regions(firmware, desired.board, flash_size)
-    preloaded: Sequence[Region] | None = None
-    if plan.erases:  # what does not fit is told before anything is erased
-        files = {file.dest: file.content.data for file in desired.files}
-        preloaded = device.run.filesystems.build(firmware, desired.board, flash_size, files)
-        # The filesystem before the firmware, and what starts it last: until all of it is there
-        # nothing boots, so that no app ever meets, and no later run finds, half a filesystem.
-        to_write = family.erased_write_order([*(preloaded or ()), *to_write], proved.chip)
-    return flasher, proved.mac, to_write, preloaded is not None
 
 
 UPDATE_INCOMPLETE = "update incomplete: every file is intact, some still the old version"
@@ -214,7 +159,9 @@ def file_actions(plan: Plan) -> list[FileAction]:
         match action:
             case WriteFile() | DeleteFile() | MakeDirectory() | RemoveDirectory():
                 actions.append(action)
-            case EraseFlash() | WriteFirmware() | RestoreFile() | Reset() | RunCheck():
+            case EraseFlash() | RewriteFilesystem() | WriteFirmware():
+                pass
+            case RestoreFile() | Reset() | RunCheck():
                 pass
             case _:
                 assert_never(action)
@@ -296,9 +243,3 @@ def send_without_app(device: DeviceContext, first: ProvisionError) -> ActualStat
     refuse(left.refusals)
     session.stage("files")
     return send(session, repl, file_actions(left))
-
-
-def report(device: DeviceContext, plan: Plan, *kinds: type[Action]) -> None:
-    for action in plan.actions:
-        if isinstance(action, kinds):
-            device.run.emit(ActionDone(device=device.desired.device, action=action))

@@ -1,7 +1,8 @@
 """Observe: learn what a board is, from the cheapest evidence up.
 
 The REPL answers everything in one round trip. A main.py that hogs it is caught by a reset and
-an early interrupt. A blank, foreign or dead board is asked by its flasher.
+an early interrupt. What still does not answer is asked by its flasher, and its flash compared with
+what it must hold, so that the same board is always seen the same, answering or not.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from provision.core.chips.registry import family_of
+from provision.core.planning.flash_plan import unmountable
+from provision.engine.context import DeviceContext
+from provision.engine.flash.survey import flash_reader, survey, whole_tree
 from provision.engine.session import Session
-from provision.errors import NoAnswer
-from provision.interfaces import ScanRequest
+from provision.errors import BoardError, NoAnswer
+from provision.interfaces import FlashRead, Repl, ScanRequest
 from provision.model.board_path import ancestors
-from provision.model.firmware import Firmware
-from provision.model.state import ActualState, DesiredState, FileState
+from provision.model.firmware import Region
+from provision.model.state import ActualState, DesiredState, FileState, FlashContents
 
 
 def scan_request(desired: DesiredState) -> ScanRequest:
@@ -32,17 +36,24 @@ def scan_request(desired: DesiredState) -> ScanRequest:
     )
 
 
-def observe(
-    session: Session, request: ScanRequest, firmware: Firmware | None = None
-) -> ActualState:
-    """The actual state of the session's board, of its files what `request` asks for; `firmware`
-    is the image it shall run.
+def observe(device: DeviceContext, request: ScanRequest) -> ActualState:
+    """The actual state of a board, of its files what `request` asks for.
 
     Nothing on the board changes, and where its REPL answers it is not even reset, unless the
     manifest asks for `verify: flash`. Raises Unreachable when nothing answers at all.
     """
+    session = device.session
+    actual, downloading = identify(session, request)
+    if downloading:
+        return look_into_flash(device, actual, request)
+    return look_for_filesystem(device, verified(device, actual), request)
+
+
+def identify(session: Session, request: ScanRequest) -> tuple[ActualState, bool]:
+    """What a board says of itself, by its REPL or else its flasher, and whether it is in download
+    mode then; otherwise as `observe`."""
     try:
-        return verified(session, session.observe(request), firmware)
+        return session.observe(request), False
     except NoAnswer as error:
         session.note(f"no REPL: {error.message}")
     proved = session.flasher().identify()
@@ -51,30 +62,146 @@ def observe(
         # There is something to boot: an app that keeps its REPL away has no chance to after a
         # reset. A blank board is not waited for.
         try:
-            return session.observe(request, reset=True)
+            return session.observe(request, reset=True), False
         except NoAnswer as error:
             session.note(f"no REPL after a reset: {error.message}")
         proved = session.flasher().identify()
-    return replace(proved, repl_unresponsive=unresponsive)
+    return replace(proved, repl_unresponsive=unresponsive), True
 
 
-def verified(session: Session, actual: ActualState, firmware: Firmware | None) -> ActualState:
+def verified(device: DeviceContext, actual: ActualState) -> ActualState:
     """With `verify: flash`, what the flash itself holds of the image that answers by its name."""
-    desired = session.desired
+    session, image, wanted = device.session, device.firmware, device.desired.firmware
     if (
-        firmware is None
-        or desired.firmware is None
-        or desired.firmware.verify != "flash"
+        image is None
+        or wanted is None
+        or wanted.verify != "flash"
         or actual.firmware is None
-        or not actual.firmware.agrees_with(firmware.identity)
+        or not actual.firmware.agrees_with(image.identity)
     ):
         return actual
     session.stage("verify-flash")
     flasher = session.flasher()
     flash_size = flasher.identify().flash_size or actual.flash_size
-    differs = flasher.differs(family_of(firmware.chip).regions(firmware, desired.board, flash_size))
+    differs = flasher.differs(wanted_regions(device, flash_size))
     session.restart()
     return replace(actual, flash_differs=differs)
+
+
+def wanted_regions(device: DeviceContext, flash_size: int | None) -> tuple[Region, ...]:
+    """What the flash must hold of the device's image."""
+    image, board = device.firmware, device.desired.board
+    return family_of(board.chip).regions(image, board, flash_size) if image is not None else ()
+
+
+def look_for_filesystem(
+    device: DeviceContext, actual: ActualState, request: ScanRequest
+) -> ActualState:
+    """Where MicroPython answers and cannot mount a filesystem for the files that are wanted: what
+    there is in flash all the same."""
+    session = device.session
+    if not unmountable(device.desired, actual) or not session.capabilities.flashes:
+        return actual
+    session.note("MicroPython cannot mount its filesystem; looking into the flash")
+    proved = session.flasher().identify()
+    session.stage("read-flash")
+    seen = _surveyed(device, replace(actual, flash_size=proved.flash_size), request)
+    if seen.flash is not None and seen.flash.filesystem == "readable" and actual.firmware:
+        why = seen.flash.misfit or f"{actual.firmware.version} cannot mount it"
+        seen = replace(seen, flash=replace(seen.flash, misfit=why))
+    if seen.filesystem is not None:
+        seen = replace(seen, filesystem=replace(seen.filesystem, mounted=False))
+    session.restart()
+    return seen
+
+
+def look_into_flash(
+    device: DeviceContext, proved: ActualState, request: ScanRequest
+) -> ActualState:
+    """What a board in download mode, whose REPL does not answer, holds: its files, and the wanted
+    firmware, if that is what there is and its app alone can be what keeps the REPL."""
+    session, image = device.session, device.firmware
+    if proved.secured is not None or proved.chip != device.desired.board.chip:
+        return proved
+    session.stage("read-flash")
+    seen = _surveyed(device, proved, request)
+    readable = seen.flash is not None and seen.flash.filesystem == "readable"
+    if not readable or image is None or image.chip != seen.chip or not seen.repl_unresponsive:
+        return seen
+    if session.flasher().differs(wanted_regions(device, seen.flash_size)):
+        return seen
+    return replace(seen, firmware=image.identity)
+
+
+def look_before_flashing(
+    device: DeviceContext, actual: ActualState, request: ScanRequest, *, erases: bool
+) -> ActualState:
+    """What is in the flash of a board that is about to be flashed: whether its filesystem can stay
+    as it is, or else, and before an erase, every file and what lies beside. As the running firmware
+    reads it, so that the board is not even reset, or else the flasher."""
+    session = device.session
+    if actual.flash is not None or actual.secured is not None:
+        return actual
+    if not session.in_download_mode:
+        repl = session.repl()
+        if repl.read_flash(0, 1) is not None:
+            if not erases and _stays(device, actual, over_repl(repl)):
+                return replace(actual, flash=FlashContents(filesystem="readable"))
+            whole = session.observe(whole_tree(request)).filesystem
+            return _surveyed(device, replace(actual, filesystem=whole), request, over_repl(repl))
+        session.note("the running firmware cannot read its flash; looking through the bootloader")
+    looked = _surveyed(device, actual, request)
+    session.restart()
+    return looked
+
+
+def _stays(device: DeviceContext, actual: ActualState, read: FlashRead) -> bool:
+    """Whether the wanted firmware finds the filesystem where it lies and reads all of it, by as
+    little of the flash as tells."""
+    image, board = device.firmware, device.desired.board
+    flash_size = actual.flash_size or board.flash_size
+    if image is None or flash_size is None or actual.firmware is None:
+        return False
+    family = family_of(board.chip)
+    place = family.filesystem_in_flash(board.chip, read, flash_size, actual.firmware)
+    wanted = family.filesystem_place(image, board, flash_size)
+    newest = family.newest_littlefs
+    return place == wanted is not None and newest(image.identity) >= newest(actual.firmware)
+
+
+def over_repl(repl: Repl) -> FlashRead:
+    """Reads the flash of a board at its REPL."""
+
+    def read(offset: int, size: int) -> bytes:
+        data = repl.read_flash(offset, size)
+        if data is None:
+            raise BoardError("the running firmware cannot read its flash")
+        return data
+
+    return read
+
+
+def _surveyed(
+    device: DeviceContext,
+    actual: ActualState,
+    request: ScanRequest,
+    read: FlashRead | None = None,
+) -> ActualState:
+    """The state with what its flash holds; as it was where the size of the flash is not known."""
+    flash_size = actual.flash_size or device.desired.board.flash_size
+    if flash_size is None:
+        return actual
+    seen = actual.filesystem
+    found = survey(
+        device,
+        read or flash_reader(device.session),
+        request=request,
+        flash_size=flash_size,
+        running=actual.firmware,
+        seen=seen if seen is not None and seen.mounted else None,
+    )
+    device.stored = found.stored
+    return replace(actual, flash=found.contents, filesystem=found.seen or seen)
 
 
 def holds_image(session: Session, proved: ActualState) -> bool:

@@ -7,6 +7,9 @@ from functools import lru_cache
 STARTUP_FILES = ("/boot.py", "/main.py")
 """What MicroPython runs by itself, in the order in which it does."""
 
+TEMPORARY_NAME = ".provision~"
+"""The name beside a file under which its new content arrives."""
+
 LIBRARY = "/lib"
 """The directory that MicroPython imports packages from."""
 
@@ -61,3 +64,8 @@ def at_or_below(path: str, root: str) -> bool:
 def depth(path: str) -> int:
     """How many parts a path has: 0 for "/"."""
     return 0 if path == "/" else path.count("/")
+
+
+def disabled_name(path: str) -> str:
+    """The name under which a start-up file is kept from starting."""
+    return f"/{TEMPORARY_NAME}{path[1:]}"

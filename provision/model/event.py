@@ -21,6 +21,7 @@ Stage = Literal[
     "erase",
     "flash",
     "verify-flash",
+    "read-flash",
     "boot",
     "files",
     "reset",

@@ -11,8 +11,24 @@ from provision.model.state import Check, FirmwareIdentity
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EraseFlash:
+    """Erase the flash, but for what it `spares`; `losses` is what goes and nothing brings back,
+    in words: files that no entry manages, NVS, a filesystem that cannot be read."""
+
     kind: ClassVar[str] = "erase-flash"
     reason: str
+    losses: tuple[str, ...] = ()
+    spares: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RewriteFilesystem:
+    """Read the filesystem, and write it anew where and as the new firmware reads it: all its
+    `files` are kept, and what lies beside it in flash. `losses` as of EraseFlash."""
+
+    kind: ClassVar[str] = "rewrite-filesystem"
+    reason: str
+    files: int
+    losses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,7 +101,10 @@ class RunCheck:
 FileAction = DeleteFile | RemoveDirectory | MakeDirectory | WriteFile
 """What is done to the files over the REPL, in one transfer."""
 
-Action = EraseFlash | WriteFirmware | RestoreFile | FileAction | Reset | RunCheck
+FlashAction = EraseFlash | RewriteFilesystem | WriteFirmware
+"""What is done to the flash in download mode, in one visit."""
+
+Action = FlashAction | RestoreFile | FileAction | Reset | RunCheck
 
 Phase = Literal["flash", "files", "finish"]
 
@@ -94,7 +113,7 @@ def phase_of(action: Action) -> Phase:
     """Which part of carrying out a plan an action belongs to; those that finish it change
     nothing that is kept."""
     match action:
-        case EraseFlash() | WriteFirmware():
+        case EraseFlash() | RewriteFilesystem() | WriteFirmware():
             return "flash"
         case RestoreFile() | DeleteFile() | RemoveDirectory() | MakeDirectory() | WriteFile():
             return "files"
@@ -134,6 +153,21 @@ class Plan:
     @property
     def erases(self) -> bool:
         return any(isinstance(action, EraseFlash) for action in self.actions)
+
+    @property
+    def rewrites(self) -> bool:
+        """Whether the filesystem is read, and written anew with all its files."""
+        return any(isinstance(action, RewriteFilesystem) for action in self.actions)
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """What carrying it out loses, in words."""
+        return tuple(
+            loss
+            for action in self.actions
+            if isinstance(action, (EraseFlash, RewriteFilesystem))
+            for loss in action.losses
+        )
 
     @property
     def flashes(self) -> bool:

@@ -200,14 +200,35 @@ class Filesystem:
     disabled: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FlashContents:
+    """What the flash itself holds besides a firmware, in view of the firmware that is wanted.
+
+    `filesystem`: "blank" where there is none, "readable" where every file is known, "opaque" where
+    it is one that only a firmware can read (FAT), "damaged" where there is something that is no
+    filesystem or not any more. `misfit` is why the wanted firmware would not find it, or not all
+    of it, where it lies and as it is; `fits` whether its files have room where that firmware keeps
+    its own. `spared` and `unspared` are what else is kept in flash ("NVS"): the first stays
+    through an erase that is not asked to be whole, the second does not.
+    """
+
+    filesystem: Literal["blank", "readable", "opaque", "damaged"]
+    misfit: str | None = None
+    fits: bool = True
+    spared: tuple[str, ...] = ()
+    unspared: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class ActualState:
     """What was read from a board, by its REPL, its flasher or both. None means that nobody could
     look, or that the board does not tell.
 
-    `firmware` is None for a blank flash or anything that is not MicroPython; `filesystem` is
-    None when the board was met in download mode. A REPL cannot tell about secure boot: that a
-    firmware of ours runs says that none stands in the way; the flasher is asked before a write.
+    `firmware` is None for a blank flash or anything that is not MicroPython; of a board whose REPL
+    does not answer it is what its flash was compared with and holds. `filesystem` is None where
+    it could be read neither by the REPL nor from the flash. A REPL cannot tell about secure
+    boot: that a firmware of ours runs says that none stands in the way; the flasher is asked
+    before a write.
     """
 
     chip: Chip | None = None
@@ -219,6 +240,7 @@ class ActualState:
     firmware: FirmwareIdentity | None = None
     bytecode: int | None = None  # `sys.implementation._mpy`: which .mpy files the firmware takes
     filesystem: Filesystem | None = None
+    flash: FlashContents | None = None  # where the flash was looked at, as before it is written
     repl_unresponsive: bool = False  # an image is there, but no REPL, even after a reset
     interrupted_update: bool = False  # so since an update that kept the files was interrupted
     last_check: CheckRecord | None = None  # not read from the board: remembered of it

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from textwrap import wrap
 
-from provision.core.wording import byte_size, one_line, plural, shorten
+from provision.core.wording import byte_size, listed, one_line, plural, shorten
 from provision.model.event import DeviceFinished, Outcome, Stage
 from provision.model.exhaustive import assert_never
 from provision.model.plan import (
@@ -24,6 +24,7 @@ from provision.model.plan import (
     RemoveDirectory,
     Reset,
     RestoreFile,
+    RewriteFilesystem,
     RunCheck,
     WriteFile,
     WriteFirmware,
@@ -37,6 +38,7 @@ STAGE_TEXTS: dict[Stage, str] = {
     "erase": "erasing flash",
     "flash": "writing flash",
     "verify-flash": "verifying flash",
+    "read-flash": "reading flash",
     "boot": "waiting for the board to boot",
     "files": "sending files",
     "reset": "resetting",
@@ -99,7 +101,11 @@ def action_text(one: Action) -> str:
 def _imperative(one: Action) -> str:
     match one:
         case EraseFlash():
-            return "erase the whole flash"
+            what = f"flash but for {listed(one.spares)}" if one.spares else "whole flash"
+            return f"erase the {what}{_losing(one.losses)}"
+        case RewriteFilesystem():
+            kept = plural(one.files, "file")
+            return f"rewrite the filesystem, {kept} kept{_losing(one.losses)}"
         case WriteFirmware():
             return f"write MicroPython {one.identity.version} for {one.identity.machine}"
         case RestoreFile():
@@ -122,6 +128,10 @@ def _imperative(one: Action) -> str:
             return assert_never(one)
 
 
+def _losing(losses: Sequence[str]) -> str:
+    return f", losing {listed(losses)}" if losses else ""
+
+
 def done_text(one: Action) -> str:
     """The same in the past: `wrote /main.py (1.2 kB)`."""
     return one_line(_past(one))
@@ -131,6 +141,8 @@ def _past(one: Action) -> str:
     match one:
         case EraseFlash():
             return "erased the flash"
+        case RewriteFilesystem():
+            return _imperative(one).replace("rewrite", "rewrote", 1)
         case WriteFirmware() | WriteFile():
             return _imperative(one).replace("write", "wrote", 1)
         case RestoreFile():
@@ -153,7 +165,9 @@ def _action_colour(one: Action) -> Colour:
     match one:
         case EraseFlash() | DeleteFile() | RemoveDirectory():
             return "red"
-        case WriteFirmware() | WriteFile() | MakeDirectory() | RestoreFile():
+        case WriteFirmware() | RewriteFilesystem():
+            return "yellow"
+        case WriteFile() | MakeDirectory() | RestoreFile():
             return "yellow"
         case Reset() | RunCheck():
             return "cyan"
@@ -165,7 +179,9 @@ def _changes_file(one: Action) -> bool:
     match one:
         case WriteFile() | DeleteFile() | RestoreFile():
             return True
-        case EraseFlash() | WriteFirmware() | MakeDirectory() | RemoveDirectory():
+        case EraseFlash() | RewriteFilesystem() | WriteFirmware():
+            return False
+        case MakeDirectory() | RemoveDirectory():
             return False
         case Reset() | RunCheck():
             return False

@@ -1,20 +1,25 @@
 """Which boards are being flashed: one empty file a board, gone when its flash is whole.
 
 What a killed run leaves here tells the next one why a board does not answer: the files on it were
-to be erased, by a run that had been allowed to; or they were to be kept and are there still. What
-the flash went through is true of the board whoever asks; the consent to erase it was given for one
-device of one manifest, and is no other's. Empty files, since a full disk has room for those.
+to be erased, by a run that had been allowed to; or they were to be kept and are there still; or
+they are in a file beside, with what else was saved of the board. What the flash went through is
+true of the board whoever asks; the consent to erase it was given for one device of one manifest,
+and is no other's. Empty files, since a full disk has room for those.
 """
 
 from __future__ import annotations
 
 import hashlib
+import secrets
 from contextlib import suppress
 from pathlib import Path
 
-from provision.atomic_files import private_directory, sync_directory
+from provision.atomic_files import private_directory, sync_directory, write_atomic
 from provision.errors import UsageError
-from provision.interfaces import FlashMode
+from provision.interfaces import FlashMode, SavedFlash
+from provision.project.saved_flash import read_saved, saved_bytes
+
+_SAVED = ".saved"
 
 
 class FlashJournal:
@@ -25,16 +30,23 @@ class FlashJournal:
         self._directory = directory
         self._manifest = manifest
 
-    def begin(self, mac: str, device: str, mode: FlashMode) -> None:
-        """Keep that this board's flash is being written for this device in this mode, and forget
-        what was before; UsageError when that cannot be kept."""
+    def begin(
+        self, mac: str, device: str, mode: FlashMode, saved: SavedFlash | None = None
+    ) -> None:
+        """Keep that this board's flash is being written for this device in this mode, with what
+        was saved of it, and forget what was before; UsageError when that cannot be kept."""
         entry = self._entry(mac, device, mode)
+        beside = self._directory / f"{_plain(mac)}{_SAVED}"
+        kept = {entry}
         try:
             private_directory(self._directory)
+            if saved is not None:
+                write_atomic(beside, saved_bytes(saved), mode=0o600)
+                kept.add(beside)
             entry.touch()
             sync_directory(self._directory)
             for other in self._entries(mac):
-                if other != entry:
+                if other not in kept:
                     other.unlink(missing_ok=True)
         except OSError as error:
             raise UsageError(
@@ -48,11 +60,33 @@ class FlashJournal:
             for entry in self._entries(mac):
                 entry.unlink(missing_ok=True)
 
+    def saved(self, mac: str) -> SavedFlash | None:
+        """What a run that never ended had saved of this board."""
+        try:
+            data = (self._directory / f"{_plain(mac)}{_SAVED}").read_bytes()
+        except OSError:
+            return None
+        return read_saved(data)
+
+    def set_aside(self, mac: str) -> str | None:
+        """Forget the run that never ended, and keep what it had saved under another name."""
+        beside = self._directory / f"{_plain(mac)}{_SAVED}"
+        aside = self._directory / f"saved-{_plain(mac)}-{secrets.token_hex(4)}.json"
+        try:
+            beside.rename(aside)
+        except OSError:
+            self.end(mac)
+            return None
+        self.end(mac)
+        return str(aside)
+
     def interrupted_mode(self, mac: str) -> FlashMode | None:
         """How a run that began on this board and never ended was flashing it."""
         modes = {entry.suffix for entry in self._entries(mac)}
         if ".erase" in modes:
             return "erase"
+        if ".rewrite" in modes:
+            return "rewrite"
         return "keep" if ".keep" in modes else None
 
     def may_erase(self, mac: str, device: str) -> bool:

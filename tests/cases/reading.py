@@ -30,6 +30,7 @@ from provision.model.state import (
     Filesystem,
     FirmwareIdentity,
     FirmwareSource,
+    FlashContents,
 )
 
 CASES = Path(__file__).parent
@@ -72,6 +73,10 @@ def plan_data(plan: Plan) -> dict[str, Any]:
 
 def _action_data(action: Action) -> dict[str, Any]:
     data = {"kind": action.kind, **asdict(action)}
+    for key in ("losses", "spares"):  # a case leaves out what is empty
+        names = data.pop(key, ())
+        if names:
+            data[key] = list(names)
     if "identity" in data:
         data["identity"] = _identity_data(data["identity"])
     if "check" in data:
@@ -146,6 +151,20 @@ def _last_check(outcome: str | None) -> CheckRecord | None:
             raise AssertionError(outcome)
 
 
+def _flash(data: dict[str, Any] | None) -> FlashContents | None:
+    if data is None:
+        return None
+    flash = FlashContents(
+        filesystem=data.pop("filesystem"),
+        misfit=data.pop("misfit", None),
+        fits=data.pop("fits", True),
+        spared=tuple(data.pop("spared", ())),
+        unspared=tuple(data.pop("unspared", ())),
+    )
+    _nothing_left(data, "flash")
+    return flash
+
+
 def _actual(data: dict[str, Any]) -> ActualState:
     firmware = data.pop("firmware", None)
     filesystem = data.pop("filesystem", None)
@@ -159,6 +178,8 @@ def _actual(data: dict[str, Any]) -> ActualState:
         secured=data.pop("secured", None),
         last_check=_last_check(data.pop("last_check", None)),
         interrupted_update=data.pop("interrupted_update", False),
+        repl_unresponsive=data.pop("repl_unresponsive", False),
+        flash=_flash(data.pop("flash", None)),
         flash_differs=tuple(data.pop("flash_differs", ())),
     )
     _nothing_left(data, "actual")

@@ -7,8 +7,9 @@ after an erase. Every call that could change a board is written down in its `log
 
 from __future__ import annotations
 
+import ast
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from posixpath import dirname
 
@@ -30,12 +31,12 @@ from provision.interfaces import (
     FlashRead,
     Operator,
     PortInfo,
+    SavedFlash,
     ScanRequest,
     StoredContents,
-    StoredFilesystem,
 )
 from provision.model.board import BoardProfile, ResetWiring
-from provision.model.board_path import STARTUP_FILES, ancestors
+from provision.model.board_path import STARTUP_FILES, ancestors, at_or_below, disabled_name
 from provision.model.chip import Chip
 from provision.model.endpoint import Capabilities, Endpoint
 from provision.model.event import Event
@@ -54,8 +55,16 @@ from provision.model.state import (
     PortSelector,
 )
 
+FILESYSTEM = 0x200000  # where it begins in flash
+_MARK = b"a filesystem in memory: "
 DEFAULT_BOOT = b"# This file is executed on every boot\n"
 Progress = Callable[[int, int], None]
+
+
+def packed(files: Mapping[str, bytes]) -> bytes:
+    """A filesystem as bytes of flash, which `FakeFilesystems` reads."""
+    data = _MARK + repr(sorted(files.items())).encode() + b"\n"
+    return data + b"\xff" * (-len(data) % SECTOR)
 
 
 @dataclass
@@ -72,6 +81,7 @@ class FakeBoard:
     hogged: bool = False  # its app keeps the REPL away, but not after a reset
     dead: bool = False  # nothing answers at all
     worn: bool = False  # what is written over the REPL does not stick
+    damaged: bool = False  # its filesystem can be read by nobody but its firmware
     unverified: bool = False  # what is written to its flash does not read back
     answers: list[str] = field(default_factory=lambda: ["True"])
     prints: str = "ready: kitchen"
@@ -84,6 +94,10 @@ class FakeBoard:
     exchanged: tuple[int, str] | None = None  # before which of its starts, for one with which MAC
 
     def flash_at(self, offset: int, size: int) -> bytes:
+        if offset >= FILESYSTEM and self.damaged:
+            return b"\x00" * size
+        if offset >= FILESYSTEM and self.files:
+            return packed(self.files).ljust(size, b"\xff")
         return b"\xff" * size if self.firmware is None else b"\xe9" * size
 
     def start(self) -> None:
@@ -94,6 +108,24 @@ class FakeBoard:
             if left == 1:
                 self.mac = mac
                 self.log.append("exchanged")
+
+
+def seen_of(
+    files: Mapping[str, bytes], directories: Iterable[str], request: ScanRequest
+) -> Filesystem:
+    """What a look finds of these files, of all it was asked for."""
+
+    def asked(path: str) -> bool:
+        return path in request.paths or any(at_or_below(path, tree) for tree in request.trees)
+
+    return Filesystem(
+        files={
+            path: FileState(size=len(data), sha256=hashlib.sha256(data).hexdigest())
+            for path, data in files.items()
+            if asked(path)
+        },
+        directories=frozenset(path for path in directories if asked(path)),
+    )
 
 
 class FakeRepl:
@@ -110,21 +142,9 @@ class FakeRepl:
         )
 
     def observe(self, request: ScanRequest) -> ActualState:
-        def asked(path: str) -> bool:
-            return path in request.paths or any(
-                path == tree or path.startswith(tree.rstrip("/") + "/") for tree in request.trees
-            )
-
-        seen = Filesystem(
-            files={
-                path: FileState(size=len(data), sha256=hashlib.sha256(data).hexdigest())
-                for path, data in self.board.files.items()
-                if asked(path)
-            },
-            directories=frozenset(path for path in self.board.directories if asked(path)),
-            free=self.board.free,
-            disabled=frozenset(self.board.disabled & self.board.files.keys()),
-        )
+        seen = seen_of(self.board.files, self.board.directories, request)
+        disabled = frozenset(self.board.disabled & self.board.files.keys())
+        seen = replace(seen, free=self.board.free, disabled=disabled)
         return replace(self.identify(), filesystem=seen)
 
     def transfer(
@@ -191,20 +211,22 @@ class FakeFlasher:
 
     def erase(self, leaving: Sequence[Region] | None, progress: Progress) -> None:
         self.board.log.append("erase" if leaving is not None else "erase the chip")
-        self.board.silent = False
+        self.board.silent = self.board.damaged = False
         self.board.firmware = None
         self.board.files.clear()
         self.board.directories.clear()
 
     def differs(self, regions: Sequence[Region]) -> tuple[str, ...]:
-        return tuple(region.name for region in regions)
+        current = self.board.firmware is not None and self.board.firmware == self.world.boots
+        return () if current else tuple(region.name for region in regions)
 
     def read(self, offset: int, size: int) -> bytes:
         return self.board.flash_at(offset, size)
 
     def write(self, regions: Sequence[Region], progress: Progress) -> None:
         self.board.log.append("flash " + " ".join(region.name for region in regions))
-        self.board.firmware = self.world.boots
+        if any(region.name != "filesystem" for region in regions):
+            self.board.firmware = self.world.boots
         for region in regions:
             if region.name == "filesystem":
                 self._fill(self.world.filesystems.built[region.data])
@@ -213,7 +235,10 @@ class FakeFlasher:
         progress(1, 1)
 
     def _fill(self, files: Mapping[str, bytes]) -> None:
-        self.board.files.update(files)
+        disabled = {disabled_name(path): path for path in STARTUP_FILES}
+        self.board.disabled |= {disabled[path] for path in files if path in disabled}
+        self.board.files.update({disabled.get(path, path): files[path] for path in files})
+        self.board.silent = self.board.silent and not self.board.disabled
         for path in files:
             self.board.directories.update(ancestors(path))
 
@@ -290,35 +315,64 @@ class FakeImages:
 
 
 class FakeFilesystems:
-    """Images that are known again by their bytes; with `buildable` False there are none. What is
-    found in a flash is what `stored` has for the place's offset."""
+    """Images that are known again by their bytes; with `buildable` False there are none."""
 
     def __init__(self) -> None:
         self.buildable = True
         self.room = 1 << 20
         self.built: dict[bytes, dict[str, bytes]] = {}
-        self.stored: dict[int, StoredFilesystem] = {}
 
     def build(
         self, firmware: Firmware, board: BoardProfile, flash_size: int, files: Mapping[str, bytes]
     ) -> Sequence[Region] | None:
-        return self._image(0x200000, files) if self.buildable else None
-
-    def read(self, read: FlashRead, place: FilesystemPlace) -> StoredFilesystem | None:
-        return self.stored.get(place.offset)
+        if not self.buildable:
+            return None
+        if sum(map(len, files.values())) > self.room:
+            raise OutOfSpace("the files do not fit")
+        return self._region(files)
 
     def rebuild(
         self, place: FilesystemPlace, contents: StoredContents, disk_version: int
     ) -> Sequence[Region]:
-        return self._image(place.offset, contents.files)
-
-    def _image(self, offset: int, files: Mapping[str, bytes]) -> Sequence[Region]:
-        if sum(map(len, files.values())) > self.room:
+        if sum(map(len, contents.files.values())) > self.room:
             raise OutOfSpace("the files do not fit")
-        data = repr(sorted(files.items())).encode()
-        data += b"\xff" * (-len(data) % SECTOR)
+        return self._region(contents.files)
+
+    def _region(self, files: Mapping[str, bytes]) -> Sequence[Region]:
+        data = packed(files)
         self.built[data] = dict(files)
-        return [Region(name="filesystem", offset=offset, data=data)]
+        return [Region(name="filesystem", offset=FILESYSTEM, data=data)]
+
+    def read(self, read: FlashRead, place: FilesystemPlace) -> FakeStored | None:
+        data = read(place.offset, 1 << 16)
+        if not data.startswith(_MARK):
+            return None
+        files = dict(ast.literal_eval(data[len(_MARK) : data.index(b"\n")].decode()))
+        return FakeStored(files, place, self)
+
+
+class FakeStored:
+    """A filesystem that was read from the flash of a board in memory."""
+
+    disk_version = 0x00020000
+
+    def __init__(
+        self, files: Mapping[str, bytes], place: FilesystemPlace, world: FakeFilesystems
+    ) -> None:
+        self.files = files
+        self.place = place
+        self._filesystems = world
+
+    def observe(self, request: ScanRequest) -> Filesystem:
+        return seen_of(self.files, self.contents().directories, request)
+
+    def contents(self) -> StoredContents:
+        directories = {parent for path in self.files for parent in ancestors(path)}
+        return StoredContents(files=self.files, directories=frozenset(directories))
+
+    def startup_disabled(self, names: Sequence[str]) -> Sequence[Region]:
+        files = {disabled_name(p) if p in names else p: self.files[p] for p in self.files}
+        return self._filesystems.rebuild(self.place, StoredContents(files=files), self.disk_version)
 
 
 class FakeIdentities:
@@ -337,12 +391,31 @@ class FakeIdentities:
 class FakeJournal:
     def __init__(self) -> None:
         self.open: dict[str, tuple[str, FlashMode]] = {}
+        self.kept: dict[str, SavedFlash] = {}
+        self.aside: list[SavedFlash] = []
 
-    def begin(self, mac: str, device: str, mode: FlashMode) -> None:
+    def begin(
+        self, mac: str, device: str, mode: FlashMode, saved: SavedFlash | None = None
+    ) -> None:
+        self.end(mac)
         self.open[mac] = (device, mode)
+        if saved is not None:
+            self.kept[mac] = saved
+
+    def saved(self, mac: str) -> SavedFlash | None:
+        return self.kept.get(mac)
+
+    def set_aside(self, mac: str) -> str | None:
+        saved = self.kept.get(mac)
+        self.end(mac)
+        if saved is None:
+            return None
+        self.aside.append(saved)
+        return "a file"
 
     def end(self, mac: str) -> None:
         self.open.pop(mac, None)
+        self.kept.pop(mac, None)
 
     def interrupted_mode(self, mac: str) -> FlashMode | None:
         return self.open[mac][1] if mac in self.open else None

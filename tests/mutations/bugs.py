@@ -181,8 +181,8 @@ BUGS = (
     Bug(
         name="erase without asking",
         file="provision/core/planning/safety.py",
-        before="if not plan.erases or interrupted or (known and not actual.repl_unresponsive):",
-        after="if True:",
+        before="    if interrupted:\n",
+        after="    if True:\n",
         tests=("tests/engine/test_fleet_run.py", "-k", "needs_a_yes"),
     ),
     Bug(
@@ -216,8 +216,8 @@ BUGS = (
     Bug(
         name="keep the leave to erase a board that answers again",
         file="provision/engine/tasks/plan.py",
-        before="            journal.end(actual.mac)  # it is no more",
-        after="            pass  # it is no more",
+        before="        kept = journal.set_aside(mac)  # it is no more",
+        after="        kept = None  # it is no more",
         tests=("tests/engine/test_fleet_run.py", "-k", "leave_to_erase"),
     ),
     Bug(
@@ -370,10 +370,45 @@ BUGS = (
     ),
     Bug(
         name="erase a board on which an update in place was cut short",
-        file="provision/core/planning/diff.py",
-        before=" and actual.firmware is None and not actual.interrupted_update:",
-        after=" and actual.firmware is None:",
+        file="provision/core/planning/flash_plan.py",
+        before="    if found is not None or actual.interrupted_update or readable:\n",
+        after="    if found is not None or readable:\n",
         tests=("tests/engine/test_safe_boot.py", "tests/core/planning/test_diff_cases.py"),
+    ),
+    Bug(
+        name="erase a board that does not answer, though its files can be read",
+        file="provision/core/planning/flash_plan.py",
+        before="    if found is not None or actual.interrupted_update or readable:\n",
+        after="    if found is not None or actual.interrupted_update:\n",
+        tests=("tests/core/planning/test_diff_cases.py",),
+    ),
+    Bug(
+        name="lose what nobody manages without asking",
+        file="provision/core/planning/safety.py",
+        before="    lost = plan.losses\n",
+        after="    lost = ()\n",
+        tests=("tests/engine/test_fleet_run.py", "-k", "leave_to_erase or needs_a_yes"),
+    ),
+    Bug(
+        name="leave the files behind that the new firmware looks for elsewhere",
+        file="provision/core/planning/flash_plan.py",
+        before="    if (place.offset, place.size) != (wanted_place.offset, wanted_place.size):",
+        after="    if False:",
+        tests=("tests/apply/test_rescue.py", "-k", "carried_to"),
+    ),
+    Bug(
+        name="erase NVS with a filesystem that cannot be read",
+        file="provision/engine/flash/write.py",
+        before='    if wanted is None or wanted.erase == "always":\n',
+        after="    if True:\n",
+        tests=("tests/apply/test_rescue.py", "-k", "somebody_agrees and esp32"),
+    ),
+    Bug(
+        name="erase a filesystem before what was read of it is on the disk",
+        file="provision/project/flash_journal.py",
+        before="            if saved is not None:\n",
+        after="            if False:\n",
+        tests=("tests/apply/test_rescue.py", "-k", "carried_the_files_over"),
     ),
     Bug(
         name="leave what another firmware wrote when the whole flash is erased",

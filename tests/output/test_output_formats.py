@@ -46,6 +46,7 @@ from provision.model.plan import (
     RemoveDirectory,
     Reset,
     RestoreFile,
+    RewriteFilesystem,
     RunCheck,
     WriteFile,
     WriteFirmware,
@@ -59,7 +60,8 @@ from provision.output.setup import open_outputs
 SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "event.schema.json").read_text())
 IDENTITY = FirmwareIdentity(version="1.24.1", machine="Generic ESP32", chip=ESP32)
 ACTIONS: tuple[Action, ...] = (
-    EraseFlash(reason="r"),
+    EraseFlash(reason="r", losses=("/data.csv (1 B)",), spares=("NVS",)),
+    RewriteFilesystem(reason="r", files=2),
     WriteFirmware(identity=IDENTITY, reason="r"),
     RestoreFile(path="/main.py", reason="r"),
     DeleteFile(path="/old.py", reason="r"),
@@ -299,7 +301,7 @@ def streams(tmp_path: Path) -> Streams:
 
 def test_results_go_to_stdout_and_narration_to_stderr(streams: Streams, tmp_path: Path) -> None:
     out, err = streams.play(log_file=tmp_path / "log", junit=tmp_path / "junit.xml")
-    assert out[0] == "kitchen: 7 changes"
+    assert out[0] == "kitchen: 8 changes"
     assert out[-1].startswith("3 devices in 4.5 s: changed=1 ok=0 failed=1 unreachable=1")
     assert err[0] == "apply greenhouse: 4 devices"
     assert not set(out) & set(err)

@@ -142,10 +142,9 @@ class ChipFamily(Protocol):
         Reads some dozen sectors of each at most."""
         ...
 
-    def same_layout(self, read: FlashRead, firmware: Firmware) -> bool:
-        """Whether the flash is divided as the image divides it, so that writing the image moves
-        nothing. True for a chip whose flash is not divided by a table; `filesystem_in_flash` and
-        `filesystem_place` may still differ there."""
+    def has_place(self, firmware: Firmware, data: FlashData) -> bool:
+        """Whether the image's own layout has this very place for data, so that what is there can
+        stay when all else of the flash is erased and the image is written."""
         ...
 
     def newest_littlefs(self, identity: FirmwareIdentity) -> int:

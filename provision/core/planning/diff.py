@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from provision.core.planning.check_state import why_check
-from provision.core.planning.safety import UNMOUNTABLE, refusals, unmountable
+from provision.core.planning.flash_plan import flash_actions
+from provision.core.planning.safety import refusals
 from provision.model.board_path import STARTUP_FILES, ancestors, at_or_below, below, depth
 from provision.model.plan import (
     Action,
@@ -27,16 +28,13 @@ from provision.model.plan import (
     RestoreFile,
     RunCheck,
     WriteFile,
-    WriteFirmware,
 )
 from provision.model.state import (
     ActualState,
     DesiredFile,
-    DesiredFirmware,
     DesiredState,
     FileState,
     Filesystem,
-    FirmwareIdentity,
 )
 
 ERASED = Filesystem(files={"/boot.py": FileState(size=None, sha256=None)})
@@ -49,7 +47,7 @@ def diff(desired: DesiredState, actual: ActualState) -> Plan:
     With a refusal there are none. No actions and no refusal: the board is as it must be, and its
     check, if there is one, has passed on this very state.
     """
-    flashing = list(_flashing(desired, actual))
+    flashing = flash_actions(desired, actual)
     erased = any(isinstance(action, EraseFlash) for action in flashing)
     files = FileDiff(desired, ERASED if erased else actual.filesystem, fresh=erased)
     actions: list[Action] = [*flashing]
@@ -64,73 +62,6 @@ def diff(desired: DesiredState, actual: ActualState) -> Plan:
         actions.append(RunCheck(check=desired.check, reason=why))
     refused = tuple(refusals(desired, actual, actions, files.in_the_way()))
     return Plan(device=desired.device, actions=() if refused else tuple(actions), refusals=refused)
-
-
-def _flashing(desired: DesiredState, actual: ActualState) -> Iterator[Action]:
-    firmware = desired.firmware
-    if firmware is None:
-        return
-    reason = _why_flash(firmware, desired, actual)
-    if reason is None:
-        return
-    chip = desired.board.chip
-    if firmware.erase == "always":
-        yield EraseFlash(reason="the manifest says erase: always")
-    elif firmware.erase == "auto" and unmountable(desired, actual):
-        yield EraseFlash(reason=UNMOUNTABLE)
-    elif firmware.erase == "auto" and actual.firmware is None and not actual.interrupted_update:
-        yield EraseFlash(
-            reason="what is on the flash does not answer, even after a reset"
-            if actual.repl_unresponsive
-            else "no MicroPython answers"
-        )
-    elif firmware.erase == "auto" and actual.firmware and actual.firmware.chip != chip:
-        yield EraseFlash(
-            reason=f"what is on the flash is for the {actual.firmware.chip.label}, "
-            f"this is an {chip.label}"
-        )
-    yield WriteFirmware(identity=_wanted(firmware, desired), reason=reason)
-
-
-def _wanted(firmware: DesiredFirmware, desired: DesiredState) -> FirmwareIdentity:
-    """The identity of the image, or what is declared of it while nobody has read it."""
-    return firmware.identity or FirmwareIdentity(
-        version=(firmware.source.version or "").removeprefix("v"),
-        machine="",
-        chip=desired.board.chip,
-    )
-
-
-def _why_flash(firmware: DesiredFirmware, desired: DesiredState, actual: ActualState) -> str | None:
-    """Why the firmware must be written; None when it is current."""
-    wanted, found = _wanted(firmware, desired), actual.firmware
-    name = wanted.version or firmware.source.name
-    if found is None and actual.interrupted_update:
-        return (
-            f"finish the update to {name} that was interrupted; files kept, compared after flashing"
-        )
-    if found is None:
-        return f"no MicroPython answers, {name} is wanted"
-    if found.chip != wanted.chip:
-        return f"a build for {found.chip.label} is on the board, {name} is wanted"
-    if firmware.identity is None:
-        same = not wanted.version or _same_version(found.version, wanted.version)
-    else:
-        same = found.version == wanted.version
-    if not same:
-        return f"{found.version} is on the board, {wanted.version} is wanted"
-    if firmware.identity is not None and not found.agrees_with(firmware.identity):
-        return f"a build for '{found.machine}' is on the board, '{wanted.machine}' is wanted"
-    if unmountable(desired, actual) and firmware.erase != "never":
-        return UNMOUNTABLE
-    if actual.flash_differs:
-        return f"the flash differs from the image: {', '.join(actual.flash_differs)}"
-    return None
-
-
-def _same_version(one: str, other: str) -> bool:
-    """1.20 is 1.20.0, as MicroPython has written it both ways."""
-    return one.removesuffix(".0") == other.removesuffix(".0")
 
 
 class FileDiff:

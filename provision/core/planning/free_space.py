@@ -16,6 +16,7 @@ from provision.model.plan import (
     RemoveDirectory,
     Reset,
     RestoreFile,
+    RewriteFilesystem,
     RunCheck,
     WriteFile,
     WriteFirmware,
@@ -37,6 +38,19 @@ def blocks_of(size: int, block: int) -> int:
     if size <= INLINE:
         return 0
     return -(-size // (block - POINTERS))
+
+
+def blocks_needed(filesystem: Filesystem) -> int:
+    """Blocks of a LittleFS that holds all the files and directories of another, at most."""
+    directories = 1 + len(filesystem.directories)
+    splits = (len(filesystem.files) + len(filesystem.directories)) // NAMES_PER_SPLIT
+    files = sum(
+        blocks_of(filesystem.block if file.size is None else file.size, filesystem.block)
+        for file in filesystem.files.values()
+    )
+    inline = sum(file.size or 0 for file in filesystem.files.values() if (file.size or 0) <= INLINE)
+    splits += inline // (filesystem.block // 2)
+    return 2 + DIRECTORY_BLOCKS * (directories + splits) + files
 
 
 def missing_bytes(actions: Iterable[Action], filesystem: Filesystem) -> int:
@@ -66,7 +80,9 @@ def missing_bytes(actions: Iterable[Action], filesystem: Filesystem) -> int:
                 lowest = min(lowest, free)
             case RemoveDirectory():
                 free += DIRECTORY_BLOCKS
-            case EraseFlash() | WriteFirmware() | RestoreFile() | Reset() | RunCheck():
+            case EraseFlash() | RewriteFilesystem() | WriteFirmware():
+                pass
+            case RestoreFile() | Reset() | RunCheck():
                 pass
             case _:
                 assert_never(action)

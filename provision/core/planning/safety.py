@@ -10,18 +10,17 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from provision.core.chips.family import image_for_another_chip
 from provision.core.chips.registry import family_of
-from provision.core.wording import memory_size
-from provision.model.plan import Action, EraseFlash, Plan, Refusal, phase_of
+from provision.core.planning.flash_plan import UNMOUNTABLE, lost_filesystem, unmountable
+from provision.core.wording import listed, memory_size
+from provision.model.plan import (
+    Action,
+    EraseFlash,
+    Plan,
+    Refusal,
+    RewriteFilesystem,
+    phase_of,
+)
 from provision.model.state import ActualState, DesiredState
-
-UNMOUNTABLE = "MicroPython runs, but its filesystem cannot be mounted"
-
-
-def unmountable(desired: DesiredState, actual: ActualState) -> bool:
-    """Whether files are wanted on a board that has no filesystem to keep them: only erasing it
-    lets the firmware make a new one."""
-    seen = actual.filesystem
-    return bool(desired.files) and seen is not None and not seen.mounted
 
 
 def refusals(
@@ -45,13 +44,21 @@ def refusals(
             hint="give the device a `firmware:`, for example `firmware: 1.24.1`",
         )
         return
-    erases = any(isinstance(action, EraseFlash) for action in actions)
-    if unmountable(desired, actual) and not erases:
+    renewed = any(isinstance(action, (EraseFlash, RewriteFilesystem)) for action in actions)
+    if unmountable(desired, actual) and not renewed:
         yield Refusal(
             kind="no-filesystem",
             message=UNMOUNTABLE,
-            hint="give the device a `firmware:` without `erase: never`: the flash is then erased, "
-            "NVS included, and written anew",
+            hint="give the device a `firmware:` without `erase: never`: the filesystem is then "
+            "written anew, with its files where they can be read",
+        )
+    lost = lost_filesystem(desired, actual)
+    if lost is not None:
+        yield Refusal(
+            kind="filesystem-lost",
+            message=f"its filesystem would be lost, and the manifest says erase: never: {lost}",
+            hint="choose another firmware, or leave `erase: never` out: "
+            "`provision plan` then lists what is lost",
         )
     for kind, path, dest in in_the_way:
         # One manifest cannot say both: that it is absent, and that something is there.
@@ -76,20 +83,25 @@ def needs_consent(
 ) -> Refusal | None:
     """Rule 2: why a plan may not be carried out unless somebody says yes, or None.
 
-    Erasing needs a yes where no run before has learned which board this is (`known`), and where
-    nobody could look at its files. A board on which a run that erased it for this very device was
-    `interrupted`, and which has not answered since, has had its yes.
+    A yes is needed for whatever is lost; where nobody could look at the flash; and to erase a
+    board of which no run before has learned whose it is (`known`). A board on which a run that
+    erased it for this very device was `interrupted`, and which has not answered since, has had
+    its yes.
     """
-    if not plan.erases or interrupted or (known and not actual.repl_unresponsive):
+    if interrupted:
         return None
-    what = (
-        "does not answer: its files would be lost"
-        if actual.repl_unresponsive
-        else "is not in fleet.lock yet"
-    )
+    lost = plan.losses
+    if lost:
+        what = f"{listed(lost)} would be lost"
+    elif plan.erases and not known:
+        what = "its board would be erased, and is not in fleet.lock yet"
+    elif plan.erases and actual.flash is None:
+        what = "its board would be erased, and nobody could look at what is on it"
+    else:
+        return None
     return Refusal(
         kind="needs-consent",
-        message=f"its board would be erased, and {what}",
+        message=what,
         hint="check `provision plan`, then run `provision apply --yes`",
     )
 
@@ -107,6 +119,26 @@ def declined() -> Refusal:
     """Somebody was asked, and said no."""
     return Refusal(
         kind="declined", message="erasing its board was declined", hint="nothing was written"
+    )
+
+
+def no_room(missing: int, free: int | None) -> Refusal:
+    """The files do not fit beside what is on the board."""
+    room = "" if free is None else f" than the {free:,} that are free on the board"
+    return Refusal(
+        kind="no-room",
+        message=f"the files need {missing:,} bytes more{room}",
+        hint="let the manifest bring fewer or smaller files, or delete some that are on the board "
+        "with `state: absent`",
+    )
+
+
+def too_many_files(message: str) -> Refusal:
+    """The files do not fit even an empty filesystem."""
+    return Refusal(
+        kind="no-room",
+        message=message,
+        hint="let the manifest bring fewer or smaller files",
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from provision.engine.context import DeviceContext, RunContext
-from provision.engine.observe import observe
+from provision.engine.observe import identify
 from provision.engine.task import Target
 from provision.engine.tasks.plan import with_known_boards
 from provision.interfaces import ScanRequest
@@ -30,5 +30,5 @@ class FactsTask:
     def run(self, device: DeviceContext) -> Outcome:
         """As `Task.run`: "ok"."""
         device.session.stage("observe")
-        device.actual = observe(device.session, ScanRequest(paths=(), expected={}))
+        device.actual, _ = identify(device.session, ScanRequest(paths=(), expected={}))
         return "ok"

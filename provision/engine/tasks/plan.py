@@ -6,19 +6,29 @@ compare.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from provision.core.chips.registry import family_of
 from provision.core.planning.diff import diff
+from provision.core.planning.free_space import missing_bytes
 from provision.core.planning.ownership import board_owners
+from provision.core.planning.safety import (
+    flash_size_unknown,
+    no_room,
+    too_many_files,
+    unflashable,
+)
 from provision.core.planning.text_diff import MAX_BYTES, file_diff
 from provision.engine.context import DeviceContext, RunContext
-from provision.engine.observe import observe, scan_request
+from provision.engine.flash.saved_files import after_interruption, under_own_names
+from provision.engine.observe import look_before_flashing, observe, scan_request
 from provision.engine.refusal import refuse
 from provision.engine.task import Target
+from provision.errors import OutOfSpace
 from provision.model.event import DevicePlanned, FileDiffed, Outcome
-from provision.model.plan import Plan, WriteFile
+from provision.model.plan import Plan, Refusal, WriteFile
 from provision.model.state import ActualState, DesiredState
 
 
@@ -88,25 +98,79 @@ def observe_and_plan(device: DeviceContext, *, contents: bool) -> tuple[ActualSt
 
 def look_and_compare(device: DeviceContext, *, announce: bool = False) -> tuple[ActualState, Plan]:
     """The same, told as an event if `announce` says so."""
-    desired, session, journal = device.desired, device.session, device.run.journal
-    session.stage("observe")
-    actual = observe(session, scan_request(desired), device.firmware)
-    device.actual = actual
-    if actual.mac is not None:
-        if actual.firmware is not None and journal.interrupted_mode(actual.mac) == "erase":
-            journal.end(actual.mac)  # it is no more as the interrupted run left it
-        if actual.firmware is None and journal.interrupted_mode(actual.mac) == "keep":
-            device.actual = actual = replace(actual, interrupted_update=True)
-    if desired.check is not None:
-        last = device.run.checks.last(actual.mac, desired.device)
-        device.actual = actual = replace(actual, last_check=last)
-    device.plan = plan = diff(desired, actual)
+    desired = device.desired
+    request = scan_request(desired)
+    device.session.stage("observe")
+    device.actual = actual = remembered(device, observe(device, request))
+    plan = diff(desired, actual)
+    if plan.flashes and device.session.capabilities.flashes:
+        device.actual = actual = look_before_flashing(
+            device, actual, request, erases=plan.erases
+        )
+        plan = diff(desired, actual)
+    if plan.actions:
+        plan = replace(plan, refusals=tuple(impossible(device, actual, plan)))
+        if plan.refusals:
+            plan = replace(plan, actions=())
+    device.plan = plan
     if actual.mac is not None and not plan.refusals:
         device.claim(actual.mac)  # a board that is refused is left to the device that it is
     if announce:
         device.run.emit(DevicePlanned(device=desired.device, plan=plan))
     refuse(plan.refusals)
     return actual, plan
+
+
+def remembered(device: DeviceContext, actual: ActualState) -> ActualState:
+    """The state with what this computer knows of the board: an update of its flash that never
+    ended, with the files that were saved before, and its last check."""
+    journal, desired = device.run.journal, device.desired
+    mac = actual.mac
+    mode = journal.interrupted_mode(mac) if mac is not None else None
+    answers = actual.firmware is not None and not actual.repl_unresponsive
+    if mac is not None and mode is not None and not answers:
+        actual = after_interruption(actual, mode, journal.saved(mac))
+    elif mac is not None and mode in ("erase", "rewrite"):
+        kept = journal.set_aside(mac)  # it is no more as the interrupted run left it
+        if kept is not None:
+            device.session.note(f"what an interrupted update had saved of it is in {kept}")
+    if desired.check is not None:
+        last = device.run.checks.last(actual.mac, desired.device)
+        actual = replace(actual, last_check=last)
+    return actual
+
+
+def impossible(device: DeviceContext, actual: ActualState, plan: Plan) -> Iterator[Refusal]:
+    """Why the plan cannot be carried out, as far as anything but the board's state tells: what
+    apply would refuse in its midst is refused before it begins."""
+    desired, image, session = device.desired, device.firmware, device.session
+    if not plan.flashes:
+        if actual.filesystem is not None:
+            missing = missing_bytes(plan.actions, actual.filesystem)
+            if missing:
+                yield no_room(missing, actual.filesystem.free)
+        return
+    if not session.capabilities.flashes:
+        yield unflashable(session.address)
+        return
+    if image is None:
+        return
+    flash_size = actual.flash_size or desired.board.flash_size
+    if flash_size is None:
+        yield flash_size_unknown()
+        return
+    known = replace(actual, flash_size=flash_size)
+    yield from family_of(desired.board.chip).image_refusals(image, desired.board, known)
+    if plan.erases:
+        files = {file.dest: file.content.data for file in desired.files}
+        try:
+            device.run.filesystems.build(image, desired.board, flash_size, files)
+        except OutOfSpace as error:
+            yield too_many_files(error.message)
+    elif actual.filesystem is not None and not plan.rewrites:
+        missing = missing_bytes(plan.actions, actual.filesystem)
+        if missing:
+            yield no_room(missing, actual.filesystem.free)
 
 
 def show_contents(device: DeviceContext, actual: ActualState, plan: Plan) -> None:
@@ -119,6 +183,13 @@ def show_contents(device: DeviceContext, actual: ActualState, plan: Plan) -> Non
         there = known.get(action.path)
         old: bytes | None = None
         if there is not None and not new.sensitive:
-            old = device.session.repl().read(action.path, MAX_BYTES + 1)
+            old = read_file(device, actual, action.path, MAX_BYTES + 1)
         lines = file_diff(action.path, old, new, unread_size=there.size if there else None)
         device.run.emit(FileDiffed(device=device.desired.device, path=action.path, lines=lines))
+
+
+def read_file(device: DeviceContext, actual: ActualState, path: str, limit: int) -> bytes:
+    """At most `limit` bytes of a file that is on the board, by whichever way it was looked at."""
+    if actual.repl_unresponsive and device.stored is not None:
+        return under_own_names(device.stored.contents()).files[path][:limit]
+    return device.session.repl().read(path, limit)

@@ -21,6 +21,7 @@ REFUSALS = {
     "flash-too-small",
     "no-filesystem",
     "no-firmware",
+    "filesystem-lost",
     "directory-in-the-way",
     "file-in-the-way",
 }
@@ -43,6 +44,7 @@ def test_there_is_a_case_for_every_action_and_refusal() -> None:
     assert refused == REFUSALS
     assert kinds == {
         "erase-flash",
+        "rewrite-filesystem",
         "write-firmware",
         "restore-file",
         "delete-file",

@@ -15,6 +15,7 @@ from provision.model.plan import (
     RemoveDirectory,
     Reset,
     RestoreFile,
+    RewriteFilesystem,
     RunCheck,
     WriteFile,
     WriteFirmware,
@@ -25,7 +26,7 @@ from tests.strategies import actual_states, desired_states
 
 UNKNOWN = FileState(size=None, sha256=None)
 FILES = (DeleteFile, RemoveDirectory, MakeDirectory, WriteFile)
-KINDS = (EraseFlash, WriteFirmware, RestoreFile, *FILES, Reset, RunCheck)
+KINDS = (EraseFlash, RewriteFilesystem, WriteFirmware, RestoreFile, *FILES, Reset, RunCheck)
 states = given(desired=desired_states(), actual=actual_states())
 many = settings(max_examples=400)
 

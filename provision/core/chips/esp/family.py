@@ -96,8 +96,8 @@ class EspFamily:
     ) -> tuple[FlashData, ...]:
         return flash_contents.data_in_flash(chip, read, flash_size, running)
 
-    def same_layout(self, read: FlashRead, firmware: Firmware) -> bool:
-        return flash_contents.same_layout(read, _own(firmware))
+    def has_place(self, firmware: Firmware, data: FlashData) -> bool:
+        return flash_contents.has_place(_own(firmware), data)
 
     def newest_littlefs(self, identity: FirmwareIdentity) -> int:
         return flash_contents.newest_littlefs(identity)

@@ -82,10 +82,11 @@ def data_in_flash(
     return tuple(sorted(found, key=lambda data: data.offset))
 
 
-def same_layout(read: FlashRead, firmware: EspFirmware) -> bool:
-    """See `ChipFamily.same_layout`."""
-    return firmware.chip == ESP8266 or read_table(read(TABLE_OFFSET, TABLE_SIZE)) == (
-        firmware.partitions
+def has_place(firmware: EspFirmware, data: FlashData) -> bool:
+    """See `ChipFamily.has_place`."""
+    return any(
+        not part.is_app and (part.offset, part.size) == (data.offset, data.size)
+        for part in firmware.partitions
     )
 
 

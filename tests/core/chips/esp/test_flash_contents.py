@@ -167,7 +167,6 @@ def test_a_board_as_it_was_flashed_agrees_with_its_image(chip: Chip) -> None:
     place = FAMILY.filesystem_place(firmware, None, None)
     flash = Flash().put(firmware.base, firmware.data)
     assert flash.place(chip, firmware.identity) == flash.place(chip, None) == place
-    assert FAMILY.same_layout(flash.read, firmware)
 
 
 # What would be lost
@@ -256,28 +255,27 @@ def test_little_is_read() -> None:
     ("table", "same"),
     [
         ((NVS, PHY, APP, VFS), True),
-        ((NVS, PHY, APP, replace(VFS, size=0x100000)), False),
-        ((NVS, PHY, APP, replace(VFS, name="ffat")), False),
-        ((NVS, PHY, replace(APP, size=0x180000), replace(VFS, offset=0x190000)), False),
-        ((NVS, PHY, APP), False),
-        ((), False),
+        ((replace(NVS, size=0x5000), PHY, APP, VFS), False),
+        ((replace(NVS, offset=0x3F0000), PHY, APP), False),
+        ((replace(NVS, name="settings"), PHY, APP, VFS), True),
     ],
 )
-def test_whether_an_image_divides_the_flash_as_it_is(
+def test_whether_an_image_has_the_place_of_what_lies_in_flash(
     table: tuple[Partition, ...], same: bool
 ) -> None:
     firmware = read_firmware(build(ESP32, "1.24.1"), "some.bin")
-    assert firmware.partitions == (NVS, PHY, APP, VFS)
-    flash = Flash().table(*table) if table else Flash()
-    assert FAMILY.same_layout(flash.read, firmware) is same
-    damaged = flash.put(TABLE_OFFSET + 33, b"\x77")
-    assert not FAMILY.same_layout(damaged.read, firmware)
+    flash = Flash().table(*table).put(table[0].offset, b"settings")
+    (nvs,) = (data for data in flash.holds(ESP32, None) if data.kind == "nvs")
+    assert FAMILY.has_place(firmware, nvs) is same
+    app = FlashData(name="app", kind="other", offset=APP.offset, size=APP.size, blank=False)
+    assert not FAMILY.has_place(firmware, app)
 
 
 def test_an_esp8266_has_no_table() -> None:
     firmware = read_firmware(build(ESP8266, "1.24.1"), "some.bin")
     assert isinstance(firmware, EspFirmware)
-    assert FAMILY.same_layout(Flash().read, firmware)
+    (data,) = Flash().filesystem(0x100000, 763).holds(ESP8266, None)
+    assert not FAMILY.has_place(firmware, data)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,212 @@
+"""Write a board's flash, in one visit to download mode: everything that can go wrong before the
+first byte is found out before it, and what is kept is on this computer's disk before it is erased.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from provision.core.chips.registry import family_of
+from provision.core.planning.diff import diff
+from provision.core.planning.safety import flash_size_unknown
+from provision.engine.context import DeviceContext
+from provision.engine.flash.saved_files import under_own_names, with_startup_disabled
+from provision.engine.flash.survey import flash_reader, survey
+from provision.engine.refusal import refuse, refused
+from provision.engine.safe_boot import restore_app
+from provision.errors import BoardError, ProvisionError
+from provision.interfaces import Flasher, FlashMode, SavedFlash, ScanRequest
+from provision.model.board_path import STARTUP_FILES
+from provision.model.event import ActionDone
+from provision.model.firmware import Firmware, Region
+from provision.model.plan import (
+    Action,
+    EraseFlash,
+    MakeDirectory,
+    Plan,
+    RewriteFilesystem,
+    WriteFile,
+    WriteFirmware,
+)
+from provision.model.state import ActualState
+
+WRITTEN_VERSION = 0x00020000  # of LittleFS: every driver reads it, newer ones raise it
+_NOTHING = ScanRequest(paths=(), expected={})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """What a visit to download mode will write; `preloaded` tells whether the whole filesystem
+    with the manifest's files is among it, `saved` is what was read off the board before."""
+
+    flasher: Flasher
+    mac: str
+    regions: Sequence[Region]
+    preloaded: bool = False
+    saved: SavedFlash | None = None
+
+
+def mode_of(plan: Plan) -> FlashMode:
+    """What becomes of the filesystem, as the journal notes it."""
+    if plan.erases:
+        return "erase"
+    return "rewrite" if plan.rewrites else "keep"
+
+
+def write_flash(device: DeviceContext, plan: Plan, actual: ActualState, *, disabled: bool) -> bool:
+    """Erase and write as planned, after the board has been proved once more in download mode;
+    whether all files of the manifest went along. A board that cannot be written and whose
+    start-up files are `disabled` gets them back."""
+    firmware, session, journal = device.firmware, device.session, device.run.journal
+    if firmware is None:
+        raise BoardError("the plan flashes but there is no image")
+    try:
+        ready = prepare(device, plan, actual, firmware)
+        # Where the power failed amid an erase, cells may read as blank and not last.
+        doubtful = journal.interrupted_mode(ready.mac) is not None
+        journal.begin(ready.mac, session.device, mode_of(plan), ready.saved)
+    except ProvisionError:
+        if disabled:
+            restore_app(session, device.note_state)
+        raise
+    flasher = ready.flasher
+    device.note_state("its flash is only partly written; it may not start until the next apply")
+    if plan.erases or plan.rewrites:
+        session.stage("erase")
+        flasher.erase(None if doubtful else ready.regions, session.progress("erase"))
+        report(device, plan, EraseFlash)
+    session.stage("flash", f"MicroPython {firmware.identity.version}")
+    flasher.write(ready.regions, session.progress("flash"))
+    journal.end(ready.mac)
+    report(device, plan, RewriteFilesystem, WriteFirmware)
+    if ready.preloaded:
+        report(device, plan, MakeDirectory, WriteFile)
+    return ready.preloaded
+
+
+def prepare(device: DeviceContext, plan: Plan, actual: ActualState, firmware: Firmware) -> Prepared:
+    """Everything that can go wrong before the first byte is written."""
+    desired, session = device.desired, device.session
+    session.stage("connect", "download mode")
+    flasher = session.flasher()
+    proved = flasher.identify()
+    refuse(diff(desired, proved).refusals)
+    if proved.mac is not None:
+        device.claim(proved.mac)  # it may not have told it at its REPL
+    if proved.chip is None or proved.mac is None:
+        raise BoardError("the board's boot ROM does not report its chip and MAC")
+    flash_size = proved.flash_size or desired.board.flash_size
+    if flash_size is None:
+        raise refused(flash_size_unknown())
+    family = family_of(desired.board.chip)
+    known = replace(proved, flash_size=flash_size)
+    refuse(family.image_refusals(firmware, desired.board, known))
+    regions: Sequence[Region] = family.regions(firmware, desired.board, flash_size)
+    ready = Prepared(flasher=flasher, mac=proved.mac, regions=regions)
+    if not plan.erases and not plan.rewrites:
+        return _without_app(device, ready, actual, flash_size)
+    filesystem: Sequence[Region] | None
+    if plan.erases:  # what does not fit is told before anything is erased
+        files = {file.dest: file.content.data for file in desired.files}
+        filesystem = device.run.filesystems.build(firmware, desired.board, flash_size, files)
+        ready = replace(ready, preloaded=filesystem is not None)
+    else:
+        ready = _with_saved_files(device, ready, actual, flash_size)
+        filesystem = _rebuilt(device, ready, firmware, flash_size)
+    spared = [
+        region
+        for region in _spared(device, ready, firmware, flash_size)
+        if not any(overlap(region, other) for other in (*(filesystem or ()), *regions))
+    ]
+    # The filesystem before the firmware, and what starts it last: until all of it is there
+    # nothing boots, so that no app ever meets, and no later run finds, half a filesystem.
+    ordered = family.erased_write_order([*(filesystem or ()), *spared, *ready.regions], proved.chip)
+    contents = ready.saved.contents if ready.saved is not None else None
+    saved = SavedFlash(contents=contents, regions=tuple(spared))
+    return replace(ready, regions=ordered, saved=saved if contents or spared else None)
+
+
+def _without_app(
+    device: DeviceContext, ready: Prepared, actual: ActualState, flash_size: int
+) -> Prepared:
+    """The same, and the app kept from starting, of a board that did not give its REPL: by a
+    filesystem that is edited from outside."""
+    if not actual.repl_unresponsive:
+        return ready
+    reader = flash_reader(device.session)
+    stored = survey(device, reader, request=_NOTHING, flash_size=flash_size).stored
+    if stored is None:
+        return ready
+    return replace(ready, regions=[*stored.startup_disabled(STARTUP_FILES), *ready.regions])
+
+
+def _with_saved_files(
+    device: DeviceContext, ready: Prepared, actual: ActualState, flash_size: int
+) -> Prepared:
+    """The same with every file of the board: as an interrupted run saved them, else as they are in
+    flash now."""
+    earlier = device.run.journal.saved(ready.mac)
+    if earlier is not None and earlier.contents is not None and actual.interrupted_update:
+        return replace(ready, saved=earlier)
+    device.session.stage("read-flash")
+    stored = survey(
+        device,
+        flash_reader(device.session),
+        request=_NOTHING,
+        flash_size=flash_size,
+        running=actual.firmware,
+    ).stored
+    if stored is None:
+        raise BoardError(
+            "the filesystem that was to be kept cannot be read; nothing was written",
+            hint="run `provision plan` again: it tells what is on the board now",
+        )
+    return replace(ready, saved=SavedFlash(contents=under_own_names(stored.contents())))
+
+
+def _rebuilt(
+    device: DeviceContext, ready: Prepared, firmware: Firmware, flash_size: int
+) -> Sequence[Region]:
+    """The filesystem with the saved files where the firmware keeps its own, nothing in it starts
+    by itself."""
+    family = family_of(firmware.chip)
+    place = family.filesystem_place(firmware, device.desired.board, flash_size)
+    if place is None or ready.saved is None or ready.saved.contents is None:
+        raise BoardError("the firmware keeps no filesystem for the files of this board")
+    return device.run.filesystems.rebuild(
+        place, with_startup_disabled(ready.saved.contents), WRITTEN_VERSION
+    )
+
+
+def _spared(
+    device: DeviceContext, ready: Prepared, firmware: Firmware, flash_size: int
+) -> list[Region]:
+    """What lies beside firmware and filesystem and stays: as an interrupted run saved it, else as
+    it is in flash."""
+    wanted = device.desired.firmware
+    if wanted is None or wanted.erase == "always":
+        return []
+    family, read = family_of(firmware.chip), flash_reader(device.session)
+    earlier = device.run.journal.saved(ready.mac)
+    spared = list(earlier.regions) if earlier is not None else []
+    known = {region.offset for region in spared}
+    for each in family.data_in_flash(firmware.chip, read, flash_size, None):
+        if each.kind in ("littlefs", "fat") or each.blank or each.offset in known:
+            continue
+        if family.has_place(firmware, each):
+            data = read(each.offset, each.size)
+            spared.append(Region(name=each.name, offset=each.offset, data=data))
+    return spared
+
+
+def overlap(one: Region, other: Region) -> bool:
+    """Whether two regions want the same bytes of flash."""
+    return one.offset < other.offset + len(other.data) and other.offset < one.offset + len(one.data)
+
+
+def report(device: DeviceContext, plan: Plan, *kinds: type[Action]) -> None:
+    """Tell that the plan's actions of these kinds are done."""
+    for action in plan.actions:
+        if isinstance(action, kinds):
+            device.run.emit(ActionDone(device=device.desired.device, action=action))
