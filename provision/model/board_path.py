@@ -64,8 +64,3 @@ def at_or_below(path: str, root: str) -> bool:
 def depth(path: str) -> int:
     """How many parts a path has: 0 for "/"."""
     return 0 if path == "/" else path.count("/")
-
-
-def disabled_name(path: str) -> str:
-    """The name under which a start-up file is kept from starting."""
-    return f"/{TEMPORARY_NAME}{path[1:]}"

@@ -278,16 +278,17 @@ def test_rule_2_a_board_in_the_lock_is_erased_unasked(station: Station) -> None:
 def test_rule_2_a_known_board_that_falls_silent_does_not_lose_its_files_unasked(
     station: Station,
 ) -> None:
-    """Its firmware is damaged, its files may be all that somebody has of them."""
+    """Its firmware and its filesystem are damaged; somebody may yet know how to read that one."""
     mac = station.board("bench", firmware=station.firmware(ESP32))
     station.put("bench", {"/log.txt": "of a year"})
     station.fault("bench", "broken-firmware")
+    station.fault("bench", "corrupt-filesystem")
     station.write("fleet.yaml", BLANK.format(image=station.firmware(ESP32)))
     station.write("fleet.lock", f"version: 1\ndevices: {{bench: {{mac: '{mac}'}}}}\n")
     before = station.digest("bench")
     ended = station.provision("apply")
     assert ended.code == 4
-    assert "its board would be erased, and does not answer: its files would be lost" in ended.out
+    assert "a filesystem that cannot be read would be lost" in ended.out
     assert station.digest("bench") == before
     agreed = station.apply("--yes")
     assert agreed.done("bench") == ["erase-flash", "write-firmware 1.24.1", "reset"]

@@ -81,7 +81,12 @@ def test_an_update_that_is_cut_short_is_finished_with_the_files_kept(
     station.order("x", "power", on=True)
 
     plan = station.plan()
-    assert plan.planned("x") == ["write-firmware 1.24.1", "write-file /main.py", "reset"]
+    assert plan.planned("x") == [
+        "write-firmware 1.24.1",
+        "restore-file /boot.py",
+        "write-file /main.py",
+        "reset",
+    ]
     assert "finish the update to 1.24.1 that was interrupted; files kept" in plan.out
     ended = station.apply()
     assert ended.done("x") == plan.planned("x")

@@ -104,9 +104,7 @@ def look_and_compare(device: DeviceContext, *, announce: bool = False) -> tuple[
     device.actual = actual = remembered(device, observe(device, request))
     plan = diff(desired, actual)
     if plan.flashes and device.session.capabilities.flashes:
-        device.actual = actual = look_before_flashing(
-            device, actual, request, erases=plan.erases
-        )
+        device.actual = actual = look_before_flashing(device, actual, request, erases=plan.erases)
         plan = diff(desired, actual)
     if plan.actions:
         plan = replace(plan, refusals=tuple(impossible(device, actual, plan)))

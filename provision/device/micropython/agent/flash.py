@@ -2,7 +2,7 @@
 
 A line of base64 for each `piece` bytes, without the 0xFF at its end, and at last the first bytes of
 the sha256 of all: what a timer of the app prints in between is no part of a flash. Offset and sizes
-are multiples of four, which an ESP8266 wants.
+are multiples of four, which some chips want.
 """
 from binascii import b2a_base64
 from hashlib import sha256
