@@ -265,8 +265,9 @@ BUGS = (
     Bug(
         name="end the journal before the write is verified",
         file="provision/engine/flash/write.py",
-        before='    flasher.write(ready.regions, session.progress("flash"))\n    journal.end(ready.mac)\n',
-        after='    journal.end(ready.mac)\n    flasher.write(ready.regions, session.progress("flash"))\n',
+        before='    flasher.write(ready.regions, session.progress("flash"))\n',
+        after="    journal.end(ready.mac)\n"
+        '    flasher.write(ready.regions, session.progress("flash"))\n',
         tests=("tests/engine/test_fleet_run.py", "-k", "stays_in_the_journal"),
     ),
     Bug(
