@@ -82,6 +82,11 @@ def _load() -> Esptool:
     )
 
 
+# Notes about how esptool would reset the board, which this adapter does itself: they say again and
+# again what is no news, and of one connection what is not so.
+_ABOUT_RESETS = ("Failed to get VID/PID", 'Pre-connection option "no-reset"')
+
+
 def _install_logger() -> None:
     from esp_pylib.logger import EspLogBase
     from esptool.logger import log
@@ -94,7 +99,8 @@ def _install_logger() -> None:
             _tell(2 if options.get("style") == "dim" else 1, args)
 
         def note(self, *args: object) -> None:
-            _tell(1, ("note:", *args))
+            ours = str(args[0] if args else "").startswith(_ABOUT_RESETS)
+            _tell(2 if ours else 1, ("note:", *args))
 
         def hint(self, *args: object) -> None:
             _tell(1, ("hint:", *args))

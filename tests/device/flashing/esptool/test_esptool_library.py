@@ -47,6 +47,18 @@ def test_it_is_not_imported_with_the_adapter() -> None:
     assert result.stdout.strip() == "False"
 
 
+def test_notes_about_resets_that_esptool_does_not_do_are_for_vv() -> None:
+    esptool()
+    from esptool.logger import log
+
+    heard: list[tuple[int, str]] = []
+    with listening(lambda level, text: heard.append((level, text))):
+        log.note("Failed to get VID/PID of a device on sim://x: Using standard reset sequence.")
+        log.note('Pre-connection option "no-reset" was selected. Connection may fail')
+        log.note("the flash is small")
+    assert [level for level, _ in heard] == [2, 2, 1]
+
+
 def test_each_thread_hears_its_own_lines(capsys: pytest.CaptureFixture[str]) -> None:
     esptool()
     from esptool.logger import log
