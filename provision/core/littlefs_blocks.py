@@ -15,6 +15,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 VERSION_2_0 = 0x00020000
 VERSION_2_1 = 0x00020001
@@ -148,6 +149,14 @@ class Pair:
     contents: Contents
 
 
+class ReadPair(Protocol):
+    """`read_pair`."""
+
+    def __call__(
+        self, blocks: tuple[int, int], data: tuple[bytes, bytes], *, fcrc: bool = True
+    ) -> Pair: ...
+
+
 def read_metadata(block: bytes, *, fcrc: bool = True) -> MetadataBlock:
     """The valid commits of a block; none in what is no metadata."""
     if len(block) < 4:
@@ -223,11 +232,21 @@ def superblock_version(pair: bytes, *, fcrc: bool = True) -> int | None:
     return play(found[1]).version if found is not None else None
 
 
-def walk(read: ReadBlock, block_count: int, *, fcrc: bool = True) -> Iterator[Pair]:
+def read_pair(blocks: tuple[int, int], data: tuple[bytes, bytes], *, fcrc: bool = True) -> Pair:
+    """What a driver makes of a pair, by the bytes of its two blocks."""
+    found = current_block(data, fcrc=fcrc)
+    current = (blocks[found[0]], found[1]) if found is not None else None
+    return Pair(blocks=blocks, current=current, contents=play(current and current[1]))
+
+
+def walk(
+    read: ReadBlock, block_count: int, *, fcrc: bool = True, read_pair: ReadPair = read_pair
+) -> Iterator[Pair]:
     """Every metadata pair that a driver comes to, each once, the one at 0 and 1 first.
 
     By the list of all pairs and by the directories' own entries, which differ while a pair is
-    being moved. Pairs outside of `block_count` blocks are left out.
+    being moved. Pairs outside of `block_count` blocks are left out. A `read_pair` of the caller's
+    may remember what it was asked before.
     """
     pending: list[tuple[int, int]] = [(0, 1)]
     seen: set[tuple[int, int]] = set()
@@ -237,13 +256,11 @@ def walk(read: ReadBlock, block_count: int, *, fcrc: bool = True) -> Iterator[Pa
         if key in seen or max(blocks) >= block_count or len(seen) >= block_count:
             continue
         seen.add(key)
-        found = current_block((read(blocks[0]), read(blocks[1])), fcrc=fcrc)
-        contents = play(found[1] if found is not None else None)
-        current = (blocks[found[0]], found[1]) if found is not None else None
-        yield Pair(blocks=blocks, current=current, contents=contents)
-        pending += contents.directories
-        if contents.tail is not None:
-            pending.append(contents.tail)
+        pair = read_pair(blocks, (read(blocks[0]), read(blocks[1])), fcrc=fcrc)
+        yield pair
+        pending += pair.contents.directories
+        if pair.contents.tail is not None:
+            pending.append(pair.contents.tail)
 
 
 def disk_version(read: ReadBlock, block_count: int, *, fcrc: bool = True) -> int | None:

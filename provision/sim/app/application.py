@@ -297,7 +297,10 @@ class Application:
             if isinstance(part, Frame):
                 self._frame(part)
             else:
+                interpreter.settle()  # before anybody hears of it
                 self._text(part, more=more)
+        if self._interpreter is interpreter:
+            interpreter.settle()
 
     def _text(self, text: bytes, *, more: bool = False) -> None:
         if self._phase is _Phase.TO_PROMPT:
@@ -353,7 +356,9 @@ class Application:
             case "M":
                 self._rtc = frame.payload
             case "F":
-                if self._interpreter:
+                if self._interpreter and not frame.payload:
+                    self._interpreter.has_written()
+                elif self._interpreter:
                     self._interpreter.settle(frame.payload)
             case "C":
                 self._clock = int(frame.payload)

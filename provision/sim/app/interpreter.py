@@ -72,6 +72,7 @@ class Interpreter:
         library = find_library()
         self._loop = loop
         self._view = view
+        self._unsettled = False
         self._on_output = on_output
         self._on_exit = on_exit
         self._unsent = bytearray()
@@ -176,9 +177,14 @@ class Interpreter:
             return None
         return stat[stat.rindex(b")") + 2 :][:1] == b"S"
 
-    def settle(self, answer: bytes) -> None:
-        """Its driver has finished writing something."""
-        if self._view is not None:
+    def has_written(self) -> None:
+        """Its driver has finished something."""
+        self._unsettled = True
+
+    def settle(self, answer: bytes = b"") -> None:
+        """Have in flash what its driver has written by now."""
+        if self._view is not None and (self._unsettled or answer):
+            self._unsettled = False
             self._view.settle(answer)
 
     def kill(self) -> None:

@@ -21,7 +21,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from provision.core.littlefs_blocks import ReadBlock, walk
+from provision.core.littlefs_blocks import Pair, ReadBlock, read_pair, walk
 from provision.model.firmware import FilesystemPlace
 from provision.sim.chip.flash import SECTOR, Flash
 from provision.sim.esp.littlefs_2_0 import settled, shown
@@ -48,6 +48,7 @@ class OldDriverView:
         # Blocks that the driver sees otherwise than they were in flash: so, and so.
         self._altered: dict[int, tuple[bytes, bytes]] = {}
         self._settled: dict[int, tuple[int, bool]] = {}  # of which contents that was done
+        self._pairs: dict[tuple[int, int], tuple[object, Pair]] = {}
         self._remove()
         os.mkfifo(self._answers, 0o600)
         self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -63,14 +64,22 @@ class OldDriverView:
                 os.pwrite(self._fd, seen, self._offset(block))
 
     def settle(self, answer: bytes = b"") -> None:
-        first = self._place.offset // SECTOR
-        marks = os.pread(self._fd, self._place.blocks, first)
+        # The driver may be at work meanwhile. Directories are looked at first and written last, so
+        # that what they refer to is there before they do.
+        directories: dict[int, bytes] = {}
+
+        def read(block: int) -> bytes:
+            return directories.setdefault(block, self._in_view(block))
+
+        self._metadata(read, fcrc=True)
+        marks = os.pread(self._fd, self._place.blocks, self._place.offset // SECTOR)
         touched = [block for block, mark in enumerate(marks) if mark]
-        if touched:
-            metadata = self._metadata(self._in_view, fcrc=True)
-            # What a commit refers to is there before the commit is.
-            for block in sorted(touched, key=lambda block: block in metadata):
-                self._put(block, metadata=block in metadata)
+        for block in touched:
+            if block not in directories:
+                self._put(block, self._in_view(block), metadata=False)
+        for block in touched:
+            if block in directories:
+                self._put(block, directories[block], metadata=True)
         if answer:
             with contextlib.suppress(OSError):  # nobody waits any more
                 fifo = os.open(self._answers, os.O_WRONLY | os.O_NONBLOCK)
@@ -82,8 +91,7 @@ class OldDriverView:
         os.close(self._fd)
         self._remove()
 
-    def _put(self, block: int, *, metadata: bool) -> None:
-        now = self._in_view(block)
+    def _put(self, block: int, now: bytes, *, metadata: bool) -> None:
         key = hash(now), metadata
         if self._settled.get(block) == key:
             return
@@ -98,8 +106,16 @@ class OldDriverView:
 
     def _metadata(self, read: ReadBlock, *, fcrc: bool) -> set[int]:
         """The blocks of all directories that a driver finds."""
-        pairs = walk(read, self._place.blocks, fcrc=fcrc)
+        pairs = walk(read, self._place.blocks, fcrc=fcrc, read_pair=self._read_pair)
         return {block for pair in pairs for block in pair.blocks}
+
+    def _read_pair(
+        self, blocks: tuple[int, int], data: tuple[bytes, bytes], *, fcrc: bool = True
+    ) -> Pair:
+        known = self._pairs.get(blocks)
+        if known is None or known[0] != (data, fcrc):
+            known = self._pairs[blocks] = (data, fcrc), read_pair(blocks, data, fcrc=fcrc)
+        return known[1]
 
     def _in_flash(self, block: int) -> bytes:
         return self._flash.read(self._offset(block), SECTOR)

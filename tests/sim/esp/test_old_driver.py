@@ -250,6 +250,25 @@ def test_a_power_cut_leaves_the_old_file_or_the_new_one(tmp_path: Path, work: Wo
             assert bench.run(LISTED) == str(sorted(path[1:] for path in wanted))
 
 
+def test_the_flash_keeps_up_with_a_driver_that_writes_without_pause(tmp_path: Path) -> None:
+    with Bench(tmp_path, firmware="1.20.0", heap="1MB") as bench:
+        start(bench)
+        wanted = files(filesystem(bench))
+        bench.run(
+            "import os\n"
+            "for i in range(12): os.mkdir('/d%d' % i)\n"
+            "for i in range(120):\n"
+            "    f = open('/d%d/f%d' % (i % 12, i), 'w'); f.write('x' * i * 5); f.close()\n"
+            "for i in range(0, 120, 7): os.remove('/d%d/f%d' % (i % 12, i))"
+        )
+        for number in range(120):
+            if number % 7:
+                wanted[f"/d{number % 12}/f{number}"] = b"x" * number * 5
+        image = filesystem(bench)
+        assert files(image, VERSION_2_0) == wanted
+        assert_all_2_0(image)
+
+
 def test_the_program_reads_the_flash_as_the_old_driver_left_it(tmp_path: Path) -> None:
     with Bench(tmp_path, firmware="1.20.0") as bench:
         start(bench)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import stat
 import sys
@@ -12,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from provision.core.chips.esp.chips import ESP32
+from provision.core.littlefs_blocks import VERSION_2_0, superblock_version
 from provision.errors import SimulatorError
 from provision.sim import client, paths
 from provision.sim.esp.firmware import build
 from tests.bench_of_boards import Bench, bench
+from tests.filesystems import read_filesystem
 
 __all__ = ["bench"]
 
@@ -132,3 +135,24 @@ def test_a_board_whose_socket_was_removed_can_be_removed(bench: Bench) -> None:
     bench.provision("sim", "rm", "lost")
     assert not (bench.home / "lost").exists()
     assert client.ensure("lost", {"chip": "esp8266"})["chip"] == "esp8266"
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="elsewhere a killed board's MicroPython goes on"
+)
+def test_what_an_old_release_has_written_is_in_flash_whatever_ends_its_process(
+    bench: Bench,
+) -> None:
+    """Its filesystem is worked on in a file of its own (`provision.sim.esp.old_driver`)."""
+    image = bench.work / "firmware.bin"
+    image.write_bytes(build(ESP32, "1.20.0"))
+    board = {"chip": "esp32", "firmware": str(image)}
+    status = client.ensure("desk", board)
+    exec_ = ("mpremote", "connect", "sim://desk", "resume", "exec")
+    bench.tool(*exec_, "f = open('/a.txt', 'w'); f.write('content'); f.close()")
+    os.kill(status["pid"], signal.SIGKILL)
+    stored = bench.flash("desk")[0x200000:]
+    assert read_filesystem(stored)["/a.txt"] == b"content"
+    assert superblock_version(stored[: 2 * 4096], fcrc=False) == VERSION_2_0
+    assert client.ensure("desk", board)["pid"] != status["pid"]
+    assert bench.tool(*exec_, "print(open('/a.txt').read())").stdout.strip() == "content"
