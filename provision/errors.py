@@ -14,6 +14,7 @@ The tree, with the exit code each ends a run with::
     │   ├── Refused                    4  a safety rule forbids it; nothing was written
     │   ├── BoardError                 4  the board answered with an error
     │   │   ├── OutOfSpace             4  the files do not fit the board's filesystem
+    │   │   ├── ReadOnly               4  a filesystem of the board takes no writes
     │   │   └── CheckFailed            4  the app did not prove that it runs
     │   ├── FlashFailed                4  erasing or writing the flash failed
     │   └── Unreachable                5  the device cannot be talked to
@@ -187,6 +188,14 @@ class BoardError(DeviceError):
 class OutOfSpace(BoardError):
     code = "out-of-space"
     default_hint = "remove files, prune what is no longer needed, or use a board with more flash"
+
+
+class ReadOnly(BoardError):
+    code = "read-only"
+    default_hint = (
+        "a card may have its write protection on, or the app mounts it read-only: "
+        "leave it out of the manifest, or mount it writable and run `provision apply` again"
+    )
 
 
 class CheckFailed(BoardError):

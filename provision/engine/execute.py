@@ -71,7 +71,7 @@ def execute(device: DeviceContext, plan: Plan, actual: ActualState) -> ActualSta
         )
         preloaded = write_flash(device, plan, actual, disabled=disabled)
         first_boot = plan.erases and not preloaded
-        actual = observe_flashed(session, first_boot=first_boot, restore=not plan.erases)
+        actual = observe_flashed(session, prompts=first_boot or disabled, restore=not plan.erases)
         report(device, plan, RestoreFile)
         if first_boot:
             actual = without_defaults(actual, desired)
@@ -119,10 +119,11 @@ FIRST_BOOT = 15.0
 BOOT = STARTUP_FILES[0]
 
 
-def observe_flashed(session: Session, *, first_boot: bool, restore: bool) -> ActualState:
-    """Start the new firmware and see what it says of itself; on a first boot only after it has
-    set up its filesystem, which an interrupt would cut short. `restore`: disabled start-up files
-    get their names back before."""
+def observe_flashed(session: Session, *, prompts: bool, restore: bool) -> ActualState:
+    """Start the new firmware and see what it says of itself. `prompts`: nothing of an app starts,
+    so it comes to its prompt by itself, and is not interrupted before: amid its first set-up, or
+    before it has mounted its filesystem. `restore`: disabled start-up files get their names back
+    before."""
 
     def look(repl: Repl) -> ActualState:
         if restore:
@@ -131,7 +132,7 @@ def observe_flashed(session: Session, *, first_boot: bool, restore: bool) -> Act
 
     session.stage("boot")
     session.restart()
-    if first_boot:
+    if prompts:
         session.await_prompt(FIRST_BOOT)
     session.stage("observe")
     request = scan_request(session.desired)

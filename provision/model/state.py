@@ -189,7 +189,8 @@ class Filesystem:
     Only what lies at or below the paths that were asked for is listed. `free` counts bytes in
     whole blocks of `block` bytes. `mounted` is False where MicroPython runs without a filesystem,
     having found none that it can read. `disabled` are those of the start-up files that an update
-    which was interrupted keeps from starting: they are whole, under another name.
+    which was interrupted keeps from starting: they are whole, under another name. `mounts` are the
+    directories where something else is mounted, as a card: they cannot be removed.
     """
 
     files: Mapping[str, FileState]
@@ -198,6 +199,7 @@ class Filesystem:
     block: int = 4096
     mounted: bool = True
     disabled: frozenset[str] = frozenset()
+    mounts: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -98,7 +98,11 @@ class Flash:
 
     def ilistdir(self, path: str) -> list[tuple[Any, ...]]:
         return [
-            *((one.rpartition("/")[2], FOLDER, 0) for one in self.folders if dirname(one) == path),
+            *(
+                (one.rpartition("/")[2], FOLDER, 0, 0)
+                for one in self.folders
+                if dirname(one) == path
+            ),
             *(
                 (one.rpartition("/")[2], 0x8000, 0, len(data))
                 for one, data in self.files.items()
@@ -418,6 +422,13 @@ class MicroPython:
         def kbd_intr(character: int) -> None:
             board._interrupt = character
 
+        def view(_bdev: object, **_options: int) -> Flash:
+            """`os.VfsLfs2`."""
+            return self.flash
+
+        def ioctl(_operation: int, _argument: int) -> int:
+            return self.flash.statvfs("/")[2]
+
         def module(**names: object) -> types.SimpleNamespace:
             return types.SimpleNamespace(**names)
 
@@ -431,6 +442,7 @@ class MicroPython:
                         "rename", "remove", "stat", "mkdir", "rmdir", "ilistdir", "statvfs",
                     )
                 },
+                VfsLfs2=view,
                 uname=lambda: (
                     "esp32", "esp32", "1.24.1", "v1.24.1 on 2024-11-29",
                     "Generic ESP32 module with ESP32",
@@ -443,6 +455,7 @@ class MicroPython:
             ),
             "machine": module(unique_id=lambda: b"\x24\x6f\x28\x00\x00\x01"),
             "esp": module(flash_size=lambda: 4 << 20),
+            "flashbdev": module(bdev=module(ioctl=ioctl)),
             "micropython": module(kbd_intr=kbd_intr),
             "select": module(poll=Poll),
             **{name: builtins.__import__(name) for name in ("gc", "io", "hashlib", "binascii")},

@@ -76,13 +76,13 @@ class Bench:
         self.application.receive(data)
         return self.until(until)
 
-    def insist(self, data: bytes, until: bytes = PROMPT) -> bytes:
+    def insist(self, data: bytes, until: bytes = PROMPT, every: float = 0.05) -> bytes:
         """Send again and again, as people press Ctrl-C, until `until` is printed."""
         end = time.monotonic() + PATIENCE
         while until not in self.output:
             assert time.monotonic() < end, f"insisted in vain: {self.output!r}"
             self.application.receive(data)
-            self.loop.after(0.05, lambda: None)
+            self.loop.after(every, lambda: None)
             self.loop.step()
         return self.until(until)
 

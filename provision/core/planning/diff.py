@@ -75,6 +75,7 @@ class FileDiff:
         self.files = dict(seen.files) if seen else {}
         self.directories = set(seen.directories) if seen else set()
         self.directories |= _parents(self.files)
+        self.mounts = seen.mounts if seen else frozenset()
         self.managed = desired.files_by_dest
         self.needed = _parents(self.managed)
 
@@ -159,6 +160,7 @@ class FileDiff:
             path
             for path in self.directories
             if path not in self.needed
+            and path not in self.mounts
             and (
                 any(at_or_below(path, absent) for absent in self.desired.absent)
                 or any(below(path, root) for root in self.desired.prune)

@@ -15,8 +15,8 @@ from functools import cache
 from pathlib import Path
 
 AGENT = Path(__file__).with_name("agent")
-SCAN = "_scan"
-"""The call whose globals stay while what it found differs from what was wanted."""
+SCAN, SCAN_ACROSS = "_scan", "_scan_across"
+"""The calls whose globals stay while what they found differs from what was wanted."""
 
 # A window of 1 kB, which even an ESP8266's heap gives, and no snippet is much longer.
 PACK_WINDOW = 10
@@ -45,9 +45,9 @@ def packed(*names: str) -> bytes:
 
 
 def program(
-    *names: str, call: str, arguments: bytes = b"", deflate: bool, follow: bool = False
+    *names: str, call: str = "", arguments: bytes = b"", deflate: bool, follow: bool = False
 ) -> bytes:
-    """What to execute on a board to run the named agent files, then `call(arguments)`.
+    """What to execute on a board to run the named agent files, then `call(arguments)`, if any.
 
     With `deflate` they run in globals of their own, so that the app's stay as they are. Those go
     when the call returns true; otherwise they wait for programs that `follow`: those may be
@@ -56,8 +56,8 @@ def program(
     """
     called = call.encode()
     if not deflate:
-        return source(*names).encode() + b"%s(%s)\n" % (called, arguments)
-    home = b"_p" if follow or call == SCAN else b"_r"
+        return source(*names).encode() + (b"%s(%s)\n" % (called, arguments) if call else b"")
+    home = b"_p" if follow or call in (SCAN, SCAN_ACROSS) else b"_r"
     code = b"" if follow else home + b"={}\n"
     if names:  # 1 is deflate.RAW
         code += b"import deflate,io\nexec(deflate.DeflateIO(io.BytesIO(%s),1,%d).read(),%s)\n" % (
@@ -65,7 +65,9 @@ def program(
             PACK_WINDOW,
             home,
         )
-    return code + b'if %s["%s"](%s):del %s\n' % (home, called, arguments, home)
+    if call:
+        code += b'if %s["%s"](%s):' % (home, called, arguments)
+    return code + b"del %s\n" % home
 
 
 def literal(data: bytes) -> bytes:

@@ -10,6 +10,7 @@ mpremote, over this same port (`fallback_transfer`).
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -19,6 +20,7 @@ from typing import TypeVar
 from provision.core.chips.registry import family_of
 from provision.core.wording import printable
 from provision.device.micropython import agent_source, stream_transfer
+from provision.device.micropython.flash_mount import FlashMount
 from provision.device.micropython.raw_repl import (
     ENTER_TIMEOUT,
     EXEC_TIMEOUT,
@@ -26,19 +28,21 @@ from provision.device.micropython.raw_repl import (
     BoardException,
     RawRepl,
 )
-from provision.device.micropython.scan_protocol import (
+from provision.device.micropython.replies import (
     FLASH_PIECE,
-    READ_AHEAD,
-    DirectoryEntry,
     MalformedReply,
+    decode_base64,
+    read_flash_reply,
+    read_identity,
+    retry,
+)
+from provision.device.micropython.scan_protocol import (
+    DirectoryEntry,
     ScanQuery,
     ScanReply,
     bucket_mask,
-    decode_base64,
     filesystem,
     leftovers,
-    read_flash_reply,
-    read_identity,
     read_listing,
     read_scan_reply,
 )
@@ -55,7 +59,7 @@ from provision.device.transport.buffered_serial import (
     never,
     untraced,
 )
-from provision.errors import BoardError, NoAnswer
+from provision.errors import BoardError, NoAnswer, ReadOnly
 from provision.interfaces import Progress, ScanRequest
 from provision.model.board_path import STARTUP_FILES, disabled_name
 from provision.model.plan import DeleteFile, FileAction
@@ -64,6 +68,8 @@ from provision.model.state import ActualState, Content, Filesystem
 T = TypeVar("T")
 
 _STARTUP_NAMES = agent_source.texts(tuple(path[1:] for path in STARTUP_FILES))
+NOTHING = ScanRequest(paths=(), expected={})
+_NO_MODULE = ("ImportError", "ModuleNotFoundError")
 SCAN_TIMEOUT = 60.0  # seconds: an ESP8266 hashes a full 3 MB filesystem in about half of it
 
 
@@ -92,7 +98,8 @@ class BoardRepl:
         self._identity: ActualState | None = None
         self._disabled: frozenset[str] = frozenset()  # start-up files under another name
         self._scan_loaded = False  # whether the scan is on the board, to be called again
-        self._read_ahead: int | None = READ_AHEAD
+        self._looked = False  # whether what is at / is the flash for all that follows
+        self._flash = FlashMount(self.raw, self.run, trace)
 
     # Entering and leaving
 
@@ -118,20 +125,6 @@ class BoardRepl:
         """After a reset: interrupt before an app can refuse; see `RawRepl.interrupt_boot`."""
         with self.errors():
             self.raw.interrupt_boot(timeout, baud=baud)
-            self._mount()
-
-    def _mount(self) -> None:
-        """Before 1.21 a Ctrl-C can hit the firmware's own first script, which mounts the
-        filesystem: then that is run again, by a soft reset, which at the raw REPL leaves main.py
-        out."""
-        code = b"import os;print(os.statvfs('/')[0])"
-        try:
-            if self.raw.execute(code, timeout=EXEC_TIMEOUT).strip() != "0":
-                return
-        except BoardException as error:
-            raise self._board_error(error) from error
-        self.trace(1, "the filesystem is not mounted yet: soft reset")
-        self.raw.restart_interpreter()
 
     def leave(self) -> None:
         """Back to the friendly REPL, without a reset."""
@@ -155,41 +148,66 @@ class BoardRepl:
     # Looking
 
     def identify(self) -> ActualState:
-        return replace(self.observe(ScanRequest(paths=(), expected={})), filesystem=None)
+        def attempt() -> ActualState:
+            return _identity(self.run("facts"))[0]
+
+        with self.errors():
+            self._identity = retry(attempt)
+        return self._identity
 
     def observe(self, request: ScanRequest) -> ActualState:
         """Who the board is and what its files are, in one round trip when all is as expected,
         in two otherwise. `free` is known in the second case alone."""
         with self.errors():
-            seen, unmanaged = self._look(ScanQuery(request=request))
+            seen, unmanaged = self._look(request)
             self.leftovers = leftovers(unmanaged)
             disabled = disabled_among(unmanaged)
             self._disabled = frozenset()
             if disabled:
-                seen, _ = self._look(ScanQuery(request=by_both_names(request, disabled)))
+                seen, _ = self._look(by_both_names(request, disabled))
                 seen = under_own_names(seen, disabled.keys())
                 self._disabled = seen.disabled
                 self.leftovers += tuple(disabled[path] for path in disabled.keys() - seen.disabled)
         assert self._identity is not None
         return replace(self._identity, filesystem=seen)
 
-    def _look(self, query: ScanQuery) -> tuple[Filesystem, tuple[DirectoryEntry, ...]]:
+    def _look(self, request: ScanRequest) -> tuple[Filesystem, tuple[DirectoryEntry, ...]]:
+        if self._flash.mounts is None:
+            try:
+                seen = self._look_once(ScanQuery(request=request))
+            except BoardError as error:
+                # What is at / is not the flash, or holds mounts; or a thread of the app that
+                # writes meanwhile has spoilt a second view of the flash.
+                self.trace(1, f"{error.message}; once more by the board's own view of its files")
+                self._flash.have(writable=False)
+                self._scan_loaded = False
+            else:
+                self._looked = True
+                return seen
+        return self._look_once(ScanQuery(request=request, mounts=self._flash.mounts))
+
+    def _writing(self, attempt: Callable[[], T]) -> T:
+        """Change files, on the flash and nowhere else; twice where it is mounted read-only."""
+        if not self._looked:
+            self._look(NOTHING)
         try:
-            return self._look_once(query)
-        except BoardError as error:
-            if self._read_ahead is None:
+            return attempt()
+        except ReadOnly as error:
+            if self._flash.writable:
                 raise
-            # A thread of the app that writes meanwhile may spoil a second view of the flash.
-            self.trace(1, f"{error.message}; once more by the board's own view of its files")
-            self._read_ahead = None
-            return self._look_once(query)
+            self.trace(1, error.message)
+            self._flash.have(writable=True)
+            self._scan_loaded = False
+            return attempt()
 
     def _look_once(self, query: ScanQuery) -> tuple[Filesystem, tuple[DirectoryEntry, ...]]:
-        self._identity, reply = self._retry(lambda: self._scan(query))
+        self._identity, reply = retry(lambda: self._scan(query))
+        if not reply.flash:
+            raise BoardError("what is at / is a copy of the flash")
         buckets = reply.buckets_to_list(query)
         listing: tuple[DirectoryEntry, ...] = ()
         if buckets is not None:
-            listing = self._retry(lambda: self._list(buckets))
+            listing = retry(lambda: self._list(buckets))
         self.trace(
             1,
             f"looked at {len(query.expected)} files: "
@@ -198,13 +216,11 @@ class BoardRepl:
         return filesystem(query, reply, listing), reply.unmanaged
 
     def _scan(self, query: ScanQuery) -> tuple[ActualState, ScanReply]:
-        arguments = query.arguments(self._read_ahead)
+        call, arguments = query.call, query.arguments
         if self._scan_loaded and self._identity:
             try:
                 answer = self.raw.execute(
-                    agent_source.program(
-                        call=agent_source.SCAN, arguments=arguments, deflate=True, follow=True
-                    ),
+                    agent_source.program(call=call, arguments=arguments, deflate=True, follow=True),
                     timeout=SCAN_TIMEOUT,
                 )
             except BoardException:
@@ -212,33 +228,17 @@ class BoardRepl:
             else:
                 self._scan_loaded = not _is_as_expected(answer)
                 return self._identity, read_scan_reply(answer)
-        answer = self.run(
-            "facts", "scan", call=agent_source.SCAN, arguments=arguments, timeout=SCAN_TIMEOUT
-        )
+        names = ("facts", "scan", *(("across",) if query.mounts is not None else ()))
+        answer = self.run(*names, call=call, arguments=arguments, timeout=SCAN_TIMEOUT)
         self._scan_loaded = self.deflates and not _is_as_expected(answer)
-        at = answer.find("(")
-        first, _, rest = answer[max(at, 0) :].partition("\n")
-        return read_identity(first.rstrip("\r")), read_scan_reply(rest)
+        identity, rest = _identity(answer)
+        return identity, read_scan_reply(rest)
 
     def _list(self, buckets: Sequence[int]) -> tuple[DirectoryEntry, ...]:
         arguments = bucket_mask(buckets)
         return read_listing(
             self.run("list", call="_list", arguments=arguments, timeout=SCAN_TIMEOUT, follow=True)
         )
-
-    def _retry(self, attempt: Callable[[], T]) -> T:
-        """Once more when something else on the board printed into the answer."""
-        try:
-            return attempt()
-        except MalformedReply:
-            try:
-                return attempt()
-            except MalformedReply as error:
-                raise BoardError(
-                    f"the board's answer cannot be read: {printable(str(error))!r}",
-                    hint="a timer or thread of the app may print in between; "
-                    "reset the board and run again",
-                ) from error
 
     # Changing
 
@@ -253,12 +253,17 @@ class BoardRepl:
         ]
         work += actions
         self.leftovers = ()
-        with self.errors():
-            if work and not self._stream(work, contents, progress):
+
+        def attempt() -> None:
+            if not self._stream(work, contents, progress):
                 # mpremote, which takes a tenth of a second to import and is seldom needed.
                 from provision.device.micropython import fallback_transfer
 
                 fallback_transfer.transfer(self.raw, work, contents, progress)
+
+        with self.errors():
+            if work:
+                self._writing(attempt)
 
     def _stream(
         self, work: Sequence[FileAction], contents: Mapping[str, Content], progress: Progress
@@ -306,7 +311,7 @@ class BoardRepl:
             return frozenset(path for path in STARTUP_FILES if path[1:] in names.split())
 
         with self.errors():
-            self._disabled = self._retry(attempt)
+            self._disabled = self._writing(lambda: retry(attempt))
         return self._disabled
 
     def evaluate(self, expression: str, timeout: float, stopping: Stopping = never) -> str:
@@ -333,7 +338,9 @@ class BoardRepl:
             return decode_base64(answer.partition("\x02")[2].encode())[:limit]
 
         with self.errors():
-            return self._retry(attempt)
+            if not self._looked:
+                self._look(NOTHING)
+            return retry(attempt)
 
     def read_flash(self, offset: int, size: int) -> bytes | None:
         first, last = offset & ~3, (offset + size + 3) & ~3
@@ -346,7 +353,7 @@ class BoardRepl:
             return read_flash_reply(answer, last - first)
 
         with self.errors():
-            data = self._retry(attempt)
+            data = retry(attempt)
         return None if data is None else data[offset - first :][:size]
 
     # Executing
@@ -354,7 +361,7 @@ class BoardRepl:
     def run(
         self,
         *names: str,
-        call: str,
+        call: str = "",
         arguments: bytes = b"",
         timeout: float = EXEC_TIMEOUT,
         follow: bool = False,
@@ -369,7 +376,7 @@ class BoardRepl:
                     timeout=timeout,
                 )
             except BoardException as error:
-                if error.name not in ("ImportError", "ModuleNotFoundError"):
+                if error.name not in _NO_MODULE or "flashbdev" in error.last:
                     raise self._board_error(error) from error
                 self.deflates = False
                 self.trace(1, "this firmware has no deflate")
@@ -383,7 +390,15 @@ class BoardRepl:
 
     @staticmethod
     def _board_error(error: BoardException) -> BoardError:
+        if error.errno == errno.EROFS:
+            return ReadOnly("the flash is mounted read-only")
         return BoardError(f"the board raised {printable(error.last)}")
+
+
+def _identity(answer: str) -> tuple[ActualState, str]:
+    """Who the board is by the line that agent/facts.py printed first, and what followed."""
+    first, _, rest = answer[max(answer.find("("), 0) :].partition("\n")
+    return read_identity(first.rstrip("\r")), rest
 
 
 def _is_as_expected(answer: str) -> bool:

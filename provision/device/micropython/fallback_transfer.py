@@ -8,17 +8,16 @@ is pinned. What it lacks is added: new content is written beside, hashed and ren
 from __future__ import annotations
 
 import errno
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from mpremote.transport import TransportError, TransportExecError
 from mpremote.transport_serial import SerialTransport
 
-from provision.core.wording import printable
-from provision.device.micropython.raw_repl import RawRepl
+from provision.device.micropython.raw_repl import BoardException, RawRepl
+from provision.device.micropython.stream_transfer import file_error
 from provision.device.transport.buffered_serial import BufferedSerial, ReadTimeout
-from provision.errors import BoardError, NoAnswer, OutOfSpace
+from provision.errors import BoardError, NoAnswer
 from provision.interfaces import Progress
 from provision.model.board_path import TEMPORARY_NAME
 from provision.model.exhaustive import assert_never
@@ -26,8 +25,7 @@ from provision.model.plan import DeleteFile, FileAction, MakeDirectory, RemoveDi
 from provision.model.state import Content
 
 _HARMLESS = {errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY, errno.EACCES}
-# The same in MicroPython's numbers, which it prints where it has no name: for 39 it never has one.
-_HARMLESS_NUMBER = re.compile(r"OSError: (?:2|13|17|39)\s*\Z")
+_HARMLESS_NUMBERS = {2, 13, 17, 39}  # the same in MicroPython's numbers
 _ANSWER_TIMEOUT = 20.0  # seconds for one answer: a write may compact the filesystem
 _SLOWEST = (
     20  # bytes of content a second: 9600 baud, each byte four characters, a round trip each chunk
@@ -143,12 +141,10 @@ def transfer(
                 case _:
                     assert_never(action)
         except OSError as error:
-            if error.errno == errno.ENOSPC:
-                raise OutOfSpace(f"the board's filesystem is full: {path} does not fit") from error
-            raise BoardError(f"{path}: the board says {error.strerror or error}") from error
+            raise file_error(path, error.errno, error.strerror or str(error)) from error
         except TransportExecError as error:
-            lines = error.error_output.strip().rsplit("\n", 1)
-            raise BoardError(f"{path}: the board says {printable(lines[-1])}") from error
+            raised = BoardException(error.error_output)
+            raise file_error(path, raised.errno, raised.last) from error
         except _PortFailed as error:
             raise error.__cause__ or error from None  # whoever owns the port knows what it means
         except (TransportError, ReadTimeout) as error:
@@ -174,7 +170,7 @@ def _harmlessly(call: Callable[[str], object], path: str) -> None:
         if error.errno not in _HARMLESS:
             raise
     except TransportExecError as error:
-        if not _HARMLESS_NUMBER.search(error.error_output):
+        if BoardException(error.error_output).errno not in _HARMLESS_NUMBERS:
             raise
 
 

@@ -8,6 +8,7 @@ goes through untranslated.
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import suppress
 
@@ -27,6 +28,8 @@ from provision.errors import NoAnswer
 
 BANNER = b"raw REPL; CTRL-B to exit\r\n>"
 RAW_PASTE = b"\x05A\x01"
+START_UP = b'File "_boot.py"'  # in the traceback of the firmware's own first script
+CORRUPT = b"corrupt"  # what that script says, every three seconds, of what it cannot mount
 FILLER = 512
 """Bytes of filler at a time: an inflater that reads them soon leaves its frame, and the receiver
 rejects the next header. Two kinds, since one alone may be a literal's code."""
@@ -34,8 +37,15 @@ FLOOD = 32
 """Ctrl-C at a time, to a board that starts: three milliseconds of a line at 115200 baud."""
 ENTER_TIMEOUT = 8.0  # seconds: apps that clean up after a Ctrl-C take one or two
 EXEC_TIMEOUT = 10.0
+START_TIMEOUT = 15.0
+"""Seconds in which a fresh interpreter comes to its prompt: a first boot formats for two, a boot.py
+that joins a network takes a few more."""
 SLOWEST = 500  # bytes a second, of a line at 9600 baud and a board that compiles meanwhile
 MAX_OUTPUT = 4 << 20  # bytes of an answer
+
+
+# MicroPython's own numbers, "OSError: [Errno 2] ENOENT" or, without a name, "OSError: 39".
+_ERRNO = re.compile(r"OSError: (?:\[Errno )?(\d{1,5})\b")
 
 
 class BoardException(Exception):
@@ -46,6 +56,8 @@ class BoardException(Exception):
         self.traceback = traceback
         self.last = traceback.strip().rsplit("\n", 1)[-1].strip()
         self.name = self.last.partition(":")[0]
+        number = _ERRNO.match(self.last)
+        self.errno = int(number[1]) if number else None  # of an OSError that has one
 
 
 class RawRepl:
@@ -56,7 +68,8 @@ class RawRepl:
         self.serial = BufferedSerial(port, clock)
         self.clock = clock
         self.trace = trace
-        self.interrupted = False  # whether entering stopped an app
+        self.interrupted = False  # whether an app was stopped, or its state lost
+        self.start_up_cut = False  # whether it was the firmware's own first script
         self._has_raw_paste: bool | None = None  # whether the board knows raw paste
         self._just_entered = False  # entered, and nothing executed yet
         self._paste_window: int | None = None  # of a raw paste that is open already
@@ -88,7 +101,7 @@ class RawRepl:
             heard += self._step_by_step(deadline, heard)
             self.interrupted = True  # a prompt would have answered
         self._just_entered = True
-        self.interrupted = self.interrupted or b"KeyboardInterrupt" in heard
+        self._note_interrupt(heard)
         self.trace(1, "at the raw REPL" + (", an app was interrupted" if self.interrupted else ""))
         return heard
 
@@ -114,6 +127,7 @@ class RawRepl:
     def _note_interrupt(self, heard: bytes) -> None:
         """An app that was stopped is started again in the end."""
         self.interrupted = self.interrupted or b"KeyboardInterrupt" in heard
+        self.start_up_cut = self.start_up_cut or START_UP in heard
 
     def await_friendly(self, timeout: float) -> bool:
         """Say nothing; whether the friendly prompt came in `timeout` seconds."""
@@ -138,13 +152,29 @@ class RawRepl:
         self.trace(1, "soft reset")
 
     def restart_interpreter(self) -> None:
-        """A fresh interpreter that ran boot.py alone: a soft reset that stays at the raw REPL."""
+        """A fresh interpreter that ran boot.py alone: a soft reset that stays at the raw REPL.
+
+        Nothing is sent while it starts. Before 1.21 a Ctrl-C would end the firmware's own first
+        script, before it has mounted the filesystem or amid its first set-up. What comes to no
+        prompt is interrupted after `START_TIMEOUT` seconds: a boot.py that is all of an app. So is
+        a firmware that repeats for ever that its filesystem is corrupt.
+        """
+        self._close_paste()
         self.serial.write(b"\x04")
         try:
             self.serial.read_until(b"soft reboot", timeout=2.0)
         except ReadTimeout as timed_out:
             raise NoAnswer(f"the board did not reset{last_heard(timed_out.heard)}") from None
-        self.enter()
+        self.interrupted = True
+        try:
+            heard = self.serial.read_until(
+                BANNER, CORRUPT, *BOOT_FAILURES, timeout=START_TIMEOUT, limit=8192
+            )
+        except ReadTimeout:
+            heard = b""
+        _raise_without_firmware(heard)
+        if not heard.endswith(BANNER):
+            self.enter()
 
     def recover(self) -> bool:
         """Bring back a board that stopped inside a stream, within bounds; NoAnswer if not.

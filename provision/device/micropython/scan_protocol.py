@@ -2,29 +2,28 @@
 
 A request has the same size however many files there are: a Bloom filter of their paths and one
 digest of what is expected (agent/scan.py is the other half). When the board's differs, its 32
-sums tell which files to ask for by name. A board's answers are data from a stranger: bounded,
-read as literals and never evaluated.
+sums tell which files to ask for by name.
 """
 
 from __future__ import annotations
 
-import ast
-import base64
-import binascii
 import hashlib
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from posixpath import basename
 
-from provision.core.chips.registry import chip_of_machine
-from provision.core.wording import printable
 from provision.device.micropython import agent_source
-from provision.errors import BoardError
+from provision.device.micropython.replies import MalformedReply, decode_base64, lines, literal
 from provision.interfaces import ScanRequest
-from provision.model.board_path import STARTUP_FILES, TEMPORARY_NAME, ancestors
-from provision.model.state import ActualState, FileState, Filesystem, FirmwareIdentity
+from provision.model.board_path import (
+    STARTUP_FILES,
+    TEMPORARY_NAME,
+    ancestors,
+    at_or_below,
+    below,
+)
+from provision.model.state import FileState, Filesystem
 
 BUCKETS = 32
 SUM_SIZE = 4  # bytes of one bucket's sum
@@ -36,27 +35,15 @@ FILTER_BITS = 12  # bits a path, below that
 # Bytes of flash that the board reads at a time to look at its files: LittleFS takes four times
 # that as a cache, three times over, which an ESP8266 has.
 READ_AHEAD = 256
-FLASH_PIECE = 1024  # bytes of flash in a line of agent/flash.py's answer
-
-_MAX_LINE = 2048
-# What MicroPython's repr writes: tuples of text, bytes, whole numbers and names of constants. No
-# more is given to the parser of literals, which would warn of odd escapes on standard error and
-# take numbers of any length.
-_ESCAPE = (
-    r"""\\(?:[\\'"nrt]|x[0-9a-f]{2}|u(?!d[89a-f])[0-9a-f]{4}|U00(?:0[0-9a-f]|10)[0-9a-f]{4})"""
-)
-_LITERAL = re.compile(
-    r"(?:[(), ]|(?:None|True|False|-?[0-9]{1,19})(?=[(), ]|$)"
-    rf"""|b?'(?:[^'\\]|{_ESCAPE})*'|b?"(?:[^"\\]|{_ESCAPE})*")*"""
-)
-_MAX_LINES = 50_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScanQuery:
-    """A scan request in the form that goes over the wire."""
+    """A scan request in the form that goes over the wire. `mounts` are the names of what is
+    mounted below `/`, for a scan that has to look across them; None where there is nothing."""
 
     request: ScanRequest
+    mounts: tuple[str, ...] | None = None
 
     @cached_property
     def expected(self) -> Mapping[str, FileState]:
@@ -109,17 +96,46 @@ class ScanQuery:
         return hashlib.sha256(self.sums).digest()[:DIGEST_SIZE] if self.expected else b"?"
 
     def in_tree(self, path: str) -> bool:
-        return any((path + "/").startswith(tree) for tree in self._trees)
+        """Whether a tree covers a path: one that begins on the same filesystem."""
+        return any(
+            (path + "/").startswith(tree) and self._mount_of(path) == self._mount_of(tree[:-1])
+            for tree in self._trees
+        )
+
+    def _mount_of(self, path: str) -> str:
+        """The mount that a path lies on, the longest name that fits; "" for `/`."""
+        return max(
+            (one for one in self.mounts or () if at_or_below(path, one)), key=len, default=""
+        )
+
+    @property
+    def walked(self) -> tuple[str, ...]:
+        """The mounts to look into: those at or below which something is named."""
+        names = {*self.request.expected, *self.request.paths}
+        return tuple(
+            one
+            for one in self.mounts or ()
+            if any(below(name, one) for name in names)
+            or any(at_or_below(tree, one) for tree in self.request.trees)
+        )
+
+    @property
+    def call(self) -> str:
+        return agent_source.SCAN if self.mounts is None else agent_source.SCAN_ACROSS
 
     @cached_property
     def _trees(self) -> tuple[str, ...]:
         return tuple(tree.rstrip("/") + "/" for tree in self.request.trees)
 
-    def arguments(self, ahead: int | None = READ_AHEAD) -> bytes:
-        """Those of `_scan`; with None it keeps to the board's own view of its files."""
+    @property
+    def arguments(self) -> bytes:
+        """Those of `call`."""
         names = (agent_source.texts(each) for each in (self.presence_only, self._trees))
         asked = b",".join((agent_source.literal(self.bloom), *names))
-        return b"(%s),%s,%a" % (asked, agent_source.literal(self.wanted), ahead)
+        how = b"%d" % READ_AHEAD
+        if self.mounts is not None:
+            how = agent_source.texts(self.mounts) + b"," + agent_source.texts(self.walked)
+        return b"(%s),%s,%s" % (asked, agent_source.literal(self.wanted), how)
 
 
 def bucket_mask(buckets: Iterable[int]) -> bytes:
@@ -187,6 +203,7 @@ class ScanReply:
     sums: bytes | None
     space: FreeSpace | None
     folders: int = 0  # how many of the known directories are there, modulo 256
+    flash: bool = True  # whether what was measured is as large as the flash's own filesystem
 
     def buckets_to_list(self, query: ScanQuery) -> tuple[int, ...] | None:
         """The buckets whose files must be asked for, to know what differs; empty when it is the
@@ -200,6 +217,7 @@ class ScanReply:
             if _sum(self.sums, number) not in (empty, _sum(query.sums, number))
         )
         proved = {parent for path in self.as_expected(query) for parent in ancestors(path)}
+        proved -= set(query.mounts or ())
         return buckets if buckets or self.folders != len(proved) % 256 else None
 
     def as_expected(self, query: ScanQuery) -> Mapping[str, FileState]:
@@ -218,20 +236,17 @@ def _sum(sums: bytes, number: int) -> bytes:
     return sums[number * SUM_SIZE : (number + 1) * SUM_SIZE]
 
 
-class MalformedReply(Exception):
-    """An answer that cannot be read: something else on the board printed in between."""
-
-
 def read_scan_reply(text: str) -> ScanReply:
     unmanaged: list[DirectoryEntry] = []
-    for line in _lines(text):
+    for line in lines(text):
         if line == "\x02=":
             return ScanReply(unmanaged=tuple(unmanaged), sums=None, space=None)
-        match _literal(line):
+        match literal(line):
             case (
                 "\x02",
                 bytes() as sums,
                 (int() as block, int() as fragment, int() as all_, free),
+                (int() | None) as blocks,
             ):
                 raw = decode_base64(sums)
                 if len(raw) != BUCKETS * SUM_SIZE + 1 or not isinstance(free, int):
@@ -241,6 +256,7 @@ def read_scan_reply(text: str) -> ScanReply:
                     sums=raw[:-1],
                     space=FreeSpace(block=block, free=fragment * free, total=fragment * all_),
                     folders=raw[-1],
+                    flash=blocks in (None, all_),
                 )
             case value:
                 unmanaged.append(_entry(value, line))
@@ -248,53 +264,7 @@ def read_scan_reply(text: str) -> ScanReply:
 
 
 def read_listing(text: str) -> tuple[DirectoryEntry, ...]:
-    return tuple(_entry(_literal(line), line) for line in _lines(text))
-
-
-def read_flash_reply(text: str, size: int) -> bytes | None:
-    """What agent/flash.py printed of `size` bytes of flash; None where the firmware reads none."""
-    lines = text.rpartition("\x02")[2].replace("\r", "").split("\n")
-    if lines[0] == "none":
-        return None
-    count = -(-size // FLASH_PIECE)
-    if lines[0] or len(lines) != count + 3:
-        raise MalformedReply(text[-200:])
-    pieces = [decode_base64(line.encode()) for line in lines[1 : count + 1]]
-    data = b"".join(piece.ljust(FLASH_PIECE, b"\xff") for piece in pieces)[:size]
-    if hashlib.sha256(data).digest()[:9] != decode_base64(lines[count + 1].encode()):
-        raise MalformedReply("bytes of the flash that do not match their digest")
-    return data
-
-
-def read_identity(line: str) -> ActualState:
-    """What agent/facts.py printed; BoardError for a MicroPython of another family."""
-    match _literal(line):
-        case ("\x02", str() as build, str() as machine, bytes() as mac, flash, bytecode):
-            pass
-        case _:
-            raise MalformedReply(line)
-    firmware = identity(build, machine)
-    return ActualState(
-        chip=firmware.chip,
-        mac=mac.hex(":") if len(mac) == 6 else None,
-        flash_size=flash if isinstance(flash, int) and flash > 0 else None,
-        firmware=firmware,
-        bytecode=bytecode if isinstance(bytecode, int) else None,
-    )
-
-
-def identity(build: str, machine: str) -> FirmwareIdentity:
-    """From `os.uname()`: its build ("v1.24.1 on 2024-11-29") and its machine."""
-    version, _, date = printable(build).partition(" on ")
-    machine = printable(machine)
-    chip = chip_of_machine(machine)
-    if chip is None:
-        raise BoardError(
-            f"a MicroPython answers, but on a board this tool does not know: {machine}",
-            hint="check which board is on this port",
-        )
-    version = version[1:] if version[:1] == "v" and version[1:2].isdigit() else version
-    return FirmwareIdentity(version=version, machine=machine, chip=chip, date=date.strip())
+    return tuple(_entry(literal(line), line) for line in lines(text))
 
 
 def leftovers(entries: Iterable[DirectoryEntry]) -> tuple[DirectoryEntry, ...]:
@@ -318,8 +288,10 @@ def filesystem(query: ScanQuery, reply: ScanReply, listing: Iterable[DirectoryEn
             files[entry.path] = FileState(size=entry.size, sha256=entry.sha256)
     for path in files:
         directories.update(ancestors(path))
+    mounts = frozenset(query.mounts or ())
+    directories |= {one for one in mounts if one in query.known or query.in_tree(one)}
     if reply.space is None:
-        return Filesystem(files=files, directories=frozenset(directories))
+        return Filesystem(files=files, directories=frozenset(directories), mounts=mounts)
     # What an interrupted transfer left is overwritten or removed by the next one.
     block = max(1, reply.space.block)
     free = reply.space.free + sum(
@@ -331,23 +303,8 @@ def filesystem(query: ScanQuery, reply: ScanReply, listing: Iterable[DirectoryEn
         free=free,
         block=block,
         mounted=reply.space.total > 0,
+        mounts=mounts,
     )
-
-
-def _lines(text: str) -> Iterator[str]:
-    lines = text.replace("\r", "").split("\n")
-    if len(lines) > _MAX_LINES:
-        raise BoardError(f"the board lists more than {_MAX_LINES} files")
-    return (line for line in lines if line)
-
-
-def _literal(line: str) -> object:
-    if len(line) > _MAX_LINE or not _LITERAL.fullmatch(line):
-        raise MalformedReply(line[:200])
-    try:
-        return ast.literal_eval(line)
-    except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
-        raise MalformedReply(line) from error
 
 
 def _entry(value: object, line: str) -> DirectoryEntry:
@@ -368,11 +325,3 @@ def _entry(value: object, line: str) -> DirectoryEntry:
         size=None if folder else size,
         sha256=digest.hex() if len(digest) == 32 else None,
     )
-
-
-def decode_base64(coded: bytes) -> bytes:
-    """Lines of base64; MalformedReply when it is none."""
-    try:
-        return base64.b64decode(coded, validate=False)
-    except binascii.Error as error:
-        raise MalformedReply("a broken base64 text") from error

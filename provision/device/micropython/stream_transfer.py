@@ -18,7 +18,7 @@ from provision.device.micropython import agent_source
 from provision.device.micropython.raw_repl import BoardException, RawRepl, last_heard
 from provision.device.micropython.stream_format import Stream, compose
 from provision.device.transport.buffered_serial import ReadTimeout
-from provision.errors import BoardError, NoAnswer, OutOfSpace, Unreachable
+from provision.errors import BoardError, NoAnswer, OutOfSpace, ReadOnly, Unreachable
 from provision.interfaces import Progress
 from provision.model.chip import Chip
 from provision.model.plan import FileAction
@@ -39,6 +39,7 @@ ACK_TIMEOUT = 15.0
 
 _ERRNO = re.compile(r"OSError\((\d+)")
 _ENOSPC = 28
+_EROFS = 30
 _EINVAL = 22  # what DeflateIO makes of a damaged stream
 
 
@@ -176,4 +177,6 @@ def file_error(path: str, number: int | None, problem: str) -> BoardError:
     """What the board said about one path, as an error of ours."""
     if number == _ENOSPC:
         return OutOfSpace(f"the board's filesystem is full: {path} does not fit")
+    if number == _EROFS:
+        return ReadOnly(f"{path}: the filesystem there is mounted read-only")
     return BoardError(f"{path}: the board says {printable(problem)}")

@@ -245,6 +245,7 @@ class EspPort:
             "sys_version": f"3.4.0; MicroPython v{self.identity.version} on {self.identity.date}",
             "uname": self.uname,
             "hidden": self.hidden,
+            "boot_interruptible": self.version < (1, 21),
             "buffer": not self.small,
             "path": [*paths, "/"] if esp8266 else paths,
             "boot_py": self.boot_py,

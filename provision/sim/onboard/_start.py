@@ -6,6 +6,7 @@ import gc
 import io
 import os
 import sys
+import time
 
 import micropython
 import vfs
@@ -129,6 +130,35 @@ def _run(name, scope):
     return error is None
 
 
+# Milliseconds between the interrupt character and the mount: a chip imports what it needs for it.
+_BOOT_TIME = 40
+
+
+def _boot(setup):
+    # The firmware's own _boot.py. Before 1.21 a Ctrl-C is a KeyboardInterrupt there (pyexec.c),
+    # which the one of an ESP8266 takes for a filesystem that cannot be mounted.
+    try:
+        if CONFIG["boot_interruptible"]:
+            micropython.kbd_intr(3)
+            time.sleep_ms(_BOOT_TIME)
+        if flashbdev.bdev:
+            vfs.mount(flashbdev.bdev, "/")
+    except OSError:
+        setup()
+    except KeyboardInterrupt:
+        if CONFIG["platform"] != "esp8266":
+            raise
+        setup()
+
+
+def _print_boot_exception(error):
+    print("Traceback (most recent call last):")
+    print('  File "_boot.py", line %d, in <module>' % (11 if CONFIG["platform"] == "esp8266" else 7))
+    text = io.StringIO()
+    _real.print_exception(error, text)
+    print(text.getvalue().split("\n")[-2])
+
+
 def _claiming_input(*args):
     _console.claim()
     builtins.input = _input
@@ -161,13 +191,11 @@ def start(scope):
     scope["gc"] = gc
     scope["vfs" if "vfs" not in CONFIG["hidden"] else "uos"] = vfs
     scope["bdev"] = flashbdev.bdev
-    try:
-        if flashbdev.bdev:
-            vfs.mount(flashbdev.bdev, "/")
-    except OSError:
-        error = _interruptible(inisetup.setup)
-        if error is not None:
-            _print_exception(error)
+    if CONFIG["boot_interruptible"]:
+        tell(b"U")
+    error = _interruptible(lambda: _boot(inisetup.setup))
+    if error is not None:
+        _print_boot_exception(error)
     _as_module(flashbdev, "flashbdev")  # a firmware has it frozen in
     for name in ("inisetup", "_start", "_link", "_flash", "_console", "_sys", "_machine", "_network", "_esp", "_esp32", "_time"):
         _real.modules.pop(name, None)

@@ -13,14 +13,12 @@ import pytest
 
 from provision.core.chips.esp.chips import ESP8266
 from provision.device.micropython import agent_source
+from provision.device.micropython.replies import decode_base64, read_identity, read_mount_reply
 from provision.device.micropython.scan_protocol import (
-    READ_AHEAD,
     ScanQuery,
     bucket_mask,
-    decode_base64,
     filesystem,
     leftovers,
-    read_identity,
     read_listing,
     read_scan_reply,
 )
@@ -83,11 +81,13 @@ def look(
     deflate: bool = True,
     heap: str = "1M",
     before: bytes = b"",
+    mounts: tuple[str, ...] | None = None,
 ) -> tuple[Filesystem, int, list[str]]:
     """The filesystem as seen, how many programs it took, and the temporary files noticed."""
-    query = ScanQuery(request=request)
+    query = ScanQuery(request=request, mounts=mounts)
+    names = ("facts", "scan") if mounts is None else ("facts", "scan", "across")
     program = agent_source.program(
-        "facts", "scan", call="_scan", arguments=query.arguments(), deflate=deflate
+        *names, call=query.call, arguments=query.arguments, deflate=deflate
     )
     script = interpreter.board(on_board, blocks=512) + before
     # Kept in a variable, so that its bytes meet MicroPython's lexer as they are on the wire.
@@ -121,11 +121,12 @@ def test_a_board_as_expected_says_so_in_one_round(deflate: bool) -> None:
 
 def test_a_second_view_of_the_flash_needs_a_fraction_of_the_reads() -> None:
     many = {f"/lib/p{i % 5}/module{i}.py": b"%d" % i * 100 for i in range(100)}
-    query = ScanQuery(request=request_for(many))
     reads: list[int] = []
-    for ahead in (None, READ_AHEAD):
+    for mounts in ((), None):
+        query = ScanQuery(request=request_for(many), mounts=mounts)
+        names = ("facts", "scan") if mounts is None else ("facts", "scan", "across")
         program = agent_source.program(
-            "facts", "scan", call="_scan", arguments=query.arguments(ahead), deflate=True
+            *names, call=query.call, arguments=query.arguments, deflate=True
         )
         script = interpreter.board(many, blocks=512) + b"flash.reads = 0\n" + program
         *_, answer, count = interpreter.run(script + b"print(flash.reads)\n").split()
@@ -150,42 +151,169 @@ class Card:
         return {4: 32, 5: 4096}.get(op, 0)
 card = Card()
 """
-ELSEWHERE = {
-    "another filesystem is mounted too": b"""
+MOUNT_CARD = b"""
 vfs.VfsLfs2.mkfs(card)
 vfs.mount(vfs.VfsLfs2(card), "/card")
 put("/card/a.py", b"on the card")
-""",
-    "the root is another filesystem": b"""
-vfs.VfsLfs2.mkfs(card)
-vfs.umount("/")
-vfs.mount(vfs.VfsLfs2(card), "/")
-put("/card/a.py", b"on the card")
-""",
-    "the firmware has no flashbdev": b"""
-put("/card/a.py", b"on the card")
-del sys.modules["flashbdev"]
-""",
-    "its filesystem is none that LittleFS knows": b"""
-put("/card/a.py", b"on the card")
-flashbdev.bdev = card
-""",
+"""
+UMOUNT = b"vfs.umount('/')\n"
+MOVE = UMOUNT + b"vfs.mount(flash, '/flash')\n"
+RAM_DISK = UMOUNT + b"vfs.VfsLfs2.mkfs(card)\nvfs.mount(vfs.VfsLfs2(card), '/')\n"
+COPY = RAM_DISK + b"put('/main.py', b'main')\n"
+OTHER_KIND = UMOUNT + b"vfs.VfsFat.mkfs(flash)\nvfs.mount(flash, '/')\nput('/main.py', b'main')\n"
+BLANK = b"flashbdev.bdev = card\n"
+NOT_THE_FLASH = {
+    "unmounted": UMOUNT,
+    "moved": MOVE,
+    "another root": RAM_DISK,
+    "another filesystem is mounted too": MOUNT_CARD,
+    "no flashbdev": b"del sys.modules['flashbdev']\n",
+    "none that LittleFS knows": OTHER_KIND,
+    "blank": BLANK,
+    "nothing in it": b"os.remove('/main.py')\n",
 }
 
 
-@pytest.mark.parametrize("before", ELSEWHERE.values(), ids=ELSEWHERE)
-def test_the_files_that_everybody_sees_are_looked_at(before: bytes) -> None:
-    files = {"/card/a.py": b"on the card"}
-    seen, rounds, _ = look({}, request_for(files), before=CARD + before)
+@pytest.mark.parametrize("before", NOT_THE_FLASH.values(), ids=NOT_THE_FLASH)
+def test_a_scan_of_what_may_not_be_the_flash_says_nothing_of_files(before: bytes) -> None:
+    files = {"/main.py": b"main"}
+    with pytest.raises(AssertionError, match=r"Traceback[^$]*Error"):
+        look(files, request_for(files), before=CARD + before)
+
+
+def test_a_copy_of_the_flash_is_told_by_its_size() -> None:
+    query = ScanQuery(request=request_for({"/main.py": b"other"}))
+    program = agent_source.program(
+        "facts", "scan", call=query.call, arguments=query.arguments, deflate=True
+    )
+    for before, flash in ((b"", True), (COPY, False)):
+        script = interpreter.board({"/main.py": b"main"}, blocks=512) + CARD + before
+        assert read_scan_reply(interpreter.run(script + program).partition("\n")[2]).flash is flash
+
+
+def mount(most: int, before: bytes, after: bytes = b"") -> tuple[str, tuple[str, ...], str]:
+    """What agent/mount.py says is at `/`, what is mounted, and the root as it is then."""
+    program = agent_source.program("mount", call="_mount", arguments=b"%d" % most, deflate=True)
+    script = interpreter.board({"/main.py": b"main", "/old.py": b""}, blocks=64) + CARD + before
+    after += b"print(sorted(entry[0] for entry in os.ilistdir('/')))\n"
+    answer, _, rest = interpreter.run(script + program + after).partition("\n")
+    reply = read_mount_reply(answer)
+    said = ast.literal_eval(answer)
+    assert reply.settled == (said[1] in ("flash", "mounted", "none"))
+    return said[1], reply.mounts, rest.strip()
+
+
+FLASH = "['main.py', 'old.py']"
+
+
+@pytest.mark.parametrize(
+    ("most", "before", "there", "mounts", "root"),
+    [
+        (0, b"", "flash", (), FLASH),
+        (1, b"", "flash", (), FLASH),
+        (0, MOUNT_CARD, "flash", ("/card",), "['card', 'main.py', 'old.py']"),
+        (0, UMOUNT, "other", (), "[]"),
+        (1, UMOUNT, "mounted", (), FLASH),
+        (0, MOVE, "other", ("/flash",), "['flash']"),
+        (1, MOVE, "mounted", (), FLASH),
+        (0, COPY, "other", (), "['main.py']"),
+        (1, COPY, "mounted", (), FLASH),
+        (1, UMOUNT + MOUNT_CARD, "mounted", ("/card",), "['card', 'main.py', 'old.py']"),
+        (0, b"del sys.modules['flashbdev']\n", "none", (), FLASH),
+        (1, b"flashbdev.bdev = None\n", "none", (), FLASH),
+        (0, OTHER_KIND, "flash", (), "['main.py']"),
+        (1, OTHER_KIND + UMOUNT, "mounted", (), "['main.py']"),
+        (0, BLANK, "other", (), FLASH),
+        (1, BLANK, "unmountable", (), "[]"),
+    ],
+)
+def test_the_flash_is_at_the_root(
+    most: int, before: bytes, there: str, mounts: tuple[str, ...], root: str
+) -> None:
+    assert mount(most, before) == (there, mounts, root)
+
+
+def test_a_flash_that_was_mounted_read_only_can_be_written() -> None:
+    read_only = UMOUNT + b"vfs.mount(vfs.VfsLfs2(flash), '/', readonly=True)\n"
+    write = b"put('/new.py', b'new')\n"
+    with pytest.raises(AssertionError, match="OSError: 30"):
+        mount(1, read_only, write)
+    assert mount(2, read_only, write) == ("mounted", (), "['main.py', 'new.py', 'old.py']")
+
+
+HIDDEN = b"put('/card/hidden.py', b'hidden')\nput('/data/sd/hidden.py', b'hidden')\n"
+CARDS = (
+    CARD
+    + HIDDEN
+    + MOUNT_CARD
+    + b"""
+put("/card/deep/b.py", b"b")
+other = Card()
+vfs.VfsLfs2.mkfs(other)
+vfs.mount(vfs.VfsLfs2(other), "/data/sd")
+put("/data/sd/log.csv", b"1")
+put("/data/near.csv", b"2")
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "trees", "found", "directories"),
+    [
+        ({}, ["/"], {"/main.py", "/data/near.csv"}, {"/data"}),
+        ({}, ["/data"], {"/data/near.csv"}, {"/data"}),
+        ({}, ["/card"], {"/card/a.py", "/card/deep/b.py"}, {"/card", "/card/deep"}),
+        ({}, ["/data/sd"], {"/data/sd/log.csv"}, {"/data", "/data/sd"}),
+        ({"/card/a.py": b"on the card"}, [], {"/card/a.py"}, {"/card"}),
+        (
+            {"/card/a.py": b"else"},
+            ["/"],
+            {"/main.py", "/data/near.csv", "/card/a.py"},
+            {"/data", "/card"},
+        ),
+        ({"/card/gone.py": b""}, [], set(), {"/card"}),
+        ({}, ["/card/deep"], {"/card/deep/b.py"}, {"/card", "/card/deep"}),
+        (
+            {},
+            ["/", "/data/sd"],
+            {"/main.py", "/data/near.csv", "/data/sd/log.csv"},
+            {"/data", "/data/sd"},
+        ),
+    ],
+)
+def test_a_scan_stays_on_the_filesystem_that_it_begins_on(
+    wanted: dict[str, bytes], trees: list[str], found: set[str], directories: set[str]
+) -> None:
+    mounts = ("/card", "/data/sd")
+    on_board = {"/main.py": b"main"}
+    request = request_for(wanted, trees=trees)
+    seen, _, _ = look(on_board, request, before=CARDS, mounts=mounts)
+    assert seen.files.keys() == found
+    assert seen.directories == directories
+    assert seen.mounts == set(mounts)
+
+
+def test_a_mount_that_nobody_names_is_not_even_listed() -> None:
+    """mpremote's folder of the host, which answers no more."""
+    remote = b"""
+class Remote:
+    def mount(self, readonly, mkfs): pass
+    def ilistdir(self, path): raise OSError(5)
+vfs.mount(Remote(), "/remote")
+"""
+    files = {"/main.py": b"main"}
+    seen, rounds, _ = look(
+        files, request_for(files, trees=["/"]), before=remote, mounts=("/remote",)
+    )
     assert rounds == 1
-    assert seen.files == {path: state(data) for path, data in files.items()}
+    assert seen.files.keys() == files.keys()
 
 
 def test_the_answer_has_the_same_size_for_any_number_of_files() -> None:
     many = {f"/lib/p{i % 5}/module{i}.py": b"%d" % i for i in range(300)}
     query = ScanQuery(request=request_for(many))
     program = agent_source.program(
-        "facts", "scan", call="_scan", arguments=query.arguments(), deflate=True
+        "facts", "scan", call="_scan", arguments=query.arguments, deflate=True
     )
     answer = interpreter.run(interpreter.board(many, blocks=512) + program)
     assert answer.endswith("\x02=\n")
@@ -212,7 +340,7 @@ def test_what_differs_is_seen_and_what_is_as_expected_too(deflate: bool) -> None
 
 
 def test_an_empty_board_needs_no_second_round() -> None:
-    seen, rounds, _ = look({}, request_for(FILES))
+    seen, rounds, _ = look({}, request_for(FILES), mounts=())
     assert (seen.files, seen.directories, rounds) == ({}, frozenset(), 1)
     assert seen.block == 4096
 
@@ -288,7 +416,7 @@ def test_three_hundred_files_are_scanned_on_a_small_heap() -> None:
         query = ScanQuery(request=request_for(files))
         script = interpreter.board(blocks=512) + make
         script += agent_source.program(
-            "facts", "scan", call="_scan", arguments=query.arguments(), deflate=True
+            "facts", "scan", call="_scan", arguments=query.arguments, deflate=True
         )
         if answers > 1:
             script += agent_source.program(

@@ -383,19 +383,150 @@ def test_a_reset_is_caught_before_the_app_shuts_the_door(make: Callable[..., Uni
         assert repl.evaluate("1+1", 5) == "2"
 
 
-@pytest.mark.parametrize("chip", CHIPS)
-def test_a_filesystem_that_is_not_mounted_when_caught_is(
-    make: Callable[..., Unit], chip: Chip
+RAM_DISK = """
+import os
+class Disk:
+    def __init__(self):
+        self.memory = bytearray(b"\\xff" * 16384)
+    def readblocks(self, n, buffer, offset=0):
+        at = n * 1024 + offset
+        buffer[:] = self.memory[at : at + len(buffer)]
+    def writeblocks(self, n, buffer, offset=0):
+        at = n * 1024 + offset
+        self.memory[at : at + len(buffer)] = buffer
+    def ioctl(self, op, arg):
+        if op == 6:
+            self.memory[arg * 1024 : (arg + 1) * 1024] = b"\\xff" * 1024
+        return {4: 16, 5: 1024}.get(op, 0)
+def mount(place):
+    os.VfsLfs2.mkfs(disk)
+    os.mount(os.VfsLfs2(disk), place)
+disk = Disk()
+"""
+FLASH = "import os\nfrom flashbdev import bdev\nos.umount('/')\n"
+AWAY = {
+    "unmounted": FLASH,
+    "moved": FLASH + "os.mount(bdev, '/flash')\n",
+    "read-only": FLASH + "os.mount(os.VfsLfs2(bdev), '/', readonly=True)\n",
+    "RAM disk": FLASH + RAM_DISK + "mount('/')\n",
+}
+"""What an app makes of its mounts."""
+
+
+@pytest.mark.parametrize(("chip", "version"), [(ESP32, "1.24.1"), (ESP8266, "1.19.1")])
+@pytest.mark.parametrize("away", AWAY)
+@pytest.mark.parametrize("startup", ["boot", "main"])
+def test_the_flash_is_looked_at_and_written_wherever_the_app_has_it(
+    make: Callable[..., Unit], chip: Chip, version: str, away: str, startup: str
 ) -> None:
-    """As by a Ctrl-C that hits a firmware's own first script; main.py does not run again."""
-    unit = make(chip)
-    gone = b"import os\nos.umount('/')\nprint('gone')\nwhile True: pass\n"
-    unit.run_app(gone, until=b"gone")
+    """And the app has its own view again, though it had ended at a prompt."""
+    unit = make(chip, version)
+    app = AWAY[away].encode() + b"print('gone', [os.statvfs('/')[2], 'a.py' in os.listdir('/')])\n"
+    with unit.repl() as repl:
+        files = [write_file(f"/{startup}.py", app), write_file("/a.py", b"a = 1\n")]
+        repl.transfer(*transfer_of(files), ignore)
     with unit.port() as port:
         repl = BoardRepl(port)
-        repl.interrupt_boot()
-        assert repl.evaluate("__import__('os').stat('/main.py')[6]", 5) == str(len(gone))
-        assert repl.raw.interrupted
+        repl.enter()
+        repl.soft_reset()
+        repl.raw.serial.read_until(b"gone", timeout=10)
+        first = repl.raw.serial.read_until(b"]", timeout=10)
+        assert repl.await_prompt(10)
+    wanted = {path_of(startup): app, "/a.py": b"a = 1\n"}
+    expected = {
+        path: FileState(size=len(data), sha256=hashlib.sha256(data).hexdigest())
+        for path, data in wanted.items()
+    }
+    request = ScanRequest(paths=tuple(expected), expected=expected)
+    with unit.port() as port:
+        repl = BoardRepl(port)
+        repl.enter()
+        assert repl.identify().chip == chip
+        assert not repl.raw.interrupted, "who it is can be asked without a reset"
+        seen = files_of(repl, request)
+        assert seen.mounted
+        assert expected.items() <= seen.files.items()
+        assert repl.read("/a.py", 100) == b"a = 1\n"
+        repl.transfer(*transfer_of([write_file("/b.py", b"b = 2\n")]), ignore)
+        assert repl.disable_startup() >= {path_of(startup)}
+        repl.restore_startup()
+        assert repl.raw.interrupted, "its state is lost: it must be started again"
+        repl.soft_reset()
+        repl.raw.serial.read_until(b"gone", timeout=10)
+        assert repl.raw.serial.read_until(b"]", timeout=10) == first
+    with unit.repl() as repl:
+        assert repl.read("/b.py", 100) == b"b = 2\n"
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+def test_a_ctrl_c_that_hits_the_firmwares_own_first_script_costs_nothing(
+    make: Callable[..., Unit], chip: Chip
+) -> None:
+    """As it does before 1.21: the flash is mounted, and nothing of the app has run."""
+    unit = make(chip, "1.20.0")
+    unit.run_app(b"print('up')\nwhile True: pass\n", until=b"up")
+    told: list[str] = []
+    for _ in range(20):
+        with unit.port() as port:
+            port.dtr = False
+            port.rts = True
+            port.reset_input_buffer()
+            port.rts = False
+            repl = BoardRepl(port, trace=lambda _level, text: told.append(text))
+            repl.interrupt_boot()
+            seen = files_of(repl, ScanRequest(paths=(), trees=("/",), expected={}))
+            assert seen.mounted
+            assert seen.files.keys() == {"/boot.py", "/main.py"}
+            assert repl.raw.interrupted
+            repl.soft_reset()
+            repl.raw.serial.read_until(b"up", timeout=10)
+        if any("is not the flash" in text for text in told):
+            return
+    pytest.fail("no Ctrl-C hit it")
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+def test_a_first_look_by_reading_is_at_the_flash(make: Callable[..., Unit], chip: Chip) -> None:
+    unit = make(chip)
+    gone = AWAY["RAM disk"].encode() + b"open('/main.py', 'w').close()\nprint('gone')\n"
+    unit.run_app(gone, until=b"gone")
+    with unit.repl() as repl:
+        assert repl.read("/main.py", 1000) == gone
+
+
+CARD = (
+    RAM_DISK
+    + """
+try:
+    os.mkdir('/sd')
+    open('/sd/hidden.txt', 'w').close()
+except OSError:
+    pass
+mount('/sd')
+open('/sd/log.csv', 'w').close()
+print('up')
+"""
+)
+
+
+@pytest.mark.parametrize(("chip", "version"), [(ESP32, "1.24.1"), (ESP8266, "1.19.1")])
+def test_a_card_is_another_filesystem(make: Callable[..., Unit], chip: Chip, version: str) -> None:
+    unit = make(chip, version)
+    unit.run_app(CARD.encode(), until=b"up")
+    with unit.repl() as repl:
+        for trees, found in (
+            (("/",), {"/main.py", "/boot.py"}),
+            (("/sd",), {"/sd/log.csv"}),
+            (("/sd/log.csv",), {"/sd/log.csv"}),
+        ):
+            seen = files_of(repl, ScanRequest(paths=(), trees=trees, expected={}))
+            assert seen.files.keys() == found
+            assert seen.mounts == {"/sd"}
+        repl.transfer(*transfer_of([write_file("/sd/new.csv", b"1")]), ignore)
+        below = ScanRequest(paths=("/sd/new.csv",), trees=("/",), expected={})
+        assert "/sd/new.csv" in files_of(repl, below).files
+        assert repl.evaluate("__import__('os').listdir('/sd')", 5) == "['log.csv', 'new.csv']"
+        assert not repl.raw.interrupted
 
 
 def test_a_view_of_the_flash_that_fails_gives_way_to_the_boards_own(

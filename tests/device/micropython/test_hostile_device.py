@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from provision.device.micropython import scan_protocol as scan
 from provision.device.micropython.board_repl import BoardRepl
-from provision.device.micropython.scan_protocol import MalformedReply, ScanQuery
+from provision.device.micropython.replies import MalformedReply, read_identity, read_mount_reply
+from provision.device.micropython.scan_protocol import ScanQuery
 from provision.errors import ProvisionError
 from provision.interfaces import ScanRequest
 from provision.model.state import ActualState, FileState, Filesystem, FirmwareIdentity
@@ -41,7 +42,7 @@ FACTS = (
     b"('\\x02', 'v1.24.1 on 2024-11-29', 'Generic ESP32 module with ESP32', "
     b"b'$o(\\x00\\x00\\x01', 4194304, 11014)\r\n"
 )
-SUMS = b"('\\x02', b'" + b"A" * 172 + b"\\n', (4096, 4096, 512, 500))\r\n"
+SUMS = b"('\\x02', b'" + b"A" * 172 + b"\\n', (4096, 4096, 512, 500), 512)\r\n"
 
 
 def ignore(_done: int, _total: int) -> None:
@@ -110,6 +111,8 @@ atoms = st.one_of(
         b"[" * 900,
         b"True", b"b'" + b"\\xcd" * 32 + b"'\r\n", b"10000000000\r\n", b"R\x01\x00\x00", b">",
         b"OK",
+        b"('\x02', 'mounted', ('/sd',))\r\n", b"('\x02', 'other', ())\r\n",
+        b"('\x02', 'flash', (1,))\r\n",
         FACTS + b"\x02=\r\n", FACTS + SUMS, FACTS.replace(b"ESP32'", b"STM32'"), b"1" + b"0" * 4400,
         b"\x00" * 2000, b"b'" + b"A" * 3000, "\u202e\u2066".encode(), b"A" * 20_000,
     ]),
@@ -258,7 +261,7 @@ QUERY = ScanQuery(request=REQUEST)
 @given(st.lists(st.one_of(atoms, st.just(b"\r\n")), max_size=8).map(b"".join))
 def test_an_answer_is_read_or_refused(said: bytes) -> None:
     text = said.decode("utf-8", "replace")
-    for read in (scan.read_scan_reply, scan.read_listing, scan.read_identity):
+    for read in (scan.read_scan_reply, scan.read_listing, read_identity, read_mount_reply):
         try:
             value = read(text)
         except (MalformedReply, ProvisionError):
@@ -279,7 +282,7 @@ def test_an_answer_is_read_or_refused(said: bytes) -> None:
     ids=lambda line: line[:12],
 )  # fmt: skip
 def test_what_no_micropython_prints_is_no_answer(line: str) -> None:
-    for read in (scan.read_listing, scan.read_identity, scan.read_scan_reply):
+    for read in (scan.read_listing, read_identity, scan.read_scan_reply):
         with pytest.raises(MalformedReply):
             read(line)
 

@@ -63,23 +63,20 @@ def test_a_chip_without_firmware_is_known_by_its_first_word() -> None:
     assert clock.now < 0.1, "its complaint was not listened to"
 
 
-class NeverMounted(Fading):
-    """One that says its filesystem is not mounted, and does not reset when it is told to."""
+class NeverAnew(Fading):
+    """One that does not reset when it is told to."""
 
     def write(self, data: bytes, /) -> int:
-        if set(data) == {3}:
-            self._waiting += b"\r\n>>> "
-        elif data == b"\x04":  # the end of the question, and then the soft reset
-            self._waiting += b"\x040\r\n\x04\x04>" if not self._entered else b""
-            self._entered = True
-        elif data.startswith(b"\r\x03"):
+        if data.startswith(b"\r\x03"):
             self._waiting += BANNER + b"R\x01\x80\x00"
         return len(data)
 
 
 def test_silence_when_the_interpreter_is_to_begin_anew() -> None:
+    raw = RawRepl(NeverAnew())
+    raw.enter()
     with pytest.raises(NoAnswer, match="did not reset"):
-        BoardRepl(NeverMounted()).interrupt_boot()
+        raw.restart_interpreter()
 
 
 class Thinking(Fading):

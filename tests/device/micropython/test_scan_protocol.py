@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import hashlib
 
@@ -10,21 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP32C6, ESP32S2, ESP32S3, ESP8266
 from provision.device.micropython import agent_source
+from provision.device.micropython.replies import MalformedReply, read_identity
 from provision.device.micropython.scan_protocol import (
-    MalformedReply,
     ScanQuery,
-    identity,
     passes,
-    read_flash_reply,
-    read_identity,
     read_listing,
     read_scan_reply,
 )
 from provision.errors import BoardError
 from provision.interfaces import ScanRequest
-from provision.model.chip import Chip
 from provision.model.state import FileState
 
 
@@ -41,7 +35,7 @@ def request_for(count: int) -> ScanRequest:
 def test_a_look_at_a_board_costs_under_a_kilobyte_however_many_files(count: int) -> None:
     query = ScanQuery(request=request_for(count))
     code = agent_source.program(
-        "facts", "scan", call="_scan", arguments=query.arguments(), deflate=True
+        "facts", "scan", call="_scan", arguments=query.arguments, deflate=True
     )
     around = len(b"\r\x03\x03\x01\x05A\x01" + b"\x04" + b"\r\x02")
     assert len(code) + around <= 1024
@@ -76,10 +70,7 @@ def test_one_changed_byte_changes_what_is_wanted() -> None:
 
 @given(st.text())
 def test_no_answer_makes_the_readers_fail_otherwise(text: str) -> None:
-    def read_flash(said: str) -> object:
-        return read_flash_reply(said, 4)
-
-    for read in (read_identity, read_listing, read_scan_reply, read_flash):
+    for read in (read_listing, read_scan_reply):
         with contextlib.suppress(MalformedReply, BoardError):
             read(text)
 
@@ -102,55 +93,13 @@ def test_an_answer_is_never_evaluated(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("machine", "chip"),
-    [
-        ("Generic ESP32 module with ESP32", ESP32),
-        ("ESP module with ESP8266", ESP8266),
-        ("LOLIN_C3_MINI with ESP32-C3FH4", ESP32C3),
-        ("ESP32C6 module with ESP32C6", ESP32C6),
-        ("LOLIN_S2_MINI with ESP32-S2FN4R2", ESP32S2),
-        ("Generic ESP32S3 module with Octal-SPIRAM with ESP32S3", ESP32S3),
-        ("ESP32-PICO-D4 board with ESP32", ESP32),
-    ],
-)
-def test_the_chip_is_read_from_the_machine(machine: str, chip: Chip) -> None:
-    found = identity("v1.24.1 on 2024-11-29", machine)
-    assert (found.chip, found.version, found.date) == (chip, "1.24.1", "2024-11-29")
-
-
-@pytest.mark.parametrize("machine", ["Raspberry Pi Pico with RP2040", "a board with ESP32H2", ""])
-def test_another_family_is_no_board_of_ours(machine: str) -> None:
-    with pytest.raises(BoardError, match="does not know"):
-        identity("v1.24.1 on 2024-11-29", machine)
-
-
-def test_facts_of_an_esp8266() -> None:
-    facts = read_identity(
-        "('\\x02', 'v1.25.0-preview.31.g1234567 on 2025-01-02', 'ESP module with ESP8266', "
-        "b'\\\\\\xcf\\x7f\\x01\\x02\\x03', 4194304, 2310)"
-    )
-    assert facts.firmware.version == "1.25.0-preview.31.g1234567"
-    assert (facts.mac, facts.flash_size, facts.bytecode) == ("5c:cf:7f:01:02:03", 4194304, 2310)
-
-
-@pytest.mark.parametrize(
     "line",
     [
-        "('\x02', b'AAAA', (4096, 4096, 512, 100))",  # too few sums
-        "('\x02', b'', (4096, 4096, 512, None))",
+        "('\x02', b'AAAA', (4096, 4096, 512, 100), 512)",  # too few sums
+        "('\x02', b'', (4096, 4096, 512, None), 512)",
+        "('\x02', b'" + 172 * "A" + "', (4096, 4096, 512, 100))",
     ],
 )
 def test_a_reply_with_sums_of_another_length_is_malformed(line: str) -> None:
     with pytest.raises(MalformedReply):
         read_scan_reply(line)
-
-
-def test_bytes_of_the_flash_are_those_of_their_digest() -> None:
-    data = b"\xe9\x03" + b"\xff" * 1200
-    digest = base64.b64encode(hashlib.sha256(data).digest()[:9]).decode()
-    answer = f"\x02\r\n6QM=\r\n\r\n{digest}\r\n"
-    assert read_flash_reply("a timer\r\n" + answer, len(data)) == data
-    assert read_flash_reply("\x02none\r\n", len(data)) is None
-    for spoilt in (answer.replace("6QM=", "x6QM="), answer.replace("6QM=", "6QQ="), answer[:-2]):
-        with pytest.raises(MalformedReply):
-            read_flash_reply(spoilt, len(data))

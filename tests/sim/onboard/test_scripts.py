@@ -222,3 +222,33 @@ def test_many_interrupts_in_a_row_break_nothing(tmp_path: Path) -> None:
             bench.application.receive(b"\x03\x03")
             assert b"KeyboardInterrupt" in bench.until(b"\x04>")
         assert bench.run("print(len([0] * 1000))") == "1000"
+
+
+def interrupted_start(bench: Bench) -> str:
+    """The root after soft resets amid Ctrl-C, until one of them did something, or has not often."""
+    bench.boot()
+    bench.raw()
+    for _ in range(20):
+        bench.type(b"\x04", b"soft reboot\r\n")
+        bench.insist(b"\x03", RAW, every=0.005)
+        root = bench.run("import os; print(os.statvfs('/')[2] > 0, os.listdir('/'))")
+        if root != "True ['boot.py']":
+            break
+    return root
+
+
+@BOTH
+def test_before_1_21_ctrl_c_hits_the_firmwares_own_first_script(tmp_path: Path, chip: Chip) -> None:
+    with Bench(tmp_path, chip, "1.20.0") as bench:
+        assert interrupted_start(bench) == "False []"
+        # It is not the filesystem's fault.
+        assert bench.type(b"\x04", RAW).endswith(b"soft reboot\r\n" + RAW)
+        assert bench.run("import os; print(os.listdir('/'))") == "['boot.py']"
+
+
+@BOTH
+def test_since_1_21_ctrl_c_spares_the_firmwares_own_first_script(
+    tmp_path: Path, chip: Chip
+) -> None:
+    with Bench(tmp_path, chip, "1.21.0") as bench:
+        assert interrupted_start(bench) == "True ['boot.py']"

@@ -6,11 +6,13 @@ walk. When the sha256 of those is the wanted one the answer is one byte. Otherwi
 which sums differ and asks for the files of those alone (`_list`). Nothing is kept per file.
 `asked` is the filter, the files of any content, and the trees to walk whole.
 
-LittleFS looks for every file in the whole log of each folder above it, through a cache of 128
-bytes as the firmware mounts it. A second view of the same flash, that reads `ahead` bytes at a
-time, needs a sixth of the reads. It is used where it shows the root that everybody sees: not where
-something else is mounted too, where the root is another filesystem, or for an `ahead` of None. What
-is written meanwhile it does not see: it is made anew for each scan.
+What is looked at is the flash: by a second view of it, that reads `ahead` bytes at a time. LittleFS
+looks for every file in the whole log of each folder above it, through a cache of 128 bytes as the
+firmware mounts it; the second view needs a sixth of the reads. What is written meanwhile it does
+not see: it is made anew for each scan. Where everybody sees another root than the view does, this
+raises: something is mounted below `/`, or what is at `/` is not the flash (the number of blocks is
+told too, since a RAM disk may hold copies). For an `ahead` of None, `_view` is set already
+(across.py).
 """
 import os
 from binascii import b2a_base64
@@ -50,15 +52,14 @@ def _walk(asked, mask, parent):
 def _scan(asked, wanted, ahead):
     global _asked, _view
     _asked = asked
-    _view = os.ilistdir, open
-    try:
+    if ahead:
         from flashbdev import bdev
 
         flash = os.VfsLfs2(bdev, readsize=ahead)
-        if list(flash.ilistdir("/")) == list(os.ilistdir("/")):
-            _view = flash.ilistdir, flash.open
-    except:
-        pass
+        _view = flash.ilistdir, flash.open
+        here = list(os.ilistdir("/"))
+        if not here or here != list(flash.ilistdir("/")):
+            raise OSError
     sums = bytearray(129)
     for known, bucket, path, folder, entry, digest in _walk(asked, -1, ""):
         if digest:
@@ -72,4 +73,4 @@ def _scan(asked, wanted, ahead):
     if sha256(sums[:128]).digest()[:9] == wanted:
         print("\x02=")
         return 1
-    print(("\x02", b2a_base64(sums), os.statvfs("/")[:4]))
+    print(("\x02", b2a_base64(sums), os.statvfs("/")[:4], ahead and bdev.ioctl(4, 0)))
