@@ -170,7 +170,6 @@ NOT_THE_FLASH = {
     "no flashbdev": b"del sys.modules['flashbdev']\n",
     "none that LittleFS knows": OTHER_KIND,
     "blank": BLANK,
-    "nothing in it": b"os.remove('/main.py')\n",
 }
 
 
@@ -186,7 +185,14 @@ def test_a_copy_of_the_flash_is_told_by_its_size() -> None:
     program = agent_source.program(
         "facts", "scan", call=query.call, arguments=query.arguments, deflate=True
     )
-    for before, flash in ((b"", True), (COPY, False)):
+    nothing = b"os.remove('/main.py')\n"
+    for before, flash in (
+        (b"", True),
+        (nothing, True),
+        (COPY, False),
+        (nothing + RAM_DISK, False),
+        (nothing + UMOUNT, False),
+    ):
         script = interpreter.board({"/main.py": b"main"}, blocks=512) + CARD + before
         assert read_scan_reply(interpreter.run(script + program).partition("\n")[2]).flash is flash
 

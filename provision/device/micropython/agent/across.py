@@ -10,6 +10,10 @@ import os
 _walk_one = _walk
 
 
+class _Across:
+    pass
+
+
 def _ilistdir(path):
     for entry in os.ilistdir(path):
         if path == "/":
@@ -31,5 +35,7 @@ def _scan_across(asked, wanted, mounts, walked):
     global _mounts, _walked, _view
     _mounts = mounts
     _walked = walked
-    _view = _ilistdir, open
+    _view = _Across()
+    _view.ilistdir = _ilistdir
+    _view.open = open
     return _scan(asked, wanted, None)

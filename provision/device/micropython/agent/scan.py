@@ -21,7 +21,7 @@ from hashlib import sha256
 
 def _walk(asked, mask, parent):
     bloom, presence_only, trees = asked
-    for entry in _view[0](parent or "/"):
+    for entry in _view.ilistdir(parent or "/"):
         path = parent + "/" + entry[0]
         key = sha256(path.encode()).digest()
         known = 1
@@ -37,7 +37,7 @@ def _walk(asked, mask, parent):
             digest = b"?"
             if path not in presence_only:
                 hasher = sha256()
-                with _view[1](path, "rb") as file:
+                with _view.open(path, "rb") as file:
                     block = path
                     while block:
                         block = file.read(1024)
@@ -55,11 +55,9 @@ def _scan(asked, wanted, ahead):
     if ahead:
         from flashbdev import bdev
 
-        flash = os.VfsLfs2(bdev, readsize=ahead)
-        _view = flash.ilistdir, flash.open
-        here = list(os.ilistdir("/"))
-        if not here or here != list(flash.ilistdir("/")):
-            raise OSError
+        _view = os.VfsLfs2(bdev, readsize=ahead)
+        if list(os.ilistdir("/")) != list(_view.ilistdir("/")):
+            raise  # whatever it is, a RuntimeError: the name of one costs bytes
     sums = bytearray(129)
     for known, bucket, path, folder, entry, digest in _walk(asked, -1, ""):
         if digest:
