@@ -74,7 +74,7 @@ BUGS = (
     ),
     Bug(
         name="give a board's answer to the parser of literals unseen",
-        file="provision/device/micropython/scan_protocol.py",
+        file="provision/device/micropython/replies.py",
         before=" or not _LITERAL.fullmatch(line)",
         after="",
         tests=("tests/device/micropython/test_hostile_device.py", "-k", "no_micropython_prints"),
