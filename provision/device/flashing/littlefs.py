@@ -151,8 +151,13 @@ def _write_files(
     for directory in sorted({*directories, *parents}):  # each after the one that it lies in
         filesystem.mkdir(directory)
     for path, content in sorted(files.items()):
-        with filesystem.open(path, "wb") as file:
-            file.write(content)
+        handle = littlefs.lfs.file_open(filesystem.fs, path, "w", _NAMES)
+        # Closed once, whatever comes of it: to close a file again that could not be closed ends
+        # the process, and littlefs-python's own file objects do so when they are collected.
+        try:
+            littlefs.lfs.file_write(filesystem.fs, handle, content)
+        finally:
+            littlefs.lfs.file_close(filesystem.fs, handle)
     filesystem.unmount()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 
 import pytest
@@ -64,6 +65,17 @@ def test_too_much_for_the_partition() -> None:
     with pytest.raises(OutOfSpace, match="the filesystem has 392 KB: 1") as caught:
         build_filesystem(small, {"/big.bin": bytes(500_000)})
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("blocks", [2, 3, 5, 8])
+@pytest.mark.parametrize("size", [100, 128, 3000])
+def test_too_many_small_files_are_out_of_space_and_no_more(blocks: int, size: int) -> None:
+    """A file that LittleFS fails to close for want of space must not be closed again, not even by
+    the garbage collector: LittleFS ends the process then."""
+    small = FilesystemPlace(offset=0, blocks=blocks)
+    with pytest.raises(OutOfSpace):
+        build_filesystem(small, {f"/{number}": b"x" * size for number in range(400)})
+    gc.collect()
 
 
 def test_a_name_that_no_filesystem_takes() -> None:
