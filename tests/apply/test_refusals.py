@@ -6,8 +6,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP8266
+from provision.core.chips.esp.partition_table import Partition
 from provision.model.chip import Chip
+from provision.sim.esp.firmware import build
 from tests.apply.station import Station
 
 OTHER = "24:6f:28:00:00:01"  # no board's MAC here
@@ -372,3 +376,50 @@ def test_boards_on_each_others_ports_are_told_and_followed(station: Station) -> 
     assert followed.outcomes == {"kitchen": "ok", "hall": "ok"}
     assert {name: station.digest(name) for name in macs} == before
     assert station.lock == {"kitchen": macs["left"], "hall": macs["right"]}
+
+
+def oversized_image() -> bytes:
+    """An ESP32 image whose partition table ends past 4 MB."""
+    table = (
+        Partition(name="nvs", type=1, subtype=2, offset=0x9000, size=0x6000),
+        Partition(name="factory", type=0, subtype=0, offset=0x10000, size=0x1F0000),
+        Partition(name="vfs", type=1, subtype=0x81, offset=0x200000, size=0x600000),
+    )
+    return build(ESP32, "1.25.0", partitions=table)
+
+
+@pytest.mark.parametrize(
+    ("image", "files", "why"),
+    [
+        (oversized_image(), "[main.py]", "table-past-end"),
+        (build(ESP32, "1.25.0"), "[main.py, big.bin]", "no-room"),
+    ],
+    ids=["a table past the end of the flash", "files without room"],
+)
+@pytest.mark.parametrize("met", ["running", "blank"])
+def test_what_can_be_known_is_refused_by_the_plan_and_the_board_is_untouched(
+    station: Station, image: bytes, files: str, why: str, met: str
+) -> None:
+    running = station.firmware(ESP32) if met == "running" else None
+    station.board("x", ESP32, running)
+    station.write("new.bin", image)
+    station.write("main.py", "print('mine')\n")
+    station.write("big.bin", bytes(3 << 20))
+    station.write(
+        "fleet.yaml",
+        f"devices: {{x: {{port: sim://x, board: esp32, firmware: {{file: new.bin}}, "
+        f"files: {files}}}}}\n",
+    )
+    if running is not None:
+        station.put("x", {"/boot.py": "# mine\n"})
+        station.type("x", "alive = 'still here'")
+    before = station.digest("x")
+    for command in ("plan", "apply"):
+        ended = station.provision(command, "--json", *(["--yes"] if command == "apply" else []))
+        assert ended.code == 4, ended.said
+        (event,) = ended.of("device-planned", "x")
+        assert [refusal["kind"] for refusal in event["plan"]["refusals"]] == [why]
+        assert event["plan"]["actions"] == []
+        assert station.digest("x") == before
+    if running is not None:
+        assert station.type("x", "print(alive)") == "still here"

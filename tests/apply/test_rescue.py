@@ -222,3 +222,33 @@ def test_an_update_that_was_cut_while_it_carried_the_files_over_goes_on(
     assert files == {"/data.csv": b"1,2\n", "/boot.py": b"# mine\n", "/main.py": APP.encode()}
     assert station.type("x", NVS_GET) == "7"
     assert station.apply().outcomes == {"x": "ok"}
+
+
+def test_files_survive_a_firmware_that_reads_an_older_littlefs_and_the_way_back(
+    station: Station,
+) -> None:
+    """1.26 writes LittleFS 2.1, of which a 1.18 would silently see an older directory."""
+    new, old = station.firmware(ESP32, "1.26.1"), station.firmware(ESP32, "1.18")
+    station.board("x", ESP32, new)
+    station.type("x", NVS_SET)
+    station.put("x", {**DATA, "/main.py": APP})
+    station.type("x", "import os; os.mkdir('/d')")
+    station.put("x", {"/d/late.txt": "written last"})
+    manifest(station, ESP32, old)
+    planned = station.plan()
+    assert planned.planned("x") == ["rewrite-filesystem", "write-firmware 1.18", "reset"]
+    (event,) = planned.of("device-planned", "x")
+    assert "LittleFS 2.1" in event["plan"]["actions"][0]["reason"]
+    assert station.apply().done("x") == planned.planned("x")
+    kept(station, ESP32)
+    assert station.type("x", "print(open('/d/late.txt').read())") == "written last"
+    assert station.apply().outcomes == {"x": "ok"}
+    station.put("x", {"/under-1.18.txt": "old"})
+    manifest(station, ESP32, new)
+    ended = station.apply()
+    assert ended.done("x") == ["write-firmware 1.26.1", "reset"]
+    kept(station, ESP32)
+    assert station.files("x", ESP32)["/under-1.18.txt"] == b"old"
+    assert station.files("x", ESP32)["/d/late.txt"] == b"written last"
+    assert station.type("x", NVS_GET) == "7"
+    assert station.apply().outcomes == {"x": "ok"}
