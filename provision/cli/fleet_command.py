@@ -19,9 +19,10 @@ from provision.cli.options import (
     offline_option,
     secrets_option,
 )
+from provision.core.wording import listed
 from provision.errors import ProvisionError, UsageError
 from provision.model.event import Notice, RunFailed
-from provision.model.plan import EraseFlash, Plan
+from provision.model.plan import Plan, phase_of
 from provision.output.fanout import Fanout
 from provision.output.setup import open_outputs, tell_failed
 
@@ -156,11 +157,13 @@ def _confirm(outputs: Fanout, cancel: Cancellation) -> Confirm:
 
     def ask(device: str, plan: Plan) -> bool:
         nonlocal agreed
-        why = next(action.reason for action in plan.actions if isinstance(action, EraseFlash))
+        why = next(one.reason for one in plan.actions if phase_of(one) == "flash")
+        lost = listed(plan.losses)
+        what = f"lose {lost} of this board" if lost else "erase this board and every file on it"
         with outputs.paused():
             while not agreed:
                 click.echo(
-                    f"{device}: erase this board and every file on it ({why})? [y/N/all]: ",
+                    f"{device}: {what} ({why})? [y/N/all]: ",
                     nl=False,
                     err=True,
                 )

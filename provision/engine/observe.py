@@ -100,8 +100,10 @@ def look_for_filesystem(
     """Where MicroPython answers and cannot mount a filesystem for the files that are wanted: what
     there is in flash all the same."""
     session = device.session
-    if not unmountable(device.desired, actual) or not session.capabilities.flashes:
+    if not unmountable(device.desired, actual):
         return actual
+    if not session.capabilities.flashes or not session.can_reset:
+        return actual  # a look alone asks nobody to press buttons
     session.note("MicroPython cannot mount its filesystem; looking into the flash")
     proved = session.flasher().identify()
     session.stage("read-flash")
@@ -149,7 +151,9 @@ def look_before_flashing(
                 return replace(actual, flash=FlashContents(filesystem="readable"))
             whole = session.observe(whole_tree(request)).filesystem
             return _surveyed(device, replace(actual, filesystem=whole), request, over_repl(repl))
-        session.note("the running firmware cannot read its flash; looking through the bootloader")
+        session.note("the running firmware cannot read its flash")
+        if not session.can_reset:
+            return actual  # a look alone asks nobody to press buttons
     looked = _surveyed(device, actual, request)
     session.restart()
     return looked

@@ -285,8 +285,8 @@ def test_rule_2_a_known_board_that_falls_silent_does_not_lose_its_files_unasked(
     """Its firmware and its filesystem are damaged; somebody may yet know how to read that one."""
     mac = station.board("bench", firmware=station.firmware(ESP32))
     station.put("bench", {"/log.txt": "of a year"})
-    station.fault("bench", "broken-firmware")
     station.fault("bench", "corrupt-filesystem")
+    station.fault("bench", "broken-firmware")
     station.write("fleet.yaml", BLANK.format(image=station.firmware(ESP32)))
     station.write("fleet.lock", f"version: 1\ndevices: {{bench: {{mac: '{mac}'}}}}\n")
     before = station.digest("bench")
