@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provision.app import (
-    Fleet,
     LockResult,
     ValidManifest,
     VendorResult,
@@ -45,6 +44,7 @@ from provision.errors import UsageError
 from provision.model.event import Event, ManualActionNeeded
 from provision.model.plan import Plan
 from provision.model.report import DeviceReport, RunReport
+from provision.project.fleet import Fleet
 from provision.sources.lock_resolution import EVERYTHING
 
 if TYPE_CHECKING:

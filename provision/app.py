@@ -11,16 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provision.core.manifest.device_filter import select_new_boards
 from provision.core.manifest.resolve.resolver import BytecodeCheck
-from provision.core.wording import did_you_mean
+from provision.core.wording import Redact, did_you_mean
 from provision.engine.cancellation import Cancellation
 from provision.engine.context import MANUAL_TIMEOUT, Confirm, RunContext
 from provision.engine.discover import FoundPort, ask_boards, list_ports
 from provision.engine.run import run
 from provision.engine.task import Task
 from provision.errors import UsageError
-from provision.interfaces import Images
 from provision.lockfile.entries import VENDOR, Lock
 from provision.lockfile.store import LearnedMacs, read_lock, update_lock
 from provision.model.chip import Chip
@@ -29,8 +27,10 @@ from provision.model.report import RunReport
 from provision.model.state import DesiredState, FirmwareSource
 from provision.output.download_progress import TerminalProgress
 from provision.output.run_log import state_directory
+from provision.output.scrub import scrub, scrub_report
 from provision.project.check_records import CheckRecords
 from provision.project.flash_journal import FlashJournal
+from provision.project.fleet import Fleet
 from provision.project.manifest_file import Loaded, load
 from provision.sources.bytecode import mpy_fault
 from provision.sources.cache import Cache
@@ -61,57 +61,6 @@ SIM_HANDLERS = "provision.sim"
 SIM_SCHEME = "sim"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fleet:
-    """A manifest as it was read, and its devices with everything resolved: those that `load` was
-    asked for, or all."""
-
-    loaded: Loaded
-    images: Images
-    states: tuple[DesiredState, ...]
-
-    @property
-    def name(self) -> str:
-        return self.loaded.manifest.fleet
-
-    @property
-    def devices(self) -> tuple[str, ...]:
-        """The names of the devices, in manifest order."""
-        return tuple(state.device for state in self.states)
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What the user should know of the manifest and its secrets."""
-        return self.loaded.warnings
-
-    def masked(self, text: str) -> str:
-        """A text with every secret in it masked."""
-        return self.loaded.redactor.text(text)
-
-    def changed(self) -> bool:
-        """Whether the manifest on disk is no longer the one that was read."""
-        return self.loaded.changed()
-
-    def select(self, limit: Sequence[str] = ()) -> tuple[DesiredState, ...]:
-        """The states that `--limit` selects; UsageError when they are none of those loaded."""
-        names = self.loaded.names(limit)
-        wanted = frozenset(names)
-        selected = tuple(state for state in self.states if state.device in wanted)
-        if not selected:
-            raise UsageError(
-                f"{', '.join(names)} was left out when the manifest was loaded",
-                hint="load it without a limit, or with one that has this device",
-            )
-        return selected
-
-    def select_new_boards(
-        self, patterns: Sequence[str], limit: Sequence[str] = ()
-    ) -> frozenset[str]:
-        """The devices of a run, which `limit` selects, that `--accept-new-board` names."""
-        run = [state.device for state in self.select(limit)]
-        return select_new_boards(self.loaded.manifest, patterns, run)
-
-
 def open_fleet(
     manifest: str | Path | None,
     *,
@@ -121,8 +70,10 @@ def open_fleet(
 ) -> Fleet:
     """Read a manifest and resolve the devices that `limit` selects; ManifestError with every
     problem of the manifest and of these."""
-    supplies = supply(_load(manifest, secrets), offline=offline)
-    states = supplies.loaded.states(limit)
+    loaded = _load(manifest, secrets)
+    with loaded.redactor.errors():
+        supplies = supply(loaded, offline=offline)
+        states = supplies.loaded.states(limit)
     return Fleet(loaded=supplies.loaded, images=supplies.images, states=states)
 
 
@@ -168,40 +119,51 @@ def run_task(
     fail_fast: bool = False,
     detailed_exit_code: bool = False,
 ) -> RunReport:
-    """Do a task with the devices that `limit` selects, on real ports; see `engine.run.run`."""
+    """Do a task with the devices that `limit` selects, on real ports; see `engine.run.run`.
+
+    Nothing leaves it, as event, question, report or error, before its secrets are masked."""
     from provision.device.connection import SerialConnector
     from provision.device.flashing.littlefs import LittleFsStore
     from provision.device.transport.discovery import SerialDiscovery
 
     register_virtual_boards()
     states = fleet.select(limit)
+    redact = fleet.masked
     discovery = SerialDiscovery()
     context = RunContext(
         discovery=discovery,
-        connector=SerialConnector(discovery),
+        connector=SerialConnector(discovery, redact=redact),
         images=fleet.images,
         filesystems=LittleFsStore(),
         identities=LearnedMacs(fleet.loaded.lock_path),
         journal=FlashJournal(state_directory() / "flashing", fleet.loaded.path),
         checks=CheckRecords(state_directory() / "checks", fleet.loaded.path),
-        emit=emit,
+        emit=lambda event: emit(scrub(event, redact)),
         declared_macs=fleet.loaded.declared_macs(),
         match_by_mac=match_by_mac,
         operator=operator,
         manual_timeout=manual_timeout,
-        confirm=confirm,
+        confirm=_masking(confirm, redact),
         forks=forks,
         fail_fast=fail_fast,
         detailed_exit_code=detailed_exit_code,
     )
-    return run(
-        states,
-        task,
-        context,
-        cancel,
-        fleet=fleet.name,
-        owned=fleet.loaded.ports(leaving_out=[state.device for state in states]),
-    )
+    with fleet.redactor.errors():
+        report = run(
+            states,
+            task,
+            context,
+            cancel,
+            fleet=fleet.name,
+            owned=fleet.loaded.ports(leaving_out=[state.device for state in states]),
+        )
+    return scrub_report(report, fleet.redactor)
+
+
+def _masking(confirm: Confirm | None, redact: Redact) -> Confirm | None:
+    if confirm is None:
+        return None
+    return lambda device, plan: confirm(device, scrub(plan, redact))
 
 
 def discover_ports(manifest: str | Path | None, *, probe: bool) -> Sequence[FoundPort]:
@@ -214,8 +176,10 @@ def discover_ports(manifest: str | Path | None, *, probe: bool) -> Sequence[Foun
 
     states: Sequence[DesiredState] = ()
     macs: dict[str, str] = {}
+    redact: Redact = str
     if manifest is not None:
         loaded = _load(manifest, None)
+        redact = loaded.redactor.text
         states = loaded.states()
         lock = read_lock(loaded.lock_path)
         known = {state.device: state.mac or lock.mac_of(state.device) for state in states}
@@ -225,11 +189,12 @@ def discover_ports(manifest: str | Path | None, *, probe: bool) -> Sequence[Foun
     if not probe:
         return found
     register_virtual_boards()
-    connector = SerialConnector(discovery)
+    connector = SerialConnector(discovery, redact=redact)
     boards = tuple(profiles().values())
-    return ask_boards(
+    asked = ask_boards(
         found, states, macs, boards, lambda address, board: ask(connector, address, board)
     )
+    return scrub(asked, redact)
 
 
 def register_virtual_boards() -> None:
@@ -417,4 +382,5 @@ def build_image_of(
             f"{device} has no firmware to put into an image",
             hint="give the device, its group or the defaults a `firmware:`",
         )
-    return build_device_image(state, supplies.images.firmware(state.firmware.source))
+    with supplies.loaded.redactor.errors():
+        return build_device_image(state, supplies.images.firmware(state.firmware.source))

@@ -7,17 +7,15 @@ from __future__ import annotations
 import os
 import sys
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
 
-from provision.core.wording import harmless, one_line
+from provision.core.wording import Redact, harmless, one_line
 from provision.errors import ManifestError, Problem, ProvisionError
 from provision.model.secret import MASK, Secret
 from provision.output.style import PLAIN, Style, wants_colour
-
-Redact = Callable[[str], str]
 
 MOST_SHOWN = 100
 _WIDEST = 110  # columns of a source line

@@ -19,8 +19,8 @@ from provision.cli.options import (
     offline_option,
     secrets_option,
 )
-from provision.cli.problems import Redact, masked, problem_data, report_problems, report_warnings
-from provision.core.wording import harmless, one_line
+from provision.cli.problems import masked, problem_data, report_problems, report_warnings
+from provision.core.wording import Redact, harmless, one_line
 from provision.errors import ManifestError
 from provision.model.secret import MASK, Secret
 from provision.model.state import Check, DesiredFile, DesiredFirmware, DesiredState

@@ -1,13 +1,22 @@
 """How messages are worded: sizes, plurals, "did you mean", cut texts, text from untrusted sources.
 
 Pure and below everything else of the core, so that every part of the tool says the same thing in
-the same way. Masking secrets is not done here: mask first (`provision.output.scrub`), then cut.
+the same way. What a board or another program said is masked before it is cut: `excerpt`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+
+Redact = Callable[[str], str]
+"""Masks the secrets in a text that is about to be shown (`core.manifest.redact`)."""
+
+CUT = "…"
+"""Stands where something was cut from a text; beside it a part of a secret is masked as well."""
+
+MOST_READ = 1 << 16
+"""Characters of a text that are looked through for an excerpt of it."""
 
 _MEGABYTE = 1 << 20
 _SIZE_CODE = re.compile(r"(\d{1,6})(KB|MB)")
@@ -79,7 +88,18 @@ def did_you_mean(word: str, known: Iterable[str], *, or_list: bool = False) -> s
 
 def shorten(text: str, limit: int) -> str:
     """At most `limit` characters; `…` stands for what was cut."""
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return text if len(text) <= limit else text[: limit - 1] + CUT
+
+
+def excerpt(text: str, redact: Redact, limit: int = 200, *, end: bool = False) -> str:
+    """What a board or another program said, for a message: its first characters, or with `end`
+    its last, as one line. Secrets are masked before anything is cut or changed, and parts of them
+    where the text begins and ends: it may have been cut before, by a buffer or by time."""
+    text = text[-MOST_READ:] if end else text[:MOST_READ]
+    text = text.strip("\ufffd")  # halves of a character
+    text = redact(f"{CUT}{text}{CUT}").removeprefix(CUT).removesuffix(CUT)
+    text = text.strip()[-limit:] if end else text
+    return printable(text, limit)
 
 
 def printable(text: str, limit: int = 200) -> str:

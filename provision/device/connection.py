@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import cast
 
 from provision.core.manifest.console_pattern import compile_console
-from provision.core.wording import printable
+from provision.core.wording import Redact, excerpt
 from provision.device.flashing.registry import FLASHERS, AttachedFlasher
 from provision.device.micropython.board_repl import BoardRepl
 from provision.device.micropython.raw_repl import last_heard
@@ -49,10 +49,12 @@ MAX_CONSOLE = 64 * 1024  # bytes of output that are kept while waiting for a lin
 
 
 class SerialConnector:
-    """Opens real ports and pyserial URLs; implements `interfaces.Connector`."""
+    """Opens real ports and pyserial URLs; implements `interfaces.Connector`. `redact` masks the
+    secrets that a board may say, before anything is cut from it."""
 
-    def __init__(self, discovery: Discovery) -> None:
+    def __init__(self, discovery: Discovery, *, redact: Redact = str) -> None:
         self._discovery = discovery
+        self._redact = redact
 
     def connect(
         self,
@@ -64,7 +66,9 @@ class SerialConnector:
     ) -> SerialConnection:
         port = open_port(endpoint, device=device)
         trace(1, f"opened {endpoint.address} at {endpoint.baud} baud")
-        return SerialConnection(port, board, endpoint, trace=trace, discovery=self._discovery)
+        return SerialConnection(
+            port, board, endpoint, trace=trace, discovery=self._discovery, redact=self._redact
+        )
 
 
 class SerialConnection:
@@ -78,8 +82,10 @@ class SerialConnection:
         *,
         trace: Callable[[int, str], None],
         discovery: Discovery,
+        redact: Redact = str,
     ) -> None:
         self._adopt(port)
+        self._redact = redact
         self._discovery = discovery
         self._usb: PortInfo | None = None
         self._board = board
@@ -124,6 +130,7 @@ class SerialConnection:
                 errors=self._port.errors,
                 lossless=lambda: self.capabilities.lossless,
                 trace=self._trace,
+                redact=self._redact,
             )
 
     def _enter_repl(self) -> BoardRepl:
@@ -256,12 +263,13 @@ class SerialConnection:
         if not found:
             raise CheckFailed(
                 f"no line with {pattern!r} on the console in {timeout:g} s"
-                f"{last_heard(_without_prompt(heard).encode())}"
+                f"{last_heard(_without_prompt(heard), self._redact)}"
             )
-        return printable(found[0])
+        return excerpt(found[0], self._redact)
 
     def listen(self, seconds: float, stopping: Stopping = never) -> str:
-        return printable(self._read_lines(seconds, lambda _text: False, stopping), limit=4000)
+        heard = self._read_lines(seconds, lambda _text: False, stopping)
+        return excerpt(heard, self._redact, 4000)
 
     def _read_lines(self, seconds: float, enough: Callable[[str], bool], stopping: Stopping) -> str:
         """What the board prints in whole lines until `enough` or `stopping` says so, or the time

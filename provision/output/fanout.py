@@ -12,8 +12,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import Protocol, runtime_checkable
 
+from provision.core.wording import Redact
 from provision.model.event import Event, ManualActionNeeded, Notice
-from provision.output.scrub import Redact, scrub
+from provision.output.scrub import scrub
 
 
 class Output(Protocol):

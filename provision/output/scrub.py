@@ -6,16 +6,15 @@ hide text by writing direction; line ends and tabs stay.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 from typing import TypeVar, cast
 
-from provision.core.wording import harmless
+from provision.core.manifest.redact import Redactor
+from provision.core.wording import Redact, harmless
 from provision.model.chip import Chip
-
-Redact = Callable[[str], str]
-"""Masks secrets in a text that is about to be shown."""
+from provision.model.report import RunReport
 
 T = TypeVar("T")
 
@@ -26,6 +25,14 @@ def scrub(value: T, redact: Redact) -> T:
     Goes through dataclasses, mappings, tuples, lists and sets; enums and numbers stay.
     """
     return cast(T, _scrub(value, redact))
+
+
+def scrub_report(report: RunReport, redactor: Redactor) -> RunReport:
+    """A run's report, its errors and what they came from masked as well."""
+    for each in report.devices:
+        if each.error is not None:
+            redactor.mask_error(each.error)
+    return scrub(report, redactor.text)
 
 
 def _scrub(value: object, redact: Redact) -> object:

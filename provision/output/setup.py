@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
 
+from provision.core.wording import Redact
 from provision.errors import UsageError
 from provision.model.event import Notice, RunFailed
 from provision.output.fanout import Fanout, Output
@@ -16,7 +17,6 @@ from provision.output.junit import JUnit
 from provision.output.plain import QUIET, Plain
 from provision.output.results import PlanText, Recap, Writer
 from provision.output.run_log import LogFile, RunRecord, state_directory
-from provision.output.scrub import Redact
 from provision.output.style import Style, is_terminal, wants_colour
 
 

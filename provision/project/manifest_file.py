@@ -138,7 +138,7 @@ class Loaded:
 
     def _fail(self, problems: Sequence[Problem]) -> None:
         if problems:
-            raise ManifestError([redacted(problem, self.redactor) for problem in problems])
+            raise ManifestError([self.redactor.problem(each) for each in problems])
 
 
 def _lock_of(file: str, folder: Path) -> Path:
@@ -172,7 +172,7 @@ def load(
     hidden.update(environment.get(name, "") for name in parsed.environment)
     redactor = Redactor(hidden)
     if parsed.tree is None:
-        raise ManifestError([redacted(problem, redactor) for problem in problems])
+        raise ManifestError([redactor.problem(each) for each in problems])
     report = check_schema(parsed.tree, parsed.document, fleet_schema())
     built, mistakes = build(
         parsed.tree,
@@ -241,17 +241,6 @@ def _image_files(manifest: Manifest) -> Iterator[str]:
     )
     firmware = (*manifest.firmware.values(), *(layer.firmware for layer in layers))
     return (str(entry.file) for entry in firmware if entry is not None and entry.file is not None)
-
-
-def redacted(problem: Problem, redactor: Redactor) -> Problem:
-    """The problem with every known secret masked."""
-    return Problem(
-        place=problem.place,
-        path=redactor.text(problem.path),
-        message=redactor.text(problem.message),
-        source=redactor.text(problem.source) if problem.source is not None else None,
-        hint=redactor.text(problem.hint) if problem.hint is not None else None,
-    )
 
 
 def _read(manifest: str | None) -> tuple[str, Path, bytes]:

@@ -1,45 +1,82 @@
-"""Keeps secrets out of text that is about to be shown.
+"""Keeps secrets out of whatever is about to be shown: the one place that knows how they may look.
 
-Every secret is looked for as it is, as JSON, repr or a URL would write it, in base64 at each of
-its three alignments, in hex, and as its sha256, since a digest of a short password gives the
-password away.
+A board says a secret as its app does: as it is, escaped by `repr`, JSON, XML or a URL, one inside
+of another, in base64, in hex. `Redactor` finds all of these, and the digests that give a short
+password away. It is to be asked before a text is cut or made printable (`wording.excerpt`); where
+something was cut before, `…` says so, and a part of a secret beside it is masked too.
+
+Out of reach: a secret that is spread over the lines of a hex dump, compressed or encrypted; one
+that is shown in pieces shorter than SHORTEST; what an app makes of it by arithmetic.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from copy import copy
+from itertools import pairwise
 from urllib.parse import quote, quote_plus
 
+from provision.core.wording import CUT, one_line, printable
+from provision.errors import ManifestError, Problem
 from provision.model.secret import MASK
 
 SHORTEST = 4
-"""A shorter secret is masked only where it stands alone, between characters that are no part of
-a word, and none of its encodings are but its sha256: a PIN of "7" would otherwise mask every 7
-of a report, and tell by the gaps what it is."""
+"""Characters of the shortest secret, and of the shortest part of one beside a cut, that is masked
+wherever it stands. A shorter secret is masked where it stands alone, as it is or escaped, between
+characters that are no part of a word: a PIN of "7" would otherwise mask every 7 of a report, and
+tell by the gaps what it is. Of a secret that was cut, up to three characters may stay."""
+
+DIGESTS = (64, 20, 16, 12)
+"""Hex digits of a sha256, of it whole and as this tool shortens it."""
+
+_PLAIN = re.compile(r"[A-Za-z0-9_.-]*")
+_NOTHING_TO_ESCAPE = re.compile(r"[ !#$%(-;=?-\[\]-~]*")
 
 
 class Redactor:
     """Masks the secrets it was made with. Without secrets it returns the text untouched.
 
-    It is built once a run and holds thousands of secrets: forms are found by their first
-    SHORTEST characters, so that the time taken does not grow with their number.
+    It is built once a run and holds thousands of secrets: forms are found by their first SHORTEST
+    characters, so that the time taken does not grow with their number.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._by_start: dict[str, list[str]] = {}
-        alone = []
-        for secret in sorted({secret for secret in secrets if secret}):
+        self._by_end: dict[str, list[str]] = {}
+        self._longest = 0
+        alone: set[str] = set()
+        forms: set[str] = set()
+        for secret in {secret for secret in secrets if secret.strip()}:
             if len(secret) < SHORTEST:
-                alone.append(re.escape(secret))
-            for form in _forms(secret):
-                self._by_start.setdefault(form[:SHORTEST], []).append(form)
-        for forms in self._by_start.values():
-            forms.sort(key=len, reverse=True)
-        self._alone = re.compile(rf"(?<!\w)(?:{'|'.join(alone)})(?!\w)") if alone else None
+                alone |= _escapes(secret)
+            else:
+                forms |= _forms(secret)
+            forms |= _digest_forms(hashlib.sha256(_bytes(secret)).digest())
+        self._add(forms)
+        words = "|".join(map(re.escape, sorted(alone, key=len, reverse=True)))
+        self._alone = re.compile(rf"(?<!\w)(?:{words})(?!\w)") if alone else None
+
+    def with_digests(self, digests: Iterable[str]) -> Redactor:
+        """Masks the same secrets and these sha256 (hex) of what holds them, files for instance."""
+        more = copy(self)
+        more._by_start = {start: list(forms) for start, forms in self._by_start.items()}
+        more._by_end = {end: list(forms) for end, forms in self._by_end.items()}
+        for digest in digests:
+            more._add(_digest_forms(bytes.fromhex(digest)))
+        return more
+
+    def _add(self, forms: set[str]) -> None:
+        for form in sorted(forms, key=len, reverse=True):
+            for index, key in ((self._by_start, form[:SHORTEST]), (self._by_end, form[-SHORTEST:])):
+                index.setdefault(key, []).append(form)
+                index[key].sort(key=len, reverse=True)
+        self._longest = max(self._longest, *map(len, forms), 0)
 
     def text(self, text: str) -> str:
         """The text with every secret replaced by `***`; secrets that overlap by one of them."""
@@ -48,55 +85,221 @@ class Redactor:
         return text if self._alone is None else self._alone.sub(MASK, text)
 
     def _masked(self, text: str) -> Iterator[str]:
-        find = self._by_start.get
         masked = 0  # everything before it is done; what stands right before it is hidden
-        for index in range(len(text) - SHORTEST + 1):
-            forms = find(text[index : index + SHORTEST])
-            if forms is None:
-                continue
-            length = next((len(form) for form in forms if text.startswith(form, index)), 0)
-            if not length:
-                continue
-            if index >= masked:
+        for start, end in sorted((*self._whole(text), *self._parts(text))):
+            if start >= masked:
                 if masked:
                     yield MASK
-                yield text[masked:index]
-            masked = max(masked, index + length)
+                yield text[masked:start]
+            masked = max(masked, end)
         if masked:
             yield MASK
         yield text[masked:]
 
+    def _whole(self, text: str) -> Iterator[tuple[int, int]]:
+        """Where secrets stand: the longest form at each place."""
+        find = self._by_start.get
+        for index in range(len(text) - SHORTEST + 1):
+            for form in find(text[index : index + SHORTEST], ()):
+                if text.startswith(form, index):
+                    yield index, index + len(form)
+                    break
+
+    def _parts(self, text: str) -> Iterator[tuple[int, int]]:
+        """Where the beginning of a secret stands right before a cut, the end right after one, or
+        what lies between two cuts is the middle of one."""
+        cuts = [found.start() for found in re.finditer(CUT, text)]
+        for cut, before, after in zip(cuts, [-1, *cuts], [*cuts[1:], len(text)], strict=False):
+            for start in range(max(before + 1, cut - self._longest), cut - SHORTEST + 1):
+                forms = self._by_start.get(text[start : start + SHORTEST])
+                if forms and any(form.startswith(text[start:cut]) for form in forms):
+                    yield start, cut
+                    break
+            for end in range(min(after, cut + 1 + self._longest), cut + SHORTEST, -1):
+                forms = self._by_end.get(text[end - SHORTEST : end])
+                if forms and any(form.endswith(text[cut + 1 : end]) for form in forms):
+                    yield cut + 1, end
+                    break
+        for before, after in pairwise(cuts):
+            if SHORTEST <= after - before - 1 < self._longest:
+                middle = text[before + 1 : after]
+                if any(middle in form for forms in self._by_start.values() for form in forms):
+                    yield before + 1, after
+
+    # Errors
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Whatever error leaves the block has its secrets masked, and those of what it came from:
+        a traceback shows them all."""
+        try:
+            yield
+        except Exception as error:
+            self.mask_error(error)
+            raise
+
+    def mask_error(self, error: BaseException) -> None:
+        """Mask the texts of an error and of those that led to it."""
+        seen: set[int] = set()
+        waiting: list[BaseException | None] = [error]
+        while waiting:
+            one = waiting.pop()
+            if one is None or id(one) in seen:
+                continue
+            seen.add(id(one))
+            self._mask_texts(one)
+            waiting += [one.__cause__, one.__context__]
+
+    def _mask_texts(self, error: BaseException) -> None:
+        error.args = tuple(map(self._masked_argument, error.args))
+        of_system = ("strerror", "filename", "filename2") if isinstance(error, OSError) else ()
+        for name in (*vars(error), *of_system):
+            value = getattr(error, name)
+            if value is not None:
+                setattr(error, name, self._masked_argument(value))
+        if isinstance(error, ManifestError):
+            error.problems = tuple(map(self.problem, error.problems))
+        if self.text(str(error)) != str(error):
+            error.args = (MASK,)
+
+    def _masked_argument(self, value: object) -> object:
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, list):  # notes
+            return [self._masked_argument(each) for each in value]
+        return value
+
+    def problem(self, problem: Problem) -> Problem:
+        """The problem with every secret masked."""
+        return Problem(
+            place=problem.place,
+            path=self.text(problem.path),
+            message=self.text(problem.message),
+            source=self.text(problem.source) if problem.source is not None else None,
+            hint=self.text(problem.hint) if problem.hint is not None else None,
+        )
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _digest_forms(digest: bytes) -> set[str]:
+    """A sha256 in hex, whole and shortened, as bytes are shown, and in base64."""
+    text = digest.hex()
+    forms = {text[:length] for length in DIGESTS} | {text[:length].upper() for length in DIGESTS}
+    for part in (digest, digest[:8]):
+        shown = repr(part)[2:-1]
+        forms |= {shown, base64.b64encode(part).decode().rstrip("=")}
+    return forms
+
 
 def _forms(secret: str) -> set[str]:
     """Every way the secret may be written, of at least SHORTEST characters each."""
-    data = secret.encode("utf-8", "surrogatepass")
-    digest = hashlib.sha256(data).hexdigest()
-    forms = {digest, digest.upper()}
-    if len(secret) < SHORTEST:
-        return forms
-    quoted = (quote(data, safe=""), quote(data), quote_plus(data))
-    forms |= {
-        secret,
-        *secret.splitlines(),  # a text of many lines is shown line by line
-        json.dumps(secret)[1:-1],
-        json.dumps(secret, ensure_ascii=False)[1:-1],
-        _for_html(json.dumps(secret)[1:-1]),
-        repr(secret)[1:-1],
-        repr(data)[2:-1],
-        *quoted,
-        *(re.sub("%..", lambda code: code[0].lower(), form) for form in quoted),
+    data = _bytes(secret)
+    forms = {
+        *_escapes(secret),
         *_base64_forms(data),
-        data.hex(),
-        data.hex().upper(),
+        base64.b64encode(data).decode(),
+        base64.urlsafe_b64encode(data).decode(),
+        ", ".join(map(str, data)),  # a list of bytes
     }
+    for separator in ("", " ", ":", "-", ", "):
+        text = separator.join(f"{byte:02x}" for byte in data)
+        forms |= {text, text.upper()}
+    forms.add(", ".join(map(hex, data)))
     return {form for form in forms if len(form) >= SHORTEST}
 
 
-def _for_html(text: str) -> str:
-    """As jinja2's tojson escapes what HTML would take for its own."""
-    for character in "<>&'":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
+def _escapes(secret: str) -> set[str]:
+    """The secret as text: as it is, escaped, and escaped once more inside of another text."""
+    if _PLAIN.fullmatch(secret):
+        return {secret}
+    seen_as = {
+        secret,
+        secret.replace("\n", "\r\n"),  # as a console has it
+        _bytes(secret).decode("latin-1"),
+        # A text of many lines is shown line by line.
+        *(line for line in secret.splitlines() if len(line) >= SHORTEST),
+    }
+    once = seen_as.union(*map(_escaped, seen_as), _percent_forms(_bytes(secret)))
+    forms = once.union(*map(_escaped, once))
+    # What messages are made of: one line, no control characters.
+    for form in [form for form in forms if not form.isprintable() or "  " in form]:
+        forms |= {one_line(form), printable(form, len(form)), one_line(printable(form, len(form)))}
+    return {form for form in forms if form.strip()}
+
+
+def _escaped(text: str) -> set[str]:
+    """A text as Python and MicroPython, JSON and XML write it inside of another."""
+    if _NOTHING_TO_ESCAPE.fullmatch(text):
+        return set()
+    plain = html.escape(text, quote=False)
+    as_json = json.dumps(text)[1:-1]
+    return {
+        *_as_repr(text),
+        as_json,
+        json.dumps(text, ensure_ascii=False)[1:-1],
+        # As jinja2's tojson escapes what HTML would take for its own.
+        re.sub("[<>&']", lambda found: f"\\u{ord(found[0]):04x}", as_json),
+        # MicroPython leaves what is not ASCII, and has no names for two control characters.
+        re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", _by_number, _json_with_names(text)),
+        *_xml_forms(plain),
+        *_xml_forms(plain.replace('"', "&quot;")),
+    }
+
+
+def _json_with_names(text: str) -> str:
+    named = text.replace("\\", "\\\\").replace('"', '\\"')
+    return named.replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
+
+
+def _by_number(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
+
+
+def _as_repr(text: str) -> Iterator[str]:
+    """As CPython and MicroPython, to whom nothing is printable beyond ASCII, show a text and the
+    bytes of it. The quotes around may be either kind: the rest of what is shown decides."""
+    pieces = re.split("(['\"])", text)  # at odd places the quotes
+    for show in (_repr_of_text, _repr_of_ascii, _repr_of_bytes):
+        shown = [piece if index % 2 else show(piece) for index, piece in enumerate(pieces)]
+        for escaped in ("", "'", '"', "'\""):
+            yield "".join(f"\\{piece}" if piece and piece in escaped else piece for piece in shown)
+
+
+def _repr_of_text(text: str) -> str:
+    return repr(text)[1:-1]
+
+
+def _repr_of_ascii(text: str) -> str:
+    return ascii(text)[1:-1]
+
+
+def _repr_of_bytes(text: str) -> str:
+    return repr(_bytes(text))[2:-1]
+
+
+def _xml_forms(text: str) -> Iterator[str]:
+    """With each way to write an apostrophe, and with what is not ASCII by its number."""
+    for apostrophe in ("'", "&#x27;", "&#39;", "&apos;"):
+        form = text.replace("'", apostrophe)
+        yield form
+        yield form.encode("ascii", "xmlcharrefreplace").decode()
+
+
+def _percent_forms(data: bytes) -> Iterator[str]:
+    """As a URL and a form have it, hex digits in either case, by any idea of what is safe."""
+    for form in (
+        quote(data, safe=""),
+        quote(data),
+        quote(data, safe="!'()*"),
+        quote(data, safe="!#$&'()*+,/:;=?@"),
+        quote_plus(data),
+        quote_plus(data, safe="*").replace("~", "%7E"),
+    ):
+        yield form
+        yield re.sub("%..", lambda code: code[0].lower(), form)
 
 
 def _base64_forms(data: bytes) -> Iterator[str]:

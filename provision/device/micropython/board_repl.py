@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from provision.core.chips.registry import family_of
-from provision.core.wording import printable
+from provision.core.wording import Redact
 from provision.device.micropython import agent_source, stream_transfer
 from provision.device.micropython.flash_mount import FlashMount
 from provision.device.micropython.raw_repl import (
@@ -70,6 +70,7 @@ T = TypeVar("T")
 _STARTUP_NAMES = agent_source.texts(tuple(path[1:] for path in STARTUP_FILES))
 NOTHING = ScanRequest(paths=(), expected={})
 _NO_MODULE = ("ImportError", "ModuleNotFoundError")
+LONGEST_ANSWER = 4000  # characters of the value of a check's expression
 SCAN_TIMEOUT = 60.0  # seconds: an ESP8266 hashes a full 3 MB filesystem in about half of it
 
 
@@ -88,8 +89,9 @@ class BoardRepl:
         lossless: Callable[[], bool] = bool,
         trace: Tracer = untraced,
         clock: Clock = time,
+        redact: Redact = str,
     ) -> None:
-        self.raw = RawRepl(port, trace=trace, clock=clock)
+        self.raw = RawRepl(port, trace=trace, clock=clock, redact=redact)
         self.lossless = lossless
         self.trace = trace
         self.errors = errors
@@ -152,7 +154,7 @@ class BoardRepl:
             return _identity(self.run("facts"))[0]
 
         with self.errors():
-            self._identity = retry(attempt)
+            self._identity = retry(self.raw, attempt)
         return self._identity
 
     def observe(self, request: ScanRequest) -> ActualState:
@@ -201,13 +203,13 @@ class BoardRepl:
             return attempt()
 
     def _look_once(self, query: ScanQuery) -> tuple[Filesystem, tuple[DirectoryEntry, ...]]:
-        self._identity, reply = retry(lambda: self._scan(query))
+        self._identity, reply = retry(self.raw, lambda: self._scan(query))
         if not reply.flash:
             raise BoardError("what is at / is a copy of the flash")
         buckets = reply.buckets_to_list(query)
         listing: tuple[DirectoryEntry, ...] = ()
         if buckets is not None:
-            listing = retry(lambda: self._list(buckets))
+            listing = retry(self.raw, lambda: self._list(buckets))
         self.trace(
             1,
             f"looked at {len(query.expected)} files: "
@@ -311,7 +313,7 @@ class BoardRepl:
             return frozenset(path for path in STARTUP_FILES if path[1:] in names.split())
 
         with self.errors():
-            self._disabled = self._writing(lambda: retry(attempt))
+            self._disabled = self._writing(lambda: retry(self.raw, attempt))
         return self._disabled
 
     def evaluate(self, expression: str, timeout: float, stopping: Stopping = never) -> str:
@@ -321,10 +323,12 @@ class BoardRepl:
                 answer = self.raw.execute(code, timeout=timeout, stopping=stopping)
             except BoardException as error:
                 raise BoardError(
-                    f"{expression} raised {printable(error.last)}",
+                    f"{expression} raised {self.raw.raised(error)}",
                     hint="try the expression at a REPL on the board",
                 ) from error
-            return printable(answer.rpartition("\x02")[2].strip(), limit=4000)
+            answer = answer.rpartition("\x02")[2].strip()
+            whole = answer.isprintable() and len(answer) <= LONGEST_ANSWER
+            return answer if whole else self.raw.excerpt(answer, LONGEST_ANSWER)
 
     def read(self, path: str, limit: int) -> bytes:
         """The content of a file on the board, at most `limit` bytes of it."""
@@ -340,7 +344,7 @@ class BoardRepl:
         with self.errors():
             if not self._looked:
                 self._look(NOTHING)
-            return retry(attempt)
+            return retry(self.raw, attempt)
 
     def read_flash(self, offset: int, size: int) -> bytes | None:
         first, last = offset & ~3, (offset + size + 3) & ~3
@@ -353,7 +357,7 @@ class BoardRepl:
             return read_flash_reply(answer, last - first)
 
         with self.errors():
-            data = retry(attempt)
+            data = retry(self.raw, attempt)
         return None if data is None else data[offset - first :][:size]
 
     # Executing
@@ -388,11 +392,10 @@ class BoardRepl:
         except BoardException as error:
             raise self._board_error(error) from error
 
-    @staticmethod
-    def _board_error(error: BoardException) -> BoardError:
+    def _board_error(self, error: BoardException) -> BoardError:
         if error.errno == errno.EROFS:
             return ReadOnly("the flash is mounted read-only")
-        return BoardError(f"the board raised {printable(error.last)}")
+        return BoardError(f"the board raised {self.raw.raised(error)}")
 
 
 def _identity(answer: str) -> tuple[ActualState, str]:

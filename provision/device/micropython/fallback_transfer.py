@@ -144,7 +144,7 @@ def transfer(
             raise file_error(path, error.errno, error.strerror or str(error)) from error
         except TransportExecError as error:
             raised = BoardException(error.error_output)
-            raise file_error(path, raised.errno, raised.last) from error
+            raise file_error(path, raised.errno, raw.raised(raised)) from error
         except _PortFailed as error:
             raise error.__cause__ or error from None  # whoever owns the port knows what it means
         except (TransportError, ReadTimeout) as error:

@@ -80,7 +80,8 @@ class FlashMount:
     def _ask(self, most: int) -> MountReply:
         arguments = b"%d" % most
         return retry(
+            self._raw,
             lambda: read_mount_reply(
                 self._run("mount", call="_mount", arguments=arguments, timeout=TIMEOUT)
-            )
+            ),
         )

@@ -13,7 +13,7 @@ import time
 from contextlib import suppress
 
 from provision.core.chips.registry import BOOT_FAILURES
-from provision.core.wording import printable
+from provision.core.wording import Redact, excerpt
 from provision.device.transport.buffered_serial import (
     BufferedSerial,
     BytePort,
@@ -49,12 +49,13 @@ _ERRNO = re.compile(r"OSError: (?:\[Errno )?(\d{1,5})\b")
 
 
 class BoardException(Exception):
-    """Code on the board raised; `traceback` is what it printed, `name` the exception's."""
+    """Code on the board raised; `traceback` is what it printed, `name` the exception's. What is
+    to be shown of it is `RawRepl.raised`."""
 
     def __init__(self, traceback: str) -> None:
         super().__init__(traceback)
         self.traceback = traceback
-        self.last = traceback.strip().rsplit("\n", 1)[-1].strip()
+        self.last = _last_line(traceback)
         self.name = self.last.partition(":")[0]
         number = _ERRNO.match(self.last)
         self.errno = int(number[1]) if number else None  # of an OSError that has one
@@ -64,8 +65,17 @@ class RawRepl:
     """The raw REPL of one board, from `enter` or `interrupt_boot` to `leave`; every wait has an
     end."""
 
-    def __init__(self, port: BytePort, *, trace: Tracer = untraced, clock: Clock = time) -> None:
+    def __init__(
+        self,
+        port: BytePort,
+        *,
+        trace: Tracer = untraced,
+        clock: Clock = time,
+        redact: Redact = str,
+    ) -> None:
+        """`redact` masks the secrets that a board may say; see `wording.excerpt`."""
         self.serial = BufferedSerial(port, clock)
+        self.redact = redact
         self.clock = clock
         self.trace = trace
         self.interrupted = False  # whether an app was stopped, or its state lost
@@ -91,12 +101,12 @@ class RawRepl:
         self.serial.write(b"\r\x03\x03\x01" + RAW_PASTE)
         try:
             heard += self.serial.read_until(BANNER + b"R\x01", *BOOT_FAILURES, timeout=0.4)
-            _raise_without_firmware(heard)
+            self._raise_without_firmware(heard)
             self._paste_window = int.from_bytes(self.serial.read_exactly(2, 1.0), "little")
             self._has_raw_paste = True
         except ReadTimeout as timed_out:
             heard += timed_out.heard
-            _raise_without_firmware(heard)
+            self._raise_without_firmware(heard)
             self.serial.read_available()
             heard += self._step_by_step(deadline, heard)
             self.interrupted = True  # a prompt would have answered
@@ -118,7 +128,7 @@ class RawRepl:
             self.serial.write(b"\x03" * FLOOD)
             self.clock.sleep(FLOOD * 10 / baud)
             heard = heard[-256:] + self.serial.read_available()
-            _raise_without_firmware(heard)
+            self._raise_without_firmware(heard)
             self._note_interrupt(heard)
         # A prompt for each Ctrl-C that was on its way; until then the ring has no room.
         self._note_interrupt(heard[-256:] + self.serial.read_until_quiet(0.1, 2.0))
@@ -164,7 +174,7 @@ class RawRepl:
         try:
             self.serial.read_until(b"soft reboot", timeout=2.0)
         except ReadTimeout as timed_out:
-            raise NoAnswer(f"the board did not reset{last_heard(timed_out.heard)}") from None
+            raise NoAnswer(f"the board did not reset{self.last_heard(timed_out.heard)}") from None
         self.interrupted = True
         try:
             heard = self.serial.read_until(
@@ -172,7 +182,7 @@ class RawRepl:
             )
         except ReadTimeout:
             heard = b""
-        _raise_without_firmware(heard)
+        self._raise_without_firmware(heard)
         if not heard.endswith(BANNER):
             self.enter()
 
@@ -209,16 +219,16 @@ class RawRepl:
                 heard += timed_out.heard
                 self.serial.read_available()
             heard = heard[-4096:]
-            _raise_without_firmware(heard)
+            self._raise_without_firmware(heard)
             timeout = min(1.0, timeout * 1.5)
-            self.trace(2, f"no raw REPL yet{last_heard(heard)}")
+            self.trace(2, f"no raw REPL yet{self.last_heard(heard)}")
         if not heard.strip(b"\0\xff"):
             raise NoAnswer(
                 "nothing answers on this port",
                 hint="check that the cable carries data and the baud rate is right; press RESET",
             )
         raise NoAnswer(
-            f"could not interrupt the running program to reach the REPL{last_heard(heard)}"
+            f"could not interrupt the running program to reach the REPL{self.last_heard(heard)}"
         )
 
     def _flood_interrupts(self) -> None:
@@ -281,7 +291,9 @@ class RawRepl:
                 self._send_in_pieces(code)
         except ReadTimeout as timed_out:
             self._paste_window = None
-            raise NoAnswer(f"the board stopped answering{last_heard(timed_out.heard)}") from None
+            raise NoAnswer(
+                f"the board stopped answering{self.last_heard(timed_out.heard)}"
+            ) from None
 
     def settle(self) -> None:
         """Be at the raw REPL's prompt, nothing open and nothing on its way."""
@@ -297,7 +309,9 @@ class RawRepl:
         try:
             self._open_paste()
         except ReadTimeout as timed_out:
-            raise NoAnswer(f"the board stopped answering{last_heard(timed_out.heard)}") from None
+            raise NoAnswer(
+                f"the board stopped answering{self.last_heard(timed_out.heard)}"
+            ) from None
         return self.clock.monotonic() - began
 
     def result(self, *, timeout: float, limit: int = MAX_OUTPUT, stopping: Stopping = never) -> str:
@@ -313,7 +327,7 @@ class RawRepl:
             self.serial.write(b"\x03\x03")
             self._paste_window = None
             raise NoAnswer(
-                f"the board did not finish in {timeout:g} s{last_heard(timed_out.heard)}",
+                f"the board did not finish in {timeout:g} s{self.last_heard(timed_out.heard)}",
                 hint="the app's threads or interrupts may keep it busy; reset it and run again",
             ) from None
         if problem:
@@ -372,13 +386,30 @@ class RawRepl:
         self.serial.write(b"\x04")
         self.serial.read_until(b"OK", timeout=EXEC_TIMEOUT)
 
+    # What the board says, for messages
 
-def _raise_without_firmware(heard: bytes) -> None:
-    if any(words in heard for words in BOOT_FAILURES):
-        raise NoAnswer(f"nothing runs on this board{last_heard(heard)}")
+    def excerpt(self, text: str, limit: int = 200) -> str:
+        """The beginning of what the board said, safe to show."""
+        return excerpt(text, self.redact, limit)
+
+    def raised(self, error: BoardException) -> str:
+        """The last line of a traceback, safe to show; a secret in it may have more lines."""
+        return excerpt(_last_line(self.redact(error.traceback)), self.redact)
+
+    def last_heard(self, heard: bytes) -> str:
+        """`; last heard: '…'`, the end of what was heard, safe to show; "" for nothing."""
+        return last_heard(heard.decode("utf-8", "replace"), self.redact)
+
+    def _raise_without_firmware(self, heard: bytes) -> None:
+        if any(words in heard for words in BOOT_FAILURES):
+            raise NoAnswer(f"nothing runs on this board{self.last_heard(heard)}")
 
 
-def last_heard(heard: bytes) -> str:
-    """The last bytes heard, safe to show."""
-    text = printable(heard[-120:].decode("utf-8", "replace").strip())
+def last_heard(heard: str, redact: Redact) -> str:
+    """See `RawRepl.last_heard`."""
+    text = excerpt(heard, redact, 120, end=True)
     return f"; last heard: {text!r}" if text else ""
+
+
+def _last_line(traceback: str) -> str:
+    return traceback.strip().rsplit("\n", 1)[-1].strip()

@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from provision.core.chips.registry import chip_of_machine
 from provision.core.wording import printable
+from provision.device.micropython.raw_repl import RawRepl
 from provision.errors import BoardError
 from provision.model.state import ActualState, FirmwareIdentity
 
@@ -42,7 +43,7 @@ class MalformedReply(Exception):
     """An answer that cannot be read: something else on the board printed in between."""
 
 
-def retry(attempt: Callable[[], T]) -> T:
+def retry(raw: RawRepl, attempt: Callable[[], T]) -> T:
     """Once more when something else on the board printed into the answer."""
     try:
         return attempt()
@@ -51,7 +52,7 @@ def retry(attempt: Callable[[], T]) -> T:
             return attempt()
         except MalformedReply as error:
             raise BoardError(
-                f"the board's answer cannot be read: {printable(str(error))!r}",
+                f"the board's answer cannot be read: {raw.excerpt(str(error))!r}",
                 hint="a timer or thread of the app may print in between; "
                 "reset the board and run again",
             ) from error
@@ -106,7 +107,7 @@ def read_mount_reply(text: str) -> MountReply:
                 return MountReply(settled=there in ("flash", "mounted", "none"), mounts=mounts)
             case _:
                 pass  # something on the board prints
-    raise MalformedReply(text[-200:])
+    raise MalformedReply(text)
 
 
 def read_flash_reply(text: str, size: int) -> bytes | None:
@@ -116,7 +117,7 @@ def read_flash_reply(text: str, size: int) -> bytes | None:
         return None
     count = -(-size // FLASH_PIECE)
     if lines[0] or len(lines) != count + 3:
-        raise MalformedReply(text[-200:])
+        raise MalformedReply(text)
     pieces = [decode_base64(line.encode()) for line in lines[1 : count + 1]]
     data = b"".join(piece.ljust(FLASH_PIECE, b"\xff") for piece in pieces)[:size]
     if hashlib.sha256(data).digest()[:9] != decode_base64(lines[count + 1].encode()):
@@ -133,7 +134,7 @@ def lines(text: str) -> Iterator[str]:
 
 def literal(line: str) -> object:
     if len(line) > _MAX_LINE or not _LITERAL.fullmatch(line):
-        raise MalformedReply(line[:200])
+        raise MalformedReply(line)
     try:
         return ast.literal_eval(line)
     except (ValueError, SyntaxError, MemoryError, RecursionError) as error:

@@ -260,7 +260,7 @@ def read_scan_reply(text: str) -> ScanReply:
                 )
             case value:
                 unmanaged.append(_entry(value, line))
-    raise MalformedReply(text[-200:])
+    raise MalformedReply(text)
 
 
 def read_listing(text: str) -> tuple[DirectoryEntry, ...]:

@@ -13,9 +13,8 @@ from dataclasses import replace
 
 from provision.core.chips.family import Pace
 from provision.core.chips.registry import RESET_BANNERS, paces_of
-from provision.core.wording import printable
 from provision.device.micropython import agent_source
-from provision.device.micropython.raw_repl import BoardException, RawRepl, last_heard
+from provision.device.micropython.raw_repl import BoardException, RawRepl
 from provision.device.micropython.stream_format import Stream, compose
 from provision.device.transport.buffered_serial import ReadTimeout
 from provision.errors import BoardError, NoAnswer, OutOfSpace, ReadOnly, Unreachable
@@ -80,9 +79,9 @@ def transfer(
     try:
         choice = receiver_choice(raw, choices)
     except BoardException as error:
-        raw.trace(1, f"this board takes no stream: {printable(error.last)}")
+        raw.trace(1, f"this board takes no stream: {raw.raised(error)}")
         if error.name not in ("ImportError", "AttributeError", "MemoryError"):
-            raise BoardError(f"the board raised {printable(error.last)}") from error
+            raise BoardError(f"the board raised {raw.raised(error)}") from error
         raise StreamUnsupported(error.last, has_deflate=error.name != "ImportError") from error
     pace = choices[choice]
     if choice:
@@ -116,7 +115,7 @@ def receiver_choice(raw: RawRepl, choices: Sequence[Pace]) -> int:
             return choice
         problem = raw.serial.read_until(b"\x04>", timeout=10.0)[:-2]
     except ReadTimeout as timed_out:
-        heard = last_heard(timed_out.heard)
+        heard = raw.last_heard(timed_out.heard)
         raise NoAnswer(f"the board did not start to receive files{heard}") from None
     raise BoardException(problem.decode("utf-8", "replace"))
 
@@ -145,7 +144,7 @@ def _send_stream(
             raw.serial.read_until(b"\x02", timeout=ACK_TIMEOUT)
         problem = raw.result(timeout=10.0).strip()
     except ReadTimeout as timed_out:
-        raw.trace(1, f"no ack for frame {done}{last_heard(timed_out.heard)}")
+        raw.trace(1, f"no ack for frame {done}{raw.last_heard(timed_out.heard)}")
         if raw.recover():
             raise NoAnswer(RESTART, hint=RESTART_HINT) from None
         raise StreamDamaged("no answer to a frame") from None
@@ -157,11 +156,11 @@ def _send_stream(
             raw.recover()
         raise
     if problem:
-        _raise(problem, actions, stream.action_of_frame[done])
+        _raise(problem, raw.excerpt(problem), actions, stream.action_of_frame[done])
     progress(total, total)
 
 
-def _raise(problem: str, actions: Sequence[FileAction], action_index: int) -> None:
+def _raise(problem: str, shown: str, actions: Sequence[FileAction], action_index: int) -> None:
     found = _ERRNO.search(problem)
     number = int(found[1]) if found else None
     if (
@@ -169,14 +168,14 @@ def _raise(problem: str, actions: Sequence[FileAction], action_index: int) -> No
         or number == _EINVAL
         or action_index >= len(actions)
     ):
-        raise StreamDamaged(printable(problem))
-    raise file_error(actions[action_index].path, number, problem)
+        raise StreamDamaged(shown)
+    raise file_error(actions[action_index].path, number, shown)
 
 
-def file_error(path: str, number: int | None, problem: str) -> BoardError:
-    """What the board said about one path, as an error of ours."""
+def file_error(path: str, number: int | None, shown: str) -> BoardError:
+    """What the board said about one path, safe to show, as an error of ours."""
     if number == _ENOSPC:
         return OutOfSpace(f"the board's filesystem is full: {path} does not fit")
     if number == _EROFS:
         return ReadOnly(f"{path}: the filesystem there is mounted read-only")
-    return BoardError(f"{path}: the board says {printable(problem)}")
+    return BoardError(f"{path}: the board says {shown}")

@@ -5,13 +5,20 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import sys
+import traceback
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provision.core.manifest.redact import Redactor
+from provision.errors import ManifestError, Place, Problem
+from provision.model.secret import MASK
+from tests.secret_forms import FORMS, shown_of
+from tests.secret_forms import secrets as awkward
+from tests.sim import interpreter
 
 SECRET = "hunter2 \"é\\' <&>\t+/"
 secrets = st.text(st.characters(exclude_categories=("Cs",)), min_size=4, max_size=40)
@@ -84,3 +91,99 @@ def test_thousands_of_secrets() -> None:
     redactor = Redactor(f"password-{number:05}" for number in range(5000))
     text = "x" * 1000 + "password-04999"
     assert redactor.text(text) == "x" * 1000 + "***"
+
+
+@given(secret=awkward, name=st.sampled_from(sorted(FORMS)))
+def test_a_secret_is_masked_however_it_is_written(secret: str, name: str) -> None:
+    shown = Redactor([secret, "another"]).text(f"Ω{FORMS[name](secret)}Ψ")
+    assert shown_of(secret, shown, 6) == set(), name
+    assert MASK in shown
+
+
+MICROPYTHON = """
+import json
+from binascii import b2a_base64, hexlify
+for secret in %s:
+    data = secret.encode()
+    print(repr(secret), repr(data), bytearray(data), list(data))
+    print(json.dumps(secret), json.dumps({"key": secret}), repr(json.dumps(secret)))
+    print(json.dumps(repr(secret)), json.dumps(repr(data)), repr(repr(secret)))
+    print(b2a_base64(data), b2a_base64(b":" + data), b2a_base64(b"::" + data + b":"))
+    print(hexlify(data), hexlify(data, ":"), {"key": secret}, (secret,), secret)
+    try:
+        raise ValueError(secret)
+    except ValueError as error:
+        print(error, repr(error))
+"""
+
+
+@settings(max_examples=20)
+@given(st.lists(awkward, min_size=5, max_size=20))
+def test_nothing_is_left_of_what_micropython_prints(secrets: list[str]) -> None:
+    said = interpreter.run((MICROPYTHON % ascii(secrets)).encode())
+    shown = Redactor(secrets).text(said)
+    for secret in secrets:
+        assert shown_of(secret, shown, 6) == set()
+    assert shown.count(MASK) >= 20 * len(secrets)
+
+
+def test_parts_beside_a_cut() -> None:
+    redactor = Redactor(["hunter2-hunter3"])
+    assert redactor.text("it is hunter…") == "it is ***…"
+    assert redactor.text("…hunter3 it is") == "…*** it is"
+    assert redactor.text("…ter2-hun… and …ter2-dum…") == "…***… and …ter2-dum…"
+    assert redactor.text("hunter it is, hunter") == "hunter it is, hunter", "not cut"
+    assert redactor.text("the hun…, the r3") == "the hun…, the r3", "shorter than four"
+
+
+def test_an_escaped_part_beside_a_cut() -> None:
+    redactor = Redactor(["über-öffentlich"])
+    assert redactor.text("said '\\xfcber-\\xf6f…") == "said '***…"
+
+
+def test_a_short_secret_is_masked_escaped_too() -> None:
+    shown = Redactor(["ü"]).text("{'pin': '\\xfc'} \\xfcber über ü")
+    assert shown == "{'pin': '***'} \\xfcber über ***"
+
+
+def test_white_space_is_no_secret() -> None:
+    assert Redactor(["    "]).text("a     b") == "a     b"
+
+
+def test_digests_of_what_holds_secrets() -> None:
+    digest = hashlib.sha256(b"PASSWORD = 'hunter2'").hexdigest()
+    redactor = Redactor(["hunter2"])
+    more = redactor.with_digests([digest])
+    for shown in (digest, digest.upper(), digest[:12] + "…", digest[:16], digest[:20]):
+        assert redactor.text(shown) == shown
+        assert more.text(f"sha256 {shown} hunter2").startswith("sha256 ***")
+    assert more.text("hunter2") == MASK
+
+
+def raise_with(secret: str) -> None:
+    try:
+        try:
+            raise OSError(2, f"no {secret}", f"/{secret}")
+        except OSError as error:
+            raise ValueError(secret, 1) from error
+    except ValueError:
+        problem = Problem(
+            place=Place(file="f", line=1, column=1), path=secret, message=secret, source=secret
+        )
+        error = ManifestError([problem], hint=secret)
+        if sys.version_info >= (3, 11):
+            error.add_note(secret)
+        raise error  # noqa: B904 - the other is its context
+
+
+def test_an_error_and_all_that_led_to_it_are_masked() -> None:
+    secret = "hunter2 'über' \\ & co"
+    with pytest.raises(ManifestError) as caught, Redactor([secret]).errors():
+        raise_with(secret)
+    error = caught.value
+    told = "".join(traceback.format_exception(error)) + repr(error) + str(error.hint)
+    told += "".join(map(str, error.problems)) + repr(error.problems)
+    assert shown_of(secret, told, 6) == set()
+    assert told.count(MASK) >= 6
+    assert "No such" not in told
+    assert "ValueError: ('***', 1)" in told
