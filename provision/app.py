@@ -119,9 +119,8 @@ def run_task(
     fail_fast: bool = False,
     detailed_exit_code: bool = False,
 ) -> RunReport:
-    """Do a task with the devices that `limit` selects, on real ports; see `engine.run.run`.
-
-    Nothing leaves it, as event, question, report or error, before its secrets are masked."""
+    """Do a task with the devices that `limit` selects, on real ports; see `engine.run.run`. What
+    leaves it, events, questions, reports and errors, is masked."""
     from provision.device.connection import SerialConnector
     from provision.device.flashing.littlefs import LittleFsStore
     from provision.device.transport.discovery import SerialDiscovery
@@ -143,7 +142,7 @@ def run_task(
         match_by_mac=match_by_mac,
         operator=operator,
         manual_timeout=manual_timeout,
-        confirm=_masking(confirm, redact),
+        confirm=_masking(confirm, redact) if confirm is not None else None,
         forks=forks,
         fail_fast=fail_fast,
         detailed_exit_code=detailed_exit_code,
@@ -160,9 +159,7 @@ def run_task(
     return scrub_report(report, fleet.redactor)
 
 
-def _masking(confirm: Confirm | None, redact: Redact) -> Confirm | None:
-    if confirm is None:
-        return None
+def _masking(confirm: Confirm, redact: Redact) -> Confirm:
     return lambda device, plan: confirm(device, scrub(plan, redact))
 
 

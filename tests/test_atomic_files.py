@@ -21,6 +21,7 @@ from provision.atomic_files import (
     write_atomic,
 )
 from provision.errors import UsageError
+from tests.power_cut import Disk
 
 
 def test_replaces_content_and_leaves_nothing_beside(tmp_path: Path) -> None:
@@ -114,6 +115,19 @@ def test_a_file_that_is_open_as_stdout_stays_the_same_file(tmp_path: Path) -> No
     with out.open("a") as stdout:
         subprocess.run([sys.executable, "-c", program], stdout=stdout, check=True)
     assert (out.stat().st_ino, out.read_text()) == (there, "before\nreport")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sees what is flushed through /proc")
+def test_a_power_cut_leaves_the_old_or_the_new_and_once_written_the_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "state"
+    path.write_bytes(b"old")
+    disk = Disk(tmp_path, monkeypatch)
+    write_atomic(path, b"new")
+    assert len(disk.moments) == 2
+    assert {left["state"] for left in disk.moments} <= {b"old", b"new"}
+    assert [left["state"] for left in disk.after_a_cut()] == [b"new", b"new"]
 
 
 def test_one_holder_at_a_time_until_it_closes(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from provision.errors import LockError
 from provision.lockfile.entries import Lock
 from provision.lockfile.store import LearnedMacs, read_lock, update_lock
 from provision.lockfile.yaml_format import format_lock
+from tests.power_cut import Disk
 
 MAC = "5c:cf:7f:01:02:03"
 OTHER = "10:20:30:40:50:59"  # YAML 1.1 would read it as a number of base 60
@@ -232,6 +233,22 @@ def test_two_runs_at_once_lose_nothing(tmp_path: Path) -> None:
     assert sorted(read_lock(path).devices) == sorted(
         f"{name}-{number}" for name in ("left", "right") for number in range(40)
     )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sees what is flushed through /proc")
+def test_what_was_learned_is_there_after_a_power_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And until then what was known before, whole."""
+    path = tmp_path / "fleet.lock"
+    LearnedMacs(path).learn("shed", OTHER)
+    before = path.read_bytes()
+    disk = Disk(tmp_path, monkeypatch)
+    LearnedMacs(path).learn("kitchen", MAC)
+    after = path.read_bytes()
+    assert after != before
+    assert {left["fleet.lock"] for left in disk.moments} == {before, after}
+    assert [left["fleet.lock"] for left in disk.after_a_cut()] == [after, after]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")

@@ -320,6 +320,41 @@ BUGS = (
         tests=("tests/lockfile/test_store.py",),
     ),
     Bug(
+        name="cut what a board said before its secrets are masked",
+        file="provision/core/wording.py",
+        before='redact(f"{CUT}{text}{CUT}")',
+        after='redact(f"{CUT}{text[-limit:] if end else text[:limit]}{CUT}")',
+        tests=("tests/security/test_secrets.py", "-k", "not_cut_before"),
+    ),
+    Bug(
+        name="leave the part of a secret that stands at a cut",
+        file="provision/core/manifest/redact.py",
+        before="(*self._whole(text), *self._parts(text))",
+        after="self._whole(text)",
+        tests=("tests/security/test_secrets.py", "-k", "no_part_of_a_secret"),
+    ),
+    Bug(
+        name="leak a secret as MicroPython's repr has it",
+        file="provision/core/manifest/redact.py",
+        before="(_repr_of_text, _repr_of_ascii, _repr_of_bytes)",
+        after="(_repr_of_text, _repr_of_bytes)",
+        tests=("tests/core/manifest/test_redact.py", "-k", "micropython"),
+    ),
+    Bug(
+        name="hand a run's events to a program unmasked",
+        file="provision/app.py",
+        before="emit(scrub(event, redact))",
+        after="emit(event)",
+        tests=("tests/apply/test_apply_secrets.py", "-k", "program"),
+    ),
+    Bug(
+        name="hand a run's errors to a program unmasked",
+        file="provision/output/scrub.py",
+        before="            redactor.mask_error(each.error)\n",
+        after="            each.error.on(each.device)\n",
+        tests=("tests/output/test_scrub.py",),
+    ),
+    Bug(
         name="leak a secret in base64",
         file="provision/core/manifest/redact.py",
         before="        *_base64_forms(data),\n",
@@ -346,6 +381,96 @@ BUGS = (
         before='    beside = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")',
         after="    beside = path; path.unlink(missing_ok=True)",
         tests=("tests/test_atomic_files.py", "tests/lockfile/test_store.py"),
+    ),
+    Bug(
+        name="rename the lock before its content is on the disk",
+        file="provision/atomic_files.py",
+        before="            os.fsync(file.fileno())\n",
+        after="",
+        tests=("tests/test_atomic_files.py", "tests/lockfile/test_store.py", "-k", "power_cut"),
+    ),
+    Bug(
+        name="leave the lock's new name to the disk's own time",
+        file="provision/atomic_files.py",
+        before="    sync_directory(path.parent)\n",
+        after="",
+        tests=("tests/lockfile/test_store.py", "-k", "power_cut"),
+    ),
+    Bug(
+        name="begin to write a flash before the disk holds that it was begun",
+        file="provision/project/flash_journal.py",
+        before="            sync_directory(self._directory)\n",
+        after="",
+        tests=("tests/project/test_flash_journal.py",),
+    ),
+    Bug(
+        name="ignore a rename that failed on the board",
+        file="provision/device/micropython/agent/receive.py",
+        before="                    os.rename(beside, path)\n                    beside = None\n",
+        after="                    try:\n                        os.rename(beside, path)\n"
+        "                        beside = None\n                    except OSError:\n"
+        "                        pass\n",
+        tests=("tests/device/micropython/test_agent.py", "-k", "rename"),
+    ),
+    Bug(
+        name="ignore a rename that failed in the fallback transfer",
+        file="provision/device/micropython/fallback_transfer.py",
+        before='board.exec(f"import os\\nos.rename({beside!a},{path!a})")',
+        after='board.exec(f"import os\\ntry:\\n os.rename({beside!a},{path!a})\\n'
+        'except OSError:pass")',
+        tests=("tests/device/micropython/test_fallback_transfer.py", "-k", "rename"),
+    ),
+    Bug(
+        name="keep what an interrupted transfer left on the board",
+        file="provision/device/micropython/board_repl.py",
+        before="            for entry in self.leftovers\n",
+        after="            for entry in ()\n",
+        tests=(FAULTS,),
+    ),
+    Bug(
+        name="keep the rest of a file that the board could not take",
+        file="provision/device/micropython/agent/receive.py",
+        before="                os.remove(beside)\n",
+        after="                pass\n",
+        tests=("tests/device/micropython/test_agent.py", "-k", "no_rest"),
+    ),
+    Bug(
+        name="keep the rest of a file that the fallback transfer could not write",
+        file="provision/device/micropython/fallback_transfer.py",
+        before="\\ntry:\\n os.remove({beside!a})\\nexcept:pass",
+        after="",
+        tests=("tests/device/micropython/test_fallback_transfer.py", "-k", "no_rest"),
+    ),
+    Bug(
+        name="keep the temporary files of writers that were killed",
+        file="provision/atomic_files.py",
+        before="            stale.unlink()\n",
+        after="            stale.exists()\n",
+        tests=("tests/test_atomic_files.py", "tests/lockfile/test_store.py"),
+    ),
+    Bug(
+        name="ask git whether it tracks a file",
+        file="provision/project/git_index.py",
+        before="    folder = Path(os.path.realpath(file.parent))\n    for top in",
+        after="    import subprocess\n"
+        '    subprocess.run(["git", "ls-files", "--error-unmatch", "--", file.name],\n'
+        "                   cwd=file.parent, capture_output=True, check=False)\n"
+        "    folder = Path(os.path.realpath(file.parent))\n    for top in",
+        tests=("tests/security/test_no_process.py",),
+    ),
+    Bug(
+        name="search the console with regular expressions that can run away",
+        file="provision/core/manifest/console_pattern.py",
+        before="        compiled = re2.compile(pattern, options)\n",
+        after='        compiled = __import__("re").compile(pattern)\n',
+        tests=("tests/core/manifest/test_console_pattern.py", "-k", "backtrack"),
+    ),
+    Bug(
+        name="leave files out by patterns that can run away",
+        file="provision/core/manifest/resolve/source_filter.py",
+        before='backend="re2"',
+        after='backend="simple"',
+        tests=("tests/core/manifest/resolve/test_source_filter.py", "-k", "backtrack"),
     ),
     Bug(
         name="restart a board to be rid of its app without disabling it",

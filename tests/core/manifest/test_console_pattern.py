@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from provision.core.manifest.console_pattern import MAX_PATTERN, compile_console
+from tests.bounds import ending
 
 
 @pytest.mark.parametrize(
@@ -46,5 +47,6 @@ def test_what_is_no_pattern_says_why(pattern: str, message: str) -> None:
 @pytest.mark.parametrize("pattern", ["^(a+)+$", "^(a|a)*$", "^(a|aa)+$", "^(a*)*$", "^(a*a){20}$"])
 def test_a_pattern_that_would_backtrack_for_ever_has_its_answer(pattern: str) -> None:
     found = compile_console(pattern)
-    assert found("a" * 65_536)
-    assert not found("a" * 65_536 + "!")
+    with ending():
+        assert found("a" * 65_536)
+        assert not found("a" * 65_536 + "!")

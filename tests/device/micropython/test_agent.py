@@ -550,6 +550,16 @@ def test_content_that_is_not_what_was_promised_is_not_taken() -> None:
         assert contents(process) == {"/main.py": b"old"}
 
 
+def test_a_rename_that_fails_is_told_and_leaves_no_rest() -> None:
+    """What is in the way is a directory, which no file is renamed over."""
+    pace = PACES[0]
+    work = [write_file("/main.py", b"new"), write_file("/b.py", b"b")]
+    with receiver({"/main.py/oops": b""}, pace) as process:
+        _, said = feed(process, compose(*transfer_of(work), pace))
+        assert said == "OSError(21,)"
+        assert contents(process) == {"/main.py": None, "/main.py/oops": b""}
+
+
 def test_a_missing_parent_is_an_error_by_name() -> None:
     pace = PACES[0]
     with receiver({}, pace) as process:

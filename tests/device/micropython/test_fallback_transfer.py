@@ -21,11 +21,14 @@ from tests.fakes.work import (
 
 
 class Worn(Flash):
-    """Keeps the first byte of no file, and says errno `fails` to what changes a name."""
+    """Keeps the first byte of no file, and says errno `fails` to what changes a name, or
+    `fails_rename` to a rename."""
 
-    def __init__(self, *, loses: bool = False, fails: int | None = None) -> None:
+    def __init__(
+        self, *, loses: bool = False, fails: int | None = None, fails_rename: int | None = None
+    ) -> None:
         super().__init__()
-        self.loses, self.fails = loses, fails
+        self.loses, self.fails, self.fails_rename = loses, fails, fails_rename
 
     def set(self, path: str, data: bytes | None) -> None:
         super().set(path, data[1:] if data and self.loses else data)
@@ -45,6 +48,11 @@ class Worn(Flash):
     def rmdir(self, path: str) -> None:
         self._name()
         super().rmdir(path)
+
+    def rename(self, old: str, new: str) -> None:
+        if self.fails_rename is not None:
+            raise OSError(self.fails_rename)
+        super().rename(old, new)
 
 
 class Bench:
@@ -85,6 +93,14 @@ def test_a_flash_that_keeps_other_bytes_leaves_the_old_file(bench: Bench) -> Non
 def test_a_name_that_cannot_be_changed_is_an_error(bench: Bench, operation: Step) -> None:
     with pytest.raises(BoardError, match=operation[0].path):
         bench.repl.transfer(*transfer_of([operation]), ignore)
+
+
+@pytest.mark.parametrize("bench", [Worn(fails_rename=21)], indirect=True, ids=["EISDIR"])
+def test_a_rename_that_fails_is_told_and_leaves_no_rest(bench: Bench) -> None:
+    bench.flash.files["/main.py"] = b"old"
+    with pytest.raises(BoardError, match=r"/main\.py: the board says OSError: 21"):
+        bench.repl.transfer(*transfer_of([write_file("/main.py", b"new")]), ignore)
+    assert bench.flash.files == {"/main.py": b"old"}
 
 
 def test_names_that_are_as_they_shall_be_are_none(bench: Bench) -> None:

@@ -11,6 +11,7 @@ from provision.core.manifest.resolve.source_filter import (
     Matcher,
     Selection,
 )
+from tests.bounds import ending
 
 
 def matcher(exclude: tuple[str, ...] = (), ignore: tuple[str, ...] = ()) -> Matcher:
@@ -120,7 +121,9 @@ def test_what_no_file_could_be_compared_with_is_named(pattern: str) -> None:
 @pytest.mark.parametrize("pattern", ["*a*a*a*a*a*a*b", "*a" * 200 + "*b", "**/" * 50 + "b"])
 def test_a_pattern_that_would_backtrack_for_hours_just_does_not_match(pattern: str) -> None:
     long_name = "a" * 250
-    assert take(long_name, "a/" * 100 + "a", exclude=(pattern,)) == ["a/" * 100 + "a", long_name]
+    with ending():
+        taken = take(long_name, "a/" * 100 + "a", exclude=(pattern,))
+    assert taken == ["a/" * 100 + "a", long_name]
 
 
 def test_patterns_without_end_are_refused() -> None:
