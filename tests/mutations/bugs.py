@@ -424,8 +424,8 @@ BUGS = (
         name="keep what an interrupted transfer left on the board",
         file="provision/device/micropython/board_repl.py",
         before="            for entry in self.leftovers\n",
-        after="            for entry in ()\n",
-        tests=(FAULTS,),
+        after="            for entry in self.leftovers[:0]\n",
+        tests=(FAULTS, "-k", "interrupted_transfer"),
     ),
     Bug(
         name="keep the rest of a file that the board could not take",

@@ -194,6 +194,21 @@ def worn_line(
     converges(station, work)
 
 
+@pytest.mark.parametrize("deflates", [True, False], ids=["stream", "fallback"])
+def test_what_an_interrupted_transfer_left_goes_with_the_next(deflates: bool) -> None:
+    """Also from a folder that nothing is written to any more."""
+    sound, rest = {"/lib/a/y.bin": b"y"}, {f"{folder}/.provision~": b"half" for folder in FOLDERS}
+    station = Station(flash=Flash(), deflates=deflates)
+    station.flash.folders = set(FOLDERS)
+    station.flash.files = {**sound, **rest}
+    work = {**sound, "/main.py": b"new"}
+    with station.repl() as (repl, _):
+        repl.enter()
+        repl.observe(request(work))
+        repl.transfer(*transfer_of([write_file("/main.py", b"new")]), ignore)
+    assert station.flash.files == work
+
+
 def converges(station: Station, work: dict[str, bytes]) -> None:
     """The next run, on a sound line, in whatever state the last one left the flash."""
     station.there, station.back = LineFaults(), LineFaults()
