@@ -7,6 +7,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import re
 import tempfile
 from pathlib import Path
 from xml.etree import ElementTree
@@ -229,6 +230,6 @@ def test_no_output_holds_a_secret(secret: str, name: str, before: str, after: st
                 said += [
                     each for one in root.iter() for each in (one.text, *one.attrib.values()) if each
                 ]
-    told = "\n".join(said)
+    told = re.sub(r"T\d\d:\d\d:\d\d", "", "\n".join(said))  # a time can look like hex
     assert shown_of(secret, told, 6) == set()
     assert told.count("***") > 3 * len(events)

@@ -16,7 +16,8 @@ import hashlib
 import html
 import json
 import re
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from itertools import pairwise
@@ -35,6 +36,10 @@ tell by the gaps what it is. Of a secret that was cut, up to three characters ma
 DIGESTS = (64, 20, 16, 12)
 """Hex digits of a sha256, of it whole and as this tool shortens it."""
 
+MOST_CUTS = 100
+"""Of a text with more cuts than that, which no honest one has, the first and the last count."""
+
+_BETWEEN = "\ue000"  # in no text that a board says by itself
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]*")
 _NOTHING_TO_ESCAPE = re.compile(r"[ !#$%(-;=?-\[\]-~]*")
 
@@ -47,9 +52,6 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._by_start: dict[str, list[str]] = {}
-        self._by_end: dict[str, list[str]] = {}
-        self._longest = 0
         alone: set[str] = set()
         forms: set[str] = set()
         for secret in {secret for secret in secrets if secret.strip()}:
@@ -58,29 +60,32 @@ class Redactor:
             else:
                 forms |= _forms(secret)
             forms |= _digest_forms(hashlib.sha256(_bytes(secret)).digest())
-        self._add(forms)
+        self._index(forms)
         words = "|".join(map(re.escape, sorted(alone, key=len, reverse=True)))
         self._alone = re.compile(rf"(?<!\w)(?:{words})(?!\w)") if alone else None
 
     def with_digests(self, digests: Iterable[str]) -> Redactor:
         """Masks the same secrets and these sha256 (hex) of what holds them, files for instance."""
         more = copy(self)
-        more._by_start = {start: list(forms) for start, forms in self._by_start.items()}
-        more._by_end = {end: list(forms) for end, forms in self._by_end.items()}
-        for digest in digests:
-            more._add(_digest_forms(bytes.fromhex(digest)))
+        more._index(self._forms.union(*(_digest_forms(bytes.fromhex(each)) for each in digests)))
         return more
 
-    def _add(self, forms: set[str]) -> None:
-        for form in sorted(forms, key=len, reverse=True):
-            for index, key in ((self._by_start, form[:SHORTEST]), (self._by_end, form[-SHORTEST:])):
-                index.setdefault(key, []).append(form)
-                index[key].sort(key=len, reverse=True)
-        self._longest = max(self._longest, *map(len, forms), 0)
+    def _index(self, forms: set[str]) -> None:
+        self._forms = forms
+        self._longest = max(map(len, forms), default=0)
+        by_start: dict[str, dict[int, set[str]]] = {}
+        for form in forms:
+            by_start.setdefault(form[:SHORTEST], {}).setdefault(len(form), set()).add(form)
+        self._by_start = {  # the longest first
+            start: sorted(by_length.items(), reverse=True) for start, by_length in by_start.items()
+        }
+        self._sorted = sorted(forms)
+        self._backwards = sorted(form[::-1] for form in forms)
+        self._all = _BETWEEN.join(forms)
 
     def text(self, text: str) -> str:
         """The text with every secret replaced by `***`; secrets that overlap by one of them."""
-        if self._by_start:
+        if self._forms:
             text = "".join(self._masked(text))
         return text if self._alone is None else self._alone.sub(MASK, text)
 
@@ -100,30 +105,28 @@ class Redactor:
         """Where secrets stand: the longest form at each place."""
         find = self._by_start.get
         for index in range(len(text) - SHORTEST + 1):
-            for form in find(text[index : index + SHORTEST], ()):
-                if text.startswith(form, index):
-                    yield index, index + len(form)
+            for length, forms in find(text[index : index + SHORTEST], ()):
+                if text[index : index + length] in forms:
+                    yield index, index + length
                     break
 
     def _parts(self, text: str) -> Iterator[tuple[int, int]]:
         """Where the beginning of a secret stands right before a cut, the end right after one, or
         what lies between two cuts is the middle of one."""
         cuts = [found.start() for found in re.finditer(CUT, text)]
+        if len(cuts) > MOST_CUTS:
+            cuts = cuts[: MOST_CUTS // 2] + cuts[-MOST_CUTS // 2 :]
         for cut, before, after in zip(cuts, [-1, *cuts], [*cuts[1:], len(text)], strict=False):
-            for start in range(max(before + 1, cut - self._longest), cut - SHORTEST + 1):
-                forms = self._by_start.get(text[start : start + SHORTEST])
-                if forms and any(form.startswith(text[start:cut]) for form in forms):
-                    yield start, cut
-                    break
-            for end in range(min(after, cut + 1 + self._longest), cut + SHORTEST, -1):
-                forms = self._by_end.get(text[end - SHORTEST : end])
-                if forms and any(form.endswith(text[cut + 1 : end]) for form in forms):
-                    yield cut + 1, end
-                    break
+            head = text[max(before + 1, cut - self._longest) : cut]
+            yield from ((cut - length, cut) for length in _longest_start(head, self._sorted))
+            tail = text[cut + 1 : min(after, cut + 1 + self._longest)][::-1]
+            yield from (
+                (cut + 1, cut + 1 + length) for length in _longest_start(tail, self._backwards)
+            )
         for before, after in pairwise(cuts):
             if SHORTEST <= after - before - 1 < self._longest:
                 middle = text[before + 1 : after]
-                if any(middle in form for forms in self._by_start.values() for form in forms):
+                if middle in self._all:
                     yield before + 1, after
 
     # Errors
@@ -178,6 +181,17 @@ class Redactor:
             source=self.text(problem.source) if problem.source is not None else None,
             hint=self.text(problem.hint) if problem.hint is not None else None,
         )
+
+
+def _longest_start(text: str, forms: Sequence[str]) -> Iterator[int]:
+    """The length of the longest end of a text that one of the forms, which are sorted, begins
+    with; nothing where there is none of SHORTEST characters."""
+    for start in range(len(text) - SHORTEST + 1):
+        part = text[start:]
+        place = bisect_left(forms, part)
+        if place < len(forms) and forms[place].startswith(part):
+            yield len(part)
+            return
 
 
 def _bytes(text: str) -> bytes:
