@@ -184,5 +184,5 @@ def test_a_program_is_told_no_secret_either(station: Station) -> None:
     said = "\n".join(told)
     assert "ValueError: ***" in said
     assert "+***" in said
-    assert shown_of(secret, said, 6) == set()
+    assert shown_of(secret, said, 8) == set()
     assert hashlib.sha256(secret.encode()).hexdigest()[:12] not in said

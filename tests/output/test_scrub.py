@@ -35,6 +35,6 @@ def test_a_report_and_its_errors() -> None:
     redactor = Redactor([SECRET]).with_digests([digest])
     shown = scrub_report(RunReport(devices=(device,), seconds=1.0), redactor)
     told = repr(shown) + "".join(traceback.format_exception(error)) + error.hint
-    assert shown_of(SECRET, told, 6) == set()
+    assert shown_of(SECRET, told, 8) == set()
     assert digest[:12] not in told
     assert told.count("***") > 5 * len(FORMS)

@@ -183,7 +183,7 @@ def test_an_error_and_all_that_led_to_it_are_masked() -> None:
     error = caught.value
     told = "".join(traceback.format_exception(error)) + repr(error) + str(error.hint)
     told += "".join(map(str, error.problems)) + repr(error.problems)
-    assert shown_of(secret, told, 6) == set()
+    assert shown_of(secret, told, 8) == set()
     assert told.count(MASK) >= 6
     assert "No such" not in told
     assert "ValueError: ('***', 1)" in told
