@@ -11,6 +11,7 @@ import pytest
 
 from provision import api
 from provision.core.chips.esp.chips import ESP32
+from provision.model.plan import Plan
 from tests.apply.station import Station
 from tests.secret_forms import shown_of
 
@@ -186,3 +187,32 @@ def test_a_program_is_told_no_secret_either(station: Station) -> None:
     assert "+***" in said
     assert shown_of(secret, said, 8) == set()
     assert hashlib.sha256(secret.encode()).hexdigest()[:12] not in said
+
+
+def test_who_is_asked_sees_no_secret(station: Station) -> None:
+    """Even where the manifest writes it out beside the place that keeps it."""
+    station.board("x")
+    station.write("secrets.yaml", f"token: {TOKEN}\n").chmod(0o600)
+    station.write("main.py", "print(1)\n")
+    manifest = station.write(
+        "fleet.yaml",
+        f"""
+        devices:
+          x:
+            port: sim://x
+            board: esp32
+            firmware: {{file: {station.firmware(ESP32)}}}
+            files: [main.py]
+            check: {{console: "is {TOKEN}"}}
+        """,
+    )
+    asked: list[str] = []
+
+    def confirm(device: str, plan: Plan) -> bool:
+        asked.append(repr(plan))
+        return False
+
+    api.apply(api.load(manifest), confirm=confirm)
+    assert len(asked) == 1
+    assert "is ***" in asked[0]
+    assert TOKEN not in asked[0]

@@ -348,6 +348,13 @@ BUGS = (
         tests=("tests/apply/test_apply_secrets.py", "-k", "program"),
     ),
     Bug(
+        name="ask about a plan unmasked",
+        file="provision/app.py",
+        before="confirm(device, scrub(plan, redact))",
+        after="confirm(device, plan)",
+        tests=("tests/apply/test_apply_secrets.py", "-k", "who_is_asked"),
+    ),
+    Bug(
         name="hand a run's errors to a program unmasked",
         file="provision/output/scrub.py",
         before="            redactor.mask_error(each.error)\n",
