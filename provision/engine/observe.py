@@ -159,6 +159,18 @@ def look_before_flashing(
     return looked
 
 
+def with_measured_flash(device: DeviceContext, actual: ActualState) -> ActualState:
+    """The state with the size of the flash as the chip itself has it: some firmware knows only what
+    the header of its image claims. As it was where a person would be needed for it."""
+    session = device.session
+    if session.in_download_mode or not session.capabilities.flashes or not session.can_reset:
+        return actual
+    session.note("the running firmware claims a small flash; asking the chip")
+    measured = session.flasher().identify().flash_size
+    session.restart()
+    return replace(actual, flash_size=measured or actual.flash_size)
+
+
 def _stays(device: DeviceContext, actual: ActualState, read: FlashRead) -> bool:
     """Whether the wanted firmware finds the filesystem where it lies and reads all of it, by as
     little of the flash as tells."""

@@ -184,6 +184,21 @@ def test_files_are_carried_to_where_the_new_firmware_keeps_its_own(
     assert station.apply().outcomes == {"x": "ok"}
 
 
+def test_the_files_of_an_esp8266_move_with_the_build(station: Station) -> None:
+    """A build for 1 MB starts its filesystem before the code of the usual one ends, and takes the
+    flash to be as small as its header says."""
+    small = build(ESP8266, "1.24.1", machine="ESP module (1M) with ESP8266", flash_size=1 << 20)
+    station.write("firmware/small.bin", small)
+    station.board("x", ESP8266, "firmware/small.bin")
+    station.put("x", {**DATA, "/main.py": APP})
+    manifest(station, ESP8266, station.firmware(ESP8266))
+    planned = station.plan()
+    assert planned.planned("x") == ["rewrite-filesystem", "write-firmware 1.24.1", "reset"]
+    assert station.apply().done("x") == planned.planned("x")
+    kept(station, ESP8266)
+    assert station.apply().outcomes == {"x": "ok"}
+
+
 def test_files_without_room_where_the_new_firmware_keeps_its_own_are_asked_for(
     station: Station,
 ) -> None:

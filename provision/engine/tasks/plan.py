@@ -23,7 +23,12 @@ from provision.core.planning.safety import (
 from provision.core.planning.text_diff import MAX_BYTES, file_diff
 from provision.engine.context import DeviceContext, RunContext
 from provision.engine.flash.saved_files import after_interruption, under_own_names
-from provision.engine.observe import look_before_flashing, observe, scan_request
+from provision.engine.observe import (
+    look_before_flashing,
+    observe,
+    scan_request,
+    with_measured_flash,
+)
 from provision.engine.refusal import refuse
 from provision.engine.task import Target
 from provision.errors import OutOfSpace
@@ -103,6 +108,9 @@ def look_and_compare(device: DeviceContext, *, announce: bool = False) -> tuple[
     device.session.stage("observe")
     device.actual = actual = remembered(device, observe(device, request))
     plan = diff(desired, actual)
+    if any(refusal.kind == "flash-too-small" for refusal in plan.refusals):
+        device.actual = actual = with_measured_flash(device, actual)
+        plan = diff(desired, actual)
     if plan.flashes and device.session.capabilities.flashes:
         device.actual = actual = look_before_flashing(device, actual, request, erases=plan.erases)
         plan = diff(desired, actual)
