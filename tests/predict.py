@@ -69,7 +69,10 @@ def predict(desired: DesiredState, actual: ActualState, plan: Plan) -> ActualSta
         return actual
     if seen is not None:
         block = actual.filesystem.block if actual.filesystem else Filesystem(files={}).block
-        seen = Filesystem(files=files, directories=frozenset(directories), block=block)
+        mounts = seen.mounts if actual.filesystem else frozenset()
+        seen = Filesystem(
+            files=files, directories=frozenset(directories), block=block, mounts=mounts
+        )
     return replace(state, filesystem=seen)
 
 

@@ -285,8 +285,19 @@ class Station:
             query["firmware"] = str(self.work / firmware)
         mac: str = client.ensure(name, query)["mac"]
         if firmware is not None and settings.get("wire", "off") == "off":
-            self.type(name)  # its first boot is over: nothing writes to its flash by itself
+            self._await_prompt(
+                name
+            )  # its first boot is over: nothing writes to its flash by itself
         return mac
+
+    def _await_prompt(self, name: str) -> None:
+        """Without Ctrl-C, which would cut the first boot of an old MicroPython short."""
+        deadline = time.monotonic() + PATIENCE
+        with self.console(name) as port:
+            port.timeout = 0.2
+            while not port.read_until(b">>> ").endswith(b">>> "):
+                assert time.monotonic() < deadline
+                port.write(b"\r")
 
     def order(self, name: str, do: str, /, **arguments: object) -> dict[str, Any]:
         return client.request(name, do, **arguments)

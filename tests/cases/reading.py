@@ -190,6 +190,7 @@ def _filesystem(data: dict[str, Any]) -> Filesystem:
     filesystem = Filesystem(
         files={path: _found(file) for path, file in data.pop("files", {}).items()},
         directories=frozenset(data.pop("directories", ())),
+        mounts=frozenset(data.pop("mounts", ())),
         mounted=data.pop("mounted", True),
         disabled=frozenset(data.pop("disabled", ())),
     )

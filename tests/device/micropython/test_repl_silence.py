@@ -125,3 +125,41 @@ def test_an_app_that_a_flood_stopped_is_not_forgotten(late: bool) -> None:
     prompt = RawRepl(MemoryPort(Swamped(late), clock), clock=clock)
     prompt.interrupt_boot()
     assert prompt.interrupted
+
+
+class Starting:
+    """One whose fresh interpreter takes three seconds, in which nothing may disturb it."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self._clock = clock
+        self._said = b""
+        self._ready: float | None = None
+        self.disturbed = b""
+
+    def hear(self, data: bytes) -> None:
+        if self._ready is not None and self._clock.now < self._ready:
+            self.disturbed += data
+        elif data == b"\x04":
+            self._said += b"OK\r\nMPY: soft reboot\r\n"
+            self._ready = self._clock.now + 3.0
+        elif data.startswith(b"\r\x03\x03\x01"):
+            self._said += BANNER + b"R\x01\x80\x00"
+
+    def say(self) -> bytes:
+        said, self._said = self._said, b""
+        if self._ready is not None and self._clock.now >= self._ready:
+            said, self._ready = said + b"joined the network\r\n" + BANNER, None
+        return said
+
+
+def test_a_fresh_interpreter_starts_undisturbed() -> None:
+    """Before 1.21 a Ctrl-C would hit the firmware's own first script."""
+    clock = VirtualClock()
+    board = Starting(clock)
+    raw = RawRepl(MemoryPort(board, clock), clock=clock)
+    raw.enter()
+    assert not raw.interrupted
+    raw.restart_interpreter()
+    assert board.disturbed == b""
+    assert clock.now < 4.0
+    assert raw.interrupted, "its app must be started again"
