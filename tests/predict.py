@@ -69,7 +69,7 @@ def predict(desired: DesiredState, actual: ActualState, plan: Plan) -> ActualSta
         return actual
     if seen is not None:
         block = actual.filesystem.block if actual.filesystem else Filesystem(files={}).block
-        mounts = seen.mounts if actual.filesystem else frozenset()
+        mounts = actual.filesystem.mounts if actual.filesystem else frozenset()
         seen = Filesystem(
             files=files, directories=frozenset(directories), block=block, mounts=mounts
         )
