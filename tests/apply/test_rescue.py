@@ -267,3 +267,18 @@ def test_files_survive_a_firmware_that_reads_an_older_littlefs_and_the_way_back(
     assert station.files("x", ESP32)["/d/late.txt"] == b"written last"
     assert station.type("x", NVS_GET) == "7"
     assert station.apply().outcomes == {"x": "ok"}
+
+
+def test_what_the_sdk_of_an_esp8266_keeps_stays_where_the_filesystem_is_written_anew(
+    station: Station,
+) -> None:
+    """Wi-Fi settings and calibration lie behind the filesystem, in no partition of a table."""
+    station.write("firmware/new.bin", build(ESP8266, "1.26.1"))
+    station.board("x", ESP8266, "firmware/new.bin")
+    station.type("x", f"import esp; esp.flash_write({(4 << 20) - 20480}, bytes(range(256)) * 16)")
+    station.put("x", {**DATA, "/main.py": APP})
+    station.write("firmware/old.bin", build(ESP8266, "1.21.0"))
+    manifest(station, ESP8266, "firmware/old.bin")
+    assert station.apply().done("x")[0] == "rewrite-filesystem"
+    assert station.flash("x")[(4 << 20) - 20480 :] == bytes(range(256)) * 16 + b"\xff" * 16384
+    kept(station, ESP8266)

@@ -21,7 +21,7 @@ _BLOCK = 4096
 
 LITTLEFS_SINCE = (1, 13)  # before that both ports formatted FAT
 SIZED_AT_RUN_TIME_SINCE = (1, 26)  # the ESP32 port adds a missing vfs partition at boot
-_SDK_PARAMETERS = 20480  # bytes at the end of an ESP8266's flash
+SDK_PARAMETERS = 20480  # bytes at the end of an ESP8266's flash
 _ESP8266_START = 256  # blocks: 1 MB of firmware and ROMFS
 _ESP8266_START_1M = 153  # blocks: 0x98000 of firmware and one for native code
 
@@ -94,7 +94,7 @@ def esp8266_place(machine: str, size: int) -> FilesystemPlace | None:
         return None
     small = "(1M)" in machine or size < 2 << 20
     start = _ESP8266_START_1M if small else _ESP8266_START
-    return within(start * _BLOCK, (size - _SDK_PARAMETERS) // _BLOCK - start, size)
+    return within(start * _BLOCK, (size - SDK_PARAMETERS) // _BLOCK - start, size)
 
 
 def within(offset: int, blocks: int, flash_size: int) -> FilesystemPlace | None:

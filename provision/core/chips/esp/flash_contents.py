@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from provision.core.chips.esp.chips import ESP8266
 from provision.core.chips.esp.filesystem_place import (
     LITTLEFS_SINCE,
+    SDK_PARAMETERS,
     SIZED_AT_RUN_TIME_SINCE,
     esp8266_place,
     filesystem_place,
@@ -73,7 +74,8 @@ def data_in_flash(
     read = _remembered(read)
     if chip == ESP8266:
         place = _esp8266(read, flash_size, running)
-        return () if place is None else (_filesystem(read, place, running, None),)
+        files = () if place is None else (_filesystem(read, place, running, None),)
+        return (*files, *_sdk_parameters(read, flash_size, place))
     table = _table(read, flash_size)
     found = list(_partitions_of_data(table, read, running))
     sized = _sized_at_run_time(table, read, flash_size, running)
@@ -84,6 +86,8 @@ def data_in_flash(
 
 def has_place(firmware: EspFirmware, data: FlashData) -> bool:
     """See `ChipFamily.has_place`."""
+    if firmware.chip == ESP8266:
+        return data.kind == "nvs"
     return any(
         not part.is_app and (part.offset, part.size) == (data.offset, data.size)
         for part in firmware.partitions
@@ -214,6 +218,27 @@ def _esp8266(
             blocks = _recorded_blocks(read, there[0])
             return next((place for place in there if place.blocks == blocks), there[0])
     return candidates[0] if candidates and header is not None else None
+
+
+def _sdk_parameters(
+    read: FlashRead, flash_size: int, place: FilesystemPlace | None
+) -> Iterator[FlashData]:
+    """What the SDK keeps at the end of the flash that the header claims, behind the filesystem:
+    Wi-Fi settings and calibration. None where it has never written any."""
+    claimed = _header_size(read, flash_size)
+    if claimed is None and place is not None:
+        claimed = place.end + SDK_PARAMETERS
+    if claimed is None or not SDK_PARAMETERS < claimed <= flash_size:
+        return
+    offset = claimed - SDK_PARAMETERS
+    if not _is_blank(read, offset, SDK_PARAMETERS):
+        yield FlashData(
+            name="Wi-Fi settings and calibration",
+            kind="nvs",
+            offset=offset,
+            size=SDK_PARAMETERS,
+            blank=False,
+        )
 
 
 def _header_size(read: FlashRead, flash_size: int) -> int | None:

@@ -271,11 +271,37 @@ def test_whether_an_image_has_the_place_of_what_lies_in_flash(
     assert not FAMILY.has_place(firmware, app)
 
 
+SDK = FlashData(
+    name="Wi-Fi settings and calibration",
+    kind="nvs",
+    offset=4 * MB - 20480,
+    size=20480,
+    blank=False,
+)
+
+
+@pytest.mark.parametrize(
+    ("flash", "found"),
+    [
+        (Flash().header(0x40), []),
+        (Flash().header(0x40).put(4 * MB - 20480, b"init"), [SDK]),
+        (Flash().header(0x40).put(4 * MB - 4096, b"ssid"), [SDK]),
+        (Flash(16 * MB).header(0x40).put(4 * MB - 4096, b"ssid"), [SDK]),
+        (Flash().filesystem(0x100000, 763).put(4 * MB - 4096, b"ssid"), [SDK]),
+        (Flash(), []),
+    ],
+    ids=["none", "first", "last", "16 MB that claim 4", "the image lost", "an erased flash"],
+)
+def test_what_the_sdk_of_an_esp8266_keeps(flash: Flash, found: list[FlashData]) -> None:
+    assert [data for data in flash.holds(ESP8266, None) if data.kind == "nvs"] == found
+
+
 def test_an_esp8266_has_no_table() -> None:
     firmware = read_firmware(build(ESP8266, "1.24.1"), "some.bin")
     assert isinstance(firmware, EspFirmware)
     (data,) = Flash().filesystem(0x100000, 763).holds(ESP8266, None)
     assert not FAMILY.has_place(firmware, data)
+    assert FAMILY.has_place(firmware, SDK)
 
 
 @pytest.mark.parametrize(
