@@ -15,29 +15,41 @@ import shutil
 import sys
 import tempfile
 import time
-from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import asdict
 from pathlib import Path
 
 from provision.sim import client
+from tests.campaign.faults import FAULTS
 from tests.campaign.run import Result
-from tests.campaign.scenario import FAULTS, STARTS
+from tests.campaign.scenario import STARTS
 from tests.campaign.worker import begin, one
 
 
 def table(results: list[Result]) -> str:
-    """Markdown: runs by kind of fault, how often it made a difference, how many survived."""
+    """Markdown: runs by fault, two to a run, and by the state of the board before."""
     lines = [
-        "| fault | runs | made the first apply fail or end early | survived |",
+        "| fault | runs | came about | first apply failed or ended early | survived |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for kind in [*FAULTS, "all"]:
+        of = [result for result in results if kind in (*result.faults, "all")]
+        if not of:
+            continue
+        came = sum(kind in result.happened or (kind == "all" and result.hit) for result in of)
+        hit = sum(result.hit for result in of)
+        well = sum(not result.broken for result in of)
+        lines.append(f"| {kind} | {len(of)} | {came if kind != 'all' else '-'} | {hit} | {well} |")
+    lines += [
+        "",
+        "| start | runs | first apply failed or ended early | survived |",
         "| --- | ---: | ---: | ---: |",
     ]
-    kinds = [kind for kind in FAULTS if any(result.fault == kind for result in results)]
-    for kind in [*kinds, "all"]:
-        of = [result for result in results if kind in (result.fault, "all")]
-        hit = sum(result.hit for result in of if result.fault != "none")
-        well = sum(not result.broken for result in of)
-        lines.append(f"| {kind} | {len(of)} | {hit} | {well} |")
+    for start in STARTS:
+        of = [result for result in results if result.start == start]
+        if of:
+            hit, well = sum(each.hit for each in of), sum(not each.broken for each in of)
+            lines.append(f"| {start} | {len(of)} | {hit} | {well} |")
     return "\n".join(lines)
 
 
@@ -68,9 +80,7 @@ def main() -> int:
     if options.json:
         options.json.write_text(json.dumps([asdict(result) for result in results], indent=1))
     print(table(results))
-    starts = Counter(result.start for result in results)
-    print("\nstarts: " + ", ".join(f"{name} {count}" for name, count in starts.most_common()))
-    print(f"slowest apply: {max((result.slowest for result in results), default=0):.1f} s")
+    print(f"\nslowest apply: {max((result.slowest for result in results), default=0):.1f} s")
     broken = [result for result in results if result.broken]
     if broken:
         print(f"\nbroken: seeds {', '.join(str(result.seed) for result in broken)}; see {folder}")
@@ -100,10 +110,11 @@ def campaign(options: argparse.Namespace, folder: Path) -> list[Result]:
             for future in done:
                 result = future.result()
                 results.append(result)
+                kinds = "+".join(result.faults)
+                of = f"{result.seed} ({result.chip}, {result.start}, {kinds}, {result.codes})"
                 for what in result.broken:
                     print(
-                        f"seed {result.seed} ({result.chip}, {result.start}, {result.fault}, "
-                        f"{result.codes}): {what}",
+                        f"seed {of}: {what}",
                         file=sys.stderr,
                         flush=True,
                     )

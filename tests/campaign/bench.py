@@ -15,7 +15,8 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from provision.sim import client
 
 ROOT = Path(__file__).resolve().parents[2]
 BOUND = 240.0  # seconds within which the tool must end, whatever happens; minutes below a hang
+MOVED = "-moved"  # what a port is called, after its board's name, once it was renamed
 _KEEP = 10**9
 _DROP_CAPABILITY = 24  # prctl: PR_CAPBSET_DROP
 _OVERRIDES = (1, 2)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
@@ -33,13 +35,13 @@ _OVERRIDES = (1, 2)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
 @dataclass(frozen=True)
 class Ended:
     """A run of the tool that is over; `code` is negative for a signal, None when it was beyond
-    its bound and was killed for that. `hit` tells whether the signal that was ordered was sent."""
+    its bound and was killed for that. `happened` names what was ordered and came about."""
 
     code: int | None
     out: str
     err: str
     seconds: float
-    hit: bool = False
+    happened: tuple[str, ...] = ()
 
     @property
     def said(self) -> str:
@@ -47,12 +49,25 @@ class Ended:
 
 
 @dataclass(frozen=True)
-class Signal:
-    """Send `numbers`, 0.3 s apart, `delay` seconds after the tool has said `lines` lines."""
+class Happening:
+    """Do `acts`, `apart` seconds from one to the next, `delay` seconds after the tool has said
+    `lines` lines. Each is given the number of the tool's process."""
 
-    numbers: tuple[int, ...]
+    name: str
+    acts: tuple[Callable[[int], None], ...]
     lines: int
     delay: float
+    apart: float = 0.3
+
+
+def send(number: int) -> Callable[[int], None]:
+    """The act of sending a signal."""
+
+    def act(process: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, number)
+
+    return act
 
 
 @dataclass
@@ -61,6 +76,7 @@ class Bench:
 
     home: Path
     boards: dict[str, Path] = field(default_factory=dict)
+    macs: dict[str, str] = field(default_factory=dict)
 
     def board(self, name: str, chip: Chip, **settings: str) -> Path:
         """The flash file of a board, made at the first call."""
@@ -68,12 +84,20 @@ class Bench:
             query = {"chip": str(chip), "flash": "4MB", "timing": "on", "scale": "20", **settings}
             status = client.ensure(name, query)
             self.boards[name] = Path(status["directory"]) / "flash.bin"
+            self.macs[name] = status["mac"]
         return self.boards[name]
+
+    def status(self, name: str) -> dict[str, Any]:
+        """Of a board, whatever its port is called by now."""
+        try:
+            return client.request(name, "status")
+        except client.NoSuchBoard:
+            return client.request(name + MOVED, "status")
 
     def order(self, name: str, do: str, **arguments: Any) -> dict[str, Any]:
         return client.request(name, do, **arguments)
 
-    def fault(self, name: str, fault: str, **arguments: Any) -> None:
+    def fault(self, name: str, fault: str, /, **arguments: Any) -> None:
         client.request(name, "fault", fault=fault, arguments=arguments)
 
     def power(self, name: str, on: bool) -> None:
@@ -81,12 +105,15 @@ class Bench:
 
     def mend(self, name: str) -> None:
         """Take back every fault that waits, as a person would who looks after the cable."""
+        if not client.running(name):
+            client.request(name + MOVED, "replug", name=name)
         self.fault(name, "noise")
         self.fault(name, "cut-erase", after=_KEEP)
         self.fault(name, "cut-write", after=_KEEP)
         self.fault(name, "unplug", bytes=_KEEP)
         if not client.request(name, "status")["plugged"]:
             client.request(name, "replug")
+        self.fault(name, "exchange", mac=self.macs[name])
         self.power(name, True)
 
     def put(self, name: str, flash: bytes) -> None:
@@ -127,11 +154,11 @@ def tool(
     folder: Path,
     environment: Mapping[str, str],
     limits: Limits | None = None,
-    disturb: Signal | None = None,
+    disturb: Sequence[Happening] = (),
     anew: bool = False,
 ) -> Ended:
     """Run `provision` in a folder. `anew`: a new interpreter; the capabilities that `Limits` takes
-    away go with one only."""
+    away go with one only, and one that is disturbed is as a user starts it."""
     arguments = [sys.executable, "-m", "provision", *words]
 
     def become() -> None:
@@ -139,7 +166,7 @@ def tool(
         os.environ.update(environment)
         if limits is not None:
             limits.take()
-        if anew or limits is not None or disturb is not None:
+        if anew or limits is not None or disturb:
             os.execve(sys.executable, arguments, dict(os.environ))
         _be_provision(list(words))
 
@@ -150,6 +177,10 @@ def _be_provision(words: list[str]) -> None:
     from provision.__main__ import main
 
     sys.argv = ["provision", *words]
+    # The worker's own are of other files than these descriptors are now.
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", encoding="utf-8", closefd=False, buffering=1)  # noqa: SIM115
     try:
         main()
     except SystemExit as ending:
@@ -159,7 +190,7 @@ def _be_provision(words: list[str]) -> None:
     os._exit(code)
 
 
-def _watch(become: Callable[[], None], disturb: Signal | None) -> Ended:
+def _watch(become: Callable[[], None], disturb: Sequence[Happening]) -> Ended:
     """Fork, `become` the tool in the child, and read what it says until it has ended."""
     pipes = {"out": os.pipe(), "err": os.pipe()}
     sys.stdout.flush()
@@ -175,6 +206,8 @@ def _watch(become: Callable[[], None], disturb: Signal | None) -> Ended:
             os.dup2(pipes["err"][1], 2)
             os.closerange(3, 256)
             become()
+        except BaseException:  # noqa: BLE001 - it would be lost with the process
+            os.write(2, traceback.format_exc().encode())
         finally:
             os._exit(97)
     said = {"out": bytearray(), "err": bytearray()}
@@ -205,44 +238,52 @@ def _watch(become: Callable[[], None], disturb: Signal | None) -> Ended:
         out=out,
         err=err,
         seconds=time.monotonic() - started,
-        hit=watcher.hit,
+        happened=tuple(watcher.happened),
     )
 
 
-class _Watcher:
-    """Sends a child the signals that were ordered for it, and ends it when it does not end."""
+@dataclass
+class _Due:
+    what: Happening
+    acts: list[Callable[[int], None]]
+    at: float | None = None  # once the tool has said enough
 
-    def __init__(self, child: int, disturb: Signal | None) -> None:
+
+class _Watcher:
+    """Has what was ordered happen to a child, and ends it when it does not end."""
+
+    def __init__(self, child: int, disturb: Sequence[Happening]) -> None:
         self.child = child
-        self.hit = False
+        self.happened: list[str] = []
         self.overdue = False
         self._end = time.monotonic() + BOUND
-        self._left = disturb.lines if disturb else 0
-        self._numbers = list(disturb.numbers) if disturb else []
-        self._delay = disturb.delay if disturb else 0.0
-        self._due: float | None = None
+        self._lines = 0
+        self._waiting = [_Due(what, list(what.acts)) for what in disturb]
         self.heard(b"")
 
     def heard(self, data: bytes) -> None:
-        self._left -= data.count(b"\n")
-        if self._numbers and self._left <= 0 and self._due is None:
-            self._due = time.monotonic() + self._delay
+        self._lines += data.count(b"\n")
+        for due in self._waiting:
+            if due.at is None and self._lines >= due.what.lines:
+                due.at = time.monotonic() + due.what.delay
 
     def patience(self) -> float:
-        ends = self._end if self._due is None else min(self._end, self._due)
+        ends = min([self._end, *(due.at for due in self._waiting if due.at is not None)])
         return max(0.0, ends - time.monotonic())
 
     def act(self) -> None:
         now = time.monotonic()
-        if self._due is not None and now >= self._due:
-            self._send(self._numbers.pop(0))
-            self.hit = True
-            self._due = now + 0.3 if self._numbers else None
+        for due in list(self._waiting):
+            if due.at is None or now < due.at:
+                continue
+            due.acts.pop(0)(self.child)
+            if due.what.name not in self.happened:
+                self.happened.append(due.what.name)
+            due.at = now + due.what.apart
+            if not due.acts:
+                self._waiting.remove(due)
         if now >= self._end:
             self.overdue = True
             self._end = now + 5
-            self._send(signal.SIGKILL)
-
-    def _send(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.child, number)
+            send(signal.SIGCONT)(self.child)
+            send(signal.SIGKILL)(self.child)

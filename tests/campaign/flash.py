@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import littlefs
 
 from provision.core.chips.esp.chips import ESP32, ESP32S2, ESP8266
+from provision.core.chips.esp.partition_table import Partition, build_table
 from provision.model.chip import Chip
 from provision.sim.esp.firmware import build
 
@@ -24,12 +25,22 @@ NVS = (0x9000, 0xF000)
 PARAMETERS = (SIZE - 20480, SIZE)  # of an ESP8266's SDK
 ESP8266_FILES = (0x100000, SIZE - 0x100000 - 20480)
 ESP32_FILES = (0x200000, 2 << 20)
+Place = tuple[int, int]  # where a filesystem lies: offset and size
+MOVED: tuple[Place, ...] = ((0x300000, 0x100000), (0x190000, 0x270000), (0x200000, 0x100000))
+"""Later and smaller, earlier and larger, shrunk."""
+CARD_SIZE = 16 * BLOCK
 FIRMWARE = (slice(0, NVS[0]), slice(NVS[0] + BLOCK, None))
 """All before the filesystem but the sector of NVS that the virtual board itself writes to."""
 
 
-def files_at(chip: Chip) -> tuple[int, int]:
+def files_at(chip: Chip) -> Place:
+    """Where MicroPython has its filesystem, with its own partition table."""
     return ESP8266_FILES if chip is ESP8266 else ESP32_FILES
+
+
+def card_at(chip: Chip) -> int:
+    """Flash that belongs to no partition: here it is the blocks of what boot.py mounts at /sd."""
+    return files_at(chip)[0] - CARD_SIZE
 
 
 def own_area(chip: Chip) -> tuple[int, int]:
@@ -37,9 +48,27 @@ def own_area(chip: Chip) -> tuple[int, int]:
     return PARAMETERS if chip is ESP8266 else (NVS[0] + BLOCK, NVS[1])
 
 
+def has_table(flash: bytes, partitions: tuple[Partition, ...]) -> bool:
+    """Whether the partition table in a flash is this one."""
+    wanted = build_table(partitions)
+    return flash[0x8000 : 0x8000 + len(wanted)] == wanted
+
+
 @functools.lru_cache(maxsize=64)
-def image(chip: Chip, version: str, size: int | None = None) -> bytes:
-    return build(chip, version, size=size)
+def image(
+    chip: Chip, version: str, size: int | None = None, moved_to: Place | None = None
+) -> bytes:
+    return build(chip, version, size=size, partitions=table(*moved_to) if moved_to else None)
+
+
+def table(offset: int, size: int) -> tuple[Partition, ...]:
+    """A partition table like MicroPython's, with its filesystem elsewhere."""
+    return (
+        Partition(name="nvs", type=1, subtype=2, offset=0x9000, size=0x6000),
+        Partition(name="phy_init", type=1, subtype=1, offset=0xF000, size=0x1000),
+        Partition(name="factory", type=0, subtype=0, offset=APP, size=0x180000),
+        Partition(name="vfs", type=1, subtype=0x81, offset=offset, size=size),
+    )
 
 
 def _pattern(size: int) -> bytes:
@@ -48,7 +77,7 @@ def _pattern(size: int) -> bytes:
     )
 
 
-def _open(data: bytearray, *, fresh: bool) -> littlefs.LittleFS:
+def _open(data: bytearray, *, fresh: bool, version: int = 0x00020000) -> littlefs.LittleFS:
     filesystem = littlefs.LittleFS(
         block_size=BLOCK,
         block_count=len(data) // BLOCK,
@@ -56,7 +85,7 @@ def _open(data: bytearray, *, fresh: bool) -> littlefs.LittleFS:
         prog_size=32,
         cache_size=128,
         lookahead_size=32,
-        disk_version=0x00020000 if fresh else 0,
+        disk_version=version if fresh else 0,
         mount=False,
     )
     filesystem.context.buffer = data
@@ -66,10 +95,12 @@ def _open(data: bytearray, *, fresh: bool) -> littlefs.LittleFS:
     return filesystem
 
 
-def filesystem(size: int, files: Mapping[str, bytes], *, ballast: str | None = None) -> bytes:
+def filesystem(
+    size: int, files: Mapping[str, bytes], *, ballast: str | None = None, version: int = 0x00020000
+) -> bytes:
     """A filesystem with these files; `ballast` takes what room is left but for a few blocks."""
     data = bytearray(b"\xff" * size)
-    made = _open(data, fresh=True)
+    made = _open(data, fresh=True, version=version)
     for path, content in files.items():
         folder = path.rpartition("/")[0]
         if folder:
@@ -84,9 +115,9 @@ def filesystem(size: int, files: Mapping[str, bytes], *, ballast: str | None = N
     return bytes(data)
 
 
-def read_files(flash: bytes, chip: Chip) -> dict[str, bytes] | None:
+def read_files(flash: bytes, place: Place) -> dict[str, bytes] | None:
     """The files in a flash by absolute path; None where there is no filesystem."""
-    start, size = files_at(chip)
+    start, size = place
     try:
         mounted = _open(bytearray(flash[start : start + size]), fresh=False)
     except littlefs.LittleFSError:
@@ -129,7 +160,10 @@ def start_flash(
         put(flash, NVS[0], b"vNVS\x02\0\0\0{}")  # what the virtual board makes at its first boot
     offset, size = files_at(chip)
     full = "/ballast.bin" if start == "full-filesystem" else None
-    put(flash, offset, filesystem(size, files, ballast=full))
+    version = 0x00020001 if start == "newer-littlefs" else 0x00020000
+    put(flash, offset, filesystem(size, files, ballast=full, version=version))
+    if start == "card":
+        put(flash, card_at(chip), filesystem(CARD_SIZE, CARD_FILES))
     if start == "corrupt-filesystem":
         put(flash, offset, b"\x5a" * (2 * BLOCK))
     if start == "broken-firmware":
@@ -159,7 +193,6 @@ def holds_image(flash: bytes, chip: Chip, wanted: bytes) -> bool:
     return all(flash[part] == wanted[own] for part, own in zip((table, app), inside, strict=True))
 
 
+CARD_FILES = {"/photo.jpg": b"\xff\xd8" + bytes(range(256)) * 9, "/lib/on_card.py": b"x = 1\n"}
 UNREADABLE = ("blank", "foreign-firmware", "corrupt-filesystem")
 """Starts without a filesystem that can be read."""
-ANSWERS = ("old", "current", "full-filesystem", "main-hog", "main-crash", "main-chatter")
-"""Starts in which the board gives its REPL, so that nothing need be erased."""

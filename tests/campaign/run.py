@@ -1,19 +1,19 @@
 """One run: a board in some state, an apply that is disturbed, an apply that is not, one more.
 
 Afterwards the flash's bytes, the lock, everything that was printed and every file that was left
-are held against what must be so whatever happened. A run that breaks one of these says which.
+are held against what must be so whatever happened (`judge`). A run that breaks one of these says
+which.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
+import contextlib
 import os
 import random
-import re
 import shutil
 import signal
-import stat
+import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,23 +21,26 @@ from typing import Any
 
 import yaml
 
-from provision.core.chips.esp.boot import Bootable, boot_of
 from provision.core.chips.esp.chips import ESP32
 from tests.campaign import flash as flashes
-from tests.campaign.bench import ROOT, Bench, Ended, Limits, Signal, tool
+from tests.campaign.bench import (
+    BOUND,
+    MOVED,
+    ROOT,
+    Bench,
+    Ended,
+    Happening,
+    Limits,
+    send,
+    tool,
+)
+from tests.campaign.faults import SIGNALS, Fault
+from tests.campaign.judge import READ, STRANGER, STRANGER_MAC, Judge
+from tests.campaign.said import actions, failures, outcomes
 from tests.campaign.scenario import Scenario
 
 OTHER = "other"
-READ = "read.bin"  # what esptool read, which may hold the secret
-HARMLESS = ("none", "disk-full", "read-only")
-"""Faults that leave the board and its line alone."""
-HOST = ("disk-full", "read-only")
-"""Faults of the computer, which every device may meet."""
-SIGNALS = {
-    "sigkill": (signal.SIGKILL,),
-    "sigint": (signal.SIGINT,),
-    "sigint-twice": (signal.SIGINT, signal.SIGINT),
-}
+FOREIGN_MAC = "02:00:00:00:00:05"  # of the board that comes in another's place
 
 
 @dataclass
@@ -47,11 +50,13 @@ class Result:
     seed: int
     chip: str
     start: str
-    fault: str
+    faults: tuple[str, ...]
     wired: bool = False
     codes: list[int | None] = field(default_factory=list)
-    hit: bool = False  # whether the fault made a difference that can be told
+    hit: bool = False  # whether the first apply failed or ended early
+    happened: list[str] = field(default_factory=list)  # the faults that are known to have come
     erased: bool = False
+    rewritten: bool = False
     broken: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -66,17 +71,21 @@ class Run:
         self.bench = bench
         self.folder = folder
         self.project = folder / "project"
+        self.state = folder / "state"
         self.name = f"node-{scenario.chip}" + ("-wired" if scenario.wired else "")
         self.said: list[Ended] = []
+        self.rival: subprocess.Popen[str] | None = None
         self.result = Result(
             seed=scenario.seed,
             chip=str(scenario.chip),
             start=scenario.start,
-            fault=scenario.fault.kind,
+            faults=scenario.kinds,
             wired=scenario.wired,
         )
         self.wanted = (
-            flashes.image(scenario.chip, scenario.new_version, scenario.image_size)
+            flashes.image(
+                scenario.chip, scenario.new_version, scenario.image_size, scenario.moved_to
+            )
             if scenario.new_version
             else None
         )
@@ -86,24 +95,43 @@ class Run:
     def go(self) -> Result:
         began = time.monotonic()
         self._prepare()
+        if self.scenario.start == "corrupt-filesystem":
+            self._unasked()
         first = self._disturbed()
-        self._judge_error(first)
-        self._look_between()
+        self._notice(first)
+        self.judge.error(first)
+        if self.scenario.start == "other-board":
+            self.judge.refused_untouched(first, self.bench.flash(self.name))
+        if self.scenario.power_off:
+            self._power_off()
+            self.judge.between(self.bench.flash(self.name))
         self.bench.mend(self.name)
         self._converge(first)
         if self.scenario.seed % 25 == 0:
             self._ask_esptool()
-        self.bench.power(self.name, False)
-        self._look_after()
-        self._look_for_secrets()
-        self._look_at_files()
+        self._power_off()
+        self.judge.after(self.bench.flash(self.name))
+        if self.scenario.way_back:
+            self._go_back(self.scenario.way_back)
+        if self.bench.flash(OTHER) != self.other:
+            self.broken("the flash of another board was changed")
+        self.judge.secrets(self.folder, self.project, self.said)
+        self.judge.files(self.folder, self.project, self.macs)
         self.result.seconds = time.monotonic() - began
         self.result.slowest = max(ended.seconds for ended in self.said)
         self.result.codes = [ended.code for ended in self.said]
+        self.result.erased = self.judge.told.erases
+        self.result.rewritten = self.judge.told.rewrites
         return self.result
 
     def broken(self, what: str) -> None:
         self.result.broken.append(what)
+
+    def _power_off(self) -> None:
+        with contextlib.suppress(Exception):  # a port that has another name by now
+            self.bench.power(self.name, False)
+            return
+        self.bench.power(self.name + MOVED, False)
 
     def _prepare(self) -> None:
         scenario = self.scenario
@@ -144,28 +172,30 @@ class Run:
         )
         self.bench.put(self.name, self.before)
         self.other = self.bench.flash(OTHER)
-        self.macs = {
-            "node": self.bench.order(self.name, "status")["mac"],
-            "other": self.bench.order(OTHER, "status")["mac"],
-        }
-        if scenario.learned:
-            known = "".join(f"  {name}: {{mac: '{mac}'}}\n" for name, mac in self.macs.items())
-            (self.project / "fleet.lock").write_text(f"version: 1\ndevices:\n{known}")
+        self.macs = {"node": self.bench.macs[self.name], "other": self.bench.macs[OTHER]}
+        known = dict(self.macs) if scenario.learned else {}
+        if scenario.start == "other-board":
+            known.setdefault("other", self.macs["other"])
+            self.bench.fault(self.name, "exchange", mac=self.macs["other"])
+        if known:
+            text = "".join(f"  {name}: {{mac: '{mac}'}}\n" for name, mac in known.items())
+            (self.project / "fleet.lock").write_text(f"version: 1\ndevices:\n{text}")
+        self.judge = Judge(scenario, before=self.before, wanted=self.wanted, broken=self.broken)
 
     def _environment(self) -> dict[str, str]:
         return {
             "PYTHONPATH": str(ROOT),
-            "PROVISION_STATE_DIR": str(self.folder / "state"),
+            "PROVISION_STATE_DIR": str(self.state),
             "PROVISION_RUNTIME_DIR": str(self.folder / "run"),
             "PROVISION_CACHE_DIR": str(self.folder / "cache"),
             "COLUMNS": "200",
             "NO_COLOR": "1",
         }
 
-    def _apply(self, *options: str, **disturbance: Any) -> Ended:
+    def _apply(self, *options: str, yes: bool = True, **disturbance: Any) -> Ended:
         ended = tool(
             "apply",
-            "--yes",
+            *(("--yes",) if yes else ()),
             *options,
             folder=self.project,
             environment=self._environment(),
@@ -174,196 +204,181 @@ class Run:
         self.said.append(ended)
         if ended.code is None:
             self.broken(f"a run did not end within its bound: {ended.said[-300:]!r}")
+        records = (path.read_text("utf-8", "replace") for path in self.state.glob("runs/*.jsonl"))
+        self.judge.told.add([ended.out, *records])
         return ended
 
-    def _disturbed(self) -> Ended:
-        """The first apply, with the fault."""
-        fault = self.scenario.fault
-        options = self.scenario.options
-        match fault.kind:
-            case "unplug":
-                self.bench.fault(self.name, "unplug", bytes=fault.bytes)
-            case "unplug-briefly":
-                self.bench.fault(self.name, "unplug", bytes=fault.bytes, replug=0.3)
-            case "cut-erase" | "cut-write":
-                again = {} if fault.power_off else {"again": 0.2}
-                self.bench.fault(self.name, fault.kind, after=fault.after, **again)
-            case "drop" | "flip":
-                arguments = {fault.kind: fault.rate, "seed": self.scenario.seed}
-                self.bench.fault(self.name, "noise", **arguments)
-            case "sigkill" | "sigint" | "sigint-twice":
-                signals = Signal(SIGNALS[fault.kind], fault.event, fault.delay)
-                return self._apply(*options, disturb=signals)
-            case "disk-full":
-                return self._apply(*options, limits=Limits(file_size=fault.limit))
-            case "read-only":
-                return self._read_only(options)
-        return self._apply(*options)
+    def _unasked(self) -> None:
+        """A filesystem that cannot be read is not erased unless somebody says yes."""
+        ended = self._apply("--json", yes=False)
+        if ended.code != 4 or outcomes(ended).get("node") != "refused":
+            self.broken(f"erased without a yes: {ended.code} {failures(ended)}")
+        self.judge.refused_untouched(ended, self.bench.flash(self.name))
 
-    def _read_only(self, options: tuple[str, ...]) -> Ended:
-        places = {"state": self.folder / "state", "run": self.folder / "run"}
-        places["project"] = self.project
+    # The first apply, with its faults
+
+    def _disturbed(self) -> Ended:
+        self.passed = self.bench.status(self.name)["bytes"]
+        noise: dict[str, float] = {}
+        happenings = []
+        limits = None
+        locked: list[Path] = []
+        for fault in self.scenario.faults:
+            match fault.kind:
+                case "unplug":
+                    self.bench.fault(self.name, "unplug", bytes=fault.bytes)
+                case "unplug-briefly":
+                    self.bench.fault(self.name, "unplug", bytes=fault.bytes, replug=0.3)
+                case "port-renamed":
+                    moved = {"replug": 0.3, "name": self.name + MOVED}
+                    self.bench.fault(self.name, "unplug", bytes=fault.bytes, **moved)
+                case "cut-erase" | "cut-write":
+                    again = {} if self.scenario.power_off else {"again": 0.2}
+                    self.bench.fault(self.name, fault.kind, after=fault.after, **again)
+                case "exchange":
+                    arguments = {"mac": FOREIGN_MAC, "after": fault.after}
+                    self.bench.fault(self.name, "exchange", **arguments)
+                case "drop" | "flip":
+                    noise = {fault.kind: fault.rate}
+                case "disk-full":
+                    limits = Limits(file_size=fault.limit)
+                case "read-only":
+                    limits, locked = Limits(mortal=True), self._locked()
+                case _:
+                    happenings.append(self._happening(fault))
+        if noise:
+            self.bench.fault(self.name, "noise", seed=self.scenario.seed, **noise)
+        try:
+            ended = self._apply(*self.scenario.options, disturb=happenings, limits=limits)
+        finally:
+            for place in locked:
+                place.chmod(0o700)
+        self._end_rival()
+        return ended
+
+    def _locked(self) -> list[Path]:
+        places = {"state": self.state, "run": self.folder / "run", "project": self.project}
         dice = random.Random(self.scenario.seed)
         chosen = [places[name] for name in sorted(places) if dice.random() < 0.5]
         for place in chosen:
             place.mkdir(exist_ok=True)
             place.chmod(0o500)
+        return chosen
+
+    def _happening(self, fault: Fault) -> Happening:
+        acts = {
+            "state-gone": (lambda _: shutil.rmtree(self.state, ignore_errors=True),),
+            "rival": (lambda _: self._start_rival(),),
+            "lock-edited": (lambda _: self._edit_lock(),),
+        }.get(fault.kind) or tuple(send(number) for number in SIGNALS[fault.kind])
+        apart = fault.pause if fault.kind == "sigstop" else 0.3
+        return Happening(fault.kind, acts, fault.event, fault.delay, apart)
+
+    def _start_rival(self) -> None:
+        """Somebody else runs the same manifest at the same time."""
+        self.rival = subprocess.Popen(
+            [sys.executable, "-m", "provision", "apply", "--yes", "--json"],
+            cwd=self.project,
+            env={**os.environ, **self._environment()},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def _end_rival(self) -> None:
+        if self.rival is None:
+            return
+        began = time.monotonic()
         try:
-            return self._apply(*options, limits=Limits(mortal=True))
-        finally:
-            for place in chosen:
-                place.chmod(0o700)
+            out, err = self.rival.communicate(timeout=BOUND)
+        except subprocess.TimeoutExpired:
+            self.rival.kill()
+            out, err = self.rival.communicate()
+            self.broken(f"a rival run did not end within its bound: {out[-300:]!r} {err[-300:]!r}")
+        ended = Ended(self.rival.returncode, out, err, time.monotonic() - began)
+        self.judge.told.add([out])
+        self.judge.error(ended)
+        self.result.errors.append(f"rival: {ended.code} {failures(ended)}")
+
+    def _edit_lock(self) -> None:
+        """Somebody adds a device to fleet.lock by hand, with an editor that replaces the file."""
+        path = self.project / "fleet.lock"
+        lock = {"version": 1, "devices": {}}
+        with contextlib.suppress(FileNotFoundError):
+            lock = yaml.safe_load(path.read_text(encoding="utf-8"))
+        lock.setdefault("devices", {})[STRANGER] = {"mac": STRANGER_MAC}
+        edited = path.with_name("edited")
+        edited.write_text(yaml.safe_dump(lock), encoding="utf-8")
+        edited.replace(path)
+
+    def _notice(self, first: Ended) -> None:
+        """Which faults came about, as far as can be told."""
+        status = self.bench.status(self.name)
+        for fault in self.scenario.faults:
+            match fault.kind:
+                case "unplug" | "unplug-briefly" | "port-renamed":
+                    came = status["bytes"] - self.passed >= fault.bytes
+                case "cut-erase" | "cut-write":
+                    came = status["mode"] == "off" or first.code != 0
+                case "exchange":
+                    came = status["mac"] == FOREIGN_MAC
+                case "drop" | "flip" | "disk-full" | "read-only":
+                    came = first.code != 0
+                case _:
+                    came = fault.kind in first.happened
+            if came:
+                self.judge.happened.add(fault.kind)
+        self.result.happened = sorted(self.judge.happened)
+        self.result.hit = first.code != 0
+        if first.code != 0:
+            self.result.errors.append(failures(first))
+
+    # The applies after it
 
     def _converge(self, first: Ended) -> None:
         """An apply without faults must do all that is left, and the next one nothing."""
-        second = self._apply("--json")
-        self._note_erasing(second)
+        options = ["--json"]
+        met_another = "exchange" in self.judge.happened or self.scenario.start == "other-board"
+        if met_another and not self.scenario.learned:
+            # Whoever came first was taken for the device's own board.
+            options += ["--accept-new-board", "node"]
+        second = self._apply(*options)
         if second.code != 0:
-            self.broken(f"does not converge: exit {second.code}: {_failures(second)}")
+            self.broken(f"does not converge: exit {second.code}: {failures(second)}")
             return
-        trusted = first.code == 0 and not self.scenario.fault.power_off
-        if trusted and _outcomes(second).get("node") != "ok":
-            self.broken(f"the first run said 0, the second still had {_actions(second)} to do")
+        disturbed = {"cut-erase", "cut-write", "rival"} & set(self.scenario.kinds)
+        if first.code == 0 and not disturbed and outcomes(second).get("node") != "ok":
+            self.broken(f"the first run said 0, the second still had {actions(second)} to do")
+        self._idle("a further run")
+
+    def _idle(self, what: str) -> None:
         between = self.bench.flash(self.name)
         third = self._apply("--json")
-        if third.code != 0 or set(_outcomes(third).values()) != {"ok"}:
-            self.broken(f"a further run is not idle: {third.code} {_actions(third)}")
+        if third.code != 0 or set(outcomes(third).values()) != {"ok"}:
+            self.broken(f"{what} is not idle: {third.code} {actions(third)} {failures(third)}")
         if self.bench.flash(self.name) != between:
-            self.broken("a further run changed the flash")
+            self.broken(f"{what} changed the flash")
 
-    # What must be so
-
-    def _note_erasing(self, ended: Ended) -> None:
-        """Whether a plan of this run said that it erases."""
-        told = ended.out + "".join(
-            path.read_text("utf-8", "replace") for path in self.folder.glob("state/runs/*.jsonl")
-        )
-        if re.search(r'"erase-flash"|^.*\berase\b.*flash', told, re.MULTILINE):
-            self.result.erased = True
-
-    def _judge_error(self, ended: Ended) -> None:
-        """A run that failed says once, and clearly, what happened to which device."""
-        fault = self.scenario.fault.kind
-        self._note_erasing(ended)
-        killed = ended.code == -signal.SIGKILL and fault == "sigkill"
-        self.result.hit = ended.hit or ended.code != 0 or fault == "none"
-        if "Traceback (most recent" in ended.said:
-            self.broken(f"a traceback: {ended.err[-900:]}")
-        if ended.code == 0 or killed:
+    def _go_back(self, version: str) -> None:
+        """To the version from before, with everything still there."""
+        wanted = flashes.image(self.scenario.chip, version)
+        (self.project / "wanted.bin").write_bytes(wanted)
+        self.bench.power(self.name, True)
+        ended = self._apply("--json")
+        if ended.code != 0:
+            self.broken(f"the way back to {version} failed: {failures(ended)}")
             return
-        if ended.code not in (2, 3, 4, 5, 130, -signal.SIGINT):  # a shell calls the last one 130
-            self.broken(f"exit code {ended.code}: {ended.err[-500:]}")
-        hints = len(re.findall(r"\bhint: \S", ended.err))
-        told = _failures(ended)
-        self.result.errors.append(told)
-        if ended.code in (130, -signal.SIGINT) and (
-            "\ninterrupted\n" in f"\n{ended.err}" or _all_well(ended)
-        ):
-            return  # cut short by the second Ctrl-C, or when every device was done
-        if not told or not hints:
-            self.broken(f"a failure without reason or hint: {ended.said[-500:]!r}")
-        if ended.code in (4, 5) and "node" not in ended.said:
-            self.broken(f"a failure that names no device: {ended.said[-500:]!r}")
-        failed = (
-            2
-            if fault in HOST and re.search(r"^other: (unreachable|failed) after", ended.err, re.M)
-            else 1
-        )
-        if ended.code in (4, 5) and hints != failed:
-            self.broken(f"{hints} hints for {failed} failures: {ended.err[-500:]!r}")
-        if "--json" in self.scenario.options:
-            outcomes = _outcomes(ended)
-            if ended.code in (4, 5) and failed == 1 and outcomes.get("other") != "ok":
-                self.broken(f"another device was spoilt: {outcomes}")
-        if fault == "none" and self.scenario.start != "corrupt-filesystem":
-            self.broken(f"failed without any fault: {told}")
-
-    def _look_between(self) -> None:
-        """After the disturbance, with the power gone: nothing under its own name is mixed."""
-        if not self.scenario.fault.power_off:
-            return
-        self.bench.power(self.name, False)
-        data = self.bench.flash(self.name)
-        scenario = self.scenario
-        if scenario.start in flashes.UNREADABLE and not self.result.erased:
-            return
-        found = boot_of(data, scenario.chip)
-        if not isinstance(found, Bootable) or found.identity is None:
-            return  # nothing starts: no app can meet what is half written
-        files = flashes.read_files(data, scenario.chip)
-        if files is None:
-            if not self.result.erased:
-                self.broken("the filesystem was destroyed without an erase in the plan")
-            return
-        self._nothing_mixed(files)
-        if not self.result.erased:
-            self._unmanaged_untouched(files, data, "between")
-
-    def _nothing_mixed(self, files: dict[str, bytes]) -> None:
-        scenario = self.scenario
-        for path, new in scenario.managed.items():
-            held = files.get(path)
-            if held not in (None, new, scenario.before.get(path)):
-                own = path == "/boot.py" and self.result.erased  # the firmware's, at first boot
-                if not own:
-                    self.broken(
-                        f"{path} is neither old nor new: {len(held or b'')} of {len(new)} bytes"
-                    )
-
-    def _unmanaged_untouched(self, files: dict[str, bytes], data: bytes, when: str) -> None:
-        scenario = self.scenario
-        for path, content in scenario.before.items():
-            ours = path in scenario.managed or path in scenario.gone
-            if not ours and files.get(path) != content:
-                self.broken(f"{when}: unmanaged {path} was touched")
-        start, end = flashes.own_area(scenario.chip)
-        if data[start:end] != self.before[start:end]:
-            self.broken(f"{when}: the board's own settings (NVS) were touched")
-
-    def _look_after(self) -> None:
-        """The converged board, by its flash's bytes."""
-        scenario = self.scenario
-        data = self.bench.flash(self.name)
-        erased = self.result.erased
-        files = flashes.read_files(data, scenario.chip)
-        if files is None:
-            self.broken("there is no filesystem in the end")
-            return
-        expected = scenario.expected(erased=erased)
-        kept = scenario.expected(erased=False)
-        if all(files.get(path) == data for path, data in kept.items()):
-            expected = kept  # a plan that erases was cut before it did, and the next kept the files
-        if (erased or scenario.start in flashes.UNREADABLE) and "/boot.py" not in scenario.managed:
-            files.pop("/boot.py", None)  # the firmware's own
-            expected.pop("/boot.py", None)
-        for path in sorted({*files, *expected}):
-            if files.get(path) != expected.get(path):
-                self.broken(
-                    f"{path}: {_shown(files.get(path))}, expected {_shown(expected.get(path))}"
-                )
-        if self.wanted is not None and not flashes.holds_image(data, scenario.chip, self.wanted):
-            self.broken("the firmware in the flash is not the image of the manifest")
-        if self.wanted is None:
-            start, _ = flashes.files_at(scenario.chip)
-            if any(data[:start][part] != self.before[:start][part] for part in flashes.FIRMWARE):
-                self.broken("the manifest names no firmware, and yet it was touched")
-        if not erased:
-            start, end = flashes.own_area(scenario.chip)
-            if data[start:end] != self.before[start:end]:
-                self.broken("the board's own settings (NVS) were touched")
-        elif (
-            scenario.erase == "auto"
-            and scenario.start in flashes.ANSWERS
-            and scenario.fault.kind in HARMLESS
-        ):
-            self.broken("a board that answers was erased")
-        if self.bench.flash(OTHER) != self.other:
-            self.broken("the flash of another board was changed")
+        self._idle("a run after the way back")
+        self._power_off()
+        self.judge.wanted = wanted
+        self.judge.after(self.bench.flash(self.name))
 
     def _ask_esptool(self) -> None:
         """What a stranger reads from the flash is what the file holds."""
         out = self.folder / READ
-        start, _ = flashes.files_at(self.scenario.chip)
+        start, _ = self.scenario.place
         for offset, length in ((0, 0x12000), (start, 0x8000)):
             ended = tool(
                 *("sim", "exec", "--", "esptool", "--port", f"sim://{self.name}"),
@@ -377,51 +392,11 @@ class Run:
             ]:  # fmt: skip
                 self.broken(f"esptool reads something else at {offset:#x}: {ended.said[-300:]}")
 
-    def _look_for_secrets(self) -> None:
-        """The secret, digests and encodings of it, in whatever the tool has said or left."""
-        scenario = self.scenario
-        if scenario.secret_file is None:
-            return
-        content = scenario.managed[scenario.secret_file]
-        secret = scenario.secret.encode()
-        forms = {
-            "the secret": secret,
-            "its sha256": hashlib.sha256(secret).hexdigest().encode(),
-            "its hex": secret.hex().encode(),
-            "the sha256 of its file": hashlib.sha256(content).hexdigest().encode(),
-        }
-        texts = {f"output {n}": ended.said.encode() for n, ended in enumerate(self.said)}
-        sources = {self.project / path for path in scenario.project}
-        sources.add(self.folder / READ)
-        for path in self.folder.rglob("*"):
-            if path.is_file() and path not in sources:
-                texts[str(path.relative_to(self.folder))] = path.read_bytes()
-        for where, text in texts.items():
-            for what, form in forms.items():
-                if form in text:
-                    self.broken(f"{what} is in {where}")
-
-    def _look_at_files(self) -> None:
-        """Lock and cache are valid, records private, nothing half written lies about."""
-        path = self.project / "fleet.lock"
-        try:
-            lock = yaml.safe_load(path.read_text(encoding="utf-8"))
-            known = {name: entry["mac"] for name, entry in lock["devices"].items()}
-        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
-            self.broken(f"fleet.lock is not valid: {error}")
-        else:
-            if known != self.macs:
-                self.broken(f"fleet.lock knows {known}, not {self.macs}")
-        for stale in self.project.glob(".fleet.lock.*"):
-            self.broken(f"{stale.name} was left behind")
-        for path in (self.folder / "cache").rglob("*"):
-            if not path.is_file() or not re.fullmatch(r"[0-9a-f]{64}", path.name):
-                continue
-            if hashlib.sha256(path.read_bytes()).hexdigest() != path.name:
-                self.broken(f"the cache holds a damaged {path.name}")
-        for path in (self.folder / "state").rglob("*.jsonl"):
-            if stat.S_IMODE(path.stat().st_mode) & 0o077:
-                self.broken("a record can be read by others")
+    def close(self) -> None:
+        """Nothing of this run goes on."""
+        if self.rival is not None and self.rival.poll() is None:
+            os.killpg(self.rival.pid, signal.SIGKILL)
+            self.rival.communicate()
 
 
 def run(scenario: Scenario, bench: Bench, folder: Path, *, keep: bool = False) -> Result:
@@ -436,60 +411,14 @@ def run(scenario: Scenario, bench: Bench, folder: Path, *, keep: bool = False) -
 
         result = one.result
         result.broken.append(f"the run broke off: {error!r} {traceback.format_exc()[-900:]}")
+    finally:
+        one.close()
     if keep or result.broken:
         for number, ended in enumerate(one.said):
             (folder / f"said-{number}.txt").write_text(f"{ended.code}\n{ended.out}\n{ended.err}")
     else:
         shutil.rmtree(folder, ignore_errors=True)
     return result
-
-
-def _events(ended: Ended) -> list[dict[str, Any]]:
-    events = []
-    for line in ended.out.splitlines():
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(event, dict) and "kind" in event:
-            events.append(event)
-    return events
-
-
-def _all_well(ended: Ended) -> bool:
-    """Whether every device that was begun was brought to its end, as far as can be told."""
-    outcomes = _outcomes(ended)
-    recap = re.search(r"failed=0 unreachable=0(?! .*interrupted=[1-9])", ended.out)
-    return bool(recap) if not outcomes else set(outcomes.values()) <= {"ok", "changed", "skipped"}
-
-
-def _failures(ended: Ended) -> str:
-    """What the devices that failed say, whichever way it was told."""
-    told = [
-        f"{event['device']}: {event['outcome']}: {event['error']} ({event['hint']})"
-        for event in _events(ended)
-        if event["kind"] == "device-finished" and event.get("error")
-    ]
-    if told:
-        return "; ".join(told)
-    return " | ".join(line for line in ended.err.splitlines() if line.strip())[-400:]
-
-
-def _outcomes(ended: Ended) -> dict[str, str]:
-    finished = [event for event in _events(ended) if event["kind"] == "device-finished"]
-    return {event["device"]: event["outcome"] for event in finished}
-
-
-def _actions(ended: Ended) -> list[str]:
-    return [
-        f"{event['action']['kind']} {event['action'].get('path', '')}".strip()
-        for event in _events(ended)
-        if event["kind"] == "action-done"
-    ]
-
-
-def _shown(content: bytes | None) -> str:
-    return "nothing" if content is None else f"{len(content)} bytes {content[:24]!r}"
 
 
 def boards_home(folder: Path) -> Path:

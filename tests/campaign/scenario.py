@@ -11,9 +11,11 @@ import hashlib
 import random
 from dataclasses import dataclass, field
 
-from provision.core.chips.esp.chips import CHIPS
+from provision.core.chips.esp.chips import CHIPS, ESP8266
 from provision.model.chip import Chip
 from provision.sim.process.flash_faults import MAIN_PY
+from tests.campaign.faults import Fault, draw_faults
+from tests.campaign.flash import MOVED, Place, card_at, files_at
 
 STARTS = (
     "blank",
@@ -33,49 +35,72 @@ STARTS = (
     "main-chatter",
     "main-crash",
     "main-soft-reset-loop",
+    "unmounted",
+    "mounted-elsewhere",
+    "mounted-read-only",
+    "ram-disk",
+    "table-moved",
+    "newer-littlefs",
+    "card",
+    "other-board",
 )
-RUNS_MICROPYTHON = ("old", "current", "full-filesystem", "main-crash", "main-hog")
+MOUNTS = ("unmounted", "mounted-elsewhere", "mounted-read-only", "ram-disk")
+"""Starts whose app has something else at the root than the flash as the firmware mounts it."""
+RUNS_MICROPYTHON = (
+    *("old", "current", "full-filesystem", "main-crash", "main-hog", "card", "other-board"),
+    *MOUNTS,
+)
 """Starts in which the REPL can be had without erasing, so that no firmware need be asked for."""
 
 NO_FILES = ("blank", "foreign-firmware", "corrupt-filesystem")
 
-FAULTS = (
-    "none",
-    "unplug",
-    "unplug-briefly",
-    "cut-erase",
-    "cut-write",
-    "drop",
-    "flip",
-    "sigkill",
-    "sigint",
-    "sigint-twice",
-    "disk-full",
-    "read-only",
-)
-WEIGHTS = (1, 4, 3, 2, 4, 2, 2, 6, 4, 2, 1, 1)
-
 BALLAST = "/ballast.bin"  # what fills a full filesystem
 
-
-@dataclass(frozen=True, kw_only=True)
-class Fault:
-    """What goes wrong during the first apply.
-
-    `bytes`: over the wire before the cable is pulled; `after`: erases or writes before the power
-    goes; `rate`: of bytes lost or changed; `event` and `delay`: after which event of the run, and
-    how many seconds later, the signal comes; `limit`: bytes that a file of the tool may have.
-    `power_off`: the board loses its power before anybody looks.
-    """
-
-    kind: str
-    bytes: int = 0
-    after: int = 1
-    rate: float = 0.0
-    event: int = 0
-    delay: float = 0.0
-    limit: int = 0
-    power_off: bool = False
+UMOUNT = "import os\nfrom flashbdev import bdev\nos.umount('/')\n"
+RAM_DISK = """class Disk:
+    def __init__(self):
+        self.data = bytearray(8192)
+    def readblocks(self, n, buf, off=0):
+        at = n * 512 + off
+        buf[:] = self.data[at:at + len(buf)]
+    def writeblocks(self, n, buf, off=0):
+        at = n * 512 + off
+        self.data[at:at + len(buf)] = buf
+    def ioctl(self, op, arg):
+        return {4: 16, 5: 512}.get(op, 0)
+disk = Disk()
+os.VfsLfs2.mkfs(disk)
+os.mount(os.VfsLfs2(disk), '/')
+"""
+APPS = {
+    "unmounted": ("/main.py", "import os\nos.umount('/')\nprint('ready')\n"),
+    "mounted-elsewhere": ("/boot.py", UMOUNT + "os.mount(bdev, '/flash')\n"),
+    "mounted-read-only": (
+        "/boot.py",
+        UMOUNT + "os.mount(os.VfsLfs2(bdev), '/', readonly=True)\n",
+    ),
+    "ram-disk": ("/boot.py", UMOUNT + RAM_DISK),
+}
+"""What puts something else at the root."""
+MOUNTS_CARD = """import esp
+import os
+class Card:
+    def readblocks(self, n, buf, off=0):
+        esp.flash_read(FIRST + n * 4096 + off, buf)
+    def writeblocks(self, n, buf, off=None):
+        if off is None:
+            for i in range(len(buf) // 4096):
+                esp.flash_erase(FIRST // 4096 + n + i)
+            off = 0
+        esp.flash_write(FIRST + n * 4096 + off, buf)
+    def ioctl(self, op, arg):
+        if op == 6:
+            esp.flash_erase(FIRST // 4096 + arg)
+        return {4: 16, 5: 4096}.get(op, 0)
+os.mount(os.VfsLfs2(Card()), '/sd')
+"""
+"""A boot.py with a filesystem at /sd that outlives a restart, as a card's does: its blocks lie in
+flash that no partition has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +112,10 @@ class Scenario:
     seed: int
     chip: Chip
     start: str
-    fault: Fault
+    faults: tuple[Fault, ...]
+    power_off: bool  # the board loses its power before anybody looks between the first two applies
+    moved_to: Place | None  # where the wanted firmware's own table has the filesystem
+    way_back: str | None  # a version to return to when all is done
     old_version: str
     new_version: str | None  # of the firmware that the manifest asks for
     image_size: int | None
@@ -103,6 +131,15 @@ class Scenario:
     learned: bool  # whether fleet.lock knows the board
     options: tuple[str, ...]
     wired: bool  # a line at its rate, with a bridge's latency and the chip's receive ring
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        return tuple(fault.kind for fault in self.faults) or ("none",)
+
+    @property
+    def place(self) -> Place:
+        """Where the files are in the end."""
+        return self.moved_to or files_at(self.chip)
 
     def expected(self, *, erased: bool) -> dict[str, bytes]:
         """The files of the converged board that anybody asked for or had there before."""
@@ -145,6 +182,7 @@ class _Draw:
 
     def __init__(self, seed: int) -> None:
         self.dice = random.Random(seed)
+        self.start = ""
         self.project: dict[str, bytes] = {}
         self.managed: dict[str, bytes] = {}
         self.before: dict[str, bytes] = {}
@@ -232,7 +270,9 @@ class _Draw:
                 self.gone.add(name)
                 if self.chance(0.7):
                     self.before[name] = b"# also\n"
-        if self.chance(0.5):
+        if self.start == "card":
+            self.extra.append("prune: [/]")
+        elif self.chance(0.5):
             self.extra.append("prune: [/lib]")
             for name in ("/lib/stale.py", "/lib/pkg/stale.py"):
                 if name not in self.managed:
@@ -252,30 +292,35 @@ class _Draw:
         elif drawn < 0.24:
             self.extra.append("check: {console: ready, timeout: 20}")
 
-    def fault(self) -> Fault:
-        (kind,) = self.dice.choices(FAULTS, WEIGHTS)
-        return Fault(
-            kind=kind,
-            bytes=int(2 ** self.dice.uniform(0, 17.5)),
-            after=int(2 ** self.dice.uniform(0, 8 if kind == "cut-write" else 4)),
-            rate=10 ** self.dice.uniform(-5, -2.5),
-            event=self.dice.randrange(26),
-            delay=self.dice.uniform(0, 1) * self.dice.choice((0.0, 0.0, 0.05, 0.6)),
-            limit=self.dice.choice((0, 1, 200, 1000, 4096)),
-            power_off=self.chance(0.6),
-        )  # fmt: skip
+    def mounts(self, chip: Chip) -> None:
+        """The program that mounts, as it is on the board; a card's is the manifest's own as well,
+        so that it goes on."""
+        if self.start == "card":
+            program = MOUNTS_CARD.replace("FIRST", str(card_at(chip))).encode()
+            self.project["app/boot.py"] = self.managed["/boot.py"] = program
+            self.before["/boot.py"] = program
+            self.gone.update(path for path in self.before if path not in self.managed)
+        if self.start not in APPS:
+            return
+        path, text = APPS[self.start]
+        self.before[path] = text.encode()
+        if path not in self.managed:  # then it stays, and no main.py is where it looks
+            self.extra = [line for line in self.extra if not line.startswith("check:")]
 
 
 def scenario(seed: int, *, fault: str | None = None, start: str | None = None) -> Scenario:
     """The run of a seed; `fault` and `start` are for trying one kind of each."""
     draw = _Draw(seed)
     dice = draw.dice
-    chip = dice.choice(CHIPS)
-    drawn_start = dice.choice(STARTS) if draw.chance(0.7) else dice.choice(("old", "current"))
-    start = start or drawn_start
+    drawn_start = dice.choice(STARTS) if draw.chance(0.85) else dice.choice(("old", "current"))
+    start = draw.start = start or drawn_start
+    chip = dice.choice([each for each in CHIPS if start != "table-moved" or each is not ESP8266])
     secret = "pw" + hashlib.sha256(f"secret {seed}".encode()).hexdigest()[:14]
     new = dice.choice(("1.24.1", "1.26.1"))
     old = new if start == "current" else dice.choice(("1.19.1", "1.22.2", "1.25.0"))
+    if start == "newer-littlefs":
+        old, new = "1.26.1", dice.choice(("1.18", "1.21.0"))
+    moved_to = dice.choice(MOVED) if start == "table-moved" else None
     wired = draw.chance(0.2)
     node = f"node-{chip}" + ("-wired" if wired else "")
     firmware: str | None = new
@@ -297,6 +342,7 @@ def scenario(seed: int, *, fault: str | None = None, start: str | None = None) -
         main = MAIN_PY[start.removeprefix("main-")].encode()
         # The boards' time is scaled; a watchdog bites after one second of ours all the same.
         draw.before["/main.py"] = main.replace(b"timeout=1000", b"timeout=20000")
+    draw.mounts(chip)
     entry = [
         f"board: {chip}",
         f"port: sim://{node}",
@@ -314,14 +360,14 @@ def scenario(seed: int, *, fault: str | None = None, start: str | None = None) -
         "json-log": ("--json", "-vv", "--log-file", "log.txt", "--diff"),
         "plain": ("--diff",),
     }[dice.choice(("json", "verbose", "json-log", "plain"))]
-    drawn = draw.fault()
-    if fault is not None:
-        drawn = Fault(**{**vars(drawn), "kind": fault})
     return Scenario(
         seed=seed,
         chip=chip,
         start=start,
-        fault=drawn,
+        faults=draw_faults(dice, only=fault),
+        power_off=draw.chance(0.6),
+        moved_to=moved_to,
+        way_back=old if start == "newer-littlefs" else None,
         old_version=old,
         new_version=firmware,
         image_size=size,

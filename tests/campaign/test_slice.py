@@ -1,4 +1,4 @@
-"""A slice of the campaign: fixed seeds, about two minutes; the rest is `python -m tests.campaign`.
+"""A slice of the campaign: fixed seeds, less than a minute; the rest is `python -m tests.campaign`.
 
 The runs are the command's own, in processes of its own, as somebody would start it by hand.
 """
@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.campaign.bench import ROOT
-from tests.campaign.scenario import FAULTS, scenario
+from tests.campaign.faults import FAMILIES, FAULTS
+from tests.campaign.scenario import STARTS, scenario
 
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="counts on Linux's signals and forks")
 
@@ -38,31 +39,36 @@ def campaign(tmp_path: Path, *words: str) -> list[dict[str, object]]:
 
 @ON_LINUX
 def test_a_slice_of_the_campaign(tmp_path: Path) -> None:
-    results = campaign(tmp_path, "--runs", "12", "--seed", "200")
-    assert len(results) == 12
+    results = campaign(tmp_path, "--runs", "4", "--seed", "200")
+    assert len(results) == 4
     assert [result["seed"] for result in results if result["broken"]] == []
 
 
 @ON_LINUX
 def test_power_that_fails_while_the_filesystem_is_written(tmp_path: Path) -> None:
     """Half a filesystem beside a firmware that boots was a board that nothing could fill."""
-    results = campaign(
-        tmp_path, "--runs", "4", "--seed", "301", "--start", "blank", "--fault", "cut-write"
-    )
+    words = ("--runs", "2", "--seed", "301", "--start", "blank", "--fault", "cut-write")
+    results = campaign(tmp_path, *words)
     assert all(result["erased"] for result in results)
     assert any(result["hit"] for result in results), "the power never failed: nothing is shown"
 
 
 @ON_LINUX
 def test_a_filesystem_that_cannot_be_mounted_is_made_anew(tmp_path: Path) -> None:
-    results = campaign(
-        tmp_path, "--runs", "3", "--seed", "1", "--start", "corrupt-filesystem", "--fault", "none"
-    )
+    words = ("--runs", "1", "--seed", "1", "--start", "corrupt-filesystem", "--fault", "none")
+    results = campaign(tmp_path, *words)
     assert all(result["erased"] for result in results)
 
 
 def test_a_seed_is_always_the_same_run() -> None:
     assert scenario(7) == scenario(7)
-    drawn = [scenario(seed) for seed in range(300)]
-    assert {one.fault.kind for one in drawn} == set(FAULTS)
-    assert len({one.manifest for one in drawn}) > 200
+    drawn = [scenario(seed) for seed in range(600)]
+    assert {kind for one in drawn for kind in one.kinds} == set(FAULTS)
+    assert {one.start for one in drawn} == set(STARTS)
+    assert len({one.manifest for one in drawn}) > 400
+
+
+def test_two_faults_of_a_run_are_of_different_things() -> None:
+    for seed in range(600):
+        families = [FAMILIES[kind] for kind in scenario(seed).kinds]
+        assert families == ["none"] or len(set(families)) == 2
