@@ -122,7 +122,7 @@ def run_task(
     """Do a task with the devices that `limit` selects, on real ports; see `engine.run.run`. What
     leaves it, events, questions, reports and errors, is masked."""
     from provision.device.connection import SerialConnector
-    from provision.device.flashing.littlefs import LittleFsStore
+    from provision.device.flashing.filesystem_store import LittleFsStore
     from provision.device.transport.discovery import SerialDiscovery
 
     register_virtual_boards()

@@ -14,7 +14,7 @@ import pytest
 from provision.core.chips.esp.chips import ESP32, ESP8266
 from provision.core.chips.esp.family import FAMILY
 from provision.device.flashing.esptool.flasher import EsptoolFlasher
-from provision.device.flashing.littlefs import LittleFsStore
+from provision.device.flashing.filesystem_store import LittleFsStore
 from provision.device.micropython.board_repl import BoardRepl
 from provision.device.transport.serial_port import open_port
 from provision.interfaces import ScanRequest, StoredFilesystem

@@ -14,15 +14,11 @@ from typing import cast
 import littlefs
 from littlefs.errors import LittleFSError
 
-from provision.core.chips.registry import family_of
 from provision.core.littlefs_blocks import VERSION_2_0
 from provision.core.wording import memory_size, plural
-from provision.device.flashing.stored_filesystem import StoredLittleFs
 from provision.errors import ImageError, OutOfSpace
-from provision.interfaces import FlashRead, StoredContents
-from provision.model.board import BoardProfile
 from provision.model.board_path import ancestors
-from provision.model.firmware import LITTLEFS_BLOCK, FilesystemPlace, Firmware, Region
+from provision.model.firmware import LITTLEFS_BLOCK, FilesystemPlace, Region
 
 _READ = 32
 _PROG = 32
@@ -178,23 +174,3 @@ def _out_of_space(place: FilesystemPlace, files: Mapping[str, bytes]) -> OutOfSp
         f"{plural(len(files), 'file')} of about {memory_size(needed)} are wanted, "
         f"the filesystem has {memory_size(place.size)}: {memory_size(short)} too little"
     )
-
-
-class LittleFsStore:
-    """The filesystem of a board that is flashed or rescued; implements `FilesystemStore`."""
-
-    def build(
-        self, firmware: Firmware, board: BoardProfile, flash_size: int, files: Mapping[str, bytes]
-    ) -> tuple[Region, ...] | None:
-        """The used blocks of a fresh filesystem with these files; None where the firmware would
-        not look for a LittleFS at a place that is known."""
-        place = family_of(firmware.chip).filesystem_place(firmware, board, flash_size)
-        return build_filesystem(place, files).regions() if place is not None else None
-
-    def read(self, read: FlashRead, place: FilesystemPlace) -> StoredLittleFs | None:
-        return StoredLittleFs.mount(read, place)
-
-    def rebuild(
-        self, place: FilesystemPlace, contents: StoredContents, disk_version: int
-    ) -> tuple[Region, ...]:
-        return build_filesystem(place, contents.files, contents.directories, disk_version).regions()

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from provision.device.flashing.esptool.flasher import EsptoolFlasher
 from provision.device.transport.serial_port import Port
 from provision.interfaces import Flasher
 from provision.model.board import BoardProfile
@@ -40,5 +39,25 @@ class Attach(Protocol):
     ) -> AttachedFlasher: ...
 
 
-FLASHERS: Mapping[str, Attach] = {"esp": EsptoolFlasher.attach}
+def _esptool(
+    port: Port,
+    board: BoardProfile,
+    *,
+    wait_for_operator: WaitForOperator | None,
+    operator_seconds: float,
+    trace: Callable[[int, str], None],
+) -> AttachedFlasher:
+    # Imported here: a board where nothing changes needs none.
+    from provision.device.flashing.esptool.flasher import EsptoolFlasher
+
+    return EsptoolFlasher.attach(
+        port,
+        board,
+        wait_for_operator=wait_for_operator,
+        operator_seconds=operator_seconds,
+        trace=trace,
+    )
+
+
+FLASHERS: Mapping[str, Attach] = {"esp": _esptool}
 """By the name of the chip family."""

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provision.core.littlefs_blocks import VERSION_2_0, VERSION_2_1, read_metadata
-from provision.device.flashing.littlefs import LittleFsStore, build_filesystem
+from provision.device.flashing.filesystem_store import LittleFsStore
+from provision.device.flashing.littlefs import build_filesystem
 from provision.device.flashing.littlefs_metadata import GlobalState, read_log, write_log
 from provision.device.flashing.stored_filesystem import StoredLittleFs
 from provision.errors import BoardError, OutOfSpace, ProvisionError

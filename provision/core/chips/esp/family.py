@@ -1,11 +1,12 @@
-"""Espressif's chips as a `ChipFamily`, put together from the other modules of this package."""
+"""Espressif's chips as a `ChipFamily`, put together from the other modules of this package; what
+looks into a flash is imported when it is used, since most runs look into none."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from provision.core.chips.esp import board_settings, erase_plan, flash_contents, releases, runtime
+from provision.core.chips.esp import board_settings, erase_plan, releases, runtime
 from provision.core.chips.esp import filesystem_place as place
 from provision.core.chips.esp import firmware as image_file
 from provision.core.chips.esp.chips import CHIPS, FAMILY_NAME
@@ -89,17 +90,25 @@ class EspFamily:
     def filesystem_in_flash(
         self, chip: Chip, read: FlashRead, flash_size: int, running: FirmwareIdentity | None
     ) -> FilesystemPlace | None:
+        from provision.core.chips.esp import flash_contents
+
         return flash_contents.filesystem_in_flash(chip, read, flash_size, running)
 
     def data_in_flash(
         self, chip: Chip, read: FlashRead, flash_size: int, running: FirmwareIdentity | None
     ) -> tuple[FlashData, ...]:
+        from provision.core.chips.esp import flash_contents
+
         return flash_contents.data_in_flash(chip, read, flash_size, running)
 
     def has_place(self, firmware: Firmware, data: FlashData) -> bool:
+        from provision.core.chips.esp import flash_contents
+
         return flash_contents.has_place(_own(firmware), data)
 
     def newest_littlefs(self, identity: FirmwareIdentity) -> int:
+        from provision.core.chips.esp import flash_contents
+
         return flash_contents.newest_littlefs(identity)
 
     def chip_of_machine(self, machine: str) -> Chip | None:
