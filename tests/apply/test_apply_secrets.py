@@ -216,3 +216,41 @@ def test_who_is_asked_sees_no_secret(station: Station) -> None:
     assert len(asked) == 1
     assert "is ***" in asked[0]
     assert TOKEN not in asked[0]
+
+
+TALKER = """
+import time
+while True:
+    try:
+        while True:
+            print(repr(open("/secret.txt").read()))
+            time.sleep(0.05)
+    except KeyboardInterrupt:
+        pass
+"""
+
+
+def test_an_app_that_never_stops_to_say_its_secret_is_heard_without_it(station: Station) -> None:
+    """What was heard last begins and ends anywhere in it."""
+    secret = "a\"b'ü&<c\\d-fghijk"
+    station.board("x", firmware=station.firmware(ESP32))
+    station.write("secrets.yaml", f"wifi: {json.dumps(secret)}\n").chmod(0o600)
+    station.write("secret.txt.j2", "{{ wifi }}")
+    station.write("main.py", TALKER)
+    station.write(
+        "fleet.yaml",
+        """
+        devices:
+          x:
+            port: sim://x
+            board: esp32
+            vars: {wifi: !secret wifi}
+            files: [{src: secret.txt.j2, dest: /secret.txt, template: true}, main.py]
+        """,
+    )
+    assert station.provision("apply").code == 0
+    said = station.provision("facts", "--json", "-vv").said
+    said += station.provision("discover", "--probe", "--json").said
+    assert "could not interrupt the running program to reach the REPL; last heard: " in said
+    assert "'***'" in said
+    assert shown_of(secret, said, 6) == set()
