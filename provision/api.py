@@ -102,6 +102,7 @@ def plan(
     limit: Sequence[str] = (),
     match_by_mac: bool = False,
     forks: int = 0,
+    accept_new_boards: Sequence[str] = (),
     diff: bool = False,
     operator: bool = False,
     manual_timeout: float = MANUAL_TIMEOUT,
@@ -112,13 +113,13 @@ def plan(
     """Observe the boards and say what would change; nothing does.
 
     `limit` selects devices as `--limit` does; `forks` is how many at once, 0 for all. With `diff`,
-    `FileDiffed` events tell how text files would change. `match_by_mac`, `operator` and
-    `manual_timeout` are those of `apply`. `detailed_exit_code` has pending changes tell themselves
-    as exit code 6 in the event `RunFinished`.
+    `FileDiffed` events tell how text files would change. `match_by_mac`, `accept_new_boards`,
+    `operator` and `manual_timeout` are those of `apply`. `detailed_exit_code` has pending changes
+    tell themselves as exit code 6 in the event `RunFinished`.
     """
     return run_task(
         fleet,
-        PlanTask(contents=diff),
+        PlanTask(contents=diff, accept_new=fleet.select_new_boards(accept_new_boards, limit)),
         cancel or Cancellation(),
         limit=limit,
         match_by_mac=match_by_mac,

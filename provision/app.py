@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provision.core.manifest.resolve.resolver import BytecodeCheck
 from provision.core.wording import Redact, did_you_mean
 from provision.engine.cancellation import Cancellation
 from provision.engine.context import MANUAL_TIMEOUT, Confirm, RunContext
@@ -21,10 +20,9 @@ from provision.engine.task import Task
 from provision.errors import UsageError
 from provision.lockfile.entries import VENDOR, Lock
 from provision.lockfile.store import LearnedMacs, read_lock, update_lock
-from provision.model.chip import Chip
 from provision.model.event import Event
 from provision.model.report import RunReport
-from provision.model.state import DesiredState, FirmwareSource
+from provision.model.state import DesiredState
 from provision.output.download_progress import TerminalProgress
 from provision.output.run_log import state_directory
 from provision.output.scrub import scrub, scrub_report
@@ -32,7 +30,7 @@ from provision.project.check_records import CheckRecords
 from provision.project.flash_journal import FlashJournal
 from provision.project.fleet import Fleet
 from provision.project.manifest_file import Loaded, load
-from provision.sources.bytecode import mpy_fault
+from provision.sources.bytecode import bytecode_check
 from provision.sources.cache import Cache
 from provision.sources.http_client import HttpClient
 from provision.sources.images import (
@@ -92,16 +90,6 @@ def url_fault(url: str) -> str | None:
     from provision.sim.setup import address_fault
 
     return address_fault(url)
-
-
-def bytecode_check(version: Callable[[FirmwareSource], str | None]) -> BytecodeCheck:
-    """Judges `.mpy` files by what is known of a firmware's version."""
-
-    def check(data: bytes, firmware: FirmwareSource, chip: Chip) -> str | None:
-        known = version(firmware)
-        return mpy_fault(data, known, chip) if known is not None else None
-
-    return check
 
 
 def run_task(

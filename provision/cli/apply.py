@@ -21,13 +21,6 @@ from provision.cli.plan import run_plan
 )
 @click.option("--check", is_flag=True, help="Change nothing, as `provision plan`.")
 @click.option("--fail-fast", is_flag=True, help="Start no further device once one has failed.")
-@click.option(
-    "--accept-new-board",
-    "accept_new",
-    multiple=True,
-    metavar="PATTERNS",
-    help="Accept that these devices have new boards, and learn their MACs; as --limit.",
-)
 def command(
     *,
     request: FleetRequest,
@@ -36,7 +29,6 @@ def command(
     yes: bool,
     check: bool,
     fail_fast: bool,
-    accept_new: tuple[str, ...],
 ) -> int:
     """Observe every board of MANIFEST (fleet.yaml), flash and write only what differs.
 
@@ -51,7 +43,7 @@ def command(
             yes=yes,
             forks=forks,
             fail_fast=fail_fast,
-            accept_new_boards=accept_new,
+            accept_new_boards=request.accept_new,
             diff=request.diff,
             match_by_mac=request.match_by_mac,
             operator=command.operator,

@@ -42,13 +42,21 @@ class FleetRequest:
     match_by_mac: bool
     detailed: bool
     offline: bool
+    accept_new: tuple[str, ...]
 
 
 def common_options(function: Callable[..., int]) -> Callable[..., int]:
     """The options of every command that talks to boards and compares files, gathered into its
     `request`."""
     diff = click.option("--diff", is_flag=True, help="Show how text files would change.")
-    return diff(run_options(function))
+    accept = click.option(
+        "--accept-new-board",
+        "accept_new",
+        multiple=True,
+        metavar="PATTERNS",
+        help="Accept that these devices have new boards; patterns as of --limit.",
+    )
+    return accept(diff(run_options(function)))
 
 
 def run_options(function: Callable[..., int]) -> Callable[..., int]:
@@ -79,7 +87,7 @@ def run_options(function: Callable[..., int]) -> Callable[..., int]:
 
     @functools.wraps(function)
     def gathered(**arguments: Any) -> int:
-        arguments = {"diff": False, **arguments}
+        arguments = {"diff": False, "accept_new": (), **arguments}
         own = {field.name: arguments.pop(field.name) for field in fields(FleetRequest)}
         return function(request=FleetRequest(**own), **arguments)
 

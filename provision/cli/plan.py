@@ -30,6 +30,7 @@ def run_plan(request: FleetRequest, *, forks: int, manual_timeout: float) -> int
         return api.plan(
             command.fleet,
             forks=forks,
+            accept_new_boards=request.accept_new,
             diff=request.diff,
             match_by_mac=request.match_by_mac,
             operator=command.operator,

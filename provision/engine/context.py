@@ -23,9 +23,9 @@ from provision.interfaces import (
     Journal,
     StoredFilesystem,
 )
-from provision.model.event import Event
+from provision.model.event import ActionDone, Event
 from provision.model.firmware import Firmware
-from provision.model.plan import Plan
+from provision.model.plan import Action, Plan, phase_of
 from provision.model.state import ActualState, DesiredState
 
 MANUAL_TIMEOUT = 120.0  # seconds: to find the board, and its buttons
@@ -69,9 +69,10 @@ class RunContext:
 class DeviceContext:
     """One device in the hands of a task: what it works with, and what is known so far.
 
-    `claim` takes a MAC for this device, and raises Refused when it is another's. `actual`, `plan`
-    and `board_state` (what becomes of the board if the run ends here) are told also of a task
-    that fails.
+    `claim` takes a MAC for this device, and raises Refused when it is another's. `actual`, `plan`,
+    `board_state` (what becomes of the board if the run ends here), how many `changes` are done and
+    whether one is `underway`, of which nobody knows how far it came, are told also of a task that
+    fails.
     """
 
     run: RunContext
@@ -83,7 +84,15 @@ class DeviceContext:
     actual: ActualState | None = None
     plan: Plan | None = None
     board_state: str | None = None
+    changes: int = 0
+    underway: bool = False
     stored: StoredFilesystem | None = None  # in flash, where that was looked at
+
+    def done(self, action: Action) -> None:
+        """Tell that an action of the plan is done."""
+        if phase_of(action) != "finish":
+            self.changes += 1
+        self.run.emit(ActionDone(device=self.desired.device, action=action))
 
     def note_state(self, board_state: str) -> None:
         """Set `board_state`, as a callback."""

@@ -82,6 +82,9 @@ class DeviceRun:
         seconds = self._context.clock() - started
         device = self._device
         plan = device.plan if device is not None else None
+        changes = device.changes if device is not None else 0
+        if outcome == "changed" and plan is not None:
+            changes = plan.change_count  # what it had been announced to be
         self.report = DeviceReport(
             device=self.name,
             outcome=outcome,
@@ -100,7 +103,8 @@ class DeviceRun:
                 hint=error.hint if error else None,
                 code=error.code if error else None,
                 board_state=device.board_state if error and device is not None else None,
-                changes=plan.change_count if plan is not None and outcome == "changed" else 0,
+                changes=changes,
+                partly=error is not None and device is not None and device.underway,
             )
         )
 

@@ -13,6 +13,7 @@ from provision.core.planning.diff import diff
 from provision.core.planning.flash_plan import unmountable
 from provision.core.planning.free_space import missing_bytes
 from provision.core.planning.safety import unflashable
+from provision.core.wording import plural
 from provision.engine.app_check import begin_check, prove_app
 from provision.engine.context import DeviceContext
 from provision.engine.flash.without_app import start_without_app
@@ -75,9 +76,9 @@ def execute(device: DeviceContext, plan: Plan, actual: ActualState) -> ActualSta
         report(device, plan, RestoreFile)
         if first_boot:
             actual = without_defaults(actual, desired)
-        device.note_state("the firmware is written and runs; files may be missing")
-        device.cancel.check()
         plan = diff(desired, actual)
+        device.note_state(firmware_runs(plan))
+        device.cancel.check()
         if plan.flashes and unmountable(desired, actual):
             raise FlashFailed(
                 "the firmware runs, but cannot mount the filesystem that was kept",
@@ -104,6 +105,17 @@ def execute(device: DeviceContext, plan: Plan, actual: ActualState) -> ActualSta
     device.run.emit(ActionDone(device=session.device, action=Reset(reason="run what was written")))
     prove_app(device, actual, "the board has changed")
     return actual
+
+
+def firmware_runs(plan: Plan) -> str:
+    """The state of a board whose new firmware answers, `plan` being what is left to do."""
+    runs = "the firmware is written and runs"
+    if plan.flashes or plan.refusals:
+        return runs
+    left = len(file_actions(plan))
+    if not left:
+        return f"{runs}; every file is there"
+    return f"{runs}; {plural(left, 'change')} to files {'is' if left == 1 else 'are'} still to come"
 
 
 def describe(actual: ActualState) -> str:
@@ -200,6 +212,7 @@ def write_files(
     if actual.filesystem.disabled:
         repl.restore_startup()
     device.note_state(UPDATE_INCOMPLETE)
+    device.underway = bool(actions)
     try:
         settled = send(session, repl, actions)
     except (NoAnswer, BoardError) as error:
@@ -207,9 +220,10 @@ def write_files(
             raise
         session.note(f"retrying without the app: {error.message}")
         settled = send_without_app(device, error)
+    device.underway = False
     for action in plan.actions:
         if phase_of(action) != "finish":
-            device.run.emit(ActionDone(device=device.desired.device, action=action))
+            device.done(action)
     left = diff(session.desired, settled)
     refuse(left.refusals)
     if left.change_count:

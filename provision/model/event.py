@@ -117,7 +117,8 @@ class Trace:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeviceFinished:
     """`error` is what the user reads, `code` its stable word, `board_state` what
-    becomes of the board as it was left."""
+    becomes of the board as it was left. `changes` are those that were made, also before an error;
+    `partly`: another was begun, and nobody saw how far it came."""
 
     kind: ClassVar[str] = "device-finished"
     device: str
@@ -128,6 +129,7 @@ class DeviceFinished:
     code: str | None = None
     board_state: str | None = None
     changes: int = 0
+    partly: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

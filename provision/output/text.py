@@ -321,7 +321,7 @@ def recap_lines(
     column = max((len(one.device) for one in finished), default=0)
     lines = [style("Recap", "bold")]
     for one in finished:
-        changes = f"changed={one.changes}"
+        changes = f"changed={one.changes}{'+' * one.partly}"  # and a part of another
         head = f"{one.device.ljust(column)}  "
         time = duration(one.seconds).rjust(9)
         rest = f"{changes:<12}{time}"

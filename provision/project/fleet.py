@@ -70,4 +70,5 @@ class Fleet:
     ) -> frozenset[str]:
         """The devices of a run, which `limit` selects, that `--accept-new-board` names."""
         run = [state.device for state in self.select(limit)]
-        return select_new_boards(self.loaded.manifest, patterns, run)
+        declared = self.loaded.declared_macs()
+        return select_new_boards(self.loaded.manifest, patterns, run, declared)

@@ -6,6 +6,7 @@ alone, and native code of its own architecture and sub-version alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from provision.core.chips.registry import family_of
@@ -14,7 +15,9 @@ from provision.lockfile.entries import SOURCE_CODE
 from provision.sources.releases import Version
 
 if TYPE_CHECKING:
+    from provision.core.manifest.resolve.resolver import BytecodeCheck
     from provision.model.chip import Chip
+    from provision.model.state import FirmwareSource
 
 # Since which release, newest first. 1.19's 6 has no sub-version: its native code is 6.0.
 _SINCE: tuple[tuple[tuple[int, int, int], str], ...] = (
@@ -83,6 +86,16 @@ def mpy_fault(data: bytes, version: str, chip: Chip) -> str | None:
             f"imports {wanted}.{sub_version or 0}; build it with the mpy-cross of {version}"
         )
     return None
+
+
+def bytecode_check(version: Callable[[FirmwareSource], str | None]) -> BytecodeCheck:
+    """Judges `.mpy` files by what is known of a firmware's version."""
+
+    def check(data: bytes, firmware: FirmwareSource, chip: Chip) -> str | None:
+        known = version(firmware)
+        return mpy_fault(data, known, chip) if known is not None else None
+
+    return check
 
 
 def package_bytecode(version: str | None) -> str:

@@ -35,7 +35,9 @@ def test_ctrl_c_finishes_the_flash_and_says_where_each_board_stands(station: Sta
     assert "stopping: finishing writes in progress; press Ctrl-C again to abort" in ended.err
     assert ended.outcomes == {"x": "interrupted", "z": "skipped"}
     finished = ended.finished("x")
-    assert finished["board_state"] == "the firmware is written and runs; files may be missing"
+    assert finished["board_state"] == (
+        "the firmware is written and runs; 1 change to files is still to come"
+    )
     assert finished["hint"] == "run again; it goes on from where it stopped"
     assert ended.of("run-finished")[0]["exit_code"] == 130
 

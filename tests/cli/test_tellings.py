@@ -153,6 +153,20 @@ COMMAND_LINE = {
         code=2,
         said=("error: --accept-new-board is empty and selects no device",),
     ),
+    "plan takes new boards as apply does": Telling(
+        words=("plan", "--accept-new-board", "kitchn"),
+        code=2,
+        said=("error: no device matches 'kitchn'; did you mean 'kitchen'?",),
+    ),
+    "a new board for a device whose MAC is declared": Telling(
+        files={"fleet.yaml": "devices: {kitchen: {board: esp32, mac: '24:6f:28:00:00:01'}}"},
+        words=("apply", "--accept-new-board", "*"),
+        code=2,
+        said=(
+            "error: --accept-new-board: the manifest declares which board kitchen has",
+            "hint: change `mac:` of kitchen in the manifest, and leave --accept-new-board out",
+        ),
+    ),
     "new boards are taken by globs and lists": Telling(
         words=("apply", "--limit", "kitchen", "--accept-new-board", "kit*,k?tchen"),
         code=5,  # it has no port

@@ -513,7 +513,10 @@ def test_a_stop_while_the_flash_is_written_comes_before_the_files() -> None:
     assert not [line for line in board.log if line.startswith("put")]
     assert world.journal.open == {}
     finished = [event for event in world.events if isinstance(event, DeviceFinished)]
-    assert finished[0].board_state == "the firmware is written and runs; files may be missing"
+    assert finished[0].board_state == (
+        "the firmware is written and runs; 4 changes to files are still to come"
+    )
+    assert (finished[0].changes, finished[0].partly) == (1, False)
 
 
 def test_an_app_that_keeps_its_repl_after_an_update_is_caught_by_a_reset() -> None:

@@ -57,11 +57,14 @@ def select_devices(
 
 
 def select_new_boards(
-    manifest: Manifest, patterns: Sequence[str], run: Collection[str]
+    manifest: Manifest,
+    patterns: Sequence[str],
+    run: Collection[str],
+    declared: Collection[str] = (),
 ) -> frozenset[str]:
     """The devices of a run, `run` being their names, that may have got another board. The patterns
-    are as those of `--limit`; UsageError for what is no device, or none of this run: nobody accepts
-    a board for nothing."""
+    are as those of `--limit`; UsageError for what is no device, or none of this run, or one of
+    those whose MAC is `declared` in the manifest: nobody accepts a board for nothing."""
     if not patterns:
         return frozenset()
     names = select_devices(manifest, patterns, option=NEW_BOARD)
@@ -72,6 +75,13 @@ def select_new_boards(
     for name in left_out:
         if name in named:
             raise _not_in_run(name)
+    settled = [name for name in names if name in declared]
+    for name in settled:
+        if name in named or len(settled) == len(names):
+            raise UsageError(
+                f"{NEW_BOARD}: the manifest declares which board {name} has",
+                hint=f"change `mac:` of {name} in the manifest, and leave {NEW_BOARD} out",
+            )
     return frozenset(names) & frozenset(run)
 
 

@@ -18,7 +18,6 @@ from provision.engine.safe_boot import restore_app
 from provision.errors import BoardError, ProvisionError
 from provision.interfaces import Flasher, FlashMode, SavedFlash, ScanRequest
 from provision.model.board_path import STARTUP_FILES
-from provision.model.event import ActionDone
 from provision.model.firmware import Firmware, Region
 from provision.model.plan import (
     Action,
@@ -72,6 +71,7 @@ def write_flash(device: DeviceContext, plan: Plan, actual: ActualState, *, disab
         raise
     flasher = ready.flasher
     device.note_state("its flash is only partly written; it may not start until the next apply")
+    device.underway = True
     if plan.erases or plan.rewrites:
         session.stage("erase")
         flasher.erase(None if doubtful else ready.regions, session.progress("erase"))
@@ -79,10 +79,21 @@ def write_flash(device: DeviceContext, plan: Plan, actual: ActualState, *, disab
     session.stage("flash", f"MicroPython {firmware.identity.version}")
     flasher.write(ready.regions, session.progress("flash"))
     journal.end(ready.mac)
+    device.underway = False
+    device.note_state(f"{_written(plan, ready)}; it was not seen to start")
     report(device, plan, RewriteFilesystem, WriteFirmware)
     if ready.preloaded:
         report(device, plan, MakeDirectory, WriteFile)
     return ready.preloaded
+
+
+def _written(plan: Plan, ready: Prepared) -> str:
+    """What is in the flash once all of it is written."""
+    if ready.preloaded:
+        return "the firmware and every file are written and verified"
+    if plan.erases:
+        return "the firmware is written and verified, no file is yet"
+    return "the firmware is written and verified"
 
 
 def prepare(device: DeviceContext, plan: Plan, actual: ActualState, firmware: Firmware) -> Prepared:
@@ -209,4 +220,4 @@ def report(device: DeviceContext, plan: Plan, *kinds: type[Action]) -> None:
     """Tell that the plan's actions of these kinds are done."""
     for action in plan.actions:
         if isinstance(action, kinds):
-            device.run.emit(ActionDone(device=device.desired.device, action=action))
+            device.done(action)

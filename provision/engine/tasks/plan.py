@@ -39,15 +39,17 @@ from provision.model.state import ActualState, DesiredState
 
 @dataclass(frozen=True, kw_only=True)
 class PlanTask:
-    """`contents`: also tell how the files that would be written change."""
+    """`contents`: also tell how the files that would be written change; `accept_new`: the devices
+    that may have got another board."""
 
     contents: bool = False
+    accept_new: frozenset[str] = frozenset()
     name: ClassVar[str] = "plan"
     changes_boards: ClassVar[bool] = False
 
     def prepare(self, states: Sequence[DesiredState], context: RunContext) -> Sequence[Target]:
         """As `Task.prepare`."""
-        return read_targets(states, context)
+        return read_targets(states, context, accept_new=self.accept_new)
 
     def run(self, device: DeviceContext) -> Outcome:
         """As `Task.run`: "pending" or "ok"."""

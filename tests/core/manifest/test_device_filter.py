@@ -90,5 +90,8 @@ def test_new_boards_are_of_this_run(manifest: Manifest) -> None:
     for patterns in (("hall",), ("kitchen,hall",), ("@pumps",)):
         with pytest.raises(UsageError, match="hall is not among the devices of this run"):
             select_new_boards(manifest, patterns, run)
+    assert select_new_boards(manifest, ("*",), run, declared={"kitchen"}) >= {"desk-01"}
+    with pytest.raises(UsageError, match="declares which board kitchen has"):
+        select_new_boards(manifest, ("kitchen,desk-*",), run, declared={"kitchen"})
     with pytest.raises(UsageError, match="--accept-new-board is empty"):
         select_new_boards(manifest, ("",), run)

@@ -12,6 +12,9 @@ from provision.errors import BoardError, DeviceError, FlashFailed, NoAnswer
 
 _NOISE = ("noise", "corrupt", "Corrupt", "Invalid SLIP", "Digest mismatch", "checksum")
 _SILENCE = ("No serial data received", "stopped", "No more data", "no response", "no sync reply")
+# What is done to the flash, its verification included. Where anything else fails, the board could
+# not be talked to, and that is all: what could not be read is not damaged for that.
+_CHANGING = ("writing", "erasing", "reading back")
 _UNKNOWN_CHIP = ("Unexpected chip", "Failed to autodetect", "Unknown")
 # What esptool lets out when an answer that a bad line damaged, or that no chip would give, has
 # the right frame and the wrong content.
@@ -30,9 +33,10 @@ def translate(error: Exception, doing: str, device: str) -> DeviceError:
             "`pip install --upgrade esptool`",
             device=device,
         )
-    if any(word in said for word in _NOISE):
+    changing = doing.startswith(_CHANGING)
+    if changing and any(word in said for word in _NOISE):
         return FlashFailed(text, device=device)
-    if any(word in said for word in _SILENCE):
+    if not changing or any(word in said for word in _SILENCE):
         return NoAnswer(
             text,
             hint="check power and cable, connect directly rather than through a hub, "

@@ -35,6 +35,11 @@ _SYNC_PAUSE = 0.05  # between them, as esptool: the ROM measures the rate from t
 # over by itself (no app in its flash) gives other causes, and was not reset by us.
 _RESET_BY_LINES = re.compile(rb"rst:0x(?:1|15) [^\r\n]*boot:(0x[0-9a-fA-F]+)")
 
+# How ROMs say that they wait for a download: DOWNLOAD_BOOT, DOWNLOAD(USB/UART0), UART_BOOT(UART0).
+_DOWNLOAD_MODE = re.compile(
+    rb"waiting for download|boot:0x[0-9a-fA-F]+ \((?:DOWNLOAD|UART_BOOT|USB_BOOT|UART_DOWNLOAD)"
+)
+
 WaitForOperator = Callable[[float], bool]
 
 
@@ -166,7 +171,7 @@ def _wait_for_operator(
 
 
 def _no_answer(log: bytes, board: BoardProfile, port: Port) -> NoAnswer:
-    if b"waiting for download" in log:
+    if _DOWNLOAD_MODE.search(log):
         return NoAnswer(
             "the board is in download mode, but does not receive what is sent",
             hint="the line from the computer to the board's RX is interrupted: try another cable",

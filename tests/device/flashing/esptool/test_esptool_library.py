@@ -140,6 +140,33 @@ def test_what_esptool_raises_becomes_ours(said: str, kind: type[DeviceError], hi
     assert hint in error.hint
 
 
+@pytest.mark.parametrize(
+    "doing",
+    [
+        "entering download mode",
+        "reading what the board is",
+        "going to 460800 baud",
+        "restarting the board",
+        "reading the flash",
+    ],
+)
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Invalid head of packet (0x00): Possible serial noise",
+        "Failed to read target memory (result was 0105)",
+    ],
+)
+def test_what_fails_where_nothing_is_flashed_is_no_failure_of_flashing(
+    doing: str, said: str
+) -> None:
+    """`plan` connects and looks: what goes wrong there did nothing to the flash, and says nothing
+    of what is in it."""
+    error = translate(esptool().FatalError(said), doing, "kitchen")
+    assert type(error) is NoAnswer
+    assert "lower baud rate" in str(error.hint)
+
+
 @pytest.mark.parametrize("chip", [chip for chip in CHIPS if chip is not ESP8266])
 def test_the_fuses_asked_at_a_repl_are_those_that_esptool_asks(chip: Chip) -> None:
     rom = esptool().chips[chip.name]

@@ -175,6 +175,8 @@ def test_the_sequence_is_that_of_the_wiring(
             b"rst:0x1 (POWERON_RESET),boot:0x3 (DOWNLOAD_BOOT)\r\nwaiting for download\r\n",
             "does not receive",
         ),
+        (b"rst:0x1 (POWERON_RESET),boot:0xf (UART_BOOT(UART0))\r\n", "does not receive"),
+        (b"rst:0x1 (POWERON),boot:0x7 (DOWNLOAD(USB/UART0/1))\r\n", "does not receive"),
         (b"rst:0x1 (POWERON_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)\r\n", "IO0 was not held low"),
         (b"rst:0x10 (RTCWDT_RTC_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)\r\n", "did not react"),
     ],
