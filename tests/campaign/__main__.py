@@ -92,7 +92,7 @@ def campaign(options: argparse.Namespace, folder: Path) -> list[Result]:
     seeds = itertools.count(options.seed)
     if options.runs is not None:
         seeds = itertools.islice(seeds, options.runs)  # type: ignore[assignment]
-    results = []
+    results: list[Result] = []
     with ProcessPoolExecutor(
         options.jobs, multiprocessing.get_context("spawn"), begin, (str(folder),)
     ) as workers:

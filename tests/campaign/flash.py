@@ -22,6 +22,7 @@ BLOCK = 4096
 BOOT = {ESP8266: 0, ESP32: 0x1000, ESP32S2: 0x1000}  # 0 on all newer chips
 APP = 0x10000
 NVS = (0x9000, 0xF000)
+IN_NVS = 815
 PARAMETERS = (SIZE - 20480, SIZE)  # of an ESP8266's SDK
 ESP8266_FILES = (0x100000, SIZE - 0x100000 - 20480)
 ESP32_FILES = (0x200000, 2 << 20)
@@ -44,8 +45,19 @@ def card_at(chip: Chip) -> int:
 
 
 def own_area(chip: Chip) -> tuple[int, int]:
-    """What belongs to the board itself. The virtual board writes to NVS's first sector."""
-    return PARAMETERS if chip is ESP8266 else (NVS[0] + BLOCK, NVS[1])
+    """What belongs to the board itself."""
+    return PARAMETERS if chip is ESP8266 else NVS
+
+
+def _own(chip: Chip) -> bytes:
+    """What a board has there: on an ESP32 the integer `k` of the namespace `a`, as a virtual board
+    keeps it, and then what no board of ours would write."""
+    start, end = own_area(chip)
+    pattern = _pattern(end - start)
+    if chip is ESP8266:
+        return pattern
+    values = b'{"a/k": ["i32", %d]}' % IN_NVS
+    return b"vNVS" + len(values).to_bytes(4, "little") + values + pattern[8 + len(values) :]
 
 
 def has_table(flash: bytes, partitions: tuple[Partition, ...]) -> bool:
@@ -154,10 +166,7 @@ def start_flash(
         put(flash, boot, build(chip, "1.0", micropython=False))
         return bytes(flash)
     put(flash, boot, base)
-    start_of_own, end_of_own = own_area(chip)
-    put(flash, start_of_own, _pattern(end_of_own - start_of_own))
-    if chip is not ESP8266:
-        put(flash, NVS[0], b"vNVS\x02\0\0\0{}")  # what the virtual board makes at its first boot
+    put(flash, own_area(chip)[0], _own(chip))
     offset, size = files_at(chip)
     full = "/ballast.bin" if start == "full-filesystem" else None
     version = 0x00020001 if start == "newer-littlefs" else 0x00020000
@@ -175,8 +184,7 @@ def start_flash(
         length = int(len(wanted) * cut) // BLOCK * BLOCK
         ends = boot + len(wanted)
         put(flash, boot, wanted[:length] + b"\xff" * (len(wanted) - length))
-        if chip is not ESP8266 and length > NVS[0] - boot:
-            put(flash, start_of_own, _pattern(end_of_own - start_of_own))
+        put(flash, own_area(chip)[0], _own(chip))
         assert ends <= offset
     return bytes(flash)
 

@@ -23,6 +23,7 @@ from tests.campaign.faults import EVERY_DEVICE
 from tests.campaign.said import Told, all_well, failed, failures, outcomes, shown
 from tests.campaign.scenario import Scenario
 
+OUR_TRACEBACK = r'Traceback \(most recent call last\):\s+File "/'  # a board's names no such path
 READ = "read.bin"  # what esptool read, which may hold the secret
 STRANGER = "stranger"  # the device that somebody writes into fleet.lock by hand
 STRANGER_MAC = "02:00:00:00:00:07"
@@ -72,7 +73,9 @@ class Judge:
     def error(self, ended: Ended, mended_by: Sequence[str] = ()) -> None:
         """A run that failed says once, and clearly, what happened to which device."""
         kinds = set(self.scenario.kinds)
-        if "Traceback (most recent" in ended.said:
+        if re.search(
+            r'Traceback \(most recent call last\):\s+File "/', ended.said
+        ):  # not a board's
             self.broken(f"a traceback: {ended.err[-900:]}")
         if ended.code == 0 or (ended.code == -signal.SIGKILL and "sigkill" in kinds):
             return

@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from provision.core.chips.esp.chips import ESP32
+from provision.core.chips.esp.chips import ESP32, ESP8266
 from tests.campaign import flash as flashes
 from tests.campaign.bench import (
     BOUND,
@@ -109,6 +109,7 @@ class Run:
         self._converge(first)
         if self.scenario.seed % 25 == 0:
             self._ask_esptool()
+            self._ask_board()
         self._power_off()
         self.judge.after(self.bench.flash(self.name))
         if self.scenario.way_back:
@@ -305,7 +306,7 @@ class Run:
     def _edit_lock(self) -> None:
         """Somebody adds a device to fleet.lock by hand, with an editor that replaces the file."""
         path = self.project / "fleet.lock"
-        lock = {"version": 1, "devices": {}}
+        lock: dict[str, Any] = {"version": 1, "devices": {}}
         with contextlib.suppress(FileNotFoundError):
             lock = yaml.safe_load(path.read_text(encoding="utf-8"))
         lock.setdefault("devices", {})[STRANGER] = {"mac": STRANGER_MAC}
@@ -391,6 +392,20 @@ class Run:
                 offset : offset + length
             ]:  # fmt: skip
                 self.broken(f"esptool reads something else at {offset:#x}: {ended.said[-300:]}")
+
+    def _ask_board(self) -> None:
+        """What the board itself finds in its NVS, asked by mpremote."""
+        if self.scenario.chip is ESP8266 or self.scenario.start in ("blank", "foreign-firmware"):
+            return
+        asked = tool(
+            *("sim", "exec", "--", "mpremote", "connect", f"sim://{self.name}", "exec"),
+            "import esp32; print(esp32.NVS('a').get_i32('k'))",
+            folder=self.folder,
+            environment=self._environment(),
+            anew=True,
+        )
+        if asked.out.strip() != str(flashes.IN_NVS) and not self.judge.told.names("NVS"):
+            self.broken(f"the board does not find its NVS: {asked.said[-300:]}")
 
     def close(self) -> None:
         """Nothing of this run goes on."""
