@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from provision.model.board_path import below
 from provision.model.exhaustive import assert_never
 from provision.model.plan import (
     Action,
@@ -57,7 +58,7 @@ def missing_bytes(actions: Iterable[Action], filesystem: Filesystem) -> int:
     """Bytes that are missing to carry out the file actions in order, 0 when they fit.
 
     A file that replaces another needs room for both until the rename. Unknown free space
-    counts as enough: the board then says itself when it is full.
+    counts as enough: the board then says itself when it is full; so does a card.
     """
     if filesystem.free is None:
         return 0
@@ -66,6 +67,8 @@ def missing_bytes(actions: Iterable[Action], filesystem: Filesystem) -> int:
     new_names = 0
     for action in actions:
         match action:
+            case _ if _beyond(action, filesystem):
+                pass
             case WriteFile():
                 old = filesystem.files.get(action.path)
                 new_names += old is None
@@ -88,3 +91,9 @@ def missing_bytes(actions: Iterable[Action], filesystem: Filesystem) -> int:
                 assert_never(action)
     lowest -= DIRECTORY_BLOCKS * (new_names // NAMES_PER_SPLIT)
     return max(0, -lowest) * block
+
+
+def _beyond(action: Action, filesystem: Filesystem) -> bool:
+    """Whether it concerns another filesystem than the flash's, as that of a card."""
+    path = getattr(action, "path", None)
+    return path is not None and any(below(path, mount) for mount in filesystem.mounts)

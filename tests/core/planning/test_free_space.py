@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from provision.core.planning.free_space import DIRECTORY_BLOCKS, blocks_of, missing_bytes
+from provision.core.planning.free_space import (
+    DIRECTORY_BLOCKS,
+    blocks_needed,
+    blocks_of,
+    missing_bytes,
+)
 from provision.model.plan import Action, DeleteFile, MakeDirectory, RemoveDirectory, WriteFile
 from provision.model.state import FileState, Filesystem
 
@@ -25,6 +32,10 @@ def there(blocks: int | None, **files: int) -> Filesystem:
     )
 
 
+def card(blocks: int) -> Filesystem:
+    return replace(there(blocks), mounts=frozenset({"/sd"}))
+
+
 def test_a_small_file_lies_in_its_directory() -> None:
     assert [blocks_of(size, BLOCK) for size in (0, 128, 129, 4088, 4089)] == [0, 0, 1, 1, 2]
 
@@ -40,9 +51,24 @@ CASES: list[tuple[list[Action], Filesystem, int]] = [
     ([write("/b", 3), DeleteFile(path="/a", reason="")], there(0, a=3), 3),
     ([MakeDirectory(path="/lib", reason="")], there(1), DIRECTORY_BLOCKS - 1),
     ([RemoveDirectory(path="/lib", reason=""), write("/a", 2)], there(0), 0),
+    # What a card takes is no matter of the flash.
+    ([write("/sd/a", 300), write("/b", 2)], card(1), 1),
     # Many new names may split their directory, however small the files are.
     ([write(f"/{number}", 0) for number in range(40)], there(0), DIRECTORY_BLOCKS),
 ]
+
+
+@pytest.mark.parametrize(
+    ("filesystem", "least"),
+    [
+        (Filesystem(files={}), 4),
+        (there(None, a=3, b=1), 8),
+        (replace(there(None, a=3), directories=frozenset({"/d", "/d/e"})), 11),
+        (Filesystem(files={"/unknown": FileState(size=None, sha256=None)}), 6),
+    ],
+)
+def test_how_many_blocks_another_filesystem_would_need(filesystem: Filesystem, least: int) -> None:
+    assert blocks_needed(filesystem) == least
 
 
 @pytest.mark.parametrize(("actions", "filesystem", "missing"), CASES)

@@ -7,9 +7,12 @@ import random
 
 import pytest
 
+from provision.core.planning.free_space import blocks_needed
 from provision.device.flashing.littlefs import build_filesystem
 from provision.errors import ImageError, OutOfSpace
+from provision.model.board_path import ancestors
 from provision.model.firmware import LITTLEFS_BLOCK, FilesystemPlace
+from provision.model.state import FileState, Filesystem
 from tests.filesystems import read_filesystem
 
 PARTITION = FilesystemPlace(offset=0x200000, blocks=512)
@@ -81,3 +84,24 @@ def test_too_many_small_files_are_out_of_space_and_no_more(blocks: int, size: in
 def test_a_name_that_no_filesystem_takes() -> None:
     with pytest.raises(ImageError, match="cannot be built"):
         build_filesystem(PARTITION, {"/" + "x" * 300: b""})
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_filesystem_fits_where_it_is_said_to(seed: int) -> None:
+    """Before files are carried to a smaller place, their room is counted; never too little."""
+    chance = random.Random(seed)
+    most = chance.choice([10, 128, 200, 3000, 20000])
+    files = {
+        f"/{chance.choice(['', 'a/', 'b/', 'a/c/'])}{'n' * chance.choice([1, 5, 40])}{number}": (
+            chance.randbytes(chance.randrange(most))
+        )
+        for number in range(chance.choice([0, 1, 5, 30, 120]))
+    }
+    directories = {parent for path in files for parent in ancestors(path)}
+    seen = Filesystem(
+        files={path: FileState(size=len(data), sha256=None) for path, data in files.items()},
+        directories=frozenset(directories),
+    )
+    place = FilesystemPlace(offset=0, blocks=blocks_needed(seen))
+    image = build_filesystem(place, files, directories)
+    assert len(image.used) <= place.blocks
