@@ -14,7 +14,7 @@ from provision.core.planning.flash_plan import unmountable
 from provision.engine.context import DeviceContext
 from provision.engine.flash.survey import flash_reader, survey, whole_tree
 from provision.engine.session import Session
-from provision.errors import BoardError, NoAnswer
+from provision.errors import NoAnswer
 from provision.interfaces import FlashRead, Repl, ScanRequest
 from provision.model.board_path import ancestors
 from provision.model.firmware import Region
@@ -191,7 +191,8 @@ def over_repl(repl: Repl) -> FlashRead:
     def read(offset: int, size: int) -> bytes:
         data = repl.read_flash(offset, size)
         if data is None:
-            raise BoardError("the running firmware cannot read its flash")
+            # No word on what lies there: nothing may be called damaged for it.
+            raise NoAnswer("the running firmware does not read its flash any more")
         return data
 
     return read

@@ -13,7 +13,7 @@ from provision.core.planning.flash_plan import misfit
 from provision.core.planning.free_space import blocks_needed
 from provision.engine.context import DeviceContext
 from provision.engine.session import Session
-from provision.errors import BoardError
+from provision.errors import BoardError, NoAnswer
 from provision.interfaces import FlashRead, ScanRequest, StoredFilesystem
 from provision.model.firmware import FilesystemPlace
 from provision.model.state import Filesystem, FirmwareIdentity, FlashContents
@@ -42,7 +42,8 @@ def flash_reader(session: Session) -> FlashRead:
     def read(offset: int, size: int) -> bytes:
         data = session.flasher().read(offset, size)
         if data is None:
-            raise BoardError("the flash of this board cannot be read back")
+            # No word on what lies there: nothing may be called damaged for it.
+            raise NoAnswer("the flash of this board cannot be read back")
         return data
 
     return read
