@@ -7,11 +7,11 @@ from __future__ import annotations
 import importlib
 import re
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -57,6 +57,20 @@ class LazyGroup(click.Group):
         command: click.Command = module.command
         return command
 
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        with _reader_may_leave():
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> object:
+        with _reader_may_leave():
+            return super().invoke(ctx)
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -70,6 +84,18 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(commands().items()))
+
+
+@contextmanager
+def _reader_may_leave() -> Iterator[None]:
+    """A reader that wanted no more, as `head`, is no failure; click ends the process with 1 on any
+    broken pipe, and without a word, one of ours included."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        if is_lost_output(error):
+            raise click.exceptions.Exit(0) from None
+        raise RuntimeError(str(error)) from error
 
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -110,8 +136,6 @@ def _run() -> int:
         with suppress(OSError):  # the terminal may be gone, which is why
             click.echo("interrupted", err=True)
         code = INTERRUPTED
-    except BrokenPipeError:
-        code = 0
     except Exception as error:
         if debug:
             raise

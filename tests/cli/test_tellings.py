@@ -567,6 +567,22 @@ def test_output_that_is_lost_is_no_success(tmp_path: Path, words: tuple[str, ...
     assert "internal" not in ended.stderr
 
 
+@pytest.mark.parametrize(
+    "words", [("validate",), ("show", "--json"), ("boards",), ("--help",), ("--version",)]
+)
+def test_a_reader_that_left_is_no_failure(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """As `head`, once it has what it wanted: click ends with 1 there, an error of our own."""
+    write_tree(tmp_path, {"fleet.yaml": TWO})
+    read, write = os.pipe()
+    os.close(read)
+    ended = subprocess.run(
+        [sys.executable, "-m", "provision", *words], cwd=tmp_path, stdout=write,
+        stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    os.close(write)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 REACHED = "devices: {k: {board: esp32, port: 'sim://%s?chip=esp32'}}\n"
 
 

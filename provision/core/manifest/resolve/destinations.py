@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 from provision.core.wording import quoted
 from provision.model.board_path import LONGEST_NAME, LONGEST_PATH, STARTUP_FILES, TEMPORARY_NAME
+
+_BACKSLASH = "\\"
+_DRIVE = re.compile(r"^[A-Za-z]:(?=\\)")
 
 
 @lru_cache(maxsize=65536)
@@ -17,9 +21,24 @@ def compiled_dest(dest: str) -> str | None:
     return f"{dest.removesuffix('.py')}.mpy"
 
 
+def with_slashes(path: str) -> str:
+    """A path written as on Windows, in the spelling that manifests and boards use."""
+    return _DRIVE.sub("", path).replace(_BACKSLASH, "/")
+
+
+def missing_source(what: str, path: str) -> str:
+    """What is said of a source that is not there."""
+    better = f"; paths in a manifest use /, as {quoted(with_slashes(path))}"
+    return f"{what}: {quoted(path)}{better if _BACKSLASH in path else ''}"
+
+
 def clean_dest(dest: str) -> str:
     """An absolute path on a board in its one spelling; ValueError says what is wrong with it."""
     shown = quoted(dest)
+    if _BACKSLASH in dest:
+        path = with_slashes(dest)
+        advice = "" if ".." in path.split("/") else f", as {quoted('/' + path.lstrip('/'))}"
+        raise ValueError(f"{shown} contains a backslash; paths on a board use /{advice}")
     if not dest.startswith("/"):
         advice = "" if dest.startswith(".") else f", as {quoted('/' + dest)}"
         raise ValueError(f"{shown} is outside /; a path on the board is absolute{advice}")
@@ -28,8 +47,6 @@ def clean_dest(dest: str) -> str:
         raise ValueError(f"{shown} must not contain `.` or `..`; it has to stay inside /")
     if not parts:
         raise ValueError("/ itself is no file")
-    if "\\" in dest:
-        raise ValueError(f"{shown} contains a backslash; paths on a board use /")
     if not dest.isprintable():
         raise ValueError(f"{shown} contains control characters")
     path = "/" + "/".join(parts)

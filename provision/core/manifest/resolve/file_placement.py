@@ -18,6 +18,7 @@ from provision.core.manifest.resolve.destinations import (
     case_message,
     clean_dest,
     compiled_dest,
+    missing_source,
 )
 from provision.core.manifest.resolve.source_filter import DEFAULT_EXCLUDES, IGNORE_FILE, Selection
 from provision.core.manifest.yaml_tree import Node, Text
@@ -314,7 +315,7 @@ class FilePlacer:
         elif "*" in src:
             message = f"no such file: {shown}; patterns are not expanded, name the folder instead"
         else:
-            message = f"no such file or folder: {shown}"
+            message = missing_source("no such file or folder", src)
         self.report(entry.src, _source_path(entry), message)
 
     def _check_nesting(self, files: FileSet) -> None:

@@ -20,7 +20,7 @@ from provision.core.manifest.device_checks import (
 )
 from provision.core.manifest.manifest_builder import UrlCheck, any_url
 from provision.core.manifest.model import DeviceEntry, FirmwareEntry, Layer, Manifest
-from provision.core.manifest.resolve.destinations import clean_dest
+from provision.core.manifest.resolve.destinations import clean_dest, missing_source
 from provision.core.manifest.resolve.file_contents import FileContents
 from provision.core.manifest.resolve.file_placement import (
     FilePlacement,
@@ -344,7 +344,7 @@ class Resolver:
         kind = self.sources.kind(entry.file)
         if kind not in ("file", "outside"):  # an image is never put on a board as a file
             what = "no such file" if kind == "missing" else "not a file"
-            self._report(entry.file, f"{entry.path}.file", f"{what}: {quoted(entry.file)}")
+            self._report(entry.file, f"{entry.path}.file", missing_source(what, entry.file))
 
 
 def _dest(file: DesiredFile) -> str:
