@@ -27,6 +27,7 @@ from provision.sim import client
 ROOT = Path(__file__).resolve().parents[2]
 BOUND = 240.0  # seconds within which the tool must end, whatever happens; minutes below a hang
 MOVED = "-moved"  # what a port is called, after its board's name, once it was renamed
+CABLE = 0.3  # seconds for which a cable is out that is only briefly unplugged
 _KEEP = 10**9
 _DROP_CAPABILITY = 24  # prctl: PR_CAPBSET_DROP
 _OVERRIDES = (1, 2)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
@@ -105,6 +106,9 @@ class Bench:
 
     def mend(self, name: str) -> None:
         """Take back every fault that waits, as a person would who looks after the cable."""
+        end = time.monotonic() + 2 * CABLE
+        while not self.status(name)["plugged"] and time.monotonic() < end:
+            time.sleep(0.05)  # it may be on its way back, under another name
         if not client.running(name):
             client.request(name + MOVED, "replug", name=name)
         self.fault(name, "noise")

@@ -25,6 +25,7 @@ from provision.core.chips.esp.chips import ESP32, ESP8266
 from tests.campaign import flash as flashes
 from tests.campaign.bench import (
     BOUND,
+    CABLE,
     MOVED,
     ROOT,
     Bench,
@@ -229,9 +230,9 @@ class Run:
                 case "unplug":
                     self.bench.fault(self.name, "unplug", bytes=fault.bytes)
                 case "unplug-briefly":
-                    self.bench.fault(self.name, "unplug", bytes=fault.bytes, replug=0.3)
+                    self.bench.fault(self.name, "unplug", bytes=fault.bytes, replug=CABLE)
                 case "port-renamed":
-                    moved = {"replug": 0.3, "name": self.name + MOVED}
+                    moved = {"replug": CABLE, "name": self.name + MOVED}
                     self.bench.fault(self.name, "unplug", bytes=fault.bytes, **moved)
                 case "cut-erase" | "cut-write":
                     again = {} if self.scenario.power_off else {"again": 0.2}
