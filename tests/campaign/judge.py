@@ -169,7 +169,7 @@ class Judge:
         lost -= set(scenario.managed)
         if told.erases:
             for path in lost:
-                if not told.names(path) and not self.forsaken:
+                if not told.names_file(path) and not self.forsaken:
                     self.broken(f"{path} is lost, and no plan said so")
                 del expected[path]
             for path in scenario.create_only & set(scenario.before):

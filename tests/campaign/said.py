@@ -86,9 +86,13 @@ class Told:
             self._text += "".join(re.findall(r"^.*\blosing .*$", text, re.M))
 
     def names(self, thing: str) -> bool:
-        """Whether a plan said that this would be lost, or why nobody can say what would be."""
-        for loss in self._losses:
-            if loss == thing or loss.startswith((f"{thing} (", "a filesystem that")):
-                return True
-        more = re.search(r"\d+ more", self._text)
-        return bool(more) or thing in self._text or "a filesystem that" in self._text
+        """Whether a plan said that this would be lost."""
+        if any(loss == thing or loss.startswith(f"{thing} (") for loss in self._losses):
+            return True
+        return thing in self._text or bool(re.search(r"\d+ more", self._text))
+
+    def names_file(self, path: str) -> bool:
+        """The same of a file, or why nobody can say which files would be."""
+        unread = "a filesystem that"
+        told = unread in self._text or any(loss.startswith(unread) for loss in self._losses)
+        return told or self.names(path)
