@@ -605,6 +605,13 @@ BUGS = (
         tests=("tests/core/chips/esp/test_flash_contents.py", "-k", "newest_littlefs"),
     ),
     Bug(
+        name="erase the Wi-Fi settings of an ESP8266 with its filesystem",
+        file="provision/core/chips/esp/flash_contents.py",
+        before='return data.kind == "nvs"',
+        after="return False",
+        tests=("tests/apply/test_rescue.py", "-k", "sdk"),
+    ),
+    Bug(
         name="forget MACs that one batch could not write",
         file="provision/lockfile/store.py",
         before="                    self._unwritten = batch | self._unwritten\n",
