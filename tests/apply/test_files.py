@@ -169,6 +169,24 @@ def test_out_of_space_is_told_before_the_first_byte(station: Station) -> None:
         assert station.digest("x") == before
 
 
+def test_a_file_that_does_not_fit_beside_its_old_content(station: Station) -> None:
+    """Followed to the letter, the hint makes room."""
+    station.board("x", firmware=station.firmware(ESP32))
+    station.write("big.bin", os.urandom(1_300_000))
+    fleet = "devices: {x: {port: sim://x, board: esp32, files: [%s]}}\n"
+    station.write("fleet.yaml", fleet % "big.bin")
+    assert station.apply().outcomes == {"x": "changed"}
+    station.write("big.bin", os.urandom(1_300_000))
+    ended = station.provision("apply")
+    assert ended.code == 4
+    once = "{dest: /big.bin, state: absent}"
+    assert f"`provision apply` once with `{once}`" in " ".join(ended.out.split())
+    station.write("fleet.yaml", fleet % once)
+    assert station.apply().outcomes == {"x": "changed"}
+    station.write("fleet.yaml", fleet % "big.bin")
+    assert station.apply().outcomes == {"x": "changed"}
+
+
 APP = """
     import time
     ready = {ready}

@@ -5,7 +5,8 @@ Every figure is an upper bound, so that a plan that passes does not run out of s
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from provision.model.board_path import below
 from provision.model.exhaustive import assert_never
@@ -97,3 +98,27 @@ def _beyond(action: Action, filesystem: Filesystem) -> bool:
     """Whether it concerns another filesystem than the flash's, as that of a card."""
     path = getattr(action, "path", None)
     return path is not None and any(below(path, mount) for mount in filesystem.mounts)
+
+
+def in_the_way(actions: Sequence[Action], filesystem: Filesystem) -> Sequence[str]:
+    """The fewest of the files to be replaced, largest first, without whose old content the actions
+    would fit; none where that would not do either."""
+    replaced = {
+        action.path: filesystem.files[action.path].size or 0
+        for action in actions
+        if isinstance(action, WriteFile)
+        and action.path in filesystem.files
+        and not _beyond(action, filesystem)
+    }
+    gone: list[str] = []
+    for path in sorted(replaced, key=lambda path: -replaced[path]):
+        gone.append(path)
+        freed = sum(blocks_of(replaced[each], filesystem.block) for each in gone)
+        without = replace(
+            filesystem,
+            files={each: file for each, file in filesystem.files.items() if each not in gone},
+            free=(filesystem.free or 0) + freed * filesystem.block,
+        )
+        if not missing_bytes(actions, without):
+            return gone
+    return ()

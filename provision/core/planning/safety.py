@@ -122,13 +122,23 @@ def declined() -> Refusal:
     )
 
 
-def no_room(missing: int, free: int | None) -> Refusal:
-    """The files do not fit beside what is on the board."""
+# More entries than this are no advice that anybody follows by hand.
+MOST_IN_A_HINT = 5
+
+
+def no_room(missing: int, free: int | None, in_the_way: Sequence[str] = ()) -> Refusal:
+    """The files do not fit beside what is on the board; without the old content of those that are
+    in the way, they would."""
+    entries = ", ".join(f"`{{dest: {path}, state: absent}}`" for path in in_the_way)
     room = "" if free is None else f" than the {free:,} that are free on the board"
     return Refusal(
         kind="no-room",
         message=f"the files need {missing:,} bytes more{room}",
-        hint="let the manifest bring fewer or smaller files, or delete some that are on the board "
+        hint="a file on the board stays until its new content is there and checked, which takes "
+        f"room for both; to have it deleted first, run `provision apply` once with {entries} "
+        "in place of what goes there"
+        if 0 < len(in_the_way) <= MOST_IN_A_HINT
+        else "let the manifest bring fewer or smaller files, or delete some that are on the board "
         "with `state: absent`",
     )
 

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from provision.core.chips.registry import family_of
 from provision.core.planning.diff import diff
-from provision.core.planning.free_space import missing_bytes
+from provision.core.planning.free_space import in_the_way, missing_bytes
 from provision.core.planning.ownership import board_owners
 from provision.core.planning.safety import (
     flash_size_unknown,
@@ -34,7 +34,7 @@ from provision.engine.task import Target
 from provision.errors import OutOfSpace
 from provision.model.event import DevicePlanned, FileDiffed, Outcome
 from provision.model.plan import Plan, Refusal, WriteFile
-from provision.model.state import ActualState, DesiredState
+from provision.model.state import ActualState, DesiredState, Filesystem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,9 +154,7 @@ def impossible(device: DeviceContext, actual: ActualState, plan: Plan) -> Iterat
     desired, image, session = device.desired, device.firmware, device.session
     if not plan.flashes:
         if actual.filesystem is not None:
-            missing = missing_bytes(plan.actions, actual.filesystem)
-            if missing:
-                yield no_room(missing, actual.filesystem.free)
+            yield from _without_room(plan, actual.filesystem)
         return
     if not session.capabilities.flashes:
         yield unflashable(session.address)
@@ -176,9 +174,13 @@ def impossible(device: DeviceContext, actual: ActualState, plan: Plan) -> Iterat
         except OutOfSpace as error:
             yield too_many_files(error.message)
     elif actual.filesystem is not None and not plan.rewrites:
-        missing = missing_bytes(plan.actions, actual.filesystem)
-        if missing:
-            yield no_room(missing, actual.filesystem.free)
+        yield from _without_room(plan, actual.filesystem)
+
+
+def _without_room(plan: Plan, filesystem: Filesystem) -> Iterator[Refusal]:
+    missing = missing_bytes(plan.actions, filesystem)
+    if missing:
+        yield no_room(missing, filesystem.free, in_the_way(plan.actions, filesystem))
 
 
 def show_contents(device: DeviceContext, actual: ActualState, plan: Plan) -> None:

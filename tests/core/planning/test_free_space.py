@@ -10,6 +10,7 @@ from provision.core.planning.free_space import (
     DIRECTORY_BLOCKS,
     blocks_needed,
     blocks_of,
+    in_the_way,
     missing_bytes,
 )
 from provision.model.plan import Action, DeleteFile, MakeDirectory, RemoveDirectory, WriteFile
@@ -74,3 +75,20 @@ def test_how_many_blocks_another_filesystem_would_need(filesystem: Filesystem, l
 @pytest.mark.parametrize(("actions", "filesystem", "missing"), CASES)
 def test_how_much_is_missing(actions: list[Action], filesystem: Filesystem, missing: int) -> None:
     assert missing_bytes(actions, filesystem) == missing * BLOCK
+
+
+@pytest.mark.parametrize(
+    ("actions", "filesystem", "paths"),
+    [
+        ([write("/a", 3)], there(2, a=3), ["/a"]),
+        ([write("/a", 3), write("/b", 5)], there(2, a=2, b=5), ["/b"]),
+        ([write("/a", 6), write("/b", 3)], there(0, a=4, b=5), ["/b", "/a"]),
+        ([write("/a", 9)], there(2, a=3), []),  # nor would it fit then
+        ([write("/b", 3)], there(2, a=3), []),  # it replaces nothing
+    ],
+)
+def test_what_would_have_to_go_first(
+    actions: list[Action], filesystem: Filesystem, paths: list[str]
+) -> None:
+    assert missing_bytes(actions, filesystem)
+    assert list(in_the_way(actions, filesystem)) == paths
