@@ -282,3 +282,24 @@ def test_what_the_sdk_of_an_esp8266_keeps_stays_where_the_filesystem_is_written_
     assert station.apply().done("x")[0] == "rewrite-filesystem"
     assert station.flash("x")[(4 << 20) - 20480 :] == bytes(range(256)) * 16 + b"\xff" * 16384
     kept(station, ESP8266)
+
+
+@pytest.mark.parametrize("erase", ["auto", "always"])
+def test_nvs_is_not_forgotten_with_the_partition_table(station: Station, erase: str) -> None:
+    """Another tool's flashing was cut before the table: what it told of is there all the same."""
+    image = station.firmware(ESP32)
+    station.board("x", ESP32, image)
+    station.type("x", NVS_SET)
+    station.put("x", DATA)
+    station.type(
+        "x",
+        "import esp; [esp.flash_erase(sector) for sector in (1, 8, 512, 513)]; "
+        "esp.flash_write(0x200000, b'Z' * 8192)",
+    )
+    station.press("x", "reset")
+    manifest(station, ESP32, image, f", erase: {erase}")
+    ended = station.apply("--yes")
+    assert ended.done("x")[0] == "erase-flash"
+    assert ("NVS" in losses(ended)) is (erase == "always")
+    if erase == "auto":
+        assert station.type("x", NVS_GET) == "7"

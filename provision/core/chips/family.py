@@ -136,9 +136,15 @@ class ChipFamily(Protocol):
         ...
 
     def data_in_flash(
-        self, chip: Chip, read: FlashRead, flash_size: int, running: FirmwareIdentity | None
+        self,
+        chip: Chip,
+        read: FlashRead,
+        flash_size: int,
+        running: FirmwareIdentity | None,
+        image: Firmware | None = None,
     ) -> tuple[FlashData, ...]:
-        """What erasing the whole flash would lose, as far as the flash itself tells, by offset.
+        """What erasing the whole flash would lose, as far as the flash itself tells, by offset;
+        of one that has lost its layout, what lies beside the filesystem in that of `image`.
         Reads some dozen sectors of each at most."""
         ...
 

@@ -80,7 +80,7 @@ def survey(
             stored = None
     data = [
         each
-        for each in family.data_in_flash(desired.board.chip, read, flash_size, running)
+        for each in family.data_in_flash(desired.board.chip, read, flash_size, running, image)
         if not each.blank
     ]
     others = [each for each in data if each.kind not in ("littlefs", "fat")]

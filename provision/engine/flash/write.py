@@ -202,7 +202,7 @@ def _spared(
     earlier = device.run.journal.saved(ready.mac)
     spared = list(earlier.regions) if earlier is not None else []
     known = {region.offset for region in spared}
-    for each in family.data_in_flash(firmware.chip, read, flash_size, None):
+    for each in family.data_in_flash(firmware.chip, read, flash_size, None, firmware):
         if each.kind in ("littlefs", "fat") or each.blank or each.offset in known:
             continue
         if family.has_place(firmware, each):

@@ -95,11 +95,17 @@ class EspFamily:
         return flash_contents.filesystem_in_flash(chip, read, flash_size, running)
 
     def data_in_flash(
-        self, chip: Chip, read: FlashRead, flash_size: int, running: FirmwareIdentity | None
+        self,
+        chip: Chip,
+        read: FlashRead,
+        flash_size: int,
+        running: FirmwareIdentity | None,
+        image: Firmware | None = None,
     ) -> tuple[FlashData, ...]:
         from provision.core.chips.esp import flash_contents
 
-        return flash_contents.data_in_flash(chip, read, flash_size, running)
+        own = _own(image) if image is not None else None
+        return flash_contents.data_in_flash(chip, read, flash_size, running, own)
 
     def has_place(self, firmware: Firmware, data: FlashData) -> bool:
         from provision.core.chips.esp import flash_contents

@@ -68,7 +68,11 @@ def filesystem_in_flash(
 
 
 def data_in_flash(
-    chip: Chip, read: FlashRead, flash_size: int, running: FirmwareIdentity | None
+    chip: Chip,
+    read: FlashRead,
+    flash_size: int,
+    running: FirmwareIdentity | None,
+    image: EspFirmware | None = None,
 ) -> tuple[FlashData, ...]:
     """See `ChipFamily.data_in_flash`."""
     read = _remembered(read)
@@ -77,6 +81,10 @@ def data_in_flash(
         files = () if place is None else (_filesystem(read, place, running, None),)
         return (*files, *_sdk_parameters(read, flash_size, place))
     table = _table(read, flash_size)
+    if not table and image is not None:  # the table was cut off or damaged, NVS need not be
+        parts = tuple(part for part in image.partitions if part.end <= flash_size)
+        beside = _partitions_of_data(parts, read, running)
+        return tuple(data for data in beside if data.kind in ("nvs", "other"))
     found = list(_partitions_of_data(table, read, running))
     sized = _sized_at_run_time(table, read, flash_size, running)
     if sized is not None:

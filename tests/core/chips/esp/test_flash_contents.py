@@ -271,6 +271,21 @@ def test_whether_an_image_has_the_place_of_what_lies_in_flash(
     assert not FAMILY.has_place(firmware, app)
 
 
+@pytest.mark.parametrize("table", [b"", b"\x77" * 64], ids=["erased", "damaged"])
+def test_a_table_that_is_lost_is_no_loss_of_what_it_told_of(table: bytes) -> None:
+    """As of a board whose flashing was cut short: the image that is wanted says where NVS is."""
+    firmware = read_firmware(build(ESP32, "1.24.1"), "some.bin")
+    flash = Flash().put(TABLE_OFFSET, table).put(NVS.offset, b"settings")
+    flash.filesystem(VFS.offset, 512)
+    found = FAMILY.data_in_flash(ESP32, flash.read, 4 * MB, None, firmware)
+    nvs = FlashData(name="NVS", kind="nvs", offset=NVS.offset, size=NVS.size, blank=False)
+    assert found == (nvs,)
+    assert FAMILY.data_in_flash(ESP32, flash.read, 4 * MB, None) == ()
+    there = Flash().table(replace(NVS, offset=0xA000), APP).put(NVS.offset, b"something")
+    (own, *_) = FAMILY.data_in_flash(ESP32, there.read, 4 * MB, None, firmware)
+    assert own.offset == 0xA000
+
+
 SDK = FlashData(
     name="Wi-Fi settings and calibration",
     kind="nvs",
