@@ -12,14 +12,13 @@ from dataclasses import replace
 from provision.core.planning.diff import diff
 from provision.core.planning.flash_plan import unmountable
 from provision.core.planning.free_space import missing_bytes
-from provision.core.planning.safety import unflashable
 from provision.core.wording import plural
 from provision.engine.app_check import begin_check, prove_app
 from provision.engine.context import DeviceContext
 from provision.engine.flash.without_app import start_without_app
 from provision.engine.flash.write import report, write_flash
 from provision.engine.observe import scan_request
-from provision.engine.refusal import refuse, refused
+from provision.engine.refusal import refuse
 from provision.engine.safe_boot import disable_startup, restart_without_app
 from provision.engine.session import Session
 from provision.errors import (
@@ -62,8 +61,6 @@ def execute(device: DeviceContext, plan: Plan, actual: ActualState) -> ActualSta
     device.cancel.check()
     begin_check(device, actual)
     if plan.flashes:
-        if not session.capabilities.flashes:
-            raise refused(unflashable(session.address))
         disabled = (
             not plan.erases
             and actual.firmware is not None

@@ -722,9 +722,9 @@ BUGS = (
     ),
     Bug(
         name="flash over a link that cannot carry it",
-        file="provision/engine/execute.py",
-        before="        if not session.capabilities.flashes:\n",
-        after="        if False:\n",
+        file="provision/engine/tasks/plan.py",
+        before="    if not session.capabilities.flashes:\n        yield",
+        after="    if False:\n        yield",
         tests=("tests/engine/test_fleet_run.py", "-k", "link"),
     ),
     Bug(
