@@ -23,6 +23,16 @@ LONGEST_PATH = 255
 """Bytes, so that its length is one byte of a frame on its way to the board."""
 
 
+def path_bytes(path: str) -> bytes:
+    """A path as a board has it. LittleFS takes any bytes for a name; what is not UTF-8 comes as
+    surrogates, as Python has it of file names (PEP 383)."""
+    return path.encode("utf-8", "surrogateescape")
+
+
+def path_of_bytes(path: bytes) -> str:
+    return path.decode("utf-8", "surrogateescape")
+
+
 def disabled_name(path: str) -> str:
     """The name under which a file of the root directory is kept from starting: whole, but nothing
     that MicroPython would run."""

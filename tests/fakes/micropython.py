@@ -355,9 +355,7 @@ class MicroPython:
         def write(*values: object, sep: str = " ", end: str = "\n") -> None:
             self._write((sep.join(map(str, values)) + end).replace("\n", "\r\n"))
 
-        def opened(path: str, mode: str = "r") -> io.BytesIO:
-            return self.flash.open(path, mode)
-
+        opened = modules["uio"].open
         return {**vars(builtins), "__import__": load, "print": write, "open": opened}
 
     def _write(self, text: str) -> int:
@@ -422,9 +420,24 @@ class MicroPython:
         def kbd_intr(character: int) -> None:
             board._interrupt = character
 
-        def view(_bdev: object, **_options: int) -> Flash:
+        def text(path: str | bytes) -> str:
+            return path.decode() if isinstance(path, bytes) else path
+
+        def taking(call: Callable[..., Any]) -> Callable[..., Any]:
+            return lambda *paths: call(*map(text, paths))
+
+        def opened(path: str | bytes, mode: str = "r") -> io.BytesIO:
+            return self.flash.open(text(path), mode)
+
+        def ilistdir(path: str | bytes) -> list[tuple[Any, ...]]:
+            entries = self.flash.ilistdir(text(path).rstrip("/.") or "/")
+            if isinstance(path, str):
+                return entries
+            return [(name.encode(), *others) for name, *others in entries]
+
+        def view(_bdev: object, **_options: int) -> Any:
             """`os.VfsLfs2`."""
-            return self.flash
+            return module(ilistdir=ilistdir, open=opened)
 
         def ioctl(_operation: int, _argument: int) -> int:
             return self.flash.statvfs("/")[2]
@@ -437,11 +450,10 @@ class MicroPython:
         found: dict[str, Any] = {
             "os": module(
                 **{
-                    name: getattr(flash, name)
-                    for name in (
-                        "rename", "remove", "stat", "mkdir", "rmdir", "ilistdir", "statvfs",
-                    )
+                    name: taking(getattr(flash, name))
+                    for name in ("rename", "remove", "stat", "mkdir", "rmdir", "statvfs")
                 },
+                ilistdir=ilistdir,
                 VfsLfs2=view,
                 uname=lambda: (
                     "esp32", "esp32", "1.24.1", "v1.24.1 on 2024-11-29",
@@ -458,8 +470,11 @@ class MicroPython:
             "flashbdev": module(bdev=module(ioctl=ioctl)),
             "micropython": module(kbd_intr=kbd_intr),
             "select": module(poll=Poll),
-            **{name: builtins.__import__(name) for name in ("gc", "io", "hashlib", "binascii")},
+            "io": module(BytesIO=io.BytesIO, open=opened),
+            **{name: builtins.__import__(name) for name in ("gc", "hashlib", "binascii")},
         }  # fmt: skip
+        for name in ("os", "sys", "machine", "select", "io", "hashlib", "binascii"):
+            found[f"u{name}"] = found[name]
         if self._deflates:
             found["deflate"] = module(DeflateIO=Inflater)
         return found

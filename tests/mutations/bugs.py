@@ -26,9 +26,23 @@ BUGS = (
     Bug(
         name="write a file under its own name and skip the rename",
         file="provision/device/micropython/agent/receive.py",
-        before='beside = path[: path.rfind("/") + 1] + ".provision~"',
+        before='beside = path[: path.rfind(b"/") + 1] + b".provision~"',
         after="beside = path",
         tests=(FAULTS, "-k", "any_chunking"),
+    ),
+    Bug(
+        name="import a module where a file on the board is found first",
+        file="provision/device/micropython/agent/scan.py",
+        before="from uhashlib import sha256",
+        after="from hashlib import sha256",
+        tests=("tests/apply/test_spoilt_boards.py", "-k", "named_like and esp32 and 24"),
+    ),
+    Bug(
+        name="ask a spoilt interpreter again instead of a fresh one",
+        file="provision/device/micropython/agent_runner.py",
+        before="        self._raw.restart_interpreter()\n",
+        after="",
+        tests=("tests/apply/test_spoilt_boards.py", "-k", "spoilt_its_interpreter"),
     ),
     Bug(
         name="skip the sha256 of a file before the rename",

@@ -62,7 +62,7 @@ network.WLAN = WLAN
 flashbdev = Module()
 flashbdev.bdev = flash
 for name, module in (
-    ("os", proxy), ("machine", machine), ("esp", esp), ("network", network),
+    ("uos", proxy), ("umachine", machine), ("esp", esp), ("network", network),
     ("flashbdev", flashbdev),
 ):
     sys.modules[name] = module

@@ -2,6 +2,9 @@
 
 Line time is bytes, so comments go, names shrink and the text travels deflated inside a bytes
 literal that a board of MicroPython 1.21 or later unpacks itself; older boards get it minified.
+
+Modules are imported by the names that reach the firmware's own, `uos` and its like. In the way of
+`os` is a file on the board called `os.py`, or what a host's `mpremote mount` left at `/remote`.
 """
 
 from __future__ import annotations
@@ -9,10 +12,13 @@ from __future__ import annotations
 import ast
 import io
 import keyword
+import re
 import tokenize
 import zlib
 from functools import cache
 from pathlib import Path
+
+from provision.model.board_path import path_bytes
 
 AGENT = Path(__file__).with_name("agent")
 SCAN, SCAN_ACROSS = "_scan", "_scan_across"
@@ -60,7 +66,7 @@ def program(
     home = b"_p" if follow or call in (SCAN, SCAN_ACROSS) else b"_r"
     code = b"" if follow else home + b"={}\n"
     if names:  # 1 is deflate.RAW
-        code += b"import deflate,io\nexec(deflate.DeflateIO(io.BytesIO(%s),1,%d).read(),%s)\n" % (
+        code += b"import deflate,uio\nexec(deflate.DeflateIO(uio.BytesIO(%s),1,%d).read(),%s)\n" % (
             packed(*names),
             PACK_WINDOW,
             home,
@@ -92,6 +98,19 @@ def text(value: str) -> bytes:
 def texts(values: tuple[str, ...]) -> bytes:
     """A tuple of str literals."""
     return b"(" + b"".join(text(value) + b"," for value in values) + b")"
+
+
+def paths(values: tuple[str, ...]) -> bytes:
+    """A tuple of bytes literals, as paths are on a board."""
+    return b"(" + b"".join(literal(path_bytes(value)) + b"," for value in values) + b")"
+
+
+_OWN_NAME = re.compile(rb"\bu(binascii|hashlib|io|machine|os|select|sys)\b")
+
+
+def by_plain_names(code: bytes) -> bytes:
+    """The same program for a firmware, of before 1.16, that lacks one of the names with a u."""
+    return _OWN_NAME.sub(rb"\1", code)
 
 
 def minified(code: str) -> str:
@@ -151,7 +170,7 @@ def _short_names(code: str) -> dict[str, str]:
         elif isinstance(node, ast.ExceptHandler) and node.name:
             bound.add(node.name)
         elif isinstance(node, ast.alias):
-            kept.add(node.asname or node.name)
+            (bound if node.asname else kept).add(node.asname or node.name)
         elif isinstance(node, ast.Name):
             (bound if isinstance(node.ctx, ast.Store) else kept).add(node.id)
     bound = {name for name in bound if not name.startswith("_")}

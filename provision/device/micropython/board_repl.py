@@ -10,7 +10,6 @@ mpremote, over this same port (`fallback_transfer`).
 
 from __future__ import annotations
 
-import errno
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -20,10 +19,10 @@ from typing import TypeVar
 from provision.core.chips.registry import family_of
 from provision.core.wording import Redact
 from provision.device.micropython import agent_source, stream_transfer
+from provision.device.micropython.agent_runner import AgentRunner
 from provision.device.micropython.flash_mount import FlashMount
 from provision.device.micropython.raw_repl import (
     ENTER_TIMEOUT,
-    EXEC_TIMEOUT,
     SLOWEST,
     BoardException,
     RawRepl,
@@ -61,7 +60,7 @@ from provision.device.transport.buffered_serial import (
 )
 from provision.errors import BoardError, NoAnswer, ReadOnly
 from provision.interfaces import Progress, ScanRequest
-from provision.model.board_path import STARTUP_FILES, disabled_name
+from provision.model.board_path import STARTUP_FILES, disabled_name, path_bytes
 from provision.model.plan import DeleteFile, FileAction
 from provision.model.state import ActualState, Content, Filesystem
 
@@ -69,7 +68,6 @@ T = TypeVar("T")
 
 _STARTUP_NAMES = agent_source.texts(tuple(path[1:] for path in STARTUP_FILES))
 NOTHING = ScanRequest(paths=(), expected={})
-_NO_MODULE = ("ImportError", "ModuleNotFoundError")
 LONGEST_ANSWER = 4000  # characters of the value of a check's expression
 SCAN_TIMEOUT = 60.0  # seconds: an ESP8266 hashes a full 3 MB filesystem in about half of it
 
@@ -95,13 +93,13 @@ class BoardRepl:
         self.lossless = lossless
         self.trace = trace
         self.errors = errors
-        self.deflates = True  # until the board says that it cannot
+        self.agent = AgentRunner(self.raw, trace)
         self.leftovers: tuple[DirectoryEntry, ...] = ()
         self._identity: ActualState | None = None
         self._disabled: frozenset[str] = frozenset()  # start-up files under another name
         self._scan_loaded = False  # whether the scan is on the board, to be called again
         self._looked = False  # whether what is at / is the flash for all that follows
-        self._flash = FlashMount(self.raw, self.run, trace)
+        self._flash = FlashMount(self.raw, self.agent.run, trace)
 
     # Entering and leaving
 
@@ -151,27 +149,39 @@ class BoardRepl:
 
     def identify(self) -> ActualState:
         def attempt() -> ActualState:
-            return _identity(self.run("facts"))[0]
+            return _identity(self.agent.run("facts"))[0]
 
         with self.errors():
-            self._identity = retry(self.raw, attempt)
+            self._identity = self._past_the_app(lambda: retry(self.raw, attempt))
         return self._identity
 
     def observe(self, request: ScanRequest) -> ActualState:
         """Who the board is and what its files are, in one round trip when all is as expected,
         in two otherwise. `free` is known in the second case alone."""
         with self.errors():
-            seen, unmanaged = self._look(request)
-            self.leftovers = leftovers(unmanaged)
-            disabled = disabled_among(unmanaged)
-            self._disabled = frozenset()
-            if disabled:
-                seen, _ = self._look(by_both_names(request, disabled))
-                seen = under_own_names(seen, disabled.keys())
-                self._disabled = seen.disabled
-                self.leftovers += tuple(disabled[path] for path in disabled.keys() - seen.disabled)
+            seen = self._past_the_app(lambda: self._observe(request))
         assert self._identity is not None
         return replace(self._identity, filesystem=seen)
+
+    def _observe(self, request: ScanRequest) -> Filesystem:
+        seen, unmanaged = self._look(request)
+        self.leftovers = leftovers(unmanaged)
+        disabled = disabled_among(unmanaged)
+        self._disabled = frozenset()
+        if disabled:
+            seen, _ = self._look(by_both_names(request, disabled))
+            seen = under_own_names(seen, disabled.keys())
+            self._disabled = seen.disabled
+            self.leftovers += tuple(disabled[path] for path in disabled.keys() - seen.disabled)
+        return seen
+
+    def _past_the_app(self, attempt: Callable[[], T]) -> T:
+        return self.agent.past_the_app(attempt, self._forget)
+
+    def _forget(self) -> None:
+        """What was known of the interpreter that is gone."""
+        self._scan_loaded = self._looked = False
+        self._flash = FlashMount(self.raw, self.agent.run, self.trace)
 
     def _look(self, request: ScanRequest) -> tuple[Filesystem, tuple[DirectoryEntry, ...]]:
         if self._flash.mounts is None:
@@ -190,17 +200,25 @@ class BoardRepl:
 
     def _writing(self, attempt: Callable[[], T]) -> T:
         """Change files, on the flash and nowhere else; twice where it is mounted read-only."""
+
+        def on_the_flash() -> T:
+            self._look_first()
+            try:
+                return attempt()
+            except ReadOnly as error:
+                if self._flash.writable:
+                    raise
+                self.trace(1, error.message)
+                self._flash.have(writable=True)
+                self._scan_loaded = False
+                return attempt()
+
+        return self._past_the_app(on_the_flash)
+
+    def _look_first(self) -> None:
+        """See to it that what is at / is the flash."""
         if not self._looked:
             self._look(NOTHING)
-        try:
-            return attempt()
-        except ReadOnly as error:
-            if self._flash.writable:
-                raise
-            self.trace(1, error.message)
-            self._flash.have(writable=True)
-            self._scan_loaded = False
-            return attempt()
 
     def _look_once(self, query: ScanQuery) -> tuple[Filesystem, tuple[DirectoryEntry, ...]]:
         self._identity, reply = retry(self.raw, lambda: self._scan(query))
@@ -231,15 +249,17 @@ class BoardRepl:
                 self._scan_loaded = not _is_as_expected(answer)
                 return self._identity, read_scan_reply(answer)
         names = ("facts", "scan", *(("across",) if query.mounts is not None else ()))
-        answer = self.run(*names, call=call, arguments=arguments, timeout=SCAN_TIMEOUT)
-        self._scan_loaded = self.deflates and not _is_as_expected(answer)
+        answer = self.agent.run(*names, call=call, arguments=arguments, timeout=SCAN_TIMEOUT)
+        self._scan_loaded = self.agent.deflates and not _is_as_expected(answer)
         identity, rest = _identity(answer)
         return identity, read_scan_reply(rest)
 
     def _list(self, buckets: Sequence[int]) -> tuple[DirectoryEntry, ...]:
         arguments = bucket_mask(buckets)
         return read_listing(
-            self.run("list", call="_list", arguments=arguments, timeout=SCAN_TIMEOUT, follow=True)
+            self.agent.run(
+                "list", call="_list", arguments=arguments, timeout=SCAN_TIMEOUT, follow=True
+            )
         )
 
     # Changing
@@ -274,13 +294,13 @@ class BoardRepl:
         none, or the line has damaged two."""
         chip = self._identity.chip if self._identity else None
         for consequence in ("trying once more", "using the fallback transfer"):
-            if not self.deflates:
+            if not self.agent.deflates:
                 break
             choices = stream_transfer.paces(chip, lossless=self.lossless())
             try:
                 stream_transfer.transfer(self.raw, work, contents, choices, progress)
             except stream_transfer.StreamUnsupported as error:
-                self.deflates = error.has_deflate
+                self.agent.deflates = error.has_deflate
                 break
             except stream_transfer.StreamDamaged as damage:
                 self.trace(1, f"the stream was damaged ({damage}); {consequence}")
@@ -306,7 +326,7 @@ class BoardRepl:
         """Which start-up files are under another name after it."""
 
         def attempt() -> frozenset[str]:
-            answer = self.run("startup", call="_startup", arguments=arguments)
+            answer = self.agent.run("startup", call="_startup", arguments=arguments)
             _, found, names = answer.rpartition("\x02")
             if not found:
                 raise MalformedReply(answer)
@@ -333,69 +353,31 @@ class BoardRepl:
     def read(self, path: str, limit: int) -> bytes:
         """The content of a file on the board, at most `limit` bytes of it."""
         name = disabled_name(path) if path in self._disabled else path
-        arguments = agent_source.text(name) + b",%d" % limit
+        arguments = agent_source.literal(path_bytes(name)) + b",%d" % limit
 
         def attempt() -> bytes:
-            answer = self.run(
+            self._look_first()
+            answer = self.agent.run(
                 "read", call="_read", arguments=arguments, timeout=60 + limit / SLOWEST
             )
             return decode_base64(answer.partition("\x02")[2].encode())[:limit]
 
         with self.errors():
-            if not self._looked:
-                self._look(NOTHING)
-            return retry(self.raw, attempt)
+            return self._past_the_app(lambda: retry(self.raw, attempt))
 
     def read_flash(self, offset: int, size: int) -> bytes | None:
         first, last = offset & ~3, (offset + size + 3) & ~3
         arguments = b"%d,%d,%d" % (first, last - first, FLASH_PIECE)
 
         def attempt() -> bytes | None:
-            answer = self.run(
+            answer = self.agent.run(
                 "flash", call="_flash", arguments=arguments, timeout=60 + 2 * size / SLOWEST
             )
             return read_flash_reply(answer, last - first)
 
         with self.errors():
-            data = retry(self.raw, attempt)
+            data = self._past_the_app(lambda: retry(self.raw, attempt))
         return None if data is None else data[offset - first :][:size]
-
-    # Executing
-
-    def run(
-        self,
-        *names: str,
-        call: str = "",
-        arguments: bytes = b"",
-        timeout: float = EXEC_TIMEOUT,
-        follow: bool = False,
-    ) -> str:
-        """Execute agent files and call one of their functions; what it printed."""
-        if self.deflates:
-            try:
-                return self.raw.execute(
-                    agent_source.program(
-                        *names, call=call, arguments=arguments, deflate=True, follow=follow
-                    ),
-                    timeout=timeout,
-                )
-            except BoardException as error:
-                if error.name not in _NO_MODULE or "flashbdev" in error.last:
-                    raise self._board_error(error) from error
-                self.deflates = False
-                self.trace(1, "this firmware has no deflate")
-        try:
-            return self.raw.execute(
-                agent_source.program(*names, call=call, arguments=arguments, deflate=False),
-                timeout=timeout,
-            )
-        except BoardException as error:
-            raise self._board_error(error) from error
-
-    def _board_error(self, error: BoardException) -> BoardError:
-        if error.errno == errno.EROFS:
-            return ReadOnly("the flash is mounted read-only")
-        return BoardError(f"the board raised {self.raw.raised(error)}")
 
 
 def _identity(answer: str) -> tuple[ActualState, str]:

@@ -7,8 +7,7 @@ is pinned. What it lacks is added: new content is written beside, hashed and ren
 
 from __future__ import annotations
 
-import errno
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from mpremote.transport import TransportError, TransportExecError
@@ -19,13 +18,12 @@ from provision.device.micropython.stream_transfer import file_error
 from provision.device.transport.buffered_serial import BufferedSerial, ReadTimeout
 from provision.errors import BoardError, NoAnswer
 from provision.interfaces import Progress
-from provision.model.board_path import TEMPORARY_NAME
+from provision.model.board_path import TEMPORARY_NAME, path_bytes
 from provision.model.exhaustive import assert_never
 from provision.model.plan import DeleteFile, FileAction, MakeDirectory, RemoveDirectory, WriteFile
 from provision.model.state import Content
 
-_HARMLESS = {errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY, errno.EACCES}
-_HARMLESS_NUMBERS = {2, 13, 17, 39}  # the same in MicroPython's numbers
+_HARMLESS = {2, 13, 17, 39}  # ENOENT, EACCES, EEXIST, ENOTEMPTY, in MicroPython's numbers
 _ANSWER_TIMEOUT = 20.0  # seconds for one answer: a write may compact the filesystem
 _SLOWEST = (
     20  # bytes of content a second: 9600 baud, each byte four characters, a round trip each chunk
@@ -112,6 +110,15 @@ class _Attached(SerialTransport):  # type: ignore[misc]  # mpremote has no types
         """mpremote's own looks at every byte and sleeps between them."""
         return self.serial.read_until(ending, timeout)
 
+    def exec(self, command: str, *others: object, **named: object) -> object:
+        """mpremote imports `hashlib`, where a file on the board may be instead."""
+        own = command.replace("import hashlib\n", "import uhashlib as hashlib\n")
+        return super().exec(own, *others, **named)
+
+    def call_os(self, function: str, *paths: str) -> None:
+        arguments = ",".join(repr(path_bytes(path)) for path in paths)
+        self.exec(f"import uos\nuos.{function}({arguments})")
+
 
 def transfer(
     raw: RawRepl,
@@ -130,11 +137,11 @@ def transfer(
         try:
             match action:
                 case MakeDirectory():
-                    _harmlessly(board.fs_mkdir, path)
+                    _harmlessly(board, "mkdir", path)
                 case DeleteFile():
-                    _harmlessly(board.fs_rmfile, path)
+                    _harmlessly(board, "remove", path)
                 case RemoveDirectory():
-                    _harmlessly(board.fs_rmdir, path)
+                    _harmlessly(board, "rmdir", path)
                 case WriteFile():
                     _write(board, path, contents[path], _shifted(progress, done, sum(sizes)))
                     done += size
@@ -144,7 +151,7 @@ def transfer(
             raise file_error(path, error.errno, error.strerror or str(error)) from error
         except TransportExecError as error:
             raised = BoardException(error.error_output)
-            raise file_error(path, raised.errno, raw.raised(raised)) from error
+            raise file_error(path, raised.errno, raw.raised(raised)) from raised
         except _PortFailed as error:
             raise error.__cause__ or error from None  # whoever owns the port knows what it means
         except (TransportError, ReadTimeout) as error:
@@ -163,14 +170,11 @@ def _shifted(progress: Progress, base: int, total: int) -> Progress:
     return lambda part, _: progress(base + part, total)
 
 
-def _harmlessly(call: Callable[[str], object], path: str) -> None:
+def _harmlessly(board: _Attached, function: str, path: str) -> None:
     try:
-        call(path)
-    except OSError as error:
-        if error.errno not in _HARMLESS:
-            raise
+        board.call_os(function, path)
     except TransportExecError as error:
-        if BoardException(error.error_output).errno not in _HARMLESS_NUMBERS:
+        if BoardException(error.error_output).errno not in _HARMLESS:
             raise
 
 
@@ -180,9 +184,9 @@ def _write(board: _Attached, path: str, content: Content, progress: Progress) ->
         board.fs_writefile(beside, content.data, progress_callback=progress)
         if board.fs_hashfile(beside, "sha256") != bytes.fromhex(content.sha256):
             raise BoardError(f"{path}: what the board holds is not what was sent")
-        board.exec(f"import os\nos.rename({beside!a},{path!a})")
+        board.call_os("rename", beside, path)
     except (OSError, BoardError, TransportExecError):
         board.exec(
-            f"import os\ntry:\n f.close()\nexcept:pass\ntry:\n os.remove({beside!a})\nexcept:pass"
+            f"import uos\ntry:\n f.close()\nexcept:pass\ntry:\n uos.remove({beside!a})\nexcept:pass"
         )
         raise

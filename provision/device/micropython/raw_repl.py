@@ -80,6 +80,7 @@ class RawRepl:
         self.trace = trace
         self.interrupted = False  # whether an app was stopped, or its state lost
         self.start_up_cut = False  # whether it was the firmware's own first script
+        self.fresh = False  # whether the interpreter was restarted to be rid of the app
         self._has_raw_paste: bool | None = None  # whether the board knows raw paste
         self._just_entered = False  # entered, and nothing executed yet
         self._paste_window: int | None = None  # of a raw paste that is open already
@@ -185,6 +186,7 @@ class RawRepl:
         self._raise_without_firmware(heard)
         if not heard.endswith(BANNER):
             self.enter()
+        self.fresh = True
 
     def recover(self) -> bool:
         """Bring back a board that stopped inside a stream, within bounds; NoAnswer if not.

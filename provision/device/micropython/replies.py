@@ -19,6 +19,7 @@ from provision.core.chips.registry import chip_of_machine
 from provision.core.wording import printable
 from provision.device.micropython.raw_repl import RawRepl
 from provision.errors import BoardError
+from provision.model.board_path import path_of_bytes
 from provision.model.state import ActualState, FirmwareIdentity
 
 T = TypeVar("T")
@@ -102,9 +103,12 @@ def read_mount_reply(text: str) -> MountReply:
     for line in lines(text):
         match literal(line):
             case ("\x02", str() as there, tuple() as mounts):
-                if not all(isinstance(one, str) and one.startswith("/") for one in mounts):
+                if not all(isinstance(one, bytes) and one.startswith(b"/") for one in mounts):
                     raise MalformedReply(line)
-                return MountReply(settled=there in ("flash", "mounted", "none"), mounts=mounts)
+                return MountReply(
+                    settled=there in ("flash", "mounted", "none"),
+                    mounts=tuple(path_of_bytes(one) for one in mounts),
+                )
             case _:
                 pass  # something on the board prints
     raise MalformedReply(text)

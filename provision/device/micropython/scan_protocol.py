@@ -22,6 +22,8 @@ from provision.model.board_path import (
     ancestors,
     at_or_below,
     below,
+    path_bytes,
+    path_of_bytes,
 )
 from provision.model.state import FileState, Filesystem
 
@@ -130,11 +132,11 @@ class ScanQuery:
     @property
     def arguments(self) -> bytes:
         """Those of `call`."""
-        names = (agent_source.texts(each) for each in (self.presence_only, self._trees))
+        names = (agent_source.paths(each) for each in (self.presence_only, self._trees))
         asked = b",".join((agent_source.literal(self.bloom), *names))
         how = b"%d" % READ_AHEAD
         if self.mounts is not None:
-            how = agent_source.texts(self.mounts) + b"," + agent_source.texts(self.walked)
+            how = agent_source.paths(self.mounts) + b"," + agent_source.paths(self.walked)
         return b"(%s),%s,%s" % (asked, agent_source.literal(self.wanted), how)
 
 
@@ -170,11 +172,11 @@ def bucket(path: str) -> int:
 def fold_file(path: str, sha256: str | None) -> bytes:
     """What one file adds to its sum; None where any content will do."""
     digest = b"?" if sha256 is None else bytes.fromhex(sha256)
-    return hashlib.sha256(digest + path.encode()).digest()[:SUM_SIZE]
+    return hashlib.sha256(digest + path_bytes(path)).digest()[:SUM_SIZE]
 
 
 def _key(path: str) -> bytes:
-    return hashlib.sha256(path.encode()).digest()
+    return hashlib.sha256(path_bytes(path)).digest()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -310,17 +312,17 @@ def filesystem(query: ScanQuery, reply: ScanReply, listing: Iterable[DirectoryEn
 def _entry(value: object, line: str) -> DirectoryEntry:
     digest = b""
     match value:
-        case (str() as path, int() as folder, tuple() as rest):
+        case (bytes() as path, int() as folder, tuple() as rest):
             pass
-        case (str() as path, int() as folder, tuple() as rest, bytes() as coded):
+        case (bytes() as path, int() as folder, tuple() as rest, bytes() as coded):
             digest = decode_base64(coded)
         case _:
             raise MalformedReply(line)
-    if not path.startswith("/") or len(digest) not in (0, 1, 32):
+    if not path.startswith(b"/") or len(digest) not in (0, 1, 32):
         raise MalformedReply(line)
     size = rest[0] if rest and isinstance(rest[0], int) and rest[0] >= 0 else None
     return DirectoryEntry(
-        path=path,
+        path=path_of_bytes(path),
         folder=bool(folder),
         size=None if folder else size,
         sha256=digest.hex() if len(digest) == 32 else None,

@@ -16,6 +16,7 @@ from itertools import accumulate
 from provision.core.chips.family import Pace
 from provision.device.micropython.deflate import FleetDeflate
 from provision.errors import BoardError
+from provision.model.board_path import path_bytes
 from provision.model.exhaustive import assert_never
 from provision.model.plan import DeleteFile, FileAction, MakeDirectory, RemoveDirectory, WriteFile
 from provision.model.state import Content
@@ -59,7 +60,7 @@ def frames(
 ) -> Iterator[Frame]:
     """The actions in order, cut into payloads of at most `block` bytes."""
     for action_index, action in enumerate(actions):
-        path = action.path.encode()
+        path = path_bytes(action.path)
         if len(path) > MAX_PATH:
             raise BoardError(
                 f"{action.path}: a path on a board has at most {MAX_PATH} bytes",

@@ -169,7 +169,8 @@ def _raise(problem: str, shown: str, actions: Sequence[FileAction], action_index
         or action_index >= len(actions)
     ):
         raise StreamDamaged(shown)
-    raise file_error(actions[action_index].path, number, shown)
+    failed = file_error(actions[action_index].path, number, shown)
+    raise failed from (BoardException(problem) if number is None else None)
 
 
 def file_error(path: str, number: int | None, shown: str) -> BoardError:

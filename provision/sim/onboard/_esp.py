@@ -1,5 +1,7 @@
 # The chip's esp module.
 
+import struct
+
 import _flash
 from _link import CONFIG, leave
 
@@ -52,8 +54,6 @@ def check_fw():
 
 
 def deepsleep(time_us=0, option=0):
-    import struct
-
     leave(b"D", struct.pack("<Q", time_us // 1000) if time_us else b"")
 
 

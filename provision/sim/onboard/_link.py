@@ -9,6 +9,8 @@ import os
 import sys
 import time
 
+import micropython
+
 CONFIG = json.loads(os.getenv("VIRTUAL_BOARD"))
 os.unsetenv("VIRTUAL_BOARD")
 
@@ -24,8 +26,6 @@ def tell(kind, payload=b""):
 
 def leave(kind, payload=b""):
     # The supervisor ends this process; nothing the program does keeps it alive.
-    import micropython
-
     micropython.kbd_intr(-1)
     tell(kind, payload)
     while True:

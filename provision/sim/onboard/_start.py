@@ -14,6 +14,7 @@ import vfs
 micropython.kbd_intr(-1)
 
 # Collecting between imports keeps what stays together at the heap's beginning.
+import _link
 from _link import CONFIG, leave, tell
 
 gc.collect()
@@ -49,28 +50,49 @@ gc.collect()
 _real = sys
 
 
-def _as_module(module, *names):
-    for name in ("__file__",):
-        try:
-            delattr(module, name)
-        except AttributeError:
-            pass
-    module.__name__ = names[0]
-    for name in names:
-        _real.modules[name] = module
+def _as_module(module, name):
+    try:
+        del module.__file__
+    except AttributeError:
+        pass
+    module.__name__ = name
+    return module
 
 
-def _hide(names):
-    # A module that this firmware is too old or too small for. Only then is there a hook: it shows
-    # in tracebacks.
-    real_import = builtins.__import__
+try:
+    import _import
+except SyntaxError:
+    # This machine's MicroPython makes no native code.
+    with open(_link.__file__.replace("_link", "_import")) as file:
+        _scope = {}
+        exec(file.read().replace("@micropython.native", ""), _scope)
+    class _import:
+        install = staticmethod(_scope["install"])
 
-    def __import__(name, *args):
-        if name.split(".")[0] in names:
-            raise ImportError("no module named '%s'" % name)
-        return real_import(name, *args)
+gc.collect()
 
-    builtins.__import__ = __import__
+
+def _install_modules():
+    # Before 1.21 a firmware's modules have names with a u, and others by way of those, after files.
+    after_files = {
+        "os": _sys.make_os(),
+        "time": _as_module(_time, "time"),
+        "machine": _as_module(_machine, "machine"),
+    }
+    own = {"u" + name: after_files[name] for name in after_files}
+    own["usys"] = _sys.make_sys()
+    missing = list(CONFIG["hidden"])
+    if CONFIG["boot_interruptible"]:
+        missing.append("sys")  # the unix port's, that no file is before
+        after_files["sys"] = own["usys"]
+    else:
+        own["sys"] = own["usys"]
+    own["micropython"] = _sys.make_micropython()
+    own["network"] = _as_module(_network, "network")
+    own["esp"] = _as_module(_esp, "esp")
+    if CONFIG["platform"] == "esp32":
+        own["esp32"] = _as_module(_esp32, "esp32")
+    _import.install(own, after_files, missing)
 
 
 def _print_exception(error):
@@ -169,21 +191,13 @@ _input = builtins.input
 
 
 def start(scope):
-    _as_module(_machine, "machine")
-    _as_module(_network, "network")
-    _as_module(_esp, "esp")
-    _as_module(_time, "time", "utime")
-    if CONFIG["platform"] == "esp32":
-        _as_module(_esp32, "esp32")
-    _sys.install()
     for name in list(scope):
         if name != "__name__":
             del scope[name]
     # inisetup is for the first boot alone, and the host's files are out of sight after this.
     import inisetup
 
-    if CONFIG["hidden"]:
-        _hide(CONFIG["hidden"])
+    _install_modules()
     vfs.umount("/")
     os.chdir("/")
     _real.path[:] = CONFIG["path"]
@@ -196,8 +210,8 @@ def start(scope):
     error = _interruptible(lambda: _boot(inisetup.setup))
     if error is not None:
         _print_boot_exception(error)
-    _as_module(flashbdev, "flashbdev")  # a firmware has it frozen in
-    for name in ("inisetup", "_start", "_link", "_flash", "_console", "_sys", "_machine", "_network", "_esp", "_esp32", "_time"):
+    _real.modules["flashbdev"] = _as_module(flashbdev, "flashbdev")  # a firmware has it frozen in
+    for name in ("inisetup", "_start", "_link", "_flash", "_console", "_sys", "_machine", "_network", "_esp", "_esp32", "_time", "_import"):
         _real.modules.pop(name, None)
     gc.collect()
     if CONFIG["platform"] == "esp8266":

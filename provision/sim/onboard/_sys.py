@@ -69,14 +69,17 @@ class _Os:
     def dupterm(self, stream, index=0):
         return None
 
+    def __setattr__(self, name, value):
+        raise AttributeError("'module' object has no attribute '%s'" % name)
 
-def _make_os():
+
+def make_os():
     module = _Os()
     for name in ("chdir", "getcwd", "ilistdir", "listdir", "mkdir", "remove", "rename", "rmdir",
                  "stat", "statvfs", "unlink", "urandom", "VfsFat", "VfsLfs2", "mount", "umount"):  # fmt: skip
-        setattr(module, name, getattr(_os, name))
+        object.__setattr__(module, name, getattr(_os, name))
     if CONFIG["platform"] != "esp8266":
-        module.sep = "/"
+        object.__setattr__(module, "sep", "/")
     return module
 
 
@@ -92,7 +95,7 @@ class _MicroPython:
         pass
 
 
-def _make_micropython():
+def make_micropython():
     module = _MicroPython()
     for name in ("const", "heap_lock", "heap_unlock", "mem_info", "opt_level",
                  "qstr_info", "schedule", "stack_use", "RingIO"):  # fmt: skip
@@ -101,11 +104,5 @@ def _make_micropython():
     return module
 
 
-def install():
-    system = _Sys()
-    module = _make_os()
-    for name in ("sys", "usys"):
-        _real.modules[name] = system
-    for name in ("os", "uos"):
-        _real.modules[name] = module
-    _real.modules["micropython"] = _make_micropython()
+def make_sys():
+    return _Sys()

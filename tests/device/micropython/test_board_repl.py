@@ -336,7 +336,7 @@ def test_firmware_without_deflate_gets_the_same_result(
             timeout=5,
         )
         repl.identify()
-        assert not repl.deflates
+        assert not repl.agent.deflates
         work: list[Step] = [
             make_directory("/lib"),
             write_file("/lib/a.py", b"a = '\\x04'\n" * 200),

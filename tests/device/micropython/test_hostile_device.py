@@ -130,7 +130,7 @@ def lied_to(told: list[tuple[bytes, bytes]], names: list[str], deflates: bool) -
     board = MicroPython(clock, lies=itertools.chain(told, itertools.cycle(told)))
     try:
         repl = BoardRepl(MemoryPort(board, clock=clock), clock=clock)
-        repl.deflates = deflates
+        repl.agent.deflates = deflates
         repl.enter()
         for name in names:
             ask(repl, clock, name)

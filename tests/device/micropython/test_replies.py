@@ -66,7 +66,7 @@ def test_facts_of_an_esp8266() -> None:
 
 
 def test_mounts_are_names_of_directories() -> None:
-    reply = read_mount_reply("('/x', 0)\r\n('\x02', 'mounted', ('/sd', '/data/usb'))\r\n")
+    reply = read_mount_reply("('/x', 0)\r\n('\x02', 'mounted', (b'/sd', b'/data/usb'))\r\n")
     assert reply == MountReply(settled=True, mounts=("/sd", "/data/usb"))
     assert not read_mount_reply("('\x02', 'unmountable', ())\r\n").settled
     for spoilt in (

@@ -1,7 +1,7 @@
 """Who this board is: prints one line, a tuple that `scan_protocol.read_identity` reads."""
-import os, sys, machine
+import uos, usys, umachine
 
-mac = machine.unique_id()
+mac = umachine.unique_id()
 flash = None
 try:
     import esp
@@ -13,4 +13,4 @@ try:
         mac = network.WLAN().config("mac")
 except:
     pass
-print(("\x02",) + os.uname()[3:] + (mac, flash, getattr(sys.implementation, "_mpy", None)))
+print(("\x02",) + uos.uname()[3:] + (mac, flash, getattr(usys.implementation, "_mpy", None)))

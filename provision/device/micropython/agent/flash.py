@@ -4,8 +4,8 @@ A line of base64 for each `piece` bytes, without the 0xFF at its end, and at las
 the sha256 of all: what a timer of the app prints in between is no part of a flash. Offset and sizes
 are multiples of four, which some chips want.
 """
-from binascii import b2a_base64
-from hashlib import sha256
+from ubinascii import b2a_base64
+from uhashlib import sha256
 
 
 def _flash(offset, size, piece):

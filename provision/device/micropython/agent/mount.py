@@ -5,34 +5,37 @@ nothing is at `/` (1), or to mount it anew whatever is there, so that it can be 
 the app has the flash under another name too, that goes: two filesystems must not write the same
 blocks. Prints what is at `/` now, and the names of what is mounted below it.
 """
-import os
-from hashlib import sha256
-
-try:
-    import vfs
-except ImportError:  # before 1.23
-    vfs = os
+import uos
+from uhashlib import sha256
 
 
 def listing(entries):
     hasher = sha256()
     for entry in entries:
-        if entry[3:]:  # not a mount point
-            hasher.update(repr(entry).encode())
+        hasher.update(repr(entry).encode())
     return hasher.digest()
 
 
 def same(place, view):
     try:
-        return os.statvfs(place)[:3] == view.statvfs("/")[:3] and listing(
-            os.ilistdir(place)
-        ) == listing(view.ilistdir("/"))
+        return uos.statvfs(place)[:3] == view.statvfs("/")[:3] and listing(
+            uos.ilistdir(place if place[1:] else b"/.")
+        ) == listing(view.ilistdir(b"/"))
     except Exception:  # of a card that was taken out, of a filesystem of the app's own making
         return 0
 
 
 def mounts():
-    return tuple("/" + entry[0] for entry in os.ilistdir("/") if not entry[3:])
+    # They come first, entries of three fields; a file has four, or a name that is no text.
+    found = []
+    try:
+        for entry in uos.ilistdir(b"/"):
+            if entry[3:]:
+                break
+            found.append(b"/" + entry[0])
+    except UnicodeError:
+        pass
+    return tuple(found)
 
 
 def _mount(most):
@@ -45,23 +48,23 @@ def _mount(most):
     if flash:
         for kind in ("VfsLfs2", "VfsLfs1", "VfsFat"):
             try:
-                view = getattr(vfs, kind)(flash)
+                view = getattr(uos, kind)(flash)
                 break
             except Exception:
                 pass
         there = "flash"
-        if most == 2 or not same("/", view):
+        if most == 2 or not same(b"/", view):
             there = "other"
     if there == "other" and most:
         for place in mounts():
             if same(place, view):
-                vfs.umount(place)
+                uos.umount(place.decode())
         try:
-            vfs.umount("/")
+            uos.umount("/")
         except OSError:
             pass
         try:
-            vfs.mount(flash, "/")
+            uos.mount(flash, "/")
             there = "mounted"
         except OSError:
             there = "unmountable"

@@ -1,5 +1,6 @@
 """Print a file, at most `most` bytes of it, as base64."""
-from binascii import b2a_base64
+from ubinascii import b2a_base64
+from uio import open
 
 
 def _read(path, most):

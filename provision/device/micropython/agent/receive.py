@@ -10,10 +10,11 @@ character is data; whatever happens it is restored, after the line has fallen si
 rest of a stream is taken for a program.
 """
 import gc
-import os
-import select
+import uos
+import uselect
 import sys
-from hashlib import sha256
+from uhashlib import sha256
+import uio
 from deflate import DeflateIO
 from micropython import kbd_intr
 
@@ -61,10 +62,9 @@ def _receive(choices, padding):
                 path = bytes(payload[1 : start - 4])
                 if sha256(header[2:3] + path).digest()[:4] != bytes(payload[start - 4 : start]):
                     raise ValueError("path")
-                path = str(path, "utf8")
             if kind & 112:
                 try:
-                    (os.mkdir if kind == 16 else os.remove if kind == 32 else os.rmdir)(path)
+                    (uos.mkdir if kind == 16 else uos.remove if kind == 32 else uos.rmdir)(path)
                 except OSError as e:
                     # Not there, there already, not empty, or FAT's word for not empty.
                     if e.args[0] not in (2, 17, 39, 13):
@@ -72,8 +72,8 @@ def _receive(choices, padding):
             else:
                 if kind & 1:
                     proof = bytes(payload[start : start + 8])
-                    beside = path[: path.rfind("/") + 1] + ".provision~"
-                    file = open(beside, "wb")
+                    beside = path[: path.rfind(b"/") + 1] + b".provision~"
+                    file = uio.open(beside, "wb")
                     hasher = sha256()
                     payload = payload[start + 8 :]
                 file.write(payload)
@@ -83,7 +83,7 @@ def _receive(choices, padding):
                     file = None
                     if hasher.digest()[:8] != proof:
                         raise ValueError("sha256")
-                    os.rename(beside, path)
+                    uos.rename(beside, path)
                     beside = None
             out.write(done)
     except Exception as e:
@@ -95,10 +95,10 @@ def _receive(choices, padding):
                 pass
         if beside:
             try:
-                os.remove(beside)
+                uos.remove(beside)
             except OSError:
                 pass
-        poll = select.poll()
+        poll = uselect.poll()
         poll.register(sys.stdin, 1)
         while poll.poll(200):
             port.read(1)

@@ -13,23 +13,25 @@ not see: it is made anew for each scan. Where everybody sees another root than t
 raises: something is mounted below `/`, or what is at `/` is not the flash (the number of blocks is
 told too, since a RAM disk may hold copies). For an `ahead` of None, `_view` is set already
 (across.py).
+
+Paths are bytes: a name on LittleFS is any, and newer firmware makes no text of what is not UTF-8,
+which at the root is one more thing that raises. `uos` is that of facts.py.
 """
-import os
-from binascii import b2a_base64
-from hashlib import sha256
+from ubinascii import b2a_base64
+from uhashlib import sha256
 
 
 def _walk(asked, mask, parent):
     bloom, presence_only, trees = asked
-    for entry in _view.ilistdir(parent or "/"):
-        path = parent + "/" + entry[0]
-        key = sha256(path.encode()).digest()
+    for entry in _view.ilistdir(parent):
+        path = parent + entry[0]
+        key = sha256(path).digest()
         known = 1
         for i in (0, 2):
             known &= ~bloom[key[i] % len(bloom)] >> key[i + 1] % 8
-        inside = entry[0][:5] == ".prov"  # what an interrupted run left
+        inside = entry[0][:5] == b".prov"  # what an interrupted run left
         for tree in trees:
-            inside |= (path + "/").startswith(tree)
+            inside |= (path + b"/").startswith(tree)
         folder = entry[1] & 16384
         bucket = key[6] & 31
         digest = b""
@@ -46,7 +48,7 @@ def _walk(asked, mask, parent):
         if known or inside:
             yield known, bucket, path, folder, entry, digest
             if folder:
-                yield from _walk(asked, mask, path)
+                yield from _walk(asked, mask, path + b"/")
 
 
 def _scan(asked, wanted, ahead):
@@ -55,13 +57,13 @@ def _scan(asked, wanted, ahead):
     if ahead:
         from flashbdev import bdev
 
-        _view = os.VfsLfs2(bdev, readsize=ahead)
-        if list(os.ilistdir("/")) != list(_view.ilistdir("/")):
+        _view = uos.VfsLfs2(bdev, readsize=ahead)
+        if list(uos.ilistdir("/")) != list(_view.ilistdir("/")):
             raise  # whatever it is, a RuntimeError: the name of one costs bytes
     sums = bytearray(129)
-    for known, bucket, path, folder, entry, digest in _walk(asked, -1, ""):
+    for known, bucket, path, folder, entry, digest in _walk(asked, -1, b"/"):
         if digest:
-            key = sha256(digest + path.encode()).digest()
+            key = sha256(digest + path).digest()
             for i in range(4):
                 sums[bucket * 4 + i] ^= key[i]
         elif known:
@@ -71,4 +73,4 @@ def _scan(asked, wanted, ahead):
     if sha256(sums[:128]).digest()[:9] == wanted:
         print("\x02=")
         return 1
-    print(("\x02", b2a_base64(sums), os.statvfs("/")[:4], ahead and bdev.ioctl(4, 0)))
+    print(("\x02", b2a_base64(sums), uos.statvfs("/")[:4], ahead and bdev.ioctl(4, 0)))

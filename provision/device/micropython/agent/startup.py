@@ -6,12 +6,12 @@ for capitals, is left as it is. A renamed file is dropped where a new one stands
 Nothing is renamed where one of `fuses`, pairs of an address and bits, is burned: with secure boot
 or flash encryption on a board is not written.
 """
-import os
+import uos
 
 
 def _there(path):
     try:
-        os.stat(path)
+        uos.stat(path)
         return 1
     except OSError:
         return 0
@@ -20,9 +20,9 @@ def _there(path):
 def _startup(back, names, fuses):
     left = ""
     for address, bits in fuses:
-        import machine
+        import umachine
 
-        if machine.mem32[address] & bits:
+        if umachine.mem32[address] & bits:
             print("\x02")
             return 1
     for name in names if back else reversed(names):
@@ -31,11 +31,11 @@ def _startup(back, names, fuses):
         if back:
             if _there(beside):
                 if _there(path):
-                    os.remove(beside)
+                    uos.remove(beside)
                 else:
-                    os.rename(beside, path)
+                    uos.rename(beside, path)
         elif _there(path) and not _there(path.upper()):
-            os.rename(path, beside)
+            uos.rename(path, beside)
         if _there(beside):
             left += name + " "
     print("\x02" + left)

@@ -1,0 +1,110 @@
+"""Runs the agent's programs on a board, in the form that its firmware takes, and past its app.
+
+What the agent uses it takes from the firmware itself, by names that no file on the board is in the
+way of (`agent_source`). An app can still spoil the interpreter that it was interrupted in: put a
+function of its own in place of a builtin, take all memory, leave a timer that prints into every
+answer. Then the board gets a fresh one, by a soft reset after which boot.py runs and main.py does
+not; the app is started again in the end.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from typing import TypeVar
+
+from provision.device.micropython import agent_source
+from provision.device.micropython.raw_repl import EXEC_TIMEOUT, BoardException, RawRepl
+from provision.device.micropython.replies import MalformedReply
+from provision.device.transport.buffered_serial import Tracer
+from provision.errors import BoardError, NoAnswer, ReadOnly
+
+T = TypeVar("T")
+
+_NO_MODULE = ("ImportError", "ModuleNotFoundError")
+
+
+class AgentRunner:
+    """What is known of the firmware that runs the agent: whether it `deflates`, and what its
+    modules are called."""
+
+    def __init__(self, raw: RawRepl, trace: Tracer) -> None:
+        self.deflates = True  # until the board says that it cannot
+        self._raw = raw
+        self._trace = trace
+        self._plain_names = False  # whether a module is missing by its name with a u
+
+    def run(
+        self,
+        *names: str,
+        call: str = "",
+        arguments: bytes = b"",
+        timeout: float = EXEC_TIMEOUT,
+        follow: bool = False,
+    ) -> str:
+        """Execute agent files and call one of their functions; what it printed."""
+        if self.deflates:
+            try:
+                return self._raw.execute(
+                    agent_source.program(
+                        *names, call=call, arguments=arguments, deflate=True, follow=follow
+                    ),
+                    timeout=timeout,
+                )
+            except BoardException as error:
+                if error.name not in _NO_MODULE or "flashbdev" in error.last:
+                    raise self._board_error(error) from error
+                self.deflates = False
+                self._trace(1, "this firmware has no deflate")
+        plain = agent_source.program(*names, call=call, arguments=arguments, deflate=False)
+        if self._plain_names:
+            plain = agent_source.by_plain_names(plain)
+        try:
+            return self._raw.execute(plain, timeout=timeout)
+        except BoardException as error:
+            if self._plain_names or error.name not in _NO_MODULE or "flashbdev" in error.last:
+                raise self._board_error(error) from error
+        self._plain_names = True
+        return self.run(*names, call=call, arguments=arguments, timeout=timeout)
+
+    def past_the_app(self, attempt: Callable[[], T], forget: Callable[[], None]) -> T:
+        """Once more from a fresh interpreter where the running app has spoilt this one; `forget`
+        what was known of it. Where boot.py spoils that too, NoAnswer: such a board may still be
+        asked through its bootloader."""
+        try:
+            return attempt()
+        except BoardError as error:
+            if not _spoilt(error):
+                raise
+            if self._raw.fresh:
+                raise _spoilt_again(error) from error
+            self._trace(1, f"{error.message}; once more from a fresh interpreter")
+        self._raw.restart_interpreter()
+        self.deflates = True
+        forget()
+        try:
+            return attempt()
+        except BoardError as error:
+            if _spoilt(error):
+                raise _spoilt_again(error) from error
+            raise
+
+    def _board_error(self, error: BoardException) -> BoardError:
+        if error.errno == errno.EROFS:
+            return ReadOnly("the flash is mounted read-only")
+        return BoardError(f"the board raised {self._raw.raised(error)}")
+
+
+def _spoilt(error: BoardError) -> bool:
+    """Whether it is the interpreter that a program failed by, rather than the board's files."""
+    cause = error.__cause__
+    if isinstance(cause, BoardException):
+        return cause.name != "OSError"
+    return isinstance(cause, MalformedReply)
+
+
+def _spoilt_again(error: BoardError) -> NoAnswer:
+    return NoAnswer(
+        f"{error.message}, from a fresh interpreter too",
+        hint="its boot.py may change what MicroPython gives to programs",
+    )

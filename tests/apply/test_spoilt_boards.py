@@ -1,0 +1,146 @@
+"""Boards on which the tool's own programs would go wrong if they trusted what they meet: files
+named like the firmware's modules, names that are no text, apps that change what programs use."""
+
+from __future__ import annotations
+
+import pytest
+
+from provision.core.chips.esp.chips import ESP32, ESP8266
+from provision.model.chip import Chip
+from tests.apply.station import Station
+
+BOARDS = {ESP32: "esp32", ESP8266: "wemos-d1-mini"}
+SHADOWS = ("io", "hashlib", "binascii", "os", "json", "machine", "struct", "select", "time", "vfs")
+HOSTILE = ("raise ValueError(1)\n", "while True: pass\n", "print('(1, 2)')\n", "")
+
+
+def fleet(station: Station, chip: Chip, image: str, more: str = "") -> None:
+    station.write(
+        "fleet.yaml",
+        f"""
+        devices:
+          kitchen:
+            port: sim://kitchen
+            board: {BOARDS[chip]}
+            firmware: {{file: {image}}}
+            files: [{{src: app/, dest: /}}{more}]
+        """,
+    )
+
+
+def provisioned(station: Station, chip: Chip, version: str, main: str) -> str:
+    image = station.firmware(chip, version)
+    station.board("kitchen", chip, image)
+    station.write("app/main.py", main)
+    station.write("app/data.txt", "one")
+    fleet(station, chip, image)
+    station.apply("--yes")
+    return image
+
+
+@pytest.mark.parametrize("version", ["1.19.1", "1.24.1"])
+@pytest.mark.parametrize("chip", [ESP32, pytest.param(ESP8266, marks=pytest.mark.slow)])
+def test_files_named_like_the_firmwares_modules(station: Station, chip: Chip, version: str) -> None:
+    image = provisioned(station, chip, version, "print('app')\n")
+    station.type("kitchen", "import uos;'lib' in uos.listdir('/') or uos.mkdir('/lib')")
+    paths = [f"{folder}/{name}.py" for folder in ("", "/lib") for name in SHADOWS]
+    hostile = {path: HOSTILE[at % len(HOSTILE)] for at, path in enumerate(paths)}
+    station.put("kitchen", hostile)
+    assert station.apply().outcomes == {"kitchen": "ok"}
+    station.write("app/data.txt", "two")
+    assert station.plan().planned("kitchen")[0] == "write-file /data.txt"
+    station.apply()
+    fleet(
+        station,
+        chip,
+        image,
+        "".join(f", {{dest: {path}, state: absent}}" for path in paths),
+    )
+    removed = station.apply().done("kitchen")
+    assert {f"delete-file {path}" for path in paths} <= {*removed}
+    assert station.apply().outcomes == {"kitchen": "ok"}
+    files = station.files("kitchen", chip)
+    assert files["/data.txt"] == b"two"
+    assert not {*paths} & {*files}
+
+
+def test_a_name_that_is_no_text_is_seen_kept_and_removed(station: Station) -> None:
+    image = provisioned(station, ESP32, "1.24.1", "print('app')\n")
+    station.type(
+        "kitchen",
+        "import os;os.mkdir('/log')",
+        r"open(b'/caf\xe9.txt', 'w').close();open(b'/log/caf\xe9.txt', 'w').close()",
+    )
+    assert station.apply().outcomes == {"kitchen": "ok"}
+    station.write("app/data.txt", "two")
+    assert station.apply().done("kitchen")[0] == "write-file /data.txt"
+    names = "print(list(os.ilistdir(b'/.')), list(os.ilistdir(b'/log')))"
+    assert station.type("kitchen", "import os", names).count(r"caf\xe9.txt") == 2
+    station.write("fleet.yaml", (station.work / "fleet.yaml").read_text() + "    prune: [/]\n")
+    shown = station.provision("plan")
+    assert r"/caf\udce9.txt" in shown.said, shown.said
+    station.apply("--yes")
+    assert station.type("kitchen", "import os", names).count("caf") == 0
+    assert station.apply().outcomes == {"kitchen": "ok"}
+    assert image
+
+
+SPOILERS = {
+    "str": "builtins.str = 5",
+    "print": "builtins.print = lambda *a, **b: None",
+    "open": "builtins.open = None",
+    "import": "builtins.__import__ = None",
+    "exec": "exec = len = memoryview = bytearray = None",
+    "flashbdev": "import sys;sys.modules.clear()",
+    "remote": """
+class Remote:
+    def mount(self, readonly, mkfs): pass
+    def chdir(self, path): pass
+    def getcwd(self): return '/'
+    def stat(self, path):
+        while True: pass
+    ilistdir = statvfs = open = umount = stat
+import os
+os.mount(Remote(), '/remote')
+os.chdir('/remote')
+""",
+}
+FULL = """
+x = []
+try:
+    while True: x.append(bytearray(64))
+except MemoryError: pass
+"""
+
+
+@pytest.mark.parametrize("spoiler", SPOILERS)
+def test_an_app_that_has_spoilt_its_interpreter(station: Station, spoiler: str) -> None:
+    main = f"import builtins\n{SPOILERS[spoiler]}\nwhile True: pass\n"
+    provisioned(station, ESP32, "1.24.1", main)
+    station.press("kitchen", "reset")
+    assert station.apply().outcomes == {"kitchen": "ok"}
+    station.write("app/data.txt", "two")
+    assert station.plan().planned("kitchen") == ["write-file /data.txt", "reset"]
+    assert station.apply().done("kitchen") == ["write-file /data.txt", "reset"]
+    assert station.files("kitchen")["/data.txt"] == b"two"
+    assert station.apply().outcomes == {"kitchen": "ok"}
+
+
+def test_an_app_that_has_taken_all_memory(station: Station) -> None:
+    provisioned(station, ESP8266, "1.24.1", FULL + "while True: pass\n")
+    station.press("kitchen", "reset")
+    assert station.apply().outcomes == {"kitchen": "ok"}
+    station.write("app/data.txt", "two")
+    assert station.apply().done("kitchen")[0] == "write-file /data.txt"
+    assert station.apply().outcomes == {"kitchen": "ok"}
+
+
+def test_a_boot_py_that_spoils_every_interpreter(station: Station) -> None:
+    provisioned(station, ESP32, "1.24.1", "while True: pass\n")
+    station.put("kitchen", {"/boot.py": "import builtins\nbuiltins.print = lambda *a, **b: None\n"})
+    station.press("kitchen", "reset")
+    station.write("app/data.txt", "two")
+    station.write("app/boot.py", "")
+    done = station.apply("--yes").done("kitchen")
+    assert {"write-file /data.txt", "write-file /boot.py"} <= {*done}
+    assert station.apply().outcomes == {"kitchen": "ok"}
