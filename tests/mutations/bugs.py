@@ -427,8 +427,8 @@ BUGS = (
     Bug(
         name="ignore a rename that failed on the board",
         file="provision/device/micropython/agent/receive.py",
-        before="                    os.rename(beside, path)\n                    beside = None\n",
-        after="                    try:\n                        os.rename(beside, path)\n"
+        before="                    uos.rename(beside, path)\n                    beside = None\n",
+        after="                    try:\n                        uos.rename(beside, path)\n"
         "                        beside = None\n                    except OSError:\n"
         "                        pass\n",
         tests=("tests/device/micropython/test_agent.py", "-k", "rename"),
@@ -436,9 +436,9 @@ BUGS = (
     Bug(
         name="ignore a rename that failed in the fallback transfer",
         file="provision/device/micropython/fallback_transfer.py",
-        before='board.exec(f"import os\\nos.rename({beside!a},{path!a})")',
-        after='board.exec(f"import os\\ntry:\\n os.rename({beside!a},{path!a})\\n'
-        'except OSError:pass")',
+        before='board.call_os("rename", beside, path)',
+        after="try:\n            board.call_os('rename', beside, path)\n"
+        "        except TransportExecError:\n            pass",
         tests=("tests/device/micropython/test_fallback_transfer.py", "-k", "rename"),
     ),
     Bug(
@@ -451,14 +451,14 @@ BUGS = (
     Bug(
         name="keep the rest of a file that the board could not take",
         file="provision/device/micropython/agent/receive.py",
-        before="                os.remove(beside)\n",
+        before="                uos.remove(beside)\n",
         after="                pass\n",
         tests=("tests/device/micropython/test_agent.py", "-k", "no_rest"),
     ),
     Bug(
         name="keep the rest of a file that the fallback transfer could not write",
         file="provision/device/micropython/fallback_transfer.py",
-        before="\\ntry:\\n os.remove({beside!a})\\nexcept:pass",
+        before="\\ntry:\\n uos.remove({beside!a})\\nexcept:pass",
         after="",
         tests=("tests/device/micropython/test_fallback_transfer.py", "-k", "no_rest"),
     ),
@@ -503,14 +503,14 @@ BUGS = (
     Bug(
         name="drop a disabled start-up file where it should get its name back",
         file="provision/device/micropython/agent/startup.py",
-        before="os.rename(beside, path)",
+        before="uos.rename(beside, path)",
         after="os.remove(beside)",
         tests=("tests/device/micropython/test_agent.py", "-k", "disabled"),
     ),
     Bug(
         name="rename the start-up files of a board with secure boot",
         file="provision/device/micropython/agent/startup.py",
-        before="if machine.mem32[address] & bits:",
+        before="if umachine.mem32[address] & bits:",
         after="if 0:",
         tests=("tests/apply/test_refusals.py", "-k", "rule_1"),
     ),
@@ -758,7 +758,7 @@ BUGS = (
     Bug(
         name="prune what lies on a card that is mounted",
         file="provision/device/micropython/agent/across.py",
-        before='if entry[3:] and "/" + entry[0] not in _mounts:',
+        before="if path + entry[0] not in _mounts:",
         after="if 1:",
         tests=("tests/device/micropython/test_agent.py", "-k", "nobody_names"),
     ),
