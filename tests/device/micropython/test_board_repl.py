@@ -535,22 +535,23 @@ def test_a_view_of_the_flash_that_fails_gives_way_to_the_boards_own(
     """As one does under which a thread of the app writes."""
     told: list[str] = []
     torn = b"""
-import os
+import flashbdev
 class Torn:
-    def __init__(self, bdev, readsize):
-        self.ilistdir = os.ilistdir
-        if readsize is None:
-            raise TypeError
-    def open(self, path, mode):
-        raise OSError(84)
-os.VfsLfs2 = Torn
+    def __init__(self, flash):
+        self.ioctl = flash.ioctl
+        self._read = flash.readblocks
+    def readblocks(self, block, *where):
+        if block > 1:  # a folder below the root
+            raise OSError(84)
+        self._read(block, *where)
+flashbdev.bdev = Torn(flashbdev.bdev)
 """
     with make().port() as port:
         repl = BoardRepl(port, trace=lambda _level, text: told.append(text))
         repl.enter()
-        repl.transfer(*transfer_of([write_file("/a.py", b"a")]), ignore)
+        repl.transfer(*transfer_of([make_directory("/lib"), write_file("/lib/a.py", b"a")]), ignore)
         repl.raw.execute(torn, timeout=5)
-        request = request_for(a=b"a")
+        request = request_for(lib__a=b"a")
         assert files_of(repl, request).files == request.expected
         repl.leave()
     assert any("once more by the board's own view" in text for text in told)
