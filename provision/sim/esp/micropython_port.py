@@ -43,7 +43,7 @@ _FREE = {
 # Objects of the 64-bit unix port are twice as large as the chips'.
 _WORDS = 2
 # What the onboard modules take of the heap, and the garbage collector for its own tables.
-_ONBOARD_HEAP = {True: 50 << 10, False: 55 << 10}  # by whether it is an ESP8266
+_ONBOARD_HEAP = {True: 53 << 10, False: 57 << 10}  # by whether it is an ESP8266
 _OVERHEAD = 1.012
 
 # The first release whose driver writes LittleFS' disk version 2.1, as the interpreter's own does.
