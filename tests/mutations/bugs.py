@@ -42,7 +42,7 @@ BUGS = (
         file="provision/device/micropython/agent_runner.py",
         before="        self._raw.restart_interpreter()\n",
         after="",
-        tests=("tests/apply/test_spoilt_boards.py", "-k", "spoilt_its_interpreter"),
+        tests=("tests/device/micropython/test_board_repl.py", "-k", "spoilt_interpreter"),
     ),
     Bug(
         name="skip the sha256 of a file before the rename",

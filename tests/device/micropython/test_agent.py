@@ -300,7 +300,7 @@ def test_a_scan_stays_on_the_filesystem_that_it_begins_on(
 
 
 def test_a_mount_that_nobody_names_is_not_even_listed() -> None:
-    """mpremote's folder of the host, which answers no more."""
+    """mpremote's folder of the host, which answers no more, and what the flash has by its name."""
     remote = b"""
 class Remote:
     def mount(self, readonly, mkfs): pass
@@ -309,7 +309,10 @@ vfs.mount(Remote(), "/remote")
 """
     files = {"/main.py": b"main"}
     seen, rounds, _ = look(
-        files, request_for(files, trees=["/"]), before=remote, mounts=("/remote",)
+        {**files, "/remote/below.py": b"out of reach"},
+        request_for(files, trees=["/"]),
+        before=remote,
+        mounts=("/remote",),
     )
     assert rounds == 1
     assert seen.files.keys() == files.keys()

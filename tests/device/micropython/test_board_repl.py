@@ -557,6 +557,15 @@ flashbdev.bdev = Torn(flashbdev.bdev)
     assert any("once more by the board's own view" in text for text in told)
 
 
+def test_a_spoilt_interpreter_is_restarted_to_say_who_the_board_is(
+    make: Callable[..., Unit],
+) -> None:
+    with make().repl() as repl:
+        repl.raw.execute(b"import builtins\nbuiltins.print = lambda *a, **b: None", timeout=5)
+        assert repl.identify().chip == ESP32
+        assert repl.raw.fresh
+
+
 def test_the_trace_tells_no_content(make: Callable[..., Unit]) -> None:
     told: list[str] = []
     unit = make()
