@@ -83,13 +83,15 @@ class WireModel:
     """The line between host and chip. All off: bytes arrive at once and none are lost.
 
     `paced`: a byte takes ten bit times of the baud in use, or of `ceiling` where that is lower.
-    `latency`: seconds that a USB bridge holds bytes back from the host. `ring`: bytes that the
+    `bridge`: the highest rate that a USB bridge can be set to: told to go faster, it stays there.
+    `latency`: seconds that it holds bytes back from the host. `ring`: bytes that the
     chip's receive ring takes before it drops what the application has not read; None for no
     limit. Two sides at different baud rates exchange garbage in any case.
     """
 
     paced: bool = False
     ceiling: int | None = None
+    bridge: int | None = None
     latency: float = 0.0
     ring: int | None = None
 
@@ -208,9 +210,8 @@ def _from_query(name: str, query: dict[str, str], directory: Path) -> BoardSetup
         raise _bad(name, "flash", query["flash"], "512KB, 1MB, 2MB, 4MB, 8MB, 16MB or 32MB")
     ring = query.get("ring", "")
     heap = query.get("heap", "")
-    console = query.get("console", str(CONSOLE_BAUD))
-    if not console.isdigit() or not int(console):
-        raise _bad(name, "console", console, "a baud rate")
+    console = _rate(name, "console", query.get("console", str(CONSOLE_BAUD)))
+    bridge = query.get("bridge", "")
     scale = query.get("scale", "1")
     if not re.fullmatch(r"\d+(\.\d+)?", scale) or float(scale) <= 0:
         raise _bad(name, "scale", scale, "a number above 0")
@@ -224,6 +225,7 @@ def _from_query(name: str, query: dict[str, str], directory: Path) -> BoardSetup
         wire=WireModel(
             paced=wire != "off",
             ceiling=ceiling,
+            bridge=_rate(name, "bridge", bridge) if bridge else None,
             latency=_seconds(name, "latency", query.get("latency", "0s")),
             ring=_size(name, "ring", ring) if ring else None,
         ),
@@ -231,7 +233,7 @@ def _from_query(name: str, query: dict[str, str], directory: Path) -> BoardSetup
         scale=float(scale),
         psram=_size(name, "psram", query.get("psram", "0")),
         heap=_size(name, "heap", heap) if heap else None,
-        console=int(console),
+        console=console,
         firmware=query.get("firmware") or None,
     )
 
@@ -244,6 +246,7 @@ def _to_query(setup: BoardSetup) -> dict[str, str]:
         "mac": setup.mac,
         "wiring": setup.wiring.value,
         "wire": str(wire.ceiling) if wire.ceiling else "on" if wire.paced else "off",
+        "bridge": str(wire.bridge or ""),
         "latency": f"{wire.latency * 1e6:.0f}us",
         "ring": str(wire.ring or ""),
         "timing": "on" if setup.timing else "off",
@@ -256,7 +259,7 @@ def _to_query(setup: BoardSetup) -> dict[str, str]:
 
 
 _KEYS = {
-    *("chip", "flash", "mac", "wiring", "wire", "latency", "ring"),
+    *("chip", "flash", "mac", "wiring", "wire", "bridge", "latency", "ring"),
     *("timing", "scale", "psram", "heap", "console", "firmware"),
 }
 
@@ -286,6 +289,12 @@ def _size(name: str, key: str, value: str) -> int:
     if not match:
         raise _bad(name, key, value, "a size: 4MB, 256KB or a number of bytes")
     return int(match[1]) * _UNITS[match[2].lower()]
+
+
+def _rate(name: str, key: str, value: str) -> int:
+    if not value.isdigit() or not int(value):
+        raise _bad(name, key, value, "a baud rate")
+    return int(value)
 
 
 def _seconds(name: str, key: str, value: str) -> float:

@@ -40,6 +40,7 @@ class Bench:
         self.output = bytearray()
         self.sent: list[tuple[bytes, int | None]] = []
         self.reset_requests: list[ResetRequest] = []
+        self.rates: list[int] = []
         if isinstance(firmware, str):
             firmware = build(chip, firmware, flash_size=self.setup.flash_size)
         if firmware is not None:
@@ -51,6 +52,7 @@ class Bench:
             loop=self.loop,
             send=self._send,
             request_reset=self.reset_requests.append,
+            set_baud=self.rates.append,
         )
 
     def __enter__(self) -> Bench:

@@ -28,14 +28,9 @@ from provision.sim.app.stream import (
 from provision.sim.chip.flash import PAGE_PROGRAM, SECTOR_ERASE, Flash, Work
 from provision.sim.chip.model import ChipModel, FailedStart, MicroPythonPort
 from provision.sim.event_loop import EventLoop, Timer
+from provision.sim.line.uart import Uart
 from provision.sim.line.wire import BITS
-from provision.sim.setup import (
-    BoardSetup,
-    ResetCause,
-    ResetKind,
-    ResetRequest,
-    Send,
-)
+from provision.sim.setup import BoardSetup, ResetCause, ResetKind, ResetRequest, Send
 
 _CTRL_C = b"\x03"
 _SOFT_REBOOT = b"MPY: soft reboot\r\n"
@@ -43,12 +38,7 @@ _FOREIGN = b"\r\nready\r\n"
 _HELP = b'Type "help()" for more information.\r\n'
 # After these the chip loses what it is sent before MicroPython is up. A board that is started
 # because its port was opened is taken to have had power all along.
-_INPUT_LOST_AFTER = (
-    ResetCause.EXTERNAL,
-    ResetCause.SOFTWARE,
-    ResetCause.WATCHDOG,
-    ResetCause.DEEPSLEEP,
-)
+_INPUT_LOST_AFTER = frozenset(ResetCause) - {ResetCause.POWER_ON}
 # Seconds from the ROM's message to MicroPython's start, when flash keeps a real chip's time.
 _LOADING = 0.3
 _TRANSMIT_FIFO = 128  # bytes that a program can print ahead of the line
@@ -78,6 +68,7 @@ class Application:
         loop: EventLoop,
         send: Send,
         request_reset: Callable[[ResetRequest], None],
+        set_baud: Callable[[int], None],
     ) -> None:
         self._setup = setup
         self._model = model
@@ -85,6 +76,8 @@ class Application:
         self._loop = loop
         self._send_on = send
         self._request_reset = request_reset
+        self._set_baud = set_baud
+        self._uart = Uart(model.uart, setup.console)
         self._line_free = 0.0
         self._paused: Timer | None = None
         self._cut: tuple[Work, int, Callable[[], None]] | None = None
@@ -119,6 +112,8 @@ class Application:
         if cause is not ResetCause.DEEPSLEEP and cause is not ResetCause.SOFTWARE:
             self._rtc = b""
             self._clock = int(time.time())
+        self._uart.reset()
+        self._set_baud(self._uart.rate)
         self._phase = _Phase.ROM
         self._boot(cause, first=True)
 
@@ -219,6 +214,7 @@ class Application:
                 rtc=self._rtc,
                 clock=self._clock,
                 view=view,
+                uart=self._uart.registers,
             ),
             heap=self._port.heap,
             raw=raw,
@@ -273,7 +269,7 @@ class Application:
         if not self._paced:
             return
         model = self._setup.wire
-        rate = baud or self._setup.console
+        rate = baud or self._uart.rate
         byte_time = BITS / min(rate, model.ceiling or rate) / self._setup.scale
         now = self._loop.now()
         self._line_free = max(now, self._line_free) + len(data) * byte_time
@@ -362,6 +358,9 @@ class Application:
                     self._interpreter.settle(frame.payload)
             case "C":
                 self._clock = int(frame.payload)
+            case "A":
+                self._uart.write(*struct.unpack("<II", frame.payload))
+                self._set_baud(self._uart.rate)
             case "T":
                 self._feed(struct.unpack("<I", frame.payload)[0] / 1e3)
             case "S":
@@ -403,6 +402,8 @@ class Application:
             self._interpreter.kill()
             self._interpreter = None
         self._send(_SOFT_REBOOT)
+        self._uart.soft_reset()
+        self._set_baud(self._uart.rate)
         self._start(None, raw=raw)
 
     def _power_lost(self) -> None:

@@ -62,6 +62,7 @@ class Wire(Protocol):
 
     def from_host(self, data: bytes, host_baud: int, chip_baud: int) -> None: ...
     def from_chip(self, data: bytes, chip_baud: int, host_baud: int) -> None: ...
+    def rates_changed(self, host_baud: int, chip_baud: int) -> None: ...
     def clear(self) -> None: ...
     def measure(self) -> WireStatistics: ...
 
@@ -84,6 +85,7 @@ class MakeApplication(Protocol):
         loop: EventLoop,
         send: Send,
         request_reset: Callable[[ResetRequest], None],
+        set_baud: Callable[[int], None],
     ) -> Application: ...
 
 
@@ -152,6 +154,7 @@ class Board:
             loop=loop,
             send=self.send,
             request_reset=self._request_reset,
+            set_baud=self._set_console_baud,
         )
         self._wire = make_wire(
             model=setup.wire,
@@ -361,7 +364,9 @@ class Board:
                 self.circuit.lines(False, False)
 
     def set_host_baud(self, baud: int) -> None:
-        self.host_baud = baud
+        if baud != self.host_baud:
+            self.host_baud = baud
+            self._wire.rates_changed(self.host_baud, self._chip_baud(self.baud))
 
     def from_host(self, data: bytes) -> None:
         if self.mode not in {Mode.DOWNLOAD, Mode.RUN}:
@@ -369,25 +374,31 @@ class Board:
         self._ask_rate()
         if self._loader and not self._loader.synced:
             self.baud = self.host_baud  # the ROM measures the rate on the first bytes
-        data = self.noise.to_chip(data)
+        data = self.noise.to_chip(data, self.host_baud)
         self._wire.from_host(data, self.host_baud, self._chip_baud(self.baud))
 
     def send(self, data: bytes, *, baud: int | None = None) -> None:
         """The chip sends."""
         self._ask_rate()
         chip_baud = self._chip_baud(baud or self.baud)
-        self._wire.from_chip(self.noise.to_host(data), chip_baud, self.host_baud)
+        self._wire.from_chip(self.noise.to_host(data, self.host_baud), chip_baud, self.host_baud)
 
     def _ask_rate(self) -> None:
         for port in self._ports:
-            self.host_baud = port.rate() or self.host_baud
+            self.set_host_baud(port.rate() or self.host_baud)
 
     def _chip_baud(self, baud: int) -> int:
         """USB has no baud: whatever the host sets is right."""
         return self.host_baud if self.setup.wiring is ResetWiring.USB_JTAG else baud
 
     def _set_baud(self, baud: int) -> None:
+        """A loader waits until it has said what it has to."""
         self.baud = baud
+
+    def _set_console_baud(self, baud: int) -> None:
+        if baud != self.baud:
+            self.baud = baud
+            self._wire.rates_changed(self.host_baud, self._chip_baud(self.baud))
 
     def _to_chip(self, data: bytes) -> None:
         if self._loader:

@@ -6,7 +6,7 @@ folder of its own (`provision/sim/esp`) and is listed in `provision/sim/families
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +14,7 @@ from typing import Protocol
 from provision.model.firmware import FilesystemPlace
 from provision.sim.chip.flash import Flash
 from provision.sim.event_loop import EventLoop
+from provision.sim.line.uart import UartFacts
 from provision.sim.line.wire import Fifo
 from provision.sim.setup import BoardSetup, ResetCause, ResetRequest, Send
 
@@ -84,10 +85,12 @@ class MicroPythonPort(Protocol):
         rtc: bytes,
         clock: int,
         view: DriverView | None,
+        uart: Mapping[int, int],
     ) -> dict[str, object]:
         """Everything that the onboard modules must know; `cause` is None after a soft reset,
         `mark` starts a frame to the supervisor, `control` is the file of its orders, `rtc` the
-        memory that deep sleep leaves alone, `clock` when the chip's clock stood at nought."""
+        memory that deep sleep leaves alone, `clock` when the chip's clock stood at nought, `uart`
+        the registers of the console's UART."""
         ...
 
     def driver_view(self) -> DriverView | None:
@@ -119,6 +122,11 @@ class ChipModel(Protocol):
     @property
     def boot_baud(self) -> int:
         """The rate at which the ROM prints."""
+        ...
+
+    @property
+    def uart(self) -> UartFacts:
+        """The UART that its console is on."""
         ...
 
     @property

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP32C6, ESP32S2, ESP32S3, ESP8266
 from provision.model.chip import Chip
 from provision.sim.esp.efuses import Security
+from provision.sim.line.uart import ClockSelect, UartFacts
 from provision.sim.line.wire import Fifo
 from provision.sim.setup import BoardSetup, ResetCause
 
@@ -20,6 +21,23 @@ from provision.sim.setup import BoardSetup, ResetCause
 # (RXFIFO_FULL_THR, RXFIFO_RX_TIMEOUT) and ports/esp8266/uart.c (uart_config).
 ESP32_FIFO = Fifo(full=120, silence=1)
 ESP8266_FIFO = Fifo(full=16, silence=2)
+
+# The console's UART. ESP32 and S2: the 1 MHz REF_TICK, which a console of up to 1 Mbaud has, unless
+# bit 27 of UART_CONF0 chooses the APB's 80 MHz; later chips have the crystal (soc/uart_reg.h,
+# hal/uart_ll.h). An ESP8266 divides its 80 MHz by whole numbers, and its main.c makes UART(0) anew
+# at every soft reset; the others keep what the registers hold.
+
+
+def _ref_tick(base: int) -> UartFacts:
+    select = ClockSelect(
+        register=base + 0x20, bit=1 << 27, hertz=80_000_000, idle=0x0400_001C, most=1_000_000
+    )
+    return UartFacts(divider=base + 0x14, clock=1_000_000, select=select)
+
+
+def _crystal(base: int, commit: int | None = None) -> UartFacts:
+    return UartFacts(divider=base + 0x14, clock=40_000_000, width=12, commit=commit)
+
 
 DETECT_REGISTER = 0x40001000  # differs on every chip; tells the ones without security info
 WATCHDOG_KEY = 0x50D83AA1
@@ -88,6 +106,7 @@ class ChipFacts:
     rom_flash: int
     identity: Callable[[BoardSetup], dict[int, int]] = field(repr=False)
     bootloader_offset: int
+    uart: UartFacts
     fifo: Fifo = ESP32_FIFO
 
     def fuses(self, security: Security) -> dict[int, int]:
@@ -244,6 +263,7 @@ _FACTS = (
         rom_flash=4 << 20,
         identity=_esp8266_identity,
         bootloader_offset=0,
+        uart=UartFacts(divider=0x60000014, clock=80_000_000, fraction=False, soft_reset=True),
         fifo=ESP8266_FIFO,
     ),
     ChipFacts(
@@ -268,6 +288,7 @@ _FACTS = (
         rom_flash=2 << 20,
         identity=_esp32_identity,
         bootloader_offset=0x1000,
+        uart=_ref_tick(0x3FF40000),
     ),
     ChipFacts(
         chip=ESP32S2,
@@ -291,6 +312,7 @@ _FACTS = (
         rom_flash=2 << 20,
         identity=_esp32s2_identity,
         bootloader_offset=0x1000,
+        uart=_ref_tick(0x3F400000),
     ),
     ChipFacts(
         chip=ESP32S3,
@@ -314,6 +336,7 @@ _FACTS = (
         rom_flash=2 << 20,
         identity=_esp32s3_identity,
         bootloader_offset=0,
+        uart=_crystal(0x60000000),
     ),
     ChipFacts(
         chip=ESP32C3,
@@ -337,6 +360,7 @@ _FACTS = (
         rom_flash=2 << 20,
         identity=_esp32c3_identity,
         bootloader_offset=0,
+        uart=_crystal(0x60000000),
     ),
     ChipFacts(
         chip=ESP32C6,
@@ -360,6 +384,7 @@ _FACTS = (
         rom_flash=2 << 20,
         identity=_esp32c6_identity,
         bootloader_offset=0,
+        uart=_crystal(0x60000000, commit=0x60000098),
     ),
 )
 

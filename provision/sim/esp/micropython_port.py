@@ -7,6 +7,7 @@ that the first boot writes, modules that came with a version, the heap.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from provision.core.chips.esp.boot import Bootable
@@ -222,6 +223,7 @@ class EspPort:
         rtc: bytes,
         clock: int,
         view: DriverView | None,
+        uart: Mapping[int, int],
     ) -> dict[str, object]:
         header = size_bytes(self.found.boot.flash_size)
         esp8266 = self.esp8266
@@ -265,6 +267,8 @@ class EspPort:
             ],
             "running": running,
             "mac": list(mac),
+            "uart": dict(uart),
+            "uart_commit": FACTS[self.setup.chip].uart.commit,
             "fuses": FACTS[self.setup.chip].fuses(read_efuses(self.setup.directory)),
             "unique_id": [mac[5], mac[4], mac[3], 0] if esp8266 else list(mac),
             "hostname": f"mpy-{self.platform}",

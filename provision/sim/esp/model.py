@@ -21,6 +21,7 @@ from provision.sim.esp.firmware import build
 from provision.sim.esp.loader import Loader
 from provision.sim.esp.micropython_port import EspPort
 from provision.sim.event_loop import EventLoop
+from provision.sim.line.uart import UartFacts
 from provision.sim.line.wire import Fifo
 from provision.sim.setup import BoardSetup, ResetCause, ResetRequest, Send
 
@@ -38,6 +39,10 @@ class EspModel:
     @property
     def boot_baud(self) -> int:
         return self.facts.boot_baud
+
+    @property
+    def uart(self) -> UartFacts:
+        return self.facts.uart
 
     @property
     def fifo(self) -> Fifo:

@@ -16,14 +16,18 @@ class Noise:
         self._random = random.Random(0)
         self._drop = 0.0
         self._flip = 0.0
+        self._above = 0
         self._left: int | None = None
         self._at_end: Callable[[], None] | None = None
         self.passed = 0
 
-    def disturb(self, *, drop: float = 0.0, flip: float = 0.0, seed: int = 0) -> None:
-        """Lose each byte with probability `drop`, change a bit of it with probability `flip`."""
+    def disturb(
+        self, *, drop: float = 0.0, flip: float = 0.0, seed: int = 0, above: int = 0
+    ) -> None:
+        """Lose each byte with probability `drop`, change a bit of it with probability `flip`; only
+        while the host's rate is `above` so many baud."""
         self._random.seed(seed)
-        self._drop, self._flip = drop, flip
+        self._drop, self._flip, self._above = drop, flip, above
 
     def cut_after(self, count: int, at_end: Callable[[], None]) -> None:
         """Call `at_end` when `count` more bytes have passed, both ways together; none follow
@@ -33,18 +37,18 @@ class Noise:
     def restore(self) -> None:
         self._left = self._at_end = None
 
-    def to_chip(self, data: bytes) -> bytes:
-        return self._pass(data)
+    def to_chip(self, data: bytes, baud: int) -> bytes:
+        return self._pass(data, baud)
 
-    def to_host(self, data: bytes) -> bytes:
-        return self._pass(data)
+    def to_host(self, data: bytes, baud: int) -> bytes:
+        return self._pass(data, baud)
 
-    def _pass(self, data: bytes) -> bytes:
+    def _pass(self, data: bytes, baud: int) -> bytes:
         if self._left is not None:
             data = data[: self._left]
             self._left -= len(data)
         self.passed += len(data)
-        if self._drop or self._flip:
+        if (self._drop or self._flip) and baud > self._above:
             data = self._disturbed(data)
         if self._left == 0 and self._at_end:
             at_end, self._at_end = self._at_end, None

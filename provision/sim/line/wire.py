@@ -78,8 +78,21 @@ class Wire:
         self._bridge = _Bridge(loop, latency, self._deliver(to_host))
         self._up = _Direction(loop, 0.0, self._bridge.put, lambda: Fifo(full=_PACKET))
 
+    def rates_changed(self, host_baud: int, chip_baud: int) -> None:
+        """One of the two ends has gone to another rate while it may still be sending, or hearing:
+        what is not over the line yet goes, and is taken, at the rates as they are now."""
+        host_baud = self._held(host_baud)
+        for way, sender, receiver in (
+            (self._down, host_baud, chip_baud),
+            (self._up, chip_baud, host_baud),
+        ):
+            rest = way.recall()
+            if rest:
+                way.put(self._as_received(rest, sender, receiver), self._byte_time(sender))
+
     def from_host(self, data: bytes, host_baud: int, chip_baud: int) -> None:
         """The host has written `data` to its port, which runs at `host_baud`."""
+        host_baud = self._held(host_baud)
         self._begin()
         self.statistics.to_chip += len(data)
         if not self._host_spoke:
@@ -90,6 +103,7 @@ class Wire:
 
     def from_chip(self, data: bytes, chip_baud: int, host_baud: int) -> None:
         """The chip has handed `data` to its UART, which runs at `chip_baud`."""
+        host_baud = self._held(host_baud)
         self._begin()
         self.statistics.to_host += len(data)
         self._host_spoke = False
@@ -123,6 +137,10 @@ class Wire:
         self._down.clear()
         self._up.clear()
         self._bridge.flush()
+
+    def _held(self, host_baud: int) -> int:
+        """What a bridge makes of a rate that it is set to."""
+        return min(host_baud, self._model.bridge or host_baud)
 
     def _byte_time(self, baud: int) -> float:
         if not self._model.paced or self._usb:
@@ -199,7 +217,12 @@ class _Direction:
 
     def clear(self) -> None:
         """Deliver what is over the line already; forget the rest."""
+        self.recall()
+
+    def recall(self) -> bytes:
+        """Deliver what is over the line already; the rest is not sent, but returned."""
         arrived = self._take(self._arrived())
+        rest = b"".join(data for data, _, _ in self._chunks)[self._sent :]
         self._chunks.clear()
         self._sent = 0
         self._free = 0.0
@@ -208,6 +231,7 @@ class _Direction:
             self._timer = None
         if arrived:
             self._deliver(arrived)
+        return rest
 
     @property
     def busy(self) -> float:

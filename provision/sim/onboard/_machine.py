@@ -18,14 +18,25 @@ DEEPSLEEP = 4 if not _ESP32 else 7
 
 
 class _Registers:
-    # The eFuses; this process has no others, and its own memory is nobody's to look at. To read
-    # any other is an error, since an invented value would let a program pass that no chip runs so.
+    # The eFuses, and the registers that set the console's rate; this process has no others, and its
+    # own memory is nobody's to look at. To read any other is an error, since an invented value would
+    # let a program pass that no chip runs so.
 
     def __getitem__(self, address):
-        fuse = CONFIG["fuses"].get(str(address))
-        if fuse is None:
+        for registers in (CONFIG["uart"], CONFIG["fuses"]):
+            value = registers.get(str(address))
+            if value is not None:
+                return value
+        raise NotImplementedError("register %#x" % address)
+
+    def __setitem__(self, address, value):
+        name = str(address)
+        if name not in CONFIG["uart"]:
             raise NotImplementedError("register %#x" % address)
-        return fuse
+        value &= 0xFFFFFFFF
+        if address != CONFIG["uart_commit"]:  # which clears itself
+            CONFIG["uart"][name] = value
+        tell(b"A", struct.pack("<II", address, value))
 
 
 mem32 = _Registers()

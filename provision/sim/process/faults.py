@@ -75,11 +75,13 @@ def _cut_power(target: FaultTarget, arguments: dict[str, Any], work: Work) -> di
 
 
 def _disturb(target: FaultTarget, arguments: dict[str, Any]) -> dict[str, Any]:
-    """`drop` and `flip`: probability for each byte; `seed` makes it another run."""
+    """`drop` and `flip`: probability for each byte; `seed` makes it another run; `above`: only
+    while the host's rate is above this one."""
     target.board.noise.disturb(
         drop=float(arguments.get("drop", 0)),
         flip=float(arguments.get("flip", 0)),
         seed=int(arguments.get("seed", 0)),
+        above=int(arguments.get("above", 0)),
     )
     return {}
 
@@ -146,8 +148,9 @@ FAULTS: dict[str, Fault] = {
         _exchange,
     ),
     "noise": Fault(
-        "lose bytes with probability drop=P, corrupt them with flip=P; seed=N: another sequence",
-        frozenset({"drop", "flip", "seed"}),
+        "lose bytes with probability drop=P, corrupt them with flip=P; seed=N: another sequence; "
+        "above=BAUD: only while the host's rate is above it",
+        frozenset({"drop", "flip", "seed", "above"}),
         _disturb,
     ),
     "secure-boot": Fault(

@@ -270,3 +270,51 @@ def test_garbage_does_not_depend_on_the_model() -> None:
         ends.wire.from_host(ROM_MESSAGE, 115200, 74880)
         ends.loop.run()
     assert joined(plain.at_chip) == joined(paced.at_chip) != ROM_MESSAGE
+
+
+def test_what_is_still_to_be_sent_goes_at_the_new_rate() -> None:
+    """A chip whose divider changes amid its own output: the host hears the rest as garbage."""
+    ends = Ends(paced=True)
+    ends.wire.from_chip(b"0123456789" * 10, 115200, 115200)
+    ends.loop.after(10.5 * BYTE, lambda: ends.wire.rates_changed(115200, 921600))
+    ends.loop.run()
+    heard = joined(ends.at_host)
+    assert heard.startswith(b"0123456789")
+    assert heard[10:] == garbled((b"0123456789" * 10)[10:], 921600, 115200)
+    assert last(ends.at_host) == pytest.approx(10.5 * BYTE + 90 * BYTE / 8, abs=0.001)
+
+
+def test_what_is_on_its_way_is_taken_at_the_new_rate() -> None:
+    ends = Ends(paced=True)
+    ends.wire.from_host(bytes(range(100)), 115200, 115200)
+    ends.loop.after(50.5 * BYTE, lambda: ends.wire.rates_changed(115200, 460800))
+    ends.loop.run()
+    heard = joined(ends.at_chip)
+    assert heard[:50] == bytes(range(50))
+    assert heard[50:] == garbled(bytes(range(50, 100)), 115200, 460800)
+
+
+def test_ends_that_agree_again_lose_nothing() -> None:
+    ends = Ends(paced=True)
+    ends.wire.from_host(b"a" * 50, 115200, 115200)
+    ends.loop.after(20.5 * BYTE, lambda: ends.wire.rates_changed(115200, 115942))
+    ends.loop.run()
+    assert joined(ends.at_chip) == b"a" * 50
+
+
+@pytest.mark.parametrize("rate", [115200, 460800])
+def test_a_bridge_holds_its_highest_rate(rate: int) -> None:
+    ends = Ends(paced=True, bridge=460800)
+    ends.wire.from_host(b"there", rate, rate)
+    ends.wire.from_chip(b"back", rate, rate)
+    ends.loop.run()
+    assert (joined(ends.at_chip), joined(ends.at_host)) == (b"there", b"back")
+
+
+def test_a_bridge_that_is_told_to_go_faster_stays_there() -> None:
+    ends = Ends(paced=True, bridge=460800)
+    ends.wire.from_host(b"there" * 9, 921600, 921600)
+    ends.wire.from_chip(b"back" * 9, 921600, 921600)
+    ends.loop.run()
+    assert joined(ends.at_chip) == garbled(b"there" * 9, 460800, 921600)
+    assert joined(ends.at_host) == garbled(b"back" * 9, 921600, 460800)
