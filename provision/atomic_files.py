@@ -16,7 +16,7 @@ import secrets
 import stat
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -177,13 +177,33 @@ def locked(kind: str, name: str) -> Iterator[None]:
             file.close()
 
 
-def write_atomic(path: Path, data: bytes, *, mode: int | None = None) -> None:
+class ChangedMeanwhile(Exception):
+    """A file is not any more what it was when it was read."""
+
+
+def stamp(path: Path) -> tuple[int, int, int] | None:
+    """What tells whether a file was written to or replaced; None where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def write_atomic(
+    path: Path,
+    data: bytes,
+    *,
+    mode: int | None = None,
+    unchanged: Callable[[], bool] | None = None,
+) -> None:
     """Replace a file's content so that readers, also after a kill, find the old or the new, whole.
 
     Written beside, flushed to the disk, renamed. Permission bits are `mode`, else those of the
     file replaced, else what the umask leaves. A symbolic link stays one: its target is
     replaced. A device or a pipe (`/dev/stdout`) is no file to be replaced, and is written to.
-    Raises OSError; then the file is unchanged.
+    Raises OSError, and ChangedMeanwhile where the file is not `unchanged`, which is asked last;
+    then the file is as it was.
     """
     with suppress(FileNotFoundError):
         found = path.stat().st_mode
@@ -204,6 +224,8 @@ def write_atomic(path: Path, data: bytes, *, mode: int | None = None) -> None:
             if mode is not None and sys.platform != "win32":
                 os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
+        if unchanged is not None and not unchanged():
+            raise ChangedMeanwhile
         beside.replace(path)
     except BaseException:
         beside.unlink(missing_ok=True)

@@ -7,7 +7,9 @@ what it must hold, so that the same board is always seen the same, answering or 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 from provision.core.chips.registry import family_of
 from provision.core.planning.flash_plan import unmountable
@@ -19,6 +21,8 @@ from provision.interfaces import FlashRead, Repl, ScanRequest
 from provision.model.board_path import ancestors
 from provision.model.firmware import Region
 from provision.model.state import ActualState, DesiredState, FileState, FlashContents
+
+T = TypeVar("T")
 
 
 def scan_request(desired: DesiredState) -> ScanRequest:
@@ -145,18 +149,37 @@ def look_before_flashing(
     if actual.flash is not None or actual.secured is not None:
         return actual
     if not session.in_download_mode:
-        repl = session.repl()
-        if repl.read_flash(0, 1) is not None:
-            if not erases and _stays(device, actual, over_repl(repl)):
+
+        def by_repl(repl: Repl) -> ActualState | None:
+            read = over_repl(repl)
+            if repl.read_flash(0, 1) is None:
+                return None
+            if not erases and _stays(device, actual, read):
                 return replace(actual, flash=FlashContents(filesystem="readable"))
             whole = session.observe(whole_tree(request)).filesystem
-            return _surveyed(device, replace(actual, filesystem=whole), request, over_repl(repl))
+            return _surveyed(device, replace(actual, filesystem=whole), request, read)
+
+        seen = _past_a_restart(session, by_repl)
+        if seen is not None:
+            return seen
         session.note("the running firmware cannot read its flash")
         if not session.can_reset:
             return actual  # a look alone asks nobody to press buttons
     looked = _surveyed(device, actual, request)
     session.restart()
     return looked
+
+
+def _past_a_restart(session: Session, look: Callable[[Repl], T]) -> T:
+    """A long look at the REPL. An app that was interrupted may have armed a watchdog, and that
+    restarts the board in the middle; after a reset the app does not come to it."""
+    try:
+        return look(session.repl())
+    except NoAnswer as error:
+        if not session.can_reset:
+            raise
+        session.note(f"{error.message}; once more after a reset")
+    return look(session.repl(reset=True))
 
 
 def with_measured_flash(device: DeviceContext, actual: ActualState) -> ActualState:

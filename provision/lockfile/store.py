@@ -9,12 +9,15 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from provision.atomic_files import (
+    ChangedMeanwhile,
     locked,
     project_root,
     read_plain_file,
+    stamp,
     sweep,
     write_atomic,
 )
@@ -22,6 +25,9 @@ from provision.core.manifest.yaml_parser import MAX_CHARACTERS, NotText, decode
 from provision.errors import LockError
 from provision.lockfile.entries import Lock
 from provision.lockfile.yaml_format import damaged, format_lock, parse_lock
+
+MOST_EDITS = 20
+"""How often another program may write the lock while it is written here."""
 
 
 def read_lock(path: Path) -> Lock:
@@ -45,23 +51,41 @@ def read_lock(path: Path) -> Lock:
 def update_lock(path: Path, change: Callable[[Lock], Lock]) -> Lock:
     """Read, change and write the lock as one step among all runs; returns what it holds now.
 
-    `change` is given what the file holds at that moment, so that it adds to what others wrote.
-    Nothing is written when it changes nothing. LockError when the file is damaged or cannot be
-    written; then it is as it was.
+    `change` is given what the file holds at that moment, so that it adds to what others wrote. It
+    is given it again where an editor or git, which know of no lock between processes, wrote the
+    file meanwhile. Nothing is written when it changes nothing. LockError when the file is damaged
+    or cannot be written; then it is as it was.
     """
     with locked("fleet", os.path.realpath(path)):
-        before = read_lock(path)
-        after = change(before)
-        if after != before:
+        for _ in range(MOST_EDITS):
+            read_at = stamp(path)
+            before = read_lock(path)
+            after = change(before)
+            if after == before:
+                return after
             sweep(path)
             try:
-                write_atomic(path, format_lock(after).encode())
+                write_atomic(
+                    path,
+                    format_lock(after).encode(),
+                    unchanged=partial(_is_as_read, path, read_at),
+                )
+            except ChangedMeanwhile:
+                continue
             except OSError as error:
                 raise LockError(
                     f"{path} cannot be written: {error.strerror}",
                     hint="check that its directory is writable and has room, then run again",
                 ) from error
-        return after
+            return after
+    raise LockError(
+        f"{path} cannot be written: another program writes it again and again",
+        hint="end that program, then run again",
+    )
+
+
+def _is_as_read(path: Path, read_at: tuple[int, int, int] | None) -> bool:
+    return stamp(path) == read_at
 
 
 class LearnedMacs:

@@ -26,7 +26,9 @@ while '1.24' in os.uname().version:
 HOLD = "import os; os.rename('/main.py', '/.provision~main.py')"
 
 
-def manifest(station: Station, chip: Chip, files: str, version: str = "1.24.1") -> None:
+def manifest(
+    station: Station, chip: Chip, files: str, version: str = "1.24.1", erase: str = "auto"
+) -> None:
     station.write(
         "fleet.yaml",
         f"""
@@ -34,7 +36,7 @@ def manifest(station: Station, chip: Chip, files: str, version: str = "1.24.1") 
           x:
             port: sim://x
             board: {BOARDS[chip]}
-            firmware: {{file: {station.firmware(chip, version)}}}
+            firmware: {{file: {station.firmware(chip, version)}, erase: {erase}}}
             files: {files}
         """,
     )
@@ -129,6 +131,25 @@ def test_a_watchdog_that_bites_while_files_are_sent(station: Station, chip: Chip
     assert files["/big.bin"] == content
     assert not [path for path in files if "~" in path]
     assert station.apply().outcomes == {"x": "ok"}
+
+
+@BOTH_CHIPS
+def test_a_watchdog_that_bites_in_a_long_look(station: Station, chip: Chip) -> None:
+    """Before an erase all of the filesystem is looked at, and what lies beside it."""
+    station.board("x", chip, station.firmware(chip, "1.20.0"), wire="on")
+    with station.console("x") as port:
+        station.press("x", "reset")
+        assert port.read_until(b">>> ")
+    station.type("x", "f=open('/mine.bin','wb');f.write(b'mine'*5000);f.close()")
+    app = "from machine import WDT\nw = WDT(timeout=1000)\nwhile 1: w.feed()\n"
+    station.put("x", {"/main.py": app})
+    station.press("x", "reset")
+    station.write("main.py", "print('well-behaved')\n")
+    manifest(station, chip, "[main.py]", erase="always")
+    plan = station.plan("-vv")
+    assert "once more after a reset" in plan.out
+    assert plan.planned("x")[0] == "erase-flash"
+    assert "/mine.bin" in plan.out
 
 
 def test_an_app_is_put_back_when_nothing_could_be_written(station: Station) -> None:

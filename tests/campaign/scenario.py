@@ -328,6 +328,8 @@ def scenario(seed: int, *, fault: str | None = None, start: str | None = None) -
         firmware = None
     size = dice.choice((None, None, None, 300_000)) if firmware else None
     erase = dice.choice(("auto", "auto", "auto", "always")) if firmware else "auto"
+    if start == "card":
+        erase = "auto"  # a real card would outlive it
     verify = ", verify: flash" if draw.chance(0.1) else ""
     draw.app()
     secret_file = draw.template(secret)

@@ -21,6 +21,14 @@ from tests.power_cut import Disk
 
 MAC = "5c:cf:7f:01:02:03"
 OTHER = "10:20:30:40:50:59"  # YAML 1.1 would read it as a number of base 60
+MACS = ("02:00:00:00:00:01", "02:00:00:00:00:02", "02:00:00:00:00:03")
+
+
+def by_hand(path: Path, macs: dict[str, str]) -> None:
+    """As an editor or git writes: a new file in its place, no lock between processes."""
+    edited = path.with_name("edited")
+    edited.write_text(format_lock(read_lock(path).with_macs(macs)))
+    edited.replace(path)
 
 
 @pytest.fixture(autouse=True)
@@ -91,6 +99,40 @@ def test_what_others_wrote_is_kept(tmp_path: Path) -> None:
     assert format_lock(after.with_macs({"kitchen": MAC})) == format_lock(
         before.with_macs({"shed": OTHER})
     )
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_what_an_editor_writes_meanwhile_stays(tmp_path: Path, there: bool) -> None:
+    path = tmp_path / "fleet.lock"
+    if there:
+        by_hand(path, {"shed": OTHER})
+    edits = 3
+
+    def change(lock: Lock) -> Lock:
+        nonlocal edits
+        if edits:
+            edits -= 1
+            by_hand(path, {f"edit{edits}": MACS[edits]})
+        return lock.with_macs({"kitchen": MAC})
+
+    after = update_lock(path, change)
+    assert read_lock(path) == after
+    assert {*after.devices} == {"kitchen", "edit0", "edit1", "edit2", *(("shed",) if there else ())}
+
+
+def test_a_lock_that_is_written_without_end_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.lock"
+    number = 0
+
+    def change(lock: Lock) -> Lock:
+        nonlocal number
+        number += 1
+        by_hand(path, {f"d{number}": MACS[0]})
+        return lock.with_macs({"kitchen": MAC})
+
+    with pytest.raises(LockError, match="another program writes it again and again"):
+        update_lock(path, change)
+    assert read_lock(path).mac_of("kitchen") is None
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import re
 import time
 from contextlib import suppress
 
-from provision.core.chips.registry import BOOT_FAILURES
+from provision.core.chips.registry import BOOT_FAILURES, RESET_BANNERS
 from provision.core.wording import Redact, excerpt
 from provision.device.transport.buffered_serial import (
     BufferedSerial,
@@ -320,8 +320,14 @@ class RawRepl:
         """The output of the code that runs, to its end."""
         try:
             output = self.serial.read_until(
-                b"\x04", timeout=timeout, limit=limit, stopping=stopping
+                b"\x04", *RESET_BANNERS, timeout=timeout, limit=limit, stopping=stopping
             )
+            if output.endswith(RESET_BANNERS):
+                self._paste_window = None
+                raise NoAnswer(
+                    f"the board restarted{self.last_heard(output)}",
+                    hint="its app's watchdog may do that, or its power supply; run again",
+                )
             output = output[:-1]
             problem = self.serial.read_until(b"\x04", timeout=EXEC_TIMEOUT, limit=limit)[:-1]
             self.serial.read_until(b">", timeout=EXEC_TIMEOUT)
