@@ -303,3 +303,24 @@ def test_nvs_is_not_forgotten_with_the_partition_table(station: Station, erase: 
     assert ("NVS" in losses(ended)) is (erase == "always")
     if erase == "auto":
         assert station.type("x", NVS_GET) == "7"
+
+
+@pytest.mark.parametrize("erase", ["auto", "always"])
+def test_what_an_app_keeps_outside_of_any_partition(station: Station, erase: str) -> None:
+    """By its address, from the first free sector on, as a data logger does."""
+    for name, version in (("old", "1.20.0"), ("new", "1.24.1")):
+        image = build(ESP32, version, partitions=moved(0x200000, 0x300000))
+        station.write(f"firmware/{name}.bin", image)
+    station.board("x", ESP32, "firmware/old.bin")
+    station.type("x", "import esp; esp.flash_write(0x300000, b'mine')")
+    station.put("x", DATA)
+    if erase == "auto":  # of a filesystem that cannot be read
+        station.type("x", "import esp; esp.flash_write(0x200000, b'Z' * 8192)")
+        station.press("x", "reset")
+    manifest(station, ESP32, "firmware/new.bin", f", erase: {erase}")
+    ended = station.apply("--yes")
+    assert ended.done("x")[0] == "erase-flash"
+    lost = "data at 0x300000, outside of any partition" in losses(ended)
+    assert lost is (erase == "always")
+    there = station.type("x", "import esp; b = bytearray(4); esp.flash_read(0x300000, b); print(b)")
+    assert ("mine" in there) is not lost

@@ -89,6 +89,8 @@ def data_in_flash(
     sized = _sized_at_run_time(table, read, flash_size, running)
     if sized is not None:
         found.append(_filesystem(read, sized, running))
+    elif table:
+        found += _outside_partitions(table, read, flash_size)
     return tuple(sorted(found, key=lambda data: data.offset))
 
 
@@ -96,9 +98,15 @@ def has_place(firmware: EspFirmware, data: FlashData) -> bool:
     """See `ChipFamily.has_place`."""
     if firmware.chip == ESP8266:
         return data.kind == "nvs"
+    parts = firmware.partitions
+    end = data.offset + data.size
+    sized_at_run_time = not any(part.name in FILESYSTEM_LABELS for part in parts)
+    if not sized_at_run_time and all(
+        part.end <= data.offset or end <= part.offset for part in parts
+    ):
+        return True  # no partition is there, and nothing writes to it
     return any(
-        not part.is_app and (part.offset, part.size) == (data.offset, data.size)
-        for part in firmware.partitions
+        not part.is_app and (part.offset, part.size) == (data.offset, data.size) for part in parts
     )
 
 
@@ -173,6 +181,24 @@ def _partitions_of_data(
             size=part.size,
             blank=_is_blank(read, part.offset, part.size),
         )
+
+
+def _outside_partitions(
+    table: tuple[Partition, ...], read: FlashRead, flash_size: int
+) -> Iterator[FlashData]:
+    """What lies in flash that no partition has: an app may keep anything there by its address."""
+    start = TABLE_OFFSET + SECTOR
+    for part in (*sorted(table, key=lambda part: part.offset), None):
+        end = flash_size if part is None else part.offset
+        if end > start and not _is_blank(read, start, end - start):
+            yield FlashData(
+                name=f"data at 0x{start:x}, outside of any partition",
+                kind="other",
+                offset=start,
+                size=end - start,
+                blank=False,
+            )
+        start = max(start, end if part is None else part.end)
 
 
 def _filesystem(

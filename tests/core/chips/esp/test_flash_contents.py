@@ -282,8 +282,51 @@ def test_a_table_that_is_lost_is_no_loss_of_what_it_told_of(table: bytes) -> Non
     assert found == (nvs,)
     assert FAMILY.data_in_flash(ESP32, flash.read, 4 * MB, None) == ()
     there = Flash().table(replace(NVS, offset=0xA000), APP).put(NVS.offset, b"something")
-    (own, *_) = FAMILY.data_in_flash(ESP32, there.read, 4 * MB, None, firmware)
-    assert own.offset == 0xA000
+    found = FAMILY.data_in_flash(ESP32, there.read, 4 * MB, None, firmware)
+    assert [data.offset for data in found if data.kind == "nvs"] == [0xA000]
+
+
+def outside(offset: int, size: int) -> FlashData:
+    name = f"data at 0x{offset:x}, outside of any partition"
+    return FlashData(name=name, kind="other", offset=offset, size=size, blank=False)
+
+
+@pytest.mark.parametrize(
+    ("flash", "found"),
+    [
+        (Flash(8 * MB).table(NVS, PHY, APP, VFS), []),
+        (
+            Flash(8 * MB).table(NVS, PHY, APP, VFS).put(8 * MB - 4096, b"mine"),
+            [outside(4 * MB, 4 * MB)],
+        ),
+        (
+            Flash().table(VFS, NVS, replace(APP, size=0x1E0000)).put(0x1F0000, b"mine"),
+            [outside(0x1F0000, 0x10000)],
+        ),
+        (Flash(8 * MB).table(NVS, APP, replace(VFS, size=6 * MB)).put(6 * MB, b"files"), []),
+        # With no partition for files the rest of the flash is the filesystem's.
+        (Flash(8 * MB).table(NVS, APP).filesystem(0x200000, 1536).put(7 * MB, b"mine"), []),
+    ],
+    ids=["blank", "behind the last", "between two", "none is left", "sized at run time"],
+)
+def test_what_an_app_keeps_in_flash_that_no_partition_has(
+    flash: Flash, found: list[FlashData]
+) -> None:
+    assert [data for data in flash.holds(ESP32, None) if data.kind == "other"] == found
+
+
+@pytest.mark.parametrize(
+    ("table", "stays"),
+    [
+        ((NVS, PHY, APP, VFS), True),
+        ((NVS, PHY, APP, replace(VFS, size=3 * MB)), False),  # its filesystem reaches there
+        ((NVS, PHY, APP), False),  # its filesystem is all the rest
+    ],
+    ids=["beside", "in the way", "sized at run time"],
+)
+def test_whether_what_no_partition_has_may_stay(table: tuple[Partition, ...], stays: bool) -> None:
+    image = read_firmware(build(ESP32, "1.24.1", partitions=table), "some.bin")
+    assert FAMILY.has_place(image, outside(4 * MB, 4 * MB)) is stays
 
 
 SDK = FlashData(
