@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from provision.api_files import ShownFile, cat, fetch, ls, send
 from provision.app import (
     LockResult,
     ValidManifest,
@@ -44,6 +45,7 @@ from provision.errors import UsageError
 from provision.model.event import Event, ManualActionNeeded
 from provision.model.plan import Plan
 from provision.model.report import DeviceReport, RunReport
+from provision.model.state import BoardEntry
 from provision.project.fleet import Fleet
 from provision.sources.lock_resolution import EVERYTHING
 
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EVERYTHING",
+    "BoardEntry",
     "Cancellation",
     "Confirm",
     "DeviceReport",
@@ -63,16 +66,21 @@ __all__ = [
     "ManualActionNeeded",
     "Plan",
     "RunReport",
+    "ShownFile",
     "ValidManifest",
     "VendorResult",
     "apply",
     "build_image",
+    "cat",
     "check",
     "discover",
     "facts",
+    "fetch",
     "load",
     "lock",
+    "ls",
     "plan",
+    "send",
     "stream",
     "validate",
     "vendor",

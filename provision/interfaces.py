@@ -16,6 +16,7 @@ from provision.model.firmware import FilesystemPlace, Firmware, Region
 from provision.model.plan import FileAction
 from provision.model.state import (
     ActualState,
+    BoardEntry,
     CheckRecord,
     Content,
     FileState,
@@ -73,6 +74,18 @@ class ScanRequest:
     expected: Mapping[str, FileState]
 
 
+class FileSink(Protocol):
+    """Takes what is read off a board, in pieces."""
+
+    def write(self, path: str, offset: int, data: bytes) -> None:
+        """A piece of a file; what lay there before is replaced."""
+        ...
+
+    def finish(self, path: str, size: int, sha256: str) -> bool:
+        """All has come: whether it is this. What is not will come again from its beginning."""
+        ...
+
+
 class Repl(Protocol):
     """A board's MicroPython, stopped at its raw REPL."""
 
@@ -105,6 +118,23 @@ class Repl(Protocol):
 
     def read(self, path: str, limit: int) -> bytes:
         """The content of a file on the board, at most `limit` bytes of it."""
+        ...
+
+    def tree(self, path: str, *, deep: bool, hashed: bool) -> Sequence[BoardEntry]:
+        """What lies at a path and below it, itself first, on its own filesystem: what is mounted
+        below is named and not entered. BoardError where there is nothing. `deep`: not only what is
+        directly in it; `hashed`: with the sha256 of each file."""
+        ...
+
+    def fetch(
+        self,
+        files: Sequence[BoardEntry],
+        sink: FileSink,
+        progress: Progress,
+        stopping: Callable[[], bool],
+    ) -> Sequence[str]:
+        """Read files whole, each verified by the sha256 that the board has of it; returns the
+        paths of those that are gone meanwhile. Interrupted once `stopping` says so."""
         ...
 
     def read_flash(self, offset: int, size: int) -> bytes | None:

@@ -183,6 +183,17 @@ class FileState:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class BoardEntry:
+    """What has a name on a board. A "mount" is another filesystem, as a card's, on which nobody has
+    looked. Bytes of a path that are not UTF-8 are surrogates (`path_of_bytes`)."""
+
+    path: str
+    kind: Literal["file", "directory", "mount"]
+    size: int = 0
+    sha256: str | None = None  # of a file, where that was asked for
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Filesystem:
     """What was seen of a board's filesystem: files by path, directories (without "/"), room.
 

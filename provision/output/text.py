@@ -41,6 +41,7 @@ STAGE_TEXTS: dict[Stage, str] = {
     "read-flash": "reading flash",
     "boot": "waiting for the board to boot",
     "files": "sending files",
+    "read-files": "reading files",
     "reset": "resetting",
     "check": "checking the app",
     "verify-files": "checking the result",

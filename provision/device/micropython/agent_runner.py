@@ -41,15 +41,18 @@ class AgentRunner:
         arguments: bytes = b"",
         timeout: float = EXEC_TIMEOUT,
         follow: bool = False,
+        listen: Callable[[], str] | None = None,
     ) -> str:
-        """Execute agent files and call one of their functions; what it printed."""
+        """Execute agent files and call one of their functions; what it printed, or what `listen`
+        makes of that, which raises BoardException as `RawRepl.result` does."""
         if self.deflates:
             try:
-                return self._raw.execute(
+                return self._execute(
                     agent_source.program(
                         *names, call=call, arguments=arguments, deflate=True, follow=follow
                     ),
-                    timeout=timeout,
+                    timeout,
+                    listen,
                 )
             except BoardException as error:
                 if error.name not in _NO_MODULE or "flashbdev" in error.last:
@@ -60,12 +63,18 @@ class AgentRunner:
         if self._plain_names:
             plain = agent_source.by_plain_names(plain)
         try:
-            return self._raw.execute(plain, timeout=timeout)
+            return self._execute(plain, timeout, listen)
         except BoardException as error:
             if self._plain_names or error.name not in _NO_MODULE or "flashbdev" in error.last:
                 raise self._board_error(error) from error
         self._plain_names = True
-        return self.run(*names, call=call, arguments=arguments, timeout=timeout)
+        return self.run(*names, call=call, arguments=arguments, timeout=timeout, listen=listen)
+
+    def _execute(self, code: bytes, timeout: float, listen: Callable[[], str] | None) -> str:
+        if listen is None:
+            return self._raw.execute(code, timeout=timeout)
+        self._raw.start(code)
+        return listen()
 
     def past_the_app(self, attempt: Callable[[], T], forget: Callable[[], None]) -> T:
         """Once more from a fresh interpreter where the running app has spoilt this one; `forget`

@@ -20,6 +20,7 @@ from provision.core.chips.registry import family_of
 from provision.core.wording import Redact
 from provision.device.micropython import agent_source, stream_transfer
 from provision.device.micropython.agent_runner import AgentRunner
+from provision.device.micropython.file_reader import FileReader
 from provision.device.micropython.flash_mount import FlashMount
 from provision.device.micropython.raw_repl import (
     ENTER_TIMEOUT,
@@ -59,10 +60,10 @@ from provision.device.transport.buffered_serial import (
     untraced,
 )
 from provision.errors import BoardError, NoAnswer, ReadOnly
-from provision.interfaces import Progress, ScanRequest
+from provision.interfaces import FileSink, Progress, ScanRequest
 from provision.model.board_path import STARTUP_FILES, disabled_name, path_bytes
 from provision.model.plan import DeleteFile, FileAction
-from provision.model.state import ActualState, Content, Filesystem
+from provision.model.state import ActualState, BoardEntry, Content, Filesystem
 
 T = TypeVar("T")
 
@@ -364,6 +365,30 @@ class BoardRepl:
 
         with self.errors():
             return self._past_the_app(lambda: retry(self.raw, attempt))
+
+    def tree(self, path: str, *, deep: bool, hashed: bool) -> tuple[BoardEntry, ...]:
+        def attempt() -> tuple[BoardEntry, ...]:
+            self._look_first()
+            return FileReader(self.raw, self.agent).tree(path, deep=deep, hashed=hashed)
+
+        with self.errors():
+            return self._past_the_app(attempt)
+
+    def fetch(
+        self,
+        files: Sequence[BoardEntry],
+        sink: FileSink,
+        progress: Progress,
+        stopping: Stopping = never,
+    ) -> tuple[str, ...]:
+        going_on = FileReader(self.raw, self.agent).fetch(files, sink, progress, stopping)
+
+        def attempt() -> tuple[str, ...]:
+            self._look_first()
+            return going_on()
+
+        with self.errors():
+            return self._past_the_app(attempt)
 
     def read_flash(self, offset: int, size: int) -> bytes | None:
         first, last = offset & ~3, (offset + size + 3) & ~3

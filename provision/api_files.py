@@ -1,0 +1,192 @@
+"""The part of the Python API that is about files on boards, whatever the manifest says of them:
+looked at, copied, backed up and restored. `api.py` has it with the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from posixpath import basename
+
+from provision.app import run_task
+from provision.core.wording import printable
+from provision.engine.cancellation import Cancellation
+from provision.engine.event_stream import OnEvent
+from provision.engine.tasks.files import CatTask, FetchTask, ListTask
+from provision.engine.tasks.send import SendTask
+from provision.errors import UsageError
+from provision.interfaces import FileSink
+from provision.model.event import Event
+from provision.model.report import RunReport
+from provision.model.state import BoardEntry
+from provision.output.scrub import scrub
+from provision.project.fleet import Fleet
+from provision.project.received_files import ReceivedFiles, plain_name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShownFile:
+    """A file of a board with the manifest's secrets in it `masked`, if there were any."""
+
+    data: bytes = field(repr=False)
+    masked: bool
+
+
+def ls(
+    fleet: Fleet,
+    paths: Mapping[str, Sequence[str]],
+    *,
+    recursive: bool = False,
+    hashed: bool = False,
+    forks: int = 0,
+    on_event: OnEvent | None = None,
+    cancel: Cancellation | None = None,
+) -> tuple[RunReport, Mapping[str, tuple[BoardEntry, ...]]]:
+    """What lies at and below `paths` of each device that is a key of it, by device; sorted by path.
+    With `hashed` files have their sha256."""
+    task = ListTask(paths=lambda device: paths[device], deep=recursive, hashed=hashed)
+    report = run_task(
+        fleet,
+        task,
+        cancel or Cancellation(),
+        limit=list(paths),
+        emit=on_event or _ignore,
+        forks=forks,
+    )
+    return report, scrub(task.found, fleet.masked)
+
+
+def cat(
+    fleet: Fleet,
+    paths: Mapping[str, Sequence[str]],
+    *,
+    forks: int = 0,
+    on_event: OnEvent | None = None,
+    cancel: Cancellation | None = None,
+) -> tuple[RunReport, dict[str, dict[str, ShownFile]]]:
+    """The files at `paths` of each device that is a key of it, by device and path, to be shown."""
+    task = CatTask(paths=lambda device: paths[device])
+    report = run_task(
+        fleet,
+        task,
+        cancel or Cancellation(),
+        limit=list(paths),
+        emit=on_event or _ignore,
+        forks=forks,
+    )
+    return report, {
+        device: {path: _shown(fleet, data) for path, data in files.items()}
+        for device, files in task.found.items()
+    }
+
+
+def _shown(fleet: Fleet, data: bytes) -> ShownFile:
+    text = data.decode("utf-8", "surrogateescape")
+    masked = fleet.masked(text)
+    if masked == text:
+        return ShownFile(data=data, masked=False)
+    return ShownFile(data=masked.encode("utf-8", "surrogateescape"), masked=True)
+
+
+def fetch(
+    fleet: Fleet,
+    paths: Mapping[str, Sequence[str]],
+    target: Path,
+    *,
+    into: bool = False,
+    forks: int = 0,
+    on_event: OnEvent | None = None,
+    cancel: Cancellation | None = None,
+) -> RunReport:
+    """Copy what lies at `paths` of each device that is a key of it to this computer, folders whole.
+
+    One path of one device becomes `target`, or goes into it where that is a folder or `into` says
+    so; several go into it, and those of several devices into a folder each. Each file is written
+    beside, verified by its sha256 and renamed.
+    """
+    several = len(paths) > 1 or any(len(each) > 1 for each in paths.values())
+    if several and target.exists() and not target.is_dir():
+        raise UsageError(
+            f"{printable(str(target))} is no folder, and several things are to be copied there",
+            hint="name a folder",
+        )
+    task = FetchTask(
+        paths=lambda device: paths[device],
+        destination=_Target(
+            target, inside=into or several or target.is_dir(), by_device=len(paths) > 1
+        ),
+    )
+    return run_task(
+        fleet,
+        task,
+        cancel or Cancellation(),
+        limit=list(paths),
+        emit=on_event or _ignore,
+        forks=forks,
+    )
+
+
+class _Target:
+    """Implements `Destination`: a place on this computer."""
+
+    def __init__(self, target: Path, *, inside: bool, by_device: bool) -> None:
+        self._target = target
+        self._inside = inside
+        self._by_device = by_device
+        self._received: dict[str, list[ReceivedFiles]] = {}
+
+    def sink(self, device: str, path: str, entries: Sequence[BoardEntry]) -> FileSink:
+        root = self._target
+        prefix: tuple[str, ...] = ()
+        if self._by_device:
+            root /= plain_name(device)
+        single = len(entries) == 1 and entries[0].kind == "file"
+        if self._inside and path != "/":
+            prefix = (basename(path),)
+        elif single:  # it becomes the target
+            prefix, root = (root.name,), root.parent
+        places = {}
+        for entry in entries:
+            below = entry.path[len(path) :].strip("/") if entry.path != path else ""
+            places[entry.path] = (*prefix, *filter(None, below.split("/")))
+        received = ReceivedFiles(root, places, verbatim=single and not self._inside)
+        self._received.setdefault(device, []).append(received)
+        for entry in entries:
+            if entry.kind == "directory":
+                received.directory(*places[entry.path])
+        return received
+
+    def close(self, device: str) -> Sequence[str]:
+        notes = []
+        for received in self._received.pop(device, ()):
+            received.close()
+            notes += received.renamed()
+        return notes
+
+
+def send(
+    fleet: Fleet,
+    contents: Mapping[str, Mapping[str, bytes]],
+    *,
+    operator: bool = False,
+    forks: int = 0,
+    on_event: OnEvent | None = None,
+    cancel: Cancellation | None = None,
+) -> RunReport:
+    """Write files to boards, by device and path: those that are not there already, each verified
+    and renamed into place, and restart the boards that have changed. An event tells which of them
+    the next `apply` undoes."""
+    return run_task(
+        fleet,
+        SendTask(contents=contents),
+        cancel or Cancellation(),
+        limit=list(contents),
+        emit=on_event or _ignore,
+        operator=operator,
+        forks=forks,
+    )
+
+
+def _ignore(_event: Event) -> None:
+    """Nobody listens."""

@@ -1,0 +1,1 @@
+"""Files of boards that are looked at and copied, whatever the manifest says of them."""
