@@ -41,6 +41,7 @@ from provision.engine.tasks.apply import ApplyTask
 from provision.engine.tasks.check import CheckTask
 from provision.engine.tasks.facts import FactsTask
 from provision.engine.tasks.plan import PlanTask
+from provision.engine.tasks.reset import ResetTask
 from provision.errors import UsageError
 from provision.model.event import Event, ManualActionNeeded
 from provision.model.plan import Plan
@@ -80,6 +81,7 @@ __all__ = [
     "lock",
     "ls",
     "plan",
+    "reset",
     "send",
     "stream",
     "validate",
@@ -221,6 +223,32 @@ def check(
         match_by_mac=match_by_mac,
         forks=forks,
         detailed_exit_code=detailed_exit_code,
+    )
+
+
+def reset(
+    fleet: Fleet,
+    *,
+    limit: Sequence[str] = (),
+    forks: int = 0,
+    match_by_mac: bool = False,
+    operator: bool = False,
+    manual_timeout: float = MANUAL_TIMEOUT,
+    on_event: OnEvent | None = None,
+    cancel: Cancellation | None = None,
+) -> RunReport:
+    """Restart the boards; nothing is written. One that is not the device's own is refused. The
+    arguments are those of `plan`."""
+    return run_task(
+        fleet,
+        ResetTask(),
+        cancel or Cancellation(),
+        limit=limit,
+        emit=on_event or _ignore,
+        operator=operator,
+        manual_timeout=manual_timeout,
+        match_by_mac=match_by_mac,
+        forks=forks,
     )
 
 

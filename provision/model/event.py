@@ -37,7 +37,7 @@ Outcome = Literal[
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunStarted:
     kind: ClassVar[str] = "run-started"
-    task: str  # plan, apply, check, facts, ls, cat, cp, backup, restore
+    task: str  # plan, apply, check, facts, reset, ls, cat, cp, backup, restore
     changes_boards: bool  # whether the task may leave a board other than it was
     fleet: str
     devices: tuple[str, ...]

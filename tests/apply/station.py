@@ -40,6 +40,8 @@ FILESYSTEMS = {  # where MicroPython has it, on 4 MB of flash
     **dict.fromkeys((ESP32, ESP32S2, ESP32S3, ESP32C3, ESP32C6), (0x200000, 2 << 20)),
 }
 
+CARRIERS = ("sim", "pty", "rfc2217")
+
 Event = dict[str, Any]
 
 
@@ -298,6 +300,13 @@ class Station:
             while not port.read_until(b">>> ").endswith(b">>> "):
                 assert time.monotonic() < deadline
                 port.write(b"\r")
+
+    def port(self, name: str, carrier: str) -> str:
+        """Where a board is reached over one of CARRIERS."""
+        if carrier == "sim":
+            return f"sim://{name}"
+        where: str = self.order(name, carrier)[carrier]
+        return where
 
     def order(self, name: str, do: str, /, **arguments: object) -> dict[str, Any]:
         return client.request(name, do, **arguments)

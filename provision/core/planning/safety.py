@@ -31,7 +31,7 @@ def refusals(
 ) -> Iterator[Refusal]:
     """Every reason not to carry out `actions`. Another board than the one that is meant is
     refused even when nothing is to be done."""
-    yield from _another_board(desired, actual)
+    yield from another_board(desired, actual)
     if actions:
         yield from _unproved(desired, actual)
     if any(phase_of(action) == "flash" for action in actions):
@@ -187,7 +187,8 @@ def board_exchanged(before: ActualState, now: ActualState) -> Refusal | None:
     )
 
 
-def _another_board(desired: DesiredState, actual: ActualState) -> Iterator[Refusal]:
+def another_board(desired: DesiredState, actual: ActualState) -> Iterator[Refusal]:
+    """Why the board is not the one that is meant, whatever is to be done with it."""
     board = desired.board
     if actual.chip is not None and actual.chip != board.chip:
         yield Refusal(

@@ -43,7 +43,6 @@ that joins a network takes a few more."""
 SLOWEST = 500  # bytes a second, of a line at 9600 baud and a board that compiles meanwhile
 MAX_OUTPUT = 4 << 20  # bytes of an answer
 
-
 # MicroPython's own numbers, "OSError: [Errno 2] ENOENT" or, without a name, "OSError: 39".
 _ERRNO = re.compile(r"OSError: (?:\[Errno )?(\d{1,5})\b")
 
@@ -196,8 +195,7 @@ class RawRepl:
         return b"KeyboardInterrupt" in self._enter(ENTER_TIMEOUT)
 
     def _step_by_step(self, deadline: float, heard: bytes) -> bytes:
-        timeout = 0.25
-        attempt = 0
+        timeout, attempt = 0.25, 0
         # One that has not said a word by then is given up before the time is over.
         while self.clock.monotonic() < deadline and (attempt < 4 or heard.strip(b"\0\xff")):
             attempt += 1
@@ -293,9 +291,7 @@ class RawRepl:
                 self._send_in_pieces(code)
         except ReadTimeout as timed_out:
             self._paste_window = None
-            raise NoAnswer(
-                f"the board stopped answering{self.last_heard(timed_out.heard)}"
-            ) from None
+            raise self._stopped(timed_out) from None
 
     def settle(self) -> None:
         """Be at the raw REPL's prompt, nothing open and nothing on its way."""
@@ -311,9 +307,7 @@ class RawRepl:
         try:
             self._open_paste()
         except ReadTimeout as timed_out:
-            raise NoAnswer(
-                f"the board stopped answering{self.last_heard(timed_out.heard)}"
-            ) from None
+            raise self._stopped(timed_out) from None
         return self.clock.monotonic() - began
 
     def result(self, *, timeout: float, limit: int = MAX_OUTPUT, stopping: Stopping = never) -> str:
@@ -341,6 +335,9 @@ class RawRepl:
         if problem:
             raise BoardException(problem.decode("utf-8", "replace"))
         return output.decode("utf-8", "replace")
+
+    def _stopped(self, timed_out: ReadTimeout) -> NoAnswer:
+        return NoAnswer(f"the board stopped answering{self.last_heard(timed_out.heard)}")
 
     def _open_paste(self) -> None:
         if self._has_raw_paste is False:
