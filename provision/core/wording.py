@@ -150,3 +150,9 @@ def harmless(text: str) -> str:
 def _escaped(found: re.Match[str]) -> str:
     code = ord(found[0])
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def last_heard(heard: str, redact: Redact) -> str:
+    """`; last heard: '…'`, the end of what a board said, safe to show; "" for nothing."""
+    text = excerpt(heard, redact, 120, end=True)
+    return f"; last heard: {text!r}" if text else ""

@@ -13,10 +13,9 @@ from dataclasses import replace
 from typing import cast
 
 from provision.core.manifest.console_pattern import compile_console
-from provision.core.wording import Redact, excerpt
+from provision.core.wording import Redact, excerpt, last_heard
 from provision.device.flashing.registry import FLASHERS, AttachedFlasher
 from provision.device.micropython.board_repl import BoardRepl
-from provision.device.micropython.raw_repl import last_heard
 from provision.device.transport.buffered_serial import (
     BufferedSerial,
     BytePort,

@@ -100,7 +100,8 @@ class WireModel:
 class BoardSetup:
     """One virtual board. Sizes in bytes.
 
-    `timing`: erasing and writing flash take the time a real chip takes. `scale`: every modelled
+    `timing`: how many times as long as on a usual chip erasing and writing flash take; 0 is no time
+    at all. `scale`: every modelled
     delay is divided by it. `psram` and `heap` bound the application's memory; None is the chip's
     own. `firmware`: an image the flash held when the board was made. `directory` is where the
     board keeps its state.
@@ -113,7 +114,7 @@ class BoardSetup:
     directory: Path
     wiring: ResetWiring = ResetWiring.AUTO
     wire: WireModel = WireModel()
-    timing: bool = False
+    timing: float = 0.0
     scale: float = 1.0
     psram: int = 0
     heap: int | None = None
@@ -229,7 +230,7 @@ def _from_query(name: str, query: dict[str, str], directory: Path) -> BoardSetup
             latency=_seconds(name, "latency", query.get("latency", "0s")),
             ring=_size(name, "ring", ring) if ring else None,
         ),
-        timing=_flag(name, "timing", query.get("timing", "off")),
+        timing=_slowness(name, "timing", query.get("timing", "off")),
         scale=float(scale),
         psram=_size(name, "psram", query.get("psram", "0")),
         heap=_size(name, "heap", heap) if heap else None,
@@ -249,7 +250,7 @@ def _to_query(setup: BoardSetup) -> dict[str, str]:
         "bridge": str(wire.bridge or ""),
         "latency": f"{wire.latency * 1e6:.0f}us",
         "ring": str(wire.ring or ""),
-        "timing": "on" if setup.timing else "off",
+        "timing": _said_slowness(setup.timing),
         "scale": f"{setup.scale:g}",
         "psram": str(setup.psram),
         "heap": str(setup.heap or ""),
@@ -304,10 +305,16 @@ def _seconds(name: str, key: str, value: str) -> float:
     return float(match[1]) * _SECONDS[match[2]]
 
 
-def _flag(name: str, key: str, value: str) -> bool:
+def _slowness(name: str, key: str, value: str) -> float:
+    if found := re.fullmatch(r"(\d+(?:\.\d+)?)x", value):
+        return float(found[1])
     if value not in {"on", "off"}:
-        raise _bad(name, key, value, "on or off")
-    return value == "on"
+        raise _bad(name, key, value, "on, off or a number of times as long, like 10x")
+    return float(value == "on")
+
+
+def _said_slowness(times: float) -> str:
+    return {0.0: "off", 1.0: "on"}.get(times, f"{times:g}x")
 
 
 def _mac(name: str, chip: Chip, value: str | None) -> str:

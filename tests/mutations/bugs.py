@@ -404,6 +404,20 @@ BUGS = (
         tests=("tests/test_atomic_files.py", "tests/lockfile/test_store.py"),
     ),
     Bug(
+        name="count time in which this process did not listen against the board",
+        file="provision/device/transport/buffered_serial.py",
+        before="        self._not_listened += max(0.0, self._seen - before - LONGEST_POLL)\n",
+        after="        del before\n",
+        tests=("tests/device/transport/test_buffered_serial.py", "-k", "listened"),
+    ),
+    Bug(
+        name="say of a server that is slow to answer that it speaks something else",
+        file="provision/device/transport/rfc2217.py",
+        before="failed = NegotiationFailed if self._heard else ServerSilent",
+        after="failed = NegotiationFailed",
+        tests=("tests/device/transport/test_rfc2217.py", "-k", "says_nothing"),
+    ),
+    Bug(
         name="write over what an editor wrote into fleet.lock meanwhile",
         file="provision/lockfile/store.py",
         before="    return stamp(path) == read_at",
@@ -423,6 +437,20 @@ BUGS = (
         before="    sync_directory(path.parent)\n",
         after="",
         tests=("tests/lockfile/test_store.py", "-k", "power_cut"),
+    ),
+    Bug(
+        name="let a wait within another hide from that one what the host did before it",
+        file="provision/device/transport/buffered_serial.py",
+        before="        return self._listened() + seconds\n",
+        after="        self._seen = self.clock.monotonic()\n        return self._listened() + seconds\n",
+        tests=("tests/device/transport/test_buffered_serial.py", "-k", "within_another"),
+    ),
+    Bug(
+        name="judge a serial server by what it said while this process did not run",
+        file="provision/device/transport/rfc2217.py",
+        before="if time.monotonic() - began < self._network_timeout + _LATE:",
+        after="if began:",
+        tests=("tests/apply/test_starved_hosts.py", "-k", "server_spoke"),
     ),
     Bug(
         name="begin to write a flash before the disk holds that it was begun",

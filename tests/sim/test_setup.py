@@ -25,7 +25,7 @@ def test_an_address_says_what_the_board_is() -> None:
     assert (setup.mac, setup.wiring) == ("5c:cf:7f:01:02:03", ResetWiring.NONE)
     wire = setup.wire
     assert (wire.paced, wire.ceiling, wire.latency, wire.ring) == (True, 115200, 0.001, 256)
-    assert (setup.timing, setup.scale, setup.heap) == (True, 10.0, 36 * 1024)
+    assert (setup.timing, setup.scale, setup.heap) == (1.0, 10.0, 36 * 1024)
 
 
 def test_two_boards_have_two_macs_and_one_board_keeps_its_own() -> None:
@@ -48,6 +48,7 @@ def test_two_boards_have_two_macs_and_one_board_keeps_its_own() -> None:
         "sim://a?wire=fast",
         "sim://a?latency=1",
         "sim://a?timing=1",
+        "sim://a?timing=-4x",
         "sim://a?scale=0",
         "sim://a?colour=red",
         "sim://a?chip=esp32&chip=esp8266",

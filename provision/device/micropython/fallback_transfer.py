@@ -58,7 +58,7 @@ class SerialShim:
 
     def allow(self, size: int) -> None:
         """Begin an operation that moves `size` bytes of content."""
-        self._deadline = self._serial.clock.monotonic() + 3 * _ANSWER_TIMEOUT + size / _SLOWEST
+        self._deadline = self._serial.deadline(3 * _ANSWER_TIMEOUT + size / _SLOWEST)
         self._left = _MAX_ANSWERS + 8 * size  # it may have to be read back, written as a repr
 
     def inWaiting(self) -> int:  # noqa: N802, pyserial's own name
@@ -83,7 +83,7 @@ class SerialShim:
         return len(data)
 
     def _time_left(self, most: float) -> float:
-        left = self._deadline - self._serial.clock.monotonic()
+        left = self._serial.left(self._deadline)
         if left <= 0 or self._left <= 0:
             raise ReadTimeout(b"")
         return min(left, most)

@@ -238,12 +238,12 @@ class FileReader:
 
     def _listen(self, take: Callable[[bytes], None], stopping: Stopping) -> None:
         """Frames, until the program is over; BoardException where it raised."""
-        serial, clock = self._raw.serial, self._raw.clock
+        serial = self._raw.serial
         parser = FrameParser(most=ROOM + 64 + 512)
-        last = clock.monotonic()
+        patience = serial.deadline(PATIENCE)
         while True:
             for payload in parser.payloads():
-                last = clock.monotonic()
+                patience = serial.deadline(PATIENCE)
                 take(payload)
             end = _END.search(parser.rest)
             at_rest = not parser.damaged and not parser.waiting and parser.rest.endswith(b"\x04>")
@@ -262,7 +262,7 @@ class FileReader:
             except ReadTimeout:
                 if end is not None:
                     break
-            waited = clock.monotonic() - last
+            waited = PATIENCE - serial.left(patience)
             if end is not None and waited > 4 * QUIET:
                 break  # an app that prints for ever, after an end that was damaged
             if waited > PATIENCE:

@@ -13,7 +13,7 @@ import time
 from contextlib import suppress
 
 from provision.core.chips.registry import BOOT_FAILURES, RESET_BANNERS
-from provision.core.wording import Redact, excerpt
+from provision.core.wording import Redact, excerpt, last_heard
 from provision.device.transport.buffered_serial import (
     BufferedSerial,
     BytePort,
@@ -36,7 +36,7 @@ rejects the next header. Two kinds, since one alone may be a literal's code."""
 FLOOD = 32
 """Ctrl-C at a time, to a board that starts: three milliseconds of a line at 115200 baud."""
 ENTER_TIMEOUT = 8.0  # seconds: apps that clean up after a Ctrl-C take one or two
-EXEC_TIMEOUT = 10.0
+EXEC_TIMEOUT = 20.0  # seconds: a slow board, or an emulated one, compiles for several
 START_TIMEOUT = 15.0
 """Seconds in which a fresh interpreter comes to its prompt: a first boot formats for two, a boot.py
 that joins a network takes a few more."""
@@ -93,7 +93,7 @@ class RawRepl:
 
     def _enter(self, timeout: float) -> bytes:
         """`enter`; what was heard meanwhile."""
-        deadline = self.clock.monotonic() + timeout
+        deadline = self.serial.deadline(timeout)
         self._paste_window = None
         heard = self.serial.read_available()
         # Interrupt, take the raw REPL and open a paste, all in one round trip. It works on
@@ -122,9 +122,9 @@ class RawRepl:
         app needs a millisecond to disable Ctrl-C, or to sleep. So the line, which carries `baud`
         bits a second, is kept full of them.
         """
-        deadline = self.clock.monotonic() + timeout
+        deadline = self.serial.deadline(timeout)
         heard = b""
-        while self.clock.monotonic() < deadline and not heard.endswith(b">>> "):
+        while self.serial.left(deadline) > 0 and not heard.endswith(b">>> "):
             self.serial.write(b"\x03" * FLOOD)
             self.clock.sleep(FLOOD * 10 / baud)
             heard = heard[-256:] + self.serial.read_available()
@@ -132,7 +132,7 @@ class RawRepl:
             self._note_interrupt(heard)
         # A prompt for each Ctrl-C that was on its way; until then the ring has no room.
         self._note_interrupt(heard[-256:] + self.serial.read_until_quiet(0.1, 2.0))
-        self.enter(max(deadline - self.clock.monotonic(), 2.0))
+        self.enter(max(self.serial.left(deadline), 2.0))
 
     def _note_interrupt(self, heard: bytes) -> None:
         """An app that was stopped is started again in the end."""
@@ -197,7 +197,7 @@ class RawRepl:
     def _step_by_step(self, deadline: float, heard: bytes) -> bytes:
         timeout, attempt = 0.25, 0
         # One that has not said a word by then is given up before the time is over.
-        while self.clock.monotonic() < deadline and (attempt < 4 or heard.strip(b"\0\xff")):
+        while self.serial.left(deadline) > 0 and (attempt < 4 or heard.strip(b"\0\xff")):
             attempt += 1
             if attempt in (2, 5):
                 self._unblock_receiver(b"\0" if attempt == 2 else b"\xff")
@@ -275,7 +275,7 @@ class RawRepl:
         # for a host before us: enter step by step, and once more.
         self._paste_window = None
         self.serial.read_until_quiet(0.1, 1.0)
-        self._step_by_step(self.clock.monotonic() + ENTER_TIMEOUT, b"")
+        self._step_by_step(self.serial.deadline(ENTER_TIMEOUT), b"")
         self.start(code)
         return self.result(timeout=timeout, limit=limit, stopping=stopping)
 
@@ -363,12 +363,13 @@ class RawRepl:
         credit = window
         sent = 0
         # For all of it: one that drips or babbles must not hold us for ever.
-        deadline = self.clock.monotonic() + EXEC_TIMEOUT + len(code) / SLOWEST
+        deadline = self.serial.deadline(EXEC_TIMEOUT + len(code) / SLOWEST)
         while sent < len(code):
             while credit == 0 or self.serial.available():
-                if self.clock.monotonic() >= deadline:
+                left = self.serial.left(deadline)
+                if left <= 0:
                     raise ReadTimeout(self.serial.read_available())
-                match self.serial.read_exactly(1, deadline - self.clock.monotonic()):
+                match self.serial.read_exactly(1, left):
                     case b"\x01":
                         credit += window
                     case b"\x04":  # the board gives up on the code, and says why
@@ -408,12 +409,6 @@ class RawRepl:
     def _raise_without_firmware(self, heard: bytes) -> None:
         if any(words in heard for words in BOOT_FAILURES):
             raise NoAnswer(f"nothing runs on this board{self.last_heard(heard)}")
-
-
-def last_heard(heard: str, redact: Redact) -> str:
-    """See `RawRepl.last_heard`."""
-    text = excerpt(heard, redact, 120, end=True)
-    return f"; last heard: {text!r}" if text else ""
 
 
 def _last_line(traceback: str) -> str:

@@ -33,8 +33,12 @@ SLOW_ROUND_TRIP = 0.010  # seconds
 RESTART = "the board restarted while its files were sent"
 RESTART_HINT = "check its power and cable, and whether its app's watchdog bites; then run again"
 
+START_TIMEOUT = 30.0
+"""Seconds for the receiver to be compiled and to have its memory, on the slowest of boards."""
 ACK_TIMEOUT = 15.0
 """Seconds for one frame: LittleFS now and then compacts and erases a few dozen sectors in one."""
+SLOWER = 10
+"""How many times longer than the slowest frame so far one may take, on a flash that is slow."""
 
 _ERRNO = re.compile(r"OSError\((\d+)")
 _ENOSPC = 28
@@ -107,13 +111,13 @@ def start_receiver(raw: RawRepl, choices: Sequence[Pace]) -> None:
 def receiver_choice(raw: RawRepl, choices: Sequence[Pace]) -> int:
     """Which pace the board chose; BoardException when the receiver cannot run."""
     try:
-        answer = raw.serial.read_until(b"\x01", b"\x04", timeout=10.0)
+        answer = raw.serial.read_until(b"\x01", b"\x04", timeout=START_TIMEOUT)
         if answer.endswith(b"\x01"):
-            choice = raw.serial.read_exactly(1, 10.0)[0] - 65
+            choice = raw.serial.read_exactly(1, START_TIMEOUT)[0] - 65
             if not 0 <= choice < len(choices):
                 raise BoardError("the board chose transfer settings that were not offered")
             return choice
-        problem = raw.serial.read_until(b"\x04>", timeout=10.0)[:-2]
+        problem = raw.serial.read_until(b"\x04>", timeout=START_TIMEOUT)[:-2]
     except ReadTimeout as timed_out:
         heard = raw.last_heard(timed_out.heard)
         raise NoAnswer(f"the board did not start to receive files{heard}") from None
@@ -125,6 +129,7 @@ def _send_stream(
 ) -> None:
     data, stops, total = stream.data, stream.stops, len(stream.data)
     sent = done = 0
+    patience = ACK_TIMEOUT
     try:
         progress(0, total)
         for done in range(len(stops) - 1):
@@ -132,7 +137,9 @@ def _send_stream(
             if allowed > sent:
                 raw.serial.write(data[sent:allowed])
                 sent = allowed
-            answer = raw.serial.read_until(b"\x01", b"\x02", *RESET_BANNERS, timeout=ACK_TIMEOUT)
+            began = raw.clock.monotonic()
+            answer = raw.serial.read_until(b"\x01", b"\x02", *RESET_BANNERS, timeout=patience)
+            patience = max(patience, SLOWER * (raw.clock.monotonic() - began))
             if answer.endswith(RESET_BANNERS):
                 raise _Restarted
             if answer.endswith(b"\x02"):
@@ -141,8 +148,8 @@ def _send_stream(
         else:
             done = len(stops) - 1
             raw.serial.write(data[sent:])
-            raw.serial.read_until(b"\x02", timeout=ACK_TIMEOUT)
-        problem = raw.result(timeout=10.0).strip()
+            raw.serial.read_until(b"\x02", timeout=patience)
+        problem = raw.result(timeout=patience).strip()
     except ReadTimeout as timed_out:
         raw.trace(1, f"no ack for frame {done}{raw.last_heard(timed_out.heard)}")
         if raw.recover():

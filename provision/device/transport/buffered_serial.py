@@ -3,6 +3,9 @@
 A pyserial object's `timeout` is set once and left alone, because on an RFC 2217 port every change
 of it is a negotiation; deadlines are kept here. They hold for a board that never stops talking as
 for one that says nothing, and so does the bound on what is kept of it.
+
+A deadline judges the board, so only time in which this process listened counts: where the computer
+had something else to do, or slept, or the process was stopped, the board is given that time again.
 """
 
 from __future__ import annotations
@@ -50,6 +53,9 @@ def never() -> bool:
 
 
 POLL_SECONDS = 0.05  # seconds that one read of the port may wait
+LONGEST_POLL = 2 * POLL_SECONDS
+"""Seconds that one poll, or what is done between two, can count as: what took longer is because
+this process did not run."""
 MAX_READ = 1 << 16  # bytes of one read at most: a port of a network's may hold any number
 
 
@@ -71,8 +77,30 @@ class BufferedSerial:
         self._port = port
         self.clock = clock
         self._buffer = bytearray()
+        self._seen = clock.monotonic()  # when this process last knew that it runs
+        self._not_listened = 0.0  # seconds that count for no deadline
         if port.timeout != POLL_SECONDS:
             port.timeout = POLL_SECONDS
+
+    def deadline(self, seconds: float) -> float:
+        """A deadline that many seconds from now, for `left`."""
+        return self._listened() + seconds
+
+    def left(self, deadline: float) -> float:
+        """Seconds until a deadline; asked all along, for no more counts between two times than
+        one poll can take."""
+        return deadline - self._listened()
+
+    def _listened(self) -> float:
+        """The time that deadlines are kept in: the clock's, less where this process did not listen.
+
+        Whoever asks moves it on, so that a deadline set within another's time does not hide from
+        that one what the host did in between.
+        """
+        before = self._seen
+        self._seen = self.clock.monotonic()
+        self._not_listened += max(0.0, self._seen - before - LONGEST_POLL)
+        return self._seen - self._not_listened
 
     def write(self, data: bytes) -> None:
         self._port.write(data)
@@ -85,7 +113,7 @@ class BufferedSerial:
 
         No more than `limit` bytes are kept: of a flood the older half is dropped.
         """
-        deadline = self.clock.monotonic() + timeout
+        deadline = self.deadline(timeout)
         start = 0
         longest = max(map(len, endings))
         over = False
@@ -104,26 +132,24 @@ class BufferedSerial:
             over = over or stopping()
             if over or not self._read_more(deadline, stopping):
                 raise ReadTimeout(bytes(self._buffer))
-            over = self.clock.monotonic() >= deadline
+            over = self.left(deadline) <= 0
 
     def read_exactly(self, count: int, timeout: float) -> bytes:
         """The next `count` bytes; ReadTimeout after `timeout` seconds."""
-        deadline = self.clock.monotonic() + timeout
+        deadline = self.deadline(timeout)
         over = False
         while len(self._buffer) < count:
             if over or not self._read_more(deadline):
                 raise ReadTimeout(bytes(self._buffer))
-            over = self.clock.monotonic() >= deadline
+            over = self.left(deadline) <= 0
         return self.take(count)
 
     def read_until_quiet(self, seconds: float, timeout: float, limit: int = 4096) -> bytes:
         """Read until nothing has come for `seconds`, at most for `timeout`; what came."""
-        now = self.clock.monotonic()
-        deadline = now + timeout
-        while self._read_more(min(deadline, now + seconds)):
+        deadline = self.deadline(timeout)
+        while self._read_more(min(deadline, deadline - self.left(deadline) + seconds)):
             del self._buffer[: max(0, len(self._buffer) - limit)]
-            now = self.clock.monotonic()
-            if now >= deadline:
+            if self.left(deadline) <= 0:
                 break
         return self.take(len(self._buffer))
 
@@ -148,9 +174,10 @@ class BufferedSerial:
     def _read_more(self, deadline: float, stopping: Stopping = never) -> bool:
         """Hold at least one byte more, or False when the deadline passes."""
         while True:
+            self.left(deadline)
             data = self._port.read(min(MAX_READ, max(1, self._port.in_waiting)))
             if data:
                 self._buffer += data
                 return True
-            if self.clock.monotonic() >= deadline or stopping():
+            if self.left(deadline) <= 0 or stopping():
                 return False

@@ -18,7 +18,7 @@ from typing import Any
 import serial.rfc2217 as pyserial
 from serial import PortNotOpenError, SerialException
 
-from provision.device.transport.failures import NegotiationFailed
+from provision.device.transport.failures import NegotiationFailed, ServerSilent
 
 _IAC = 0xFF
 _SUBNEGOTIATION = 0xFA
@@ -30,6 +30,11 @@ _MAX_BUFFERED = 4 << 20
 board that talks while nobody listens or a server that never stops, the older half is dropped."""
 _MAX_COMMAND = 1024  # bytes of one Telnet command: RFC 2217's have a handful
 _JOIN = 7.0  # seconds; the reader looks up every five
+_PATIENCE = 15.0
+"""Seconds for each answer of the server, where the URL has no `?timeout=`. pyserial's three are too
+few for one that shares its computer with others, and what it would conclude is about the server."""
+_LATE = 0.5
+"""Seconds more than the patience that a negotiation in vain can take: pyserial looks every 0.05."""
 _COMPATIBLE_PAUSE = 0.1  # with ?ign_set_control, for servers that do not answer: as pyserial
 
 _Base: Any = pyserial.Serial
@@ -44,20 +49,36 @@ class RemotePort(_Base):  # type: ignore[misc]
         self._received = bytearray()
         self._ended = ""
         self._agreed: dict[str, bytes] = {}
-        self._connected = self._negotiated = False
+        self._connected = self._negotiated = self._heard = False
         super().__init__(*arguments, **options)
 
     def open(self) -> None:
+        began = time.monotonic()
+        try:
+            self._open_once()
+        except NegotiationFailed:
+            if time.monotonic() - began < self._network_timeout + _LATE:
+                raise
+            # This process did not run meanwhile, so nothing is known of the server: ask it again.
+            self._open_once()
+
+    def _open_once(self) -> None:
         self._received.clear()
         self._ended = ""  # why nothing comes any more
         self._agreed = {}
-        self._connected = self._negotiated = False
+        self._connected = self._negotiated = self._heard = False
         try:
             super().open()
         except SerialException as error:
             if self._connected and not self._negotiated:  # it answered no option that counts
-                raise NegotiationFailed(str(error)) from error
+                failed = NegotiationFailed if self._heard else ServerSilent
+                raise failed(str(error)) from error
             raise
+
+    def from_url(self, url: str) -> tuple[str, int]:
+        self._network_timeout = _PATIENCE
+        host, port = super().from_url(url)
+        return host, port
 
     def telnet_send_option(self, action: bytes, option: bytes) -> None:
         self._connected = True  # pyserial asks for the options as soon as it is
@@ -191,6 +212,7 @@ class RemotePort(_Base):  # type: ignore[misc]
                 continue
             if not piece:
                 break
+            self._heard = True
             rest = self._take(rest + piece)
             if len(rest) > _MAX_COMMAND:
                 return "the server sends a Telnet command without an end"

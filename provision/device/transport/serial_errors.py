@@ -16,7 +16,7 @@ from pathlib import Path
 
 import serial
 
-from provision.device.transport.failures import NegotiationFailed
+from provision.device.transport.failures import NegotiationFailed, ServerSilent
 from provision.device.transport.owner import Owner, other_owners
 from provision.device.transport.transports import (
     TRANSPORTS,
@@ -167,6 +167,12 @@ def _opening_url(
 ) -> Unreachable:
     if number in _BUSY:
         return busy(address, owners)
+    if any(isinstance(one, ServerSilent) for one in _chain(error)):
+        return NoAnswer(
+            f"{address}: the serial server took the connection and does not answer",
+            hint="it may be busy: run again; if that is what it always does, it may not speak "
+            "RFC 2217: use ser2net's telnet(rfc2217), or socket:// for a raw port",
+        )
     if any(isinstance(one, NegotiationFailed) for one in _chain(error)):
         return NoAnswer(
             f"{address}: something listens there, but does not speak RFC 2217",

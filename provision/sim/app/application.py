@@ -130,6 +130,10 @@ class Application:
         while data:
             before, found, data = data.partition(_CTRL_C)
             plain += before
+            # Those that came together are one question: to halt the interpreter for each takes
+            # seconds where other processes want the processor.
+            rest = data.lstrip(_CTRL_C)
+            found, data = found + data[: len(data) - len(rest)], rest
             if found and self._may_interrupt:
                 self._ring.put(plain)
                 plain = b""
@@ -226,8 +230,8 @@ class Application:
 
     def _write_control(self) -> None:
         """Orders for onboard/_flash.py."""
-        times = (SECTOR_ERASE, PAGE_PROGRAM) if self._setup.timing else (0.0, 0.0)
-        erase, program = (int(seconds * 1e6 / self._setup.scale) for seconds in times)
+        factor = self._setup.timing * 1e6 / self._setup.scale
+        erase, program = (int(seconds * factor) for seconds in (SECTOR_ERASE, PAGE_PROGRAM))
         left = {self._cut[0]: self._cut[1]} if self._cut else {}
         orders = left.get(Work.ERASE, 0), left.get(Work.PROGRAM, 0), erase, program
         self._control.write_bytes(struct.pack("<4I", *orders))

@@ -122,7 +122,7 @@ class Loader:
                 return
             self._serve()
 
-        self._working = self._later(seconds, done)
+        self._working = self._later(seconds * self.setup.timing, done)
 
     def _later(self, seconds: float, callback: Callable[[], None]) -> Timer:
         timer = self._loop.after(seconds / self.setup.scale, callback)

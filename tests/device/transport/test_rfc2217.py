@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -137,6 +139,31 @@ def test_a_log_in_that_waits_for_a_name_speaks_no_rfc2217(
             open_port(Endpoint(address=address), device="a")
         thread.join()
         taken[0].close()
+
+
+def test_a_server_that_says_nothing_is_not_said_to_speak_something_else(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    monkeypatch.setenv("PROVISION_RUNTIME_DIR", str(tmp_path / "locks"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"rfc2217://127.0.0.1:{listener.getsockname()[1]}?timeout=0.3"
+        with pytest.raises(NoAnswer, match=r"took the connection and does not answer"):
+            open_port(Endpoint(address=address), device="a")
+
+
+def test_a_server_that_is_slow_to_speak(
+    remote: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    """A virtual board whose process stands still for longer than pyserial's three seconds."""
+    process = client.request("a", "status")["pid"]
+    os.kill(process, signal.SIGSTOP)
+    waking = threading.Timer(4.0, os.kill, (process, signal.SIGCONT))
+    waking.start()
+    try:
+        with open_port(Endpoint(address=remote), device="a") as port:
+            assert port.serial.is_open
+    finally:
+        waking.join()
 
 
 def test_a_server_that_dies(remote: str) -> None:
