@@ -442,7 +442,8 @@ BUGS = (
         name="let a wait within another hide from that one what the host did before it",
         file="provision/device/transport/buffered_serial.py",
         before="        return self._listened() + seconds\n",
-        after="        self._seen = self.clock.monotonic()\n        return self._listened() + seconds\n",
+        after="        self._seen = self.clock.monotonic()\n"
+        "        return self._listened() + seconds\n",
         tests=("tests/device/transport/test_buffered_serial.py", "-k", "within_another"),
     ),
     Bug(

@@ -130,8 +130,7 @@ class Application:
         while data:
             before, found, data = data.partition(_CTRL_C)
             plain += before
-            # Those that came together are one question: to halt the interpreter for each takes
-            # seconds where other processes want the processor.
+            # Those that came together are one question: each halts the interpreter for a while.
             rest = data.lstrip(_CTRL_C)
             found, data = found + data[: len(data) - len(rest)], rest
             if found and self._may_interrupt:
