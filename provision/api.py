@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provision.api_files import ShownFile, cat, fetch, ls, send
+from provision.api_files import ShownFile, backup, cat, fetch, ls, read_backup, restore, send
 from provision.app import (
     LockResult,
     ValidManifest,
@@ -71,6 +71,7 @@ __all__ = [
     "ValidManifest",
     "VendorResult",
     "apply",
+    "backup",
     "build_image",
     "cat",
     "check",
@@ -81,7 +82,9 @@ __all__ = [
     "lock",
     "ls",
     "plan",
+    "read_backup",
     "reset",
+    "restore",
     "send",
     "stream",
     "validate",

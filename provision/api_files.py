@@ -6,14 +6,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from posixpath import basename
 
 from provision.app import run_task
+from provision.core.chips.registry import read_firmware
 from provision.core.wording import printable
 from provision.engine.cancellation import Cancellation
+from provision.engine.context import Confirm
 from provision.engine.event_stream import OnEvent
+from provision.engine.tasks.backup import BackupTask
 from provision.engine.tasks.files import CatTask, FetchTask, ListTask
+from provision.engine.tasks.restore import RestoreTask
 from provision.engine.tasks.send import SendTask
 from provision.errors import UsageError
 from provision.interfaces import FileSink
@@ -21,6 +26,7 @@ from provision.model.event import Event
 from provision.model.report import RunReport
 from provision.model.state import BoardEntry
 from provision.output.scrub import scrub
+from provision.project.backups import NewBackup, SavedBackup
 from provision.project.fleet import Fleet
 from provision.project.received_files import ReceivedFiles, plain_name
 
@@ -185,6 +191,69 @@ def send(
         emit=on_event or _ignore,
         operator=operator,
         forks=forks,
+    )
+
+
+def backup(
+    fleet: Fleet,
+    folder: Path,
+    *,
+    limit: Sequence[str] = (),
+    flash: bool = False,
+    forks: int = 0,
+    on_event: OnEvent | None = None,
+    cancel: Cancellation | None = None,
+) -> tuple[RunReport, dict[str, str]]:
+    """Copy everything that is on the boards into `folder`/DEVICE/TIME, with `flash` the whole flash
+    as well; where each is, by device. One that is interrupted leaves nothing."""
+    task = BackupTask(begin=partial(NewBackup, folder), flash=flash)
+    report = run_task(
+        fleet,
+        task,
+        cancel or Cancellation(),
+        limit=limit,
+        emit=on_event or _ignore,
+        forks=forks,
+    )
+    return report, {name: task.made[name] for name in fleet.devices if name in task.made}
+
+
+def read_backup(folder: Path) -> SavedBackup:
+    """A backup that `backup` made; UsageError where that is none, or not whole."""
+    return SavedBackup(folder)
+
+
+def restore(
+    fleet: Fleet,
+    saved: SavedBackup,
+    *,
+    new_board: bool = False,
+    yes: bool = False,
+    operator: bool = False,
+    confirm: Confirm | None = None,
+    on_event: OnEvent | None = None,
+    cancel: Cancellation | None = None,
+) -> RunReport:
+    """Make the board of a fleet of one device hold what a backup has, and nothing else, each file
+    verified before and after; with `new_board` it may be another than the backup was made of, and
+    a blank one. Refused unless `yes`, or `confirm(device, plan)` says so."""
+    with fleet.redactor.errors():
+        image = saved.backup.image
+        task = RestoreTask(
+            backup=saved.backup,
+            contents=saved.contents(),
+            image=read_firmware(saved.bytes_of(image), image.file) if image is not None else None,
+            new_board=new_board,
+            yes=yes,
+        )
+    return run_task(
+        fleet,
+        task,
+        cancel or Cancellation(),
+        limit=(),
+        emit=on_event or _ignore,
+        operator=operator,
+        confirm=confirm,
     )
 
 

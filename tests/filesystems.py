@@ -10,8 +10,9 @@ import littlefs
 BLOCK = 4096
 
 
-def read_filesystem(image: bytes) -> dict[str, bytes]:
-    """The files of a LittleFS of MicroPython's shape, of any disk version, by absolute path."""
+def read_filesystem(image: bytes, encoding: str = "utf-8") -> dict[str, bytes]:
+    """The files of a LittleFS of MicroPython's shape, of any disk version, by absolute path; of
+    names that may be no text in latin-1."""
     filesystem = littlefs.LittleFS(
         block_size=BLOCK,
         block_count=len(image) // BLOCK,
@@ -19,6 +20,7 @@ def read_filesystem(image: bytes) -> dict[str, bytes]:
         prog_size=32,
         lookahead_size=32,
         mount=False,
+        filename_encoding=encoding,
     )
     filesystem.context.buffer = bytearray(image)
     filesystem.mount()

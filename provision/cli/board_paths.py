@@ -88,20 +88,31 @@ def open_named(
     return fleet, {name: named[name] for name in fleet.devices if name in named}
 
 
-def file_options(function: Callable[..., int]) -> Callable[..., int]:
-    """The options of commands about files of boards."""
-    options = [
-        click.option("--manifest", "-m", metavar="FILE",
-                     help="The manifest that has the devices, in place of fleet.yaml."),
-        limit_option,
-        secrets_option,
-        offline_option,
-        click.option("--forks", type=click.IntRange(min=0), default=0, show_default="all",
-                     help="How many devices to work on at once."),
-        click.option("-v", "--verbose", count=True,
-                     help="Show more; -vv shows the whole conversation with each board."),
-    ]  # fmt: skip
+def one_device_options(function: Callable[..., int]) -> Callable[..., int]:
+    """The options of a command about one device that it names."""
+    manifest = click.option(
+        "--manifest",
+        "-m",
+        metavar="FILE",
+        help="The manifest that has the devices, in place of fleet.yaml.",
+    )
+    verbose = click.option(
+        "-v",
+        "--verbose",
+        count=True,
+        help="Show more; -vv shows the whole conversation with each board.",
+    )
     wrapped: Callable[..., Any] = functools.wraps(function)(function)
-    for option in reversed(options):
-        wrapped = option(wrapped)
-    return wrapped
+    return manifest(secrets_option(offline_option(verbose(wrapped))))
+
+
+def file_options(function: Callable[..., int]) -> Callable[..., int]:
+    """The options of commands about files of any devices."""
+    forks = click.option(
+        "--forks",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default="all",
+        help="How many devices to work on at once.",
+    )
+    return limit_option(forks(one_device_options(function)))

@@ -175,7 +175,7 @@ def _confirm(outputs: Fanout, cancel: Cancellation) -> Confirm:
                     nl=False,
                     err=True,
                 )
-                answer = _typed_line(cancel).strip().lower()
+                answer = typed_line(cancel).strip().lower()
                 if answer == "all":
                     agreed = True
                 elif answer in _ANSWERS:
@@ -188,7 +188,7 @@ def _confirm(outputs: Fanout, cancel: Cancellation) -> Confirm:
 _ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
 
 
-def _typed_line(cancel: Cancellation) -> str:
+def typed_line(cancel: Cancellation) -> str:
     """A line from the terminal; Interrupted as soon as the run is cancelled. This is no main
     thread, so that Ctrl-C does not end the reading by itself."""
     while sys.platform != "win32" and not select.select([sys.stdin], [], [], 0.1)[0]:

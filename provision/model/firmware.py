@@ -97,6 +97,16 @@ class FlashData:
     blank: bool
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FlashPart:
+    """One row of the partition table that lies in a flash; `kind` in words: "data nvs"."""
+
+    name: str
+    kind: str
+    offset: int
+    size: int
+
+
 def joined(regions: Sequence[Region], base: int) -> bytes:
     """The bytes from offset `base` of a flash that holds these regions and is else erased."""
     end = max(region.offset + len(region.data) for region in regions)

@@ -152,7 +152,9 @@ class BoardOwner:
 @dataclass(frozen=True, kw_only=True)
 class DesiredState:
     """What one device must be, everything resolved. `files` is sorted by dest, one each; `owners`
-    are the boards that manifest and lock know, this device's and the others', by MAC."""
+    are the boards that manifest and lock know, this device's and the others', by MAC. `directories`
+    are to be there though nothing need lie in them. `origin` is what says so in place of the
+    manifest, for people: "the backup"."""
 
     device: str
     board: BoardProfile
@@ -161,12 +163,14 @@ class DesiredState:
     owners: Mapping[str, BoardOwner] = field(default_factory=lambda: MappingProxyType({}))
     firmware: DesiredFirmware | None = None
     files: tuple[DesiredFile, ...] = ()
+    directories: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
     prune: tuple[str, ...] = ()
     check: Check | None = None
     baud: int = 115200
     groups: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()  # as asked for; what they hold is among the files
+    origin: str | None = None
     variables: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
 
     @cached_property

@@ -13,7 +13,7 @@ from typing import Protocol
 from provision.interfaces import FlashRead
 from provision.model.board import BoardProfile
 from provision.model.chip import Chip
-from provision.model.firmware import FilesystemPlace, Firmware, FlashData, Region
+from provision.model.firmware import FilesystemPlace, Firmware, FlashData, FlashPart, Region
 from provision.model.plan import Refusal
 from provision.model.state import ActualState, FirmwareIdentity
 
@@ -146,6 +146,11 @@ class ChipFamily(Protocol):
         """What erasing the whole flash would lose, as far as the flash itself tells, by offset;
         of one that has lost its layout, what lies beside the filesystem in that of `image`.
         Reads some dozen sectors of each at most."""
+        ...
+
+    def partitions(self, chip: Chip, read: FlashRead, flash_size: int) -> tuple[FlashPart, ...]:
+        """The partition table that lies in the flash; nothing for a chip that has none, or where
+        it makes no sense."""
         ...
 
     def has_place(self, firmware: Firmware, data: FlashData) -> bool:

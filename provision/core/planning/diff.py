@@ -77,7 +77,8 @@ class FileDiff:
         self.directories |= _parents(self.files)
         self.mounts = seen.mounts if seen else frozenset()
         self.managed = desired.files_by_dest
-        self.needed = _parents(self.managed)
+        self.wanted_directories = {*desired.directories, *_parents(desired.directories)}
+        self.needed = _parents(self.managed) | self.wanted_directories
 
     def actions(self) -> list[RestoreFile | FileAction]:
         """Disabled start-up files restored, deletes, directories removed and made, writes; of the
@@ -151,6 +152,8 @@ class FileDiff:
             return "the manifest says absent"
         for root in self.desired.prune:
             if below(path, root):
+                if self.desired.origin is not None:
+                    return f"{self.desired.origin} has no such file"
                 return f"the manifest prunes {root}, and manages no such file"
         return None
 
@@ -172,9 +175,10 @@ class FileDiff:
             yield RemoveDirectory(path=path, reason="nothing in it is wanted")
 
     def _made_directories(self, written: Iterable[str]) -> Iterator[MakeDirectory]:
-        missing = _parents(written) - self.directories
+        missing = (_parents(written) | self.wanted_directories) - self.directories
         for path in sorted(missing, key=lambda path: (depth(path), path)):
-            yield MakeDirectory(path=path, reason="files go into it")
+            why = "it is missing" if path in self.wanted_directories else "files go into it"
+            yield MakeDirectory(path=path, reason=why)
 
 
 def _parents(paths: Iterable[str]) -> set[str]:

@@ -177,6 +177,13 @@ def test_nothing_at_a_path_is_said_so(bench: Bench) -> None:
         assert repl.evaluate("1+1", 5) == "2"
 
 
+def test_names_that_are_no_text_and_nothing_else(bench: Bench) -> None:
+    with taken(bench) as (repl, _):
+        put(repl, {"/\udcff": b"1", "/\udc80\udcff/\udcfe": b"2"})
+        repl.raw.execute(b"import os; os.remove('/boot.py')", timeout=10)
+        assert fetched(repl) == {"/\udcff": b"1", "/\udc80\udcff/\udcfe": b"2"}
+
+
 MOUNT = """
 import os
 class Disk:

@@ -17,7 +17,7 @@ from provision.core.chips.family import Pace, SettingReader
 from provision.interfaces import FlashRead
 from provision.model.board import BoardProfile
 from provision.model.chip import Chip
-from provision.model.firmware import FilesystemPlace, Firmware, FlashData, Region
+from provision.model.firmware import FilesystemPlace, Firmware, FlashData, FlashPart, Region
 from provision.model.plan import Refusal
 from provision.model.state import ActualState, FirmwareIdentity
 
@@ -106,6 +106,11 @@ class EspFamily:
 
         own = _own(image) if image is not None else None
         return flash_contents.data_in_flash(chip, read, flash_size, running, own)
+
+    def partitions(self, chip: Chip, read: FlashRead, flash_size: int) -> tuple[FlashPart, ...]:
+        from provision.core.chips.esp import flash_contents
+
+        return flash_contents.partitions(chip, read, flash_size)
 
     def has_place(self, firmware: Firmware, data: FlashData) -> bool:
         from provision.core.chips.esp import flash_contents

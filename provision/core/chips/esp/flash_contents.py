@@ -38,7 +38,7 @@ from provision.core.littlefs_blocks import (
 )
 from provision.interfaces import FlashRead
 from provision.model.chip import Chip
-from provision.model.firmware import DataKind, FilesystemPlace, FlashData
+from provision.model.firmware import DataKind, FilesystemPlace, FlashData, FlashPart
 from provision.model.state import FirmwareIdentity
 
 _VERSION_2_1_SINCE = (1, 22)
@@ -92,6 +92,16 @@ def data_in_flash(
     elif table:
         found += _outside_partitions(table, read, flash_size)
     return tuple(sorted(found, key=lambda data: data.offset))
+
+
+def partitions(chip: Chip, read: FlashRead, flash_size: int) -> tuple[FlashPart, ...]:
+    """See `ChipFamily.partitions`."""
+    if chip == ESP8266:
+        return ()
+    return tuple(
+        FlashPart(name=part.name, kind=part.kind, offset=part.offset, size=part.size)
+        for part in _table(read, flash_size)
+    )
 
 
 def has_place(firmware: EspFirmware, data: FlashData) -> bool:

@@ -71,10 +71,13 @@ def _entry(path, kind, size, hashed):
 
 def _tell(room, path, deep, hashed):
     mounts = []
-    for entry in ilistdir("/"):
-        if entry[3:]:
-            break  # mounts come first, and of other names not all can be text
-        mounts.append(b"/" + bytes(entry[0], "utf8"))
+    try:
+        for entry in ilistdir("/"):
+            if entry[3:]:
+                break  # mounts come first
+            mounts.append(b"/" + bytes(entry[0], "utf8"))
+    except ValueError:
+        pass  # the first name behind them is no text
     status = stat(path)
     kind = status[0] >> 14 & 1
     _begin(room)
