@@ -182,10 +182,10 @@ class ChangedMeanwhile(Exception):
 
 
 def stamp(path: Path) -> tuple[int, int, int] | None:
-    """What tells whether a file was written to or replaced; None where there is none."""
+    """What tells whether a file was written to or replaced; None where there is none to be had."""
     try:
         found = path.stat()
-    except FileNotFoundError:
+    except OSError:
         return None
     return found.st_ino, found.st_mtime_ns, found.st_size
 

@@ -34,7 +34,12 @@ def sending(station: Station, carrier: str) -> Run:
     return run
 
 
-@pytest.mark.parametrize("carrier", ["sim", "rfc2217", "pty"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "carrier", ["sim", pytest.param("rfc2217", marks=SLOW), pytest.param("pty", marks=SLOW)]
+)
 def test_a_tool_that_was_stopped_amid_a_transfer_goes_on(station: Station, carrier: str) -> None:
     """What came of the board meanwhile is there, and is no reason to judge it."""
     run = sending(station, carrier)
@@ -47,7 +52,7 @@ def test_a_tool_that_was_stopped_amid_a_transfer_goes_on(station: Station, carri
     assert len(station.files("x")["/data.bin"]) == 30_000
 
 
-@pytest.mark.parametrize("carrier", ["sim", "rfc2217"])
+@pytest.mark.parametrize("carrier", ["sim", pytest.param("rfc2217", marks=SLOW)])
 def test_a_board_that_stands_still_is_waited_for(station: Station, carrier: str) -> None:
     run = sending(station, carrier)
     board = station.order("x", "status")["pid"]

@@ -238,7 +238,8 @@ MANIFESTS = {
         "devices.k.port: sim://x: invalid value chip=esp99; chip must be one of esp8266, esp32,",
     ),
     "a setting that no virtual board has": device(
-        "port: 'sim://x?colour=red'", "unknown setting 'colour'; valid settings are chip, console"
+        "port: 'sim://x?colour=red'",
+        "unknown setting 'colour'; valid settings are bridge, chip, console",
     ),
     "a virtual board without a name": device("port: 'sim://'", "write sim://NAME"),
     "a virtual board that was made otherwise": device("port: 'sim://x?wiring=usb-jtag'"),

@@ -82,7 +82,7 @@ BUGS = (
     Bug(
         name="wait for a board that never stops talking",
         file="provision/device/transport/buffered_serial.py",
-        before="            over = self.clock.monotonic() >= deadline\n\n    def read_exactly",
+        before="            over = self.left(deadline) <= 0\n\n    def read_exactly",
         after="\n    def read_exactly",
         tests=("tests/device/micropython/test_hostile_device.py", "-k", "flood"),
     ),
