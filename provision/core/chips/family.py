@@ -175,7 +175,8 @@ class ChipFamily(Protocol):
 
     @property
     def reset_banner(self) -> bytes | None:
-        """How the boot ROM's first words begin at the REPL's rate, where it speaks there."""
+        """What the boot ROM prints, and no program of ours, where it speaks at the REPL's rate. It
+        begins with a line end, which a name on a board, as it is told, does not hold."""
         ...
 
     @property

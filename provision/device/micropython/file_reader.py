@@ -241,6 +241,7 @@ class FileReader:
         serial = self._raw.serial
         parser = FrameParser(most=ROOM + 64 + 512)
         patience = serial.deadline(PATIENCE)
+        quiet = False
         while True:
             for payload in parser.payloads():
                 patience = serial.deadline(PATIENCE)
@@ -249,7 +250,8 @@ class FileReader:
             at_rest = not parser.damaged and not parser.waiting and parser.rest.endswith(b"\x04>")
             if end is not None and (parser.ended or at_rest):
                 break
-            if any(banner in parser.rest for banner in RESET_BANNERS):
+            # A file may hold such words: those of a frame that is still on its way are none.
+            if (quiet or not parser.waiting) and any(one in parser.rest for one in RESET_BANNERS):
                 raise NoAnswer(
                     "the board restarted while its files were read",
                     hint="check its power and cable, and whether its app's watchdog bites; then "
@@ -259,9 +261,11 @@ class FileReader:
                 raise Interrupted("the run was cancelled")
             try:
                 parser.feed(serial.read_exactly(1, QUIET) + serial.take(1 << 20))
+                quiet = False
             except ReadTimeout:
                 if end is not None:
                     break
+                quiet = True
             waited = PATIENCE - serial.left(patience)
             if end is not None and waited > 4 * QUIET:
                 break  # an app that prints for ever, after an end that was damaged

@@ -566,6 +566,15 @@ def test_a_spoilt_interpreter_is_restarted_to_say_who_the_board_is(
         assert repl.raw.fresh
 
 
+def test_a_name_like_what_a_boot_rom_prints_is_no_restart(make: Callable[..., Unit]) -> None:
+    with make().repl() as repl:
+        repl.identify()
+        repl.transfer(*transfer_of([write_file("/rst:0x1", b"a")]), ignore)
+        seen = repl.observe(ScanRequest(paths=(), trees=("/",), expected={})).filesystem
+        assert seen is not None
+        assert "/rst:0x1" in seen.files
+
+
 def test_the_trace_tells_no_content(make: Callable[..., Unit]) -> None:
     told: list[str] = []
     unit = make()

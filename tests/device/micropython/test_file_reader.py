@@ -13,7 +13,7 @@ import serial
 
 from provision.core.chips.esp.chips import ESP32, ESP8266
 from provision.device.micropython.board_repl import BoardRepl
-from provision.errors import BoardError, Interrupted
+from provision.errors import BoardError, Interrupted, NoAnswer
 from provision.model.board_path import ancestors
 from provision.model.chip import Chip
 from provision.model.state import BoardEntry
@@ -268,6 +268,36 @@ def test_a_line_that_damages_bytes_is_asked_again(bench: Bench) -> None:
         repl.fetch(listed, received, ignore)
         port.disturb = lambda data: data
         assert {path: bytes(received.files[path]) for path in files} == files
+
+
+def test_a_board_that_restarts_amid_a_frame_is_told_at_once(bench: Bench) -> None:
+    with taken(bench) as (repl, port):
+        put(repl, {"/a.bin": bytes(20_000)})
+        files = only_files(repl.tree("/a.bin", deep=False, hashed=False))
+        restarted = b"ets Jul 29 2019 12:21:46\r\n\r\nrst:0x8 (TG1WDT_SYS_RESET),boot:0x13\r\n"
+        whole = port.disturb
+
+        def cut(data: bytes) -> bytes:
+            at = data.find(b"\x02\xa5")
+            if at < 0:
+                return data
+            port.disturb = lambda _data: b""
+            return data[: at + 40] + restarted
+
+        port.disturb = cut
+        try:
+            with pytest.raises(NoAnswer, match="restarted"):
+                repl.fetch(files, Received(), ignore)
+        finally:
+            port.disturb = whole
+
+
+def test_a_file_that_holds_what_a_boot_rom_prints_is_no_restart(bench: Bench) -> None:
+    """As a log of resets does. On a slow line most of a frame is here before its end."""
+    log = b"ets Jul 29 2019 12:21:46\r\n\r\nrst:0x1 (POWERON_RESET),boot:0x12\r\n" * 150
+    with taken(bench, settings="&wire=115200") as (repl, _):
+        put(repl, {"/resets.log": log})
+        assert fetched(repl, "/resets.log") == {"/resets.log": log}
 
 
 def test_files_that_vanish_meanwhile_are_named_and_the_others_come(bench: Bench) -> None:

@@ -6,8 +6,9 @@ from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP32C6, ESP32S2, ESP
 from provision.core.chips.family import Pace
 from provision.model.chip import Chip
 
-RESET_BANNER = b"rst:0x"
-"""How the boot ROM of an ESP32 begins; an ESP8266's speaks at another rate."""
+RESET_BANNER = b"\nrst:0x"
+"""How the boot ROM of an ESP32 says why it starts, on a line of its own: in a file's name, as the
+board tells it, no line ends. An ESP8266's speaks at another rate."""
 
 BOOT_FAILURES = (
     b"invalid header: 0x",
