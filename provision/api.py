@@ -17,10 +17,10 @@ after the other from a `stream`. Another thread stops a run by the `Cancellation
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provision.api_files import ShownFile, backup, cat, fetch, ls, read_backup, restore, send
 from provision.app import (
     LockResult,
     ValidManifest,
@@ -51,7 +51,18 @@ from provision.project.fleet import Fleet
 from provision.sources.lock_resolution import EVERYTHING
 
 if TYPE_CHECKING:
+    from provision.api_files import (
+        ShownFile,
+        backup,
+        cat,
+        fetch,
+        ls,
+        read_backup,
+        restore,
+        send,
+    )
     from provision.device.flashing.device_image import DeviceImage
+    from provision.project.backups import SavedBackup
 
 __all__ = [
     "EVERYTHING",
@@ -67,6 +78,7 @@ __all__ = [
     "ManualActionNeeded",
     "Plan",
     "RunReport",
+    "SavedBackup",
     "ShownFile",
     "ValidManifest",
     "VendorResult",
@@ -90,6 +102,17 @@ __all__ = [
     "validate",
     "vendor",
 ]
+
+_OF_FILES = frozenset(
+    {"SavedBackup", "ShownFile", "backup", "cat", "fetch", "ls", "read_backup", "restore", "send"}
+)
+
+
+def __getattr__(name: str) -> object:
+    """What is about files on boards is imported when it is first asked for."""
+    if name not in _OF_FILES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("provision.api_files"), name)
 
 
 def load(
@@ -133,10 +156,10 @@ def plan(
     return run_task(
         fleet,
         PlanTask(contents=diff, accept_new=fleet.select_new_boards(accept_new_boards, limit)),
-        cancel or Cancellation(),
+        cancel,
         limit=limit,
         match_by_mac=match_by_mac,
-        emit=on_event or _ignore,
+        on_event=on_event,
         operator=operator,
         manual_timeout=manual_timeout,
         forks=forks,
@@ -177,10 +200,10 @@ def apply(
             accept_new=fleet.select_new_boards(accept_new_boards, limit),
             contents=diff,
         ),
-        cancel or Cancellation(),
+        cancel,
         limit=limit,
         match_by_mac=match_by_mac,
-        emit=on_event or _ignore,
+        on_event=on_event,
         operator=operator,
         manual_timeout=manual_timeout,
         confirm=confirm,
@@ -218,9 +241,9 @@ def check(
     return run_task(
         fleet,
         CheckTask(),
-        cancel or Cancellation(),
+        cancel,
         limit=names,
-        emit=on_event or _ignore,
+        on_event=on_event,
         operator=operator,
         manual_timeout=manual_timeout,
         match_by_mac=match_by_mac,
@@ -245,9 +268,9 @@ def reset(
     return run_task(
         fleet,
         ResetTask(),
-        cancel or Cancellation(),
+        cancel,
         limit=limit,
-        emit=on_event or _ignore,
+        on_event=on_event,
         operator=operator,
         manual_timeout=manual_timeout,
         match_by_mac=match_by_mac,
@@ -268,9 +291,9 @@ def facts(
     return run_task(
         fleet,
         FactsTask(),
-        cancel or Cancellation(),
+        cancel,
         limit=limit,
-        emit=on_event or _ignore,
+        on_event=on_event,
         forks=forks,
     )
 
@@ -337,7 +360,3 @@ def build_image(
     """All that `apply` would put on a device's blank board as one image, for other flashing
     tools. It holds the device's secrets."""
     return build_image_of(manifest, device, secrets=secrets, offline=offline)
-
-
-def _ignore(_event: Event) -> None:
-    """Nobody listens."""

@@ -22,7 +22,6 @@ from provision.engine.tasks.restore import RestoreTask
 from provision.engine.tasks.send import SendTask
 from provision.errors import UsageError
 from provision.interfaces import FileSink
-from provision.model.event import Event
 from provision.model.report import RunReport
 from provision.model.state import BoardEntry
 from provision.output.scrub import scrub
@@ -55,9 +54,9 @@ def ls(
     report = run_task(
         fleet,
         task,
-        cancel or Cancellation(),
+        cancel,
         limit=list(paths),
-        emit=on_event or _ignore,
+        on_event=on_event,
         forks=forks,
     )
     return report, scrub(task.found, fleet.masked)
@@ -76,9 +75,9 @@ def cat(
     report = run_task(
         fleet,
         task,
-        cancel or Cancellation(),
+        cancel,
         limit=list(paths),
-        emit=on_event or _ignore,
+        on_event=on_event,
         forks=forks,
     )
     return report, {
@@ -126,9 +125,9 @@ def fetch(
     return run_task(
         fleet,
         task,
-        cancel or Cancellation(),
+        cancel,
         limit=list(paths),
-        emit=on_event or _ignore,
+        on_event=on_event,
         forks=forks,
     )
 
@@ -186,9 +185,9 @@ def send(
     return run_task(
         fleet,
         SendTask(contents=contents),
-        cancel or Cancellation(),
+        cancel,
         limit=list(contents),
-        emit=on_event or _ignore,
+        on_event=on_event,
         operator=operator,
         forks=forks,
     )
@@ -210,9 +209,9 @@ def backup(
     report = run_task(
         fleet,
         task,
-        cancel or Cancellation(),
+        cancel,
         limit=limit,
-        emit=on_event or _ignore,
+        on_event=on_event,
         forks=forks,
     )
     return report, {name: task.made[name] for name in fleet.devices if name in task.made}
@@ -249,13 +248,9 @@ def restore(
     return run_task(
         fleet,
         task,
-        cancel or Cancellation(),
+        cancel,
         limit=(),
-        emit=on_event or _ignore,
+        on_event=on_event,
         operator=operator,
         confirm=confirm,
     )
-
-
-def _ignore(_event: Event) -> None:
-    """Nobody listens."""

@@ -95,10 +95,10 @@ def url_fault(url: str) -> str | None:
 def run_task(
     fleet: Fleet,
     task: Task,
-    cancel: Cancellation,
+    cancel: Cancellation | None,
     *,
     limit: Sequence[str],
-    emit: Callable[[Event], None],
+    on_event: Callable[[Event], None] | None,
     operator: bool = False,
     manual_timeout: float = MANUAL_TIMEOUT,
     confirm: Confirm | None = None,
@@ -109,6 +109,8 @@ def run_task(
 ) -> RunReport:
     """Do a task with the devices that `limit` selects, on real ports; see `engine.run.run`. What
     leaves it, events, questions, reports and errors, is masked."""
+    emit = on_event or _ignore
+    cancel = cancel or Cancellation()
     from provision.device.connection import SerialConnector
     from provision.device.flashing.filesystem_store import LittleFsStore
     from provision.device.transport.discovery import SerialDiscovery
@@ -145,6 +147,10 @@ def run_task(
             owned=fleet.loaded.ports(leaving_out=[state.device for state in states]),
         )
     return scrub_report(report, fleet.redactor)
+
+
+def _ignore(_event: Event) -> None:
+    """Nobody listens."""
 
 
 def _masking(confirm: Confirm, redact: Redact) -> Confirm:

@@ -66,12 +66,13 @@ class ScanRequest:
     """What to look at on a board's filesystem.
 
     `paths` are single files (or directories to know of), `trees` are walked whole. `expected`
-    is how files should be, so that a board where all is as expected can say so in one byte.
+    is how files should be, so that a board where all is as expected can say so in one byte. With
+    none of them only the board itself is asked.
     """
 
-    paths: tuple[str, ...]
+    paths: tuple[str, ...] = ()
     trees: tuple[str, ...] = ()
-    expected: Mapping[str, FileState]
+    expected: Mapping[str, FileState] = field(default_factory=dict)
 
 
 class FileSink(Protocol):

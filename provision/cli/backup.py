@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
 from provision import api
-from provision.cli.board_paths import file_options
+from provision.cli.board_paths import BoardsRequest, file_options
+from provision.cli.fleet_command import FleetCommand, run_command
 from provision.core.wording import printable
-from provision.errors import ProvisionError, UsageError
-from provision.model.event import Notice, RunFailed
-from provision.output.setup import open_outputs, tell_failed
+from provision.errors import UsageError
+from provision.model.event import Notice
 
 
 @click.command(name="backup")
@@ -34,12 +33,7 @@ def command(
     devices: tuple[str, ...],
     folder: Path,
     flash: bool,
-    manifest: str | None,
-    limits: tuple[str, ...],
-    secrets: Path | None,
-    offline: bool,
-    forks: int,
-    verbose: int,
+    request: BoardsRequest,
     as_json: bool,
 ) -> int:
     """Copy every file of each board, verified, with its firmware, MAC and partition table.
@@ -49,39 +43,37 @@ def command(
     and none that was made before is ever written to. `provision restore` puts one back. Changes
     nothing on a board.
     """
-    try:
-        if devices and limits:
+
+    def fleet() -> api.Fleet:
+        if devices and request.limits:
             raise UsageError(
                 "name devices, or give --limit", hint="`provision backup kitchen` does"
             )
-        fleet = api.load(manifest, limit=devices or limits, secrets=secrets, offline=offline)
-    except ProvisionError as error:
-        tell_failed(RunFailed.of(error), stdout=sys.stdout, json_lines=as_json)
-        raise
-    with open_outputs(
-        stdout=sys.stdout,
-        stderr=sys.stderr,
-        json_lines=as_json,
-        verbosity=verbose,
-        redact=fleet.masked,
-    ) as outputs:
-        for warning in fleet.warnings:
-            outputs.handle(Notice(message=f"warning: {warning}"))
-        try:
-            report, made = api.backup(
-                fleet, folder, flash=flash, forks=forks, on_event=outputs.handle
-            )
-        except ProvisionError as error:
-            outputs.handle(RunFailed.of(error))
-            raise
+        return request.open(devices or request.limits)
+
+    made: dict[str, str] = {}
+
+    def run(command: FleetCommand) -> api.RunReport:
+        report, where = api.backup(
+            command.fleet,
+            folder,
+            flash=flash,
+            forks=request.forks,
+            on_event=command.outputs.handle,
+            cancel=command.cancel,
+        )
+        made.update(where)
         if made:
-            outputs.handle(
+            command.outputs.handle(
                 Notice(
                     message="warning: files of boards may hold passwords and keys; keep backups "
                     "out of version control and shared folders"
                 )
             )
+        return report
+
+    code = run_command(fleet, run, json=as_json, verbose=request.verbose)
     if not as_json:
         for device, path in made.items():
             click.echo(f"{device}: {printable(path)}")
-    return report.exit_code()
+    return code

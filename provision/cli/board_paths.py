@@ -10,16 +10,18 @@ import functools
 import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import click
 
-from provision.api import Fleet, load
+from provision.api import DeviceReport, Fleet, load
 from provision.cli.options import limit_option, offline_option, secrets_option
 from provision.core.wording import printable
 from provision.errors import UsageError
+from provision.output.fanout import Fanout
+from provision.output.setup import open_outputs
 
 _WORD = re.compile(r"(?P<device>[^/\\:]*):(?P<path>/.*|)", re.DOTALL)
 _DRIVE = re.compile(r"[A-Za-z]:")
@@ -62,34 +64,63 @@ def needs_board_path(word: str) -> BoardPath:
     return found
 
 
-def open_named(
-    words: Sequence[BoardPath],
-    manifest: str | None,
-    *,
-    limits: Sequence[str],
-    secrets: Path | None,
-    offline: bool,
-) -> tuple[Fleet, dict[str, list[BoardPath]]]:
-    """The fleet with the devices that are named, and what is named of each."""
-    patterns = [word.devices for word in words if word.devices]
-    if limits and patterns:
-        raise UsageError(
-            "--limit goes with paths that name no device",
-            hint="write :PATH and --limit, or DEVICE:PATH alone",
-        )
-    every = any(not word.devices for word in words)
-    fleet = load(manifest, limit=limits if every else patterns, secrets=secrets, offline=offline)
-    named: dict[str, list[BoardPath]] = {}
-    for word in words:
-        selected = fleet.loaded.names([word.devices] if word.devices else limits)
-        for device in selected:
-            if word not in named.setdefault(device, []):
-                named[device].append(word)
-    return fleet, {name: named[name] for name in fleet.devices if name in named}
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BoardsRequest:
+    """What the command line said of manifest and devices, whichever the command."""
+
+    manifest: str | None
+    secrets: Path | None
+    offline: bool
+    verbose: int
+    limits: tuple[str, ...] = ()
+    forks: int = 0
+
+    def open(self, limit: Sequence[str]) -> Fleet:
+        """The fleet of the devices that `limit` selects."""
+        return load(self.manifest, limit=limit, secrets=self.secrets, offline=self.offline)
+
+    def open_named(self, words: Sequence[BoardPath]) -> tuple[Fleet, dict[str, list[BoardPath]]]:
+        """The fleet with the devices that are named, and what is named of each."""
+        patterns = [word.devices for word in words if word.devices]
+        if self.limits and patterns:
+            raise UsageError(
+                "--limit goes with paths that name no device",
+                hint="write :PATH and --limit, or DEVICE:PATH alone",
+            )
+        every = any(not word.devices for word in words)
+        fleet = self.open(self.limits if every else patterns)
+        named: dict[str, list[BoardPath]] = {}
+        for word in words:
+            selected = fleet.loaded.names([word.devices] if word.devices else self.limits)
+            for device in selected:
+                if word not in named.setdefault(device, []):
+                    named[device].append(word)
+        return fleet, {name: named[name] for name in fleet.devices if name in named}
+
+
+def progress_of(fleet: Fleet, request: BoardsRequest) -> Fanout:
+    """The outputs of a command that shows on stdout what it found itself; to be closed."""
+    return open_outputs(
+        stdout=sys.stdout,
+        stderr=sys.stderr,
+        results=False,
+        verbosity=request.verbose,
+        redact=fleet.masked,
+    )
+
+
+def device_data(report: DeviceReport) -> dict[str, Any]:
+    """How a device fared, as plain data."""
+    return {
+        "device": report.device,
+        "outcome": report.outcome,
+        "error": report.error.message if report.error else None,
+        "code": report.error.code if report.error else None,
+    }
 
 
 def one_device_options(function: Callable[..., int]) -> Callable[..., int]:
-    """The options of a command about one device that it names."""
+    """The options of a command about one device that it names, gathered into its `request`."""
     manifest = click.option(
         "--manifest",
         "-m",
@@ -102,12 +133,18 @@ def one_device_options(function: Callable[..., int]) -> Callable[..., int]:
         count=True,
         help="Show more; -vv shows the whole conversation with each board.",
     )
-    wrapped: Callable[..., Any] = functools.wraps(function)(function)
-    return manifest(secrets_option(offline_option(verbose(wrapped))))
+
+    @functools.wraps(function)
+    def gathered(**arguments: Any) -> int:
+        names = [each.name for each in fields(BoardsRequest) if each.name in arguments]
+        request = BoardsRequest(**{name: arguments.pop(name) for name in names})
+        return function(request=request, **arguments)
+
+    return manifest(secrets_option(offline_option(verbose(gathered))))
 
 
 def file_options(function: Callable[..., int]) -> Callable[..., int]:
-    """The options of commands about files of any devices."""
+    """The same for a command about files of any devices."""
     forks = click.option(
         "--forks",
         type=click.IntRange(min=0),

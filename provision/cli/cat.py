@@ -5,17 +5,21 @@ from __future__ import annotations
 import base64
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
 from provision import api
-from provision.cli.board_paths import file_options, needs_board_path, open_named
+from provision.cli.board_paths import (
+    BoardsRequest,
+    device_data,
+    file_options,
+    needs_board_path,
+    progress_of,
+)
 from provision.cli.options import json_option
 from provision.core.wording import harmless, printable
 from provision.errors import UsageError
-from provision.output.setup import open_outputs
 
 
 @click.command(name="cat")
@@ -25,12 +29,7 @@ from provision.output.setup import open_outputs
 def command(
     *,
     places: tuple[str, ...],
-    manifest: str | None,
-    limits: tuple[str, ...],
-    secrets: Path | None,
-    offline: bool,
-    forks: int,
-    verbose: int,
+    request: BoardsRequest,
     as_json: bool,
 ) -> int:
     """Print files that are on boards, each read whole and verified before.
@@ -45,18 +44,12 @@ def command(
                 "name a file on the board, as in `provision cat kitchen:/main.py`",
                 hint="`provision ls` lists what there is",
             )
-    fleet, named = open_named(words, manifest, limits=limits, secrets=secrets, offline=offline)
-    with open_outputs(
-        stdout=sys.stdout,
-        stderr=sys.stderr,
-        results=False,
-        verbosity=verbose,
-        redact=fleet.masked,
-    ) as outputs:
+    fleet, named = request.open_named(words)
+    with progress_of(fleet, request) as outputs:
         report, found = api.cat(
             fleet,
             {device: [each.path for each in of_device] for device, of_device in named.items()},
-            forks=forks,
+            forks=request.forks,
             on_event=outputs.handle,
         )
     files = [
@@ -89,10 +82,7 @@ def command(
 
 def _data(report: api.DeviceReport, files: dict[str, api.ShownFile] | None) -> dict[str, Any]:
     return {
-        "device": report.device,
-        "outcome": report.outcome,
-        "error": report.error.message if report.error else None,
-        "code": report.error.code if report.error else None,
+        **device_data(report),
         "files": None
         if files is None
         else [{"path": path, **_content(file)} for path, file in files.items()],

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
 
 from provision import api
-from provision.cli.board_paths import BoardPath, board_path, file_options, open_named
+from provision.cli.board_paths import BoardPath, BoardsRequest, board_path, file_options
+from provision.cli.fleet_command import FleetCommand, run_command
 from provision.core.wording import printable
-from provision.errors import ProvisionError, UsageError
+from provision.errors import UsageError
 from provision.model.board_path import LONGEST_PATH, path_bytes
-from provision.model.event import Notice, RunFailed
-from provision.output.setup import open_outputs, tell_failed
 
 _HINT = "as in `provision cp kitchen:/data .` or `provision cp app.py kitchen:/`"
 
@@ -27,12 +25,7 @@ _HINT = "as in `provision cp kitchen:/data .` or `provision cp app.py kitchen:/`
 def command(
     *,
     sources: tuple[str, ...],
-    manifest: str | None,
-    limits: tuple[str, ...],
-    secrets: Path | None,
-    offline: bool,
-    forks: int,
-    verbose: int,
+    request: BoardsRequest,
     as_json: bool,
 ) -> int:
     """Copy files and whole folders from boards to this computer, or to boards.
@@ -50,53 +43,38 @@ def command(
     upwards = to is None and all(froms)
     if not upwards and (to is None or any(froms)):
         raise UsageError("one side of a copy is boards, the other this computer", hint=_HINT)
-    try:
-        fleet, named = open_named(
-            [each for each in (froms if upwards else [to]) if each is not None],
-            manifest,
-            limits=limits,
-            secrets=secrets,
-            offline=offline,
+    on_boards = [each for each in (froms if upwards else [to]) if each is not None]
+    named: dict[str, list[BoardPath]] = {}
+    contents: dict[str, dict[str, bytes]] = {}
+
+    def fleet() -> api.Fleet:
+        opened, found = request.open_named(on_boards)
+        named.update(found)
+        if not upwards:
+            contents.update({name: _contents(sources[:-1], to) for name in named})
+        return opened
+
+    def run(command: FleetCommand) -> api.RunReport:
+        if not upwards:
+            return api.send(
+                command.fleet,
+                contents,
+                forks=request.forks,
+                operator=command.operator,
+                on_event=command.outputs.handle,
+                cancel=command.cancel,
+            )
+        return api.fetch(
+            command.fleet,
+            {name: [each.path for each in paths] for name, paths in named.items()},
+            Path(sources[-1]),
+            into=sources[-1].endswith(("/", os.sep)),
+            forks=request.forks,
+            on_event=command.outputs.handle,
+            cancel=command.cancel,
         )
-        words = sources[:-1]
-        contents = {} if upwards else {name: _contents(words, to) for name in named}
-    except ProvisionError as error:
-        tell_failed(RunFailed.of(error), stdout=sys.stdout, json_lines=as_json)
-        raise
-    cancel = api.Cancellation()
-    with open_outputs(
-        stdout=sys.stdout,
-        stderr=sys.stderr,
-        json_lines=as_json,
-        verbosity=verbose,
-        redact=fleet.masked,
-    ) as outputs:
-        for warning in fleet.warnings:
-            outputs.handle(Notice(message=f"warning: {warning}"))
-        try:
-            if upwards:
-                report = api.fetch(
-                    fleet,
-                    {name: [each.path for each in paths] for name, paths in named.items()},
-                    Path(sources[-1]),
-                    into=sources[-1].endswith(("/", os.sep)),
-                    forks=forks,
-                    on_event=outputs.handle,
-                    cancel=cancel,
-                )
-            else:
-                report = api.send(
-                    fleet,
-                    contents,
-                    forks=forks,
-                    operator=sys.stdin.isatty() and sys.stderr.isatty(),
-                    on_event=outputs.handle,
-                    cancel=cancel,
-                )
-        except ProvisionError as error:
-            outputs.handle(RunFailed.of(error))
-            raise
-    return report.exit_code()
+
+    return run_command(fleet, run, json=as_json, verbose=request.verbose)
 
 
 def _contents(words: Sequence[str], to: BoardPath | None) -> dict[str, bytes]:

@@ -111,26 +111,51 @@ class FleetCommand:
 
 def run_fleet_command(request: FleetRequest, run: Callable[[FleetCommand], RunReport]) -> int:
     """Read the manifest, open the outputs, `run`, and return the exit code."""
-    try:
-        fleet = load(
+
+    def fleet() -> Fleet:
+        return load(
             request.manifest,
             limit=request.limits,
             secrets=request.secrets,
             offline=request.offline,
         )
+
+    return run_command(
+        fleet,
+        run,
+        json=request.json,
+        verbose=request.verbose,
+        log_file=request.log_file,
+        junit=request.junit,
+        detailed=request.detailed,
+    )
+
+
+def run_command(
+    open_fleet: Callable[[], Fleet],
+    run: Callable[[FleetCommand], RunReport],
+    *,
+    json: bool,
+    verbose: int,
+    log_file: Path | None = None,
+    junit: Path | None = None,
+    detailed: bool = False,
+) -> int:
+    """The same of the fleet that `open_fleet` opens, with whatever else is looked at before."""
+    try:
+        fleet = open_fleet()
     except ProvisionError as error:
-        failed = RunFailed.of(error)
-        tell_failed(failed, stdout=sys.stdout, json_lines=request.json, junit=request.junit)
+        tell_failed(RunFailed.of(error), stdout=sys.stdout, json_lines=json, junit=junit)
         raise
     interactive = sys.stdin.isatty() and sys.stderr.isatty()
     cancel = Cancellation()
     with open_outputs(
         stdout=sys.stdout,
         stderr=sys.stderr,
-        json_lines=request.json,
-        verbosity=request.verbose,
-        log_file=request.log_file,
-        junit=request.junit,
+        json_lines=json,
+        verbosity=verbose,
+        log_file=log_file,
+        junit=junit,
         redact=fleet.masked,
     ) as outputs:
         for warning in fleet.warnings:
@@ -140,7 +165,7 @@ def run_fleet_command(request: FleetRequest, run: Callable[[FleetCommand], RunRe
             outputs=outputs,
             cancel=cancel,
             operator=interactive,
-            confirm=_confirm(outputs, cancel) if interactive and not request.json else None,
+            confirm=asking(outputs, cancel, _of_erasing) if interactive and not json else None,
         )
         try:
             report = run(command)
@@ -154,29 +179,37 @@ def run_fleet_command(request: FleetRequest, run: Callable[[FleetCommand], RunRe
                     "before; run again to apply the changes"
                 )
             )
-    code = report.exit_code(detailed=request.detailed)
+    code = report.exit_code(detailed=detailed)
     # Why was a notice of the run. What a board came to is said by its code all the same.
     return code or (UsageError.exit_code if outputs.lost else 0)
 
 
-def _confirm(outputs: Fanout, cancel: Cancellation) -> Confirm:
-    """Asks about one board at a time; "all" answers for those still to come."""
+def _of_erasing(plan: Plan) -> str:
+    why = next(one.reason for one in plan.actions if phase_of(one) == "flash")
+    lost = listed(plan.losses)
+    what = f"lose {lost} of this board" if lost else "erase this board and every file on it"
+    return f"{what} ({why})"
+
+
+def asking(
+    outputs: Fanout,
+    cancel: Cancellation,
+    question: Callable[[Plan], str],
+    *,
+    several: bool = True,
+) -> Confirm:
+    """Asks about one board at a time; of several, "all" answers for those still to come."""
     agreed = False
+    choices = "[y/N/all]" if several else "[y/N]"
 
     def ask(device: str, plan: Plan) -> bool:
         nonlocal agreed
-        why = next(one.reason for one in plan.actions if phase_of(one) == "flash")
-        lost = listed(plan.losses)
-        what = f"lose {lost} of this board" if lost else "erase this board and every file on it"
+        asked = f"{device}: {question(plan)}? {choices}: "
         with outputs.paused():
             while not agreed:
-                click.echo(
-                    f"{device}: {what} ({why})? [y/N/all]: ",
-                    nl=False,
-                    err=True,
-                )
-                answer = typed_line(cancel).strip().lower()
-                if answer == "all":
+                click.echo(asked, nl=False, err=True)
+                answer = _typed_line(cancel).strip().lower()
+                if several and answer == "all":
                     agreed = True
                 elif answer in _ANSWERS:
                     return _ANSWERS[answer]
@@ -188,7 +221,7 @@ def _confirm(outputs: Fanout, cancel: Cancellation) -> Confirm:
 _ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
 
 
-def typed_line(cancel: Cancellation) -> str:
+def _typed_line(cancel: Cancellation) -> str:
     """A line from the terminal; Interrupted as soon as the run is cancelled. This is no main
     thread, so that Ctrl-C does not end the reading by itself."""
     while sys.platform != "win32" and not select.select([sys.stdin], [], [], 0.1)[0]:

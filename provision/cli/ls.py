@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
 from provision import api
-from provision.cli.board_paths import file_options, needs_board_path, open_named
+from provision.cli.board_paths import (
+    BoardsRequest,
+    device_data,
+    file_options,
+    needs_board_path,
+    progress_of,
+)
 from provision.cli.options import json_option
 from provision.core.wording import printable
-from provision.output.setup import open_outputs
 
 
 @click.command(name="ls")
@@ -27,12 +30,7 @@ def command(
     places: tuple[str, ...],
     recursive: bool,
     hashed: bool,
-    manifest: str | None,
-    limits: tuple[str, ...],
-    secrets: Path | None,
-    offline: bool,
-    forks: int,
-    verbose: int,
+    request: BoardsRequest,
     as_json: bool,
 ) -> int:
     """List files on boards: their sizes and names, folders with a slash at their end.
@@ -42,20 +40,14 @@ def command(
     where PATH is it or lies in it. Changes nothing.
     """
     words = [needs_board_path(word) for word in places or (":/",)]
-    fleet, named = open_named(words, manifest, limits=limits, secrets=secrets, offline=offline)
-    with open_outputs(
-        stdout=sys.stdout,
-        stderr=sys.stderr,
-        results=False,
-        verbosity=verbose,
-        redact=fleet.masked,
-    ) as outputs:
+    fleet, named = request.open_named(words)
+    with progress_of(fleet, request) as outputs:
         report, found = api.ls(
             fleet,
             {device: [each.path for each in of_device] for device, of_device in named.items()},
             recursive=recursive,
             hashed=hashed,
-            forks=forks,
+            forks=request.forks,
             on_event=outputs.handle,
         )
     if as_json:
@@ -72,10 +64,7 @@ def command(
 
 def _data(report: api.DeviceReport, entries: tuple[api.BoardEntry, ...] | None) -> dict[str, Any]:
     return {
-        "device": report.device,
-        "outcome": report.outcome,
-        "error": report.error.message if report.error else None,
-        "code": report.error.code if report.error else None,
+        **device_data(report),
         "entries": None
         if entries is None
         else [

@@ -123,8 +123,9 @@ def describe(actual: ActualState) -> str:
 
 
 UPDATE_INCOMPLETE = "update incomplete: every file is intact, some still the old version"
-# An ESP8266 formats and writes its boot.py in about two seconds; a slow flash takes more.
 FIRST_BOOT = 15.0
+"""Seconds to the first prompt of all: the slowest board that is known formats and writes its
+boot.py in about two, a slow flash takes more."""
 BOOT = STARTUP_FILES[0]
 
 

@@ -13,8 +13,10 @@ from typing import TypeVar
 
 from provision.core.chips.registry import family_of
 from provision.core.planning.flash_plan import unmountable
+from provision.core.planning.safety import another_board
 from provision.engine.context import DeviceContext
 from provision.engine.flash.survey import flash_reader, survey, whole_tree
+from provision.engine.refusal import refuse
 from provision.engine.session import Session
 from provision.errors import NoAnswer
 from provision.interfaces import FlashRead, Repl, ScanRequest
@@ -71,6 +73,16 @@ def identify(session: Session, request: ScanRequest) -> tuple[ActualState, bool]
             session.note(f"no REPL after a reset: {error.message}")
         proved = session.flasher().identify()
     return replace(proved, repl_unresponsive=unresponsive), True
+
+
+def prove(device: DeviceContext, actual: ActualState) -> None:
+    """See to it that the board is the device's own, for tasks that compare nothing; it is `actual`
+    and claimed then. Refused where it is another than manifest and lock know the device by, or
+    where another device of the run has it."""
+    device.actual = actual
+    refuse(tuple(another_board(device.desired, actual)))
+    if actual.mac is not None:
+        device.claim(actual.mac)
 
 
 def verified(device: DeviceContext, actual: ActualState) -> ActualState:

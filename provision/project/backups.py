@@ -16,8 +16,10 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, timezone
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +48,14 @@ class NewBackup:
         stamp = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
         try:
             private_directory(parent)
-            for number in range(1, 1000):
+            for number in count(1):
                 name = stamp if number == 1 else f"{stamp}-{number}"
                 self._work = parent / f".{name}{_UNFINISHED}"
                 self._final = parent / name
-                if self._final.exists() or self._work.exists():
-                    continue
-                self._work.mkdir(mode=0o700)
-                break
+                if not self._final.exists():
+                    with suppress(FileExistsError):
+                        self._work.mkdir(mode=0o700)
+                        break
         except OSError as error:
             raise UsageError(
                 f"{printable(str(parent))} cannot be written: {error.strerror}",

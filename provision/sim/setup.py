@@ -101,10 +101,9 @@ class BoardSetup:
     """One virtual board. Sizes in bytes.
 
     `timing`: how many times as long as on a usual chip erasing and writing flash take; 0 is no time
-    at all. `scale`: every modelled
-    delay is divided by it. `psram` and `heap` bound the application's memory; None is the chip's
-    own. `firmware`: an image the flash held when the board was made. `directory` is where the
-    board keeps its state.
+    at all. `scale`: every modelled delay is divided by it. `psram` and `heap` bound the
+    application's memory; None is the chip's own. `firmware`: an image the flash held when the board
+    was made. `directory` is where the board keeps its state.
     """
 
     name: str

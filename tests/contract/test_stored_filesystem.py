@@ -134,7 +134,7 @@ def test_an_app_that_is_disabled_in_flash_does_not_start(
         regions = stored(flasher, chip).startup_disabled(STARTUP_FILES)
         assert regions
         flasher.write(regions, ignore)
-        assert stored(flasher, chip).observe(ScanRequest(paths=(), expected={})).disabled
+        assert stored(flasher, chip).observe(ScanRequest()).disabled
         flasher.restart()
     with unit.port() as port:
         repl = BoardRepl(port)

@@ -68,7 +68,6 @@ from provision.model.state import ActualState, BoardEntry, Content, Filesystem
 T = TypeVar("T")
 
 _STARTUP_NAMES = agent_source.texts(tuple(path[1:] for path in STARTUP_FILES))
-NOTHING = ScanRequest(paths=(), expected={})
 LONGEST_ANSWER = 4000  # characters of the value of a check's expression
 SCAN_TIMEOUT = 60.0  # seconds: an ESP8266 hashes a full 3 MB filesystem in about half of it
 
@@ -219,7 +218,7 @@ class BoardRepl:
     def _look_first(self) -> None:
         """See to it that what is at / is the flash."""
         if not self._looked:
-            self._look(NOTHING)
+            self._look(ScanRequest())
 
     def _look_once(self, query: ScanQuery) -> tuple[Filesystem, tuple[DirectoryEntry, ...]]:
         self._identity, reply = retry(self.raw, lambda: self._scan(query))

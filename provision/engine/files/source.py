@@ -12,12 +12,10 @@ from dataclasses import replace
 from posixpath import basename, dirname
 from typing import Protocol
 
-from provision.core.planning.diff import diff
 from provision.core.wording import printable
 from provision.engine.context import DeviceContext
 from provision.engine.flash.saved_files import under_own_names
-from provision.engine.observe import identify, look_into_flash
-from provision.engine.refusal import refuse
+from provision.engine.observe import identify, look_into_flash, prove
 from provision.errors import BoardError, NoAnswer
 from provision.interfaces import FileSink, Progress, Repl, ScanRequest, StoredContents
 from provision.model.board_path import (
@@ -26,9 +24,7 @@ from provision.model.board_path import (
     at_or_below,
     disabled_name,
 )
-from provision.model.state import ActualState, BoardEntry, DesiredState
-
-NOTHING = ScanRequest(paths=(), expected={})
+from provision.model.state import BoardEntry, DesiredState
 
 
 class BoardFiles(Protocol):
@@ -50,26 +46,18 @@ def board_files(device: DeviceContext) -> BoardFiles:
     NoAnswer where neither a REPL answers nor a filesystem can be read."""
     session = device.session
     session.stage("observe")
-    actual, downloading = identify(session, NOTHING)
-    device.actual = actual = _proved(device, actual)
+    actual, downloading = identify(session, ScanRequest())
+    prove(device, actual)
     if not downloading:
         return ReplFiles(session.repl())
     session.note("no REPL answers: reading the filesystem out of the flash")
-    device.actual = look_into_flash(device, actual, NOTHING)
+    device.actual = look_into_flash(device, actual, ScanRequest())
     if device.stored is None:
         raise NoAnswer(
             "its REPL does not answer, and no filesystem can be read in its flash",
             hint="`provision plan -v` tells what is there",
         )
     return StoredFiles(under_own_names(device.stored.contents()))
-
-
-def _proved(device: DeviceContext, actual: ActualState) -> ActualState:
-    """The same, where it is the board that the manifest means; Refused where it is another."""
-    refuse(diff(asking_nothing(device.desired), actual).refusals)
-    if actual.mac is not None:
-        device.claim(actual.mac)
-    return actual
 
 
 def asking_nothing(desired: DesiredState) -> DesiredState:

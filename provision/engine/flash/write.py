@@ -31,7 +31,6 @@ from provision.model.plan import (
 from provision.model.state import ActualState
 
 WRITTEN_VERSION = 0x00020000  # of LittleFS: every driver reads it, newer ones raise it
-_NOTHING = ScanRequest(paths=(), expected={})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +145,7 @@ def _without_app(
     if not actual.repl_unresponsive:
         return ready
     reader = flash_reader(device.session)
-    stored = survey(device, reader, request=_NOTHING, flash_size=flash_size).stored
+    stored = survey(device, reader, request=ScanRequest(), flash_size=flash_size).stored
     if stored is None:
         return ready
     return replace(ready, regions=[*stored.startup_disabled(STARTUP_FILES), *ready.regions])
@@ -164,7 +163,7 @@ def _with_saved_files(
     stored = survey(
         device,
         flash_reader(device.session),
-        request=_NOTHING,
+        request=ScanRequest(),
         flash_size=flash_size,
         running=actual.firmware,
     ).stored

@@ -23,7 +23,7 @@ from provision.errors import BoardError, NoAnswer, ProvisionError, SourceError
 from provision.interfaces import FileSink
 from provision.model.backup import BackedUpFile, Backup
 from provision.model.event import Notice, Outcome
-from provision.model.firmware import FlashPart
+from provision.model.firmware import Firmware, FlashPart
 from provision.model.state import ActualState, BoardEntry, DesiredState
 
 _PIECE = 64 << 10  # bytes of flash at a time: a run that is cancelled ends after one
@@ -87,8 +87,7 @@ class BackupTask:
             actual = device.actual
             assert actual is not None
             partitions = _partitions(device, actual, stored=stored)
-            image = device.firmware
-            same = image is not None and actual.firmware is not None
+            image = _image_of(device, actual)
             if self.flash:
                 actual = _with_flash_size(device, actual)
             made = Backup(
@@ -111,12 +110,7 @@ class BackupTask:
                 left_out=tuple(entry.path for entry in entries if entry.kind == "mount"),
                 gone=tuple(gone),
                 partitions=partitions,
-                image=backup.add(IMAGE, iter([image.data]))
-                if image is not None
-                and same
-                and actual.firmware is not None
-                and actual.firmware.agrees_with(image.identity)
-                else None,
+                image=backup.add(IMAGE, iter([image.data])) if image is not None else None,
                 flash=backup.add(FLASH, _whole_flash(device, actual)) if self.flash else None,
             )
             where = backup.finish(made)
@@ -128,6 +122,13 @@ class BackupTask:
             Notice(device=name, message=f"{plural(len(made.files), 'file')} ({size}) in {where}")
         )
         return "ok"
+
+
+def _image_of(device: DeviceContext, actual: ActualState) -> Firmware | None:
+    """The image of what runs on the board, where this computer has it."""
+    image, runs = device.firmware, actual.firmware
+    same = image is not None and runs is not None and runs.agrees_with(image.identity)
+    return image if same else None
 
 
 def _partitions(

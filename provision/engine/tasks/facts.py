@@ -30,5 +30,5 @@ class FactsTask:
     def run(self, device: DeviceContext) -> Outcome:
         """As `Task.run`: "ok"."""
         device.session.stage("observe")
-        device.actual, _ = identify(device.session, ScanRequest(paths=(), expected={}))
+        device.actual, _ = identify(device.session, ScanRequest())
         return "ok"

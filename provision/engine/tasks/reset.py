@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from provision.engine.context import DeviceContext, RunContext
+from provision.engine.observe import prove
 from provision.engine.task import Target
-from provision.engine.tasks.known_board import prove_board
 from provision.engine.tasks.plan import with_known_boards
+from provision.errors import NoAnswer
+from provision.interfaces import ScanRequest
 from provision.model.event import ActionDone, Outcome
 from provision.model.plan import Reset
 from provision.model.state import DesiredState
@@ -29,10 +31,19 @@ class ResetTask:
 
     def run(self, device: DeviceContext) -> Outcome:
         """As `Task.run`: "ok" of a board that was restarted."""
-        prove_board(device, at_prompt=False)
+        session = device.session
+        session.stage("observe")
+        try:
+            actual = session.observe(ScanRequest())
+        except NoAnswer as error:
+            if not session.can_reset:
+                raise
+            session.note(f"no REPL: {error.message}")
+            actual = session.flasher().identify()
+        prove(device, actual)
         device.cancel.check()
-        device.session.stage("reset")
-        device.session.restart()
+        session.stage("reset")
+        session.restart()
         done = Reset(reason="as was asked for")
         device.run.emit(ActionDone(device=device.desired.device, action=done))
         return "ok"

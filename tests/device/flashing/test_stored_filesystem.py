@@ -183,7 +183,7 @@ def test_what_an_app_has_worked_on_is_read_as_littlefs_reads_it(
     stored = Flash(image).stored()
     assert stored.contents().files == read_filesystem(image)
     mounted = work_on(PowerCut(image), version=version)
-    observed = stored.observe(ScanRequest(paths=(), expected={}))
+    observed = stored.observe(ScanRequest())
     assert observed.free == (PLACE.blocks - mounted.used_block_count) * BLOCK
 
 
@@ -547,7 +547,7 @@ def test_a_directory_inside_itself_is_told() -> None:
     with pytest.raises(BoardError, match="a directory lies in two places"):
         stored.contents()
     with pytest.raises(BoardError, match="a directory lies in two places"):
-        stored.observe(ScanRequest(paths=(), expected={}))
+        stored.observe(ScanRequest())
 
 
 def test_files_that_share_a_block_cannot_fill_memory() -> None:
