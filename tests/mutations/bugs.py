@@ -418,6 +418,27 @@ BUGS = (
         tests=("tests/device/transport/test_rfc2217.py", "-k", "says_nothing"),
     ),
     Bug(
+        name="take a file's name for a restart of the board",
+        file="provision/core/chips/esp/runtime.py",
+        before='RESET_BANNER = b"\\nrst:0x"',
+        after='RESET_BANNER = b"rst:0x"',
+        tests=("tests/device/micropython/test_board_repl.py", "-k", "a_boot_rom"),
+    ),
+    Bug(
+        name="believe where a board says that a piece of a file lies",
+        file="provision/device/micropython/file_reader.py",
+        before="if number + len(payload) > each.most:",
+        after="if number + len(payload) < 0:",
+        tests=("tests/device/micropython/test_file_reader.py", "-k", "beyond"),
+    ),
+    Bug(
+        name="give a slow flash no more time than a quick one",
+        file="provision/device/micropython/stream_transfer.py",
+        before="patience = max(patience, SLOWER * (raw.clock.monotonic() - began))",
+        after="pass",
+        tests=("tests/device/micropython/test_line_faults.py", "-k", "given_the_time"),
+    ),
+    Bug(
         name="write over what an editor wrote into fleet.lock meanwhile",
         file="provision/lockfile/store.py",
         before="    return stamp(path) == read_at",

@@ -32,6 +32,8 @@ SMALLEST_ROOM = 64
 BATCH = 40  # files asked for at once: an ESP8266 has to compile their names
 PATIENCE = 60.0  # seconds without a frame: an ESP8266 hashes 3 MB in half of it
 QUIET = 0.5  # seconds of silence after which an end that was damaged is believed
+MOST_ENTRIES = 50_000
+GROWTH = 1 << 20  # bytes by which a file may grow while it is read
 ATTEMPTS = 4  # at a file that changes while it is read
 
 _KINDS: tuple[Literal["file", "directory", "mount"], ...] = ("file", "directory", "mount")
@@ -42,8 +44,9 @@ _END = re.compile(rb"\x04([^\x04]*)\x04>", re.DOTALL)
 class _Wanted:
     """A file to be read: which of its bytes have come, and what the board says of it."""
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    def __init__(self, entry: BoardEntry) -> None:
+        self.path = entry.path
+        self.most = entry.size + GROWTH
         self.gone = False
         self.attempts = 0
         self.forget()
@@ -105,6 +108,8 @@ class FileReader:
             def take(payload: bytes) -> None:
                 if payload[0] == 1 and len(payload) > 7:
                     found.append(_entry(payload))
+                    if len(found) > MOST_ENTRIES:
+                        raise BoardError(f"the board lists more than {MOST_ENTRIES} files")
                 elif payload[0] == 5:
                     ends.append(int.from_bytes(payload[1:5], "little"))
 
@@ -134,7 +139,7 @@ class FileReader:
         """As `interfaces.Repl.fetch`, as a call that goes on, when it is called again, from where
         it had come to; MalformedReply where a line lets nothing through."""
         total = sum(entry.size for entry in files)
-        queue = deque(_Wanted(entry.path) for entry in files)
+        queue = deque(map(_Wanted, files))
         gone: list[str] = []
         room = ROOM
         done = 0
@@ -206,6 +211,11 @@ class FileReader:
             each = asked[index][0]
             number = int.from_bytes(payload[3:7], "little")
             if kind == 2:
+                if number + len(payload) > each.most:
+                    raise BoardError(
+                        f"{printable(each.path)}: a piece of it lies beyond its end",
+                        hint="an app writes it meanwhile, or the board is not what it says",
+                    )
                 sink.write(each.path, number, payload[7:])
                 each.take(number, len(payload) - 7)
                 progress(sum(one.received for one in batch))

@@ -13,12 +13,15 @@ import serial
 
 from provision.core.chips.esp.chips import ESP32, ESP8266
 from provision.device.micropython.board_repl import BoardRepl
+from provision.device.micropython.file_reader import MOST_ENTRIES
+from provision.device.micropython.frames import MAGIC
 from provision.errors import BoardError, Interrupted, NoAnswer
 from provision.model.board_path import ancestors
 from provision.model.chip import Chip
 from provision.model.state import BoardEntry
 from provision.sim.esp.firmware import build
 from tests.bench_of_boards import Bench, bench
+from tests.fakes.frames import frame
 from tests.fakes.work import make_directory, transfer_of, write_file
 
 pytest.importorskip("micropython_unix")
@@ -270,26 +273,60 @@ def test_a_line_that_damages_bytes_is_asked_again(bench: Bench) -> None:
         assert {path: bytes(received.files[path]) for path in files} == files
 
 
+def at_the_next_frame(port: DisturbedPort, change: Callable[[bytes], bytes]) -> None:
+    """Have the board say something else in place of what is here from the next frame on."""
+    held = b""
+
+    def changing(data: bytes) -> bytes:
+        nonlocal held
+        data = held + data
+        at = data.find(MAGIC)
+        if at >= 0:
+            port.disturb = lambda data: data
+            return data[:at] + change(data[at:])
+        held = data[-1:] if data.endswith(MAGIC[:1]) else b""
+        return data[: len(data) - len(held)]
+
+    port.disturb = changing
+
+
+def test_a_piece_that_lies_beyond_a_file_fills_no_memory(bench: Bench) -> None:
+    with taken(bench) as (repl, port):
+        put(repl, {"/a.bin": b"a" * 100})
+        files = only_files(repl.tree("/a.bin", deep=False, hashed=False))
+        lie = frame(b"\x02\0\0" + (0xF0000000).to_bytes(4, "little") + b"x")
+        at_the_next_frame(port, lambda _data: lie)
+        received = Received()
+        with pytest.raises(BoardError, match="a piece of it lies beyond its end"):
+            repl.fetch(files, received, ignore)
+        assert received.files == {}
+
+
+def test_a_listing_without_end_is_refused(bench: Bench) -> None:
+    with taken(bench) as (repl, port):
+        put(repl, {"/a.bin": b"a"})
+        lie = frame(b"\x01\0\0" + bytes(4) + b"/a") * (MOST_ENTRIES + 1)
+        at_the_next_frame(port, lambda _data: lie)
+        with pytest.raises(BoardError, match="lists more than"):
+            repl.tree("/", deep=True, hashed=False)
+
+
 def test_a_board_that_restarts_amid_a_frame_is_told_at_once(bench: Bench) -> None:
     with taken(bench) as (repl, port):
         put(repl, {"/a.bin": bytes(20_000)})
         files = only_files(repl.tree("/a.bin", deep=False, hashed=False))
         restarted = b"ets Jul 29 2019 12:21:46\r\n\r\nrst:0x8 (TG1WDT_SYS_RESET),boot:0x13\r\n"
-        whole = port.disturb
 
         def cut(data: bytes) -> bytes:
-            at = data.find(b"\x02\xa5")
-            if at < 0:
-                return data
             port.disturb = lambda _data: b""
-            return data[: at + 40] + restarted
+            return data[:40] + restarted
 
-        port.disturb = cut
+        at_the_next_frame(port, cut)
         try:
             with pytest.raises(NoAnswer, match="restarted"):
                 repl.fetch(files, Received(), ignore)
         finally:
-            port.disturb = whole
+            port.disturb = lambda data: data
 
 
 def test_a_file_that_holds_what_a_boot_rom_prints_is_no_restart(bench: Bench) -> None:

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provision.device.micropython.frames import BINARY, MAGIC, TEXT, FrameParser
+from provision.device.micropython.frames import BINARY, TEXT, FrameParser
+from tests.fakes.frames import frame
 
 PAYLOADS = st.lists(st.binary(min_size=1, max_size=80), max_size=12)
 NOISE = st.binary(max_size=30).filter(lambda noise: 2 not in noise)
-
-
-def frame(payload: bytes) -> bytes:
-    rest = len(payload).to_bytes(2, "little") + payload
-    return MAGIC + hashlib.sha256(rest).digest()[:4] + rest
 
 
 def parsed(said: bytes, *, pieces: int = 7) -> tuple[list[bytes], FrameParser]:

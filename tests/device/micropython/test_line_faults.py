@@ -269,6 +269,26 @@ def test_a_slow_flash_overruns_no_receive_ring() -> None:
         board.close()
 
 
+def test_a_flash_is_given_the_time_that_it_was_seen_to_take() -> None:
+    """As an emulated one, that takes seconds for a sector, and compacts now and then."""
+    work = {f"/{number}.bin": bytes([number]) * 500 for number in range(3)}
+    told: list[str] = []
+    station = Station()
+    board = MicroPython(station.clock, flash=station.flash)
+    try:
+        port = MemoryPort(board, clock=station.clock, pieces=station.pieces)
+        repl = BoardRepl(port, clock=station.clock, trace=lambda _level, text: told.append(text))
+        repl.enter()
+        repl.observe(request(work))
+        board.slow = [60.0, 10.0, 3.0]  # taken from the end
+        repl.transfer(*transfer_of(operations(work)), ignore)
+        assert board.slow == [], "the flash was never in the way"
+        assert not [text for text in told if "no ack" in text]
+        assert station.flash.files == work
+    finally:
+        board.close()
+
+
 @LEAN
 @given(works, wear(1200), wear(20), delays)
 # A doubled ack made the host go on behind the operation that the damage had stopped.
