@@ -30,6 +30,7 @@ from provision.app import (
     lock_manifest,
     open_fleet,
     run_task,
+    status_of,
     validate_manifest,
     vendor_manifest,
 )
@@ -47,6 +48,7 @@ from provision.model.event import Event, ManualActionNeeded
 from provision.model.plan import Plan
 from provision.model.report import DeviceReport, RunReport
 from provision.model.state import BoardEntry
+from provision.project.device_status import DeviceStatus, FleetStatus
 from provision.project.fleet import Fleet
 from provision.sources.lock_resolution import EVERYTHING
 
@@ -70,9 +72,11 @@ __all__ = [
     "Cancellation",
     "Confirm",
     "DeviceReport",
+    "DeviceStatus",
     "Event",
     "EventStream",
     "Fleet",
+    "FleetStatus",
     "FoundPort",
     "LockResult",
     "ManualActionNeeded",
@@ -98,6 +102,7 @@ __all__ = [
     "reset",
     "restore",
     "send",
+    "status",
     "stream",
     "validate",
     "vendor",
@@ -296,6 +301,12 @@ def facts(
         on_event=on_event,
         forks=forks,
     )
+
+
+def status(fleet: Fleet, *, limit: Sequence[str] = ()) -> FleetStatus:
+    """What the last apply of each device came to, on this computer, and whether its port is plugged
+    in. No board is touched; `plan` is what looks at them."""
+    return status_of(fleet, limit)
 
 
 def discover(manifest: str | Path | None = None, *, probe: bool = False) -> Sequence[FoundPort]:

@@ -26,9 +26,12 @@ from provision.model.state import DesiredState
 from provision.output.download_progress import TerminalProgress
 from provision.output.run_log import state_directory
 from provision.output.scrub import scrub, scrub_report
+from provision.project.apply_records import ApplyRecords
 from provision.project.check_records import CheckRecords
+from provision.project.device_status import FleetStatus, recall
 from provision.project.flash_journal import FlashJournal
 from provision.project.fleet import Fleet
+from provision.project.git_commit import commit_of
 from provision.project.manifest_file import Loaded, load
 from provision.sources.bytecode import bytecode_check
 from provision.sources.cache import Cache
@@ -119,6 +122,13 @@ def run_task(
     states = fleet.select(limit)
     redact = fleet.masked
     discovery = SerialDiscovery()
+    applies = _apply_records(fleet)
+
+    def tell(event: Event) -> None:
+        masked = scrub(event, redact)
+        applies.handle(masked)
+        emit(masked)
+
     context = RunContext(
         discovery=discovery,
         connector=SerialConnector(discovery, redact=redact),
@@ -127,7 +137,7 @@ def run_task(
         identities=LearnedMacs(fleet.loaded.lock_path),
         journal=FlashJournal(state_directory() / "flashing", fleet.loaded.path),
         checks=CheckRecords(state_directory() / "checks", fleet.loaded.path),
-        emit=lambda event: emit(scrub(event, redact)),
+        emit=tell,
         declared_macs=fleet.loaded.declared_macs(),
         match_by_mac=match_by_mac,
         operator=operator,
@@ -145,12 +155,32 @@ def run_task(
             cancel,
             fleet=fleet.name,
             owned=fleet.loaded.ports(leaving_out=[state.device for state in states]),
+            manifest=str(fleet.loaded.path),
+            commit=commit_of(fleet.loaded.folder),
         )
     return scrub_report(report, fleet.redactor)
 
 
 def _ignore(_event: Event) -> None:
     """Nobody listens."""
+
+
+def _apply_records(fleet: Fleet) -> ApplyRecords:
+    return ApplyRecords(state_directory() / "applies", fleet.loaded.path)
+
+
+def status_of(fleet: Fleet, limit: Sequence[str]) -> FleetStatus:
+    """What is remembered of devices, and whether their ports are plugged in; no port is opened."""
+    from provision.device.transport.discovery import SerialDiscovery
+
+    found = recall(
+        fleet.select(limit),
+        applies=_apply_records(fleet),
+        checks=CheckRecords(state_directory() / "checks", fleet.loaded.path),
+        resolve=SerialDiscovery().resolve,
+        commit=commit_of(fleet.loaded.folder),
+    )
+    return scrub(found, fleet.masked)
 
 
 def _masking(confirm: Confirm, redact: Redact) -> Confirm:

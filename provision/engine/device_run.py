@@ -15,7 +15,13 @@ from provision.engine.session import Session
 from provision.engine.task import Target, Task
 from provision.errors import Interrupted, ProvisionError, Refused, Unreachable
 from provision.model.endpoint import Endpoint
-from provision.model.event import DeviceFinished, ManualActionNeeded, Outcome, Trace
+from provision.model.event import (
+    DeviceFinished,
+    ManualActionNeeded,
+    Outcome,
+    SeenBoard,
+    Trace,
+)
 from provision.model.report import DeviceReport
 
 
@@ -82,6 +88,7 @@ class DeviceRun:
         seconds = self._context.clock() - started
         device = self._device
         plan = device.plan if device is not None else None
+        actual = device.actual if device is not None else None
         changes = device.changes if device is not None else 0
         if outcome == "changed" and plan is not None:
             changes = plan.change_count  # what it had been announced to be
@@ -91,7 +98,7 @@ class DeviceRun:
             seconds=seconds,
             address=self._located if isinstance(self._located, str) else None,
             plan=plan,
-            actual=device.actual if device is not None else None,
+            actual=actual,
             error=error,
         )
         self._context.emit(
@@ -105,6 +112,9 @@ class DeviceRun:
                 board_state=device.board_state if error and device is not None else None,
                 changes=changes,
                 partly=error is not None and device is not None and device.underway,
+                board=None
+                if actual is None
+                else SeenBoard(mac=actual.mac, chip=actual.chip, firmware=actual.firmware),
             )
         )
 

@@ -29,6 +29,8 @@ def run(
     *,
     fleet: str,
     owned: Sequence[PortSelector] = (),
+    manifest: str | None = None,
+    commit: str | None = None,
 ) -> RunReport:
     """Do a task with every device; the report has them in the order of `states`.
 
@@ -36,6 +38,7 @@ def run(
     are raised before any board is touched. Once `cancel` says so, or at the first
     KeyboardInterrupt, writes in progress are finished and the rest is skipped; a second
     KeyboardInterrupt is passed on. `owned` are the ports of the manifest's other devices.
+    `manifest` and `commit` are those of `RunStarted`.
     """
     started = context.clock()
     context.emit(
@@ -44,6 +47,8 @@ def run(
             changes_boards=task.changes_boards,
             fleet=fleet,
             devices=tuple(state.device for state in states),
+            manifest=manifest,
+            commit=commit,
         )
     )
     targets: Sequence[Target] = [Target(desired=state) for state in states]

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from provision.errors import ManifestError, ProvisionError
+from provision.model.chip import Chip
 from provision.model.plan import Action, Plan
+from provision.model.state import FirmwareIdentity
 
 EVENT_VERSION = 2
 
@@ -36,11 +38,15 @@ Outcome = Literal[
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunStarted:
+    """`manifest` is an absolute path; `commit` what its git checkout was at, where it is in one."""
+
     kind: ClassVar[str] = "run-started"
     task: str  # plan, apply, check, facts, reset, ls, cat, cp, backup, restore
     changes_boards: bool  # whether the task may leave a board other than it was
     fleet: str
     devices: tuple[str, ...]
+    manifest: str | None = None
+    commit: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,10 +122,20 @@ class Trace:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SeenBoard:
+    """Which board a device was, as it was last observed in a run; None for what it did not tell."""
+
+    mac: str | None = None
+    chip: Chip | None = None
+    firmware: FirmwareIdentity | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DeviceFinished:
     """`error` is what the user reads, `code` its stable word, `board_state` what
     becomes of the board as it was left. `changes` are those that were made, also before an error;
-    `partly`: another was begun, and nobody saw how far it came."""
+    `partly`: another was begun, and nobody saw how far it came. `board` is None of one that nobody
+    saw."""
 
     kind: ClassVar[str] = "device-finished"
     device: str
@@ -131,6 +147,7 @@ class DeviceFinished:
     board_state: str | None = None
     changes: int = 0
     partly: bool = False
+    board: SeenBoard | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
