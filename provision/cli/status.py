@@ -1,4 +1,4 @@
-"""`provision status`: show what devices were at their last apply, and what is plugged in."""
+"""`provision status`: show what devices were at their last apply."""
 
 from __future__ import annotations
 
