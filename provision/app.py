@@ -33,6 +33,7 @@ from provision.project.flash_journal import FlashJournal
 from provision.project.fleet import Fleet
 from provision.project.git_commit import commit_of
 from provision.project.manifest_file import Loaded, load
+from provision.project.schema_passes import SchemaPasses
 from provision.sources.bytecode import bytecode_check
 from provision.sources.cache import Cache
 from provision.sources.http_client import HttpClient
@@ -80,7 +81,10 @@ def open_fleet(
 
 def _load(manifest: str | Path | None, secrets: Path | None) -> Loaded:
     return load(
-        str(manifest) if manifest is not None else None, secrets=secrets, check_url=url_fault
+        str(manifest) if manifest is not None else None,
+        secrets=secrets,
+        check_url=url_fault,
+        passes=SchemaPasses(state_directory() / "valid-manifests"),
     )
 
 

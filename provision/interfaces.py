@@ -55,9 +55,12 @@ class Discovery(Protocol):
         """All serial ports plugged in now."""
         ...
 
-    def resolve(self, selector: PortSelector) -> str:
+    def resolve(
+        self, selector: PortSelector, listed: Callable[[], Sequence[PortInfo]] | None = None
+    ) -> str:
         """The path or URL for a selector of any kind but `mac` and `any`; PortNotFound when
-        nothing, UsageError when more than one port matches."""
+        nothing, UsageError when more than one port matches. `listed` gives the ports that are
+        plugged in to whoever lists them once for many selectors."""
         ...
 
 

@@ -67,6 +67,11 @@ class DeviceRun:
         return self._target.desired.device
 
     @property
+    def located(self) -> bool:
+        """Whether there is a port that takes time."""
+        return isinstance(self._located, str)
+
+    @property
     def failed(self) -> bool:
         return self.report is not None and self.report.error is not None
 

@@ -8,6 +8,7 @@ its error instead.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -39,6 +40,7 @@ def locate(
     no board there is ever asked on behalf of another. But with `match_by_mac` a device whose MAC
     is known is also looked for on the ports of the others in `states`.
     """
+    listed = functools.cache(discovery.ports)  # a listing takes longer than all else here
     located: dict[str, Located] = {}
     wanted: dict[str, list[DesiredState]] = {}
     for state in states:
@@ -58,7 +60,7 @@ def locate(
             )
         else:
             try:
-                located[state.device] = discovery.resolve(port)
+                located[state.device] = discovery.resolve(port, listed)
             except ProvisionError as error:
                 located[state.device] = error
     if match_by_mac:
@@ -73,7 +75,7 @@ def locate(
             for state in states
             if match_by_mac and isinstance(address := located.get(state.device), str)
         }
-        found = _ask(states, seats, _free_ports(wanted, owned, discovery), connector)
+        found = _ask(states, seats, _free_ports(wanted, owned, listed()), connector)
         located.update(_by_mac(wanted, found, seats))
         _leave_taken_seats(located, seats, found, wanted)
     return _distinct(located)
@@ -88,10 +90,12 @@ class _Answers:
 
 
 def _free_ports(
-    wanted: Mapping[str, list[DesiredState]], owned: Sequence[PortSelector], discovery: Discovery
+    wanted: Mapping[str, list[DesiredState]],
+    owned: Sequence[PortSelector],
+    ports: Sequence[PortInfo],
 ) -> list[PortInfo]:
     usb = [bridge for states in wanted.values() for state in states for bridge in state.board.usb]
-    return candidates(discovery.ports(), owned, usb)
+    return candidates(ports, owned, usb)
 
 
 def _ask(

@@ -80,7 +80,8 @@ def run(
     run_all(
         devices,
         cancel,
-        forks=context.forks,
+        # A device that has no port ends at once, on whichever thread is free.
+        forks=context.forks or max(1, sum(device.located for device in devices)),
         fail_fast=context.fail_fast,
         notice=lambda text: context.emit(Notice(message=text)),
     )

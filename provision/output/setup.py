@@ -13,7 +13,6 @@ from provision.errors import UsageError
 from provision.model.event import Notice, RunFailed
 from provision.output.fanout import Fanout, Output
 from provision.output.jsonlines import JsonLines
-from provision.output.junit import JUnit
 from provision.output.plain import QUIET, Plain
 from provision.output.results import PlanText, Recap, Writer
 from provision.output.run_log import LogFile, RunRecord, state_directory
@@ -42,7 +41,7 @@ def open_outputs(
     outputs: list[Output] = []
     unkept: OSError | None = None
     if junit is not None:
-        outputs.append(JUnit(_writable(junit)))
+        outputs.append(_junit(junit))
     try:
         outputs.append(RunRecord(state_directory(environment) / "runs"))
     except OSError as error:
@@ -92,14 +91,14 @@ def tell_failed(
     these were asked for. Its texts hold no secret."""
     outputs: list[Output] = []
     if junit is not None:
-        outputs.append(JUnit(_writable(junit)))
+        outputs.append(_junit(junit))
     if json_lines:
         outputs.append(JsonLines(stdout))
     with Fanout(outputs) as fanout:
         fanout.handle(failed)
 
 
-def _writable(path: Path) -> Path:
+def _junit(path: Path) -> Output:
     """Checked before the run, since the report is written when it is over."""
     parent = path.absolute().parent
     if path.is_dir():
@@ -109,7 +108,9 @@ def _writable(path: Path) -> Path:
     elif not os.access(parent, os.W_OK):
         why = f"no permission to write in {parent}"
     else:
-        return path
+        from provision.output.junit import JUnit
+
+        return JUnit(path)
     raise UsageError(
         f"the JUnit report {path} cannot be written: {why}",
         hint="give another path with --junit FILE",

@@ -22,7 +22,6 @@ from provision.core.manifest.redact import Redactor
 from provision.core.manifest.resolve.packages import Library
 from provision.core.manifest.resolve.resolver import BytecodeCheck, ImageCheck, Resolver
 from provision.core.manifest.resolve.variables import unrendered_variables
-from provision.core.manifest.schema_check import check_schema
 from provision.core.manifest.yaml_parser import MAX_CHARACTERS, NotText, decode, parse
 from provision.core.manifest.yaml_tree import Document, Items, Node, Table, Text
 from provision.errors import ManifestError, Problem, UsageError
@@ -31,7 +30,7 @@ from provision.model.board import BoardProfile
 from provision.model.exhaustive import assert_never
 from provision.model.state import DesiredState, PortSelector
 from provision.project import source_folder
-from provision.project.schemas import fleet_schema
+from provision.project.schema_passes import SchemaPasses
 from provision.project.secrets_files import FILE_NAME as SECRETS_NAME
 from provision.project.secrets_files import SecretsFiles, read_secrets
 from provision.project.source_folder import SourceFolder
@@ -152,12 +151,14 @@ def load(
     secrets: Path | None = None,
     environment: Mapping[str, str] | None = None,
     check_url: UrlCheck = any_url,
+    passes: SchemaPasses | None = None,
 ) -> Loaded:
     """Read a manifest: a path, a folder that holds a `fleet.yaml`, "-" for standard input, or
     None for `fleet.yaml` in the working directory.
 
     UsageError when there is no such file, ManifestError with every problem when it is invalid:
-    those of the manifest itself and of all its devices. `check_url` judges the URLs of ports.
+    those of the manifest itself and of all its devices. `check_url` judges the URLs of ports;
+    `passes` knows the manifests that need not be judged by the schema again.
     """
     environment = os.environ if environment is None else environment
     file, folder, data = _read(manifest)
@@ -173,7 +174,7 @@ def load(
     redactor = Redactor(hidden)
     if parsed.tree is None:
         raise ManifestError([redactor.problem(each) for each in problems])
-    report = check_schema(parsed.tree, parsed.document, fleet_schema())
+    report = (passes or SchemaPasses(None)).judge(parsed.tree, parsed.document, data)
     built, mistakes = build(
         parsed.tree,
         parsed.document,

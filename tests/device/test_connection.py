@@ -70,7 +70,9 @@ class Usb:
             return []
         return list(self.plugged)
 
-    def resolve(self, selector: PortSelector) -> str:
+    def resolve(
+        self, selector: PortSelector, listed: Callable[[], Sequence[PortInfo]] | None = None
+    ) -> str:
         return selector.value
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -473,6 +474,21 @@ def test_one_failure_leaves_the_others_alone() -> None:
     assert "no port" in error_of(report, "gone")
     assert "still to be done" in error_of(report, "c")
     assert sum(isinstance(event, DeviceFinished) for event in world.events) == 4
+
+
+def test_devices_that_are_not_plugged_in_take_no_thread_of_their_own() -> None:
+    """A fleet of thousands whose boards are in a drawer is one thread's work."""
+    world = FakeWorld({"/dev/a": converged(), "/dev/b": converged(mac="24:6f:28:00:00:0b")})
+    threads: set[str] = set()
+
+    def emit(event: Event) -> None:
+        if isinstance(event, DeviceFinished):
+            threads.add(threading.current_thread().name)
+
+    states = [device(name) for name in ("gone", "a", *(f"gone{n}" for n in range(50)), "b")]
+    report = go(world, *states, emit=emit)
+    assert Counter(outcomes(report).values()) == {"unreachable": 51, "ok": 2}
+    assert len(threads) <= 2
 
 
 def test_a_bug_met_on_one_device_leaves_the_others_alone() -> None:

@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from serial.tools.list_ports_common import ListPortInfo
 
 from provision.core.chips.esp.chips import ESP32
+from provision.device.transport.discovery import SerialDiscovery
 from provision.engine.locate import locate, probe
 from provision.errors import DeviceError, NoAnswer, PortNotFound
 from provision.model.board import ResetWiring
@@ -64,6 +66,28 @@ def test_a_board_that_only_a_person_can_reset_is_left_alone() -> None:
 def test_boards_that_do_not_answer_are_not_the_one_looked_for() -> None:
     world = FakeWorld({"/dev/a": FakeBoard(dead=True), "/dev/b": FakeBoard(mac=MAC)})
     assert locate([wanted("kitchen", by_mac())], world, world) == {"kitchen": "/dev/b"}
+
+
+def test_ports_are_listed_once_for_all() -> None:
+    """However many devices are not plugged in, or are looked for by what the system tells of a
+    port: a listing takes milliseconds, and fleets have thousands."""
+    listings = []
+
+    def listing() -> list[ListPortInfo]:
+        listings.append(1)
+        return []
+
+    selectors = [
+        *(PortSelector(kind="path", value=f"/dev/none{number}") for number in range(9)),
+        PortSelector(kind="serial", value="0001"),
+        PortSelector(kind="location", value="1-1"),
+        by_mac(),
+    ]
+    states = [wanted(str(number), port) for number, port in enumerate(selectors)]
+    found = locate(states, SerialDiscovery(listing, []), FakeWorld({}))
+    assert len(found) == len(states)
+    assert all(isinstance(one, PortNotFound) for one in found.values())
+    assert listings == [1]
 
 
 @pytest.mark.parametrize("order", [1, -1], ids=["bare first", "bare last"])

@@ -469,7 +469,9 @@ class FakeWorld:
     def ports(self) -> Sequence[PortInfo]:
         return [PortInfo(path=address, usb_id="10c4:ea60") for address in self.boards]
 
-    def resolve(self, selector: PortSelector) -> str:
+    def resolve(
+        self, selector: PortSelector, listed: Callable[[], Sequence[PortInfo]] | None = None
+    ) -> str:
         if selector.value not in self.boards:
             raise PortNotFound(f"no port {selector.value}")
         return selector.value

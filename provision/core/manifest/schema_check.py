@@ -28,8 +28,8 @@ _REPEATED = {"devices": "device", "groups": "layer"}
 class SchemaReport:
     """The problems, and the identities of the nodes that must not be read any further."""
 
-    problems: tuple[Problem, ...]
-    unusable: frozenset[int]
+    problems: tuple[Problem, ...] = ()
+    unusable: frozenset[int] = frozenset()
 
 
 def check_schema(tree: Table, document: Document, schema: Mapping[str, Any]) -> SchemaReport:

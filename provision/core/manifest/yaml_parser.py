@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
+from yaml.reader import Reader
 
 from provision.core.manifest.yaml_tree import Document, Items, Node, Table, Text, dotted
 from provision.errors import Problem
@@ -27,10 +28,8 @@ FREE_GROWTH = 10_000
 
 TAGS = ("!secret", "!env")
 _STRING_TAGS = ("tag:yaml.org,2002:str", "!")
-# What YAML allows, as PyYAML's reader has it: anything else would end libyaml with no place told.
-_UNPRINTABLE = re.compile(
-    "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufeff\uff00-\ufffd\U00010000-\U0010ffff]"
-)
+# Anything that YAML does not allow would end libyaml with no place told.
+_UNPRINTABLE: re.Pattern[str] = Reader.NON_PRINTABLE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -39,26 +39,29 @@ class SerialDiscovery:
         links = self._links_by_target()
         return [_info(one, links.get(one.device, ())) for one in sorted(self._listing())]
 
-    def resolve(self, selector: PortSelector) -> str:
+    def resolve(
+        self, selector: PortSelector, listed: Callable[[], Sequence[PortInfo]] | None = None
+    ) -> str:
         """The path or URL for a selector of any kind but `mac` and `any`.
 
         A path stays as it is written, so that messages use the user's own name for it.
         PortNotFound when nothing, UsageError when more than one port matches, both naming what
-        is plugged in.
+        is plugged in. `listed` as in `interfaces.Discovery`.
         """
+        listed = listed or self.ports
         if selector.kind == "url":
             return selector.value
         if selector.kind in ("mac", "any"):
             raise UsageError(f"{selector} can only be found by asking the boards")
         if selector.kind != "path":
-            return choose(selector, self.ports()).path
+            return choose(selector, listed()).path
         if sys.platform == "win32":
-            known = {port.path.upper() for port in self.ports()}
+            known = {port.path.upper() for port in listed()}
             there = selector.value.upper().removeprefix("\\\\.\\") in known
         else:
             there = Path(selector.value).exists()
         if not there:
-            raise PortNotFound(f"{not_found(selector)}; {plugged_in(self.ports())}")
+            raise PortNotFound(f"{not_found(selector)}; {plugged_in(listed())}")
         return selector.value
 
     def _links_by_target(self) -> dict[str, tuple[str, ...]]:
