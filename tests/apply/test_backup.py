@@ -129,8 +129,15 @@ def test_the_question_can_be_answered(project: Station) -> None:
         assert ("/new.txt" in project.files("desk")) == (answer == "n")
 
 
-@pytest.mark.parametrize("chip", [ESP32, ESP8266])
-@pytest.mark.parametrize("dead", [False, True])
+@pytest.mark.parametrize(
+    ("chip", "dead"),
+    [
+        (ESP32, False),
+        (ESP8266, False),
+        (ESP32, True),
+        pytest.param(ESP8266, True, marks=pytest.mark.slow),
+    ],
+)
 def test_onto_a_blank_board_of_the_same_kind(station: Station, chip: Chip, dead: bool) -> None:
     """Of a board that answers, and of one whose REPL is dead."""
     station.board("old", chip)

@@ -167,7 +167,7 @@ def test_an_app_is_put_back_when_nothing_could_be_written(station: Station) -> N
     assert "/.provision~main.py" not in files
 
 
-@pytest.mark.parametrize("write", [1, 2, 3])
+@pytest.mark.parametrize("write", [1, pytest.param(2, marks=pytest.mark.slow), 3])
 def test_the_power_fails_while_an_app_is_held(station: Station, write: int) -> None:
     """In the middle of a write of LittleFS: the file is under one of its names, and whole."""
     station.board("x", ESP32, station.firmware(ESP32, "1.20.0"))

@@ -187,6 +187,9 @@ endless = st.one_of(
 )  # fmt: skip
 
 
+FLOODS = [b"x", b"\x01", b"\n", b"('/a', 0, (1,))\r\n"]
+
+
 def babbled_at(said: list[bytes], ever: bytes, at_once: bool, names: list[str]) -> None:
     clock = VirtualClock()
     port = MemoryPort(Babbler(said, ever, at_once), clock=clock)
@@ -246,8 +249,10 @@ def memory() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("memory")
-@pytest.mark.parametrize("name", CALLS)
-@pytest.mark.parametrize("ever", [b"x", b"\x01", b"\n", b"('/a', 0, (1,))\r\n"], ids=repr)
+@pytest.mark.parametrize(
+    ("name", "ever"),
+    [*((name, b"x") for name in CALLS), *(("observe", flood) for flood in FLOODS[1:])],
+)
 def test_a_flood_is_bounded_in_time_and_memory(name: str, ever: bytes) -> None:
     babbled_at([BANNER + b"R\x01\x80\x00"], ever, False, [name])
 
