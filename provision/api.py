@@ -26,7 +26,6 @@ from provision.app import (
     ValidManifest,
     VendorResult,
     build_image_of,
-    discover_ports,
     lock_manifest,
     open_fleet,
     run_task,
@@ -34,9 +33,10 @@ from provision.app import (
     validate_manifest,
     vendor_manifest,
 )
+from provision.app_ports import discover_ports
 from provision.engine.cancellation import Cancellation
 from provision.engine.context import MANUAL_TIMEOUT, Confirm
-from provision.engine.discover import FoundPort
+from provision.engine.discover import Arrivals, FoundPort
 from provision.engine.event_stream import EventStream, OnEvent, stream
 from provision.engine.tasks.apply import ApplyTask
 from provision.engine.tasks.check import CheckTask
@@ -47,7 +47,7 @@ from provision.errors import UsageError
 from provision.model.event import Event, ManualActionNeeded
 from provision.model.plan import Plan
 from provision.model.report import DeviceReport, RunReport
-from provision.model.state import BoardEntry
+from provision.model.state import ActualState, BoardEntry
 from provision.project.device_status import DeviceStatus, FleetStatus
 from provision.project.fleet import Fleet
 from provision.sources.lock_resolution import EVERYTHING
@@ -63,11 +63,23 @@ if TYPE_CHECKING:
         restore,
         send,
     )
+    from provision.api_manifest import (
+        NamedBoard,
+        Naming,
+        NewManifest,
+        arrivals,
+        ask,
+        init,
+        naming,
+        ports_named,
+    )
     from provision.device.flashing.device_image import DeviceImage
     from provision.project.backups import SavedBackup
 
 __all__ = [
     "EVERYTHING",
+    "ActualState",
+    "Arrivals",
     "BoardEntry",
     "Cancellation",
     "Confirm",
@@ -80,6 +92,9 @@ __all__ = [
     "FoundPort",
     "LockResult",
     "ManualActionNeeded",
+    "NamedBoard",
+    "Naming",
+    "NewManifest",
     "Plan",
     "RunReport",
     "SavedBackup",
@@ -87,6 +102,8 @@ __all__ = [
     "ValidManifest",
     "VendorResult",
     "apply",
+    "arrivals",
+    "ask",
     "backup",
     "build_image",
     "cat",
@@ -94,10 +111,13 @@ __all__ = [
     "discover",
     "facts",
     "fetch",
+    "init",
     "load",
     "lock",
     "ls",
+    "naming",
     "plan",
+    "ports_named",
     "read_backup",
     "reset",
     "restore",
@@ -108,16 +128,21 @@ __all__ = [
     "vendor",
 ]
 
-_OF_FILES = frozenset(
+_FILES = frozenset(
     {"SavedBackup", "ShownFile", "backup", "cat", "fetch", "ls", "read_backup", "restore", "send"}
 )
+_MANIFESTS = frozenset(
+    {"NamedBoard", "Naming", "NewManifest", "arrivals", "ask", "init", "naming", "ports_named"}
+)
+_ELSEWHERE = {"provision.api_files": _FILES, "provision.api_manifest": _MANIFESTS}
 
 
 def __getattr__(name: str) -> object:
-    """What is about files on boards is imported when it is first asked for."""
-    if name not in _OF_FILES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("provision.api_files"), name)
+    """What only some commands need is imported when it is first asked for."""
+    for module, names in _ELSEWHERE.items():
+        if name in names:
+            return getattr(import_module(module), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def load(

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from provision.core.wording import Redact, did_you_mean
 from provision.engine.cancellation import Cancellation
 from provision.engine.context import MANUAL_TIMEOUT, Confirm, RunContext
-from provision.engine.discover import FoundPort, ask_boards, list_ports
 from provision.engine.run import run
 from provision.engine.task import Task
 from provision.errors import UsageError
@@ -22,7 +21,6 @@ from provision.lockfile.entries import VENDOR, Lock
 from provision.lockfile.store import LearnedMacs, read_lock, update_lock
 from provision.model.event import Event
 from provision.model.report import RunReport
-from provision.model.state import DesiredState
 from provision.output.download_progress import TerminalProgress
 from provision.output.run_log import state_directory
 from provision.output.scrub import scrub, scrub_report
@@ -72,14 +70,15 @@ def open_fleet(
 ) -> Fleet:
     """Read a manifest and resolve the devices that `limit` selects; ManifestError with every
     problem of the manifest and of these."""
-    loaded = _load(manifest, secrets)
+    loaded = load_manifest(manifest, secrets)
     with loaded.redactor.errors():
         supplies = supply(loaded, offline=offline)
         states = supplies.loaded.states(limit)
     return Fleet(loaded=supplies.loaded, images=supplies.images, states=states)
 
 
-def _load(manifest: str | Path | None, secrets: Path | None) -> Loaded:
+def load_manifest(manifest: str | Path | None, secrets: Path | None = None) -> Loaded:
+    """A manifest, whose URLs of ports are judged by who opens them; see `manifest_file.load`."""
     return load(
         str(manifest) if manifest is not None else None,
         secrets=secrets,
@@ -191,37 +190,6 @@ def _masking(confirm: Confirm, redact: Redact) -> Confirm:
     return lambda device, plan: confirm(device, scrub(plan, redact))
 
 
-def discover_ports(manifest: str | Path | None, *, probe: bool) -> Sequence[FoundPort]:
-    """The serial ports that are plugged in and, of a manifest, the devices on them and on URLs;
-    with `probe`, what each board says of itself."""
-    from provision.boards import profiles
-    from provision.device.connection import SerialConnector
-    from provision.device.transport.discovery import SerialDiscovery
-    from provision.engine.locate import probe as ask
-
-    states: Sequence[DesiredState] = ()
-    macs: dict[str, str] = {}
-    redact: Redact = str
-    if manifest is not None:
-        loaded = _load(manifest, None)
-        redact = loaded.redactor.text
-        states = loaded.states()
-        lock = read_lock(loaded.lock_path)
-        known = {state.device: state.mac or lock.mac_of(state.device) for state in states}
-        macs = {device: mac for device, mac in known.items() if mac is not None}
-    discovery = SerialDiscovery()
-    found = list_ports(discovery.ports(), states)
-    if not probe:
-        return found
-    register_virtual_boards()
-    connector = SerialConnector(discovery, redact=redact)
-    boards = tuple(profiles().values())
-    asked = ask_boards(
-        found, states, macs, boards, lambda address, board: ask(connector, address, board)
-    )
-    return scrub(asked, redact)
-
-
 def register_virtual_boards() -> None:
     """Let pyserial open sim:// URLs in this process."""
     import serial
@@ -285,7 +253,7 @@ def validate_manifest(
 ) -> ValidManifest:
     """Read a manifest, resolve the devices that `limit` selects, one after the other, and look
     into their image files; ManifestError with every problem. Nothing is looked up elsewhere."""
-    loaded = _load(manifest, secrets)
+    loaded = load_manifest(manifest, secrets)
     images = LocalImages(loaded.folder)
     loaded = loaded.with_image_check(images.problem)
     loaded = loaded.with_bytecode_check(bytecode_check(images.known_version))
@@ -323,7 +291,7 @@ def lock_manifest(
 ) -> LockResult:
     """Resolve what a manifest's devices require and write it to the lock; with `check`, only tell
     what is not up to date. `upgrade` names what is looked up anew, EVERYTHING all of it."""
-    loaded = _load(manifest, secrets)
+    loaded = load_manifest(manifest, secrets)
     supplies = supply(loaded, offline=offline)
     requirements = Requirements.of(loaded.each_state())
     before, firmware = supplies.locked, supplies.firmware_resolver()
@@ -365,7 +333,7 @@ def vendor_manifest(
 ) -> VendorResult:
     """Fetch every file that a manifest has locked into a directory, `vendor` beside the manifest
     for None, and remove what nothing needs there; UsageError when the lock is not up to date."""
-    loaded = _load(manifest, secrets)
+    loaded = load_manifest(manifest, secrets)
     supplies = supply(loaded, offline=offline)
     missing = pending_changes(
         Requirements.of(loaded.each_state()), supplies.locked, supplies.firmware_resolver()
@@ -394,7 +362,7 @@ def build_image_of(
     or has no firmware."""
     from provision.device.flashing.device_image import build_device_image
 
-    supplies = supply(_load(manifest, secrets), offline=offline)
+    supplies = supply(load_manifest(manifest, secrets), offline=offline)
     known = supplies.loaded.names()
     if device not in known:
         raise UsageError(

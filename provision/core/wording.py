@@ -53,14 +53,14 @@ def plural(number: int, one: str, many: str | None = None) -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
-def listed(things: Sequence[str], most: int = 8) -> str:
+def listed(things: Sequence[str], most: int = 8, *, joined_by: str = "and") -> str:
     """`NVS`, `/a and NVS`, `/a, /b and 12 more`: at most so many by name."""
     named = [*things[:most]]
     if len(things) > most:
         named.append(f"{len(things) - most} more")
     if len(named) < 2:
         return "".join(named)
-    return f"{', '.join(named[:-1])} and {named[-1]}"
+    return f"{', '.join(named[:-1])} {joined_by} {named[-1]}"
 
 
 def closest(word: str, known: Iterable[str], most: int = 1) -> list[str]:

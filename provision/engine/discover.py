@@ -25,9 +25,11 @@ answers."""
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FoundPort:
     """One port. `devices` are those of the manifest that name it, or whose MAC answered there;
-    `actual` and `error` are what came of asking the board behind it."""
+    `named` says that somebody asked for this very port; `actual` and `error` are what came of
+    asking the board behind it."""
 
     port: PortInfo
+    named: bool = False
     devices: tuple[str, ...] = ()
     actual: ActualState | None = None
     error: str | None = None
@@ -36,7 +38,7 @@ class FoundPort:
     def built_in(self) -> bool:
         """Whether this is a port of the computer's own, which nobody plugged a board into: a PC
         lists up to 32 of them, mostly with nothing behind."""
-        return self.port.usb_id is None and not self.devices
+        return self.port.usb_id is None and not self.devices and not self.named
 
 
 def list_ports(ports: Sequence[PortInfo], states: Sequence[DesiredState]) -> list[FoundPort]:
@@ -58,6 +60,43 @@ def list_ports(ports: Sequence[PortInfo], states: Sequence[DesiredState]) -> lis
         FoundPort(port=port, devices=tuple(devices[port.path]))
         for port in (*ports, *others.values())
     ]
+
+
+def named_ports(ports: Sequence[PortInfo], addresses: Sequence[str]) -> list[FoundPort]:
+    """The ports that somebody named, each once: of those that are listed, all that is known; a name
+    of the port's own that lasts (`/dev/serial/by-id/…`, a udev rule's) stays the way to it."""
+    found: dict[str, PortInfo] = {}
+    for address in addresses:
+        listed = next((one for one in ports if address in (one.path, *one.links)), None)
+        if listed is None:
+            found.setdefault(address, PortInfo(path=address))
+        elif address in listed.links:
+            found.setdefault(listed.path, replace(listed, links=(address,), path=address))
+        else:
+            found.setdefault(listed.path, listed)
+    return [FoundPort(port=port, named=True) for port in found.values()]
+
+
+class Arrivals:
+    """The ports that are plugged in from now on, by looking again and again.
+
+    A port counts once it has been seen twice as it is: its links, and the leave to open it, come a
+    moment after it.
+    """
+
+    def __init__(self, ports: Callable[[], Sequence[PortInfo]]) -> None:
+        self._ports = ports
+        self._known = {port.path for port in ports()}
+        self._coming: dict[str, PortInfo] = {}
+
+    def look(self) -> list[FoundPort]:
+        """Those that have come since the last look."""
+        now = {port.path: port for port in self._ports()}
+        self._known &= now.keys()
+        settled = [port for path, port in now.items() if self._coming.get(path) == port]
+        self._known |= {port.path for port in settled}
+        self._coming = {path: port for path, port in now.items() if path not in self._known}
+        return [FoundPort(port=port, named=True) for port in settled]
 
 
 def ask_boards(

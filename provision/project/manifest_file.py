@@ -99,6 +99,11 @@ class Loaded:
         return tuple(self._resolver().ports(names))
 
     @property
+    def data(self) -> bytes:
+        """The manifest's file as it was read."""
+        return self._data
+
+    @property
     def path(self) -> Path:
         """The manifest itself, absolute and links followed: which one it is, however named."""
         return (self.folder / Path(self.file).name).resolve()
@@ -117,7 +122,7 @@ class Loaded:
         if self.file == STDIN_FILE:
             return False
         try:
-            return _read_file(Path(self.file)) != self._data
+            return manifest_bytes(Path(self.file)) != self._data
         except OSError:
             return True
 
@@ -252,7 +257,7 @@ def _read(manifest: str | None) -> tuple[str, Path, bytes]:
     try:
         if path.is_dir():
             path = path / DEFAULT_NAME
-        return str(path), path.parent, _read_file(path)
+        return str(path), path.parent, manifest_bytes(path)
     except FileNotFoundError:
         hint = "name the manifest, or change to its folder"
         raise UsageError(f"there is no {path}", hint=hint) from None
@@ -264,7 +269,8 @@ def _read(manifest: str | None) -> tuple[str, Path, bytes]:
         raise UsageError(f"{path} cannot be read: {reason}", hint=hint) from None
 
 
-def _read_file(path: Path) -> bytes:
+def manifest_bytes(path: Path) -> bytes:
+    """What is in a manifest's file; OSError as `atomic_files.read_plain_file`."""
     return read_plain_file(path, most=_MOST, root=project_root(path.parent))
 
 

@@ -51,12 +51,19 @@ VENDORED = (
     "is what `provision vendor` keeps, and never goes to a board; "
     "name the package under `packages`, or keep the file elsewhere"
 )
+SCHEMA = "is the schema of manifests, and never goes to a board; leave this entry out"
 _FOLDERS = {
     ".git": "belongs to git, and never goes to a board; leave this entry out",
     ".venv": "is a Python environment of this computer, and never goes to a board; "
     "leave this entry out",
 }
-_FILES = {"fleet.yaml": MANIFEST, "fleet.lock": LOCK, "secrets.yaml": SECRETS}
+SCHEMA_NAME = "fleet.schema.json"
+_FILES = {
+    "fleet.yaml": MANIFEST,
+    "fleet.lock": LOCK,
+    "secrets.yaml": SECRETS,
+    SCHEMA_NAME: SCHEMA,
+}
 _LITTER = "__pycache__"  # never looked into
 _IMAGE_NAMES = (".bin", ".uf2")
 _UF2 = b"UF2\n"

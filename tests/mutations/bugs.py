@@ -364,8 +364,8 @@ BUGS = (
     Bug(
         name="hand a run's events to a program unmasked",
         file="provision/app.py",
-        before="emit(scrub(event, redact))",
-        after="emit(event)",
+        before="masked = scrub(event, redact)",
+        after="masked = event",
         tests=("tests/apply/test_apply_secrets.py", "-k", "program"),
     ),
     Bug(
@@ -860,5 +860,26 @@ BUGS = (
         before="read_until(*ends, timeout=START_TIMEOUT, limit=8192)",
         after="read_until(*ends, timeout=0.0, limit=8192)",
         tests=("tests/device/micropython/test_repl_silence.py", "-k", "undisturbed"),
+    ),
+    Bug(
+        name="add devices to a manifest without reading what came of it",
+        file="provision/core/manifest/authoring/insertion.py",
+        before="    if not _is_just_that(before, after, devices):",
+        after="    if not devices:",
+        tests=("tests/core/manifest/authoring/test_insertion.py",),
+    ),
+    Bug(
+        name="overwrite a manifest that appeared meanwhile",
+        file="provision/project/manifest_draft.py",
+        before="            return not os.path.lexists(self.path)",
+        after="            return True",
+        tests=("tests/project/test_manifest_draft.py", "-k", "appears"),
+    ),
+    Bug(
+        name="follow a .git file that its repository does not know",
+        file="provision/project/git_commit.py",
+        before='own.parent.name != "worktrees" or back != git',
+        after='own.parent.name != "worktrees"',
+        tests=("tests/project/test_git_commit.py", "-k", "nowhere"),
     ),
 )

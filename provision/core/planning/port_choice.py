@@ -65,6 +65,25 @@ def candidates(
     return sorted(free, key=lambda port: (port.usb_id or "").lower() not in likely)
 
 
+def lasting(port: PortInfo) -> tuple[PortSelector, str]:
+    """How a manifest best names this port, so that it is found again whatever is plugged in besides
+    and in which order; and what that name is bound to. Serial numbers come last: many USB bridges
+    have none, or all of a kind the same."""
+    by_path = next((link for link in port.links if "/by-path/" in link), None)
+    if "://" in port.path:
+        return PortSelector(kind="url", value=port.path), ""
+    if by_path is not None:
+        return PortSelector(kind="path", value=by_path), f"this USB socket, now {port.path}"
+    if port.location is not None:
+        where = PortSelector(kind="location", value=port.location)
+        return where, f"this USB socket, now {port.path}"
+    if port.serial_number is not None:
+        return PortSelector(kind="serial", value=port.serial_number), f"now {port.path}"
+    return PortSelector(kind="path", value=port.path), "" if port.usb_id is None else (
+        "this name may be another board's after the next start"
+    )
+
+
 def described(port: PortInfo) -> str:
     """A port in few words: `/dev/ttyUSB0 (CP2102, 10c4:ea60, location 1-1.4)`."""
     details = [port.description, port.usb_id or ""]

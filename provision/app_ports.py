@@ -1,0 +1,66 @@
+"""Which ports there are, and what boards on them say, for what is asked without a run.
+
+Beside `app.py`, the place where adapters are built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+from provision.app import load_manifest, register_virtual_boards
+from provision.core.wording import Redact
+from provision.engine.discover import FoundPort, ask_boards, list_ports, named_ports
+from provision.interfaces import PortInfo
+from provision.lockfile.store import read_lock
+from provision.model.state import DesiredState
+from provision.output.scrub import scrub
+
+
+def discover_ports(
+    manifest: str | Path | None, *, probe: bool, only: Sequence[str] = ()
+) -> Sequence[FoundPort]:
+    """The serial ports that are plugged in and, of a manifest, the devices on them and on URLs, or
+    `only` those that are named; with `probe`, what each board says of itself."""
+    states: Sequence[DesiredState] = ()
+    macs: dict[str, str] = {}
+    redact: Redact = str
+    if manifest is not None:
+        loaded = load_manifest(manifest)
+        redact = loaded.redactor.text
+        states = loaded.states()
+        lock = read_lock(loaded.lock_path)
+        known = {state.device: state.mac or lock.mac_of(state.device) for state in states}
+        macs = {device: mac for device, mac in known.items() if mac is not None}
+    ports = plugged_in()
+    found = named_ports(ports, only) if only else list_ports(ports, states)
+    return ask_ports(found, states, macs, redact) if probe else found
+
+
+def plugged_in() -> Sequence[PortInfo]:
+    """The serial ports of this computer."""
+    from provision.device.transport.discovery import SerialDiscovery
+
+    return SerialDiscovery().ports()
+
+
+def ask_ports(
+    found: Sequence[FoundPort],
+    states: Sequence[DesiredState] = (),
+    macs: Mapping[str, str] = MappingProxyType({}),
+    redact: Redact = str,
+) -> Sequence[FoundPort]:
+    """These ports with what the board on each says of itself; see `engine.discover.ask_boards`."""
+    from provision.boards import profiles
+    from provision.device.connection import SerialConnector
+    from provision.device.transport.discovery import SerialDiscovery
+    from provision.engine.locate import probe
+
+    register_virtual_boards()
+    connector = SerialConnector(SerialDiscovery(), redact=redact)
+    boards = tuple(profiles().values())
+    asked = ask_boards(
+        found, states, macs, boards, lambda address, board: probe(connector, address, board)
+    )
+    return scrub(asked, redact)
