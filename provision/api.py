@@ -53,6 +53,7 @@ from provision.project.fleet import Fleet
 from provision.sources.lock_resolution import EVERYTHING
 
 if TYPE_CHECKING:
+    from provision.api_console import run_code
     from provision.api_files import (
         ShownFile,
         backup,
@@ -121,6 +122,7 @@ __all__ = [
     "read_backup",
     "reset",
     "restore",
+    "run_code",
     "send",
     "status",
     "stream",
@@ -134,7 +136,12 @@ _FILES = frozenset(
 _MANIFESTS = frozenset(
     {"NamedBoard", "Naming", "NewManifest", "arrivals", "ask", "init", "naming", "ports_named"}
 )
-_ELSEWHERE = {"provision.api_files": _FILES, "provision.api_manifest": _MANIFESTS}
+_CONSOLES = frozenset({"run_code"})
+_ELSEWHERE = {
+    "provision.api_console": _CONSOLES,
+    "provision.api_files": _FILES,
+    "provision.api_manifest": _MANIFESTS,
+}
 
 
 def __getattr__(name: str) -> object:

@@ -15,7 +15,9 @@ The tree, with the exit code each ends a run with::
     │   ├── BoardError                 4  the board answered with an error
     │   │   ├── OutOfSpace             4  the files do not fit the board's filesystem
     │   │   ├── ReadOnly               4  a filesystem of the board takes no writes
-    │   │   └── CheckFailed            4  the app did not prove that it runs
+    │   │   ├── CheckFailed            4  the app did not prove that it runs
+    │   │   ├── CodeRaised             4  code that was run on the board raised an exception
+    │   │   └── BoardRestarted         4  the board restarted while code ran on it
     │   ├── FlashFailed                4  erasing or writing the flash failed
     │   └── Unreachable                5  the device cannot be talked to
     │       ├── PortNotFound           5  no such port, or nothing plugged in
@@ -202,6 +204,19 @@ class CheckFailed(BoardError):
     code = "check-failed"
     default_hint = (
         "open a REPL on the port to see why the app does not start; `provision check` asks it again"
+    )
+
+
+class CodeRaised(BoardError):
+    code = "code-raised"
+    default_hint = "its traceback is above; correct the code and run it again"
+
+
+class BoardRestarted(BoardError):
+    code = "board-restarted"
+    default_hint = (
+        "the code, its app's watchdog or the power supply may do that; "
+        "to restart boards there is `provision reset`"
     )
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from provision.api import DeviceReport, Fleet, load
-from provision.cli.options import limit_option, offline_option, secrets_option
+from provision.cli.options import limit_option, manifest_option, offline_option, secrets_option
 from provision.core.wording import printable
 from provision.errors import UsageError
 from provision.output.fanout import Fanout
@@ -121,12 +121,6 @@ def device_data(report: DeviceReport) -> dict[str, Any]:
 
 def one_device_options(function: Callable[..., int]) -> Callable[..., int]:
     """The options of a command about one device that it names, gathered into its `request`."""
-    manifest = click.option(
-        "--manifest",
-        "-m",
-        metavar="FILE",
-        help="The manifest that has the devices, in place of fleet.yaml.",
-    )
     verbose = click.option(
         "-v",
         "--verbose",
@@ -140,7 +134,7 @@ def one_device_options(function: Callable[..., int]) -> Callable[..., int]:
         request = BoardsRequest(**{name: arguments.pop(name) for name in names})
         return function(request=request, **arguments)
 
-    return manifest(secrets_option(offline_option(verbose(gathered))))
+    return manifest_option(secrets_option(offline_option(verbose(gathered))))
 
 
 def file_options(function: Callable[..., int]) -> Callable[..., int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import select
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -61,33 +61,58 @@ def common_options(function: Callable[..., int]) -> Callable[..., int]:
 
 def run_options(function: Callable[..., int]) -> Callable[..., int]:
     """The same for a command that shows no files."""
-    options = [
+    return _gathering(function, [
         manifest_argument,
-        limit_option,
-        secrets_option,
-        click.option("--json", is_flag=True,
-                     help="Print events as JSON lines, as they happen."),
-        click.option("--log-file", type=click.Path(path_type=Path, dir_okay=False),
-                     help="Append everything that -vv shows to this file."),
-        click.option("--junit", type=click.Path(path_type=Path, dir_okay=False),
-                     help="Write a JUnit report to this file."),
-        click.option("-v", "--verbose", count=True,
-                     help="Show more; -vv shows the whole conversation with each board."),
-        click.option("--match-by-mac", is_flag=True,
-                     help="Find each board that is known by its MAC, whichever port it is on."),
+        *_SELECTING,
+        *_TELLING,
+        click.option("--match-by-mac", is_flag=True, help=_BY_MAC),
         click.option("--detailed-exitcode", "detailed", is_flag=True,
                      help="Exit with 6 when changes are pending."),
         offline_option,
-        click.option("--forks", type=click.IntRange(min=0), default=0, show_default="all",
-                     help="How many devices to work on at once."),
+        _FORKS,
         click.option("--manual-timeout", type=click.FloatRange(min=0), default=120.0,
                      show_default=True, metavar="SECONDS",
                      help="How long to wait, on a terminal, for somebody to press a button."),
-    ]  # fmt: skip
+    ])  # fmt: skip
 
+
+def console_options(
+    manifest: Option, *, match_by_mac: bool = True
+) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Those of a command that shows what boards print, whose `manifest` is an argument or, where
+    its words are others, manifest_option."""
+    by_mac = [click.option("--match-by-mac", is_flag=True, help=_BY_MAC)] if match_by_mac else []
+    return lambda function: _gathering(
+        function, [manifest, *_SELECTING, *_TELLING, *by_mac, offline_option, _FORKS]
+    )
+
+
+Option = Callable[[Callable[..., int]], Callable[..., int]]
+
+_FORKS: Option = click.option(
+    "--forks",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default="all",
+    help="How many devices to work on at once.",
+)
+_BY_MAC = "Find each board that is known by its MAC, whichever port it is on."
+_SELECTING: tuple[Option, ...] = (limit_option, secrets_option)
+_TELLING: tuple[Option, ...] = (
+    click.option("--json", is_flag=True, help="Print events as JSON lines, as they happen."),
+    click.option("--log-file", type=click.Path(path_type=Path, dir_okay=False),
+                 help="Append everything that -vv shows to this file."),
+    click.option("--junit", type=click.Path(path_type=Path, dir_okay=False),
+                 help="Write a JUnit report to this file."),
+    click.option("-v", "--verbose", count=True,
+                 help="Show more; -vv shows the whole conversation with each board."),
+)  # fmt: skip
+
+
+def _gathering(function: Callable[..., int], options: Sequence[Option]) -> Callable[..., int]:
     @functools.wraps(function)
     def gathered(**arguments: Any) -> int:
-        arguments = {"diff": False, "accept_new": (), **arguments}
+        arguments = {**_ABSENT, **arguments}
         own = {field.name: arguments.pop(field.name) for field in fields(FleetRequest)}
         return function(request=FleetRequest(**own), **arguments)
 
@@ -95,6 +120,12 @@ def run_options(function: Callable[..., int]) -> Callable[..., int]:
     for option in reversed(options):
         wrapped = option(wrapped)
     return wrapped
+
+
+# What commands have that lack the option.
+_ABSENT: dict[str, Any] = {
+    "diff": False, "accept_new": (), "detailed": False, "match_by_mac": False, "manifest": None,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,8 +140,15 @@ class FleetCommand:
     confirm: Confirm | None
 
 
-def run_fleet_command(request: FleetRequest, run: Callable[[FleetCommand], RunReport]) -> int:
-    """Read the manifest, open the outputs, `run`, and return the exit code."""
+def run_fleet_command(
+    request: FleetRequest,
+    run: Callable[[FleetCommand], RunReport],
+    *,
+    console: bool = False,
+    directory: Path | None = None,
+) -> int:
+    """Read the manifest, open the outputs, `run`, and return the exit code. With `console` what
+    boards print is the result, also in files of `directory`."""
 
     def fleet() -> Fleet:
         return load(
@@ -128,6 +166,8 @@ def run_fleet_command(request: FleetRequest, run: Callable[[FleetCommand], RunRe
         log_file=request.log_file,
         junit=request.junit,
         detailed=request.detailed,
+        console=console,
+        directory=directory,
     )
 
 
@@ -140,6 +180,8 @@ def run_command(
     log_file: Path | None = None,
     junit: Path | None = None,
     detailed: bool = False,
+    console: bool = False,
+    directory: Path | None = None,
 ) -> int:
     """The same of the fleet that `open_fleet` opens, with whatever else is looked at before."""
     try:
@@ -157,6 +199,8 @@ def run_command(
         log_file=log_file,
         junit=junit,
         redact=fleet.masked,
+        console=console,
+        directory=directory,
     ) as outputs:
         for warning in fleet.warnings:
             outputs.handle(Notice(message=f"warning: {warning}"))

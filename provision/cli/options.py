@@ -23,6 +23,16 @@ def manifest_argument(function: F) -> F:
     )(function)
 
 
+def manifest_option(function: F) -> F:
+    """The manifest, for commands whose words are devices or files."""
+    return click.option(
+        "--manifest",
+        "-m",
+        metavar="FILE",
+        help="The manifest that has the devices, in place of fleet.yaml.",
+    )(function)
+
+
 def limit_option(function: F) -> F:
     return click.option(
         "--limit",

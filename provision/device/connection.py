@@ -14,6 +14,7 @@ from typing import cast
 
 from provision.core.manifest.console_pattern import compile_console
 from provision.core.wording import Redact, excerpt, last_heard
+from provision.device.console import run_at_repl
 from provision.device.flashing.registry import FLASHERS, AttachedFlasher
 from provision.device.micropython.board_repl import BoardRepl
 from provision.device.transport.buffered_serial import (
@@ -33,7 +34,7 @@ from provision.errors import (
     PortLost,
     PortNotFound,
 )
-from provision.interfaces import Discovery, Operator, PortInfo
+from provision.interfaces import Discovery, Operator, PortInfo, Say
 from provision.model.board import BoardProfile
 from provision.model.endpoint import Capabilities, Endpoint
 
@@ -290,6 +291,11 @@ class SerialConnection:
                 if enough(text):
                     break
         return heard
+
+    def run_code(self, code: bytes, say: Say, stopping: Stopping) -> str:
+        assert self._repl is not None, "the REPL is to be taken first"
+        with self._port.errors():
+            return run_at_repl(self._repl.raw, code, say, stopping, self._redact)
 
     def close(self) -> None:
         self._port.close()

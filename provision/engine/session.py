@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from provision.core.planning.safety import board_exchanged
 from provision.engine.refusal import refused
-from provision.errors import ProvisionError
-from provision.interfaces import Connection, Flasher, Operator, Repl, ScanRequest
+from provision.errors import BoardRestarted, ProvisionError
+from provision.interfaces import Connection, Flasher, Operator, Repl, Say, ScanRequest
 from provision.model.endpoint import Capabilities
 from provision.model.event import Event, Stage, StageProgress, StageStarted, Trace
 from provision.model.plan import Refusal
@@ -137,6 +137,15 @@ class Session:
 
     def listen(self, seconds: float, stopping: Callable[[], bool]) -> str:
         return self._connection.listen(seconds, stopping)
+
+    def run_code(self, code: bytes, say: Say, stopping: Callable[[], bool]) -> str:
+        """Run code at the REPL; see `interfaces.Connection.run_code`. Refused as `repl`."""
+        self.repl()
+        try:
+            return self._connection.run_code(code, say, stopping)
+        except BoardRestarted:
+            self._forget()  # its app runs again, and is nobody's to leave
+            raise
 
     def close(self) -> None:
         """Leave the board as it was met, and give the port back.

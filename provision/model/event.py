@@ -41,7 +41,7 @@ class RunStarted:
     """`manifest` is an absolute path; `commit` what its git checkout was at, where it is in one."""
 
     kind: ClassVar[str] = "run-started"
-    task: str  # plan, apply, check, facts, reset, ls, cat, cp, backup, restore
+    task: str  # plan, apply, check, facts, reset, run, logs, repl, ls, cat, cp, backup, restore
     changes_boards: bool  # whether the task may leave a board other than it was
     fleet: str
     devices: tuple[str, ...]
@@ -131,6 +131,18 @@ class SeenBoard:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ConsoleLine:
+    """What a board has printed: a line, or where that has not `ended` a piece of one. Bytes that
+    are no text are written `\\xff`. `traceback`: MicroPython has said it of code that was run."""
+
+    kind: ClassVar[str] = "console-line"
+    device: str
+    text: str
+    ended: bool = True
+    traceback: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DeviceFinished:
     """`error` is what the user reads, `code` its stable word, `board_state` what
     becomes of the board as it was left. `changes` are those that were made, also before an error;
@@ -212,6 +224,7 @@ Event = (
     | ActionDone
     | Notice
     | Trace
+    | ConsoleLine
     | DeviceFinished
     | RunFinished
     | RunFailed

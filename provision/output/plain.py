@@ -13,6 +13,7 @@ from typing import TextIO
 from provision.core.wording import one_line, plural
 from provision.model.event import (
     ActionDone,
+    ConsoleLine,
     DeviceFinished,
     DevicePlanned,
     Event,
@@ -52,9 +53,12 @@ class Plain:
         *,
         verbosity: int = 0,
         style: Style = PLAIN,
+        console: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """With `console`, what boards print is written too."""
         self._stream = stream
+        self._console = console
         self._verbosity = verbosity
         self._style = style
         self._clock = clock
@@ -79,6 +83,8 @@ class Plain:
             case Notice():
                 where = f"{self._name(event.device)}: " if event.device else ""
                 return [f"{where}{line}" for line in event.message.splitlines()]
+            case ConsoleLine():
+                return [f"{event.device} | {event.text}"] if self._console else []
             case DeviceFinished():
                 return self._finished_lines(event)
             case Trace():

@@ -17,7 +17,7 @@ from typing import TextIO
 import platformdirs
 
 from provision.atomic_files import private_directory
-from provision.model.event import Event, StageProgress
+from provision.model.event import ConsoleLine, Event, StageProgress
 from provision.output.jsonlines import JsonLines
 from provision.output.plain import Plain
 
@@ -34,7 +34,7 @@ class LogFile:
         """Open the file; OSError when it cannot be opened."""
         self.name = f"the log file {path}"
         self._file = path.open("a", encoding="utf-8", errors="backslashreplace")
-        self._plain = Plain(self._file, verbosity=_EVERYTHING)
+        self._plain = Plain(self._file, verbosity=_EVERYTHING, console=True)
         self._clock = clock
 
     def handle(self, event: Event) -> None:
@@ -80,8 +80,9 @@ class RunRecord:
         _prune(self.path, kept)
 
     def handle(self, event: Event) -> None:
-        """Keep one event. Pieces of conversation at level 2 would make records too large."""
-        if not isinstance(event, StageProgress):
+        """Keep one event. Pieces of conversation at level 2, and what boards print, would make
+        records too large."""
+        if not isinstance(event, (StageProgress, ConsoleLine)):
             self._lines.handle(event)
 
     def close(self) -> None:

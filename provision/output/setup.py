@@ -24,6 +24,8 @@ def open_outputs(
     stdout: TextIO,
     stderr: TextIO,
     results: bool = True,
+    console: bool = False,
+    directory: Path | None = None,
     json_lines: bool = False,
     verbosity: int = 0,
     log_file: Path | None = None,
@@ -33,15 +35,20 @@ def open_outputs(
 ) -> Fanout:
     """The outputs of a run, to be closed by the caller.
 
-    Without `results` the caller shows its own. Results go to `stdout`, progress to `stderr`: live
-    when that is a terminal. With `json_lines`, `stdout` has events only, and `stderr` what a person
-    must know. UsageError when a file that was asked for cannot be written; a record that cannot
-    be kept is a notice.
+    Without `results` the caller shows its own. With `console` what boards print is the result,
+    that of each device also in a file of `directory`, if one is given. Results go to `stdout`,
+    progress to `stderr`: live when that is a terminal. With `json_lines`, `stdout` has events only,
+    and `stderr` what a person must know. UsageError when a file that was asked for cannot be
+    written; a record that cannot be kept is a notice.
     """
     outputs: list[Output] = []
     unkept: OSError | None = None
     if junit is not None:
         outputs.append(_junit(junit))
+    if directory is not None:
+        from provision.output.console import ConsoleFiles
+
+        outputs.append(ConsoleFiles(directory))
     try:
         outputs.append(RunRecord(state_directory(environment) / "runs"))
     except OSError as error:
@@ -58,7 +65,12 @@ def open_outputs(
                 hint="give another path with --log-file FILE",
             ) from error
     colour = wants_colour(stderr, environment)
-    if json_lines:
+    if console and not json_lines:
+        from provision.output.console import ConsoleText
+
+        outputs.append(Plain(stderr, verbosity=verbosity or QUIET, style=Style(colour)))
+        outputs.append(ConsoleText(stdout, style=Style(wants_colour(stdout, environment))))
+    elif json_lines:
         outputs += [Plain(stderr, verbosity=QUIET, style=Style(colour))]
         outputs.append(JsonLines(stdout, verbosity=verbosity))
     else:

@@ -10,12 +10,14 @@ from typing import Literal, TextIO
 
 from provision.model.event import Outcome
 
-Colour = Literal["red", "green", "yellow", "cyan", "bold", "dim"]
+Colour = Literal["red", "green", "yellow", "blue", "magenta", "cyan", "bold", "dim"]
 
 _CODES: dict[Colour, str] = {
     "red": "31",
     "green": "32",
     "yellow": "33",
+    "blue": "34",
+    "magenta": "35",
     "cyan": "36",
     "bold": "1",
     "dim": "2",

@@ -32,6 +32,7 @@ from provision.interfaces import (
     Operator,
     PortInfo,
     SavedFlash,
+    Say,
     ScanRequest,
     StoredContents,
 )
@@ -78,7 +79,6 @@ class FakeBoard:
     directories: set[str] = field(default_factory=set)
     free: int = 1 << 20
     silent: bool = False  # its app keeps the REPL away for good
-    spoilt: bool = False  # its boot.py leaves no memory to any program
     hogged: bool = False  # its app keeps the REPL away, but not after a reset
     dead: bool = False  # nothing answers at all
     worn: bool = False  # what is written over the REPL does not stick
@@ -86,6 +86,7 @@ class FakeBoard:
     unverified: bool = False  # what is written to its flash does not read back
     answers: list[str] = field(default_factory=lambda: ["True"])
     prints: str = "ready: kitchen"
+    raises: str = ""  # the traceback of code that is run
     failures: list[ProvisionError] = field(default_factory=list)  # of its next transfers
     disabled: set[str] = field(default_factory=set)  # start-up files that are kept from starting
     tells_flash: bool = True  # whether its firmware can read the flash
@@ -264,8 +265,6 @@ class FakeConnection:
         if reset:
             board.start()
             board.log.append("reset")
-        if board.spoilt:
-            raise NoAnswer("no memory, from a fresh interpreter too") from BoardError("no memory")
         if board.dead or board.silent or board.firmware is None or (board.hogged and not reset):
             raise NoAnswer("no MicroPython answers")
         return FakeRepl(board)
@@ -301,6 +300,14 @@ class FakeConnection:
 
     def listen(self, seconds: float, stopping: Callable[[], bool]) -> str:
         return self.board.prints
+
+    def run_code(self, code: bytes, say: Say, stopping: Callable[[], bool]) -> str:
+        self.board.log.append(f"run {code.decode()}")
+        for line in self.board.prints.splitlines():
+            say(line, True)
+        if self.board.failures:
+            raise self.board.failures.pop(0)
+        return self.board.raises
 
     def close(self) -> None:
         assert self.board.open, "closed twice"

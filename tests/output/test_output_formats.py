@@ -22,6 +22,7 @@ from provision.model import event as events
 from provision.model.event import (
     EVENT_VERSION,
     ActionDone,
+    ConsoleLine,
     DeviceFinished,
     DevicePlanned,
     Event,
@@ -88,6 +89,8 @@ RUN: tuple[Event, ...] = (
     Notice(message="for one", device="kitchen"),
     Trace(device="kitchen", level=1, text=">>> 1+1"),
     Trace(device="kitchen", level=2, text="raw"),
+    ConsoleLine(device="kitchen", text="temperature 21"),
+    ConsoleLine(device="kitchen", text="ValueError: 1", traceback=True),
     DeviceFinished(device="kitchen", outcome="changed", seconds=4.25, changes=3),
     DeviceFinished(
         device="shed", outcome="unreachable", seconds=1, error="it is <gone> & away",

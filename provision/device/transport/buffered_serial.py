@@ -144,6 +144,12 @@ class BufferedSerial:
             over = self.left(deadline) <= 0
         return self.take(count)
 
+    def read_some(self, timeout: float) -> bytes:
+        """What is here or comes first; nothing after `timeout` seconds."""
+        if not self._buffer:
+            self._read_more(self.deadline(timeout))
+        return self.take(len(self._buffer))
+
     def read_until_quiet(self, seconds: float, timeout: float, limit: int = 4096) -> bytes:
         """Read until nothing has come for `seconds`, at most for `timeout`; what came."""
         deadline = self.deadline(timeout)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from provision.interfaces.records import CheckRecords as CheckRecords
+from provision.interfaces.records import Identities as Identities
 from provision.model.board import BoardProfile
 from provision.model.endpoint import Capabilities, Endpoint
 from provision.model.firmware import FilesystemPlace, Firmware, Region
@@ -17,7 +19,6 @@ from provision.model.plan import FileAction
 from provision.model.state import (
     ActualState,
     BoardEntry,
-    CheckRecord,
     Content,
     FileState,
     Filesystem,
@@ -34,6 +35,10 @@ FlashRead = Callable[[int, int], bytes]
 
 Progress = Callable[[int, int], None]
 """Called with bytes done and bytes in all; both count what goes over the wire."""
+
+Say = Callable[[str, bool], None]
+"""Called with what a board has printed, without line ends, secrets masked, and whether its line has
+ended with it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -238,6 +243,12 @@ class Connection(Protocol):
         bounded and printable."""
         ...
 
+    def run_code(self, code: bytes, say: Say, stopping: Callable[[], bool]) -> str:
+        """Run code at the raw REPL, which has been taken; returns its traceback, "" where nothing
+        was raised. BoardRestarted where the board does so before the code has ended. Once
+        `stopping` says so it is interrupted: Interrupted, or NoAnswer where it heeds no Ctrl-C."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -378,43 +389,4 @@ class Journal(Protocol):
     def may_erase(self, mac: str, device: str) -> bool:
         """Whether a run of this manifest that never ended was erasing this board for this device,
         and so had been allowed to."""
-        ...
-
-
-class CheckRecords(Protocol):
-    """What came of the last check of each board, as far as runs before this one have seen. A
-    board is known by its MAC; one that does not tell it, by its device."""
-
-    def last(self, mac: str | None, device: str) -> CheckRecord | None:
-        """What is remembered of this board; None when nothing is."""
-        ...
-
-    def begin(self, mac: str | None, device: str) -> None:
-        """The board is about to be changed or checked, so that nothing is proved of it until
-        `end`; durable when this returns."""
-        ...
-
-    def end(self, mac: str | None, device: str, state: str, *, passed: bool) -> None:
-        """Its check passed or failed on the state with this digest."""
-        ...
-
-    def forget(self, mac: str | None, device: str) -> None:
-        """The board is about to be changed by a run without a check; durable as `begin`."""
-        ...
-
-
-class Identities(Protocol):
-    """Which board each device was, as far as runs before this one have learned."""
-
-    @property
-    def macs(self) -> Mapping[str, str]:
-        """All MACs that were learned, by device, also those of devices that no run is about."""
-        ...
-
-    def known(self, device: str) -> str | None:
-        """The MAC learned for a device, or None."""
-        ...
-
-    def learn(self, device: str, mac: str) -> None:
-        """Keep a device's MAC, which is then no other's; durable when this returns."""
         ...

@@ -1,0 +1,59 @@
+"""The part of `api` that is about what boards print: code that is run on them. Its functions are
+`api`'s own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from provision.app import run_task
+from provision.engine.cancellation import Cancellation
+from provision.engine.event_stream import OnEvent
+from provision.engine.tasks.run_code import RunCodeTask
+from provision.errors import UsageError
+from provision.model.report import RunReport
+from provision.project.fleet import Fleet
+
+# The raw REPL's own: it would end the code there.
+_CONTROLS = frozenset(range(32)) - frozenset(b"\t\n\f\r")
+
+
+def run_code(
+    fleet: Fleet,
+    code: str | bytes,
+    *,
+    file: str = "<stdin>",
+    limit: Sequence[str] = (),
+    forks: int = 0,
+    match_by_mac: bool = False,
+    on_event: OnEvent | None = None,
+    cancel: Cancellation | None = None,
+) -> RunReport:
+    """Run code on the boards, in the interpreter of the app that it interrupts; apps are started
+    again afterwards. What boards print arrives as `ConsoleLine` events; `file` is the code's name
+    in tracebacks. "failed" is a device whose code raised an exception.
+
+    UsageError for code that is no text. The other arguments are those of `plan`.
+    """
+    source = code.encode() if isinstance(code, str) else code.removeprefix(b"\xef\xbb\xbf")
+    if not _is_text(source):
+        raise UsageError(
+            f"{file} is no MicroPython source: it holds what is no text in UTF-8",
+            hint="bytecode (.mpy) cannot be run; give the source that it was made from",
+        )
+    return run_task(
+        fleet,
+        RunCodeTask(code=source, file=file),
+        cancel,
+        limit=limit,
+        on_event=on_event,
+        match_by_mac=match_by_mac,
+        forks=forks,
+    )
+
+
+def _is_text(source: bytes) -> bool:
+    try:
+        source.decode()
+    except UnicodeDecodeError:
+        return False
+    return _CONTROLS.isdisjoint(source)
