@@ -29,7 +29,7 @@ from provision.project.check_records import CheckRecords
 from provision.project.device_status import FleetStatus, recall
 from provision.project.flash_journal import FlashJournal
 from provision.project.fleet import Fleet
-from provision.project.git_commit import commit_of
+from provision.project.git.commit import commit_of
 from provision.project.manifest_file import Loaded, load
 from provision.project.schema_passes import SchemaPasses
 from provision.sources.bytecode import bytecode_check

@@ -17,7 +17,7 @@ from provision.core.manifest.yaml_parser import NotText, decode, parse
 from provision.core.manifest.yaml_tree import Document, Text
 from provision.errors import Problem, UsageError
 from provision.model.secret import Secret
-from provision.project.git_index import is_tracked
+from provision.project.git.index import is_tracked
 
 FILE_NAME = "secrets.yaml"
 _MOST = 1024 * 1024  # bytes

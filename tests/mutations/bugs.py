@@ -322,8 +322,8 @@ BUGS = (
     Bug(
         name="ask the boards of devices that are left out",
         file="provision/engine/locate.py",
-        before="    return candidates(discovery.ports(), owned, usb)",
-        after="    return candidates(discovery.ports(), [], usb)",
+        before="    return candidates(ports, owned, usb)",
+        after="    return candidates(ports, [], usb)",
         tests=("tests/engine/test_locate.py", "-k", "left_out"),
     ),
     Bug(
@@ -528,7 +528,7 @@ BUGS = (
     ),
     Bug(
         name="ask git whether it tracks a file",
-        file="provision/project/git_index.py",
+        file="provision/project/git/index.py",
         before="    folder = Path(os.path.realpath(file.parent))\n    for top in",
         after="    import subprocess\n"
         '    subprocess.run(["git", "ls-files", "--error-unmatch", "--", file.name],\n'
@@ -870,9 +870,9 @@ BUGS = (
     ),
     Bug(
         name="follow a .git file that its repository does not know",
-        file="provision/project/git_commit.py",
+        file="provision/project/git/commit.py",
         before='own.parent.name != "worktrees" or back != git',
         after='own.parent.name != "worktrees"',
-        tests=("tests/project/test_git_commit.py", "-k", "nowhere"),
+        tests=("tests/project/git/test_commit.py", "-k", "nowhere"),
     ),
 )

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provision.errors import UsageError
-from provision.project.git_index import holds
+from provision.project.git.index import holds
 from provision.project.secrets_files import SecretsFiles, read_secrets
 
 posix = pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")

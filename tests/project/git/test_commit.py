@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.project.git_commit import commit_of
+from provision.project.git.commit import commit_of
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="no git to compare with")
 

@@ -1,6 +1,6 @@
 """Which commit a checkout is at: read from the files of its repository, by no git process.
 
-`git_index` says why none is run. What is followed is what git itself writes: HEAD, the branch that
+`index` says why none is run. What is followed is what git itself writes: HEAD, the branch that
 it names, packed-refs, and of a worktree (`git worktree add`) the repository that it belongs to, if
 that one names the worktree as its own, so that a `.git` file in somebody else's folder leads
 nowhere.

@@ -1,0 +1,1 @@
+"""What a git checkout says of itself, read from its files: no git process is started."""
