@@ -18,7 +18,7 @@ from provision.engine.context import DeviceContext
 from provision.engine.flash.survey import flash_reader, survey, whole_tree
 from provision.engine.refusal import refuse
 from provision.engine.session import Session
-from provision.errors import NoAnswer
+from provision.errors import BoardError, NoAnswer, Unreachable
 from provision.interfaces import FlashRead, Repl, ScanRequest
 from provision.model.board_path import ancestors
 from provision.model.firmware import Region
@@ -62,7 +62,13 @@ def identify(session: Session, request: ScanRequest) -> tuple[ActualState, bool]
         return session.observe(request), False
     except NoAnswer as error:
         session.note(f"no REPL: {error.message}")
-    proved = session.flasher().identify()
+        unusable = _unusable(error)
+    try:
+        proved = session.flasher().identify()
+    except Unreachable:
+        if unusable is not None:
+            raise unusable from None  # of a board that does answer, that is what there is to say
+        raise
     unresponsive = holds_image(session, proved)
     if session.can_reset and unresponsive:
         # There is something to boot: an app that keeps its REPL away has no chance to after a
@@ -71,8 +77,15 @@ def identify(session: Session, request: ScanRequest) -> tuple[ActualState, bool]
             return session.observe(request, reset=True), False
         except NoAnswer as error:
             session.note(f"no REPL after a reset: {error.message}")
+            unusable = _unusable(error)
         proved = session.flasher().identify()
-    return replace(proved, repl_unresponsive=unresponsive), True
+    why = unusable.message if unusable is not None else None
+    return replace(proved, repl_unresponsive=unresponsive, repl_error=why), True
+
+
+def _unusable(error: NoAnswer) -> NoAnswer | None:
+    """The error of a board whose REPL answers, and whose interpreter runs no program of ours."""
+    return error if isinstance(error.__cause__, BoardError) else None
 
 
 def prove(device: DeviceContext, actual: ActualState) -> None:

@@ -259,6 +259,7 @@ class ActualState:
     filesystem: Filesystem | None = None
     flash: FlashContents | None = None  # where the flash was looked at, as before it is written
     repl_unresponsive: bool = False  # an image is there, but no REPL, even after a reset
+    repl_error: str | None = None  # of one that has, and whose interpreter runs no program of ours
     interrupted_update: bool = False  # so since an update that kept the files was interrupted
     last_check: CheckRecord | None = None  # not read from the board: remembered of it
     flash_differs: tuple[str, ...] = ()  # regions that differ from the image, with verify: flash

@@ -111,6 +111,7 @@ try:
     while True: x.append(bytearray(64))
 except MemoryError: pass
 """
+SLOWLY = "import time\nfor _ in range(300): time.sleep_us(100)\n"
 
 
 @pytest.mark.parametrize("spoiler", SPOILERS)
@@ -131,6 +132,20 @@ def test_an_app_that_has_taken_all_memory(station: Station) -> None:
     station.press("kitchen", "reset")
     assert station.apply().outcomes == {"kitchen": "ok"}
     station.write("app/data.txt", "two")
+    assert station.apply().done("kitchen")[0] == "write-file /data.txt"
+    assert station.apply().outcomes == {"kitchen": "ok"}
+
+
+def test_a_boot_py_that_takes_all_memory_on_a_line_without_reset(station: Station) -> None:
+    image = station.firmware(ESP8266, "1.24.1")
+    station.board("kitchen", ESP8266, image)
+    station.write("app/data.txt", "one")
+    fleet(station, ESP8266, image)
+    manifest = (station.work / "fleet.yaml").read_text().replace(f"firmware: {{file: {image}}}", "")
+    port = station.port("kitchen", "pty")
+    station.write("fleet.yaml", manifest.replace("sim://kitchen", port))
+    station.put("kitchen", {"/boot.py": SLOWLY + FULL, "/main.py": "while True: pass\n"})
+    station.press("kitchen", "reset")
     assert station.apply().done("kitchen")[0] == "write-file /data.txt"
     assert station.apply().outcomes == {"kitchen": "ok"}
 

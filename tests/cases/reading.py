@@ -179,6 +179,7 @@ def _actual(data: dict[str, Any]) -> ActualState:
         last_check=_last_check(data.pop("last_check", None)),
         interrupted_update=data.pop("interrupted_update", False),
         repl_unresponsive=data.pop("repl_unresponsive", False),
+        repl_error=data.pop("repl_error", None),
         flash=_flash(data.pop("flash", None)),
         flash_differs=tuple(data.pop("flash_differs", ())),
     )

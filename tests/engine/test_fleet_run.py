@@ -552,6 +552,17 @@ def test_an_app_that_keeps_its_repl_where_nothing_resets_it_is_told() -> None:
     assert "no MicroPython answers" in error_of(report)
 
 
+@pytest.mark.parametrize(("wiring", "outcome"), [("none", "unreachable"), ("auto", "refused")])
+def test_a_board_that_answers_and_runs_no_program_is_not_told_to_be_silent(
+    wiring: str, outcome: str
+) -> None:
+    profile = replace(PROFILE, reset=ResetWiring(wiring), download="Hold BOOT, press RESET.")
+    world = FakeWorld({"/dev/kitchen": running(spoilt=True)})
+    report = go(world, device(board=profile))
+    assert outcomes(report) == {"kitchen": outcome}
+    assert "no memory, from a fresh interpreter too" in error_of(report)
+
+
 def test_fail_fast_starts_no_further_device() -> None:
     world = FakeWorld({"/dev/a": running(dead=True), "/dev/b": running()})
     report = go(world, device("a"), device("b"), forks=1, fail_fast=True)

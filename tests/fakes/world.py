@@ -79,6 +79,7 @@ class FakeBoard:
     directories: set[str] = field(default_factory=set)
     free: int = 1 << 20
     silent: bool = False  # its app keeps the REPL away for good
+    spoilt: bool = False  # its boot.py leaves no memory to any program
     hogged: bool = False  # its app keeps the REPL away, but not after a reset
     dead: bool = False  # nothing answers at all
     worn: bool = False  # what is written over the REPL does not stick
@@ -265,6 +266,8 @@ class FakeConnection:
         if reset:
             board.start()
             board.log.append("reset")
+        if board.spoilt:
+            raise NoAnswer("no memory, from a fresh interpreter too") from BoardError("no memory")
         if board.dead or board.silent or board.firmware is None or (board.hogged and not reset):
             raise NoAnswer("no MicroPython answers")
         return FakeRepl(board)

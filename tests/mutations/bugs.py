@@ -40,9 +40,16 @@ BUGS = (
     Bug(
         name="ask a spoilt interpreter again instead of a fresh one",
         file="provision/device/micropython/agent_runner.py",
-        before="        self._raw.restart_interpreter()\n",
-        after="",
+        before="            self._raw.restart_interpreter(interrupting=self._raw.fresh)\n",
+        after="            self._raw.fresh = self._raw.boot_cut = True\n",
         tests=("tests/device/micropython/test_board_repl.py", "-k", "spoilt_interpreter"),
+    ),
+    Bug(
+        name="let a boot.py run to its end that has spoilt a fresh interpreter",
+        file="provision/device/micropython/agent_runner.py",
+        before="(interrupting=self._raw.fresh)",
+        after="(); self._raw.boot_cut = not forget()",
+        tests=("tests/device/micropython/test_board_repl.py", "-k", "every_interpreter"),
     ),
     Bug(
         name="skip the sha256 of a file before the rename",
@@ -843,15 +850,15 @@ BUGS = (
     Bug(
         name="leave the flash at / when a session ends at a prompt",
         file="provision/device/micropython/raw_repl.py",
-        before="        self.interrupted = True\n        try:\n            heard",
-        after="        try:\n            heard",
+        before="self.interrupted = self.fresh = True",
+        after="self.fresh = True",
         tests=("tests/device/micropython/test_board_repl.py", "-k", "wherever and moved"),
     ),
     Bug(
         name="send Ctrl-C into the start of a fresh interpreter",
         file="provision/device/micropython/raw_repl.py",
-        before="BANNER, CORRUPT, *BOOT_FAILURES, timeout=START_TIMEOUT, limit=8192",
-        after="BANNER, CORRUPT, *BOOT_FAILURES, timeout=0.0, limit=8192",
+        before="read_until(*ends, timeout=START_TIMEOUT, limit=8192)",
+        after="read_until(*ends, timeout=0.0, limit=8192)",
         tests=("tests/device/micropython/test_repl_silence.py", "-k", "undisturbed"),
     ),
     Bug(

@@ -38,9 +38,10 @@ def refusals(
         yield from _too_small(desired, actual)
     needs_firmware = bool(desired.files) or desired.check is not None
     if needs_firmware and desired.firmware is None and actual.firmware is None:
+        why = f" as it must: {actual.repl_error}," if actual.repl_error else ","
         yield Refusal(
             kind="no-firmware",
-            message="no MicroPython answers, and the manifest names no firmware for it",
+            message=f"no MicroPython answers{why} and the manifest names no firmware for it",
             hint="give the device a `firmware:`, for example `firmware: 1.24.1`",
         )
         return

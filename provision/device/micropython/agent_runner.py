@@ -4,7 +4,7 @@ What the agent uses it takes from the firmware itself, by names that no file on 
 way of (`agent_source`). An app can still spoil the interpreter that it was interrupted in: put a
 function of its own in place of a builtin, take all memory, leave a timer that prints into every
 answer. Then the board gets a fresh one, by a soft reset after which boot.py runs and main.py does
-not; the app is started again in the end.
+not, and if need be not even boot.py; the app is started again in the end.
 """
 
 from __future__ import annotations
@@ -78,25 +78,22 @@ class AgentRunner:
 
     def past_the_app(self, attempt: Callable[[], T], forget: Callable[[], None]) -> T:
         """Once more from a fresh interpreter where the running app has spoilt this one; `forget`
-        what was known of it. Where boot.py spoils that too, NoAnswer: such a board may still be
-        asked through its bootloader."""
-        try:
-            return attempt()
-        except BoardError as error:
-            if not _spoilt(error):
-                raise
-            if self._raw.fresh:
-                raise _spoilt_again(error) from error
-            self._trace(1, f"{error.message}; once more from a fresh interpreter")
-        self._raw.restart_interpreter()
-        self.deflates = True
-        forget()
-        try:
-            return attempt()
-        except BoardError as error:
-            if _spoilt(error):
-                raise _spoilt_again(error) from error
-            raise
+        what was known of it. Where boot.py spoils that too, from one in which it was interrupted;
+        if it is too fast for that, NoAnswer: such a board may still be asked through its
+        bootloader."""
+        while True:
+            try:
+                return attempt()
+            except BoardError as error:
+                if not _spoilt(error):
+                    raise
+                if self._raw.boot_cut:
+                    raise _spoilt_again(error) from error
+                how = ", and boot.py interrupted" if self._raw.fresh else ""
+                self._trace(1, f"{error.message}; once more from a fresh interpreter{how}")
+            self._raw.restart_interpreter(interrupting=self._raw.fresh)
+            self.deflates = True
+            forget()
 
     def _board_error(self, error: BoardException) -> BoardError:
         if error.errno == errno.EROFS:
@@ -115,5 +112,7 @@ def _spoilt(error: BoardError) -> bool:
 def _spoilt_again(error: BoardError) -> NoAnswer:
     return NoAnswer(
         f"{error.message}, from a fresh interpreter too",
-        hint="its boot.py may change what MicroPython gives to programs",
+        hint="its boot.py takes all memory or changes what MicroPython gives to programs, sooner "
+        "than it can be interrupted: with a `firmware:` for the device, and a port that can reset "
+        "the board, its files are read and changed through the bootloader",
     )

@@ -80,6 +80,7 @@ class RawRepl:
         self.interrupted = False  # whether an app was stopped, or its state lost
         self.start_up_cut = False  # whether it was the firmware's own first script
         self.fresh = False  # whether the interpreter was restarted to be rid of the app
+        self.boot_cut = False  # and boot.py interrupted, since it spoils that one too
         self._has_raw_paste: bool | None = None  # whether the board knows raw paste
         self._just_entered = False  # entered, and nothing executed yet
         self._paste_window: int | None = None  # of a raw paste that is open already
@@ -123,8 +124,12 @@ class RawRepl:
         bits a second, is kept full of them.
         """
         deadline = self.serial.deadline(timeout)
+        self._interrupt_until(b">>> ", deadline, baud)
+        self.enter(max(self.serial.left(deadline), 2.0))
+
+    def _interrupt_until(self, prompt: bytes, deadline: float, baud: int = 115200) -> None:
         heard = b""
-        while self.serial.left(deadline) > 0 and not heard.endswith(b">>> "):
+        while self.serial.left(deadline) > 0 and not heard.endswith(prompt):
             self.serial.write(b"\x03" * FLOOD)
             self.clock.sleep(FLOOD * 10 / baud)
             heard = heard[-256:] + self.serial.read_available()
@@ -132,7 +137,6 @@ class RawRepl:
             self._note_interrupt(heard)
         # A prompt for each Ctrl-C that was on its way; until then the ring has no room.
         self._note_interrupt(heard[-256:] + self.serial.read_until_quiet(0.1, 2.0))
-        self.enter(max(self.serial.left(deadline), 2.0))
 
     def _note_interrupt(self, heard: bytes) -> None:
         """An app that was stopped is started again in the end."""
@@ -161,13 +165,14 @@ class RawRepl:
         self.serial.write(b"\r\x02\x04")
         self.trace(1, "soft reset")
 
-    def restart_interpreter(self) -> None:
+    def restart_interpreter(self, *, interrupting: bool = False) -> None:
         """A fresh interpreter that ran boot.py alone: a soft reset that stays at the raw REPL.
 
-        Nothing is sent while it starts. Before 1.21 a Ctrl-C would end the firmware's own first
-        script, before it has mounted the filesystem or amid its first set-up. What comes to no
-        prompt is interrupted after `START_TIMEOUT` seconds: a boot.py that is all of an app. So is
-        a firmware that repeats for ever that its filesystem is corrupt.
+        Nothing is sent while it starts, unless `interrupting`, for a boot.py that spoils it. Before
+        1.21 a Ctrl-C would end the firmware's own first script, before it has mounted the
+        filesystem or amid its first set-up. What comes to no prompt is interrupted after
+        `START_TIMEOUT` seconds: a boot.py that is all of an app. So is a firmware that repeats for
+        ever that its filesystem is corrupt.
         """
         self._close_paste()
         self.serial.write(b"\x04")
@@ -175,17 +180,17 @@ class RawRepl:
             self.serial.read_until(b"soft reboot", timeout=2.0)
         except ReadTimeout as timed_out:
             raise NoAnswer(f"the board did not reset{self.last_heard(timed_out.heard)}") from None
-        self.interrupted = True
-        try:
-            heard = self.serial.read_until(
-                BANNER, CORRUPT, *BOOT_FAILURES, timeout=START_TIMEOUT, limit=8192
-            )
-        except ReadTimeout:
-            heard = b""
+        self.interrupted = self.fresh = True
+        self.boot_cut = self.boot_cut or interrupting  # whoever asks for another one later
+        heard, ends = b"", (BANNER, CORRUPT, *BOOT_FAILURES)
+        if self.boot_cut:
+            self._interrupt_until(BANNER, self.serial.deadline(START_TIMEOUT))
+        else:
+            with suppress(ReadTimeout):
+                heard = self.serial.read_until(*ends, timeout=START_TIMEOUT, limit=8192)
         self._raise_without_firmware(heard)
         if not heard.endswith(BANNER):
             self.enter()
-        self.fresh = True
 
     def recover(self) -> bool:
         """Bring back a board that stopped inside a stream, within bounds; NoAnswer if not.

@@ -2,8 +2,7 @@
 
 `boot` reads the flash as the ROM does. An image that cannot boot is reported on the console again
 and again, as on a chip; a program that is not MicroPython prints one line and ignores its input; a
-MicroPython runs, with the version that was flashed and its filesystem in the same flash, until it
-is reset.
+MicroPython runs, of the version that was flashed and with its files, until it is reset.
 """
 
 from __future__ import annotations
@@ -199,8 +198,7 @@ class Application:
         self._reads_input = False
         self._raw = raw
         self._cause = cause
-        mark = b"\xff\xfe" + os.urandom(8)
-        self._splitter = FrameSplitter(mark)
+        self._splitter = FrameSplitter(mark := b"\xff\xfe" + os.urandom(8))
         self._newlines = NewlineConverter()
         self._prompts = PromptDetector()
         self._interrupt_character = True
@@ -322,14 +320,13 @@ class Application:
         if self._raw:
             if not text.startswith(RAW_PROMPT):
                 return
-            at = len(RAW_PROMPT)
-            first = RAW_PROMPT
+            at, first = len(RAW_PROMPT), RAW_PROMPT
         else:
             if _HELP not in text:
                 return
             at = text.index(_HELP) + len(_HELP)
-            before = self._port.before_banner(soft_reset=self._cause is None)
-            first = before + self._port.banner + _HELP
+            first = self._port.before_banner(soft_reset=self._cause is None)
+            first += self._port.banner + _HELP
         self._phase = _Phase.REPL
         self._prompts.feed(first)
         self._send(first)
@@ -368,10 +365,9 @@ class Application:
                 self._feed(struct.unpack("<I", frame.payload)[0] / 1e3)
             case "S":
                 self._soft_reset(raw=False)
-            case "R":
-                self._end_with(ResetRequest(kind=ResetKind.RESET))
-            case "L":
-                self._end_with(ResetRequest(kind=ResetKind.BOOTLOADER))
+            case "R" | "L":
+                kind = ResetKind.RESET if frame.kind == "R" else ResetKind.BOOTLOADER
+                self._end_with(ResetRequest(kind=kind))
             case "D":
                 payload = frame.payload
                 seconds = struct.unpack("<Q", payload)[0] / 1e3 if payload else None
@@ -384,10 +380,7 @@ class Application:
     def _feed(self, seconds: float) -> None:
         if self._watchdog:
             self._watchdog.cancel()
-        request = ResetRequest(kind=ResetKind.WATCHDOG)
-        self._watchdog = self._loop.after(
-            seconds / self._setup.scale, lambda: self._end_with(request)
-        )
+        self._watchdog = self._end_later(seconds, ResetKind.WATCHDOG)
 
     def _exited(self, mode: str | None, left: bytes) -> None:
         """The interpreter ended by itself: Ctrl-D, machine.soft_reset(), sys.exit(), a crash."""
@@ -395,8 +388,11 @@ class Application:
         self._early_input[:0] = left
         if mode is None:
             assert self._port is not None
-            self._send(self._port.panic)
-            self._end_with(ResetRequest(kind=ResetKind.RESET))
+            words, seconds = self._port.panic
+            self._send(words)
+            self._phase = _Phase.ROM  # deaf
+            kind = ResetKind.WATCHDOG if seconds else ResetKind.RESET
+            self._timer = self._end_later(seconds, kind)
         else:
             self._soft_reset(raw=mode == "raw")
 
@@ -414,6 +410,10 @@ class Application:
         self.halt()
         if cut:
             cut[2]()
+
+    def _end_later(self, seconds: float, kind: ResetKind) -> Timer:
+        request = ResetRequest(kind=kind)
+        return self._loop.after(seconds / self._setup.scale, lambda: self._end_with(request))
 
     def _end_with(self, request: ResetRequest) -> None:
         self.halt()

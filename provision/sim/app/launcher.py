@@ -9,6 +9,7 @@ the mode the REPL was left in. Uses nothing but the standard library, so that it
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -39,6 +40,10 @@ def main() -> None:
     note_interrupt = ctypes.cast(library.mp_sched_keyboard_interrupt, ctypes.c_void_p)
     libc.signal(int(signal.SIGUSR1), note_interrupt)
     libc.siginterrupt(int(signal.SIGUSR1), 1)
+    # Its last words when it crashes are not the chip's.
+    with contextlib.suppress(ValueError):
+        libc.fopen.restype = ctypes.c_void_p
+        ctypes.c_void_p.in_dll(libc, "stderr").value = libc.fopen(b"/dev/null", b"w")
     repl_mode = ctypes.c_int.in_dll(library, "pyexec_mode_kind")
     repl_mode.value = 1 if mode == "raw" else 0
     module.run_main(["micropython", *arguments])

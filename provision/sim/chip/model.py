@@ -62,8 +62,9 @@ class MicroPythonPort(Protocol):
         ...
 
     @property
-    def panic(self) -> bytes:
-        """What is printed when the interpreter crashes."""
+    def panic(self) -> tuple[bytes, float]:
+        """What is printed when the interpreter crashes, and the seconds until a reset ends that:
+        by a watchdog, or 0 by the firmware itself."""
         ...
 
     @property

@@ -44,8 +44,11 @@ _FREE = {
 # Objects of the 64-bit unix port are twice as large as the chips'.
 _WORDS = 2
 # What the onboard modules take of the heap, and the garbage collector for its own tables.
-_ONBOARD_HEAP = {True: 53 << 10, False: 57 << 10}  # by whether it is an ESP8266
+_ONBOARD_HEAP = {True: 57 << 10, False: 61 << 10}  # by whether it is an ESP8266
 _OVERHEAD = 1.012
+
+# Seconds until an ESP8266 that loops without end is restarted.
+_SOFT_WATCHDOG = 3.2
 
 # The first release whose driver writes LittleFS' disk version 2.1, as the interpreter's own does.
 _LITTLEFS_2_1 = (1, 22)
@@ -189,8 +192,11 @@ class EspPort:
         return int((free * _WORDS + _ONBOARD_HEAP[self.esp8266]) * _OVERHEAD)
 
     @property
-    def panic(self) -> bytes:
-        return b"\r\nabort() was called on core 0\r\nRebooting...\r\n"
+    def panic(self) -> tuple[bytes, float]:
+        # `nlr_jump_fail` of either port: nothing was there to take a MemoryError of the REPL's own.
+        if self.esp8266:
+            return b"NLR jump failed\r\n", _SOFT_WATCHDOG
+        return b"NLR jump failed, val=0x3ffc4d20\r\n", 0.0
 
     @property
     def place(self) -> FilesystemPlace | None:

@@ -95,6 +95,28 @@ def _install_modules():
     _import.install(own, after_files, missing)
 
 
+_reserve = None
+
+
+def _reserved():
+    # What follows an app is the firmware's own C on a chip, and needs no heap: here an app that took
+    # all of it has left this much.
+    global _reserve
+    gc.collect()
+    try:
+        _reserve = bytearray(_RESERVE)
+    except MemoryError:
+        pass
+
+
+def _with_reserve():
+    global _reserve
+    _reserve = None
+
+
+_RESERVE = 4096
+
+
 def _print_exception(error):
     text = io.StringIO()
     _real.print_exception(error, text)
@@ -145,11 +167,14 @@ def _run(name, scope):
         execfile(name, scope)
 
     error = _interruptible(execute)
+    _with_reserve()
     if isinstance(error, SystemExit):
         leave(b"S")
     if error is not None:
         _print_exception(error)
-    return error is None
+    error = error is None
+    _reserved()
+    return error
 
 
 # Milliseconds between the interrupt character and the mount: a chip imports what it needs for it.
@@ -219,9 +244,11 @@ def start(scope):
     builtins.input = _claiming_input
     tell(b"V", ("%s; %s\r\n" % (_real.version.split("; ")[1], _real.implementation._machine)).encode())
     tell(b"U")
+    _reserved()
     ok = _run("boot.py", scope)
     if not CONFIG["raw"] and (ok or CONFIG["platform"] == "esp8266"):
         _run("main.py", scope)
     builtins.input = _input
-    gc.collect()
+    _with_reserve()
     tell(b"B")
+    _reserved()

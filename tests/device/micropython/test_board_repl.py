@@ -566,6 +566,24 @@ def test_a_spoilt_interpreter_is_restarted_to_say_who_the_board_is(
         assert repl.raw.fresh
 
 
+SPOILS_IN_THE_END = b"""
+import builtins, time
+for _ in range(1000): time.sleep_us(100)
+builtins.print = lambda *a, **b: None
+"""
+
+
+def test_a_boot_py_that_spoils_every_interpreter_is_interrupted(
+    make: Callable[..., Unit],
+) -> None:
+    with make().repl() as repl:
+        repl.identify()
+        repl.transfer(*transfer_of([write_file("/boot.py", SPOILS_IN_THE_END)]), ignore)
+        repl.raw.restart_interpreter()
+        assert repl.identify().chip == ESP32
+        assert repl.raw.boot_cut
+
+
 def test_a_name_like_what_a_boot_rom_prints_is_no_restart(make: Callable[..., Unit]) -> None:
     with make().repl() as repl:
         repl.identify()

@@ -7,6 +7,7 @@ import pytest
 from provision.device.micropython.board_repl import BoardRepl
 from provision.device.micropython.raw_repl import BANNER, RawRepl
 from provision.errors import NoAnswer
+from provision.interfaces import ScanRequest
 from tests.fakes.line import MemoryPort, VirtualClock
 
 
@@ -125,6 +126,43 @@ def test_an_app_that_a_flood_stopped_is_not_forgotten(late: bool) -> None:
     prompt = RawRepl(MemoryPort(Swamped(late), clock), clock=clock)
     prompt.interrupt_boot()
     assert prompt.interrupted
+
+
+class Full:
+    """One without memory for a program, however often it starts anew and is interrupted then."""
+
+    def __init__(self) -> None:
+        self._said = b""
+        self._program = False
+        self.starts = 0
+
+    def hear(self, data: bytes) -> None:
+        if data.endswith(b"\x01"):
+            self._program = data.endswith(b"\x05A\x01")
+            self._said += b"" if data == b"\x05A\x01" else BANNER
+            self._said += b"R\x01\x00\x10" if self._program else b""
+        elif data == b"\x03":
+            self._program = False
+        elif data.endswith(b"\x04") and self._program:
+            self._program = False
+            self._said += b"\x04\x04Traceback:\r\nMemoryError: \r\n\x04>"
+        elif data == b"\x04":
+            self.starts += 1
+            self._said += b"OK\r\nMPY: soft reboot\r\n" + BANNER
+
+    def say(self) -> bytes:
+        said, self._said = self._said, b""
+        return said
+
+
+def test_a_board_that_has_no_memory_from_its_start_is_told() -> None:
+    board, clock = Full(), VirtualClock()
+    repl = BoardRepl(MemoryPort(board, clock), clock=clock)
+    repl.enter()
+    with pytest.raises(NoAnswer, match="MemoryError:, from a fresh interpreter too") as told:
+        repl.observe(ScanRequest())
+    assert "its boot.py takes all memory" in told.value.hint
+    assert board.starts <= 4
 
 
 class Starting:

@@ -197,6 +197,45 @@ def test_main_may_read_the_console(tmp_path: Path) -> None:
         assert b"b'\\x00\\r'\r\n" in bench.type(b"\x00\r")
 
 
+TAKES_ALL = """
+def take():
+    global x
+    x = None
+    try:
+        while True: x = (x, bytearray(64))
+    except MemoryError: pass
+    try:
+        while True: x = (x,)
+    except MemoryError: print('taken')
+    while True: pass
+take()
+"""
+
+
+@BOTH
+@pytest.mark.parametrize("script", ["boot", "main"])
+def test_an_app_that_took_all_memory_leaves_a_prompt(
+    tmp_path: Path, chip: Chip, script: str
+) -> None:
+    with Bench(tmp_path, chip, heap="36k") as bench:
+        put(bench, **{script: TAKES_ALL})
+        bench.boot(until=b"taken\r\n")
+        assert b"KeyboardInterrupt" in bench.type(b"\x03")
+        bench.raw()
+        failed = bench.type(b"len(bytearray(20000))\x04", b"\x04>")
+        assert b"MemoryError" in failed
+
+
+def test_what_the_repl_cannot_take_ends_an_esp8266(tmp_path: Path) -> None:
+    """The line that is read grows outside of any program, which could be told."""
+    with Bench(tmp_path, ESP8266) as bench:
+        put(bench, main=TAKES_ALL)
+        bench.boot(until=b"taken\r\n")
+        bench.type(b"\x03")
+        assert bench.type(b"#" * 9000, b"failed\r\n").endswith(b"#NLR jump failed\r\n")
+        assert bench.until_reset_request() == ResetRequest(kind=ResetKind.WATCHDOG)
+
+
 def test_rtc_memory_outlives_deep_sleep_but_not_power(tmp_path: Path) -> None:
     with Bench(tmp_path) as bench:
         bench.boot()
