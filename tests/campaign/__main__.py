@@ -22,7 +22,7 @@ from pathlib import Path
 from provision.sim import client
 from tests.campaign.faults import FAULTS
 from tests.campaign.run import Result
-from tests.campaign.scenario import STARTS
+from tests.campaign.scenario import SPOILT, STARTS
 from tests.campaign.worker import begin, one
 
 
@@ -45,7 +45,7 @@ def table(results: list[Result]) -> str:
         "| start | runs | first apply failed or ended early | survived |",
         "| --- | ---: | ---: | ---: |",
     ]
-    for start in STARTS:
+    for start in (*STARTS, *SPOILT):
         of = [result for result in results if result.start == start]
         if of:
             hit, well = sum(each.hit for each in of), sum(not each.broken for each in of)
@@ -63,7 +63,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--fault", choices=FAULTS, default=None, help="this kind only")
     parser.add_argument(
-        "--start", choices=STARTS, default=None, help="this state of the board only"
+        "--start", choices=(*STARTS, *SPOILT), default=None, help="this state of the board only"
     )
     parser.add_argument("--json", type=Path, default=None, help="write every result to this file")
     parser.add_argument("--keep", type=Path, default=None, help="keep every run's folder here")

@@ -21,12 +21,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from provision.errors import SimulatorError
 from provision.model.chip import Chip
 from provision.sim import client
 
 ROOT = Path(__file__).resolve().parents[2]
 BOUND = 240.0  # seconds within which the tool must end, whatever happens; minutes below a hang
 MOVED = "-moved"  # what a port is called, after its board's name, once it was renamed
+RENAMING = 10.0  # seconds for which a port may be between two names, on a busy computer
 CABLE = 0.3  # seconds for which a cable is out that is only briefly unplugged
 _KEEP = 10**9
 _DROP_CAPABILITY = 24  # prctl: PR_CAPBSET_DROP
@@ -89,11 +91,17 @@ class Bench:
         return self.boards[name]
 
     def status(self, name: str) -> dict[str, Any]:
-        """Of a board, whatever its port is called by now."""
-        try:
-            return client.request(name, "status")
-        except client.NoSuchBoard:
-            return client.request(name + MOVED, "status")
+        """Of a board, whatever its port is called by now; one that is just getting another name
+        has none, or ends what was begun by the old one."""
+        end = time.monotonic() + RENAMING
+        while True:
+            for called in (name, name + MOVED):
+                try:
+                    return client.request(called, "status")
+                except SimulatorError:
+                    if time.monotonic() >= end and called != name:
+                        raise
+            time.sleep(0.05)
 
     def order(self, name: str, do: str, **arguments: Any) -> dict[str, Any]:
         return client.request(name, do, **arguments)
@@ -111,6 +119,7 @@ class Bench:
             time.sleep(0.05)  # it may be on its way back, under another name
         if not client.running(name):
             client.request(name + MOVED, "replug", name=name)
+            self.status(name)
         self.fault(name, "noise")
         self.fault(name, "cut-erase", after=_KEEP)
         self.fault(name, "cut-write", after=_KEEP)

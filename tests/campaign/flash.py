@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import littlefs
+from littlefs import lfs
 
 from provision.core.chips.esp.chips import ESP32, ESP32S2, ESP8266
 from provision.core.chips.esp.partition_table import Partition, build_table
@@ -112,34 +114,56 @@ def filesystem(
 ) -> bytes:
     """A filesystem with these files; `ballast` takes what room is left but for a few blocks."""
     data = bytearray(b"\xff" * size)
-    made = _open(data, fresh=True, version=version)
-    for path, content in files.items():
-        folder = path.rpartition("/")[0]
-        if folder:
-            made.makedirs(folder, exist_ok=True)
-        with made.open(path, "wb") as file:
-            file.write(content)
-    if ballast is not None:
-        free = made.block_count - made.used_block_count
-        with made.open(ballast, "wb") as file:
-            file.write(b"\xa5" * (max(0, free - 3) * (BLOCK - 8)))
-    made.unmount()
+    with _names_of_bytes():
+        made = _open(data, fresh=True, version=version)
+        for path, content in files.items():
+            folder = path.rpartition("/")[0]
+            if folder:
+                made.makedirs(_as_bytes(folder), exist_ok=True)
+            with made.open(_as_bytes(path), "wb") as file:
+                file.write(content)
+        if ballast is not None:
+            free = made.block_count - made.used_block_count
+            with made.open(ballast, "wb") as file:
+                file.write(b"\xa5" * (max(0, free - 3) * (BLOCK - 8)))
+        made.unmount()
     return bytes(data)
+
+
+@contextmanager
+def _names_of_bytes() -> Iterator[None]:
+    """While littlefs-python is used here its names are Latin-1, so any bytes; the tool, which is
+    forked from this process, has its own way."""
+    before = lfs.FILENAME_ENCODING
+    lfs.FILENAME_ENCODING = "latin-1"
+    try:
+        yield
+    finally:
+        lfs.FILENAME_ENCODING = before
+
+
+def _as_bytes(path: str) -> str:
+    return path.encode("utf-8", "surrogateescape").decode("latin-1")
+
+
+def _as_text(path: str) -> str:
+    return path.encode("latin-1").decode("utf-8", "surrogateescape")
 
 
 def read_files(flash: bytes, place: Place) -> dict[str, bytes] | None:
     """The files in a flash by absolute path; None where there is no filesystem."""
     start, size = place
-    try:
-        mounted = _open(bytearray(flash[start : start + size]), fresh=False)
-    except littlefs.LittleFSError:
-        return None
-    found = {}
-    for folder, _, names in mounted.walk("/"):
-        for name in names:
-            path = f"{folder.rstrip('/')}/{name}"
-            with mounted.open(path, "rb") as file:
-                found[path] = file.read()
+    with _names_of_bytes():
+        try:
+            mounted = _open(bytearray(flash[start : start + size]), fresh=False)
+        except littlefs.LittleFSError:
+            return None
+        found = {}
+        for folder, _, names in mounted.walk("/"):
+            for name in names:
+                path = f"{folder.rstrip('/')}/{name}"
+                with mounted.open(path, "rb") as file:
+                    found[_as_text(path)] = file.read()
     return found
 
 

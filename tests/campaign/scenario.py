@@ -44,11 +44,15 @@ STARTS = (
     "card",
     "other-board",
 )
+SPOILT = ("shadowed", "foreign-names", "rebound", "full-heap", "left-mount")
+"""Starts on which a program that trusts the board goes wrong. They are asked for, and not drawn, so
+that a seed stays the run that it was."""
 MOUNTS = ("unmounted", "mounted-elsewhere", "mounted-read-only", "ram-disk")
 """Starts whose app has something else at the root than the flash as the firmware mounts it."""
 RUNS_MICROPYTHON = (
     *("old", "current", "full-filesystem", "main-crash", "main-hog", "card", "other-board"),
     *MOUNTS,
+    *SPOILT,
 )
 """Starts in which the REPL can be had without erasing, so that no firmware need be asked for."""
 
@@ -82,6 +86,38 @@ APPS = {
     "ram-disk": ("/boot.py", UMOUNT + RAM_DISK),
 }
 """What puts something else at the root."""
+SHADOWS = ("io", "hashlib", "binascii", "os", "json", "machine", "struct", "select", "vfs")
+HOSTILE = (b"raise ValueError(1)\n", b"while True: pass\n", b"print('(1, 2)')\n", b"")
+REBOUND = (
+    b"builtins.str = 5",
+    b"builtins.print = lambda *a, **b: None",
+    b"builtins.open = None",
+    b"builtins.__import__ = None",
+    b"exec = len = memoryview = bytearray = None",
+)
+FULL_HEAP = b"""x = []
+try:
+    while True:
+        x.append(bytearray(64))
+except MemoryError:
+    pass
+while True:
+    pass
+"""
+LEFT_MOUNT = b"""import os
+class Remote:
+    def mount(self, readonly, mkfs): pass
+    def chdir(self, path): pass
+    def getcwd(self): return '/'
+    def stat(self, path):
+        while True: pass
+    ilistdir = statvfs = open = umount = stat
+os.mount(Remote(), '/remote')
+os.chdir('/remote')
+while True:
+    pass
+"""
+"""mpremote's folder of a host that is gone, with the app in it."""
 MOUNTS_CARD = """import esp
 import os
 class Card:
@@ -292,6 +328,26 @@ class _Draw:
         elif drawn < 0.24:
             self.extra.append("check: {console: ready, timeout: 20}")
 
+    def spoils(self) -> None:
+        """What is on a board of `SPOILT`."""
+        if self.start == "shadowed":
+            pruned = "prune: [/lib]" in self.extra
+            for at, name in enumerate(SHADOWS):
+                for folder in ("", "/lib"):
+                    path = f"{folder}/{name}.py"
+                    self.before[path] = HOSTILE[(at + len(folder)) % len(HOSTILE)]
+                    if folder and pruned and path not in self.managed:
+                        self.gone.add(path)
+        elif self.start == "foreign-names":
+            for name in (b"/caf\xe9.txt", b"/log/\xff\xfe", b"/www/\x80\x81.py"):
+                path = name.decode("utf-8", "surrogateescape")
+                self.before[path] = _bytes_of(self.dice, _size(self.dice))
+        elif self.start == "rebound":
+            spoiler = self.dice.choice(REBOUND)
+            self.before["/main.py"] = b"import builtins\n" + spoiler + b"\nwhile True: pass\n"
+        elif self.start in ("full-heap", "left-mount"):
+            self.before["/main.py"] = FULL_HEAP if self.start == "full-heap" else LEFT_MOUNT
+
     def mounts(self, chip: Chip) -> None:
         """The program that mounts, as it is on the board; a card's is the manifest's own as well,
         so that it goes on."""
@@ -315,6 +371,8 @@ def scenario(seed: int, *, fault: str | None = None, start: str | None = None) -
     drawn_start = dice.choice(STARTS) if draw.chance(0.85) else dice.choice(("old", "current"))
     start = draw.start = start or drawn_start
     chip = dice.choice([each for each in CHIPS if start != "table-moved" or each is not ESP8266])
+    if start == "full-heap":
+        chip = ESP8266
     secret = "pw" + hashlib.sha256(f"secret {seed}".encode()).hexdigest()[:14]
     new = dice.choice(("1.24.1", "1.26.1"))
     old = new if start == "current" else dice.choice(("1.19.1", "1.22.2", "1.25.0"))
@@ -344,6 +402,7 @@ def scenario(seed: int, *, fault: str | None = None, start: str | None = None) -
         main = MAIN_PY[start.removeprefix("main-")].encode()
         # The boards' time is scaled; a watchdog bites after one second of ours all the same.
         draw.before["/main.py"] = main.replace(b"timeout=1000", b"timeout=20000")
+    draw.spoils()
     draw.mounts(chip)
     entry = [
         f"board: {chip}",
