@@ -18,6 +18,7 @@ from provision.core.chips.esp.chips import ESP32, ESP32S2, ESP8266
 from provision.core.chips.esp.partition_table import Partition, build_table
 from provision.model.chip import Chip
 from provision.sim.esp.firmware import build
+from tests.campaign import fat
 
 SIZE = 4 << 20
 BLOCK = 4096
@@ -153,6 +154,9 @@ def _as_text(path: str) -> str:
 def read_files(flash: bytes, place: Place) -> dict[str, bytes] | None:
     """The files in a flash by absolute path; None where there is no filesystem."""
     start, size = place
+    fat_files = fat.read(flash[start : start + size])
+    if fat_files is not None:
+        return fat_files
     with _names_of_bytes():
         try:
             mounted = _open(bytearray(flash[start : start + size]), fresh=False)
@@ -194,7 +198,10 @@ def start_flash(
     offset, size = files_at(chip)
     full = "/ballast.bin" if start == "full-filesystem" else None
     version = 0x00020001 if start == "newer-littlefs" else 0x00020000
-    put(flash, offset, filesystem(size, files, ballast=full, version=version))
+    if start == "fat":
+        put(flash, offset, fat.make(size, files))
+    else:
+        put(flash, offset, filesystem(size, files, ballast=full, version=version))
     if start == "card":
         put(flash, card_at(chip), filesystem(CARD_SIZE, CARD_FILES))
     if start == "corrupt-filesystem":

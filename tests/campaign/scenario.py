@@ -44,9 +44,10 @@ STARTS = (
     "card",
     "other-board",
 )
-SPOILT = ("shadowed", "foreign-names", "rebound", "full-heap", "left-mount")
+SPOILT = ("shadowed", "foreign-names", "rebound", "full-heap", "left-mount", "fat")
 """Starts on which a program that trusts the board goes wrong. They are asked for, and not drawn, so
 that a seed stays the run that it was."""
+POWER_CUTS = {"cut-erase", "cut-write"}  # which FAT does not bear, whoever writes
 MOUNTS = ("unmounted", "mounted-elsewhere", "mounted-read-only", "ram-disk")
 """Starts whose app has something else at the root than the flash as the firmware mounts it."""
 RUNS_MICROPYTHON = (
@@ -421,12 +422,15 @@ def scenario(seed: int, *, fault: str | None = None, start: str | None = None) -
         "json-log": ("--json", "-vv", "--log-file", "log.txt", "--diff"),
         "plain": ("--diff",),
     }[dice.choice(("json", "verbose", "json-log", "plain"))]
+    faults = draw_faults(dice, only=fault)
+    while start == "fat" and fault is None and POWER_CUTS & {each.kind for each in faults}:
+        faults = draw_faults(dice, only=None)
     return Scenario(
         seed=seed,
         chip=chip,
         start=start,
-        faults=draw_faults(dice, only=fault),
-        power_off=draw.chance(0.6),
+        faults=faults,
+        power_off=draw.chance(0.6) and start != "fat",
         moved_to=moved_to,
         way_back=old if start == "newer-littlefs" else None,
         old_version=old,
