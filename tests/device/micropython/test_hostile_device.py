@@ -281,9 +281,10 @@ def test_an_answer_is_read_or_refused(said: bytes) -> None:
     ["(" * 2000, "'\\d'", "9" * 2000, "1e400", "{1: 2}", "[1]", "1_000", "0x10", "'\\ud800'",
     "f'{1}'",
      "...", "-" * 2000 + "1", "('a'", "'" * 1999, "__import__('os')", "x" * 3000,
-     # In the shape of a listing: a path that cannot be encoded, and numbers in other words.
-     "('/a\\ud800', 0, (1,))", "('/a\\udfff.py', 1, ())", "('/a', 0, (0x10,))",
-     "('/a', 0, (1_0,))", "('/a', 0, (" + "9" * 1000 + ",))", "('/a', 0, (1,), B'')"],
+     # In the shape of a listing: a path that is text, and numbers and bytes in other words.
+     "('/a', 0, (1,))", "(b'/a', 0, (0x10,))", "(b'/a', 0, (1_0,))", "(B'/a', 0, (1,))",
+     "(b'/a', 0, (" + "9" * 1000 + ",))", "(b'/a', 0, (1,), B'')", "(rb'/a', 0, (1,))",
+     "(b'/a', 0, (1,), *())"],
     ids=lambda line: line[:12],
 )  # fmt: skip
 def test_what_no_micropython_prints_is_no_answer(line: str) -> None:
