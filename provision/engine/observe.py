@@ -15,7 +15,7 @@ from provision.core.chips.registry import family_of
 from provision.core.planning.flash_plan import unmountable
 from provision.core.planning.safety import another_board
 from provision.engine.context import DeviceContext
-from provision.engine.flash.survey import flash_reader, survey, whole_tree
+from provision.engine.flash.survey import survey, whole_tree
 from provision.engine.refusal import refuse
 from provision.engine.session import Session
 from provision.errors import BoardError, NoAnswer, Unreachable
@@ -259,7 +259,7 @@ def _surveyed(
     seen = actual.filesystem
     found = survey(
         device,
-        read or flash_reader(device.session),
+        read,
         request=request,
         flash_size=flash_size,
         running=actual.firmware,

@@ -32,6 +32,8 @@ left alone."""
 
 FlashRead = Callable[[int, int], bytes]
 """Offset and size in flash to the bytes there; raises an error of ours, never returns less."""
+IsBlank = Callable[[int, int], bool]
+"""Offset and size in flash to whether it is erased there."""
 
 Progress = Callable[[int, int], None]
 """Called with bytes done and bytes in all; both count what goes over the wire."""
@@ -173,9 +175,8 @@ class Flasher(Protocol):
         ...
 
     def erase(self, leaving: Sequence[Region] | None, progress: Progress) -> None:
-        """Erase the whole flash; what `leaving`, which is to be written next, will fill may be
-        left to the writing, and what reads as blank. With None nothing is left. From its
-        beginning on nothing boots."""
+        """Erase the whole flash, from whose beginning on nothing boots; what `leaving`, written
+        next, will fill and what is blank may be left. With None nothing is left."""
         ...
 
     def write(self, regions: Sequence[Region], progress: Progress) -> None:
@@ -183,8 +184,11 @@ class Flasher(Protocol):
         ...
 
     def read(self, offset: int, size: int) -> bytes | None:
-        """Bytes of the flash, verified as what is written is, and taken up again as that is where
-        the line fails; None from a flasher that can only write."""
+        """Bytes of the flash, verified, also over a line that fails; None where it only writes."""
+        ...
+
+    def is_blank(self, offset: int, size: int) -> bool:
+        """An `IsBlank` that judges every byte, of a flasher that can read."""
         ...
 
 
@@ -324,11 +328,7 @@ class FilesystemStore(Protocol):
     """Filesystems of boards, built on the host and read as they lie in flash."""
 
     def build(
-        self,
-        firmware: Firmware,
-        board: BoardProfile,
-        flash_size: int,
-        files: Mapping[str, bytes],
+        self, firmware: Firmware, board: BoardProfile, flash_size: int, files: Mapping[str, bytes]
     ) -> Sequence[Region] | None:
         """The used blocks of a fresh filesystem that holds the files, as flash regions; None
         where it cannot be built on the host (FAT, no known place): go through the REPL."""

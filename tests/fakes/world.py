@@ -226,6 +226,9 @@ class FakeFlasher:
     def read(self, offset: int, size: int) -> bytes:
         return self.board.flash_at(offset, size)
 
+    def is_blank(self, offset: int, size: int) -> bool:
+        return not self.read(offset, size).strip(b"\xff")
+
     def write(self, regions: Sequence[Region], progress: Progress) -> None:
         self.board.log.append("flash " + " ".join(region.name for region in regions))
         if any(region.name != "filesystem" for region in regions):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from provision.interfaces import FlashRead
+from provision.interfaces import FlashRead, IsBlank
 from provision.model.board import BoardProfile
 from provision.model.chip import Chip
 from provision.model.firmware import FilesystemPlace, Firmware, FlashData, FlashPart, Region
@@ -142,10 +142,12 @@ class ChipFamily(Protocol):
         flash_size: int,
         running: FirmwareIdentity | None,
         image: Firmware | None = None,
+        *,
+        is_blank: IsBlank | None = None,
     ) -> tuple[FlashData, ...]:
         """What erasing the whole flash would lose, as far as the flash itself tells, by offset;
         of one that has lost its layout, what lies beside the filesystem in that of `image`.
-        Reads some dozen sectors of each at most."""
+        What is blank `is_blank` tells; without it some dozen sectors of each are read at most."""
         ...
 
     def partitions(self, chip: Chip, read: FlashRead, flash_size: int) -> tuple[FlashPart, ...]:

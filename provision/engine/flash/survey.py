@@ -14,7 +14,7 @@ from provision.core.planning.free_space import blocks_needed
 from provision.engine.context import DeviceContext
 from provision.engine.session import Session
 from provision.errors import BoardError, NoAnswer
-from provision.interfaces import FlashRead, ScanRequest, StoredFilesystem
+from provision.interfaces import FlashRead, IsBlank, ScanRequest, StoredFilesystem
 from provision.model.firmware import FilesystemPlace
 from provision.model.state import Filesystem, FirmwareIdentity, FlashContents
 
@@ -49,17 +49,26 @@ def flash_reader(session: Session) -> FlashRead:
     return read
 
 
+def blank_test(session: Session) -> IsBlank:
+    """As `flash_reader`, for whether it is erased."""
+    return lambda offset, size: session.flasher().is_blank(offset, size)
+
+
 def survey(
     device: DeviceContext,
-    read: FlashRead,
+    read: FlashRead | None = None,
     *,
     request: ScanRequest,
     flash_size: int,
     running: FirmwareIdentity | None = None,
     seen: Filesystem | None = None,
 ) -> Survey:
-    """What is in the flash of `flash_size` bytes that `read` reads. Where a firmware answers,
-    `running` is what it says of itself, and `seen` every file that it finds."""
+    """What is in the flash of `flash_size` bytes, by `read` or, without it, in download mode.
+    Where a firmware answers, `running` is what it says of itself, and `seen` every file that it
+    finds."""
+    is_blank: IsBlank | None = None
+    if read is None:
+        read, is_blank = flash_reader(device.session), blank_test(device.session)
     desired, image = device.desired, device.firmware
     family = family_of(desired.board.chip)
     wanted = (
@@ -80,7 +89,9 @@ def survey(
             stored = None
     data = [
         each
-        for each in family.data_in_flash(desired.board.chip, read, flash_size, running, image)
+        for each in family.data_in_flash(
+            desired.board.chip, read, flash_size, running, image, is_blank=is_blank
+        )
         if not each.blank
     ]
     others = [each for each in data if each.kind not in ("littlefs", "fat")]

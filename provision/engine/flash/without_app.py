@@ -27,8 +27,7 @@ def start_without_app(device: DeviceContext, request: ScanRequest) -> ActualStat
     stored = None
     if flash_size is not None:
         session.stage("read-flash")
-        reader = flash_reader(session)
-        stored = survey(device, reader, request=request, flash_size=flash_size).stored
+        stored = survey(device, request=request, flash_size=flash_size).stored
     if stored is None:
         raise BoardError("the filesystem of the board cannot be read through its bootloader")
     edits = stored.startup_disabled(STARTUP_FILES)

@@ -12,7 +12,7 @@ from provision.core.planning.diff import diff
 from provision.core.planning.safety import flash_size_unknown
 from provision.engine.context import DeviceContext
 from provision.engine.flash.saved_files import under_own_names, with_startup_disabled
-from provision.engine.flash.survey import flash_reader, survey
+from provision.engine.flash.survey import blank_test, flash_reader, survey
 from provision.engine.refusal import refuse, refused
 from provision.engine.safe_boot import restore_app
 from provision.errors import BoardError, ProvisionError
@@ -144,8 +144,7 @@ def _without_app(
     filesystem that is edited from outside."""
     if not actual.repl_unresponsive:
         return ready
-    reader = flash_reader(device.session)
-    stored = survey(device, reader, request=ScanRequest(), flash_size=flash_size).stored
+    stored = survey(device, request=ScanRequest(), flash_size=flash_size).stored
     if stored is None:
         return ready
     return replace(ready, regions=[*stored.startup_disabled(STARTUP_FILES), *ready.regions])
@@ -162,7 +161,6 @@ def _with_saved_files(
     device.session.stage("read-flash")
     stored = survey(
         device,
-        flash_reader(device.session),
         request=ScanRequest(),
         flash_size=flash_size,
         running=actual.firmware,
@@ -201,7 +199,10 @@ def _spared(
     earlier = device.run.journal.saved(ready.mac)
     spared = list(earlier.regions) if earlier is not None else []
     known = {region.offset for region in spared}
-    for each in family.data_in_flash(firmware.chip, read, flash_size, None, firmware):
+    is_blank = blank_test(device.session)
+    for each in family.data_in_flash(
+        firmware.chip, read, flash_size, None, firmware, is_blank=is_blank
+    ):
         if each.kind in ("littlefs", "fat") or each.blank or each.offset in known:
             continue
         if family.has_place(firmware, each):

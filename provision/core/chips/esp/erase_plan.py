@@ -69,6 +69,27 @@ def spaces(regions: Sequence[Region], size: int) -> Iterator[tuple[int, int]]:
         yield at, size - at
 
 
+class Stretches:
+    """Stretches of a flash, as one where they touch."""
+
+    def __init__(self) -> None:
+        self._known: list[tuple[int, int]] = []  # start and end, apart from each other
+
+    def add(self, offset: int, size: int) -> None:
+        start, end = offset, offset + size
+        apart = []
+        for low, high in self._known:
+            if high < start or end < low:
+                apart.append((low, high))
+            else:
+                start, end = min(start, low), max(end, high)
+        self._known = [*apart, (start, end)]
+
+    def hold(self, offset: int, size: int) -> bool:
+        """Whether all of it was added."""
+        return any(low <= offset and offset + size <= high for low, high in self._known)
+
+
 def used(offset: int, size: int, is_blank: Callable[[int, int], bool]) -> Iterator[tuple[int, int]]:
     """Offset and size of the parts of a stretch that are not blank, a block each at most; what is
     blank is found in ever longer looks."""

@@ -14,7 +14,7 @@ from provision.core.chips.esp.firmware import EspFirmware
 from provision.core.chips.esp.image import BOOT_OFFSETS, HEADER, MAGIC, size_bytes
 from provision.core.chips.esp.image_checks import image_refusals
 from provision.core.chips.family import Pace, SettingReader
-from provision.interfaces import FlashRead
+from provision.interfaces import FlashRead, IsBlank
 from provision.model.board import BoardProfile
 from provision.model.chip import Chip
 from provision.model.firmware import FilesystemPlace, Firmware, FlashData, FlashPart, Region
@@ -101,11 +101,13 @@ class EspFamily:
         flash_size: int,
         running: FirmwareIdentity | None,
         image: Firmware | None = None,
+        *,
+        is_blank: IsBlank | None = None,
     ) -> tuple[FlashData, ...]:
         from provision.core.chips.esp import flash_contents
 
         own = _own(image) if image is not None else None
-        return flash_contents.data_in_flash(chip, read, flash_size, running, own)
+        return flash_contents.data_in_flash(chip, read, flash_size, running, own, is_blank=is_blank)
 
     def partitions(self, chip: Chip, read: FlashRead, flash_size: int) -> tuple[FlashPart, ...]:
         from provision.core.chips.esp import flash_contents

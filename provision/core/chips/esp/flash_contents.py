@@ -9,6 +9,7 @@ anything: what makes no sense is not there, and nothing here raises but what rea
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from provision.core.chips.esp.chips import ESP8266
 from provision.core.chips.esp.filesystem_place import (
@@ -36,7 +37,7 @@ from provision.core.littlefs_blocks import (
     current_block,
     play,
 )
-from provision.interfaces import FlashRead
+from provision.interfaces import FlashRead, IsBlank
 from provision.model.chip import Chip
 from provision.model.firmware import DataKind, FilesystemPlace, FlashData, FlashPart
 from provision.model.state import FirmwareIdentity
@@ -73,24 +74,27 @@ def data_in_flash(
     flash_size: int,
     running: FirmwareIdentity | None,
     image: EspFirmware | None = None,
+    *,
+    is_blank: IsBlank | None = None,
 ) -> tuple[FlashData, ...]:
     """See `ChipFamily.data_in_flash`."""
     read = _remembered(read)
+    blank = is_blank or partial(_reads_blank, read)
     if chip == ESP8266:
         place = _esp8266(read, flash_size, running)
-        files = () if place is None else (_filesystem(read, place, running, None),)
-        return (*files, *_sdk_parameters(read, flash_size, place))
+        files = () if place is None else (_filesystem(read, blank, place, running, None),)
+        return (*files, *_sdk_parameters(read, blank, flash_size, place))
     table = _table(read, flash_size)
     if not table and image is not None:  # the table was cut off or damaged, NVS need not be
         parts = tuple(part for part in image.partitions if part.end <= flash_size)
-        beside = _partitions_of_data(parts, read, running)
+        beside = _partitions_of_data(parts, read, blank, running)
         return tuple(data for data in beside if data.kind in ("nvs", "other"))
-    found = list(_partitions_of_data(table, read, running))
+    found = list(_partitions_of_data(table, read, blank, running))
     sized = _sized_at_run_time(table, read, flash_size, running)
     if sized is not None:
-        found.append(_filesystem(read, sized, running))
+        found.append(_filesystem(read, blank, sized, running))
     elif table:
-        found += _outside_partitions(table, read, flash_size)
+        found += _outside_partitions(table, blank, flash_size)
     return tuple(sorted(found, key=lambda data: data.offset))
 
 
@@ -170,7 +174,10 @@ def _sized_at_run_time(
 
 
 def _partitions_of_data(
-    table: tuple[Partition, ...], read: FlashRead, running: FirmwareIdentity | None
+    table: tuple[Partition, ...],
+    read: FlashRead,
+    blank: IsBlank,
+    running: FirmwareIdentity | None,
 ) -> Iterator[FlashData]:
     labels = [part.name for part in table if part.type == _DATA]
     mounted = next((label for label in ("vfs", "ffat") if label in labels), None)
@@ -179,7 +186,7 @@ def _partitions_of_data(
         if part.is_app or part.kind in _NOT_DATA or part.size == 0:
             continue
         if part.name == mounted and part.type == _DATA and place is not None:
-            yield _filesystem(read, place, running, part.name)
+            yield _filesystem(read, blank, place, running, part.name)
             continue
         kind: DataKind = "nvs" if part.kind in _NVS else "other"
         if kind == "other" and place is not None:
@@ -189,18 +196,18 @@ def _partitions_of_data(
             kind=kind,
             offset=part.offset,
             size=part.size,
-            blank=_is_blank(read, part.offset, part.size),
+            blank=blank(part.offset, part.size),
         )
 
 
 def _outside_partitions(
-    table: tuple[Partition, ...], read: FlashRead, flash_size: int
+    table: tuple[Partition, ...], blank: IsBlank, flash_size: int
 ) -> Iterator[FlashData]:
     """What lies in flash that no partition has: an app may keep anything there by its address."""
     start = TABLE_OFFSET + SECTOR
     for part in (*sorted(table, key=lambda part: part.offset), None):
         end = flash_size if part is None else part.offset
-        if end > start and not _is_blank(read, start, end - start):
+        if end > start and not blank(start, end - start):
             yield FlashData(
                 name=f"data at 0x{start:x}, outside of any partition",
                 kind="other",
@@ -213,6 +220,7 @@ def _outside_partitions(
 
 def _filesystem(
     read: FlashRead,
+    blank: IsBlank,
     place: FilesystemPlace,
     running: FirmwareIdentity | None,
     label: str | None = "vfs",
@@ -231,7 +239,7 @@ def _filesystem(
         kind=kind,
         offset=place.offset,
         size=place.size,
-        blank=_is_blank(read, place.offset, place.size),
+        blank=blank(place.offset, place.size),
     )
 
 
@@ -265,7 +273,7 @@ def _esp8266(
 
 
 def _sdk_parameters(
-    read: FlashRead, flash_size: int, place: FilesystemPlace | None
+    read: FlashRead, blank: IsBlank, flash_size: int, place: FilesystemPlace | None
 ) -> Iterator[FlashData]:
     """What the SDK keeps at the end of the flash that the header claims, behind the filesystem:
     Wi-Fi settings and calibration. None where it has never written any."""
@@ -275,7 +283,7 @@ def _sdk_parameters(
     if claimed is None or not SDK_PARAMETERS < claimed <= flash_size:
         return
     offset = claimed - SDK_PARAMETERS
-    if not _is_blank(read, offset, SDK_PARAMETERS):
+    if not blank(offset, SDK_PARAMETERS):
         yield FlashData(
             name="Wi-Fi settings and calibration",
             kind="nvs",
@@ -329,8 +337,8 @@ def _superblock(start: bytes) -> bytes | None:
     return contents.files[0].data if contents is not None and contents.version else None
 
 
-def _is_blank(read: FlashRead, offset: int, size: int) -> bool:
-    """Whether it is erased: all of its first sectors, then ever sparser samples, and the last."""
+def _reads_blank(read: FlashRead, offset: int, size: int) -> bool:
+    """Whether it seems erased, by its first sectors, ever sparser samples, and the last."""
     last = (size - 1) // SECTOR
     samples = [number for number in range(_ALL_OF) if number <= last]
     step = _ALL_OF

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
-from provision.core.chips.esp.erase_plan import regions_to_erase
+from provision.core.chips.esp.erase_plan import Stretches, regions_to_erase, used
 from provision.core.chips.esp.image import BOOT_OFFSETS, SECTOR
 from provision.device.flashing.esptool.download_session import DownloadSession
 from provision.device.flashing.esptool.library import Trace
@@ -33,6 +33,7 @@ class EsptoolFlasher:
 
     def __init__(self, session: DownloadSession) -> None:
         self._session = session
+        self._blank = Stretches()  # what was found erased since the flash was last written
 
     @classmethod
     def attach(
@@ -87,13 +88,32 @@ class EsptoolFlasher:
                     session.esp.erase_flash()
                 else:
                     session.esp.erase_region(BOOT_OFFSETS[session.board.chip], SECTOR)
-                    for place in regions_to_erase(leaving, size, self._is_blank, progress):
+                    for place in regions_to_erase(leaving, size, self._reads_blank, progress):
                         session.esp.erase_region(*place)
 
         session.retrying(erase)
 
-    def _is_blank(self, offset: int, size: int) -> bool:
-        return self._md5(offset, size) == _md5(b"\xff" * size)
+    def is_blank(self, offset: int, size: int) -> bool:
+        """By the board's own MD5: a flash is digested faster than it is read. What was found
+        blank is not asked for again until the flash is written or its app runs."""
+        self.identify()  # which attaches the flash
+        found: list[bool] = []
+
+        def look() -> None:
+            with self._session.talking("looking at the flash"):
+                in_use = used(offset, size, self._reads_blank)
+                found[:] = [next(in_use, None) is None]
+
+        self._session.retrying(look)
+        return found[0]
+
+    def _reads_blank(self, offset: int, size: int) -> bool:
+        if self._blank.hold(offset, size):
+            return True
+        blank = self._md5(offset, size) == _md5(b"\xff" * size)
+        if blank:
+            self._blank.add(offset, size)
+        return blank
 
     def differs(self, regions: Sequence[Region]) -> tuple[str, ...]:
         """The names of the regions that the flash does not hold, by MD5 computed on the board."""
@@ -133,6 +153,7 @@ class EsptoolFlasher:
         reset without a person.
         """
         self._guard()
+        self._blank = Stretches()
         pending: list[Region] = []
 
         def compare() -> None:
@@ -147,6 +168,7 @@ class EsptoolFlasher:
 
     def restart(self) -> bool:
         """Leave download mode and boot; False where that needs a person (no reset lines)."""
+        self._blank = Stretches()
         return self._session.restart()
 
     def _guard(self) -> None:

@@ -10,6 +10,7 @@ from provision.core.chips.esp.chips import CHIPS, ESP32
 from provision.core.chips.esp.erase_plan import (
     BLOCK,
     LOOK,
+    Stretches,
     boot_sector_last,
     regions_to_erase,
     spaces,
@@ -110,3 +111,23 @@ def test_after_it_and_the_writing_the_flash_is_as_after_a_chip_erase(
     for one in regions:
         wanted[one.offset : one.offset + len(one.data)] = one.data
     assert flash == wanted
+
+
+@pytest.mark.parametrize(
+    ("added", "held", "not_held"),
+    [
+        ([], [], [(0, 1)]),
+        ([(0, 10)], [(0, 10), (3, 4), (9, 1)], [(9, 2), (10, 1)]),
+        ([(0, 10), (10, 5)], [(0, 15), (8, 4)], [(0, 16)]),
+        ([(0, 10), (20, 5)], [(20, 5)], [(9, 12), (10, 10)]),
+        ([(0, 10), (20, 5), (5, 16)], [(0, 25)], [(24, 2)]),
+    ],
+)
+def test_stretches_are_one_where_they_touch(
+    added: list[tuple[int, int]], held: list[tuple[int, int]], not_held: list[tuple[int, int]]
+) -> None:
+    stretches = Stretches()
+    for one in added:
+        stretches.add(*one)
+    assert all(stretches.hold(*one) for one in held)
+    assert not any(stretches.hold(*one) for one in not_held)

@@ -139,6 +139,24 @@ def test_erasing_leaves_what_is_blank_and_what_is_written_next(
     assert bench.flash("a") == joined(wanted, 0).ljust(4 << 20, b"\xff")
 
 
+def test_blank_is_what_has_no_byte_in_it_and_asked_for_once(bench: Bench, plug: Plug) -> None:
+    """One byte far into a large stretch is no blank; and what is written since is none any more."""
+    port = plug("a", chip="esp32", flash="4MB")
+    with (bench.home / "a" / "flash.bin").open("r+b") as flash:
+        flash.seek(0x287654)
+        flash.write(b"x")
+    board = profile(ESP32, flash_size=4 << 20)
+    bootloader = connected(port, board)
+    assert not bootloader.is_blank(0x9000, (4 << 20) - 0x9000)
+    assert bootloader.is_blank(0x9000, 0x200000)
+    heard = client.request("a", "measure")["to_host"]
+    assert bootloader.is_blank(0x100000, 0x80000)
+    assert client.request("a", "measure")["to_host"] == 0 < heard
+    wanted = regions(read_firmware(build(ESP32, "1.24.1"), "x"), board, 4 << 20)
+    bootloader.write(wanted, nothing)
+    assert not bootloader.is_blank(0x9000, 0x200000)
+
+
 # FACTS: mode, header size and offset that reach the flash of each board of the project's table.
 TABLE = {
     "esp8266-bare": ("4MB", "4MB"),
