@@ -120,6 +120,7 @@ def run_task(
     from provision.device.connection import SerialConnector
     from provision.device.flashing.filesystem_store import LittleFsStore
     from provision.device.transport.discovery import SerialDiscovery
+    from provision.device.transport.line_rates import LineRates
 
     register_virtual_boards()
     states = fleet.select(limit)
@@ -134,7 +135,9 @@ def run_task(
 
     context = RunContext(
         discovery=discovery,
-        connector=SerialConnector(discovery, redact=redact),
+        connector=SerialConnector(
+            discovery, redact=redact, rates=LineRates(state_directory() / "rates").of
+        ),
         images=fleet.images,
         filesystems=LittleFsStore(),
         identities=LearnedMacs(fleet.loaded.lock_path),

@@ -152,6 +152,7 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "variant": _text,
     "usb": _usb_ids,
     "baud": _rate,
+    "transfer_baud": lambda key, value: 0 if value == "off" else _rate(key, value),
     "quirks": _texts,
     "url": _text,
 }

@@ -90,6 +90,7 @@ def board_data(board: BoardProfile) -> dict[str, Any]:
         "variant": board.variant,
         "usb": list(board.usb),
         "baud": board.baud,
+        "transfer_baud": board.transfer_baud or "off",
         "quirks": list(board.quirks),
         "url": board.url,
     }
@@ -116,6 +117,11 @@ def table_lines(boards: Sequence[BoardProfile], style: Style) -> Iterator[str]:
             yield "  ".join([style(cells[0], "bold"), *cells[1:]]).rstrip()
 
 
+def _transfer_baud(board: BoardProfile) -> str:
+    highest = board.transfer_baud
+    return f"up to {highest:,} when files are sent" if highest else "the REPL's for files"
+
+
 def board_lines(board: BoardProfile, style: Style) -> Iterator[str]:
     yield f"{style(board.name, 'bold')}  {board.title}"
     release = f"{board.release}-{board.variant}" if board.variant else board.release
@@ -127,7 +133,7 @@ def board_lines(board: BoardProfile, style: Style) -> Iterator[str]:
         ("firmware", f"{release} (micropython.org/download/{board.release})"),
         ("download", f"{RESETS[board.reset]}. {board.download}"),
         ("usb", ", ".join(f"{usb} {BRIDGES.get(usb, '')}".rstrip() for usb in board.usb)),
-        ("baud", f"up to {board.baud:,} when flashing"),
+        ("baud", f"up to {board.baud:,} when flashing, " + _transfer_baud(board)),
         *(("quirk", quirk) for quirk in board.quirks),
         ("see", board.url or ""),
     ]

@@ -84,6 +84,7 @@ def state_data(state: DesiredState) -> dict[str, Any]:
         "port": {"kind": port.kind, "value": port.value} if port is not None else None,
         "mac": state.mac,
         "baud": state.baud,
+        "transfer_baud": state.transfer_baud,
         "groups": list(state.groups),
         "packages": list(state.packages),
         "firmware": _firmware_data(state.firmware),
@@ -139,6 +140,8 @@ def state_lines(state: DesiredState, redact: Redact, style: Style) -> Iterator[s
         facts.append(("mac", state.mac))
     if state.baud != 115200:
         facts.append(("baud", str(state.baud)))
+    if state.transfer_baud is not None:
+        facts.append(("transfer baud", str(state.transfer_baud or "off")))
     facts.append(("firmware", _firmware_text(state.firmware)))
     if state.groups:
         facts.append(("groups", ", ".join(state.groups)))

@@ -17,6 +17,7 @@ from provision.core.wording import Redact, excerpt, last_heard
 from provision.device.console import run_at_repl
 from provision.device.flashing.registry import FLASHERS, AttachedFlasher
 from provision.device.micropython.board_repl import BoardRepl
+from provision.device.micropython.transfer.line_rate import LineRate, RateMemory
 from provision.device.transport.buffered_serial import (
     BufferedSerial,
     BytePort,
@@ -50,11 +51,19 @@ MAX_CONSOLE = 64 * 1024  # bytes of output that are kept while waiting for a lin
 
 class SerialConnector:
     """Opens real ports and pyserial URLs; implements `interfaces.Connector`. `redact` masks the
-    secrets that a board may say, before anything is cut from it."""
+    secrets that a board may say, before anything is cut from it; `rates` gives the memory of a
+    line, by what tells it."""
 
-    def __init__(self, discovery: Discovery, *, redact: Redact = str) -> None:
+    def __init__(
+        self,
+        discovery: Discovery,
+        *,
+        redact: Redact = str,
+        rates: Callable[[str], RateMemory] | None = None,
+    ) -> None:
         self._discovery = discovery
         self._redact = redact
+        self._rates = rates
 
     def connect(
         self,
@@ -67,7 +76,13 @@ class SerialConnector:
         port = open_port(endpoint, device=device)
         trace(1, f"opened {endpoint.address} at {endpoint.baud} baud")
         return SerialConnection(
-            port, board, endpoint, trace=trace, discovery=self._discovery, redact=self._redact
+            port,
+            board,
+            endpoint,
+            trace=trace,
+            discovery=self._discovery,
+            redact=self._redact,
+            rates=self._rates,
         )
 
 
@@ -83,8 +98,13 @@ class SerialConnection:
         trace: Callable[[int, str], None],
         discovery: Discovery,
         redact: Redact = str,
+        rates: Callable[[str], RateMemory] | None = None,
     ) -> None:
         self._adopt(port)
+        self._line = LineRate(
+            allowed=self._highest_rate,
+            memory=(lambda: rates(self._port.name)) if rates is not None else None,
+        )
         self._redact = redact
         self._discovery = discovery
         self._usb: PortInfo | None = None
@@ -129,9 +149,18 @@ class SerialConnection:
                 self._bytes,
                 errors=self._port.errors,
                 lossless=lambda: self.capabilities.lossless,
+                line=self._line,
                 trace=self._trace,
                 redact=self._redact,
             )
+
+    def _highest_rate(self) -> int:
+        """What manifest, board profile and link allow while files are sent; 0 for no other rate."""
+        if not self.capabilities.has_rate:
+            return 0
+        said = self._endpoint.transfer_baud
+        board = self._board.transfer_baud
+        return board if said is None else min(said, board)
 
     def _enter_repl(self) -> BoardRepl:
         repl = self._new_repl()

@@ -152,7 +152,7 @@ class DeviceRun:
             context.emit(Trace(device=desired.device, level=level, text=text))
 
         connection = context.connector.connect(
-            Endpoint(address=address, baud=desired.baud),
+            Endpoint(address=address, baud=desired.baud, transfer_baud=desired.transfer_baud),
             desired.board,
             device=desired.device,
             trace=trace,

@@ -37,6 +37,7 @@ class BoardProfile:
     variant: str | None = None  # the variant of those builds that it needs: FLASH_1M
     usb: tuple[str, ...] = ()  # VID:PID of the USB bridges it is sold with, lower-case hex
     baud: int = 460800  # the highest rate the bridge is known to hold when flashing
+    transfer_baud: int = 921600  # the highest to try when files are sent, 0 for none but the REPL's
     quirks: tuple[str, ...] = ()
     url: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict, hash=False)

@@ -9,11 +9,13 @@ from provision.model.secret import Secret
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Endpoint:
-    """A serial path or URL, the rate of the REPL there in bits a second, and what the other end
+    """A serial path or URL, the rate of the REPL there in bits a second, the highest one for
+    sending files (0 for no other, None where the board profile says it), and what the other end
     asks for before it lets anybody in, where it asks for something."""
 
     address: str
     baud: int = 115200
+    transfer_baud: int | None = None
     credentials: Secret | None = None
 
 
@@ -22,9 +24,11 @@ class Capabilities:
     """What a link to a board can do, as its transport and the board's wiring together have it.
 
     `resets`: it reaches the chip's reset without a person. `lossless`: it holds bytes back while
-    the board does not read. `flashes`: a flasher can speak over it.
+    the board does not read. `flashes`: a flasher can speak over it. `has_rate`: its rate is that of
+    the board's UART, and both can be set.
     """
 
     resets: bool
     lossless: bool
     flashes: bool
+    has_rate: bool = False

@@ -154,7 +154,8 @@ class DesiredState:
     """What one device must be, everything resolved. `files` is sorted by dest, one each; `owners`
     are the boards that manifest and lock know, this device's and the others', by MAC. `directories`
     are to be there though nothing need lie in them. `origin` is what says so in place of the
-    manifest, for people: "the backup"."""
+    manifest, for people: "the backup". `transfer_baud` is the highest rate for
+    sending files, 0 for none but `baud`, None where the board's profile says it."""
 
     device: str
     board: BoardProfile
@@ -168,6 +169,7 @@ class DesiredState:
     prune: tuple[str, ...] = ()
     check: Check | None = None
     baud: int = 115200
+    transfer_baud: int | None = None
     groups: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()  # as asked for; what they hold is among the files
     origin: str | None = None

@@ -3,13 +3,14 @@
     python -m tests.bench [--quick] [--json FILE] [--only WORD] [--alone] [--scale X]
 
 Each row is one run of one tool as a user types it, against a virtual board behind a modelled line
-(baud, USB latency, a receive ring of 256 bytes; flash timing where the row says so). `wall` is
-what the user waits, the start of the tool's interpreter included; `line` is from the first byte
-on the wire to the last. `of the wire` is the share of `line` in which bytes went to the board;
-`x` is how many times longer `line` is than this project's, for the same job on the same board.
-The machine must be otherwise idle: two processes of the virtual board need their CPU. On one
-that is not, `--scale 0.25` makes each of the line's seconds last four; `line` stays in the line's
-own, so that what the tools' and the boards' CPU adds counts for a quarter.
+(baud, a USB bridge's latency and highest rate, a receive ring of 256 bytes; flash timing where the
+row says so). `wall` is what the user waits, the start of the tool's interpreter included; `line` is
+from the first byte on the wire to the last. `of the wire` is the share of `line` in which bytes
+went to the board, at the highest rate of the row's tool; `x` is how many times longer `line` is
+than this project's, for the same job on the same board. The machine must be otherwise idle: two
+processes of the virtual board need their CPU. On one that is not, `--scale 0.25` makes each of the
+line's seconds last four; `line` stays in the line's own, so that what the tools' and the boards'
+CPU adds counts for a quarter.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Row:
     tree: str
     job: str  # first, nothing changed, one changed …
     tool: str
-    baud: int
+    baud: int  # the highest that it travels at
     limit: float | None  # seconds that the compressed tree alone takes on the wire
     measured: Measured
 
@@ -55,7 +56,7 @@ class Row:
 def sync_rows(work: Path, line: Line, tree: str, *, others: bool) -> Iterator[Row]:
     """First sync, nothing changed and one file changed, by every tool that can."""
     files = trees.TREES[tree]()
-    limit = trees.compressed(files) * 10 / line.baud
+    limit = trees.compressed(files) * 10 / line.rate
     tools: list[Callable[[Unit], Provision | Mpremote | Mpytool]] = [Provision]
     if others:
         tools += [Mpytool, Mpremote] if line.baud == CONSOLE else [Mpytool]
@@ -76,7 +77,7 @@ def sync_rows(work: Path, line: Line, tree: str, *, others: bool) -> Iterator[Ro
                     tree=tree,
                     job=job,
                     tool=tool.name,
-                    baud=line.baud,
+                    baud=line.rate if make is Provision else line.baud,
                     limit=limit if job == "first" else None,
                     measured=tool.sync(),
                 )
@@ -136,11 +137,16 @@ def campaign(
             Line(baud=921600),
             Line(timing=True),
             Line(chip=ESP8266, timing=True),
+            Line(raised=True),
+            Line(raised=True, latency="16ms"),
+            Line(chip=ESP8266, raised=True),
+            Line(raised=True, timing=True),
+            Line(chip=ESP8266, raised=True, timing=True),
         ]
     for plain in lines:
         line = replace(plain, scale=scale)
         for tree in ("app",) if quick or line.timing else trees.TREES:
-            others = not alone and (tree == "app" or plain == Line())
+            others = not alone and (tree == "app" or plain in (Line(), Line(raised=True)))
             yield str(line), partial(sync_rows, work, line, tree, others=others)
     if alone:
         return

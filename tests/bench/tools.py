@@ -20,7 +20,8 @@ class Provision:
             "fleet: bench\n"
             f"boards: {{unit: {{extends: {BOARDS[line.chip]}, baud: {flash_baud}}}}}\n"
             f"devices:\n  {unit.name}:\n    port: {unit.address}\n    board: unit\n"
-            f"    baud: {line.baud}\n    files: [{{src: tree/, dest: /}}]\n"
+            f"    baud: {line.baud}\n    transfer_baud: {line.rate if line.raised else 'off'}\n"
+            "    files: [{src: tree/, dest: /}]\n"
         )
         if firmware is not None:
             text += f"    firmware: {{file: {firmware}, version: {VERSION}}}\n"

@@ -15,6 +15,7 @@ from pathlib import Path
 import serial
 
 from provision.core.chips.esp.chips import ESP32, ESP8266
+from provision.core.chips.registry import family_of
 from provision.device.micropython.board_repl import BoardRepl
 from provision.model.chip import Chip
 from provision.sim import client
@@ -23,6 +24,7 @@ from provision.sim.esp.firmware import build
 ROOT = Path(__file__).parents[2]
 VERSION = "1.24.1"
 PATIENCE = 60.0  # seconds
+BRIDGE = 921_600  # the highest rate of every unit's USB bridge
 BOARDS = {ESP32: "esp32", ESP8266: "esp8266"}
 
 
@@ -34,11 +36,21 @@ class Line:
     baud: int = 115200  # of the board's console, where files travel
     latency: str = "1ms"
     timing: bool = False  # whether erasing and writing flash take a real chip's time
+    raised: bool = False  # whether this project may raise the rate, over a bridge good to `BRIDGE`
     scale: float = 1.0  # modelled seconds in one of the machine's
 
     def __str__(self) -> str:
         timing = ", flash timing" if self.timing else ""
-        return f"{self.chip.label}, {self.baud} baud, {self.latency}{timing}"
+        raised = f" raised to {self.rate}" if self.raised else ""
+        return f"{self.chip.label}, {self.baud} baud{raised}, {self.latency}{timing}"
+
+    @property
+    def rate(self) -> int:
+        """The highest that this project's files travel at."""
+        if not self.raised:
+            return self.baud
+        registers = family_of(self.chip).rate_registers(self.chip)
+        return min(BRIDGE, registers.highest) if registers is not None else self.baud
 
 
 @dataclass(kw_only=True)
@@ -170,6 +182,7 @@ def unit(work: Path, name: str, line: Line, *, blank: bool = False) -> Iterator[
         "wire": "on",
         "latency": line.latency,
         "console": str(line.baud),
+        "bridge": str(BRIDGE),
         "timing": "on" if line.timing else "off",
         "scale": f"{line.scale:g}",
     }

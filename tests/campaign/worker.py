@@ -27,7 +27,7 @@ def begin(folder: str) -> None:
     import provision.cli.apply
     import provision.device.connection
     import provision.device.flashing.littlefs
-    import provision.device.micropython.stream_transfer  # noqa: F401
+    import provision.device.micropython.transfer.stream_transfer  # noqa: F401
 
 
 def one(seed: int, fault: str | None, start: str | None, keep: bool) -> Result:

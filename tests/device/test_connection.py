@@ -225,7 +225,7 @@ def test_a_board_that_only_its_button_restarts_says_so(usb: Usb, connect: Connec
 
 def test_a_terminal_has_no_reset_lines_and_tells(usb: Usb, connect: Connect) -> None:
     capabilities = connect(usb.plug()).capabilities
-    assert capabilities == Capabilities(resets=False, lossless=False, flashes=True)
+    assert capabilities == Capabilities(resets=False, lossless=False, flashes=True, has_rate=True)
 
 
 def test_over_a_raw_socket_nothing_is_reset_or_flashed(usb: Usb, connect: Connect) -> None:

@@ -91,6 +91,7 @@ class MemoryPort:
     there: LineFaults = field(default_factory=LineFaults)
     back: LineFaults = field(default_factory=LineFaults)
     timeout: float | None = 1.0
+    baudrate: int = 115_200
     looks: int = 0
     written: int = 0
     _waiting: bytearray = field(default_factory=bytearray)

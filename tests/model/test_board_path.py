@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from provision.device.micropython import stream_format
+from provision.device.micropython.transfer import stream_format
 from provision.model.board_path import LONGEST_PATH, folded
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 FAULTS = "tests/device/micropython/test_line_faults.py"
+RATE = "tests/device/micropython/transfer/test_line_rate.py"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -440,7 +441,7 @@ BUGS = (
     ),
     Bug(
         name="give a slow flash no more time than a quick one",
-        file="provision/device/micropython/stream_transfer.py",
+        file="provision/device/micropython/transfer/stream_transfer.py",
         before="patience = max(patience, SLOWER * (raw.clock.monotonic() - began))",
         after="pass",
         tests=("tests/device/micropython/test_line_faults.py", "-k", "given_the_time"),
@@ -499,11 +500,11 @@ BUGS = (
     ),
     Bug(
         name="ignore a rename that failed in the fallback transfer",
-        file="provision/device/micropython/fallback_transfer.py",
+        file="provision/device/micropython/transfer/fallback_transfer.py",
         before='board.call_os("rename", beside, path)',
         after="try:\n            board.call_os('rename', beside, path)\n"
         "        except TransportExecError:\n            pass",
-        tests=("tests/device/micropython/test_fallback_transfer.py", "-k", "rename"),
+        tests=("tests/device/micropython/transfer/test_fallback_transfer.py", "-k", "rename"),
     ),
     Bug(
         name="keep what an interrupted transfer left on the board",
@@ -521,10 +522,10 @@ BUGS = (
     ),
     Bug(
         name="keep the rest of a file that the fallback transfer could not write",
-        file="provision/device/micropython/fallback_transfer.py",
+        file="provision/device/micropython/transfer/fallback_transfer.py",
         before="\\ntry:\\n uos.remove({beside!a})\\nexcept:pass",
         after="",
-        tests=("tests/device/micropython/test_fallback_transfer.py", "-k", "no_rest"),
+        tests=("tests/device/micropython/transfer/test_fallback_transfer.py", "-k", "no_rest"),
     ),
     Bug(
         name="keep the temporary files of writers that were killed",
@@ -881,5 +882,40 @@ BUGS = (
         before='own.parent.name != "worktrees" or back != git',
         after='own.parent.name != "worktrees"',
         tests=("tests/project/git/test_commit.py", "-k", "nowhere"),
+    ),
+    Bug(
+        name="leave the line's rate raised when a stream ends",
+        file="provision/device/micropython/agent/rate.py",
+        before="            finally:\n                change(held, before)\n",
+        after="            finally:\n                pass\n",
+        tests=(RATE, "-k", "whatever_ends_it"),
+    ),
+    Bug(
+        name="use a raised rate that was not proved",
+        file="provision/device/micropython/transfer/line_rate.py",
+        before="        if self._prove(rate):\n",
+        after="        if self._prove(rate) or True:\n",
+        tests=(RATE, "-k", "holds_less"),
+    ),
+    Bug(
+        name="take a probe that came back damaged for a proof",
+        file="provision/device/micropython/transfer/line_rate.py",
+        before="if heard.lstrip(CALL[:1]) != PROBE:",
+        after="if not heard:",
+        tests=(RATE, "-k", "one_bit"),
+    ),
+    Bug(
+        name="leave a board at a raised rate whose host died",
+        file="provision/device/micropython/raw_repl.py",
+        before=" + [EDGES * FILLER] * 9",
+        after="",
+        tests=(RATE, "-k", "dies_amid_it"),
+    ),
+    Bug(
+        name="raise the rate of a link that has none",
+        file="provision/device/transport/wiring.py",
+        before="        and wiring is not ResetWiring.USB_JTAG\n",
+        after="",
+        tests=("tests/device/transport/test_wiring.py", "-k", "link_can_do"),
     ),
 )

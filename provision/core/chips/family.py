@@ -34,6 +34,22 @@ class Pace:
     lead: int
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RateRegisters:
+    """The registers that set the rate of the UART that a chip's REPL is on.
+
+    `divider`: 20 bits, and four of sixteenths where `sixteenths`; `fast_clock`: register, bit and
+    hertz of another clock, for a console whose own is too slow; `commit`: a register that takes a 1
+    before what was written counts. `highest`: bits a second that the chip still inflates in time.
+    """
+
+    divider: int
+    highest: int
+    sixteenths: bool = True
+    fast_clock: tuple[int, int, int] | None = None
+    commit: int | None = None
+
+
 def image_for_another_chip(name: str, image: Chip, board: BoardProfile) -> Refusal:
     """The refusal of an image, called `name` in the message, whose chip is not the board's."""
     return Refusal(
@@ -173,6 +189,10 @@ class ChipFamily(Protocol):
 
     def paces(self, chip: Chip) -> tuple[Pace, ...]:
         """How fast the REPL of a chip may be fed, the best first."""
+        ...
+
+    def rate_registers(self, chip: Chip) -> RateRegisters | None:
+        """How the rate of its REPL can be raised for a while, where that is on a UART."""
         ...
 
     @property

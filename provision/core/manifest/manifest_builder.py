@@ -239,7 +239,7 @@ class _Builder(TableReader):
                 self.problem(board, (*path, "board"), message)
         elif board is None and table.value("board") is not None:
             board = Text.at("", table.line, table.column)  # named, and refused by the schema
-        baud = self.text(table, "baud")
+        baud, transfer_baud = self.text(table, "baud"), self.text(table, "transfer_baud")
         variables = self.table(table, "vars")
         return Layer(
             path=dotted(path),
@@ -247,6 +247,7 @@ class _Builder(TableReader):
             firmware=self._firmware_choice(table, path),
             port=self._port(table, path),
             baud=baud.integer if baud is not None else None,
+            transfer_baud=(transfer_baud.integer or 0) if transfer_baud is not None else None,
             vars=MappingProxyType(cast(dict[str, Node], variables or {})),
             files=read_files(self, table, dotted(path)),
             packages=read_packages(self, table, dotted(path)),

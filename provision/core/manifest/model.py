@@ -81,6 +81,7 @@ class Layer:
     firmware: FirmwareEntry | None = None
     port: PortEntry | None = None
     baud: int | None = None
+    transfer_baud: int | None = None  # 0 for `off`
     vars: Mapping[str, Node] = field(default_factory=lambda: MappingProxyType({}))
     files: tuple[FileEntry, ...] = ()
     packages: tuple[PackageEntry, ...] = ()

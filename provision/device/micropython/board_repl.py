@@ -4,8 +4,7 @@ The protocol itself, from finding the prompt to the last byte of an answer, is i
 is what a request means, what it leaves on the board for the next one, and what its failure is
 called. mpremote speaks the same protocol, but polls every 10 ms, waits a round trip a command and
 opens its port itself; here a look at a board is one round trip, and what is sent in bulk keeps the
-line full (`stream_transfer`). What must work on the oldest firmware rather than fast is left to
-mpremote, over this same port (`fallback_transfer`).
+line full. What must work on the oldest firmware is left to mpremote (`transfer`, for both).
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import TypeVar
 
 from provision.core.chips.registry import family_of
 from provision.core.wording import Redact
-from provision.device.micropython import agent_source, stream_transfer
+from provision.device.micropython import agent_source
 from provision.device.micropython.agent_runner import AgentRunner
 from provision.device.micropython.file_reader import FileReader
 from provision.device.micropython.flash_mount import FlashMount
@@ -51,6 +50,8 @@ from provision.device.micropython.startup_files import (
     disabled_among,
     under_own_names,
 )
+from provision.device.micropython.transfer import stream_transfer
+from provision.device.micropython.transfer.line_rate import LineRate
 from provision.device.transport.buffered_serial import (
     BytePort,
     Clock,
@@ -76,7 +77,7 @@ class BoardRepl:
     """A board stopped at its raw REPL, from `enter` to `leave`; implements `interfaces.Repl`.
 
     `errors` translates what the port raises (`Port.errors`); `lossless` tells whether the link
-    holds bytes back while the board does not read (`Capabilities`), and is asked when it matters.
+    holds bytes back while the board does not read; `line` how fast it may be made.
     """
 
     def __init__(
@@ -85,12 +86,14 @@ class BoardRepl:
         *,
         errors: Callable[[], AbstractContextManager[None]] = nullcontext,
         lossless: Callable[[], bool] = bool,
+        line: LineRate | None = None,
         trace: Tracer = untraced,
         clock: Clock = time,
         redact: Redact = str,
     ) -> None:
         self.raw = RawRepl(port, trace=trace, clock=clock, redact=redact)
         self.lossless = lossless
+        self.line = line or LineRate()
         self.trace = trace
         self.errors = errors
         self.agent = AgentRunner(self.raw, trace)
@@ -98,7 +101,7 @@ class BoardRepl:
         self._identity: ActualState | None = None
         self._disabled: frozenset[str] = frozenset()  # start-up files under another name
         self._scan_loaded = False  # whether the scan is on the board, to be called again
-        self._looked = False  # whether what is at / is the flash for all that follows
+        self._looked = False  # whether / is the flash for all that follows
         self._flash = FlashMount(self.raw, self.agent.run, trace)
 
     # Entering and leaving
@@ -115,9 +118,7 @@ class BoardRepl:
 
     def await_prompt(self, timeout: float) -> bool:
         """Let a board boot without disturbing it; whether its prompt came in `timeout` seconds.
-
-        What is sent while a chip boots is lost, and a Ctrl-C could stop its first set-up.
-        """
+        What is sent while a chip boots is lost, and a Ctrl-C could stop its first set-up."""
         with self.errors():
             return self.raw.await_friendly(timeout)
 
@@ -279,7 +280,7 @@ class BoardRepl:
         def attempt() -> None:
             if not self._stream(work, contents, progress):
                 # mpremote, which takes a tenth of a second to import and is seldom needed.
-                from provision.device.micropython import fallback_transfer
+                from provision.device.micropython.transfer import fallback_transfer
 
                 fallback_transfer.transfer(self.raw, work, contents, progress)
 
@@ -290,21 +291,26 @@ class BoardRepl:
     def _stream(
         self, work: Sequence[FileAction], contents: Mapping[str, Content], progress: Progress
     ) -> bool:
-        """Whether the actions were carried out as one stream. False where this firmware takes
-        none, or the line has damaged two."""
+        """Whether all was done as one stream; this firmware may take none, or two be damaged."""
         chip = self._identity.chip if self._identity else None
-        for consequence in ("trying once more", "using the fallback transfer"):
-            if not self.agent.deflates:
-                break
+        damaged = 0
+        while self.agent.deflates and damaged < 2:
             choices = stream_transfer.paces(chip, lossless=self.lossless())
+            exchange = self.line.exchange(self.raw, chip)
             try:
-                stream_transfer.transfer(self.raw, work, contents, choices, progress)
+                stream_transfer.transfer(
+                    self.raw, work, contents, choices, progress, exchange=exchange
+                )
             except stream_transfer.StreamUnsupported as error:
                 self.agent.deflates = error.has_deflate
-                break
+                if not error.has_deflate or exchange is None or not exchange.damaged():
+                    break
             except stream_transfer.StreamDamaged as damage:
+                damaged += exchange is None or not exchange.damaged()
+                consequence = "using the fallback transfer" if damaged > 1 else "trying once more"
                 self.trace(1, f"the stream was damaged ({damage}); {consequence}")
             else:
+                self.line.arrived()
                 return True
         return False
 

@@ -30,9 +30,8 @@ BANNER = b"raw REPL; CTRL-B to exit\r\n>"
 RAW_PASTE = b"\x05A\x01"
 START_UP = b'File "_boot.py"'  # in the traceback of the firmware's own first script
 CORRUPT = b"corrupt"  # what that script says, every three seconds, of what it cannot mount
-FILLER = 512
-"""Bytes of filler at a time: an inflater that reads them soon leaves its frame, and the receiver
-rejects the next header. Two kinds, since one alone may be a literal's code."""
+FILLER = 512  # bytes at a time
+EDGES = b"\x15"  # four falling edges, and a character that is no text at a prompt
 FLOOD = 32
 """Ctrl-C at a time, to a board that starts: three milliseconds of a line at 115200 baud."""
 ENTER_TIMEOUT = 8.0  # seconds: apps that clean up after a Ctrl-C take one or two
@@ -197,6 +196,7 @@ class RawRepl:
         Whether it ran an app instead: then it had restarted."""
         self._paste_window = None
         self._unblock_receiver(b"\0")
+        self.serial.restore_rate()
         return b"KeyboardInterrupt" in self._enter(ENTER_TIMEOUT)
 
     def _step_by_step(self, deadline: float, heard: bytes) -> bytes:
@@ -244,10 +244,10 @@ class RawRepl:
             self.clock.sleep(0.004 + number % 7 * 0.003)
 
     def _unblock_receiver(self, byte: bytes) -> None:
-        """Bring back a board that waits for the rest of a stream whose host died."""
-        for _ in range(6):
-            self.serial.write(byte * FILLER)
-            self.serial.write((b"\xff" if byte == b"\0" else b"\0") * FILLER)
+        """Bring back a board left amid a stream: an inflater that reads `byte` (0, 255) leaves its
+        frame, if that is no literal's code; at a raised rate it hears a byte or more an edge."""
+        both = [byte * FILLER, bytes([byte[0] ^ 255]) * FILLER]
+        self.serial.carry(both * 3 + [EDGES * FILLER] * 9)
         self.serial.read_until_quiet(0.4, 1.5)  # the receiver waits for 0.2 s of silence
 
     # One program at a time

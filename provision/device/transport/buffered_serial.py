@@ -11,8 +11,10 @@ had something else to do, or slept, or the process was stopped, the board is giv
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
+
+from provision.device.transport.failures import NegotiationFailed
 
 Tracer = Callable[[int, str], None]
 """Called with a level (1 for -v, 2 for -vv) and a text that holds no file's content."""
@@ -26,6 +28,7 @@ class BytePort(Protocol):
     """What is needed of a pyserial object, of whatever carrier."""
 
     timeout: float | None
+    baudrate: int
 
     @property
     def in_waiting(self) -> int: ...
@@ -79,6 +82,7 @@ class BufferedSerial:
         self._buffer = bytearray()
         self._seen = clock.monotonic()  # when this process last knew that it runs
         self._not_listened = 0.0  # seconds that count for no deadline
+        self._base = port.baudrate
         if port.timeout != POLL_SECONDS:
             port.timeout = POLL_SECONDS
 
@@ -102,8 +106,34 @@ class BufferedSerial:
         self._not_listened += max(0.0, self._seen - before - LONGEST_POLL)
         return self._seen - self._not_listened
 
+    @property
+    def base_rate(self) -> int:
+        """The rate of the port when it was handed over, in bits a second."""
+        return self._base
+
+    def set_rate(self, rate: int) -> bool:
+        """Go to another rate; whether the port, or the server behind it, takes it."""
+        try:
+            self._port.baudrate = rate
+        except (ValueError, NotImplementedError, NegotiationFailed):
+            return False
+        return True
+
+    def restore_rate(self) -> None:
+        """Back to the rate of the beginning."""
+        if self._port.baudrate != self._base:
+            self._port.baudrate = self._base
+
     def write(self, data: bytes) -> None:
         self._port.write(data)
+
+    def carry(self, parts: Iterable[bytes]) -> None:
+        """Write, and return when the line has carried it all: a driver takes more than that."""
+        over = self.clock.monotonic()
+        for part in parts:
+            self._port.write(part)
+            over += len(part) * 10 / self._port.baudrate
+        self.clock.sleep(max(0.0, over - self.clock.monotonic()))
 
     def read_until(
         self, *endings: bytes, timeout: float, limit: int = 1 << 20, stopping: Stopping = never

@@ -51,13 +51,23 @@ class Port:
         """Vendor and product of a port that is on this computer's USB."""
         return usb_id_of(self.address) if self.transport.is_local else None
 
+    @property
+    def name(self) -> str:
+        """What tells this line from others, bridge included."""
+        if self.usb_id is None:
+            return self.address
+        vendor, product = self.usb_id
+        return f"{self.address} {vendor:04x}:{product:04x}"
+
     def wiring(self, board: BoardProfile) -> ResetWiring:
         """How this board is reset over this port."""
         return wiring_over(board.reset, has_lines=self.has_lines, usb_id=self.usb_id)
 
     def capabilities(self, board: BoardProfile) -> Capabilities:
         """What can be done over this port, with this board at its end."""
-        return capabilities_of(self.wiring(board), flashes=self.transport.flashes)
+        return capabilities_of(
+            self.wiring(board), flashes=self.transport.flashes, usb_id=self.usb_id
+        )
 
     def errors(self) -> AbstractContextManager[None]:
         """Translates what pyserial and the system raise inside; other errors pass unchanged."""

@@ -57,11 +57,16 @@ def wiring_over(wiring: ResetWiring, *, has_lines: bool, usb_id: UsbId | None) -
     return wiring
 
 
-def capabilities_of(wiring: ResetWiring, *, flashes: bool) -> Capabilities:
+def capabilities_of(
+    wiring: ResetWiring, *, flashes: bool, usb_id: UsbId | None = None
+) -> Capabilities:
     """What can be done where the board is reset so. The chip's own USB holds bytes back while the
-    board does not read; a UART drops them."""
+    board does not read, and has no rate; a UART drops them."""
     return Capabilities(
         resets=wiring is not ResetWiring.NONE,
         lossless=wiring is ResetWiring.USB_JTAG,
         flashes=flashes,
+        has_rate=flashes
+        and wiring is not ResetWiring.USB_JTAG
+        and (usb_id is None or usb_id[0] != CHIP_VENDOR),
     )

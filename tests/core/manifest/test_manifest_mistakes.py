@@ -26,6 +26,8 @@ DEVICE_MISTAKES = [
     ("groups: [nix]", "1:24: devices.d.groups[0]: unknown group 'nix'"),
     ("baud: fast", "1:21: devices.d.baud: expected a whole number, got 'fast'"),
     ('baud: "9600"', "devices.d.baud: expected a whole number, got '9600'; remove the quotes"),
+    ("transfer_baud: 3", "devices.d.transfer_baud: "),
+    ("transfer_baud: on", "devices.d.transfer_baud: "),
     ("baud: 3", "devices.d.baud: '3' is too small; the least is 1200"),
     ("baud: 99999999", "devices.d.baud: '99999999' is too large; the most is 4000000"),
     ("mac: 5c:cf", "devices.d.mac: expected a MAC address such as \"5c:cf:7f:01:02:03\", got"),

@@ -22,7 +22,7 @@ from provision.device.micropython.scan_protocol import (
     read_listing,
     read_scan_reply,
 )
-from provision.device.micropython.stream_format import (
+from provision.device.micropython.transfer.stream_format import (
     HEADER_SIZE,
     Pace,
     Stream,

@@ -12,10 +12,10 @@ import pytest
 import serial
 
 from provision.core.chips.esp.chips import ESP32, ESP8266
-from provision.device.micropython import stream_transfer as transfer_module
 from provision.device.micropython.board_repl import BoardRepl
 from provision.device.micropython.raw_repl import BANNER
-from provision.device.micropython.stream_format import compose
+from provision.device.micropython.transfer import stream_transfer as transfer_module
+from provision.device.micropython.transfer.stream_format import compose
 from provision.device.transport.buffered_serial import BufferedSerial
 from provision.errors import BoardError, NoAnswer, OutOfSpace
 from provision.interfaces import ScanRequest

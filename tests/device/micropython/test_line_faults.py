@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from provision.core.chips.esp.runtime import ESP32_PACES
 from provision.device.micropython.board_repl import BoardRepl
-from provision.device.micropython.stream_format import compose
+from provision.device.micropython.transfer.stream_format import compose
 from provision.errors import BoardError, OutOfSpace, ProvisionError
 from provision.interfaces import ScanRequest
 from provision.model.state import FileState, Filesystem

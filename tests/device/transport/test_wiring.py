@@ -59,8 +59,17 @@ def test_what_a_link_can_do(
     transport = transport_of(address)
     over = wiring_over(wiring, has_lines=transport.has_lines(None), usb_id=None)
     assert capabilities_of(over, flashes=transport.flashes) == Capabilities(
-        resets=resets, lossless=lossless, flashes=flashes
+        resets=resets, lossless=lossless, flashes=flashes, has_rate=flashes and not lossless
     )
+
+
+@pytest.mark.parametrize(
+    ("usb", "has_rate"),
+    [((0x1A86, 0x7523), True), ((0x10C4, 0xEA60), True), ((0x303A, 0x1001), False), (None, True)],
+)
+def test_a_line_behind_a_bridge_has_a_rate(usb: tuple[int, int] | None, has_rate: bool) -> None:
+    over = wiring_over(AUTO, has_lines=True, usb_id=usb)
+    assert capabilities_of(over, flashes=True, usb_id=usb).has_rate == has_rate
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from provision.core.chips.esp.chips import CHIPS, FAMILY_NAME
 from provision.core.chips.esp.firmware import EspFirmware
 from provision.core.chips.esp.image import BOOT_OFFSETS, HEADER, MAGIC, size_bytes
 from provision.core.chips.esp.image_checks import image_refusals
-from provision.core.chips.family import Pace, SettingReader
+from provision.core.chips.family import Pace, RateRegisters, SettingReader
 from provision.interfaces import FlashRead, IsBlank
 from provision.model.board import BoardProfile
 from provision.model.chip import Chip
@@ -129,6 +129,9 @@ class EspFamily:
 
     def paces(self, chip: Chip) -> tuple[Pace, ...]:
         return runtime.paces(chip)
+
+    def rate_registers(self, chip: Chip) -> RateRegisters | None:
+        return runtime.rate_registers(chip)
 
     def security_fuses(self, chip: Chip) -> tuple[tuple[int, int], ...]:
         return runtime.security_fuses(chip)

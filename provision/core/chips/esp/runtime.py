@@ -1,9 +1,9 @@
-"""What a running MicroPython on these chips needs: how fast it may be fed, where its eFuses are."""
+"""What a running MicroPython on these chips needs: how fast it may be fed, and its registers."""
 
 from __future__ import annotations
 
 from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP32C6, ESP32S2, ESP32S3, ESP8266
-from provision.core.chips.family import Pace
+from provision.core.chips.family import Pace, RateRegisters
 from provision.model.chip import Chip
 
 RESET_BANNER = b"\nrst:0x"
@@ -41,6 +41,29 @@ _EFUSES = {
     ESP32C6: 0x600B0800,
 }
 _ESP32_EFUSES = 0x3FF5A000
+
+
+# UART_CLKDIV and UART_CONF0 (soc/uart_reg.h). Where the console runs on the 1 MHz REF_TICK, which
+# divides to none of the usual rates, bit 27 of UART_CONF0 gives it the APB's 80 MHz. An ESP32-C6
+# keeps its UART in a clock domain of its own: UART_REG_UPDATE. What an ESP8266 inflates at 80 MHz
+# is about the bytes of 921600 baud, with nothing in hand: so that is not tried.
+_RATES = {
+    ESP8266: RateRegisters(divider=0x60000014, sixteenths=False, highest=460_800),
+    ESP32: RateRegisters(
+        divider=0x3FF40014, fast_clock=(0x3FF40020, 1 << 27, 80_000_000), highest=921_600
+    ),
+    ESP32S2: RateRegisters(
+        divider=0x3F400014, fast_clock=(0x3F400020, 1 << 27, 80_000_000), highest=921_600
+    ),
+    ESP32S3: RateRegisters(divider=0x60000014, highest=921_600),
+    ESP32C3: RateRegisters(divider=0x60000014, highest=921_600),
+    ESP32C6: RateRegisters(divider=0x60000014, commit=0x60000098, highest=921_600),
+}
+
+
+def rate_registers(chip: Chip) -> RateRegisters | None:
+    """How a REPL on UART0 is made faster."""
+    return _RATES.get(chip)
 
 
 def security_fuses(chip: Chip) -> tuple[tuple[int, int], ...]:

@@ -202,6 +202,9 @@ class Resolver:
             return None
         check = next((layer.check for layer in reversed(layers) if layer.check), None)
         baud = next((layer.baud for layer in reversed(layers) if layer.baud), 115200)
+        highest = next(
+            (one.transfer_baud for one in reversed(layers) if one.transfer_baud is not None), None
+        )
         return DesiredState(
             device=str(device.name),
             board=board,
@@ -215,6 +218,7 @@ class Resolver:
             prune=prune,
             check=check,
             baud=baud,
+            transfer_baud=highest,
             groups=device.groups,
             packages=tuple(str(entry.text) for entry in packages),
             variables=variables,

@@ -70,11 +70,11 @@ def test_the_short_form(tmp_path: Path) -> None:
 def test_precedence_is_defaults_then_groups_in_order_then_device(tmp_path: Path) -> None:
     manifest = """
     defaults:
-      {board: esp8266, baud: 9600, firmware: 1.20, vars: {a: 0, b: 0, c: 0, d: 0},
-       check: {expression: x}}
+      {board: esp8266, baud: 9600, transfer_baud: 230400, firmware: 1.20,
+       vars: {a: 0, b: 0, c: 0, d: 0}, check: {expression: x}}
     groups:
       one: {board: esp32, vars: {b: 1, c: 1, d: 1}, prune: [/one]}
-      two: {baud: 19200, vars: {c: 2, d: 2}, prune: [/two]}
+      two: {baud: 19200, transfer_baud: off, vars: {c: 2, d: 2}, prune: [/two]}
     devices:
       x: {groups: [one, two], vars: {d: 3}, prune: [/x, /one]}
       y: {groups: [two, one], board: esp32c3, firmware: 1.21, check: {console: up, timeout: 2.5}}
@@ -85,6 +85,7 @@ def test_precedence_is_defaults_then_groups_in_order_then_device(tmp_path: Path)
     assert [y.variables[name] for name in "abcd"] == [0, 1, 1, 1]
     assert (x.board.name, x.baud, x.prune) == ("esp32", 19200, ("/one", "/two", "/x"))
     assert y.board.name == "esp32c3"
+    assert (x.transfer_baud, y.transfer_baud) == (0, 0)
     assert x.check == Check(expression="x", timeout=10.0)
     assert y.check == Check(console="up", timeout=2.5)
     assert x.firmware is not None

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from provision.core.chips.family import Pace
-from provision.device.micropython.deflate import FleetDeflate
+from provision.device.micropython.transfer.deflate import FleetDeflate
 from provision.errors import BoardError
 from provision.model.board_path import path_bytes
 from provision.model.exhaustive import assert_never

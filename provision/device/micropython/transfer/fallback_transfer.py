@@ -14,7 +14,7 @@ from mpremote.transport import TransportError, TransportExecError
 from mpremote.transport_serial import SerialTransport
 
 from provision.device.micropython.raw_repl import BoardException, RawRepl
-from provision.device.micropython.stream_transfer import file_error
+from provision.device.micropython.transfer.stream_transfer import file_error
 from provision.device.transport.buffered_serial import BufferedSerial, ReadTimeout
 from provision.errors import BoardError, NoAnswer
 from provision.interfaces import Progress

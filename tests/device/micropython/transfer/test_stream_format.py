@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provision.device.micropython.stream_format import (
+from provision.device.micropython.transfer.stream_format import (
     CONTENT_DIGEST,
     FIRST,
     HEADER_SIZE,

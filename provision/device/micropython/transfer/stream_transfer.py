@@ -15,16 +15,18 @@ from provision.core.chips.family import Pace
 from provision.core.chips.registry import RESET_BANNERS, paces_of
 from provision.device.micropython import agent_source
 from provision.device.micropython.raw_repl import BoardException, RawRepl
-from provision.device.micropython.stream_format import Stream, compose
+from provision.device.micropython.transfer.line_rate import RateExchange, RateUncertain
+from provision.device.micropython.transfer.stream_format import Stream, compose
 from provision.device.transport.buffered_serial import ReadTimeout
 from provision.errors import BoardError, NoAnswer, OutOfSpace, ReadOnly, Unreachable
 from provision.interfaces import Progress
 from provision.model.chip import Chip
-from provision.model.plan import FileAction
+from provision.model.plan import FileAction, WriteFile
 from provision.model.state import Content
 
 LOSSLESS_LEAD = 1 << 16
 
+LARGE = 1 << 16  # bytes of files that take seconds, whatever they deflate to
 USB_PACKET = 62
 """Bytes that make an FTDI bridge pass on a packet at once, and not when its latency timer (16 ms
 by default) says so: at 115200 baud a padded ack is here 10 ms earlier than a single byte."""
@@ -74,14 +76,25 @@ def transfer(
     contents: Mapping[str, Content],
     choices: Sequence[Pace],
     progress: Progress,
+    *,
+    exchange: RateExchange | None = None,
 ) -> None:
     """Carry out the actions in order, at the first of `choices` that the board has memory for;
     see `interfaces.Repl.transfer`. StreamUnsupported before anything was done, StreamDamaged
-    amid it."""
-    start_receiver(raw, choices)
-    stream = compose(actions, contents, choices[0])  # while the board compiles the receiver
+    amid it. With `exchange` the line is at a higher rate meanwhile, where that saves time."""
+    stream = None
+    if exchange is not None:
+        size = sum(len(contents[one.path].data) for one in actions if isinstance(one, WriteFile))
+        if size < LARGE:
+            stream = compose(actions, contents, choices[0])
+            size = len(stream.data)
+        if not exchange.pays(size):
+            exchange = None
+    start_receiver(raw, choices, exchange)
+    if stream is None:
+        stream = compose(actions, contents, choices[0])  # while the board compiles the receiver
     try:
-        choice = receiver_choice(raw, choices)
+        choice = _started(raw, choices, exchange)
     except BoardException as error:
         raw.trace(1, f"this board takes no stream: {raw.raised(error)}")
         if error.name not in ("ImportError", "AttributeError", "MemoryError"):
@@ -91,7 +104,7 @@ def transfer(
     if choice:
         stream = compose(actions, contents, pace)
     raw.trace(1, f"stream of {len(stream.data)} bytes in {len(stream.stops)} frames at {pace}")
-    _send_stream(raw, actions, stream, pace, progress)
+    _send_stream(raw, actions, stream, pace, progress, exchange=exchange)
 
 
 def paces(chip: Chip | None, *, lossless: bool) -> Sequence[Pace]:
@@ -100,12 +113,45 @@ def paces(chip: Chip | None, *, lossless: bool) -> Sequence[Pace]:
     return [replace(pace, lead=LOSSLESS_LEAD) for pace in choices] if lossless else choices
 
 
-def start_receiver(raw: RawRepl, choices: Sequence[Pace]) -> None:
+def start_receiver(
+    raw: RawRepl, choices: Sequence[Pace], exchange: RateExchange | None = None
+) -> None:
     """Have the receiver started; `receiver_choice` when it is."""
     offer = b"".join(b"(%d,%d)," % (pace.block, pace.window) for pace in choices)
-    padding = USB_PACKET - 1 if raw.round_trip_time() > SLOW_ROUND_TRIP else 0
+    round_trip = raw.round_trip_time()
+    padding = USB_PACKET - 1 if round_trip > SLOW_ROUND_TRIP else 0
     arguments = b"(%s),%d" % (offer, padding)
-    raw.start(agent_source.program("receive", call="_receive", arguments=arguments, deflate=True))
+    names = ["receive"]
+    if exchange is not None:
+        names.append("rate")
+        arguments += b',_r["_rate"](%s)' % exchange.begin(round_trip)
+    raw.start(agent_source.program(*names, call="_receive", arguments=arguments, deflate=True))
+
+
+def _started(raw: RawRepl, choices: Sequence[Pace], exchange: RateExchange | None) -> int:
+    """`receiver_choice`, once the line is as fast as it gets."""
+    if exchange is None:
+        return receiver_choice(raw, choices)
+    try:
+        exchange.negotiate()
+        return receiver_choice(raw, choices)
+    except BoardException:
+        raise  # its program has ended, and so restored the rate
+    except (RateUncertain, NoAnswer, BoardError) as error:
+        if not exchange.uncertain:
+            raise
+        raw.trace(1, f"no rate was agreed on{error}")
+        _recover(raw)
+        raise StreamDamaged("no answer while the line went to another rate") from None
+    except BaseException:
+        with suppress(Unreachable, OSError):
+            raw.recover()
+        raise
+
+
+def _recover(raw: RawRepl) -> None:
+    if raw.recover():
+        raise NoAnswer(RESTART, hint=RESTART_HINT) from None
 
 
 def receiver_choice(raw: RawRepl, choices: Sequence[Pace]) -> int:
@@ -125,7 +171,13 @@ def receiver_choice(raw: RawRepl, choices: Sequence[Pace]) -> int:
 
 
 def _send_stream(
-    raw: RawRepl, actions: Sequence[FileAction], stream: Stream, pace: Pace, progress: Progress
+    raw: RawRepl,
+    actions: Sequence[FileAction],
+    stream: Stream,
+    pace: Pace,
+    progress: Progress,
+    *,
+    exchange: RateExchange | None,
 ) -> None:
     data, stops, total = stream.data, stream.stops, len(stream.data)
     sent = done = 0
@@ -149,13 +201,16 @@ def _send_stream(
             done = len(stops) - 1
             raw.serial.write(data[sent:])
             raw.serial.read_until(b"\x02", timeout=patience)
-        problem = raw.result(timeout=patience).strip()
+        if exchange is None or not exchange.rate:
+            problem = raw.result(timeout=patience).strip()
+        else:
+            problem = _result_at_both_rates(raw, exchange, patience)
     except ReadTimeout as timed_out:
         raw.trace(1, f"no ack for frame {done}{raw.last_heard(timed_out.heard)}")
-        if raw.recover():
-            raise NoAnswer(RESTART, hint=RESTART_HINT) from None
+        _recover(raw)
         raise StreamDamaged("no answer to a frame") from None
     except _Restarted:
+        raw.serial.restore_rate()
         raise NoAnswer(RESTART, hint=RESTART_HINT) from None
     except BaseException:
         # Whoever called wants to stop: leave a board that answers.
@@ -163,8 +218,22 @@ def _send_stream(
             raw.recover()
         raise
     if problem:
+        if exchange is not None and exchange.rate and not _ERRNO.match(problem):
+            raise StreamDamaged(raw.excerpt(problem))  # which a line at its limit may have changed
         _raise(problem, raw.excerpt(problem), actions, stream.action_of_frame[done])
     progress(total, total)
+
+
+def _result_at_both_rates(raw: RawRepl, exchange: RateExchange, patience: float) -> str:
+    """What the board said last at the raised rate, once it has ended at its own; ReadTimeout where
+    it does not."""
+    heard = raw.serial.read_until(b"\n", timeout=patience)
+    exchange.restore()
+    try:
+        raw.result(timeout=patience)
+    except NoAnswer as error:
+        raise ReadTimeout(error.message.encode()) from None
+    return heard.decode("utf-8", "replace").strip()
 
 
 def _raise(problem: str, shown: str, actions: Sequence[FileAction], action_index: int) -> None:

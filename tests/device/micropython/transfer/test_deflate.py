@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provision.device.micropython.deflate import FleetDeflate, common_prefix
+from provision.device.micropython.transfer.deflate import FleetDeflate, common_prefix
 
 WINDOW = 12
 
