@@ -104,13 +104,19 @@ def excerpt(text: str, redact: Redact, limit: int = 200, *, end: bool = False) -
 
 def printable(text: str, limit: int = 200) -> str:
     """Text of untrusted origin as one line of at most `limit` characters, none of which can move a
-    cursor or change a terminal: white space becomes a space, other control characters `?`."""
+    cursor or change a terminal: white space becomes a space, other control characters `?`. Bytes
+    of a file name that are no UTF-8 stay apart from one another, as in JSON: `\\udce9` is 0xE9."""
     if not text.isprintable():
-        text = "".join(
-            char if char.isprintable() else " " if char.isspace() else "?"
-            for char in text[: limit + 1]
-        )
+        text = "".join(map(_printable, text[: limit + 1]))
     return shorten(str(text), limit)
+
+
+def _printable(char: str) -> str:
+    if char.isprintable():
+        return char
+    if "\ud800" <= char <= "\udfff":
+        return f"\\u{ord(char):04x}"
+    return " " if char.isspace() else "?"
 
 
 def quoted(text: str) -> str:

@@ -49,7 +49,9 @@ def test_files_named_like_the_firmwares_modules(station: Station, chip: Chip, ve
     assert station.apply().outcomes == {"kitchen": "ok"}
     station.write("app/data.txt", "two")
     assert station.plan().planned("kitchen")[0] == "write-file /data.txt"
+    boots = station.order("kitchen", "status")["boots"]
     station.apply()
+    assert station.order("kitchen", "status")["boots"] == boots + 1, "it was not restarted"
     fleet(
         station,
         chip,

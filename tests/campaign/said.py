@@ -95,4 +95,4 @@ class Told:
         """The same of a file, or why nobody can say which files would be."""
         unread = "a filesystem that"
         told = unread in self._text or any(loss.startswith(unread) for loss in self._losses)
-        return told or self.names(path)
+        return told or self.names(path.encode("utf-8", "backslashreplace").decode())

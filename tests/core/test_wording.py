@@ -81,7 +81,12 @@ def test_what_is_shown_has_no_control_characters(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("given_text", "shown"),
-    [("one\ntwo\tthree", "one two three"), ("bell\x07", "bell?"), ("\u202eleft", "?left")],
+    [
+        ("one\ntwo\tthree", "one two three"),
+        ("bell\x07", "bell?"),
+        ("\u202eleft", "?left"),
+        ("caf\udce9", r"caf\udce9"),
+    ],
 )
 def test_printable_text_is_one_line(given_text: str, shown: str) -> None:
     assert printable(given_text) == shown

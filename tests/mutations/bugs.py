@@ -39,6 +39,13 @@ BUGS = (
         tests=("tests/apply/test_spoilt_boards.py", "-k", "named_like and esp32 and 24"),
     ),
     Bug(
+        name="restart a board by a module that a file on it is in the way of",
+        file="provision/device/micropython/board_repl.py",
+        before="from umachine import reset",
+        after="from machine import reset",
+        tests=("tests/apply/test_spoilt_boards.py", "-k", "named_like and esp32 and 24"),
+    ),
+    Bug(
         name="ask a spoilt interpreter again instead of a fresh one",
         file="provision/device/micropython/agent_runner.py",
         before="            self._raw.restart_interpreter(interrupting=self._raw.fresh)\n",

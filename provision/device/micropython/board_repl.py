@@ -69,6 +69,10 @@ from provision.model.state import ActualState, BoardEntry, Content, Filesystem
 T = TypeVar("T")
 
 _STARTUP_NAMES = agent_source.texts(tuple(path[1:] for path in STARTUP_FILES))
+# By a name that no file on the board is in the way of, where the firmware has it.
+_RESET = (
+    b"try:\n from umachine import reset\nexcept ImportError:\n from machine import reset\nreset()"
+)
 LONGEST_ANSWER = 4000  # characters of the value of a check's expression
 SCAN_TIMEOUT = 60.0  # seconds: an ESP8266 hashes a full 3 MB filesystem in about half of it
 
@@ -143,7 +147,7 @@ class BoardRepl:
     def hard_reset(self) -> None:
         """Reset the chip by `machine.reset()`; returns at once."""
         with self.errors():
-            self.raw.start(b"import machine;machine.reset()")
+            self.raw.start(_RESET)
             self.trace(1, "reset by machine.reset()")
 
     # Looking
