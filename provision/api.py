@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         ls,
         read_backup,
         restore,
+        rollback,
         send,
     )
     from provision.api_manifest import (
@@ -122,6 +123,7 @@ __all__ = [
     "read_backup",
     "reset",
     "restore",
+    "rollback",
     "run_code",
     "send",
     "status",
@@ -131,7 +133,18 @@ __all__ = [
 ]
 
 _FILES = frozenset(
-    {"SavedBackup", "ShownFile", "backup", "cat", "fetch", "ls", "read_backup", "restore", "send"}
+    {
+        "SavedBackup",
+        "ShownFile",
+        "backup",
+        "cat",
+        "fetch",
+        "ls",
+        "read_backup",
+        "restore",
+        "rollback",
+        "send",
+    }
 )
 _MANIFESTS = frozenset(
     {"NamedBoard", "Naming", "NewManifest", "arrivals", "ask", "init", "naming", "ports_named"}

@@ -1,5 +1,5 @@
 """The part of the Python API that is about files on boards, whatever the manifest says of them:
-looked at, copied, backed up and restored. `api.py` has it with the rest.
+looked at, copied, backed up, restored and rolled back. `api.py` has it with the rest.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from provision.app import run_task
 from provision.core.chips.registry import read_firmware
 from provision.core.wording import printable
 from provision.engine.cancellation import Cancellation
-from provision.engine.context import Confirm
+from provision.engine.context import MANUAL_TIMEOUT, Confirm
 from provision.engine.event_stream import OnEvent
 from provision.engine.tasks.backup import BackupTask
 from provision.engine.tasks.files import CatTask, FetchTask, ListTask
 from provision.engine.tasks.restore import RestoreTask
+from provision.engine.tasks.rollback import RollbackTask
 from provision.engine.tasks.send import SendTask
 from provision.errors import UsageError
 from provision.interfaces import FileSink
@@ -253,4 +254,32 @@ def restore(
         on_event=on_event,
         operator=operator,
         confirm=confirm,
+    )
+
+
+def rollback(
+    fleet: Fleet,
+    *,
+    limit: Sequence[str] = (),
+    yes: bool = False,
+    forks: int = 0,
+    match_by_mac: bool = False,
+    operator: bool = False,
+    manual_timeout: float = MANUAL_TIMEOUT,
+    on_event: OnEvent | None = None,
+    cancel: Cancellation | None = None,
+) -> RunReport:
+    """Put back the files that the last apply of each board replaced, where its device's check says
+    `on_failure: rollback`, and run the check that it had passed with them. With `yes` also those
+    that changed on the board since. The other arguments are those of `plan`."""
+    return run_task(
+        fleet,
+        RollbackTask(yes=yes),
+        cancel,
+        limit=limit,
+        on_event=on_event,
+        operator=operator,
+        manual_timeout=manual_timeout,
+        match_by_mac=match_by_mac,
+        forks=forks,
     )

@@ -31,6 +31,7 @@ from provision.project.flash_journal import FlashJournal
 from provision.project.fleet import Fleet
 from provision.project.git.commit import commit_of
 from provision.project.manifest_file import Loaded, load
+from provision.project.rollback_records import RollbackRecords
 from provision.project.schema_passes import SchemaPasses
 from provision.sources.bytecode import bytecode_check
 from provision.sources.cache import Cache
@@ -143,6 +144,7 @@ def run_task(
         identities=LearnedMacs(fleet.loaded.lock_path),
         journal=FlashJournal(state_directory() / "flashing", fleet.loaded.path),
         checks=CheckRecords(state_directory() / "checks", fleet.loaded.path),
+        rollbacks=RollbackRecords(state_directory() / "rollback", fleet.loaded.path),
         emit=tell,
         declared_macs=fleet.loaded.declared_macs(),
         match_by_mac=match_by_mac,

@@ -220,6 +220,13 @@ class BoardRestarted(BoardError):
     )
 
 
+class RolledBack(DeviceError):
+    code = "rolled-back"
+    default_hint = (
+        "the board runs what it had before; mend the new app, and `provision apply` tries it again"
+    )
+
+
 class FlashFailed(DeviceError):
     code = "flash-failed"
     default_hint = "try a lower baud rate, a shorter cable, or a port directly on the computer"

@@ -21,6 +21,7 @@ from provision.interfaces import (
     Identities,
     Images,
     Journal,
+    RollbackRecords,
     StoredFilesystem,
 )
 from provision.model.event import ActionDone, Event
@@ -29,6 +30,7 @@ from provision.model.plan import Action, Plan, phase_of
 from provision.model.state import ActualState, DesiredState
 
 MANUAL_TIMEOUT = 120.0  # seconds: to find the board, and its buttons
+
 
 Confirm = Callable[[str, Plan], bool]
 """Asks whether a device's plan, which erases, may be carried out. Called from the device's own
@@ -53,6 +55,7 @@ class RunContext:
     identities: Identities
     journal: Journal
     checks: CheckRecords
+    rollbacks: RollbackRecords
     emit: Callable[[Event], None]
     declared_macs: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     match_by_mac: bool = False

@@ -13,7 +13,7 @@ from provision.engine.locate import Located
 from provision.engine.refusal import refused
 from provision.engine.session import Session
 from provision.engine.task import Target, Task
-from provision.errors import Interrupted, ProvisionError, Refused, Unreachable
+from provision.errors import Interrupted, ProvisionError, Refused, RolledBack, Unreachable
 from provision.model.endpoint import Endpoint
 from provision.model.event import (
     DeviceFinished,
@@ -181,6 +181,8 @@ def outcome_of(error: ProvisionError) -> Outcome:
             return "interrupted"
         case Unreachable():
             return "unreachable"
+        case RolledBack():
+            return "rolled-back"
         case Refused():
             return "refused"
         case _:

@@ -31,6 +31,8 @@ def scan_request(desired: DesiredState) -> ScanRequest:
     """What must be looked at to compare a board with what it must be."""
     paths = {file.dest for file in desired.files}
     paths |= {parent for file in desired.files for parent in ancestors(file.dest)}
+    for directory in desired.directories:
+        paths |= {directory, *ancestors(directory)}
     trees = {*desired.prune, *desired.absent}
     expected = {
         file.dest: FileState(size=file.content.size, sha256=file.content.sha256)

@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 
 from provision.interfaces.records import CheckRecords as CheckRecords
 from provision.interfaces.records import Identities as Identities
+from provision.interfaces.records import RollbackRecords as RollbackRecords
 from provision.model.board import BoardProfile
 from provision.model.endpoint import Capabilities, Endpoint
 from provision.model.firmware import FilesystemPlace, Firmware, Region

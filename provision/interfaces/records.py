@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from provision.model.kept import KeptState
 from provision.model.state import CheckRecord
 
 
@@ -44,4 +45,20 @@ class Identities(Protocol):
 
     def learn(self, device: str, mac: str) -> None:
         """Keep a device's MAC, which is then no other's; durable when this returns."""
+        ...
+
+
+class RollbackRecords(Protocol):
+    """What the last apply of each board replaced, known as `CheckRecords` knows boards."""
+
+    def last(self, mac: str | None, device: str) -> KeptState | None:
+        """What is kept of this board; None when nothing is."""
+        ...
+
+    def keep(self, mac: str | None, device: str, kept: KeptState) -> None:
+        """Keep this in place of what was; durable when this returns."""
+        ...
+
+    def forget(self, mac: str | None, device: str) -> None:
+        """Keep nothing of it."""
         ...

@@ -32,7 +32,15 @@ Stage = Literal[
     "verify-files",
 ]
 Outcome = Literal[
-    "ok", "changed", "pending", "failed", "refused", "unreachable", "interrupted", "skipped"
+    "ok",
+    "changed",
+    "pending",
+    "failed",
+    "rolled-back",
+    "refused",
+    "unreachable",
+    "interrupted",
+    "skipped",
 ]
 
 
@@ -41,7 +49,7 @@ class RunStarted:
     """`manifest` is an absolute path; `commit` what its git checkout was at, where it is in one."""
 
     kind: ClassVar[str] = "run-started"
-    task: str  # plan, apply, check, facts, reset, run, logs, repl, ls, cat, cp, backup, restore
+    task: str  # the name of the task: plan, apply, rollback, run, logs, …
     changes_boards: bool  # whether the task may leave a board other than it was
     fleet: str
     devices: tuple[str, ...]

@@ -9,7 +9,7 @@ from provision.model.event import Outcome
 from provision.model.plan import Plan
 from provision.model.state import ActualState
 
-_FAILED: frozenset[Outcome] = frozenset({"failed", "refused"})
+_FAILED: frozenset[Outcome] = frozenset({"failed", "rolled-back", "refused"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -127,6 +127,7 @@ class Check:
     expression: str | None = None
     console: str | None = None  # a regular expression searched in what the board prints
     timeout: float = 10.0  # seconds
+    on_failure: Literal["keep", "rollback"] = "keep"  # what becomes of the files then
 
 
 CheckOutcome = Literal["begun", "passed", "failed"]

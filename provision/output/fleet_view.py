@@ -136,7 +136,10 @@ class FleetView:
         active = [device.name for device in devices if device.active]
         hidden = len(set(active) - {row.device for row in shown})
         done = sum(outcomes[each] for each in ("ok", "changed", "pending"))
-        bad = sum(outcomes[each] for each in ("failed", "refused", "unreachable", "interrupted"))
+        bad = sum(
+            outcomes[each]
+            for each in ("failed", "rolled-back", "refused", "unreachable", "interrupted")
+        )
         waiting = len(devices) - len(active) - sum(outcomes.values())
         parts = [f"{done} of {plural(len(devices), 'device')} done"]
         if bad:

@@ -125,6 +125,7 @@ class JUnit:
 
 _KINDS = {
     "failed": "failure",
+    "rolled-back": "failure",
     "refused": "error",
     "unreachable": "error",
     "interrupted": "error",

@@ -28,6 +28,7 @@ OUTCOME_COLOURS: dict[Outcome, Colour] = {
     "changed": "yellow",
     "pending": "cyan",
     "failed": "red",
+    "rolled-back": "red",
     "refused": "red",
     "unreachable": "red",
     "interrupted": "red",

@@ -339,10 +339,16 @@ def totals_line(finished: Sequence[DeviceFinished], seconds: float, style: Style
     """`30 devices in 12 s: changed=3 ok=26 failed=0 unreachable=1`; rarer outcomes when any."""
     numbers = Counter(one.outcome for one in finished)
     always: tuple[Outcome, ...] = ("changed", "ok", "failed", "unreachable")
-    rarely: tuple[Outcome, ...] = ("pending", "refused", "interrupted", "skipped")
+    rarely: tuple[Outcome, ...] = (
+        "pending",
+        "rolled-back",
+        "refused",
+        "interrupted",
+        "skipped",
+    )
     parts = []
     for outcome in (*always, *(each for each in rarely if numbers[each])):
         part = f"{outcome}={numbers[outcome]}"
-        bad = outcome in ("failed", "unreachable", "refused", "interrupted")
+        bad = outcome in ("failed", "rolled-back", "unreachable", "refused", "interrupted")
         parts.append(style(part, "red" if bad else "bold") if numbers[outcome] else part)
     return f"{plural(len(finished), 'device')} in {duration(seconds)}: {' '.join(parts)}"

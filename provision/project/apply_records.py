@@ -13,7 +13,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -77,9 +77,13 @@ class ApplyRecords:
                 self._started = event
             case DeviceFinished() if event.outcome != "skipped":
                 started = self._started
-                if started is not None and started.task == "apply":
-                    with self._lock, suppress(OSError):
+                if started is None:
+                    return
+                with self._lock, suppress(OSError):
+                    if started.task == "apply":
                         self._keep(event, started.commit)
+                    elif started.task == "rollback" and event.outcome in _MADE:
+                        self._undo(event.device)
 
     def last(self, device: str) -> LastApply | None:
         """What is remembered; None where nothing is, or nothing that can be read."""
@@ -104,7 +108,7 @@ class ApplyRecords:
         )
 
     def _keep(self, event: DeviceFinished, commit: str | None) -> None:
-        now = datetime.fromtimestamp(self._clock(), timezone.utc).isoformat(timespec="seconds")
+        now = self._now()
         board = event.board
         if event.outcome not in _MADE or board is None:
             before = self.last(event.device)
@@ -128,10 +132,30 @@ class ApplyRecords:
             mac=board.mac if board is not None else None,
             made=made,
         )
-        head = {"version": _VERSION, "manifest": str(self._manifest), "device": event.device}
+        self._write(event.device, record)
+
+    def _undo(self, device: str) -> None:
+        """A last apply that was taken back by hand; how, its own end has told otherwise."""
+        last = self.last(device)
+        if last is not None and last.outcome != "rolled-back":
+            undone = replace(
+                last,
+                time=self._now(),
+                outcome="rolled-back",
+                changes=0,
+                error="by `provision rollback`",
+                code=None,
+            )
+            self._write(device, undone)
+
+    def _now(self) -> str:
+        return datetime.fromtimestamp(self._clock(), timezone.utc).isoformat(timespec="seconds")
+
+    def _write(self, device: str, record: LastApply) -> None:
+        head = {"version": _VERSION, "manifest": str(self._manifest), "device": device}
         private_directory(self._directory)
         write_atomic(
-            self._path(event.device), json.dumps({**head, **asdict(record)}).encode(), mode=0o600
+            self._path(device), json.dumps({**head, **asdict(record)}).encode(), mode=0o600
         )
 
     def _path(self, device: str) -> Path:

@@ -23,10 +23,12 @@ from provision.errors import (
     ManualActionRequired,
     NoAnswer,
     OutOfSpace,
+    PortLost,
     PortNotFound,
     ProvisionError,
 )
 from provision.interfaces import (
+    FileSink,
     FlashMode,
     FlashRead,
     Operator,
@@ -43,9 +45,11 @@ from provision.model.endpoint import Capabilities, Endpoint
 from provision.model.event import Event
 from provision.model.exhaustive import assert_never
 from provision.model.firmware import FilesystemPlace, Firmware, Region
+from provision.model.kept import KeptState
 from provision.model.plan import DeleteFile, FileAction, MakeDirectory, RemoveDirectory, WriteFile
 from provision.model.state import (
     ActualState,
+    BoardEntry,
     CheckOutcome,
     CheckRecord,
     Content,
@@ -86,9 +90,11 @@ class FakeBoard:
     damaged: bool = False  # its filesystem can be read by nobody but its firmware
     unverified: bool = False  # what is written to its flash does not read back
     answers: list[str] = field(default_factory=lambda: ["True"])
-    prints: str = "ready: kitchen"
+    prints: str | None = "ready: kitchen"  # None: what its main.py holds
     raises: str = ""  # the traceback of code that is run
     failures: list[ProvisionError] = field(default_factory=list)  # of its next transfers
+    cut_after: int | None = None  # actions of its next transfer after which its port is lost
+    runs: Callable[[], None] | None = None  # what its app does when it starts
     disabled: set[str] = field(default_factory=set)  # start-up files that are kept from starting
     tells_flash: bool = True  # whether its firmware can read the flash
     writable: bool = True  # whether its link lets a flasher speak
@@ -102,6 +108,12 @@ class FakeBoard:
         if offset >= FILESYSTEM and self.files:
             return packed(self.files).ljust(size, b"\xff")
         return b"\xff" * size if self.firmware is None else b"\xe9" * size
+
+    @property
+    def printed(self) -> str:
+        if self.prints is None:
+            return self.files.get("/main.py", b"").decode()
+        return self.prints
 
     def start(self) -> None:
         """It was reset, into whatever mode."""
@@ -123,7 +135,10 @@ def seen_of(
 
     return Filesystem(
         files={
-            path: FileState(size=len(data), sha256=hashlib.sha256(data).hexdigest())
+            path: FileState(
+                size=len(data),
+                sha256=hashlib.sha256(data).hexdigest() if path in request.expected else None,
+            )
             for path, data in files.items()
             if asked(path)
         },
@@ -155,6 +170,9 @@ class FakeRepl:
     ) -> None:
         for number, action in enumerate(actions, 1):
             self.board.log.append(f"{action.kind} {action.path}")
+            if self.board.cut_after is not None and number > self.board.cut_after:
+                self.board.cut_after = None
+                raise PortLost("unplugged")
             if self.board.failures:
                 raise self.board.failures.pop(0)
             if not self.board.worn:
@@ -177,6 +195,21 @@ class FakeRepl:
                 directories.discard(action.path)
             case _:
                 assert_never(action)
+
+    def fetch(
+        self,
+        files: Sequence[BoardEntry],
+        sink: FileSink,
+        progress: Progress,
+        stopping: Callable[[], bool],
+    ) -> Sequence[str]:
+        gone = [entry.path for entry in files if entry.path not in self.board.files]
+        for entry in files:
+            if entry.path not in gone:
+                data = self.board.files[entry.path]
+                sink.write(entry.path, 0, data)
+                assert sink.finish(entry.path, len(data), hashlib.sha256(data).hexdigest())
+        return gone
 
     def disable_startup(self) -> frozenset[str]:
         self.board.log.append("disable startup")
@@ -291,6 +324,8 @@ class FakeConnection:
         self.board.log.append("restart")
         if self.board.firmware is not None and not self.board.files:
             self.board.files["/boot.py"] = DEFAULT_BOOT
+        if self.board.runs is not None:
+            self.board.runs()
 
     def await_prompt(self, timeout: float) -> bool:
         self.board.log.append("first boot")
@@ -300,16 +335,16 @@ class FakeConnection:
         self.board.log.append("resume")
 
     def console(self, pattern: str, timeout: float, stopping: Callable[[], bool]) -> str:
-        if pattern not in self.board.prints:
+        if pattern not in self.board.printed:
             raise CheckFailed(f"no line with {pattern!r} in {timeout:g} s")
-        return self.board.prints
+        return self.board.printed
 
     def listen(self, seconds: float, stopping: Callable[[], bool]) -> str:
-        return self.board.prints
+        return self.board.printed
 
     def run_code(self, code: bytes, say: Say, stopping: Callable[[], bool]) -> str:
         self.board.log.append(f"run {code.decode()}")
-        for line in self.board.prints.splitlines():
+        for line in self.board.printed.splitlines():
             say(line, True)
         if self.board.failures:
             raise self.board.failures.pop(0)
@@ -459,6 +494,20 @@ class FakeChecks:
             self.begin(mac, device)
 
 
+class FakeRollbacks:
+    def __init__(self) -> None:
+        self.kept: dict[str, KeptState] = {}
+
+    def last(self, mac: str | None, device: str) -> KeptState | None:
+        return self.kept.get(mac or device)
+
+    def keep(self, mac: str | None, device: str, kept: KeptState) -> None:
+        self.kept[mac or device] = kept
+
+    def forget(self, mac: str | None, device: str) -> None:
+        self.kept.pop(mac or device, None)
+
+
 class FakeWorld:
     """Boards by address, and everything a run needs around them.
 
@@ -479,6 +528,7 @@ class FakeWorld:
         self.identities = FakeIdentities()
         self.journal = FakeJournal()
         self.checks = FakeChecks()
+        self.rollbacks = FakeRollbacks()
         self.events: list[Event] = []
         self.interrupts = False  # whether taking a REPL stops an app
 
@@ -512,6 +562,7 @@ class FakeWorld:
             "identities": self.identities,
             "journal": self.journal,
             "checks": self.checks,
+            "rollbacks": self.rollbacks,
             "emit": self.events.append,
         }
         return RunContext(**{**settings, **changes})  # type: ignore[arg-type]

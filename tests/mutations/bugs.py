@@ -925,4 +925,50 @@ BUGS = (
         after="",
         tests=("tests/device/transport/test_wiring.py", "-k", "link_can_do"),
     ),
+    Bug(
+        name="keep what an apply replaces after the apply",
+        file="provision/engine/tasks/apply.py",
+        before="""    kept = keep_replaced(device, plan, actual)
+    device.actual = actual = carry_out(device, plan, actual)
+""",
+        after="""    device.actual = carry_out(device, plan, actual)
+    kept = keep_replaced(device, plan, actual)
+""",
+        tests=("tests/engine/tasks/test_rollback.py", "-k", "before_the_first_write"),
+    ),
+    Bug(
+        name="take the state amid an interrupted apply for the state before",
+        file="provision/core/planning/rollback.py",
+        before="    if not last.unfinished:\n",
+        after="    if last is not None:\n",
+        tests=("tests/engine/tasks/test_rollback.py", "-k", "changed_manifest or cut_anywhere"),
+    ),
+    Bug(
+        name="leave what a rolled back apply had made",
+        file="provision/core/planning/rollback.py",
+        before="absent=tuple(sorted({*kept.made, *gone})),",
+        after="absent=(),",
+        tests=("tests/core/planning/test_rollback.py", "-k", "comes_back"),
+    ),
+    Bug(
+        name="roll back over what somebody has edited since",
+        file="provision/engine/tasks/rollback.py",
+        before="if found.lost and not yes:",
+        after="if found.lost and yes:",
+        tests=("tests/engine/tasks/test_rollback.py", "-k", "by_hand"),
+    ),
+    Bug(
+        name="say that a rollback is through before its check ended",
+        file="provision/engine/tasks/rollback.py",
+        before='replace(kept, phase="rolling-back")',
+        after='replace(kept, phase="rolled-back")',
+        tests=("tests/engine/tasks/test_rollback.py", "-k", "rollback_that_was_cut"),
+    ),
+    Bug(
+        name="believe a kept content that is not the one that was kept",
+        file="provision/project/rollback_records.py",
+        before="if hashlib.sha256(content).hexdigest() != digest:",
+        after="if not digest:",
+        tests=("tests/project/test_rollback_records.py", "-k", "not_believed"),
+    ),
 )

@@ -80,6 +80,18 @@ def test_what_is_no_apply_is_not_remembered(tmp_path: Path, task: str) -> None:
     assert records(tmp_path).last("a") is None
 
 
+def test_an_apply_that_was_taken_back_by_hand(tmp_path: Path) -> None:
+    run(records(tmp_path), "changed", task="rollback")
+    assert records(tmp_path).last("a") is None
+    run(records(tmp_path), "changed")
+    run(records(tmp_path, 30), "refused", task="rollback")
+    run(records(tmp_path, 60), "changed", task="rollback")
+    last = records(tmp_path).last("a")
+    assert last is not None
+    assert (last.outcome, last.error) == ("rolled-back", "by `provision rollback`")
+    assert (last.time, last.made, last.mac) == ("1970-01-01T00:01:00+00:00", MADE, MADE.mac)
+
+
 def test_a_device_that_was_skipped_keeps_its_record(tmp_path: Path) -> None:
     run(records(tmp_path), "ok")
     run(records(tmp_path, 60), "skipped", board=None)

@@ -338,6 +338,7 @@ class _Builder(TableReader):
             expression=str(expression) if expression is not None else None,
             console=str(console) if console is not None else None,
             timeout=seconds if seconds is not None else 10.0,
+            on_failure="rollback" if self.text(check, "on_failure") == "rollback" else "keep",
         )
 
     # -- devices -------------------------------------------------------------------------------

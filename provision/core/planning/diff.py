@@ -138,7 +138,7 @@ class FileDiff:
         if self.seen is None:
             for path in sorted(set(self.desired.absent)):
                 if path not in self.managed and path not in self.needed:
-                    yield DeleteFile(path=path, reason="the manifest says absent")
+                    yield DeleteFile(path=path, reason=self._not_wanted("the manifest says absent"))
         for path in sorted(self.files):
             reason = self._unwanted(path)
             if reason is not None:
@@ -149,13 +149,15 @@ class FileDiff:
         if path in self.managed:
             return None
         if any(at_or_below(path, absent) for absent in self.desired.absent):
-            return "the manifest says absent"
+            return self._not_wanted("the manifest says absent")
         for root in self.desired.prune:
             if below(path, root):
-                if self.desired.origin is not None:
-                    return f"{self.desired.origin} has no such file"
-                return f"the manifest prunes {root}, and manages no such file"
+                return self._not_wanted(f"the manifest prunes {root}, and manages no such file")
         return None
+
+    def _not_wanted(self, by_manifest: str) -> str:
+        origin = self.desired.origin
+        return by_manifest if origin is None else f"{origin} has no such file"
 
     def _removable(self) -> set[str]:
         """The directories to remove: in reach of absent or prune, and empty of what stays."""

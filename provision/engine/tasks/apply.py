@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from provision.core.planning.safety import declined, needs_consent
+from provision.engine.app_check import prove_app
 from provision.engine.context import DeviceContext, RunContext
-from provision.engine.execute import execute
+from provision.engine.execute import carry_out
 from provision.engine.refusal import refused
 from provision.engine.task import Target
+from provision.engine.tasks.last_apply import keep_replaced, proved, tell_last_apply
 from provision.engine.tasks.plan import observe_and_plan, read_targets
+from provision.engine.tasks.rollback import roll_back
+from provision.errors import CheckFailed, NoAnswer
 from provision.model.event import Outcome
 from provision.model.plan import Plan
 from provision.model.state import ActualState, DesiredState
@@ -35,15 +39,33 @@ class ApplyTask:
     def run(self, device: DeviceContext) -> Outcome:
         """As `Task.run`: "changed" or "ok"."""
         actual, plan = observe_and_plan(device, contents=self.contents)
+        tell_last_apply(device, plan, actual)
         if plan.changes:
             device.board_state = "nothing was changed"
             if not self.yes:
                 ask_consent(device, actual, plan)
-            device.actual = actual = execute(device, plan, actual)
+            device.actual = actual = apply_plan(device, plan, actual)
+        else:
+            proved(device, actual, None)
         if actual.mac is not None:
             device.run.journal.end(actual.mac)  # also of a run that was cut at its very end
             device.run.identities.learn(device.desired.device, actual.mac)
         return "changed" if plan.change_count else "ok"  # a check that passed changes nothing
+
+
+def apply_plan(device: DeviceContext, plan: Plan, actual: ActualState) -> ActualState:
+    """Carry the plan out and prove that the app runs. Where the manifest asks for it, an app that
+    does not has the files from before put back: RolledBack."""
+    kept = keep_replaced(device, plan, actual)
+    device.actual = actual = carry_out(device, plan, actual)
+    try:
+        prove_app(device, actual, "the board has changed")
+    except (CheckFailed, NoAnswer) as error:  # NoAnswer: the app keeps the REPL away
+        if kept is None:
+            raise
+        raise roll_back(device, kept, error) from error
+    proved(device, actual, kept)
+    return actual
 
 
 def ask_consent(device: DeviceContext, actual: ActualState, plan: Plan) -> None:

@@ -13,6 +13,7 @@ from typing import ClassVar
 from provision.engine.app_check import begin_check, prove_app, report_passed, run_check
 from provision.engine.context import DeviceContext, RunContext
 from provision.engine.task import Target
+from provision.engine.tasks.last_apply import proved
 from provision.engine.tasks.plan import look_and_compare, read_targets
 from provision.model.event import Outcome
 from provision.model.state import DesiredState
@@ -47,6 +48,7 @@ class CheckTask:
         device.note_state("nothing was written; the board was restarted")
         if as_wanted:
             prove_app(device, actual, ASKED)
+            proved(device, actual, None)
             return "ok"
         run_check(device, desired.check)
         report_passed(device, desired.check, ASKED)

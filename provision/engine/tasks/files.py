@@ -5,13 +5,13 @@ What was found is on the task when the run is over, by device. Nothing on a boar
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
 from provision.core.wording import byte_size, printable
 from provision.engine.context import DeviceContext, RunContext
+from provision.engine.files.memory import Memory
 from provision.engine.files.source import board_files, fetch, known_contents
 from provision.engine.task import Target
 from provision.engine.tasks.plan import with_known_boards
@@ -88,23 +88,6 @@ class CatTask:
         self.found[device.desired.device] = {path: bytes(memory.files[path])
                                              for path in (each.path for each in files)}  # fmt: skip
         return "ok"
-
-
-class Memory:
-    """Implements `FileSink` for files that are shown."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, bytearray] = {}
-
-    def write(self, path: str, offset: int, data: bytes) -> None:
-        file = self.files.setdefault(path, bytearray())
-        file.extend(bytes(max(0, offset - len(file))))
-        file[offset : offset + len(data)] = data
-
-    def finish(self, path: str, size: int, sha256: str) -> bool:
-        file = self.files.setdefault(path, bytearray())
-        del file[size:]
-        return hashlib.sha256(file).hexdigest() == sha256
 
 
 class Destination(Protocol):

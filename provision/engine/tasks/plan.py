@@ -31,6 +31,7 @@ from provision.engine.observe import (
 )
 from provision.engine.refusal import refuse
 from provision.engine.task import Target
+from provision.engine.tasks.last_apply import tell_last_apply
 from provision.errors import OutOfSpace
 from provision.model.event import DevicePlanned, FileDiffed, Outcome
 from provision.model.plan import Plan, Refusal, WriteFile
@@ -53,7 +54,8 @@ class PlanTask:
 
     def run(self, device: DeviceContext) -> Outcome:
         """As `Task.run`: "pending" or "ok"."""
-        _, plan = observe_and_plan(device, contents=self.contents)
+        actual, plan = observe_and_plan(device, contents=self.contents)
+        tell_last_apply(device, plan, actual)
         return "pending" if plan.changes else "ok"
 
 
@@ -131,7 +133,8 @@ def look_and_compare(device: DeviceContext, *, announce: bool = False) -> tuple[
 
 def remembered(device: DeviceContext, actual: ActualState) -> ActualState:
     """The state with what this computer knows of the board: an update of its flash that never
-    ended, with the files that were saved before, and its last check."""
+    ended, with the files that were saved before, its last check, and what ran on it when its app
+    did not keep the REPL away yet."""
     journal, desired = device.run.journal, device.desired
     mac = actual.mac
     mode = journal.interrupted_mode(mac) if mac is not None else None
@@ -145,6 +148,10 @@ def remembered(device: DeviceContext, actual: ActualState) -> ActualState:
     if desired.check is not None:
         last = device.run.checks.last(actual.mac, desired.device)
         actual = replace(actual, last_check=last)
+    if actual.repl_unresponsive and not answers and mode is None and desired.firmware is None:
+        before = device.run.rollbacks.last(actual.mac, desired.device)
+        if before is not None and device.stored is not None:  # no firmware was written since
+            actual = replace(actual, firmware=before.firmware)
     return actual
 
 

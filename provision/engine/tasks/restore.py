@@ -123,6 +123,7 @@ class RestoreTask:
             if not self.yes:
                 _ask(device, plan)
         if plan.changes:
+            device.run.rollbacks.forget(actual.mac, device.desired.device)  # another state
             device.actual = actual = _carry_out(device, plan, actual)
         if actual.mac is not None:
             device.run.journal.end(actual.mac)

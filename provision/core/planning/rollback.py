@@ -1,0 +1,223 @@
+"""The state before the last apply: what has to be kept of a board for it, what it is as a desired
+state, so that diff, plan and execute bring it back as they bring any other, and which of the two
+states a board is in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, replace
+
+from provision.core.wording import plural
+from provision.model.board_path import below
+from provision.model.kept import ApplyPhase, KeptState
+from provision.model.plan import DeleteFile, MakeDirectory, Plan, RemoveDirectory, WriteFile
+from provision.model.state import (
+    ActualState,
+    Content,
+    DesiredFile,
+    DesiredState,
+    FileState,
+    Filesystem,
+)
+
+BEFORE = "the state before the last apply"
+
+
+def changed_files(desired: DesiredState, plan: Plan) -> dict[str, str | None]:
+    """The files that a plan writes or deletes, with the sha256 of what it puts there."""
+    found: dict[str, str | None] = {}
+    for action in plan.actions:
+        if isinstance(action, WriteFile):
+            found[action.path] = desired.files_by_dest[action.path].content.sha256
+        elif isinstance(action, DeleteFile):
+            found[action.path] = None
+    return found
+
+
+def kept_for(
+    desired: DesiredState,
+    plan: Plan,
+    actual: ActualState,
+    contents: Mapping[str, bytes | None],
+    last: KeptState | None,
+) -> KeptState:
+    """What to keep before `plan` is carried out, `contents` being what its files hold now. After a
+    run that ended in the middle the state before is still the one before that run."""
+    changed = changed_files(desired, plan)
+    kept = KeptState(
+        phase="writing",
+        files=contents,
+        written={path: (digest,) for path, digest in changed.items()},
+        made=frozenset(one.path for one in plan.actions if isinstance(one, MakeDirectory)),
+        removed=frozenset(one.path for one in plan.actions if isinstance(one, RemoveDirectory)),
+        spared=frozenset(
+            path
+            for path in changed
+            if path in desired.files_by_dest and desired.files_by_dest[path].create_only
+        ),
+        firmware=actual.firmware,
+        check_after=desired.check,
+    )
+    if last is None:
+        return kept
+    if not last.unfinished:
+        passed = last.check_after if last.phase == "applied" else last.check_before
+        return replace(kept, check_before=passed)
+    written = dict(last.written)
+    for path, digest in changed.items():
+        earlier = written.get(path, ())
+        written[path] = (*(each for each in earlier if each != digest), digest)
+    return replace(
+        kept,
+        files={**kept.files, **last.files},
+        written=written,
+        made=last.made | (kept.made - last.removed),
+        removed=last.removed | (kept.removed - last.made),
+        spared=last.spared | (kept.spared - last.files.keys()),
+        firmware=last.firmware,
+        check_before=last.check_before,
+    )
+
+
+def state_before(desired: DesiredState, kept: KeptState, *, others: bool) -> DesiredState:
+    """What the device had to be before its last apply: the files that it replaced or deleted as
+    they were, those that it made gone, and the firmware left alone. `others`: what else `desired`
+    has is to be there as well, since it was before, as right after an apply of it."""
+    files = {
+        path: DesiredFile(
+            dest=path,
+            source=BEFORE,
+            content=Content(data=data, secrets=_secrets(desired, path)),
+        )
+        for path, data in kept.files.items()
+        if data is not None
+    }
+    if others:
+        files |= {
+            file.dest: file
+            for file in desired.files
+            if file.dest not in kept.files and not file.create_only
+        }
+    gone = (path for path, data in kept.files.items() if data is None)
+    return replace(
+        desired,
+        firmware=None,
+        files=tuple(file for _, file in sorted(files.items())),
+        directories=tuple(sorted(kept.removed)),
+        absent=tuple(sorted({*kept.made, *gone})),
+        prune=(),
+        check=kept.check_before,
+        packages=(),
+        origin=BEFORE,
+    )
+
+
+def _secrets(desired: DesiredState, path: str) -> frozenset[str]:
+    """A file that is made of secrets now was most likely made of some before."""
+    file = desired.files_by_dest.get(path)
+    return file.content.secrets if file is not None else frozenset()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FilesFound:
+    """The files that the last apply changes, by what a board has of them: as they were before; as
+    they were to be since; neither, of which it is `lost` to put back the old ones; and the board's
+    own by now, as they were `create_only`."""
+
+    old: tuple[str, ...] = ()
+    new: tuple[str, ...] = ()
+    other: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
+
+
+def expected_files(kept: KeptState) -> dict[str, FileState]:
+    """What to expect of the kept files, so that a look at a board tells the sha256 of each."""
+    expected = {}
+    for path, data in kept.files.items():
+        digests = (_sha256(data), *kept.written[path])
+        digest = next((each for each in digests if each is not None), None)
+        expected[path] = FileState(size=None, sha256=digest)
+    return expected
+
+
+def find_files(kept: KeptState, filesystem: Filesystem) -> FilesFound:
+    """Which of the kept files the board has as they were, and which as the last apply has them."""
+    found: dict[str, list[str]] = {"old": [], "new": [], "other": [], "lost": [], "own": []}
+    for path, data in sorted(kept.files.items()):
+        there = filesystem.files.get(path)
+        digest = there.sha256 if there is not None else None
+        readable = there is None or digest is not None
+        if readable and digest == _sha256(data):
+            found["old"].append(path)
+            continue
+        if readable and digest == kept.written[path][-1]:
+            found["new"].append(path)
+            continue
+        unknown = there is not None and (not readable or digest not in kept.written[path])
+        if unknown and path in kept.spared:
+            found["own"].append(path)
+            continue
+        found["other"].append(path)
+        if unknown:
+            found["lost"].append(path)
+    return FilesFound(**{kind: tuple(paths) for kind, paths in found.items()})
+
+
+def _sha256(data: bytes | None) -> str | None:
+    return hashlib.sha256(data).hexdigest() if data is not None else None
+
+
+def sparing(
+    before: DesiredState, kept: KeptState, seen: Filesystem, own: Container[str]
+) -> DesiredState:
+    """The state before, less what is the board's own by now: its `own` files, and the directories
+    that the last apply made and that hold what it did not."""
+    others = [
+        path
+        for path in (*seen.files, *seen.directories, *seen.mounts)
+        if path in own or (path not in kept.files and path not in kept.made)
+    ]
+    stays = {folder for folder in kept.made if any(below(path, folder) for path in others)}
+    absent = (path for path in before.absent if path not in own and path not in stays)
+    return replace(before, absent=tuple(absent))
+
+
+_CAME: Mapping[ApplyPhase, str] = {
+    "writing": "its last apply did not come to its end",
+    "rolling-back": "the rollback of its last apply did not come to its end",
+    "rolled-back": "its last apply was rolled back",
+}
+
+
+def told(device: str, kept: KeptState, found: FilesFound | None) -> str | None:
+    """What became of the last apply of a board, which state it is in, and the ways on; None where
+    the apply came to its end."""
+    if kept.phase == "applied":
+        return None
+    if kept.unfinished:
+        ways = (
+            "`provision apply` goes on with the new files, "
+            f"`provision rollback -l {device}` puts back those from before"
+        )
+    else:
+        ways = "`provision apply` tries the new ones again"
+    return f"{_CAME[kept.phase]}: {_where(found)}. {ways}"
+
+
+def _where(found: FilesFound | None) -> str:
+    if found is None:
+        return "nobody could look which files the board has"
+    if not found.new and not found.other:
+        return "the board has the files from before it"
+    if not found.old and not found.other:
+        return "the board has the new files"
+    counts = [
+        *([f"{len(found.new)} new"] if found.new else []),
+        *([f"{len(found.old)} from before it"] if found.old else []),
+        *([f"{len(found.other)} of neither"] if found.other else []),
+    ]
+    changed = plural(len(found.old) + len(found.new) + len(found.other), "changed file")
+    return f"of {changed} the board has {', '.join(counts)}"

@@ -1,0 +1,104 @@
+"""The command line, on virtual boards: a check that fails brings back what was there before."""
+
+from __future__ import annotations
+
+import pytest
+
+from provision.core.chips.esp.chips import ESP32
+from tests.apply.station import Ended, Station
+
+CHECK = 'check: {console: "^app: up$", timeout: 2, on_failure: rollback}'
+GOOD = "print('app: up')\n"
+BAD = "print('app: down')\n"
+KEPT = "{src: keep.txt, dest: /keep.txt, create_only: true}"
+OLD = ("main.py", "{src: lib/, dest: /lib}", KEPT)
+NEW = ("main.py", "{src: pkg/, dest: /pkg}", "{dest: /lib/old.py, state: absent}", KEPT)
+
+
+def manifest(station: Station, *files: str) -> None:
+    station.write(
+        "fleet.yaml",
+        f"""
+        defaults: {{board: esp32, files: [{", ".join(files)}]}}
+        devices:
+          x: {{port: sim://x, {CHECK}}}
+        """,
+    )
+
+
+def notices(run: Ended) -> list[str]:
+    return [event["message"] for event in run.of("notice", "x")]
+
+
+@pytest.fixture
+def before(station: Station) -> dict[str, bytes]:
+    """A board that runs the old app, which has passed its check; what is on it."""
+    station.board("x", firmware=station.firmware(ESP32))
+    station.write("main.py", GOOD)
+    station.write("lib/old.py", "old = 1\n")
+    station.write("keep.txt", "the manifest's")
+    manifest(station, *OLD)
+    station.apply()
+    station.put("x", {"/mine.txt": "the app's own", "/keep.txt": "the app's by now"})
+    return station.files("x")
+
+
+def change_app(station: Station, main: str) -> None:
+    station.write("main.py", main)
+    station.write("pkg/deep/new.py", "new = 1\n")
+    manifest(station, *NEW)
+
+
+def test_a_check_that_fails_brings_the_old_files_back(
+    station: Station, before: dict[str, bytes]
+) -> None:
+    change_app(station, BAD)
+    run = station.provision("apply", "--json", "--junit", "report.xml")
+    assert run.code == 4, run.said
+    assert run.outcomes == {"x": "rolled-back"}
+    end = run.finished("x")
+    assert end["code"] == "rolled-back"
+    assert "the files from before are back, and their check passed" in end["error"]
+    assert run.done("x")[-4:] == ["write-file /lib/old.py", "write-file /main.py", "reset", "check"]
+    assert station.files("x") == before
+    assert '<failure type="rolled-back"' in (station.work / "report.xml").read_text("utf-8")
+    (kept,) = (station.home.parent / "state" / "rollback").iterdir()
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert kept.parent.stat().st_mode & 0o777 == 0o700
+
+    told = station.provision("plan", "--detailed-exitcode")
+    assert told.code == 6
+    assert "was rolled back: the board has the files from before it" in told.said
+
+    station.write("main.py", GOOD + "# mended\n")
+    assert station.apply().outcomes == {"x": "changed"}
+    back = station.provision("rollback", "-l", "x")
+    assert back.code == 0, back.said
+    assert "delete /pkg/deep/new.py" in back.out
+    assert "rolled-back" not in back.out
+    assert station.files("x") == before
+
+
+def test_a_run_that_is_killed_amid_its_files_offers_both_ways(
+    station: Station, before: dict[str, bytes]
+) -> None:
+    change_app(station, BAD)
+    run = station.start("apply", "--json")
+    run.until_event("stage-started", stage="files")
+    run.kill()
+    (told,) = notices(station.plan())
+    assert "its last apply did not come to its end" in told
+    assert "`provision rollback -l x` puts back those from before" in told
+    ended = station.provision("rollback", "-l", "x", "--json")
+    assert ended.outcomes in ({"x": "changed"}, {"x": "ok"}), ended.said
+    assert station.files("x") == before
+
+
+@pytest.mark.slow
+def test_an_app_that_gives_nobody_its_repl_is_rolled_back(
+    station: Station, before: dict[str, bytes]
+) -> None:
+    change_app(station, "import micropython\nmicropython.kbd_intr(-1)\nwhile True:\n    pass\n")
+    run = station.provision("apply", "--json")
+    assert run.outcomes == {"x": "rolled-back"}, run.said
+    assert station.files("x") == before

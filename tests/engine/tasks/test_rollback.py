@@ -1,0 +1,275 @@
+"""What an apply replaces is kept before its first write, goes back when the check fails, and is put
+back by hand; whatever ends a run in the middle, the next one knows the state before."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from provision.engine.run import run
+from provision.engine.task import Task
+from provision.engine.tasks.apply import ApplyTask
+from provision.engine.tasks.check import CheckTask
+from provision.engine.tasks.plan import PlanTask
+from provision.engine.tasks.restore import RestoreTask
+from provision.engine.tasks.rollback import RollbackTask
+from provision.errors import UsageError
+from provision.model.backup import Backup
+from provision.model.event import Notice
+from provision.model.kept import KeptState
+from provision.model.report import RunReport
+from provision.model.state import Check, DesiredFile, DesiredState
+from tests.engine.test_fleet_run import (
+    MAC,
+    Cancellation,
+    device,
+    error_of,
+    file,
+    firmware,
+    image,
+    outcomes,
+    running,
+)
+from tests.fakes.world import FakeBoard, FakeRollbacks, FakeWorld
+
+CHECK = Check(console="up", on_failure="rollback")
+UP, DOWN = file("/main.py", "print('up')\n"), file("/main.py", "print('down')\n")
+OLD = device(check=CHECK, files=(file("/lib/old.py", "old"), UP))
+NEW = replace(OLD, files=(file("/pkg/new.py", "new"), DOWN), absent=("/lib",))
+MENDED = replace(NEW, files=(NEW.files[0], file("/main.py", "print('up', 2)\n")))
+BEFORE = {"/lib/old.py": b"old", "/main.py": b"print('up')\n", "/mine": b"the user's own"}
+
+
+class Bench:
+    """A board that runs the state OLD, which has passed its check."""
+
+    def __init__(self, rollbacks: FakeRollbacks | None = None) -> None:
+        self.board: FakeBoard = running(dict(BEFORE), prints=None)
+        self.world = FakeWorld({"/dev/kitchen": self.board}, {"new": image(version="1.25.0")})
+        if rollbacks is not None:
+            self.world.rollbacks = rollbacks
+        assert self.go(OLD) == "ok"
+        self.board.log.clear()
+
+    def report(self, state: DesiredState, task: Task | None = None) -> RunReport:
+        self.world.events.clear()
+        task = task or ApplyTask(yes=True)
+        return run([state], task, self.world.context(), Cancellation(), fleet="test")
+
+    def go(self, state: DesiredState, task: Task | None = None) -> str:
+        return outcomes(self.report(state, task))["kitchen"]
+
+    @property
+    def notices(self) -> list[str]:
+        return [event.message for event in self.world.events if isinstance(event, Notice)]
+
+    @property
+    def kept(self) -> KeptState | None:
+        return self.world.rollbacks.last(MAC, "kitchen")
+
+    def cut_amid(self, state: DesiredState, task: Task | None = None, after: int = 2) -> None:
+        """The port is lost after so many actions of a run."""
+        self.board.cut_after = after
+        assert self.go(state, task) == "unreachable"
+
+
+def test_a_failed_check_brings_the_files_back_and_the_check_that_they_had_passed() -> None:
+    bench = Bench()
+    report = bench.report(NEW)
+    assert outcomes(report) == {"kitchen": "rolled-back"}
+    assert report.exit_code() == 4
+    assert "the files from before are back, and their check passed" in error_of(report)
+    assert bench.board.files == BEFORE
+    assert bench.board.directories == {"/lib"}
+    assert bench.go(NEW, PlanTask()) == "pending"
+    assert any("was rolled back: the board has the files from before" in one
+               for one in bench.notices)  # fmt: skip
+    assert bench.go(NEW, RollbackTask()) == "ok"
+    assert bench.go(OLD) == "ok"
+    assert bench.go(OLD, PlanTask()) == "ok"
+    assert not bench.notices
+
+
+def test_what_is_replaced_is_kept_before_the_first_write() -> None:
+    on_board: dict[str, dict[str, bytes]] = {}
+
+    class Watched(FakeRollbacks):
+        def keep(self, mac: str | None, device: str, kept: KeptState) -> None:
+            super().keep(mac, device, kept)
+            on_board[kept.phase] = dict(bench.board.files)
+
+    bench = Bench()
+    bench.world.rollbacks = Watched()
+    bench.world.rollbacks.keep(MAC, "kitchen", KeptState(phase="applied", check_after=CHECK))
+    assert bench.go(NEW) == "rolled-back"
+    assert on_board["writing"] == BEFORE
+    assert on_board["rolling-back"]["/main.py"] == DOWN.content.data
+    assert on_board["rolled-back"] == BEFORE
+    assert bench.kept is not None
+    assert bench.kept.files == {
+        "/lib/old.py": b"old", "/main.py": BEFORE["/main.py"], "/pkg/new.py": None
+    }  # fmt: skip
+
+
+def test_nothing_is_written_when_what_is_replaced_cannot_be_kept() -> None:
+    class Full(FakeRollbacks):
+        def keep(self, mac: str | None, device: str, kept: KeptState) -> None:
+            if kept.phase == "writing":
+                raise UsageError("the state directory cannot be written: no space left on device")
+            super().keep(mac, device, kept)
+
+    bench = Bench(Full())
+    assert bench.go(NEW) == "failed"
+    assert bench.board.files == BEFORE
+    assert not [entry for entry in bench.board.log if entry.startswith(("write", "delete"))]
+
+
+@pytest.mark.parametrize("after", range(5))
+def test_a_run_that_was_cut_anywhere_can_be_gone_on_with_or_back_from(after: int) -> None:
+    for task, outcome, files in (
+        (RollbackTask(), {"changed", "ok"}, BEFORE),
+        (ApplyTask(yes=True), {"rolled-back"}, BEFORE),
+    ):
+        bench = Bench()
+        bench.cut_amid(NEW, after=after)
+        assert bench.go(NEW, PlanTask()) == "pending"
+        (told,) = [one for one in bench.notices if "last apply" in one]
+        assert ("of 3 changed files" if after else "the files from before it") in told
+        assert bench.go(NEW, task) in outcome
+        assert bench.board.files == files
+        assert bench.board.directories == {"/lib"}
+
+
+def test_an_apply_that_goes_on_with_a_changed_manifest_still_goes_back_to_the_first_state() -> None:
+    bench = Bench()
+    bench.cut_amid(NEW, after=4)
+    other = replace(NEW, files=(file("/pkg/other.py", "other"), DOWN), prune=("/pkg",))
+    bench.cut_amid(other, after=1)
+    assert bench.go(other) == "rolled-back"
+    assert bench.board.files == BEFORE
+
+
+def test_a_rollback_that_was_cut_goes_on() -> None:
+    bench = Bench()
+    assert bench.go(MENDED) == "changed"
+    bench.cut_amid(MENDED, RollbackTask(), after=2)
+    assert bench.go(MENDED, PlanTask()) == "pending"
+    assert any("the rollback of its last apply did not come to its end: of 3 changed files" in one
+               for one in bench.notices)  # fmt: skip
+    assert bench.go(MENDED, RollbackTask()) == "changed"
+    assert bench.board.files == BEFORE
+
+
+def test_by_hand_once_the_apply_is_through() -> None:
+    bench = Bench()
+    assert bench.go(MENDED) == "changed"
+    assert not bench.notices
+    assert bench.go(MENDED) == "ok"
+    bench.board.files["/main.py"] = b"print('up') # edited"
+    report = bench.report(MENDED, RollbackTask())
+    assert outcomes(report) == {"kitchen": "refused"}
+    assert "/main.py changed on the board since its last apply" in error_of(report)
+    assert bench.board.files["/main.py"].endswith(b"edited")
+    assert bench.go(MENDED, RollbackTask(yes=True)) == "changed"
+    assert bench.board.files == BEFORE
+
+
+def test_a_file_that_the_app_has_made_its_own_stays() -> None:
+    bench = Bench()
+    own = DesiredFile(dest="/pkg/counter", source="counter", content=UP.content, create_only=True)
+    state = replace(NEW, files=(own, *MENDED.files))
+    assert bench.go(state) == "changed"
+    bench.board.files["/pkg/counter"] = b"17"
+    assert bench.go(state, RollbackTask()) == "changed"
+    assert bench.board.files == {**BEFORE, "/pkg/counter": b"17"}
+    bench.board.files.pop("/pkg/counter")
+    assert bench.go(state) == "changed"
+    assert bench.go(state, RollbackTask()) == "changed"
+    assert bench.board.files == BEFORE
+
+
+def test_what_the_new_app_did_to_its_other_files_is_undone() -> None:
+    bench = Bench()
+    both = replace(OLD, files=(*OLD.files, file("/settings", "of the manifest")))
+    assert bench.go(both) == "changed"
+
+    def spoil() -> None:
+        if b"down" in bench.board.files["/main.py"]:
+            bench.board.files["/settings"] = b"spoilt"
+
+    bench.board.runs = spoil
+    broken = replace(both, files=(OLD.files[0], DOWN, both.files[2]))
+    assert bench.go(broken) == "rolled-back"
+    assert bench.board.files == {**BEFORE, "/settings": b"of the manifest"}
+
+
+def test_a_board_whose_check_fails_with_the_old_files_as_well() -> None:
+    bench = Bench()
+    bench.board.files["/mine"] = b"spoilt"
+    bench.board.prints = "crashed"
+    report = bench.report(NEW)
+    assert outcomes(report) == {"kitchen": "rolled-back"}
+    assert "their check failed as well" in error_of(report)
+    bench.board.prints = None
+    assert bench.go(NEW, RollbackTask()) == "ok"  # its check had still to pass
+
+
+def test_a_board_that_is_gone_when_its_check_has_failed() -> None:
+    bench = Bench()
+
+    def leave() -> None:
+        bench.board.dead = b"down" in bench.board.files["/main.py"]
+
+    bench.board.runs = leave
+    report = bench.report(NEW)
+    assert outcomes(report) == {"kitchen": "unreachable"}
+    assert "putting back the files from before failed" in error_of(report)
+    bench.board.runs, bench.board.dead = None, False
+    assert bench.go(NEW, PlanTask()) == "pending"
+    assert any("the board has the new files. `provision apply` goes on" in one
+               for one in bench.notices)  # fmt: skip
+    assert bench.go(NEW, RollbackTask()) == "changed"
+    assert bench.board.files == BEFORE
+
+
+def test_a_check_that_passes_later_ends_an_apply_that_was_cut() -> None:
+    bench = Bench()
+    assert bench.go(MENDED) == "changed"
+    assert bench.kept is not None
+    bench.world.rollbacks.keep(MAC, "kitchen", replace(bench.kept, phase="writing"))
+    assert bench.go(MENDED, PlanTask()) == "ok"
+    assert not bench.notices
+    assert bench.go(MENDED, CheckTask()) == "ok"
+    assert bench.kept.phase == "applied"
+
+
+def without_rollback(bench: Bench) -> None:
+    assert bench.go(replace(NEW, check=None)) == "changed"
+
+
+def restored(bench: Bench) -> None:
+    backup = Backup(
+        device="kitchen", taken="", board="esp32", chip="esp32", mac=MAC, flash_size=None,
+        firmware=None, through="repl", files=(),
+    )  # fmt: skip
+    assert bench.go(OLD, RestoreTask(backup=backup, contents=BEFORE, yes=True)) == "changed"
+
+
+def flashed(bench: Bench) -> None:
+    assert bench.go(replace(MENDED, firmware=firmware())) == "changed"
+    assert any("which is not rolled back" in one for one in bench.notices)
+
+
+@pytest.mark.parametrize("change", [without_rollback, restored, flashed])
+def test_what_is_kept_is_dropped_by_what_makes_another_state(change: Any) -> None:
+    bench = Bench()
+    assert bench.go(MENDED) == "changed"
+    assert bench.kept is not None
+    assert not bench.kept.empty
+    change(bench)
+    assert bench.kept is None or bench.kept.empty
+    report = bench.report(OLD, RollbackTask())
+    assert outcomes(report) == {"kitchen": "refused"}
+    assert "nothing is kept" in error_of(report)
