@@ -40,7 +40,7 @@ BUGS = (
     ),
     Bug(
         name="restart a board by a module that a file on it is in the way of",
-        file="provision/device/micropython/board_repl.py",
+        file="provision/device/micropython/agent/reset.py",
         before="from umachine import reset",
         after="from machine import reset",
         tests=("tests/apply/test_spoilt_boards.py", "-k", "named_like and esp32 and 24"),

@@ -69,10 +69,6 @@ from provision.model.state import ActualState, BoardEntry, Content, Filesystem
 T = TypeVar("T")
 
 _STARTUP_NAMES = agent_source.texts(tuple(path[1:] for path in STARTUP_FILES))
-# By a name that no file on the board is in the way of, where the firmware has it.
-_RESET = (
-    b"try:\n from umachine import reset\nexcept ImportError:\n from machine import reset\nreset()"
-)
 LONGEST_ANSWER = 4000  # characters of the value of a check's expression
 SCAN_TIMEOUT = 60.0  # seconds: an ESP8266 hashes a full 3 MB filesystem in about half of it
 
@@ -147,7 +143,7 @@ class BoardRepl:
     def hard_reset(self) -> None:
         """Reset the chip by `machine.reset()`; returns at once."""
         with self.errors():
-            self.raw.start(_RESET)
+            self.raw.start(agent_source.source("reset").encode())
             self.trace(1, "reset by machine.reset()")
 
     # Looking
