@@ -128,6 +128,11 @@ DEVICE_MISTAKES = [
      " write 'dest: /a/' to put 'main.py' into it"),
     ("files: [{src: main.py, dest: /a}], prune: [/, /a/b/]",
      "devices.d.prune[1]: '/a/b' cannot be pruned: '/a' is to be a file"),
+    ("files: [{src: lib, exclude: ['*']}], prune: [/lib]",
+     "devices.d.files[0].src: 'lib' holds no file, so that all below '/lib' would be deleted "
+     "(prune '/lib'); is it a git submodule that is not checked out?"),
+    ("files: [main.py, {src: lib, dest: /a/b, exclude: ['*']}], prune: [/a]", "all below '/a/b'"),
+    ("files: [{src: lib, dest: /, exclude: ['*']}], prune: [/a/b]", "all below '/a/b'"),
     ("files: [{dest: /lib, state: absent}, lib]", "'/lib' cannot be absent: '/lib/a.py'"),
     ("files: [{src: boot.py, template: perhaps}]", "expected true or false, got 'perhaps'"),
     ('files: [{src: boot.py, template: "true"}]', "got 'true'; remove the quotes"),

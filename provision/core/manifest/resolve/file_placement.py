@@ -72,10 +72,12 @@ class FilePlacement:
 
 @dataclass(frozen=True, slots=True)
 class FileSet:
-    """Destinations of one layer, or of several joined. `shared` when no variable went in."""
+    """Destinations of one layer, or of several joined. `shared` when no variable went in; `empty`
+    are the folders without a file, by where their files would go."""
 
     by_dest: Mapping[str, FilePlacement] = field(default_factory=dict)
     shared: bool = True
+    empty: Mapping[str, FileEntry] = field(default_factory=dict)
 
 
 class FilePlacer:
@@ -88,6 +90,7 @@ class FilePlacer:
         self.joined: dict[tuple[int, ...], FileSet] = {}
         self.last: tuple[Layer, FileSet] | None = None
         self.ignored_everywhere: tuple[str, ...] | None = None
+        self.empty: dict[str, FileEntry] = {}  # of the layer that is being expanded
 
     def place(self, layers: Sequence[Layer], render: Render) -> FileSet:
         """The files of a device made of these layers, the later one winning for each dest."""
@@ -101,7 +104,11 @@ class FilePlacer:
         added = self.last[1]
         if not added.shared:
             added = self._expand_layer(own, render)
-        joined = FileSet({**base.by_dest, **added.by_dest}, base.shared and added.shared)
+        joined = FileSet(
+            {**base.by_dest, **added.by_dest},
+            base.shared and added.shared,
+            {**base.empty, **added.empty},
+        )
         self._check_nesting(joined)
         self._check_case(joined)
         return joined
@@ -112,12 +119,14 @@ class FilePlacer:
         if known is not None:
             return known
         by_dest: dict[str, FilePlacement] = {}
+        empty: dict[str, FileEntry] = {}
         shared = True
         for layer in layers:
             own = self._layer(layer, render)
             by_dest.update(own.by_dest)
+            empty.update(own.empty)
             shared = shared and own.shared
-        joined = FileSet(by_dest, shared)
+        joined = FileSet(by_dest, shared, empty)
         self._check_nesting(joined)
         self._check_case(joined)
         if shared:
@@ -136,6 +145,7 @@ class FilePlacer:
 
     def _expand_layer(self, layer: Layer, render: Render) -> FileSet:
         by_dest: dict[str, FilePlacement] = {}
+        self.empty = {}
         shared = True
         for entry in layer.files:
             if _has_variables(entry):
@@ -146,7 +156,7 @@ class FilePlacer:
                     by_dest[placement.dest] = placement
                 else:
                     self._report_conflict(placement, other)
-        return FileSet(by_dest, shared)
+        return FileSet(by_dest, shared, self.empty)
 
     def _report_conflict(self, placement: FilePlacement, other: FilePlacement) -> None:
         dest = quoted(placement.dest)
@@ -225,6 +235,8 @@ class FilePlacer:
         base = base.rstrip("/")
         if base and self._clean_dest(entry, base) is None:
             return
+        if not chosen:
+            self.empty[base or "/"] = entry
         prefix = "" if source == "." else f"{source}/"
         for path in chosen:
             template = entry.template and path.endswith(TEMPLATE_SUFFIX)

@@ -6,7 +6,7 @@ the template where it can be mended, and one that many devices have in common is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from provision.core.manifest.device_checks import (
@@ -25,6 +25,7 @@ from provision.core.manifest.resolve.file_contents import FileContents
 from provision.core.manifest.resolve.file_placement import (
     FilePlacement,
     FilePlacer,
+    FileSet,
     Sources,
     into_folder,
 )
@@ -40,7 +41,7 @@ from provision.core.manifest.yaml_tree import Document, Node
 from provision.core.wording import quoted
 from provision.errors import Problem, TemplateError
 from provision.model.board import BoardProfile
-from provision.model.board_path import ancestors
+from provision.model.board_path import LIBRARY, ancestors, at_or_below, below
 from provision.model.chip import Chip
 from provision.model.secret import Secret
 from provision.model.state import (
@@ -171,9 +172,12 @@ class Resolver:
         )
         board = manifest.boards.get(board_name) if board_name is not None else None
         variables = self.variables.of(device)
-        files = self._files(layers, variables)
+        placed = self._placed(layers, variables)
+        files = placed.by_dest
         port = self._port(device, variables)
         prune = self._prune(layers, files)
+        packages = joined_packages(layers)
+        self._check_empty_sources(placed, prune, LIBRARY if packages else None)
         firmware = next((layer.firmware for layer in reversed(layers) if layer.firmware), None)
         if firmware is not None:
             self._check_firmware_file(firmware)
@@ -191,7 +195,6 @@ class Resolver:
         ]
         if source is not None and board is not None:
             self._check_bytecode(files, wanted, source, board.chip)
-        packages = joined_packages(layers)
         fetched = self.library.add(packages, files, source) if packages else []
         bytecode = [dest for dest, placement in files.items() if placement.compile]
         bytecode += [file.dest for file in fetched]
@@ -224,12 +227,8 @@ class Resolver:
             variables=variables,
         )
 
-    def _files(
-        self, layers: tuple[Layer, ...], variables: Mapping[str, object]
-    ) -> Mapping[str, FilePlacement]:
-        return self.placer.place(
-            layers, lambda text: render_path(text, variables=variables)
-        ).by_dest
+    def _placed(self, layers: tuple[Layer, ...], variables: Mapping[str, object]) -> FileSet:
+        return self.placer.place(layers, lambda text: render_path(text, variables=variables))
 
     def _port(self, device: DeviceEntry, variables: Mapping[str, object]) -> PortSelector | None:
         entry = effective_port(self.manifest, device)
@@ -290,6 +289,26 @@ class Resolver:
                         )
                         self._report(text, f"{layer.path}.prune[{position}]", message)
         return tuple(sorted(paths))
+
+    def _check_empty_sources(
+        self, placed: FileSet, prune: Sequence[str], also_filled: str | None
+    ) -> None:
+        """A folder that happens to be empty must not have all deleted that it was meant to fill."""
+        for base, entry in placed.empty.items():
+            dests = [dest for dest, file in placed.by_dest.items() if file.source is not None]
+            if also_filled is not None:
+                dests.append(also_filled)
+            filled = any(at_or_below(dest, base) for dest in dests)
+            root = next((one for one in prune if at_or_below(base, one) or below(one, base)), None)
+            if root is not None and not filled:
+                lost = root if below(root, base) else base
+                self._report(
+                    entry.src or entry.node,
+                    f"{entry.path}.src",
+                    f"{quoted(str(entry.src))} holds no file, so that all below {quoted(lost)} "
+                    f"would be deleted (prune {quoted(root)}); is it a git submodule that is not "
+                    "checked out?",
+                )
 
     # -- firmware ----------------------------------------------------------------------------------
 

@@ -94,6 +94,23 @@ def test_precedence_is_defaults_then_groups_in_order_then_device(tmp_path: Path)
     assert x.groups == ("one", "two")
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "files: [{src: lib, exclude: ['*']}]",
+        "files: [{src: lib, exclude: ['*']}], prune: [/other]",
+        "files: [{src: lib, exclude: ['*']}, {src: boot.py, dest: /lib/b.py}], prune: [/lib]",
+        "files: [{src: lib, exclude: ['*']}], packages: [mip], prune: [/lib]",
+        "files: [boot.py, {src: lib, dest: /, exclude: ['*']}], prune: [/]",
+    ],
+)
+def test_a_folder_without_files_is_an_empty_one_where_nothing_would_be_lost(
+    tmp_path: Path, written: str
+) -> None:
+    found = states(tmp_path, f"devices: {{x: {{board: esp32, firmware: 1.24.1, {written}}}}}")
+    assert "/lib/a.py" not in found["x"].files_by_dest
+
+
 def test_files_are_joined_by_dest_the_later_layer_winning(tmp_path: Path) -> None:
     manifest = """
     defaults: {board: esp32, files: [boot.py, {src: main.py, dest: /old.py}]}
