@@ -53,7 +53,7 @@ from provision.project.fleet import Fleet
 from provision.sources.lock_resolution import EVERYTHING
 
 if TYPE_CHECKING:
-    from provision.api_console import run_code
+    from provision.api_console import logs, run_code
     from provision.api_files import (
         ShownFile,
         backup,
@@ -116,6 +116,7 @@ __all__ = [
     "init",
     "load",
     "lock",
+    "logs",
     "ls",
     "naming",
     "plan",
@@ -149,7 +150,7 @@ _FILES = frozenset(
 _MANIFESTS = frozenset(
     {"NamedBoard", "Naming", "NewManifest", "arrivals", "ask", "init", "naming", "ports_named"}
 )
-_CONSOLES = frozenset({"run_code"})
+_CONSOLES = frozenset({"logs", "run_code"})
 _ELSEWHERE = {
     "provision.api_console": _CONSOLES,
     "provision.api_files": _FILES,

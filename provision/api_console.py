@@ -1,5 +1,5 @@
-"""The part of `api` that is about what boards print: code that is run on them. Its functions are
-`api`'s own."""
+"""The part of `api` that is about what boards print: of their apps, and of code that is run on
+them. Its functions are `api`'s own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from provision.app import run_task
 from provision.engine.cancellation import Cancellation
 from provision.engine.event_stream import OnEvent
+from provision.engine.tasks.logs import LogsTask
 from provision.engine.tasks.run_code import RunCodeTask
 from provision.errors import UsageError
 from provision.model.report import RunReport
@@ -48,6 +49,27 @@ def run_code(
         on_event=on_event,
         match_by_mac=match_by_mac,
         forks=forks,
+    )
+
+
+def logs(
+    fleet: Fleet,
+    *,
+    seconds: float | None = None,
+    since_boot: bool = False,
+    limit: Sequence[str] = (),
+    on_event: OnEvent | None = None,
+    cancel: Cancellation | None = None,
+) -> RunReport:
+    """What the boards print, as `ConsoleLine` events, for so many seconds or until `cancel` says
+    so. Not a byte is sent to them, unless they are to be restarted first, `since_boot`. A port that
+    goes away later on is waited for, and told in a `Notice`."""
+    return run_task(
+        fleet,
+        LogsTask(seconds=seconds, since_boot=since_boot),
+        cancel,
+        limit=limit,
+        on_event=on_event,
     )
 
 

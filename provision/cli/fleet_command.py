@@ -16,6 +16,7 @@ from provision.api import Cancellation, Confirm, Fleet, RunReport, load
 from provision.cli.options import (
     limit_option,
     manifest_argument,
+    manifest_option,
     offline_option,
     secrets_option,
 )
@@ -65,38 +66,38 @@ def run_options(function: Callable[..., int]) -> Callable[..., int]:
         manifest_argument,
         *_SELECTING,
         *_TELLING,
-        click.option("--match-by-mac", is_flag=True, help=_BY_MAC),
+        BY_MAC,
         click.option("--detailed-exitcode", "detailed", is_flag=True,
                      help="Exit with 6 when changes are pending."),
         offline_option,
-        _FORKS,
+        FORKS,
         click.option("--manual-timeout", type=click.FloatRange(min=0), default=120.0,
                      show_default=True, metavar="SECONDS",
                      help="How long to wait, on a terminal, for somebody to press a button."),
     ])  # fmt: skip
 
 
-def console_options(
-    manifest: Option, *, match_by_mac: bool = True
-) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Those of a command that shows what boards print, whose `manifest` is an argument or, where
-    its words are others, manifest_option."""
-    by_mac = [click.option("--match-by-mac", is_flag=True, help=_BY_MAC)] if match_by_mac else []
+def console_options(*more: Option) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Those of a command that shows what boards print, whose words are no manifest."""
     return lambda function: _gathering(
-        function, [manifest, *_SELECTING, *_TELLING, *by_mac, offline_option, _FORKS]
+        function, [manifest_option, *_SELECTING, *_TELLING, offline_option, *more]
     )
 
 
 Option = Callable[[Callable[..., int]], Callable[..., int]]
 
-_FORKS: Option = click.option(
+FORKS: Option = click.option(
     "--forks",
     type=click.IntRange(min=0),
     default=0,
     show_default="all",
     help="How many devices to work on at once.",
 )
-_BY_MAC = "Find each board that is known by its MAC, whichever port it is on."
+BY_MAC: Option = click.option(
+    "--match-by-mac",
+    is_flag=True,
+    help="Find each board that is known by its MAC, whichever port it is on.",
+)
 _SELECTING: tuple[Option, ...] = (limit_option, secrets_option)
 _TELLING: tuple[Option, ...] = (
     click.option("--json", is_flag=True, help="Print events as JSON lines, as they happen."),

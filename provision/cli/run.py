@@ -9,12 +9,13 @@ import click
 
 from provision import api
 from provision.cli.fleet_command import (
+    BY_MAC,
+    FORKS,
     FleetCommand,
     FleetRequest,
     console_options,
     run_fleet_command,
 )
-from provision.cli.options import manifest_option
 from provision.errors import UsageError
 
 _STDIN = "-"
@@ -23,7 +24,7 @@ _STDIN = "-"
 @click.command(name="run")
 @click.argument("file", required=False)
 @click.option("-c", "code", metavar="CODE", help="Run this code instead of a file.")
-@console_options(manifest_option)
+@console_options(BY_MAC, FORKS)
 def command(*, request: FleetRequest, forks: int, file: str | None, code: str | None) -> int:
     """Run FILE, or the CODE of -c, on boards, and print what they print.
 

@@ -14,7 +14,7 @@ from typing import cast
 
 from provision.core.manifest.console_pattern import compile_console
 from provision.core.wording import Redact, excerpt, last_heard
-from provision.device.console import run_at_repl
+from provision.device.console import Lines, follow, run_at_repl
 from provision.device.flashing.registry import FLASHERS, AttachedFlasher
 from provision.device.micropython.board_repl import BoardRepl
 from provision.device.micropython.transfer.line_rate import LineRate, RateMemory
@@ -34,6 +34,7 @@ from provision.errors import (
     NoAnswer,
     PortLost,
     PortNotFound,
+    Unreachable,
 )
 from provision.interfaces import Discovery, Operator, PortInfo, Say
 from provision.model.board import BoardProfile
@@ -114,6 +115,7 @@ class SerialConnection:
         self._repl: BoardRepl | None = None
         self._flasher: AttachedFlasher | None = None
         self._booting = False  # reset and not yet heard of
+        self._heard = b""  # what came with the answer to that
 
     def _adopt(self, port: Port) -> None:
         self._port = port
@@ -182,20 +184,30 @@ class SerialConnection:
     def _reopen(self) -> None:
         """Find the port of a board that went with its USB in a reset and came back, perhaps
         under another name: a native USB port is made by the very chip that restarts."""
+        deadline = time.monotonic() + USB_RETURN_TIMEOUT
+        missing = self._come_back(lambda: time.monotonic() >= deadline, (PortNotFound, PortLost))
+        if missing is not None:
+            raise missing
+
+    def _come_back(
+        self, over: Stopping, waited_for: tuple[type[Unreachable], ...]
+    ) -> Unreachable | None:
+        """Open the port again as soon as it is there; what kept it away once it is `over`."""
         device, address = self._port.device, self._port.address
         self._port.close()
-        deadline = time.monotonic() + USB_RETURN_TIMEOUT
+        began = time.monotonic()
         while True:
             try:
                 endpoint = replace(self._endpoint, address=self._address_now(address))
                 self._adopt(open_port(endpoint, device=device))
-            except (PortNotFound, PortLost):
-                if time.monotonic() >= deadline:
-                    raise
-                time.sleep(0.1)  # pyserial has no event for a USB device that comes back
+            except waited_for as error:
+                if over():
+                    return error
+                # pyserial has no event for a USB device that comes back.
+                time.sleep(0.1 if time.monotonic() - began < USB_RETURN_TIMEOUT else 1.0)
             else:
                 self._trace(1, f"the port came back as {self._port.address}")
-                return
+                return None
 
     def _address_now(self, address: str) -> str:
         """The same USB serial number and id, wherever it is now; else the same name."""
@@ -242,12 +254,14 @@ class SerialConnection:
         self._remember_usb()
         flasher, self._flasher = self._flasher, None
         repl, self._repl = self._repl, None
+        self._heard = b""
         if flasher is not None:
             restarted = flasher.restart()
         elif repl is not None:
             try:
                 repl.hard_reset()
                 restarted = True
+                self._heard = repl.raw.serial.read_available()
             except NoAnswer:  # it restarted by itself
                 restarted = self._pulse_reset()
         else:
@@ -325,6 +339,29 @@ class SerialConnection:
         assert self._repl is not None, "the REPL is to be taken first"
         with self._port.errors():
             return run_at_repl(self._repl.raw, code, say, stopping, self._redact)
+
+    def follow(
+        self, say: Say, note: Callable[[str], None], seconds: float | None, stopping: Stopping
+    ) -> None:
+        deadline = None if seconds is None else time.monotonic() + seconds
+
+        def over() -> bool:
+            return stopping() or (deadline is not None and time.monotonic() >= deadline)
+
+        self._remember_usb()
+        lines = Lines(say, self._redact, amid=not self._booting)
+        lines.hear(self._heard)
+        while not over():
+            try:
+                with self._port.errors():
+                    follow(self._bytes, lines.hear, over)
+            except Unreachable as lost:
+                lines.close()  # what had come of its last line
+                note(f"{lost.message}; waiting for it to come back")
+                if self._come_back(over, (Unreachable,)) is None:
+                    note(f"{self._port.address} is back")
+                lines = Lines(say, self._redact, amid=True)
+        lines.close()
 
     def close(self) -> None:
         self._port.close()

@@ -147,6 +147,16 @@ class Session:
             self._forget()  # its app runs again, and is nobody's to leave
             raise
 
+    def follow(
+        self,
+        say: Say,
+        note: Callable[[str], None],
+        seconds: float | None,
+        stopping: Callable[[], bool],
+    ) -> None:
+        """Read what the board prints; see `interfaces.Connection.follow`."""
+        self._connection.follow(say, note, seconds, stopping)
+
     def close(self) -> None:
         """Leave the board as it was met, and give the port back.
 

@@ -254,6 +254,17 @@ class Connection(Protocol):
         `stopping` says so it is interrupted: Interrupted, or NoAnswer where it heeds no Ctrl-C."""
         ...
 
+    def follow(
+        self,
+        say: Say,
+        note: Callable[[str], None],
+        seconds: float | None,
+        stopping: Callable[[], bool],
+    ) -> None:
+        """Read what the board prints for `seconds` (None: for ever) or until `stopping` says so;
+        not a byte is sent. A port that goes away is waited for, which `note` is told."""
+        ...
+
     def close(self) -> None: ...
 
 

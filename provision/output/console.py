@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import TextIO
 
@@ -109,6 +110,8 @@ class ConsoleFiles:
 
 
 def _file_name(device: str) -> str:
-    """A device's name as a file's, on any system: names of devices may be anything."""
+    """A device's name as a file's, on any system: names of devices may be anything. One that is
+    changed for it has a digest behind it, so that no two devices share a file."""
     safe = "".join(char if char.isalnum() or char in "-_. " else "_" for char in device)
-    return safe.strip(". ") or "_"
+    safe = safe.strip(". ")[:100]
+    return safe if safe == device else f"{safe}-{sha256(device.encode()).hexdigest()[:8]}"

@@ -58,12 +58,18 @@ class Fanout:
         self._prompt = threading.Lock()
         self._postponed: list[Event] | None = None  # events kept back while paused
         self._lost = False
+        self._left = False
 
     @property
     def lost(self) -> bool:
         """Whether something that was asked for could not be written. A reader that went away, as
         `head` does when it has seen enough, has lost nothing."""
         return self._lost
+
+    @property
+    def reader_left(self) -> bool:
+        """Whether what is written to some output reaches nobody any more."""
+        return self._left
 
     def handle(self, event: Event) -> None:
         """Show one event everywhere."""
@@ -143,6 +149,7 @@ class Fanout:
     def _warn(self, output: Output, error: OSError) -> None:
         if output.asked_for and not isinstance(error, BrokenPipeError):
             self._lost = True
+        self._left = self._left or isinstance(error, BrokenPipeError)
         reason = error.strerror or type(error).__name__
         notice = Notice(message=f"cannot write {output.name}: {reason}; the run goes on without it")
         for other in list(self._outputs):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from enum import Enum
+from functools import cache
 from typing import TypeVar, cast
 
 from provision.core.manifest.redact import Redactor
@@ -36,7 +37,10 @@ def scrub_report(report: RunReport, redactor: Redactor) -> RunReport:
 
 
 def _scrub(value: object, redact: Redact) -> object:
-    if isinstance(value, (Enum, Chip)):
+    kind = type(value)
+    if kind is bool or value is None:
+        return value
+    if kind is not str and isinstance(value, (Enum, Chip)):
         return value
     if isinstance(value, str):
         masked = redact(value)
@@ -48,7 +52,12 @@ def _scrub(value: object, redact: Redact) -> object:
     if isinstance(value, (tuple, list, set, frozenset)):
         return type(value)(_scrub(item, redact) for item in value)
     if is_dataclass(value) and not isinstance(value, type):
-        before = {each.name: getattr(value, each.name) for each in fields(value) if each.init}
+        before = {name: getattr(value, name) for name in _fields(type(value))}
         after = {name: _scrub(item, redact) for name, item in before.items()}
         return value if after == before else replace(value, **after)
     return value
+
+
+@cache
+def _fields(kind: type) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(kind) if each.init)

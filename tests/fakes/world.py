@@ -342,6 +342,17 @@ class FakeConnection:
     def listen(self, seconds: float, stopping: Callable[[], bool]) -> str:
         return self.board.printed
 
+    def follow(
+        self,
+        say: Say,
+        note: Callable[[str], None],
+        seconds: float | None,
+        stopping: Callable[[], bool],
+    ) -> None:
+        self.board.log.append("follow")
+        for line in self.board.prints.splitlines():
+            say(line, True)
+
     def run_code(self, code: bytes, say: Say, stopping: Callable[[], bool]) -> str:
         self.board.log.append(f"run {code.decode()}")
         for line in self.board.printed.splitlines():

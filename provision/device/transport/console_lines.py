@@ -22,13 +22,14 @@ _RETURNS = re.compile("\r+")
 class ConsoleLines:
     """Give it what comes by `feed`; `say` is called for each line."""
 
-    def __init__(self, say: Say, redact: Redact = str) -> None:
+    def __init__(self, say: Say, redact: Redact = str, *, amid: bool = False) -> None:
+        """`amid` where it may begin in the middle of a line, and so of a secret."""
         self._say = say
         self._redact = redact
         # Bytes that are no text are shown as `\xff`.
         self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
         self._rest = ""  # of a line whose end has not come
-        self._cut = False  # whether what came before of that line was said already
+        self._cut = amid  # whether something came before of that line
 
     @property
     def waiting(self) -> bool:

@@ -31,19 +31,24 @@ class ResetTask:
 
     def run(self, device: DeviceContext) -> Outcome:
         """As `Task.run`: "ok" of a board that was restarted."""
-        session = device.session
-        session.stage("observe")
-        try:
-            actual = session.observe(ScanRequest())
-        except NoAnswer as error:
-            if not session.can_reset:
-                raise
-            session.note(f"no REPL: {error.message}")
-            actual = session.flasher().identify()
-        prove(device, actual)
-        device.cancel.check()
-        session.stage("reset")
-        session.restart()
-        done = Reset(reason="as was asked for")
-        device.run.emit(ActionDone(device=device.desired.device, action=done))
+        restart(device)
         return "ok"
+
+
+def restart(device: DeviceContext) -> None:
+    """Restart the board of the device, if it is its own."""
+    session = device.session
+    session.stage("observe")
+    try:
+        actual = session.observe(ScanRequest())
+    except NoAnswer as error:
+        if not session.can_reset:
+            raise
+        session.note(f"no REPL: {error.message}")
+        actual = session.flasher().identify()
+    prove(device, actual)
+    device.cancel.check()
+    session.stage("reset")
+    session.restart()
+    done = Reset(reason="as was asked for")
+    device.run.emit(ActionDone(device=device.desired.device, action=done))

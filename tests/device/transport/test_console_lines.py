@@ -90,3 +90,12 @@ def test_parts_of_a_secret_at_the_cut_of_a_long_line_are_masked() -> None:
         text = "x" * (LONGEST - shift) + SECRET + "y\n"
         heard = whole(text.encode(), redact=Redactor([SECRET]).text)
         assert heard == "x" * (LONGEST - shift) + "******y\n"
+
+
+@pytest.mark.parametrize("place", range(len(SECRET) - 3))
+def test_a_part_of_a_secret_that_is_heard_first_is_masked(place: int) -> None:
+    heard: list[str] = []
+    redact = Redactor([SECRET]).text
+    lines = ConsoleLines(lambda text, _ended: heard.append(text), redact, amid=True)
+    lines.feed(SECRET[place:].encode() + b".\r\nnext\n")
+    assert heard == ["***.", "next"]
