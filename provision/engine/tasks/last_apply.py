@@ -28,6 +28,10 @@ from provision.model.plan import Plan
 from provision.model.state import ActualState, BoardEntry, Filesystem
 
 WITHOUT = "`on_failure: keep` applies without a way back"
+NO_WAY_BACK = (
+    "writing its firmware is not rolled back: where the check fails then, the board keeps what it "
+    "has got, files included"
+)
 
 
 def wants_rollback(device: DeviceContext) -> bool:
@@ -37,8 +41,11 @@ def wants_rollback(device: DeviceContext) -> bool:
 
 def tell_last_apply(device: DeviceContext, plan: Plan, actual: ActualState) -> None:
     """Say what became of the last apply where it did not come to its end, and which state the
-    board is in. A board that is as the manifest wants it, and proved to be, has nothing to tell."""
+    board is in; and, of the next, where nothing brings back what there is. A board that is as the
+    manifest wants it, and proved to be, has nothing to tell."""
     name = device.desired.device
+    if plan.flashes and actual.firmware is not None and wants_rollback(device):
+        device.run.emit(Notice(device=name, message=NO_WAY_BACK))
     kept = device.run.rollbacks.last(actual.mac, name)
     if kept is None or not plan.changes:
         return
@@ -64,11 +71,9 @@ def find_kept(device: DeviceContext, kept: KeptState, actual: ActualState) -> Fi
 
 def keep_replaced(device: DeviceContext, plan: Plan, actual: ActualState) -> KeptState | None:
     """Before the first write: keep what the plan replaces, durably; None where there will be
-    nothing to go back to, which is told if the manifest asks for it."""
+    nothing to go back to."""
     name, records = device.desired.device, device.run.rollbacks
     if not wants_rollback(device) or plan.flashes or actual.filesystem is None:
-        if wants_rollback(device) and plan.change_count:
-            _tell_no_way_back(device, actual)
         if plan.change_count:
             records.forget(actual.mac, name)
         return None
@@ -82,16 +87,6 @@ def keep_replaced(device: DeviceContext, plan: Plan, actual: ActualState) -> Kep
     kept = kept_for(device.desired, plan, actual, contents, last)
     records.keep(actual.mac, name, kept)
     return kept
-
-
-def _tell_no_way_back(device: DeviceContext, actual: ActualState) -> None:
-    if actual.firmware is None:
-        return  # nothing ran on it that one could go back to
-    told = (
-        "firmware is written, which is not rolled back: if the check fails, the board keeps what "
-        "it has then"
-    )
-    device.run.emit(Notice(device=device.desired.device, message=told))
 
 
 def proved(device: DeviceContext, actual: ActualState, kept: KeptState | None) -> None:

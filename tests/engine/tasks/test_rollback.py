@@ -258,8 +258,10 @@ def restored(bench: Bench) -> None:
 
 
 def flashed(bench: Bench) -> None:
-    assert bench.go(replace(MENDED, firmware=firmware())) == "changed"
-    assert any("which is not rolled back" in one for one in bench.notices)
+    state = replace(MENDED, firmware=firmware())
+    for task, outcome in ((PlanTask(), "pending"), (ApplyTask(yes=True), "changed")):
+        assert bench.go(state, task) == outcome
+        assert any("firmware is not rolled back" in one for one in bench.notices)
 
 
 @pytest.mark.parametrize("change", [without_rollback, restored, flashed])
