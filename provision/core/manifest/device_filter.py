@@ -14,7 +14,7 @@ from fnmatch import translate
 
 from provision.core.manifest.model import Manifest
 from provision.core.manifest.ranges import expand, is_range
-from provision.core.wording import did_you_mean, printable, quoted
+from provision.core.wording import did_you_mean, listed, printable, quoted
 from provision.errors import UsageError
 
 LIMIT = "--limit"
@@ -43,6 +43,8 @@ def select_devices(
     for pattern in filter(None, patterns):
         excluded = pattern.startswith("!")
         found = _matches(manifest, pattern[1:] if excluded else pattern, option)
+        if not excluded:
+            _check_range(pattern, found, option)
         (unwanted if excluded else wanted).update(found)
     if all(pattern.startswith("!") for pattern in patterns):
         wanted = set(manifest.devices)
@@ -113,6 +115,20 @@ def _matches(manifest: Manifest, pattern: str, option: str) -> set[str]:
             near, hint = "", f"it is a group: write `{option} @{pattern}`"
         raise UsageError(f"no device matches {quoted(pattern)}{near}", hint=hint)
     return found
+
+
+def _check_range(pattern: str, found: Collection[str], option: str) -> None:
+    """UsageError for a range of devices that are not all there: who counts to forty means forty."""
+    if pattern.startswith("@") or not is_range(pattern):
+        return
+    names = [member.name for member in expand(pattern)]
+    missing = [name for name in names if name not in found]
+    if missing:
+        glob = re.sub(r"\[[^]]*\]", "*", pattern)
+        raise UsageError(
+            f"{quoted(pattern)}: there is no {listed(missing, joined_by='or')} in the manifest",
+            hint=f"`{option} '{glob}'` selects those that are there",
+        )
 
 
 def _named(names: Iterable[str], pattern: str, option: str) -> set[str]:

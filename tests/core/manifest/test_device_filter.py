@@ -39,6 +39,7 @@ def manifest(tmp_path: Path) -> Manifest:
         (("desk-0?,!desk-02",), ("desk-01", "desk-03")),
         (("desk-0[13]",), ("desk-01", "desk-03")),
         (("desk-[02:03]",), ("desk-02", "desk-03")),
+        (("*,!desk-[02:09]",), ("kitchen", "hall", "garden", "desk-01")),
         (("@sensors",), ("kitchen", "hall")),
         (("@sensors,!@pumps",), ("kitchen",)),
         (("!@pumps,@sensors",), ("kitchen",)),
@@ -63,6 +64,11 @@ def test_selection(manifest: Manifest, limits: tuple[str, ...], names: tuple[str
         ("kitchen,!nobody", "no device matches 'nobody'"),
         ("kitchen,!kitchen", "--limit kitchen,!kitchen leaves no device"),
         ("@kitchen", "leaves no device"),
+        (
+            "desk-[02:09]",
+            "'desk-[02:09]': there is no desk-04, desk-05, desk-06, desk-07, desk-08 or",
+        ),
+        ("desk-[01:03],kit[1:2]chen", "no device matches 'kit[1:2]chen'"),
         ("desk-[03:01]", "--limit desk-[03:01]: [03:01] ends before it starts"),
         (",", "--limit is empty and selects no device"),
         ("", "--limit is empty and selects no device"),
@@ -74,6 +80,13 @@ def test_nothing_selected_is_a_usage_error(manifest: Manifest, limit: str, messa
     with pytest.raises(UsageError) as caught:
         select_devices(manifest, (limit,))
     assert message in caught.value.message
+
+
+def test_a_range_that_is_not_all_there_says_what_is(manifest: Manifest) -> None:
+    with pytest.raises(UsageError) as caught:
+        select_devices(manifest, ("desk-[02:04]",))
+    assert caught.value.message == "'desk-[02:04]': there is no desk-04 in the manifest"
+    assert caught.value.hint == "`--limit 'desk-*'` selects those that are there"
 
 
 def test_a_group_named_without_its_sign_is_explained(manifest: Manifest) -> None:
