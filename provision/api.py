@@ -33,7 +33,6 @@ from provision.app import (
     validate_manifest,
     vendor_manifest,
 )
-from provision.app_ports import discover_ports
 from provision.engine.cancellation import Cancellation
 from provision.engine.context import MANUAL_TIMEOUT, Confirm
 from provision.engine.discover import Arrivals, FoundPort
@@ -71,6 +70,7 @@ if TYPE_CHECKING:
         NewManifest,
         arrivals,
         ask,
+        discover,
         init,
         naming,
         ports_named,
@@ -133,35 +133,19 @@ __all__ = [
     "vendor",
 ]
 
-_FILES = frozenset(
-    {
-        "SavedBackup",
-        "ShownFile",
-        "backup",
-        "cat",
-        "fetch",
-        "ls",
-        "read_backup",
-        "restore",
-        "rollback",
-        "send",
-    }
-)
-_MANIFESTS = frozenset(
-    {"NamedBoard", "Naming", "NewManifest", "arrivals", "ask", "init", "naming", "ports_named"}
-)
-_CONSOLES = frozenset({"logs", "run_code"})
 _ELSEWHERE = {
-    "provision.api_console": _CONSOLES,
-    "provision.api_files": _FILES,
-    "provision.api_manifest": _MANIFESTS,
+    "provision.api_console": "logs run_code",
+    "provision.api_files": "SavedBackup ShownFile backup cat fetch ls read_backup restore rollback "
+    "send",
+    "provision.api_manifest": "NamedBoard Naming NewManifest arrivals ask discover init naming "
+    "ports_named",
 }
 
 
 def __getattr__(name: str) -> object:
     """What only some commands need is imported when it is first asked for."""
     for module, names in _ELSEWHERE.items():
-        if name in names:
+        if name in names.split():
             return getattr(import_module(module), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
@@ -191,6 +175,7 @@ def plan(
     forks: int = 0,
     accept_new_boards: Sequence[str] = (),
     diff: bool = False,
+    fresh: bool = False,
     operator: bool = False,
     manual_timeout: float = MANUAL_TIMEOUT,
     detailed_exit_code: bool = False,
@@ -200,13 +185,18 @@ def plan(
     """Observe the boards and say what would change; nothing does.
 
     `limit` selects devices as `--limit` does; `forks` is how many at once, 0 for all. With `diff`,
-    `FileDiffed` events tell how text files would change. `match_by_mac`, `accept_new_boards`,
-    `operator` and `manual_timeout` are those of `apply`. `detailed_exit_code` has pending changes
-    tell themselves as exit code 6 in the event `RunFinished`.
+    `FileDiffed` events tell how text files would change. `fresh`, `match_by_mac`,
+    `accept_new_boards`, `operator` and `manual_timeout` are those of `apply`.
+    `detailed_exit_code` has pending changes tell themselves as exit code 6 in the event
+    `RunFinished`.
     """
     return run_task(
         fleet,
-        PlanTask(contents=diff, accept_new=fleet.select_new_boards(accept_new_boards, limit)),
+        PlanTask(
+            contents=diff,
+            accept_new=fleet.select_new_boards(accept_new_boards, limit),
+            fresh=fresh,
+        ),
         cancel,
         limit=limit,
         match_by_mac=match_by_mac,
@@ -228,6 +218,7 @@ def apply(
     fail_fast: bool = False,
     accept_new_boards: Sequence[str] = (),
     diff: bool = False,
+    fresh: bool = False,
     operator: bool = False,
     manual_timeout: float = MANUAL_TIMEOUT,
     confirm: Confirm | None = None,
@@ -242,7 +233,8 @@ def apply(
     instructions every second. `accept_new_boards` names, as `limit` does, devices that may have got
     another board. With `match_by_mac`, a device whose MAC is declared or learned is
     found by it on the ports of all selected devices and on those that are no device's. With
-    `fail_fast`, no device is begun after one has failed.
+    `fail_fast`, no device is begun after one has failed. `fresh`, which is to be asked for before,
+    deletes whatever no entry of the manifest manages, cards excepted, and restarts every board.
     """
     return run_task(
         fleet,
@@ -250,6 +242,7 @@ def apply(
             yes=yes,
             accept_new=fleet.select_new_boards(accept_new_boards, limit),
             contents=diff,
+            fresh=fresh,
         ),
         cancel,
         limit=limit,
@@ -353,17 +346,6 @@ def status(fleet: Fleet, *, limit: Sequence[str] = ()) -> FleetStatus:
     """What the last apply of each device came to, on this computer, and whether its port is plugged
     in. No board is touched; `plan` is what looks at them."""
     return status_of(fleet, limit)
-
-
-def discover(manifest: str | Path | None = None, *, probe: bool = False) -> Sequence[FoundPort]:
-    """The serial ports that are plugged in and, of a manifest if one is named, the devices on them
-    and those on URLs.
-
-    With `probe`, each board is asked for its chip, MAC, flash and firmware, as `actual`: that
-    interrupts what runs there, and resets a board whose REPL does not answer. Ports built into the
-    computer are asked only where a device is on them.
-    """
-    return discover_ports(manifest, probe=probe)
 
 
 def validate(

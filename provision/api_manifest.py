@@ -1,5 +1,5 @@
-"""The part of the Python API that writes manifests: a first one of what is plugged in, and devices
-that are added to one that is there. `api.py` has it with the rest.
+"""The part of the Python API that is about what is plugged in: ports and boards that are found, and
+manifests that are written of them. `api.py` has it with the rest.
 """
 
 from __future__ import annotations
@@ -50,6 +50,17 @@ class NewManifest:
     path: Path
     devices: tuple[NamedBoard, ...]
     left_out: tuple[tuple[str, str], ...]
+
+
+def discover(manifest: str | Path | None = None, *, probe: bool = False) -> Sequence[FoundPort]:
+    """The serial ports that are plugged in and, of a manifest if one is named, the devices on them
+    and those on URLs.
+
+    With `probe`, each board is asked for its chip, MAC, flash and firmware, as `actual`: that
+    interrupts what runs there, and resets a board whose REPL does not answer. Ports built into the
+    computer are asked only where a device is on them.
+    """
+    return discover_ports(manifest, probe=probe)
 
 
 def init(ports: Sequence[str] = (), *, manifest: str | Path | None = None) -> NewManifest:

@@ -120,6 +120,7 @@ def desired_states(draw: st.DrawFn) -> DesiredState:
         files=tuple(files),
         absent=tuple(draw(st.lists(paths, max_size=3, unique=True))),
         prune=tuple(draw(st.lists(roots, max_size=2, unique=True))),
+        fresh=draw(st.booleans()),
         check=draw(st.none() | st.just(Check(expression="True"))),
     )
 

@@ -20,7 +20,7 @@ from provision.cli.options import (
     offline_option,
     secrets_option,
 )
-from provision.core.wording import listed
+from provision.core.wording import listed, plural
 from provision.errors import ProvisionError, UsageError
 from provision.model.event import Notice, RunFailed
 from provision.model.plan import Plan, phase_of
@@ -230,6 +230,8 @@ def run_command(
 
 
 def _of_erasing(plan: Plan) -> str:
+    if not plan.flashes:
+        return f"delete {plural(len(plan.deleted), 'file')} of this board, which no run has met yet"
     why = next(one.reason for one in plan.actions if phase_of(one) == "flash")
     lost = listed(plan.losses)
     what = f"lose {lost} of this board" if lost else "erase this board and every file on it"

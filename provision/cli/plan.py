@@ -15,15 +15,16 @@ from provision.cli.fleet_command import (
 
 @click.command(name="plan")
 @common_options
-def command(*, request: FleetRequest, forks: int, manual_timeout: float) -> int:
+@click.option("--fresh", is_flag=True, help="As for `provision apply --fresh`.")
+def command(*, request: FleetRequest, forks: int, manual_timeout: float, fresh: bool) -> int:
     """Observe every board of MANIFEST (fleet.yaml) and show what `apply` would change.
 
     Nothing is written, and a board whose REPL answers is not even reset.
     """
-    return run_plan(request, forks=forks, manual_timeout=manual_timeout)
+    return run_plan(request, forks=forks, manual_timeout=manual_timeout, fresh=fresh)
 
 
-def run_plan(request: FleetRequest, *, forks: int, manual_timeout: float) -> int:
+def run_plan(request: FleetRequest, *, forks: int, manual_timeout: float, fresh: bool) -> int:
     """Also `apply --check`."""
 
     def run(command: FleetCommand) -> api.RunReport:
@@ -32,6 +33,7 @@ def run_plan(request: FleetRequest, *, forks: int, manual_timeout: float) -> int
             forks=forks,
             accept_new_boards=request.accept_new,
             diff=request.diff,
+            fresh=fresh,
             match_by_mac=request.match_by_mac,
             operator=command.operator,
             manual_timeout=manual_timeout,

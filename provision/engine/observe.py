@@ -33,7 +33,7 @@ def scan_request(desired: DesiredState) -> ScanRequest:
     paths |= {parent for file in desired.files for parent in ancestors(file.dest)}
     for directory in desired.directories:
         paths |= {directory, *ancestors(directory)}
-    trees = {*desired.prune, *desired.absent}
+    trees = {*desired.pruned, *desired.absent}
     expected = {
         file.dest: FileState(size=file.content.size, sha256=file.content.sha256)
         for file in desired.files

@@ -170,5 +170,10 @@ class Plan:
         )
 
     @property
+    def deleted(self) -> tuple[str, ...]:
+        """The files that go."""
+        return tuple(action.path for action in self.actions if isinstance(action, DeleteFile))
+
+    @property
     def flashes(self) -> bool:
         return any(phase_of(action) == "flash" for action in self.actions)

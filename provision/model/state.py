@@ -155,8 +155,9 @@ class DesiredState:
     """What one device must be, everything resolved. `files` is sorted by dest, one each; `owners`
     are the boards that manifest and lock know, this device's and the others', by MAC. `directories`
     are to be there though nothing need lie in them. `origin` is what says so in place of the
-    manifest, for people: "the backup". `transfer_baud` is the highest rate for
-    sending files, 0 for none but `baud`, None where the board's profile says it."""
+    manifest, for people: "the backup". `fresh`: by this run, whatever no entry manages goes.
+    `transfer_baud` is the highest rate for sending files, 0 for none but `baud`, None where the
+    board's profile says it."""
 
     device: str
     board: BoardProfile
@@ -174,7 +175,13 @@ class DesiredState:
     groups: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()  # as asked for; what they hold is among the files
     origin: str | None = None
+    fresh: bool = False
     variables: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def pruned(self) -> tuple[str, ...]:
+        """The folders below which what no entry manages goes."""
+        return (*self.prune, "/") if self.fresh else self.prune
 
     @cached_property
     def files_by_dest(self) -> Mapping[str, DesiredFile]:

@@ -100,6 +100,7 @@ def _desired(data: dict[str, Any]) -> DesiredState:
         files=tuple(_file(dest, file) for dest, file in sorted(data.pop("files", {}).items())),
         absent=tuple(data.pop("absent", ())),
         prune=tuple(data.pop("prune", ())),
+        fresh=data.pop("fresh", False),
         check=None if check is None else Check(expression=check),
     )
     _nothing_left(data, "desired")

@@ -200,8 +200,8 @@ BUGS = (
     Bug(
         name="delete where nothing was pruned",
         file="provision/core/planning/diff.py",
-        before="        for root in self.desired.prune:\n",
-        after="        for root in (*self.desired.prune, '/lib'):\n",
+        before="        for root in self.desired.pruned:\n",
+        after="        for root in (*self.desired.pruned, '/lib'):\n",
         tests=(
             "tests/core/planning/test_diff_cases.py",
             "tests/core/planning/test_diff_properties.py",
@@ -970,5 +970,19 @@ BUGS = (
         before="if hashlib.sha256(content).hexdigest() != digest:",
         after="if not digest:",
         tests=("tests/project/test_rollback_records.py", "-k", "not_believed"),
+    ),
+    Bug(
+        name="take a fresh start for something that a check has to be proved on again",
+        file="provision/core/planning/check_state.py",
+        before="list(desired.prune)]",
+        after="list(desired.pruned)]",
+        tests=("tests/apply/test_fresh.py",),
+    ),
+    Bug(
+        name="empty a board that nobody knows for a fresh start",
+        file="provision/core/planning/safety.py",
+        before="    elif unproved and plan.deleted:",
+        after="    elif False:",
+        tests=("tests/apply/test_fresh.py",),
     ),
 )

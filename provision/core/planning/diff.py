@@ -150,8 +150,10 @@ class FileDiff:
             return None
         if any(at_or_below(path, absent) for absent in self.desired.absent):
             return self._not_wanted("the manifest says absent")
-        for root in self.desired.prune:
+        for root in self.desired.pruned:
             if below(path, root):
+                if root not in self.desired.prune:
+                    return self._not_wanted("the manifest has no such file")
                 return self._not_wanted(f"the manifest prunes {root}, and manages no such file")
         return None
 
@@ -168,7 +170,7 @@ class FileDiff:
             and path not in self.mounts
             and (
                 any(at_or_below(path, absent) for absent in self.desired.absent)
-                or any(below(path, root) for root in self.desired.prune)
+                or any(below(path, root) for root in self.desired.pruned)
             )
         }
 

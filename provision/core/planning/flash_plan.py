@@ -108,7 +108,7 @@ def _losses(desired: DesiredState, actual: ActualState) -> Iterator[str]:
             continue
         if any(at_or_below(path, absent) for absent in desired.absent):
             continue
-        if file is None and any(below(path, root) for root in desired.prune):
+        if file is None and any(below(path, root) for root in desired.pruned):
             continue
         size = "" if state.size is None else f" ({byte_size(state.size)})"
         yield f"{printable(path)}{size}"

@@ -108,6 +108,7 @@ def state_before(desired: DesiredState, kept: KeptState, *, others: bool) -> Des
         directories=tuple(sorted(kept.removed)),
         absent=tuple(sorted({*kept.made, *gone})),
         prune=(),
+        fresh=False,
         check=kept.check_before,
         packages=(),
         origin=BEFORE,

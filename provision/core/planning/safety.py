@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from provision.core.chips.family import image_for_another_chip
 from provision.core.chips.registry import family_of
 from provision.core.planning.flash_plan import UNMOUNTABLE, lost_filesystem, unmountable
-from provision.core.wording import listed, memory_size
+from provision.core.wording import listed, memory_size, printable
 from provision.model.plan import (
     Action,
     EraseFlash,
@@ -80,14 +80,15 @@ def refusals(
 
 
 def needs_consent(
-    plan: Plan, actual: ActualState, *, known: bool, interrupted: bool
+    plan: Plan, actual: ActualState, *, known: bool, interrupted: bool, unproved: bool = False
 ) -> Refusal | None:
     """Rule 2: why a plan may not be carried out unless somebody says yes, or None.
 
     A yes is needed for whatever is lost; where nobody could look at the flash; and to erase a
-    board of which no run before has learned whose it is (`known`). A board on which a run that
-    erased it for this very device was `interrupted`, and which has not answered since, has had
-    its yes.
+    board of which no run before has learned whose it is (`known`). So it is to delete files by a
+    run's own order (`unproved`) on a board that neither manifest nor lock knows. A board on which a
+    run that erased it for this very device was `interrupted`, and which has not answered since, has
+    had its yes.
     """
     if interrupted:
         return None
@@ -98,6 +99,9 @@ def needs_consent(
         what = "its board would be erased, and is not in fleet.lock yet"
     elif plan.erases and actual.flash is None:
         what = "its board would be erased, and nobody could look at what is on it"
+    elif unproved and plan.deleted:
+        gone = listed([printable(path) for path in plan.deleted])
+        what = f"{gone} would be deleted, and its board is not in fleet.lock yet"
     else:
         return None
     return Refusal(
@@ -116,11 +120,9 @@ def unflashable(address: str) -> Refusal:
     )
 
 
-def declined() -> Refusal:
+def declined(what: str = "erasing its board") -> Refusal:
     """Somebody was asked, and said no."""
-    return Refusal(
-        kind="declined", message="erasing its board was declined", hint="nothing was written"
-    )
+    return Refusal(kind="declined", message=f"{what} was declined", hint="nothing was written")
 
 
 # More entries than this are no advice that anybody follows by hand.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from provision.core.planning.safety import declined, needs_consent
@@ -14,6 +14,7 @@ from provision.engine.refusal import refused
 from provision.engine.task import Target
 from provision.engine.tasks.last_apply import keep_replaced, proved, tell_last_apply
 from provision.engine.tasks.plan import observe_and_plan, read_targets
+from provision.engine.tasks.reset import restart_proved
 from provision.engine.tasks.rollback import roll_back
 from provision.errors import CheckFailed, NoAnswer
 from provision.model.event import Outcome
@@ -24,16 +25,19 @@ from provision.model.state import ActualState, DesiredState
 @dataclass(frozen=True, kw_only=True)
 class ApplyTask:
     """`yes`: erase without asking; `accept_new`: the devices that may have got another board;
-    `contents`: also tell how the files that are written change."""
+    `contents`: also tell how the files that are written change; `fresh`: whatever no entry manages
+    goes, and every board starts its app anew."""
 
     yes: bool = False
     accept_new: frozenset[str] = frozenset()
     contents: bool = False
+    fresh: bool = False
     name: ClassVar[str] = "apply"
     changes_boards: ClassVar[bool] = True
 
     def prepare(self, states: Sequence[DesiredState], context: RunContext) -> Sequence[Target]:
         """As `Task.prepare`."""
+        states = [replace(state, fresh=self.fresh) for state in states]
         return read_targets(states, context, accept_new=self.accept_new)
 
     def run(self, device: DeviceContext) -> Outcome:
@@ -47,6 +51,8 @@ class ApplyTask:
             device.actual = actual = apply_plan(device, plan, actual)
         else:
             proved(device, actual, None)
+            if self.fresh:
+                restart_proved(device, "a fresh start")
         if actual.mac is not None:
             device.run.journal.end(actual.mac)  # also of a run that was cut at its very end
             device.run.identities.learn(device.desired.device, actual.mac)
@@ -69,13 +75,14 @@ def apply_plan(device: DeviceContext, plan: Plan, actual: ActualState) -> Actual
 
 
 def ask_consent(device: DeviceContext, actual: ActualState, plan: Plan) -> None:
-    """Ask before a board is erased that no run has met before, or that nobody could look at;
-    Refused when the answer is no, or when there is nobody to ask."""
+    """Ask before a board is erased, or emptied by a fresh start, that no run has met before, or
+    that nobody could look at; Refused when the answer is no, or when there is nobody to ask."""
     name, run = device.desired.device, device.run
     refusal = needs_consent(
         plan,
         actual,
         known=run.identities.known(name) is not None,
+        unproved=device.desired.fresh and device.desired.mac is None,
         interrupted=actual.firmware is None
         and actual.mac is not None
         and run.journal.may_erase(actual.mac, name),
@@ -85,5 +92,5 @@ def ask_consent(device: DeviceContext, actual: ActualState, plan: Plan) -> None:
     if run.confirm is not None:
         if run.confirm(name, plan):
             return
-        refusal = declined()
+        refusal = declined("erasing its board" if plan.flashes else "deleting its files")
     raise refused(refusal)

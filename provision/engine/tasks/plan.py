@@ -41,15 +41,17 @@ from provision.model.state import ActualState, DesiredState, Filesystem
 @dataclass(frozen=True, kw_only=True)
 class PlanTask:
     """`contents`: also tell how the files that would be written change; `accept_new`: the devices
-    that may have got another board."""
+    that may have got another board; `fresh`: whatever no entry manages is to go."""
 
     contents: bool = False
+    fresh: bool = False
     accept_new: frozenset[str] = frozenset()
     name: ClassVar[str] = "plan"
     changes_boards: ClassVar[bool] = False
 
     def prepare(self, states: Sequence[DesiredState], context: RunContext) -> Sequence[Target]:
         """As `Task.prepare`."""
+        states = [replace(state, fresh=self.fresh) for state in states]
         return read_targets(states, context, accept_new=self.accept_new)
 
     def run(self, device: DeviceContext) -> Outcome:

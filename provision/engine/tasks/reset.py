@@ -48,7 +48,12 @@ def restart(device: DeviceContext) -> None:
         actual = session.flasher().identify()
     prove(device, actual)
     device.cancel.check()
-    session.stage("reset")
-    session.restart()
-    done = Reset(reason="as was asked for")
+    restart_proved(device, "as was asked for")
+
+
+def restart_proved(device: DeviceContext, reason: str) -> None:
+    """Restart a board that was proved to be the device's own, and leave it to its app."""
+    device.session.stage("reset")
+    device.session.restart()
+    done = Reset(reason=reason)
     device.run.emit(ActionDone(device=device.desired.device, action=done))

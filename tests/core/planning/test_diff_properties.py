@@ -39,7 +39,7 @@ def planned(desired: DesiredState, actual: ActualState) -> Plan:
 
 def covered(path: str, desired: DesiredState) -> bool:
     return any(at_or_below(path, absent) for absent in desired.absent) or any(
-        below(path, root) for root in desired.prune
+        below(path, root) for root in desired.pruned
     )
 
 
