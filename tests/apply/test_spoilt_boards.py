@@ -129,6 +129,18 @@ def test_an_app_that_has_spoilt_its_interpreter(station: Station, spoiler: str) 
     assert station.apply().outcomes == {"kitchen": "ok"}
 
 
+@pytest.mark.parametrize("version", ["1.19.1", "1.24.1"])
+def test_no_program_looks_into_a_folder_whose_host_is_gone(station: Station, version: str) -> None:
+    """An import looks into the working directory, and would wait there for a minute."""
+    image = provisioned(station, ESP32, version, f"{SPOILERS['remote']}\nwhile True: pass\n")
+    station.press("kitchen", "reset")
+    looked = station.provision("apply", "-vv")
+    assert looked.code == 0, looked.said
+    assert "did not finish" not in looked.said
+    assert "kitchen  ok" in looked.said
+    assert image
+
+
 def test_an_app_that_has_taken_all_memory(station: Station) -> None:
     provisioned(station, ESP8266, "1.24.1", FULL + "while True: pass\n")
     station.press("kitchen", "reset")

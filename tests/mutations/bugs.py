@@ -46,6 +46,13 @@ BUGS = (
         tests=("tests/apply/test_spoilt_boards.py", "-k", "named_like and esp32 and 24"),
     ),
     Bug(
+        name="import from whatever working directory the app has left",
+        file="provision/device/micropython/agent_source.py",
+        before='first = _HOME if names[:1] in _FIRST else b""',
+        after='first = b""',
+        tests=("tests/apply/test_spoilt_boards.py", "-k", "host_is_gone and 19"),
+    ),
+    Bug(
         name="ask a spoilt interpreter again instead of a fresh one",
         file="provision/device/micropython/agent_runner.py",
         before="            self._raw.restart_interpreter(interrupting=self._raw.fresh)\n",

@@ -24,6 +24,11 @@ AGENT = Path(__file__).with_name("agent")
 SCAN, SCAN_ACROSS = "_scan", "_scan_across"
 """The calls whose globals stay while what they found differs from what was wanted."""
 
+# An import looks into the working directory first, which may be a folder of mpremote's whose host
+# is gone. A firmware without filesystem has no `chdir`.
+_FIRST = ("facts",), ("mount",)  # what an interpreter is asked first
+_HOME = b'getattr(__import__("uos"),"chdir",len)("/")\n'
+
 # A window of 1 kB, which even an ESP8266's heap gives, and no snippet is much longer.
 PACK_WINDOW = 10
 
@@ -61,10 +66,12 @@ def program(
     before anything runs.
     """
     called = call.encode()
+    first = _HOME if names[:1] in _FIRST else b""
     if not deflate:
-        return source(*names).encode() + (b"%s(%s)\n" % (called, arguments) if call else b"")
+        code = first + source(*names).encode()
+        return code + (b"%s(%s)\n" % (called, arguments) if call else b"")
     home = b"_p" if follow or call in (SCAN, SCAN_ACROSS) else b"_r"
-    code = b"" if follow else home + b"={}\n"
+    code = first + (b"" if follow else home + b"={}\n")
     if names:  # 1 is deflate.RAW
         code += b"import deflate,uio\nexec(deflate.DeflateIO(uio.BytesIO(%s),1,%d).read(),%s)\n" % (
             packed(*names),

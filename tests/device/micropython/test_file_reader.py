@@ -81,6 +81,14 @@ class DisturbedPort:
     def timeout(self, seconds: float | None) -> None:
         self.port.timeout = seconds
 
+    @property
+    def baudrate(self) -> int:
+        return int(self.port.baudrate)
+
+    @baudrate.setter
+    def baudrate(self, rate: int) -> None:
+        self.port.baudrate = rate
+
     def read(self, size: int) -> bytes:
         return self.disturb(self.port.read(size))
 
