@@ -52,7 +52,7 @@ from provision.project.fleet import Fleet
 from provision.sources.lock_resolution import EVERYTHING
 
 if TYPE_CHECKING:
-    from provision.api_console import logs, run_code
+    from provision.api_console import logs, repl, run_code
     from provision.api_files import (
         ShownFile,
         backup,
@@ -122,6 +122,7 @@ __all__ = [
     "plan",
     "ports_named",
     "read_backup",
+    "repl",
     "reset",
     "restore",
     "rollback",
@@ -134,7 +135,7 @@ __all__ = [
 ]
 
 _ELSEWHERE = {
-    "provision.api_console": "logs run_code",
+    "provision.api_console": "logs repl run_code",
     "provision.api_files": "SavedBackup ShownFile backup cat fetch ls read_backup restore rollback "
     "send",
     "provision.api_manifest": "NamedBoard Naming NewManifest arrivals ask discover init naming "

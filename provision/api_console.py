@@ -9,8 +9,10 @@ from provision.app import run_task
 from provision.engine.cancellation import Cancellation
 from provision.engine.event_stream import OnEvent
 from provision.engine.tasks.logs import LogsTask
+from provision.engine.tasks.repl import ReplTask
 from provision.engine.tasks.run_code import RunCodeTask
 from provision.errors import UsageError
+from provision.interfaces import Terminal
 from provision.model.report import RunReport
 from provision.project.fleet import Fleet
 
@@ -71,6 +73,18 @@ def logs(
         limit=limit,
         on_event=on_event,
     )
+
+
+def repl(
+    fleet: Fleet,
+    terminal: Terminal,
+    *,
+    on_event: OnEvent | None = None,
+    cancel: Cancellation | None = None,
+) -> RunReport:
+    """The prompt of the board of a fleet of one device on a terminal, which is open for that time
+    only, until Ctrl-] is typed. What the board prints is not masked."""
+    return run_task(fleet, ReplTask(terminal=terminal), cancel, limit=(), on_event=on_event)
 
 
 def _is_text(source: bytes) -> bool:

@@ -14,7 +14,7 @@ from typing import cast
 
 from provision.core.manifest.console_pattern import compile_console
 from provision.core.wording import Redact, excerpt, last_heard
-from provision.device.console import Lines, follow, run_at_repl
+from provision.device.console import Lines, follow, interact, run_at_repl
 from provision.device.flashing.registry import FLASHERS, AttachedFlasher
 from provision.device.micropython.board_repl import BoardRepl
 from provision.device.micropython.transfer.line_rate import LineRate, RateMemory
@@ -36,7 +36,7 @@ from provision.errors import (
     PortNotFound,
     Unreachable,
 )
-from provision.interfaces import Discovery, Operator, PortInfo, Say
+from provision.interfaces import Discovery, Operator, PortInfo, Say, Terminal
 from provision.model.board import BoardProfile
 from provision.model.endpoint import Capabilities, Endpoint
 
@@ -339,6 +339,12 @@ class SerialConnection:
         assert self._repl is not None, "the REPL is to be taken first"
         with self._port.errors():
             return run_at_repl(self._repl.raw, code, say, stopping, self._redact)
+
+    def interact(self, terminal: Terminal, stopping: Stopping) -> bool:
+        assert self._repl is not None, "the REPL is to be taken first"
+        self._repl.leave()
+        with self._port.errors():
+            return interact(self._bytes, terminal, stopping)
 
     def follow(
         self, say: Say, note: Callable[[str], None], seconds: float | None, stopping: Stopping

@@ -13,12 +13,18 @@ from provision.device.micropython.raw_repl import RawRepl
 from provision.device.micropython.run_code import run_code
 from provision.device.transport.buffered_serial import MAX_READ, BytePort, Stopping
 from provision.device.transport.console_lines import ConsoleLines
-from provision.interfaces import Say
+from provision.interfaces import Say, Terminal
 
 PATIENCE = 0.25  # seconds that a read waits, and so until a run that is stopped has ended
 PAUSE = 0.1
 """Seconds between two reads, so that they are few and large. A driver holds 4 kB at least; at
 115200 baud a quarter of it has come by then."""
+END_KEY = b"\x1d"  # Ctrl-]
+KEY_LATENCY = 0.02  # seconds that a key may wait on a port that cannot be waited for with it
+AHEAD = 96  # bytes that are sent before their echo has come
+NO_ECHO = 0.05  # seconds: a program that reads its input echoes none
+LONGEST_LINE = 4096
+_PROMPTS = (b">>> ", b"... ", b"=== ")
 UNFINISHED = 1.0
 """Seconds after which a line is said though its end has not come: a prompt has none."""
 
@@ -51,6 +57,52 @@ def follow(port: BytePort, heard: Callable[[bytes], None], over: Stopping) -> No
         heard(data)
         if data:
             time.sleep(PAUSE)
+
+
+def interact(port: BytePort, terminal: Terminal, over: Stopping) -> bool:
+    """The friendly prompt on a terminal; see `interfaces.Connection.interact`.
+
+    What is pasted goes out in pieces that a receive ring of 256 bytes holds, each when the echo of
+    the one before has come, or none comes.
+    """
+    descriptor = _descriptor(port)
+    port.timeout = 0.0 if descriptor is not None else KEY_LATENCY
+    outgoing = bytearray(b"\r\x02")  # the banner, and a prompt
+    unanswered, sent_at = 0, 0.0
+    line = b""  # what stands in the board's last line
+    readable = True
+    while not over():
+        data = b""
+        if readable or descriptor is None:
+            # One byte is asked for at least: of a port that is gone there is none, which is told.
+            data = port.read(min(MAX_READ, max(1, port.in_waiting)))
+            terminal.show(data)
+            line = (line + data)[-LONGEST_LINE:].rpartition(b"\n")[2]
+            unanswered = max(0, unanswered - len(data))
+        keys = terminal.typed()
+        typed, end, _ = (keys or b"").partition(END_KEY)
+        outgoing += typed
+        if outgoing and (unanswered < AHEAD // 2 or time.monotonic() - sent_at > NO_ECHO):
+            piece = bytes(outgoing[:AHEAD])
+            del outgoing[:AHEAD]
+            port.write(piece)
+            unanswered, sent_at = len(piece), time.monotonic()
+        if end or keys is None:
+            break
+        if descriptor is not None:
+            readable = terminal.wait(KEY_LATENCY if outgoing else PATIENCE, descriptor)
+    at_prompt = line.startswith(_PROMPTS)
+    if at_prompt and line != _PROMPTS[0]:
+        port.write(b"\x03")  # of a line, or of lines, that were begun
+    return at_prompt
+
+
+def _descriptor(port: BytePort) -> int | None:
+    try:
+        number = port.fileno()  # type: ignore[attr-defined]
+    except (AttributeError, OSError):  # a port that is no file
+        return None
+    return int(number)
 
 
 def run_at_repl(raw: RawRepl, code: bytes, say: Say, stopping: Stopping, redact: Redact) -> str:

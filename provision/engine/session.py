@@ -13,7 +13,7 @@ from dataclasses import replace
 from provision.core.planning.safety import board_exchanged
 from provision.engine.refusal import refused
 from provision.errors import BoardRestarted, ProvisionError
-from provision.interfaces import Connection, Flasher, Operator, Repl, Say, ScanRequest
+from provision.interfaces import Connection, Flasher, Operator, Repl, Say, ScanRequest, Terminal
 from provision.model.endpoint import Capabilities
 from provision.model.event import Event, Stage, StageProgress, StageStarted, Trace
 from provision.model.plan import Refusal
@@ -146,6 +146,16 @@ class Session:
         except BoardRestarted:
             self._forget()  # its app runs again, and is nobody's to leave
             raise
+
+    def interact(self, terminal: Terminal, stopping: Callable[[], bool]) -> bool:
+        """Have the board's prompt on an open terminal; see `interfaces.Connection.interact`. An app
+        that was interrupted is started again in the end, if the board does nothing else then:
+        whether it is."""
+        self.repl()
+        repl, self._repl = self._repl, None  # whatever ends it, the board is the user's
+        if self._connection.interact(terminal, stopping) and self._connection.interrupted:
+            self._repl = repl
+        return self._repl is not None
 
     def follow(
         self,

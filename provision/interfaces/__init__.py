@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from provision.interfaces.console import Say as Say
+from provision.interfaces.console import Terminal as Terminal
 from provision.interfaces.records import CheckRecords as CheckRecords
 from provision.interfaces.records import Identities as Identities
 from provision.interfaces.records import RollbackRecords as RollbackRecords
@@ -38,10 +40,6 @@ IsBlank = Callable[[int, int], bool]
 
 Progress = Callable[[int, int], None]
 """Called with bytes done and bytes in all; both count what goes over the wire."""
-
-Say = Callable[[str, bool], None]
-"""Called with what a board has printed, without line ends, secrets masked, and whether its line has
-ended with it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -252,6 +250,11 @@ class Connection(Protocol):
         """Run code at the raw REPL, which has been taken; returns its traceback, "" where nothing
         was raised. BoardRestarted where the board does so before the code has ended. Once
         `stopping` says so it is interrupted: Interrupted, or NoAnswer where it heeds no Ctrl-C."""
+        ...
+
+    def interact(self, terminal: Terminal, stopping: Callable[[], bool]) -> bool:
+        """Have the prompt of the board, whose REPL has been taken, on an open terminal until Ctrl-]
+        is typed or `stopping` says so; whether the board waits at its prompt then."""
         ...
 
     def follow(

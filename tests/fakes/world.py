@@ -37,6 +37,7 @@ from provision.interfaces import (
     Say,
     ScanRequest,
     StoredContents,
+    Terminal,
 )
 from provision.model.board import BoardProfile, ResetWiring
 from provision.model.board_path import STARTUP_FILES, ancestors, at_or_below, disabled_name
@@ -91,6 +92,7 @@ class FakeBoard:
     unverified: bool = False  # what is written to its flash does not read back
     answers: list[str] = field(default_factory=lambda: ["True"])
     prints: str | None = "ready: kitchen"  # None: what its main.py holds
+    at_prompt: bool = True  # when its prompt is left
     raises: str = ""  # the traceback of code that is run
     failures: list[ProvisionError] = field(default_factory=list)  # of its next transfers
     cut_after: int | None = None  # actions of its next transfer after which its port is lost
@@ -341,6 +343,12 @@ class FakeConnection:
 
     def listen(self, seconds: float, stopping: Callable[[], bool]) -> str:
         return self.board.printed
+
+    def interact(self, terminal: Terminal, stopping: Callable[[], bool]) -> bool:
+        self.board.log.append("interact")
+        if self.board.failures:
+            raise self.board.failures.pop(0)
+        return self.board.at_prompt
 
     def follow(
         self,

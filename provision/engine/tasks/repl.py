@@ -1,0 +1,50 @@
+"""The task `repl`: a board's prompt on a terminal, once it is proved to be the right board."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from provision.engine.context import DeviceContext, RunContext
+from provision.engine.observe import identify, prove
+from provision.engine.task import Target
+from provision.engine.tasks.plan import with_known_boards
+from provision.errors import NoAnswer
+from provision.interfaces import ScanRequest, Terminal
+from provision.model.event import Notice, Outcome
+from provision.model.state import DesiredState
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplTask:
+    """For a fleet of one device."""
+
+    terminal: Terminal
+    name: ClassVar[str] = "repl"
+    changes_boards: ClassVar[bool] = True  # whatever is typed
+
+    def prepare(self, states: Sequence[DesiredState], context: RunContext) -> Sequence[Target]:
+        """As `Task.prepare`: of images there is nothing to look up."""
+        return [Target(desired=state) for state in with_known_boards(states, context)]
+
+    def run(self, device: DeviceContext) -> Outcome:
+        """As `Task.run`: "ok" of a prompt that was left."""
+        session = device.session
+        session.stage("observe")
+        actual, downloading = identify(session, ScanRequest())
+        prove(device, actual)
+        if downloading:
+            raise NoAnswer("no REPL answers")
+        device.cancel.check()
+        ends = "Ctrl-] leaves the prompt, Ctrl-D starts the app"
+        name, emit = device.desired.device, device.run.emit
+        emit(Notice(device=name, message=ends))
+        self.terminal.open()
+        try:
+            restarted = session.interact(self.terminal, device.cancel.cancelled)
+        finally:
+            self.terminal.close()
+        if restarted:
+            emit(Notice(device=name, message="its app is started again"))
+        return "ok"
