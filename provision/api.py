@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         rollback,
         send,
     )
+    from provision.api_import import BoardImport, Imported
     from provision.api_manifest import (
         NamedBoard,
         Naming,
@@ -83,6 +84,7 @@ __all__ = [
     "ActualState",
     "Arrivals",
     "BoardEntry",
+    "BoardImport",
     "Cancellation",
     "Confirm",
     "DeviceReport",
@@ -92,6 +94,7 @@ __all__ = [
     "Fleet",
     "FleetStatus",
     "FoundPort",
+    "Imported",
     "LockResult",
     "ManualActionNeeded",
     "NamedBoard",
@@ -138,6 +141,7 @@ _ELSEWHERE = {
     "provision.api_console": "logs repl run_code",
     "provision.api_files": "SavedBackup ShownFile backup cat fetch ls read_backup restore rollback "
     "send",
+    "provision.api_import": "BoardImport Imported",
     "provision.api_manifest": "NamedBoard Naming NewManifest arrivals ask discover init naming "
     "ports_named",
 }

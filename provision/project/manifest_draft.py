@@ -14,7 +14,11 @@ from pathlib import Path
 
 from provision.atomic_files import ChangedMeanwhile, write_atomic
 from provision.core.manifest.authoring.entries import NewDevice, Setting, scalar
-from provision.core.manifest.authoring.insertion import CannotInsert, insert_devices
+from provision.core.manifest.authoring.insertion import (
+    CannotInsert,
+    insert_devices,
+    insert_settings,
+)
 from provision.core.manifest.table_reader import NAME
 from provision.core.manifest.yaml_parser import decode
 from provision.errors import UsageError
@@ -84,10 +88,33 @@ class ManifestDraft:
         """Write the manifest with these devices, whatever devices an earlier call had; `notes` are
         lines for its end. UsageError where that cannot be."""
         text = self._with(devices)
+        self._save(text, notes)
+
+    def check_settings(self, device: str, keys: Sequence[str]) -> None:
+        """UsageError where these settings cannot be added to a device."""
+        self._with_settings(device, [Setting(key=key, value="[]") for key in keys])
+
+    def add_settings(self, device: str, settings: Sequence[Setting]) -> bytes:
+        """Write the manifest with these settings of one of its devices; what it was before.
+        UsageError where that cannot be."""
+        before = self._on_disk or b""
+        self._save(self._with_settings(device, settings))
+        return before
+
+    def undo(self, before: bytes) -> None:
+        """Write what it was before, unless somebody else has written it since."""
+        self._write(before)
+
+    def _save(self, text: str, notes: Sequence[str] = ()) -> None:
         before = self._on_disk
         data = (text + "".join(f"{note}\n" for note in notes)).encode()
         if before is not None and before.startswith(codecs.BOM_UTF8):
             data = codecs.BOM_UTF8 + data
+        self._write(data)
+        if before is None:
+            self._write_schema()
+
+    def _write(self, data: bytes) -> None:
         try:
             write_atomic(self.path, data, unchanged=self._unchanged)
         except ChangedMeanwhile:
@@ -101,8 +128,6 @@ class ManifestDraft:
                 hint="check the permissions of its folder",
             ) from error
         self._on_disk = data
-        if before is None:
-            self._write_schema()
 
     def _with(self, devices: Sequence[NewDevice]) -> str:
         try:
@@ -111,6 +136,17 @@ class ManifestDraft:
             raise UsageError(
                 f"the devices of {self.path} are written in a way that lines cannot be added to",
                 hint="write each device on lines of its own, indented below `devices:`",
+            ) from None
+
+    def _with_settings(self, device: str, settings: Sequence[Setting]) -> str:
+        try:
+            return insert_settings(self.text, device, settings)
+        except CannotInsert:
+            lines = ", ".join(f"`{each.key}`" for each in settings)
+            raise UsageError(
+                f"lines with {lines} cannot be added to the device {device} of {self.path}: it has "
+                "them, is one of a range, or is written in braces",
+                hint=f"write it on lines of its own, as in `{device}:` and its settings below",
             ) from None
 
     def _unchanged(self) -> bool:

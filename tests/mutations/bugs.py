@@ -879,8 +879,8 @@ BUGS = (
     Bug(
         name="add devices to a manifest without reading what came of it",
         file="provision/core/manifest/authoring/insertion.py",
-        before="    if not _is_just_that(before, after, devices):",
-        after="    if not devices:",
+        before="    if not _reads(after, expected) or len(added) != len(devices):",
+        after="    if len(added) != len(devices):",
         tests=("tests/core/manifest/authoring/test_insertion.py",),
     ),
     Bug(
@@ -991,5 +991,12 @@ BUGS = (
         before="    elif unproved and plan.deleted:",
         after="    elif False:",
         tests=("tests/apply/test_fresh.py",),
+    ),
+    Bug(
+        name="import what programs of this computer obey",
+        file="provision/api_import.py",
+        before='            elif any(part.startswith(".") for part in entry.path.split("/")):',
+        after='            elif entry.path == "/.":',
+        tests=("tests/apply/test_import.py", "-k", "from_then_on"),
     ),
 )

@@ -53,11 +53,16 @@ class NewDevice:
 def scalar(text: str) -> str:
     """A text as a YAML scalar that is read as this very text. ValueError for one with characters
     that no manifest needs: controls, line ends, and `{{`, which would be rendered."""
-    if not text.isprintable() or "{{" in text or "{%" in text:
+    if not is_scalar(text):
         raise ValueError(f"{printable(text)} cannot stand in a manifest")
     if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
         return text
     return json.dumps(text, ensure_ascii=False)
+
+
+def is_scalar(text: str) -> bool:
+    """Whether `scalar` takes this text."""
+    return text.isprintable() and "{{" not in text and "{%" not in text
 
 
 def port_setting(port: PortSelector, why: str = "") -> Setting:

@@ -7,7 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provision.core.manifest.authoring.entries import NewDevice, Setting
-from provision.core.manifest.authoring.insertion import CannotInsert, insert_devices
+from provision.core.manifest.authoring.insertion import (
+    CannotInsert,
+    insert_devices,
+    insert_settings,
+)
 from provision.core.manifest.yaml_parser import parse
 
 NEW = NewDevice(name="new", settings=(Setting(key="board", value="esp32", comment="why"),))
@@ -94,3 +98,38 @@ def test_it_is_just_that_or_nothing(blocks: list[str], ending: str, ended: bool)
     devices = old.value("devices") or {}
     assert {**new, "devices": None} == {**old, "devices": None}
     assert new.value("devices") == {**devices, "new": {"board": "esp32"}}  # type: ignore[dict-item]
+
+
+FILES = (Setting(key="files", value="[{src: a/, dest: /}]"),)
+ADDED = "files: [{src: a/, dest: /}]"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("devices:\n  a:\n    board: x\n    # note\n\n  b: null\n",
+         f"devices:\n  a:\n    board: x\n    # note\n    {ADDED}\n\n  b: null\n"),
+        ("devices:\n  a:\n  b: null", f"devices:\n  a:\n    {ADDED}\n  b: null"),
+        ("devices:\n a:\n      board: x", f"devices:\n a:\n      board: x\n      {ADDED}\n"),
+        (".b: &b {board: x}\ndevices:\n  a:\n    <<: *b\n    baud: 1\n# end\n",
+         f".b: &b {{board: x}}\ndevices:\n  a:\n    <<: *b\n    baud: 1\n    {ADDED}\n# end\n"),
+    ],
+)  # fmt: skip
+def test_a_device_gets_settings_at_the_end_of_its_own(before: str, after: str) -> None:
+    assert insert_settings(before, "a", FILES) == after
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["devices:\n  b: null\n", "devices:\n  a: {board: x}\n", "devices:\n  a-[1:2]:\n    board: x\n",
+     "devices:\n  a:\n    files: [main.py]\n", "devices: {a: null}\n", "fleet: x\n", "[",
+     "devices:\n  b: &b\n    board: x\n  a: *b\n"],
+)  # fmt: skip
+def test_a_device_that_settings_cannot_be_added_to_is_left(text: str) -> None:
+    with pytest.raises(CannotInsert):
+        insert_settings(text, "a", FILES)
+
+
+def test_what_others_share_by_an_anchor_is_not_changed() -> None:
+    with pytest.raises(CannotInsert):
+        insert_settings("devices:\n  a: &a\n    board: x\n  b: *a\n", "a", FILES)
