@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from provision import api
+from provision.cli.device_names import devices
 from provision.cli.files import write_output
 from provision.cli.options import (
     json_option,
@@ -24,7 +25,7 @@ def command() -> None:
 
 
 @command.command("build")
-@click.argument("device")
+@click.argument("device", shell_complete=devices)
 @manifest_argument
 @click.option(
     "--output",

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from provision import api
+from provision.cli.device_names import devices
 from provision.cli.fleet_command import (
     FleetCommand,
     FleetRequest,
@@ -18,7 +19,7 @@ from provision.errors import UsageError
 
 
 @click.command(name="logs")
-@click.argument("devices", nargs=-1, metavar="[DEVICE]...")
+@click.argument("devices", nargs=-1, metavar="[DEVICE]...", shell_complete=devices)
 @console_options()
 @click.option("--since-boot", is_flag=True, help="Restart the boards first.")
 @click.option(

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from provision.cli.device_names import patterns
 from provision.cli.named_manifest import the_manifest
 from provision.errors import ManifestError, ProvisionError
 
@@ -40,6 +41,7 @@ def limit_option(function: F) -> F:
         "limits",
         multiple=True,
         metavar="PATTERNS",
+        shell_complete=patterns,
         help="Only these devices: names, globs, ranges, @group, !exclusion; comma separated.",
     )(function)
 

@@ -6,12 +6,13 @@ import click
 
 from provision import api
 from provision.cli.board_paths import BoardsRequest, one_device_options
+from provision.cli.device_names import devices
 from provision.cli.fleet_command import FleetCommand, run_command
 from provision.errors import UsageError
 
 
 @click.command(name="repl")
-@click.argument("device")
+@click.argument("device", shell_complete=devices)
 @one_device_options
 def command(*, device: str, request: BoardsRequest) -> int:
     """Give the prompt of DEVICE's board, until Ctrl-].

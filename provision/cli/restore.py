@@ -8,6 +8,7 @@ import click
 
 from provision import api
 from provision.cli.board_paths import BoardsRequest, one_device_options
+from provision.cli.device_names import devices
 from provision.cli.fleet_command import FleetCommand, asking, run_command
 from provision.core.wording import listed, plural
 from provision.errors import UsageError
@@ -15,7 +16,7 @@ from provision.model.plan import Plan
 
 
 @click.command(name="restore")
-@click.argument("device")
+@click.argument("device", shell_complete=devices)
 @click.argument("backup", type=click.Path(path_type=Path))
 @click.option("--new-board", is_flag=True, help="Onto another board than it was made of.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
