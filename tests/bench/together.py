@@ -1,9 +1,9 @@
 """Many boards at once: `python -m tests.bench.together [--boards 1 32] [--scale X] [--json FILE]`.
 
 The first sync of the app tree and a no-op after it, each one `provision apply` over boards behind
-modelled lines of 115200 baud. `wall` is what the user waits, `cpu` the tool's own process and
-`share` its part of what all processes took: on few cores the boards are most of the machine.
-`--scale` as in the bench.
+modelled lines of 115200 baud, left at that. `wall` is what the user waits, `cpu` the tool's own
+process and `share` its part of what all processes took: on few cores the boards are most of the
+machine. `--scale` as in the bench.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def points(work: Path, boards: int, scale: float) -> Iterator[Point]:
     names = [f"unit-{number:03}" for number in range(1, boards + 1)]
     trees.write(trees.app(), work / "tree")
     (work / "fleet.yaml").write_text(
-        "defaults: {board: esp32, files: [{src: tree/, dest: /}]}\n"
+        "defaults: {board: esp32, transfer_baud: off, files: [{src: tree/, dest: /}]}\n"
         f"devices:\n  unit-[001:{boards:03}]: {{port: 'sim://unit-{{{{ index }}}}'}}\n"
     )
     image(work, line.chip)  # before the threads want it

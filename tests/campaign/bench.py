@@ -54,13 +54,14 @@ class Ended:
 @dataclass(frozen=True)
 class Happening:
     """Do `acts`, `apart` seconds from one to the next, `delay` seconds after the tool has said
-    `lines` lines. Each is given the number of the tool's process."""
+    `lines` lines, and `words` in any of them. Each is given the number of the tool's process."""
 
     name: str
     acts: tuple[Callable[[int], None], ...]
     lines: int
     delay: float
     apart: float = 0.3
+    words: bytes = b""
 
 
 def send(number: int) -> Callable[[int], None]:
@@ -271,13 +272,16 @@ class _Watcher:
         self.overdue = False
         self._end = time.monotonic() + BOUND
         self._lines = 0
+        self._said = bytearray()
         self._waiting = [_Due(what, list(what.acts)) for what in disturb]
         self.heard(b"")
 
     def heard(self, data: bytes) -> None:
         self._lines += data.count(b"\n")
+        self._said += data
         for due in self._waiting:
-            if due.at is None and self._lines >= due.what.lines:
+            said_all = self._lines >= due.what.lines and due.what.words in self._said
+            if due.at is None and said_all:
                 due.at = time.monotonic() + due.what.delay
 
     def patience(self) -> float:
