@@ -12,8 +12,9 @@ from dataclasses import replace
 from typing import TypeVar
 
 from provision.core.chips.registry import family_of
+from provision.core.littlefs_blocks import VERSION_2_1, superblock_version
 from provision.core.planning.flash_plan import unmountable
-from provision.core.planning.safety import another_board
+from provision.core.planning.safety import another_board, older_view
 from provision.engine.context import DeviceContext
 from provision.engine.flash.survey import survey, whole_tree
 from provision.engine.refusal import refuse
@@ -22,6 +23,7 @@ from provision.errors import BoardError, NoAnswer, Unreachable
 from provision.interfaces import FlashRead, Repl, ScanRequest
 from provision.model.board_path import ancestors
 from provision.model.firmware import Region
+from provision.model.plan import Refusal
 from provision.model.state import ActualState, DesiredState, FileState, FlashContents
 
 T = TypeVar("T")
@@ -195,6 +197,30 @@ def look_before_flashing(
     looked = _surveyed(device, actual, request)
     session.restart()
     return looked
+
+
+def newer_filesystem(device: DeviceContext, actual: ActualState) -> Refusal | None:
+    """Why no file may be changed by a firmware whose driver is older than the one that wrote the
+    filesystem last, as after a downgrade by another tool: it shows an older state of the files,
+    without a word, and writes over what it does not see. None where that is not so, or where the
+    firmware cannot read its flash."""
+    session, firmware, seen = device.session, actual.firmware, actual.filesystem
+    chip, flash_size = actual.chip, actual.flash_size or device.desired.board.flash_size
+    if firmware is None or chip is None or flash_size is None or session.in_download_mode:
+        return None
+    family = family_of(chip)
+    newest = family.newest_littlefs(firmware)
+    if seen is None or not seen.mounted or newest >= VERSION_2_1:
+        return None
+    repl = session.repl()
+    if repl.read_flash(0, 1) is None:
+        return None
+    read = over_repl(repl)
+    place = family.filesystem_in_flash(chip, read, flash_size, firmware)
+    if place is None:
+        return None
+    version = superblock_version(read(place.offset, 2 * place.block))
+    return older_view(firmware, version) if version is not None and version > newest else None
 
 
 def _past_a_restart(session: Session, look: Callable[[Repl], T]) -> T:

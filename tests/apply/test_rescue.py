@@ -269,6 +269,34 @@ def test_files_survive_a_firmware_that_reads_an_older_littlefs_and_the_way_back(
     assert station.apply().outcomes == {"x": "ok"}
 
 
+def test_a_downgrade_by_another_tool_is_seen_before_anything_is_written(station: Station) -> None:
+    """The older driver shows an older directory, without a word, and would write over the newer."""
+    new, old = station.firmware(ESP32, "1.26.1"), station.firmware(ESP32, "1.18")
+    station.board("x", ESP32, old)
+    station.put("x", {"/data.csv": "1,2\n"})
+    manifest(station, ESP32, new)
+    station.apply("--yes")
+    station.put("x", {"/late.txt": "written last"})
+    station.order("x", "power", on=False)
+    with station.flash_file("x").open("r+b") as flash:
+        flash.seek(0x1000)
+        flash.write((station.work / old).read_bytes())
+    station.order("x", "power", on=True)
+    manifest(station, ESP32, old)
+    station.write("main.py", "print('another')\n")
+    before = station.flash("x")[0x200000:]
+    refused = station.apply("--yes", code=4).finished("x")
+    assert "LittleFS 2.1; MicroPython 1.18" in refused["error"]
+    assert station.flash("x")[0x200000:] == before
+    manifest(station, ESP32, new)
+    station.write("main.py", "print('another')\n")
+    station.apply()
+    files = station.files("x", ESP32)
+    assert files["/late.txt"] == b"written last"
+    assert files["/data.csv"] == b"1,2\n"
+    assert files["/main.py"] == b"print('another')\n"
+
+
 def test_what_the_sdk_of_an_esp8266_keeps_stays_where_the_filesystem_is_written_anew(
     station: Station,
 ) -> None:

@@ -53,6 +53,13 @@ BUGS = (
         tests=("tests/apply/test_spoilt_boards.py", "-k", "host_is_gone and 19"),
     ),
     Bug(
+        name="change the files of a board that shows an older state of them",
+        file="provision/engine/observe.py",
+        before="if version is not None and version > newest else None",
+        after="if version is None else None",
+        tests=("tests/apply/test_rescue.py", "-k", "downgrade_by_another"),
+    ),
+    Bug(
         name="ask a spoilt interpreter again instead of a fresh one",
         file="provision/device/micropython/agent_runner.py",
         before="            self._raw.restart_interpreter(interrupting=self._raw.fresh)\n",

@@ -20,7 +20,7 @@ from provision.model.plan import (
     RewriteFilesystem,
     phase_of,
 )
-from provision.model.state import ActualState, DesiredState
+from provision.model.state import ActualState, DesiredState, FirmwareIdentity
 
 
 def refusals(
@@ -108,6 +108,20 @@ def needs_consent(
         kind="needs-consent",
         message=what,
         hint="check `provision plan`, then run `provision apply --yes`",
+    )
+
+
+def older_view(firmware: FirmwareIdentity, disk_version: int) -> Refusal:
+    """What a firmware shows of the files is not all that there is."""
+    version = f"{disk_version >> 16}.{disk_version & 0xFFFF}"
+    return Refusal(
+        kind="older-view",
+        message=f"the files on this board were last written in LittleFS {version}; MicroPython "
+        f"{firmware.version} cannot read that, shows an older state of them, and would write over "
+        "the newer",
+        hint="another tool flashed the older version: apply MicroPython 1.22 or newer first, which "
+        "shows the newer files and keeps them; from there `provision apply` goes back to any "
+        "version with all files",
     )
 
 

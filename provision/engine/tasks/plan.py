@@ -25,6 +25,7 @@ from provision.engine.context import DeviceContext, RunContext
 from provision.engine.flash.saved_files import after_interruption, under_own_names
 from provision.engine.observe import (
     look_before_flashing,
+    newer_filesystem,
     observe,
     scan_request,
     with_measured_flash,
@@ -162,7 +163,10 @@ def impossible(device: DeviceContext, actual: ActualState, plan: Plan) -> Iterat
     apply would refuse in its midst is refused before it begins."""
     desired, image, session = device.desired, device.firmware, device.session
     if not plan.flashes:
-        if actual.filesystem is not None:
+        newer = newer_filesystem(device, actual) if plan.change_count else None
+        if newer is not None:
+            yield newer
+        elif actual.filesystem is not None:
             yield from _without_room(plan, actual.filesystem)
         return
     if not session.capabilities.flashes:
