@@ -85,8 +85,7 @@ def init(ports: Sequence[str] = (), *, manifest: str | Path | None = None) -> Ne
     for one in found:
         known = boards.known_as(one)
         if one.actual is None:
-            why = (one.error or "nothing answers").removeprefix(f"{one.port.path}: ")
-            left_out.append((described(one.port), why))
+            left_out.append((described(one.port), _why(one)))
         elif known is not None:
             left_out.append((described(one.port), f"it is the board of {known} too"))
         else:
@@ -127,9 +126,14 @@ def ports_named(addresses: Sequence[str]) -> Sequence[FoundPort]:
 
 
 def ask(found: FoundPort) -> FoundPort:
-    """The same port with what the board there says of itself, or the error."""
+    """The same port with what the board there says of itself, or why none does."""
     (asked,) = ask_ports([replace(found, named=True)])
-    return asked
+    return replace(asked, error=_why(asked)) if asked.actual is None else asked
+
+
+def _why(asked: FoundPort) -> str:
+    """Without the port, which is named beside."""
+    return (asked.error or "nothing answers").removeprefix(f"{asked.port.path}: ")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
