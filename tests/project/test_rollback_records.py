@@ -17,6 +17,7 @@ from provision.errors import UsageError
 from provision.model.kept import KeptState
 from provision.model.state import Check, FirmwareIdentity
 from provision.project.rollback_records import RollbackRecords
+from tests.power_cut import Disk
 
 MAC = "24:6f:28:00:00:01"
 SHA = "5e" * 32
@@ -80,6 +81,26 @@ def test_nobody_else_can_read_it_and_nothing_of_it_stays(
     (folder / f".{kept.name}.0123456789ab.tmp").write_bytes(b"half of a secret")
     records.forget(MAC, "kitchen")
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sees what is flushed through /proc")
+def test_what_was_kept_is_there_after_a_power_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = tmp_path / "rollback"
+    records = RollbackRecords(directory, tmp_path / "fleet.yaml")
+    records.keep(MAC, "kitchen", replace(KEPT, phase="applied"))
+    disk = Disk(directory, monkeypatch)
+    records.keep(MAC, "kitchen", KEPT)
+    at_every_moment = [*disk.moments, *disk.after_a_cut()]
+    (path,) = directory.iterdir()
+    whole = path.read_bytes()
+    for left in at_every_moment:
+        path.write_bytes(left[path.name])
+        found = records.last(MAC, "kitchen")
+        assert found is not None
+        assert found.phase in ("applied", "writing")
+    assert all(left[path.name] == whole for left in disk.after_a_cut())
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
