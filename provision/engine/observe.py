@@ -21,7 +21,7 @@ from provision.engine.refusal import refuse
 from provision.engine.session import Session
 from provision.errors import BoardError, NoAnswer, Unreachable
 from provision.interfaces import FlashRead, Repl, ScanRequest
-from provision.model.board_path import ancestors
+from provision.model.board_path import ancestors, at_or_below
 from provision.model.firmware import Region
 from provision.model.plan import Refusal
 from provision.model.state import ActualState, DesiredState, FileState, FlashContents
@@ -33,9 +33,10 @@ def scan_request(desired: DesiredState) -> ScanRequest:
     """What must be looked at to compare a board with what it must be."""
     paths = {file.dest for file in desired.files}
     paths |= {parent for file in desired.files for parent in ancestors(file.dest)}
-    for directory in desired.directories:
-        paths |= {directory, *ancestors(directory)}
     trees = {*desired.pruned, *desired.absent}
+    for path in desired.directories:
+        if not any(at_or_below(path, tree) for tree in desired.pruned):
+            trees.add((*ancestors(path), path)[0])  # an empty one is seen by a walk alone
     expected = {
         file.dest: FileState(size=file.content.size, sha256=file.content.sha256)
         for file in desired.files

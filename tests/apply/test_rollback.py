@@ -12,7 +12,15 @@ GOOD = "print('app: up')\n"
 BAD = "print('app: down')\n"
 KEPT = "{src: keep.txt, dest: /keep.txt, create_only: true}"
 OLD = ("main.py", "{src: lib/, dest: /lib}", KEPT)
-NEW = ("main.py", "{src: pkg/, dest: /pkg}", "{dest: /lib/old.py, state: absent}", KEPT)
+EMPTY = ("/spare", "/data", "/data/empty")
+NEW = (
+    "main.py",
+    "{dest: /spare, state: absent}",
+    "{dest: /data/empty, state: absent}",
+    "{src: pkg/, dest: /pkg}",
+    "{dest: /lib/old.py, state: absent}",
+    KEPT,
+)
 
 
 def manifest(station: Station, *files: str) -> None:
@@ -39,6 +47,7 @@ def before(station: Station) -> dict[str, bytes]:
     station.write("keep.txt", "the manifest's")
     manifest(station, *OLD)
     station.apply()
+    station.type("x", "import os", *(f"os.mkdir({path!r})" for path in EMPTY))
     station.put("x", {"/mine.txt": "the app's own", "/keep.txt": "the app's by now"})
     return station.files("x")
 
@@ -61,6 +70,7 @@ def test_a_check_that_fails_brings_the_old_files_back(
     assert "the files from before are back, and their check passed" in end["error"]
     assert run.done("x")[-4:] == ["write-file /lib/old.py", "write-file /main.py", "reset", "check"]
     assert station.files("x") == before
+    assert {"make-directory /spare", "make-directory /data/empty"} <= {*run.done("x")}
     assert '<failure type="rolled-back"' in (station.work / "report.xml").read_text("utf-8")
     (kept,) = (station.home.parent / "state" / "rollback").iterdir()
     assert kept.stat().st_mode & 0o777 == 0o600

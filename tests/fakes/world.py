@@ -132,19 +132,23 @@ def seen_of(
 ) -> Filesystem:
     """What a look finds of these files, of all it was asked for."""
 
-    def asked(path: str) -> bool:
-        return path in request.paths or any(at_or_below(path, tree) for tree in request.trees)
+    def walked(path: str) -> bool:
+        return any(at_or_below(path, tree) for tree in request.trees)
 
+    seen = {
+        path: FileState(
+            size=len(data),
+            sha256=hashlib.sha256(data).hexdigest() if path in request.expected else None,
+        )
+        for path, data in files.items()
+        if path in request.paths or walked(path)
+    }
+    above = {parent for path in seen for parent in ancestors(path)}
     return Filesystem(
-        files={
-            path: FileState(
-                size=len(data),
-                sha256=hashlib.sha256(data).hexdigest() if path in request.expected else None,
-            )
-            for path, data in files.items()
-            if asked(path)
-        },
-        directories=frozenset(path for path in directories if asked(path)),
+        files=seen,
+        directories=frozenset(
+            path for path in directories if path in above or path in request.paths or walked(path)
+        ),
     )
 
 
