@@ -13,7 +13,7 @@ from provision.engine.cancellation import Cancellation
 from provision.engine.context import RunContext
 from provision.engine.device_run import Claims, DeviceRun
 from provision.engine.locate import Located, locate
-from provision.engine.scheduler import run_all
+from provision.engine.scheduler import FINISHING, STOPPING, run_all
 from provision.engine.task import Target, Task
 from provision.errors import Interrupted
 from provision.model.event import Notice, RunFinished, RunStarted
@@ -84,6 +84,7 @@ def run(
         forks=context.forks or max(1, sum(device.located for device in devices)),
         fail_fast=context.fail_fast,
         notice=lambda text: context.emit(Notice(message=text)),
+        stopping=FINISHING if task.changes_boards else STOPPING,
     )
     seats = swapped_seats(
         (target.desired, device.report.actual)

@@ -12,7 +12,8 @@ from typing import Protocol
 
 from provision.engine.cancellation import Cancellation
 
-STOPPING = "stopping: finishing writes in progress; press Ctrl-C again to abort"
+STOPPING = "stopping; press Ctrl-C again to abort"
+FINISHING = "stopping: finishing writes in progress; press Ctrl-C again to abort"
 # Windows does not interrupt a wait that has no timeout, so that Ctrl-C would not be heard.
 WAKE_SECONDS = 1.0
 
@@ -35,9 +36,10 @@ def run_all(
     forks: int = 0,
     fail_fast: bool = False,
     notice: Callable[[str], None],
+    stopping: str = FINISHING,
 ) -> None:
     """Run the jobs in order on `forks` threads, 0 for one each. The first KeyboardInterrupt
-    cancels the run and waits on; the second is passed on."""
+    cancels the run, which `stopping` tells, and waits on; the second is passed on."""
     waiting = list(reversed(jobs))
     left = len(jobs)
     failed = False
@@ -74,6 +76,6 @@ def run_all(
         wait()
     except KeyboardInterrupt:
         cancel.cancel()
-        notice(STOPPING)
+        notice(stopping)
         work()  # skips what has not begun; a thread may have been interrupted before its start
         wait()

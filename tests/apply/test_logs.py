@@ -93,6 +93,7 @@ def test_a_board_that_resets_or_is_unplugged_is_waited_for(station: Station) -> 
     run.signal(signal.SIGINT)
     ended = run.end()
     assert ended.code == 130, ended.said
+    assert "stopping; press Ctrl-C again to abort" in ended.err
     assert ended.outcomes == {"x": "ok", "z": "ok"}
     assert go_up(numbers(ended, "z"))
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from provision.engine.cancellation import Cancellation
-from provision.engine.scheduler import STOPPING, run_all
+from provision.engine.scheduler import FINISHING, run_all
 from tests.ctrl_c import ctrl_c_raises
 
 PATIENCE = 30.0
@@ -94,7 +94,7 @@ def test_the_first_ctrl_c_waits_for_what_has_begun() -> None:
     with ctrl_c_raises():
         run_all(jobs, cancel, forks=1, notice=notices.append)
     assert [job.fate for job in jobs] == ["ended", "skipped"]
-    assert notices == [STOPPING]
+    assert notices == [FINISHING]
 
 
 def test_the_second_ctrl_c_is_passed_on() -> None:
