@@ -18,6 +18,7 @@ The tree, with the exit code each ends a run with::
     │   │   ├── CheckFailed            4  the app did not prove that it runs
     │   │   ├── CodeRaised             4  code that was run on the board raised an exception
     │   │   └── BoardRestarted         4  the board restarted while code ran on it
+    │   ├── RolledBack                 4  the check failed, and the files from before are back
     │   ├── FlashFailed                4  erasing or writing the flash failed
     │   └── Unreachable                5  the device cannot be talked to
     │       ├── PortNotFound           5  no such port, or nothing plugged in

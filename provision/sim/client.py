@@ -84,6 +84,13 @@ def ensure(name: str, query: dict[str, str]) -> dict[str, Any]:
     """Start the board unless it runs; its status. The query must not contradict what exists."""
     query = _absolute(query)
     with _connect_or_start(name, query) as connection:
+        try:
+            return _send_request(connection, {"do": "status", "query": query}, name)
+        except SimulatorError:
+            if running(name):
+                raise
+    # Its process was just about to end when it took the connection.
+    with _connect_or_start(name, query) as connection:
         return _send_request(connection, {"do": "status", "query": query}, name)
 
 

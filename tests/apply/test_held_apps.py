@@ -38,6 +38,7 @@ def manifest(
             board: {BOARDS[chip]}
             firmware: {{file: {station.firmware(chip, version)}, erase: {erase}}}
             files: {files}
+            transfer_baud: off  # so that there is time for a watchdog to bite
         """,
     )
 

@@ -73,7 +73,11 @@ def test_every_line_of_a_whole_run_is_valid_by_the_schema(station: Station) -> N
     }
     validate(ended.events)
     kinds = {event["kind"] for event in ended.events}
-    assert kinds == set(SCHEMA["properties"]["kind"]["enum"]) - {"notice", "run-failed"}
+    assert kinds == set(SCHEMA["properties"]["kind"]["enum"]) - {
+        "notice",
+        "run-failed",
+        "console-line",
+    }
     assert ended.events[0]["kind"] == "run-started"
     assert ended.events[-1]["kind"] == "run-finished"
     assert ended.events[-1]["exit_code"] == 4

@@ -48,7 +48,7 @@ BUGS = (
     Bug(
         name="import from whatever working directory the app has left",
         file="provision/device/micropython/agent_source.py",
-        before='first = _HOME if names[:1] in _FIRST else b""',
+        before='first = HOME if names[:1] in _FIRST else b""',
         after='first = b""',
         tests=("tests/apply/test_spoilt_boards.py", "-k", "host_is_gone and 19"),
     ),

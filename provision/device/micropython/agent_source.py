@@ -27,7 +27,7 @@ SCAN, SCAN_ACROSS = "_scan", "_scan_across"
 # An import looks into the working directory first, which may be a folder of mpremote's whose host
 # is gone. A firmware without filesystem has no `chdir`.
 _FIRST = ("facts",), ("mount",)  # what an interpreter is asked first
-_HOME = b'getattr(__import__("uos"),"chdir",len)("/")\n'
+HOME = b'getattr(__import__("uos"),"chdir",len)("/")\n'
 
 # A window of 1 kB, which even an ESP8266's heap gives, and no snippet is much longer.
 PACK_WINDOW = 10
@@ -66,7 +66,7 @@ def program(
     before anything runs.
     """
     called = call.encode()
-    first = _HOME if names[:1] in _FIRST else b""
+    first = HOME if names[:1] in _FIRST else b""
     if not deflate:
         code = first + source(*names).encode()
         return code + (b"%s(%s)\n" % (called, arguments) if call else b"")

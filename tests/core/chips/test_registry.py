@@ -32,8 +32,8 @@ def code_of(source: str) -> str:
 
 
 def neutral_modules() -> list[Path]:
-    rooms = [ROOT / room for room in ("engine", "model", "device/micropython")]
-    files = [ROOT / name for name in ("interfaces.py", "api.py", "app.py")]
+    rooms = [ROOT / room for room in ("engine", "model", "interfaces", "device/micropython")]
+    files = [ROOT / name for name in ("api.py", "app.py")]
     return [*files, *(path for room in rooms for path in sorted(room.rglob("*.py")))]
 
 

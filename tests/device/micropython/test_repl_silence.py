@@ -15,6 +15,7 @@ class Fading:
     """A port whose board takes the raw REPL, and says nothing any more."""
 
     timeout: float | None = None
+    baudrate = 115200
 
     def __init__(self) -> None:
         self._waiting = bytearray()

@@ -58,6 +58,7 @@ class Stopped:
     got its turn late: the clock goes on by `late` in each read."""
 
     timeout: float | None = None
+    baudrate = 115200
     in_waiting = 0
 
     def __init__(self, clock: VirtualClock, late: float, *, says: bytes, after: float) -> None:

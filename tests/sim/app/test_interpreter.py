@@ -108,4 +108,4 @@ def test_a_crash_of_the_interpreter_is_a_crash_of_the_chip(tmp_path: Path) -> No
         assert interpreter is not None
         os.kill(interpreter.pid, signal.SIGSEGV)
         assert bench.until_reset_request() == ResetRequest(kind=ResetKind.RESET)
-        assert b"Rebooting..." in bench.output
+        assert b"NLR jump failed" in bench.output
