@@ -96,8 +96,8 @@ def _plugged_in(arrivals: api.Arrivals) -> Iterator[api.FoundPort]:
 
 def _line_within(seconds: float) -> bool:
     """Whether somebody has typed a line. On Windows nobody can tell, and Ctrl-C ends."""
-    if sys.platform == "win32":
-        time.sleep(seconds)
+    if sys.platform == "win32":  # where `select` is for sockets alone
+        time.sleep(seconds)  # between two looks at the ports, which no event tells of
         return False
     return bool(select.select([sys.stdin], [], [], seconds)[0])
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import click
 
 from provision import api
@@ -30,7 +32,7 @@ def command(*, device: str, request: BoardsRequest) -> int:
             )
         return opened
 
-    with Terminal() as terminal:
+    with closing(Terminal()) as terminal:
 
         def run(command: FleetCommand) -> api.RunReport:
             return api.repl(

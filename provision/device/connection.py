@@ -203,7 +203,8 @@ class SerialConnection:
             except waited_for as error:
                 if over():
                     return error
-                # pyserial has no event for a USB device that comes back.
+                # pyserial has no event for a USB device that comes back. A reset's is awaited by
+                # the moment; one that somebody has unplugged need not be.
                 time.sleep(0.1 if time.monotonic() - began < USB_RETURN_TIMEOUT else 1.0)
             else:
                 self._trace(1, f"the port came back as {self._port.address}")

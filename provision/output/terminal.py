@@ -11,7 +11,6 @@ import re
 import select
 import sys
 import time
-from types import TracebackType
 from typing import Any
 
 from provision.errors import UsageError
@@ -92,6 +91,7 @@ class Terminal:
     def wait(self, seconds: float, descriptor: int | None) -> bool:
         """Until something is typed or this file is readable; whether the file is."""
         if sys.platform == "win32":
+            # It can wait for keys or for a port, not for both: they are looked at in turn.
             time.sleep(min(seconds, 0.02))
             return True
         others = [descriptor] if descriptor is not None else []
@@ -112,14 +112,3 @@ class Terminal:
 
     def show(self, data: bytes) -> None:
         self._console.write(self._text.feed(data).encode())
-
-    def __enter__(self) -> Terminal:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -131,7 +131,7 @@ def test_an_app_that_has_spoilt_its_interpreter(station: Station, spoiler: str) 
 
 @pytest.mark.parametrize("version", ["1.19.1", "1.24.1"])
 def test_no_program_looks_into_a_folder_whose_host_is_gone(station: Station, version: str) -> None:
-    """An import looks into the working directory, and would wait there for a minute."""
+    """Where an import of what the firmware has not would wait for a minute."""
     image = provisioned(station, ESP32, version, f"{SPOILERS['remote']}\nwhile True: pass\n")
     station.press("kitchen", "reset")
     looked = station.provision("apply", "-vv")

@@ -24,8 +24,8 @@ AGENT = Path(__file__).with_name("agent")
 SCAN, SCAN_ACROSS = "_scan", "_scan_across"
 """The calls whose globals stay while what they found differs from what was wanted."""
 
-# An import looks into the working directory first, which may be a folder of mpremote's whose host
-# is gone. A firmware without filesystem has no `chdir`.
+# What a firmware has not, as `deflate` before 1.21, an import looks for in the working directory,
+# which may be a folder of mpremote's whose host is gone. Without a filesystem there is no `chdir`.
 _FIRST = ("facts",), ("mount",)  # what an interpreter is asked first
 HOME = b'getattr(__import__("uos"),"chdir",len)("/")\n'
 

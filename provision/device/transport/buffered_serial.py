@@ -116,6 +116,7 @@ class BufferedSerial:
         try:
             self._port.baudrate = rate
         except (ValueError, NotImplementedError, NegotiationFailed):
+            # pyserial's words for a rate that the system has none of: by platform.
             return False
         return True
 
