@@ -14,14 +14,16 @@ LINE = "the line "
 APP = random.Random(1).randbytes(40_000)
 
 
-def fleet(station: Station, transfer_baud: str = "") -> None:
+def fleet(station: Station, transfer_baud: str = "", *, board: str = "esp32") -> None:
     station.write(
         "fleet.yaml",
         f"""
+        boards:
+          long-cable: {{extends: esp32, transfer_baud: 230400}}
         devices:
           x:
             port: sim://x
-            board: esp32
+            board: {board}
             {transfer_baud}
             files: [app.bin, main.py]
         """,
@@ -61,6 +63,9 @@ def test_the_best_rate_that_holds_is_found_once_and_left_after_the_files(
     station.write("app.bin", APP)
     fleet(station, "transfer_baud: off")
     assert rates(station.apply("-v")) == []
+    station.write("app.bin", APP[::-1])
+    fleet(station, "transfer_baud: 921600", board="long-cable")
+    assert rates(station.apply("-v")) == ["is at 230400 baud"]
 
 
 @pytest.mark.parametrize("wiring", ["none", pytest.param("auto", marks=pytest.mark.slow)])

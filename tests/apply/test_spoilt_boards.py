@@ -8,10 +8,9 @@ import pytest
 from provision.core.chips.esp.chips import ESP32, ESP8266
 from provision.model.chip import Chip
 from tests.apply.station import Station
+from tests.spoilers import FULL_HEAP, HOSTILE, LEFT_MOUNT, REBOUND, SHADOWS, STAYS
 
 BOARDS = {ESP32: "esp32", ESP8266: "wemos-d1-mini"}
-SHADOWS = ("io", "hashlib", "binascii", "os", "json", "machine", "struct", "select", "time", "vfs")
-HOSTILE = ("raise ValueError(1)\n", "while True: pass\n", "print('(1, 2)')\n", "")
 
 
 def fleet(station: Station, chip: Chip, image: str, more: str = "") -> None:
@@ -87,39 +86,13 @@ def test_a_name_that_is_no_text_is_seen_kept_and_removed(station: Station) -> No
     assert image
 
 
-SPOILERS = {
-    "str": "builtins.str = 5",
-    "print": "builtins.print = lambda *a, **b: None",
-    "open": "builtins.open = None",
-    "import": "builtins.__import__ = None",
-    "exec": "exec = len = memoryview = bytearray = None",
-    "flashbdev": "import sys;sys.modules.clear()",
-    "remote": """
-class Remote:
-    def mount(self, readonly, mkfs): pass
-    def chdir(self, path): pass
-    def getcwd(self): return '/'
-    def stat(self, path):
-        while True: pass
-    ilistdir = statvfs = open = umount = stat
-import os
-os.mount(Remote(), '/remote')
-os.chdir('/remote')
-""",
-}
-FULL = """
-x = []
-try:
-    while True: x.append(bytearray(64))
-except MemoryError: pass
-"""
+SPOILERS = {**REBOUND, "flashbdev": "import sys;sys.modules.clear()\n", "remote": LEFT_MOUNT}
 SLOWLY = "import time\nfor _ in range(300): time.sleep_us(100)\n"
 
 
 @pytest.mark.parametrize("spoiler", SPOILERS)
 def test_an_app_that_has_spoilt_its_interpreter(station: Station, spoiler: str) -> None:
-    main = f"import builtins\n{SPOILERS[spoiler]}\nwhile True: pass\n"
-    provisioned(station, ESP32, "1.24.1", main)
+    provisioned(station, ESP32, "1.24.1", SPOILERS[spoiler] + STAYS)
     station.press("kitchen", "reset")
     assert station.apply().outcomes == {"kitchen": "ok"}
     station.write("app/data.txt", "two")
@@ -132,7 +105,7 @@ def test_an_app_that_has_spoilt_its_interpreter(station: Station, spoiler: str) 
 @pytest.mark.parametrize("version", ["1.19.1", "1.24.1"])
 def test_no_program_looks_into_a_folder_whose_host_is_gone(station: Station, version: str) -> None:
     """Where an import of what the firmware has not would wait for a minute."""
-    image = provisioned(station, ESP32, version, f"{SPOILERS['remote']}\nwhile True: pass\n")
+    image = provisioned(station, ESP32, version, LEFT_MOUNT + STAYS)
     station.press("kitchen", "reset")
     looked = station.provision("apply", "-vv")
     assert looked.code == 0, looked.said
@@ -142,7 +115,7 @@ def test_no_program_looks_into_a_folder_whose_host_is_gone(station: Station, ver
 
 
 def test_an_app_that_has_taken_all_memory(station: Station) -> None:
-    provisioned(station, ESP8266, "1.24.1", FULL + "while True: pass\n")
+    provisioned(station, ESP8266, "1.24.1", FULL_HEAP + STAYS)
     station.press("kitchen", "reset")
     assert station.apply().outcomes == {"kitchen": "ok"}
     station.write("app/data.txt", "two")
@@ -158,15 +131,15 @@ def test_a_boot_py_that_takes_all_memory_on_a_line_without_reset(station: Statio
     manifest = (station.work / "fleet.yaml").read_text().replace(f"firmware: {{file: {image}}}", "")
     port = station.port("kitchen", "pty")
     station.write("fleet.yaml", manifest.replace("sim://kitchen", port))
-    station.put("kitchen", {"/boot.py": SLOWLY + FULL, "/main.py": "while True: pass\n"})
+    station.put("kitchen", {"/boot.py": SLOWLY + FULL_HEAP, "/main.py": STAYS})
     station.press("kitchen", "reset")
     assert station.apply().done("kitchen")[0] == "write-file /data.txt"
     assert station.apply().outcomes == {"kitchen": "ok"}
 
 
 def test_a_boot_py_that_spoils_every_interpreter(station: Station) -> None:
-    provisioned(station, ESP32, "1.24.1", "while True: pass\n")
-    station.put("kitchen", {"/boot.py": "import builtins\nbuiltins.print = lambda *a, **b: None\n"})
+    provisioned(station, ESP32, "1.24.1", STAYS)
+    station.put("kitchen", {"/boot.py": REBOUND["print"]})
     station.press("kitchen", "reset")
     station.write("app/data.txt", "two")
     station.write("app/boot.py", "")

@@ -16,6 +16,7 @@ from provision.model.chip import Chip
 from provision.sim.process.flash_faults import MAIN_PY
 from tests.campaign.faults import Fault, draw_faults
 from tests.campaign.flash import MOVED, Place, card_at, files_at
+from tests.spoilers import FULL_HEAP, HOSTILE, LEFT_MOUNT, REBOUND, SHADOWS, STAYS
 
 STARTS = (
     "blank",
@@ -87,38 +88,7 @@ APPS = {
     "ram-disk": ("/boot.py", UMOUNT + RAM_DISK),
 }
 """What puts something else at the root."""
-SHADOWS = ("io", "hashlib", "binascii", "os", "json", "machine", "struct", "select", "vfs")
-HOSTILE = (b"raise ValueError(1)\n", b"while True: pass\n", b"print('(1, 2)')\n", b"")
-REBOUND = (
-    b"builtins.str = 5",
-    b"builtins.print = lambda *a, **b: None",
-    b"builtins.open = None",
-    b"builtins.__import__ = None",
-    b"exec = len = memoryview = bytearray = None",
-)
-FULL_HEAP = b"""x = []
-try:
-    while True:
-        x.append(bytearray(64))
-except MemoryError:
-    pass
-while True:
-    pass
-"""
-LEFT_MOUNT = b"""import os
-class Remote:
-    def mount(self, readonly, mkfs): pass
-    def chdir(self, path): pass
-    def getcwd(self): return '/'
-    def stat(self, path):
-        while True: pass
-    ilistdir = statvfs = open = umount = stat
-os.mount(Remote(), '/remote')
-os.chdir('/remote')
-while True:
-    pass
-"""
-"""mpremote's folder of a host that is gone, with the app in it."""
+SHADOWED = tuple(name for name in SHADOWS if name != "time")  # which the managed apps need
 MOUNTS_CARD = """import esp
 import os
 class Card:
@@ -333,10 +303,10 @@ class _Draw:
         """What is on a board of `SPOILT`."""
         if self.start == "shadowed":
             pruned = "prune: [/lib]" in self.extra
-            for at, name in enumerate(SHADOWS):
+            for at, name in enumerate(SHADOWED):
                 for folder in ("", "/lib"):
                     path = f"{folder}/{name}.py"
-                    self.before[path] = HOSTILE[(at + len(folder)) % len(HOSTILE)]
+                    self.before[path] = HOSTILE[(at + len(folder)) % len(HOSTILE)].encode()
                     if folder and pruned and path not in self.managed:
                         self.gone.add(path)
         elif self.start == "foreign-names":
@@ -344,10 +314,10 @@ class _Draw:
                 path = name.decode("utf-8", "surrogateescape")
                 self.before[path] = _bytes_of(self.dice, _size(self.dice))
         elif self.start == "rebound":
-            spoiler = self.dice.choice(REBOUND)
-            self.before["/main.py"] = b"import builtins\n" + spoiler + b"\nwhile True: pass\n"
+            self.before["/main.py"] = (self.dice.choice([*REBOUND.values()]) + STAYS).encode()
         elif self.start in ("full-heap", "left-mount"):
-            self.before["/main.py"] = FULL_HEAP if self.start == "full-heap" else LEFT_MOUNT
+            spoiler = FULL_HEAP if self.start == "full-heap" else LEFT_MOUNT
+            self.before["/main.py"] = (spoiler + STAYS).encode()
 
     def mounts(self, chip: Chip) -> None:
         """The program that mounts, as it is on the board; a card's is the manifest's own as well,

@@ -116,7 +116,9 @@ def _branch(error: ValidationError, prefix: Path, path: Path, node: Node) -> Ite
     kinds: list[str] = []
     for inners in branches.values():
         wrong_kind = [
-            inner for inner in inners if inner.validator == "type" and not inner.relative_path
+            inner
+            for inner in inners
+            if inner.validator in ("type", "enum") and not inner.relative_path
         ]
         if not wrong_kind:
             for inner in inners:
@@ -135,7 +137,7 @@ def _branch(error: ValidationError, prefix: Path, path: Path, node: Node) -> Ite
 def _expected(kinds: Sequence[str], node: Node) -> str:
     if "string" in kinds:
         kinds = [kind for kind in kinds if kind != "number"]
-    names = [_KINDS[kind] for kind in kinds if kind != "null"]
+    names = [_KINDS.get(kind, kind) for kind in kinds if kind != "null"]  # a word: itself
     wanted = " or ".join(dict.fromkeys(names))
     message = f"expected {wanted}, got {got(node)}"
     if isinstance(node, Text) and not node.plain and {"integer", "number", "boolean"} & set(kinds):

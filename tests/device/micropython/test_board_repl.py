@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import ast
-import contextlib
 import hashlib
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-import serial
 
 from provision.core.chips.esp.chips import ESP32, ESP8266
 from provision.device.micropython.board_repl import BoardRepl
@@ -23,6 +20,7 @@ from provision.model.chip import Chip
 from provision.model.state import FileState, Filesystem
 from provision.sim.esp.firmware import build
 from tests.bench_of_boards import Bench, bench
+from tests.device.micropython import unit
 from tests.fakes.work import (
     Step,
     delete_file,
@@ -37,45 +35,10 @@ pytest.importorskip("micropython_unix")
 __all__ = ["bench"]
 
 CHIPS = [ESP32, ESP8266]
-NAME = "unit"
 
 
-@pytest.fixture(autouse=True)
-def handler(monkeypatch: pytest.MonkeyPatch) -> None:
-    packages = [*serial.protocol_handler_packages, "provision.sim"]
-    monkeypatch.setattr(serial, "protocol_handler_packages", packages)
-
-
-class Unit:
-    """A virtual board at its prompt."""
-
-    def __init__(self, work: Path, chip: Chip, version: str, settings: str) -> None:
-        image = work / f"{chip}-{version}.bin"
-        small = {"flash_size": 1 << 20} if "flash=1MB" in settings else {}
-        image.write_bytes(build(chip, version, **small))
-        self.address = f"sim://{NAME}?chip={chip}&firmware={image}{settings}"
-        with self.port() as port:
-            port.dtr = False
-            port.rts = True
-            port.reset_input_buffer()
-            port.rts = False
-            assert BoardRepl(port).await_prompt(20)
-
-    @contextlib.contextmanager
-    def port(self) -> Iterator[serial.Serial]:
-        opened = serial.serial_for_url(self.address, baudrate=115200, timeout=1)
-        try:
-            yield opened
-        finally:
-            opened.close()
-
-    @contextlib.contextmanager
-    def repl(self) -> Iterator[BoardRepl]:
-        with self.port() as port:
-            repl = BoardRepl(port)
-            repl.enter()
-            yield repl
-            repl.leave()
+class Unit(unit.Unit):
+    """And what its hosts leave it as."""
 
     def leave_as(self, *sent: bytes, until: bytes = b"") -> None:
         """Send something and go away, as a host that dies."""

@@ -31,12 +31,6 @@ __all__ = ["bench"]
 NAME = "unit"
 
 
-@pytest.fixture(autouse=True)
-def handler(monkeypatch: pytest.MonkeyPatch) -> None:
-    packages = [*serial.protocol_handler_packages, "provision.sim"]
-    monkeypatch.setattr(serial, "protocol_handler_packages", packages)
-
-
 class Received:
     """Implements `FileSink`. `doubts` is how often a file that has come is called wrong."""
 

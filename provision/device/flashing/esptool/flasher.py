@@ -95,7 +95,7 @@ class EsptoolFlasher:
 
     def is_blank(self, offset: int, size: int) -> bool:
         """By the board's own MD5: a flash is digested faster than it is read. What was found
-        blank is not asked for again until the flash is written or its app runs."""
+        blank is not asked for again until the flash is written."""
         self.identify()  # which attaches the flash
         found: list[bool] = []
 
@@ -168,7 +168,6 @@ class EsptoolFlasher:
 
     def restart(self) -> bool:
         """Leave download mode and boot; False where that needs a person (no reset lines)."""
-        self._blank = Stretches()
         return self._session.restart()
 
     def _guard(self) -> None:

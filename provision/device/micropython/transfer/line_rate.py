@@ -153,7 +153,8 @@ class RateExchange:
             try:
                 heard = serial.read_until(*ready, NONE, ENDED, timeout=timeout)
             except ReadTimeout as timed_out:
-                raise RateUncertain(self._raw.last_heard(timed_out.heard)) from None
+                heard_last = self._raw.last_heard(timed_out.heard)
+                raise RateUncertain(f"the board offers none{heard_last}") from None
             timeout = READY_TIMEOUT
             if heard.endswith(NONE):
                 self.uncertain = False
@@ -233,4 +234,4 @@ class RateExchange:
 
 def _ended(heard: bytes) -> Exception:
     problem = heard.partition(b"\x04")[2][: -len(ENDED)].decode("utf-8", "replace")
-    return BoardException(problem) if problem else RateUncertain("; the board gave it up")
+    return BoardException(problem) if problem else RateUncertain("the board gave it up")

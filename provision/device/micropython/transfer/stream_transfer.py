@@ -140,7 +140,7 @@ def _started(raw: RawRepl, choices: Sequence[Pace], exchange: RateExchange | Non
     except (RateUncertain, NoAnswer, BoardError) as error:
         if not exchange.uncertain:
             raise
-        raw.trace(1, f"no rate was agreed on{error}")
+        raw.trace(1, f"no rate was agreed on: {error}")
         _recover(raw)
         raise StreamDamaged("no answer while the line went to another rate") from None
     except BaseException:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,23 +29,16 @@ from provision.interfaces import ScanRequest
 from provision.model.chip import Chip
 from provision.model.state import FileState
 from provision.sim import client
-from provision.sim.esp.firmware import build
 from tests.bench_of_boards import Bench, bench
+from tests.device.micropython import unit
+from tests.device.micropython.unit import BASE, NAME
 from tests.fakes.work import transfer_of, write_file
 
 pytest.importorskip("micropython_unix")
 
 __all__ = ["bench"]
 
-NAME = "fast"
 DATA = random.Random(1).randbytes(12_000)
-BASE = 115_200
-
-
-@pytest.fixture(autouse=True)
-def handler(monkeypatch: pytest.MonkeyPatch) -> None:
-    packages = [*serial.protocol_handler_packages, "provision.sim"]
-    monkeypatch.setattr(serial, "protocol_handler_packages", packages)
 
 
 @dataclass
@@ -68,30 +60,14 @@ class Dead(BaseException):
     """The host is no more."""
 
 
-class Unit:
-    """A virtual board at its prompt, and what was traced of it."""
+class Unit(unit.Unit):
+    """And what was traced of it, on a line at its rate."""
 
     def __init__(self, work: Path, chip: Chip, version: str, settings: str) -> None:
-        image = work / f"{chip}-{version}.bin"
-        image.write_bytes(build(chip, version))
-        self.address = f"sim://{NAME}?chip={chip}&firmware={image}&wire=on&latency=1ms{settings}"
+        super().__init__(work, chip, version, f"&wire=on&latency=1ms{settings}")
         self.memory = Memory()
         self.highest = 921_600
         self.said: list[str] = []
-        with self.port() as port:
-            port.dtr = False
-            port.rts = True
-            port.reset_input_buffer()
-            port.rts = False
-            assert BoardRepl(port).await_prompt(20)
-
-    @contextlib.contextmanager
-    def port(self) -> Iterator[serial.Serial]:
-        opened = serial.serial_for_url(self.address, baudrate=BASE, timeout=1)
-        try:
-            yield opened
-        finally:
-            opened.close()
 
     def entered(self, port: serial.Serial) -> BoardRepl:
         line = LineRate(allowed=lambda: self.highest, memory=lambda: self.memory)
@@ -99,14 +75,6 @@ class Unit:
         repl.enter()
         repl.identify()
         return repl
-
-    @contextlib.contextmanager
-    def repl(self) -> Iterator[BoardRepl]:
-        with self.port() as port:
-            repl = self.entered(port)
-            yield repl
-            assert port.baudrate == BASE
-            repl.leave()
 
     def abandon(self, data: bytes, write: Callable[[bytes], None]) -> None:
         """A host that dies while it sends a file: each time it writes `write` may raise Dead, and
@@ -322,7 +290,7 @@ def test_what_leaves_a_doubt_is_done_again_at_the_boards_own_rate(
         repl.raw.serial.write = deaf_to_the_last_word  # type: ignore[method-assign]
         repl.transfer(*transfer_of([write_file("/a.bin", DATA)]), lambda *_: None)
         assert repl.read("/a.bin", 20_000) == DATA
-    assert any("no rate was agreed on" in text for text in unit.said)
+    assert any("no rate was agreed on: the board offers none" in text for text in unit.said)
     assert unit.rate() == BASE
     assert unit.memory.kept == []  # nothing is known of the line
     assert unit.at_rest()
@@ -335,4 +303,3 @@ def test_a_firmware_without_deflate_is_left_at_its_rate(make: Callable[..., Unit
 def test_the_probe_is_no_call_and_every_byte_of_it_counts() -> None:
     assert len(PROBE) == len(set(PROBE)) == 128
     assert CALL not in PROBE
-    assert all(one ^ other == 165 for one, other in zip(PROBE[:64], PROBE[64:], strict=True))
