@@ -107,6 +107,14 @@ def private_directory(path: Path) -> None:
             folder.mkdir(exist_ok=True, mode=0o700)
 
 
+def state_not_written(directory: Path, error: OSError) -> UsageError:
+    """What a run ends by that cannot keep there what later ones have to know."""
+    return UsageError(
+        f"the state directory {directory} cannot be written: {error.strerror}",
+        hint="make room there, or name another directory with PROVISION_STATE_DIR",
+    )
+
+
 def runtime_directory() -> Path:
     """This user's private directory for lock files, created when missing.
 

@@ -13,7 +13,7 @@ import click
 
 from provision import api
 from provision.cli.options import json_option
-from provision.core.wording import harmless, memory_size, one_line
+from provision.core.wording import harmless_line, memory_size
 from provision.errors import ManifestError
 from provision.model.state import FirmwareIdentity
 from provision.output.style import Style, wants_colour
@@ -72,7 +72,7 @@ def table(found: Sequence[api.FoundPort], probed: bool, style: Style) -> Iterato
         heads = ("PORT", "DEVICE", "CHIP", "MAC", "FLASH", "FIRMWARE")
     else:
         heads = ("PORT", "DEVICE", "USB", "SERIAL", "LOCATION", "DESCRIPTION")
-    rows = [tuple(map(_clean, _cells(one, probed))) for one in found]
+    rows = [tuple(map(harmless_line, _cells(one, probed))) for one in found]
     if not rows:
         return
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
@@ -82,7 +82,7 @@ def table(found: Sequence[api.FoundPort], probed: bool, style: Style) -> Iterato
         if one.port.links:
             # by-path differs for every socket; many bridges share one by-id name
             lasting = [link for link in one.port.links if "/by-path/" in link] or one.port.links
-            yield style(f"  {_clean(lasting[0])}", "dim")
+            yield style(f"  {harmless_line(lasting[0])}", "dim")
 
 
 def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
@@ -144,7 +144,3 @@ def port_data(one: api.FoundPort) -> dict[str, Any]:
         "probed": probed,
         "error": one.error,
     }
-
-
-def _clean(text: str) -> str:
-    return one_line(harmless(text))

@@ -74,7 +74,11 @@ def _add(port: str, name: str, request: BoardsRequest) -> None:
     naming = api.naming(request.manifest)
     (found,) = [api.ask(one) for one in api.ports_named([port])]
     if found.actual is None:
-        raise NoAnswer(f"{printable(port)}: {found.error}")
+        raise NoAnswer(
+            f"{printable(port)}: {found.error}",
+            hint="check that the board is plugged in there, as `provision discover` lists it, and "
+            "that the cable carries data; press RESET, and run again",
+        )
     known = naming.known_as(found)
     if known == name:
         return

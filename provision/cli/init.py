@@ -13,7 +13,7 @@ import click
 
 from provision import api
 from provision.cli.options import json_option
-from provision.core.wording import harmless, memory_size, one_line, plural
+from provision.core.wording import harmless_line, memory_size, plural
 from provision.errors import UsageError
 
 _LOOK = 0.3  # seconds between two looks at what is plugged in
@@ -44,9 +44,10 @@ def command(*, ports: tuple[str, ...], manifest: str | None, walk: bool, as_json
     for one in written.devices:
         click.echo(f"{one.device}: {_described(one)}")
     for port, why in written.left_out:
-        click.echo(f"not added: {_clean(port)}: {_clean(why)}", err=True)
+        click.echo(f"not added: {harmless_line(port)}: {harmless_line(why)}", err=True)
     click.echo(f"wrote {written.path}: {plural(len(written.devices), 'device')}", err=True)
-    click.echo("next: look at it, name boards as you call them, then `provision plan`", err=True)
+    then = "provision plan" if manifest is None else f"provision plan {written.path}"
+    click.echo(f"next: look at it, name boards as you call them, then `{then}`", err=True)
     return 0
 
 
@@ -58,11 +59,11 @@ def _walk(naming: api.Naming, ports: tuple[str, ...]) -> int:
         )
     found = iter(api.ports_named(ports)) if ports else _plugged_in(api.arrivals())
     for port in found:
-        where = _clean(port.port.path)
+        where = harmless_line(port.port.path)
         asked = api.ask(port)
         known = naming.known_as(asked)
         if asked.actual is None:
-            _tell(f"{where}: {_clean(asked.error or '')}")
+            _tell(f"{where}: {harmless_line(asked.error or '')}")
         elif known is not None:
             _tell(f"{where}: this board is {known}")
         else:
@@ -117,12 +118,12 @@ def _asked_name(naming: api.Naming) -> str | None:
         fault = naming.name_fault(name)
         if fault is None:
             return name
-        _tell(_clean(fault))
+        _tell(harmless_line(fault))
 
 
 def _described(one: api.NamedBoard) -> str:
     board = f", board {one.board}" if one.board is not None else ""
-    return f"{_clean(one.port)}: {_seen(one.actual)}{board}"
+    return f"{harmless_line(one.port)}: {_seen(one.actual)}{board}"
 
 
 def _seen(actual: api.ActualState) -> str:
@@ -134,7 +135,7 @@ def _seen(actual: api.ActualState) -> str:
         actual.mac or "",
         f"MicroPython {firmware.version}" if firmware is not None else "no MicroPython",
     ]
-    return _clean(", ".join(filter(None, said)))
+    return harmless_line(", ".join(filter(None, said)))
 
 
 def _data(written: api.NewManifest) -> dict[str, Any]:
@@ -159,7 +160,3 @@ def _data(written: api.NewManifest) -> dict[str, Any]:
 
 def _tell(text: str) -> None:
     click.echo(text, err=True)
-
-
-def _clean(text: str) -> str:
-    return one_line(harmless(text))

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from provision.core.wording import Redact, harmless, one_line
+from provision.core.wording import Redact, harmless, harmless_line
 from provision.errors import ManifestError, Problem, ProvisionError
 from provision.model.secret import MASK, Secret
 from provision.output.style import PLAIN, Style, wants_colour
@@ -54,8 +54,8 @@ def problem_lines(
 ) -> Iterator[str]:
     """One line for each of the first problems, and with `excerpts` two more where it stands."""
     for problem in problems[:MOST_SHOWN]:
-        path = f"{style(one_line(harmless(problem.path)), 'bold')}: " if problem.path else ""
-        yield f"{harmless(str(problem.place))}: {path}{one_line(harmless(problem.message))}"
+        path = f"{style(harmless_line(problem.path), 'bold')}: " if problem.path else ""
+        yield f"{harmless(str(problem.place))}: {path}{harmless_line(problem.message)}"
         if excerpts and problem.source is not None and problem.source.strip():
             number = f"{problem.place.line:>5} | "
             line, indent = _excerpt(problem.source, problem.place.column)

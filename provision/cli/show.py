@@ -20,7 +20,7 @@ from provision.cli.options import (
     secrets_option,
 )
 from provision.cli.problems import masked, problem_data, report_problems, report_warnings
-from provision.core.wording import Redact, harmless, one_line
+from provision.core.wording import Redact, harmless_line
 from provision.errors import ManifestError
 from provision.model.secret import MASK, Secret
 from provision.model.state import Check, DesiredFile, DesiredFirmware, DesiredState
@@ -131,7 +131,7 @@ def state_lines(state: DesiredState, redact: Redact, style: Style) -> Iterator[s
     """A desired state for people."""
 
     def clean(value: object) -> str:
-        return one_line(harmless(redact(str(value))))
+        return harmless_line(redact(str(value)))
 
     yield style(clean(state.device), "bold")
     facts: list[tuple[str, str]] = [("board", f"{state.board.name} ({state.board.chip.label})")]

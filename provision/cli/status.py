@@ -21,7 +21,7 @@ from provision.cli.options import (
     offline_option,
     secrets_option,
 )
-from provision.core.wording import harmless, one_line, plural
+from provision.core.wording import harmless_line, plural
 from provision.output.setup import open_outputs
 from provision.output.style import Style, wants_colour
 
@@ -92,7 +92,7 @@ def table(found: api.FleetStatus, reports: Reports, style: Style) -> Iterator[st
     heads = ["DEVICE", "APPLIED", "COMMIT", "FIRMWARE", "MAC", "CHECK", "PORT"]
     if reports:
         heads.append("OBSERVED")
-    rows = [list(map(_clean, _cells(one, reports))) for one in found.devices]
+    rows = [list(map(harmless_line, _cells(one, reports))) for one in found.devices]
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     yield style(_row(heads, widths), "bold")
     for one, cells in zip(found.devices, rows, strict=True):
@@ -100,9 +100,9 @@ def table(found: api.FleetStatus, reports: Reports, style: Style) -> Iterator[st
         last = one.last
         if last is not None and last.error is not None:
             when = _local(last.time)
-            yield style(f"  last apply, {when}: {last.outcome}: {_clean(last.error)}", "dim")
+            yield style(f"  last apply, {when}: {last.outcome}: {harmless_line(last.error)}", "dim")
         if one.device in reports and (error := reports[one.device].error) is not None:
-            yield style(f"  now: {_clean(error.message)}", "dim")
+            yield style(f"  now: {harmless_line(error.message)}", "dim")
     behind = [
         one
         for one in found.devices
@@ -170,7 +170,3 @@ def _local(time: str) -> str:
 
 def _row(cells: list[str], widths: list[int]) -> str:
     return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
-
-
-def _clean(text: str) -> str:
-    return one_line(harmless(text))

@@ -153,6 +153,11 @@ def harmless(text: str) -> str:
     return _CONTROLS.sub(_escaped, text)
 
 
+def harmless_line(text: str) -> str:
+    """As `harmless`, as one line."""
+    return one_line(harmless(text))
+
+
 def _escaped(found: re.Match[str]) -> str:
     code = ord(found[0])
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

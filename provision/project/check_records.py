@@ -13,8 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
-from provision.atomic_files import private_directory, write_atomic
-from provision.errors import UsageError
+from provision.atomic_files import private_directory, state_not_written, write_atomic
 from provision.model.state import CheckOutcome, CheckRecord
 
 _RECORD = re.compile(rb"(begun|passed|failed) ([0-9a-f]{64})?\n")
@@ -48,10 +47,7 @@ class CheckRecords:
             private_directory(self._directory)
             self._write(mac, device, "begun")
         except OSError as error:
-            raise UsageError(
-                f"the state directory {self._directory} cannot be written: {error.strerror}",
-                hint="make room there, or name another directory with PROVISION_STATE_DIR",
-            ) from error
+            raise state_not_written(self._directory, error) from error
 
     def end(self, mac: str | None, device: str, state: str, *, passed: bool) -> None:
         """Keep what came of it; what cannot be kept only means that it runs once more."""
@@ -67,8 +63,13 @@ class CheckRecords:
         write_atomic(self._path(mac, device), f"{outcome} {state}\n".encode(), mode=0o600)
 
     def _path(self, mac: str | None, device: str) -> Path:
-        """Of a board that does not tell its MAC, what is known is the device's."""
-        if mac is not None:
-            return self._directory / mac.replace(":", "-")
-        whose = hashlib.sha256(f"{self._manifest}\0{device}".encode()).hexdigest()[:16]
-        return self._directory / f"device-{whose}"
+        return self._directory / record_name(mac, self._manifest, device)
+
+
+def record_name(mac: str | None, manifest: Path, device: str) -> str:
+    """What a record of a board is called. Of one that does not tell its MAC, what is known is the
+    device's."""
+    if mac is not None:
+        return mac.replace(":", "-")
+    whose = hashlib.sha256(f"{manifest}\0{device}".encode()).hexdigest()[:16]
+    return f"device-{whose}"

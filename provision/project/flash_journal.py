@@ -14,8 +14,12 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-from provision.atomic_files import private_directory, sync_directory, write_atomic
-from provision.errors import UsageError
+from provision.atomic_files import (
+    private_directory,
+    state_not_written,
+    sync_directory,
+    write_atomic,
+)
 from provision.interfaces import FlashMode, SavedFlash
 from provision.project.saved_flash import read_saved, saved_bytes
 
@@ -49,10 +53,7 @@ class FlashJournal:
                 if other not in kept:
                     other.unlink(missing_ok=True)
         except OSError as error:
-            raise UsageError(
-                f"the state directory {self._directory} cannot be written: {error.strerror}",
-                hint="make room there, or name another directory with PROVISION_STATE_DIR",
-            ) from error
+            raise state_not_written(self._directory, error) from error
 
     def end(self, mac: str) -> None:
         """Forget it; what cannot be removed only means one question less next time."""

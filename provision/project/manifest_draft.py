@@ -53,10 +53,13 @@ class ManifestDraft:
     def new(cls, manifest: str | None) -> ManifestDraft:
         """A manifest that is not there yet; UsageError where something of this name is."""
         path = manifest_path(manifest)
+        walk = "provision init --walk"
+        if manifest is not None:
+            walk += f" --manifest {path}"
         if os.path.lexists(path):
             raise UsageError(
                 f"{path} is there already, and is not overwritten",
-                hint="`provision init --walk` adds boards to it, one after the other; "
+                hint=f"`{walk}` adds boards to it, one after the other; "
                 "`provision init --manifest OTHER.yaml` writes another",
             )
         if not path.parent.is_dir():

@@ -16,11 +16,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
-from provision.atomic_files import private_directory, sweep, sync_directory, write_atomic
-from provision.errors import UsageError
+from provision.atomic_files import (
+    private_directory,
+    state_not_written,
+    sweep,
+    sync_directory,
+    write_atomic,
+)
 from provision.model.chip import Chip
 from provision.model.kept import ApplyPhase, KeptState
 from provision.model.state import Check, FirmwareIdentity
+from provision.project.check_records import record_name
 
 
 class RollbackRecords:
@@ -46,10 +52,7 @@ class RollbackRecords:
             sweep(path)  # what a run that was killed while it wrote has left
             write_atomic(path, _bytes_of(kept), mode=0o600)
         except OSError as error:
-            raise UsageError(
-                f"the state directory {self._directory} cannot be written: {error.strerror}",
-                hint="make room there, or name another directory with PROVISION_STATE_DIR",
-            ) from error
+            raise state_not_written(self._directory, error) from error
 
     def forget(self, mac: str | None, device: str) -> None:
         """Drop what is kept; UsageError when it stays, since it is the last apply's no more."""
@@ -60,17 +63,10 @@ class RollbackRecords:
                 path.unlink()
                 sync_directory(self._directory)
         except OSError as error:
-            raise UsageError(
-                f"the state directory {self._directory} cannot be written: {error.strerror}",
-                hint="name another directory with PROVISION_STATE_DIR",
-            ) from error
+            raise state_not_written(self._directory, error) from error
 
     def _path(self, mac: str | None, device: str) -> Path:
-        """Of a board that does not tell its MAC, what is known is the device's."""
-        if mac is not None:
-            return self._directory / f"{mac.replace(':', '-')}.json"
-        whose = hashlib.sha256(f"{self._manifest}\0{device}".encode()).hexdigest()[:16]
-        return self._directory / f"device-{whose}.json"
+        return self._directory / f"{record_name(mac, self._manifest, device)}.json"
 
 
 def _bytes_of(kept: KeptState) -> bytes:

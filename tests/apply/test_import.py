@@ -59,6 +59,9 @@ def test_a_board_is_as_the_manifest_says_from_then_on(
         ended = station.provision("import", "sim://one")
         assert ended.code == 2
         assert "`provision import sim://one --as NAME`" in ended.err
+        ended = station.provision("import", "sim://nobody", "--as", "one")
+        assert ended.code == 5
+        assert "`provision discover` lists" in ended.err
         ended = station.provision("import", "sim://one", "--as", "one")
     assert ended.code == 0, ended.said
     text = (station.work / "fleet.yaml").read_text()

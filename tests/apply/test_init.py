@@ -67,7 +67,10 @@ def test_a_first_manifest_can_be_planned_at_once(station: Station) -> None:
         ("board-1", "sim://one", "esp8266", one),
         ("board-2", "sim://two", "esp32", two),
     ]
+    assert "then `provision plan`\n" in ended.err
     assert station.plan("-l", "board-1").outcomes == {"board-1": "ok"}
+    ended = station.provision("init", "-m", "other.yaml", "sim://one")
+    assert "then `provision plan other.yaml`\n" in ended.err
 
 
 def test_what_is_there_is_never_overwritten(station: Station) -> None:
@@ -76,7 +79,9 @@ def test_what_is_there_is_never_overwritten(station: Station) -> None:
     assert ended.code == 2
     assert "`provision init --walk` adds boards" in ended.err
     (station.work / "other.yaml").symlink_to(station.work / "nowhere.yaml")
-    assert station.provision("init", "-m", "other.yaml", "sim://nobody").code == 2
+    ended = station.provision("init", "-m", "other.yaml", "sim://nobody")
+    assert ended.code == 2
+    assert "`provision init --walk --manifest other.yaml` adds boards" in ended.err
     assert sorted(path.name for path in station.work.iterdir()) == ["fleet.yaml", "other.yaml"]
     assert manifest_of(station) == "devices: {}  # mine\n"
 

@@ -66,6 +66,14 @@ def test_a_board_that_the_lock_knows_is_known(tmp_path: Path) -> None:
     assert boards.known_as(board(8)) is None
 
 
+def test_the_next_name_that_is_free_is_suggested(tmp_path: Path) -> None:
+    (tmp_path / "fleet.yaml").write_text("devices:\n  desk-08: {port: any, board: esp8266}\n")
+    boards = naming(tmp_path)
+    assert boards.suggestion is None
+    boards.add("desk-07", board(1))
+    assert boards.suggestion == "desk-09"
+
+
 def test_defaults_say_the_board_where_it_fits(tmp_path: Path) -> None:
     for usual, written in (("nodemcu", "nodemcu"), ("esp8266-1m", "wemos-d1-mini")):
         (tmp_path / "fleet.yaml").write_text(

@@ -49,6 +49,8 @@ def tell_last_apply(device: DeviceContext, plan: Plan, actual: ActualState) -> N
     kept = device.run.rollbacks.last(actual.mac, name)
     if kept is None or not plan.changes:
         return
+    if not kept.unfinished and not changed_files(device.desired, plan).keys() & kept.files.keys():
+        return  # what is wanted now has nothing to do with it
     message = told(name, kept, find_kept(device, kept, actual))
     if message is not None:
         device.run.emit(Notice(device=name, message=message))

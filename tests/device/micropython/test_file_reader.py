@@ -15,6 +15,7 @@ from provision.core.chips.esp.chips import ESP32, ESP8266
 from provision.device.micropython.board_repl import BoardRepl
 from provision.device.micropython.file_reader import MOST_ENTRIES
 from provision.device.micropython.frames import MAGIC
+from provision.engine.files.memory import Memory
 from provision.errors import BoardError, Interrupted, NoAnswer
 from provision.model.board_path import ancestors
 from provision.model.chip import Chip
@@ -31,29 +32,22 @@ __all__ = ["bench"]
 NAME = "unit"
 
 
-class Received:
-    """Implements `FileSink`. `doubts` is how often a file that has come is called wrong."""
+class Received(Memory):
+    """`doubts` is how often a file that has come is called wrong."""
 
     def __init__(self, doubts: int = 0) -> None:
-        self.files: dict[str, bytearray] = {}
+        super().__init__()
         self.doubts = doubts
         self.finished: list[str] = []
 
-    def write(self, path: str, offset: int, data: bytes) -> None:
-        file = self.files.setdefault(path, bytearray())
-        file.extend(bytes(max(0, offset - len(file))))
-        file[offset : offset + len(data)] = data
-
     def finish(self, path: str, size: int, sha256: str) -> bool:
-        file = self.files.setdefault(path, bytearray())
-        del file[size:]
+        right = super().finish(path, size, sha256)
         if self.doubts:
             self.doubts -= 1
             return False
-        if hashlib.sha256(file).hexdigest() != sha256:
-            return False
-        self.finished.append(path)
-        return True
+        if right:
+            self.finished.append(path)
+        return right
 
 
 class DisturbedPort:

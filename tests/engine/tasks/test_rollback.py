@@ -86,6 +86,9 @@ def test_a_failed_check_brings_the_files_back_and_the_check_that_they_had_passed
     assert bench.go(NEW, PlanTask()) == "pending"
     assert any("was rolled back: the board has the files from before" in one
                for one in bench.notices)  # fmt: skip
+    other = replace(OLD, files=(*OLD.files, file("/other.py", "x")))
+    assert bench.go(other, PlanTask()) == "pending"
+    assert not bench.notices, "none of what was rolled back is wanted"
     assert bench.go(NEW, RollbackTask()) == "ok"
     assert bench.go(OLD) == "ok"
     assert bench.go(OLD, PlanTask()) == "ok"
