@@ -36,9 +36,9 @@ def test_the_last_apply_is_told_without_touching_a_board(station: Station) -> No
     mac = a_fleet(station)
     assert status(station)["x"]["last_apply"] is None
     assert station.provision("apply").code == 5
-    requests = station.order("x", "status")["boots"]
+    seen = [station.order("x", "status")[what] for what in ("boots", "bytes")]
     found = status(station)
-    assert station.order("x", "status")["boots"] == requests
+    assert [station.order("x", "status")[what] for what in ("boots", "bytes")] == seen
     made = found["x"]["applied"]
     assert (made["mac"], made["chip"], made["version"]) == (mac, "esp32", "1.24.1")
     assert found["x"]["last_apply"]["outcome"] == "changed"

@@ -95,6 +95,14 @@ def test_a_failed_check_brings_the_files_back_and_the_check_that_they_had_passed
     assert not bench.notices
 
 
+def test_nothing_is_kept_any_longer_of_a_device_that_is_not_to_be_rolled_back() -> None:
+    bench = Bench()
+    assert bench.go(NEW) == "rolled-back"
+    assert bench.kept is not None
+    assert bench.go(replace(OLD, check=replace(CHECK, on_failure="keep"))) == "ok"
+    assert bench.kept is None
+
+
 def test_what_is_replaced_is_kept_before_the_first_write() -> None:
     on_board: dict[str, dict[str, bytes]] = {}
 
