@@ -66,13 +66,8 @@ def logs(
     """What the boards print, as `ConsoleLine` events, for so many seconds or until `cancel` says
     so. Not a byte is sent to them, unless they are to be restarted first, `since_boot`. A port that
     goes away later on is waited for, and told in a `Notice`."""
-    return run_task(
-        fleet,
-        LogsTask(seconds=seconds, since_boot=since_boot),
-        cancel,
-        limit=limit,
-        on_event=on_event,
-    )
+    task = LogsTask(seconds=seconds, since_boot=since_boot)
+    return run_task(fleet, task, cancel, limit=limit, on_event=on_event)
 
 
 def repl(

@@ -12,6 +12,7 @@ from posixpath import basename
 
 from provision.app import run_task
 from provision.core.chips.registry import read_firmware
+from provision.core.file_names import plain_name
 from provision.core.wording import printable
 from provision.engine.cancellation import Cancellation
 from provision.engine.context import MANUAL_TIMEOUT, Confirm
@@ -28,7 +29,7 @@ from provision.model.state import BoardEntry
 from provision.output.scrub import scrub
 from provision.project.backups import NewBackup, SavedBackup
 from provision.project.fleet import Fleet
-from provision.project.received_files import ReceivedFiles, plain_name
+from provision.project.received_files import ReceivedFiles
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

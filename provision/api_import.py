@@ -13,6 +13,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from provision.app import open_fleet, run_task
+from provision.core.file_names import plain_name
 from provision.core.manifest.authoring.entries import Setting, is_scalar, scalar
 from provision.core.manifest.authoring.known_packages import known_packages
 from provision.core.wording import printable
@@ -28,7 +29,7 @@ from provision.model.state import BoardEntry, DesiredFile
 from provision.output.scrub import scrub
 from provision.project.fleet import Fleet
 from provision.project.manifest_draft import ManifestDraft
-from provision.project.received_files import ReceivedFiles, plain_name
+from provision.project.received_files import ReceivedFiles
 from provision.sources.bytecode import package_bytecode
 
 # What begins with a dot, programs of this computer obey without a word: git, shells, editors.

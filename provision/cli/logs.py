@@ -55,16 +55,12 @@ def command(
         )
 
     def run(command: FleetCommand) -> api.RunReport:
-        def show(event: api.Event) -> None:
-            command.outputs.handle(event)
-            if command.outputs.reader_left:  # `provision logs | head` is to end
-                command.cancel.cancel()
-
+        command.outputs.end_with_reader(command.cancel.cancel)  # as of `provision logs | head`
         return api.logs(
             command.fleet,
             seconds=seconds,
             since_boot=since_boot,
-            on_event=show,
+            on_event=command.outputs.handle,
             cancel=command.cancel,
         )
 

@@ -103,6 +103,26 @@ def prove(device: DeviceContext, actual: ActualState) -> None:
         device.claim(actual.mac)
 
 
+def identify_own(device: DeviceContext) -> bool:
+    """See to it, for such tasks, that the device's own board answers; Refused as `prove`. Whether
+    it is in download mode then, since its REPL does not answer."""
+    device.session.stage("observe")
+    actual, downloading = identify(device.session, ScanRequest())
+    prove(device, actual)
+    return downloading
+
+
+def needs_repl(device: DeviceContext) -> None:
+    """The same for those that nothing but a REPL serves: NoAnswer where that does not answer."""
+    if identify_own(device):
+        known = device.actual
+        why = f": {known.repl_error}" if known is not None and known.repl_error else ""
+        raise NoAnswer(
+            f"its REPL does not answer{why}", hint="`provision plan -v` tells what is there"
+        )
+    device.cancel.check()
+
+
 def verified(device: DeviceContext, actual: ActualState) -> ActualState:
     """With `verify: flash`, what the flash itself holds of the image that answers by its name."""
     session, image, wanted = device.session, device.firmware, device.desired.firmware

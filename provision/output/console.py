@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import TextIO
 
+from provision.core.file_names import plain_name
 from provision.errors import UsageError
 from provision.model.event import ConsoleLine, DeviceFinished, Event, RunStarted
+from provision.output.run_log import local_time
 from provision.output.style import PLAIN, Colour, Style
 
 _COLOURS: tuple[Colour, ...] = ("cyan", "green", "yellow", "magenta", "blue")
@@ -92,11 +92,10 @@ class ConsoleFiles:
             return
         file = self._files.get(event.device)
         if file is None:
-            path = self._directory / f"{_file_name(event.device)}.log"
+            path = self._directory / f"{plain_name(event.device)}.log"
             file = path.open("a", encoding="utf-8", errors="backslashreplace")
             self._files[event.device] = file
-        now = datetime.fromtimestamp(self._clock()).astimezone().isoformat(timespec="milliseconds")
-        head = "" if event.device in self._open else f"{now} "
+        head = "" if event.device in self._open else f"{local_time(self._clock())} "
         file.write(f"{head}{event.text}" + ("\n" if event.ended else ""))
         file.flush()
         (self._open.discard if event.ended else self._open.add)(event.device)
@@ -107,11 +106,3 @@ class ConsoleFiles:
             if device in self._open:
                 file.write("\n")
             file.close()
-
-
-def _file_name(device: str) -> str:
-    """A device's name as a file's, on any system: names of devices may be anything. One that is
-    changed for it has a digest behind it, so that no two devices share a file."""
-    safe = "".join(char if char.isalnum() or char in "-_. " else "_" for char in device)
-    safe = safe.strip(". ")[:100]
-    return safe if safe == device else f"{safe}-{sha256(device.encode()).hexdigest()[:8]}"

@@ -7,7 +7,7 @@ may be left half updated because a log cannot be written.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import Protocol, runtime_checkable
@@ -58,7 +58,7 @@ class Fanout:
         self._prompt = threading.Lock()
         self._postponed: list[Event] | None = None  # events kept back while paused
         self._lost = False
-        self._left = False
+        self._end: Callable[[], None] | None = None
 
     @property
     def lost(self) -> bool:
@@ -66,10 +66,10 @@ class Fanout:
         `head` does when it has seen enough, has lost nothing."""
         return self._lost
 
-    @property
-    def reader_left(self) -> bool:
-        """Whether what is written to some output reaches nobody any more."""
-        return self._left
+    def end_with_reader(self, end: Callable[[], None]) -> None:
+        """Have `end` called, and nothing said, where a reader goes away: a run that is for its
+        reader alone is over then."""
+        self._end = end
 
     def handle(self, event: Event) -> None:
         """Show one event everywhere."""
@@ -147,9 +147,12 @@ class Fanout:
             self._warn(output, error)
 
     def _warn(self, output: Output, error: OSError) -> None:
-        if output.asked_for and not isinstance(error, BrokenPipeError):
+        if isinstance(error, BrokenPipeError):
+            if self._end is not None:
+                self._end()
+                return
+        elif output.asked_for:
             self._lost = True
-        self._left = self._left or isinstance(error, BrokenPipeError)
         reason = error.strerror or type(error).__name__
         notice = Notice(message=f"cannot write {output.name}: {reason}; the run goes on without it")
         for other in list(self._outputs):

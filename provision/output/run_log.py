@@ -42,13 +42,18 @@ class LogFile:
         lines = self._plain.lines(event)
         if not lines:
             return
-        now = datetime.fromtimestamp(self._clock()).astimezone().isoformat(timespec="milliseconds")
+        now = local_time(self._clock())
         self._file.write("".join(f"{now} {line}\n" for line in lines))
         self._file.flush()
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def local_time(seconds: float) -> str:
+    """A time since the epoch as logs have it: this computer's own, with its distance from UTC."""
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="milliseconds")
 
 
 def state_directory(environment: Mapping[str, str] = os.environ) -> Path:

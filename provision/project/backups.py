@@ -26,13 +26,14 @@ from typing import Any
 from provision._version import __version__
 from provision.atomic_files import private_directory, read_plain_file, sync_directory
 from provision.core.chips.registry import chip_named
+from provision.core.file_names import plain_name
 from provision.core.wording import printable
 from provision.errors import UsageError
 from provision.interfaces import FileSink
 from provision.model.backup import BACKUP_VERSION, BackedUpFile, Backup
 from provision.model.firmware import FlashPart
 from provision.model.state import BoardEntry, FirmwareIdentity
-from provision.project.received_files import ReceivedFiles, plain_name
+from provision.project.received_files import ReceivedFiles
 
 FILES = "files"
 RECORD = "backup.json"

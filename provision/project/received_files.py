@@ -10,41 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from provision.core.file_names import plain_name
 from provision.core.wording import printable
 from provision.errors import BoardError, UsageError
-
-_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?$", re.IGNORECASE)  # on Windows
-_UNSAFE = '<>:"/\\|?*%'
-LONGEST_NAME = 240  # bytes, of the 255 of most systems: a suffix goes behind it
-
-
-def plain_name(name: str) -> str:
-    """A name for one part of a path on a board that is a plain one on any computer; the same where
-    it is so already, and another for every other name."""
-    out = []
-    for byte in name.encode("utf-8", "surrogateescape") if _odd(name) else b"":
-        char = chr(byte)
-        out.append(char if char.isascii() and char.isprintable() and char not in _UNSAFE else
-                   f"%{byte:02X}")  # fmt: skip
-    plain = "".join(out) or name
-    if plain[-1:] in (".", " ") or not plain:
-        plain = f"{plain[:-1]}%{ord(plain[-1]):02X}" if plain else "%"
-    if _DEVICES.match(plain):
-        plain = f"%{ord(plain[0]):02X}{plain[1:]}"
-    if len(plain.encode()) > LONGEST_NAME:
-        digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-        plain = plain.encode()[: LONGEST_NAME - 17].decode("utf-8", "ignore") + "%" + digest
-    return plain
-
-
-def _odd(name: str) -> bool:
-    return any(char in _UNSAFE or not char.isprintable() for char in name)
 
 
 class ReceivedFiles:

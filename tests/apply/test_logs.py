@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import signal
+import subprocess
+import sys
 
 import pytest
 
 from provision.core.chips.esp.chips import ESP32
-from tests.apply.station import CARRIERS, Ended, Run, Station
+from tests.apply.station import CARRIERS, PATIENCE, Ended, Run, Station
 
 # It tells of every byte that it is sent, and of an interrupt.
 APP = """
@@ -127,3 +129,26 @@ def test_devices_are_named_in_one_way(station: Station) -> None:
         ended = station.provision("logs", *words)
         assert (ended.code, ended.out) == (2, ""), ended.said
         assert why in ended.err
+
+
+def test_a_reader_that_has_seen_enough_ends_it_without_a_word(station: Station) -> None:
+    """As `provision logs | head` does."""
+    fleet(station, "x")
+    run = subprocess.Popen(
+        [sys.executable, "-m", "provision", "logs"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=station.work,
+        env=station.environment,
+    )
+    assert run.stdout is not None
+    assert run.stderr is not None
+    try:
+        assert run.stdout.readline().startswith(b"x | ")
+        run.stdout.close()
+        assert run.wait(PATIENCE) == 130
+        assert run.stderr.read() == b""
+    finally:
+        run.kill()
+        run.wait()
+        run.stderr.close()

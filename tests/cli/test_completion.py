@@ -1,8 +1,10 @@
-"""Completion in a real bash: commands, options, devices and groups."""
+"""Completion in a real, interactive bash: commands, options, devices and groups."""
 
 from __future__ import annotations
 
 import os
+import pty
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -17,15 +19,13 @@ devices:
   shed: {port: /dev/ttyUSB1, board: esp32}
   shelf: {port: /dev/ttyUSB2, board: esp32}
 """
-# What bash does at a tab, without a terminal: its completion function is called for these words.
-TAB = """
-provision() { "$PYTHON" -m provision "$@"; }
+# The completion runs the program by its name; what the line has become is told by a function.
+START = """
+PS1='ready$ '
 eval "$(provision completion bash)"
-complete -p provision | grep -q _provision_completion || exit 9
-COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
-_provision_completion provision
-printf '%s\\n' "${COMPREPLY[@]}"
+provision() { printf '<%s>' "$@"; echo; }
 """
+PATIENCE = 60.0
 
 
 @pytest.fixture
@@ -41,34 +41,56 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def tab(folder: Path, *words: str) -> list[str]:
-    done = subprocess.run(
-        ["bash", "-c", TAB, "bash", "provision", *words],
+def tab(folder: Path, line: str) -> str:
+    """What an interactive bash makes of the words of a line when a tab is pressed behind it."""
+    (folder / "start").write_text(START, encoding="utf-8")
+    master, slave = pty.openpty()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "dumb", "INPUTRC": os.devnull}
+    environment["PATH"] = f"{folder / 'bin'}:{os.environ['PATH']}"
+    bash = subprocess.Popen(
+        ["bash", "--noprofile", "--rcfile", str(folder / "start"), "-i"],
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        start_new_session=True,
         cwd=folder,
-        env={
-            **os.environ,
-            "PYTHON": sys.executable,
-            "PYTHONPATH": str(ROOT),
-            "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
+        env=environment,
     )
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout.split()
+    os.close(slave)
+    try:
+        read_until(master, b"ready$ ")
+        os.write(master, f"provision {line}\t\n".encode())
+        said = read_until(master, b"\nready$ ").decode()
+        return said.splitlines()[-2]
+    finally:
+        bash.kill()
+        bash.wait()
+        os.close(master)
+
+
+def read_until(descriptor: int, ending: bytes) -> bytes:
+    said = b""
+    while not said.endswith(ending):
+        assert select.select([descriptor], [], [], PATIENCE)[0], said
+        said += os.read(descriptor, 65536)
+    return said
 
 
 @pytest.mark.parametrize(
-    ("words", "choices"),
+    ("line", "becomes"),
     [
-        (("re",), ["repl", "reset", "restore"]),
-        (("repl", "sh"), ["shed", "shelf"]),
-        (("apply", "-l", "kitchen,sh"), ["kitchen,shed", "kitchen,shelf"]),
-        (("apply", "--limit", "!@"), ["!@sensors", "!@lamps"]),
-        (("logs", "-m", "other.yaml", "a"), ["attic"]),
-        (("logs", "-m", "wrong.yaml", "s"), []),
+        ("rep", "<repl>"),
+        ("repl s", "<repl><she>"),  # what shed and shelf share
+        ("apply -l kitchen,k", "<apply><-l><kitchen,kitchen>"),
+        ("apply -l @s", "<apply><-l><@sensors>"),
+        ("apply -l kitchen,@s", "<apply><-l><kitchen,@sensors>"),
+        ("apply --limit=kit", "<apply><--limit=kitchen>"),
+        ("apply --limit=shed,@l", "<apply><--limit=shed,@lamps>"),
+        ("logs -m other.yaml a", "<logs><-m><other.yaml><attic>"),
+        ("logs -m wrong.yaml k", "<logs><-m><wrong.yaml><k>"),
+        ("logs -m oth", "<logs><-m><other.yaml>"),  # a file
+        ("logs --since", "<logs><--since-boot>"),
     ],
 )
-def test_a_tab(folder: Path, words: tuple[str, ...], choices: list[str]) -> None:
-    assert tab(folder, *words) == choices
+def test_a_tab(folder: Path, line: str, becomes: str) -> None:
+    assert tab(folder, line) == becomes

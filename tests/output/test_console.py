@@ -69,7 +69,7 @@ def test_a_file_for_each_device(tmp_path: Path) -> None:
         ):
             files.handle(event)
         files.close()
-    assert sorted(path.name for path in logs.iterdir()) == ["_up_7-953f4001.log", "shed.log"]
+    assert sorted(path.name for path in logs.iterdir()) == ["..%2Fup%3A7.log", "shed.log"]
     lines = (logs / "shed.log").read_text(encoding="utf-8").splitlines()
     assert [each.partition(" ")[2] for each in lines] == ["ac", "d"] * 2
     assert len({each.partition(" ")[0] for each in lines}) == 1

@@ -8,13 +8,9 @@ import stat
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from provision.errors import BoardError
-from provision.project.received_files import ReceivedFiles, plain_name
-
-NAMES = st.binary(min_size=1, max_size=255).filter(lambda name: not {0, 47} & set(name))
+from provision.project.received_files import ReceivedFiles
 
 
 def sha256(data: bytes) -> str:
@@ -24,26 +20,6 @@ def sha256(data: bytes) -> str:
 def receive(received: ReceivedFiles, path: str, data: bytes) -> bool:
     received.write(path, 0, data)
     return received.finish(path, len(data), sha256(data))
-
-
-@given(NAMES)
-def test_every_name_is_a_plain_one(name: bytes) -> None:
-    plain = plain_name(name.decode("utf-8", "surrogateescape"))
-    assert plain.isprintable()
-    assert plain not in ("", ".", "..")
-    assert not set(plain) & set('<>:"/\\|?*')
-    assert plain[-1] not in ". "
-    assert len(plain.encode()) <= 255
-
-
-@given(st.sets(NAMES.map(lambda name: name.decode("utf-8", "surrogateescape")), max_size=8))
-def test_two_names_never_become_one(names: set[str]) -> None:
-    assert len({plain_name(name) for name in names}) == len(names)
-
-
-@pytest.mark.parametrize("name", ["main.py", "données.txt", "b c.txt", ".hidden", "x.tar.gz"])
-def test_plain_names_stay(name: str) -> None:
-    assert plain_name(name) == name
 
 
 def test_a_file_is_seen_once_it_is_verified(tmp_path: Path) -> None:

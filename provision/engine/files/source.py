@@ -15,7 +15,7 @@ from typing import Protocol
 from provision.core.wording import printable
 from provision.engine.context import DeviceContext
 from provision.engine.flash.saved_files import under_own_names
-from provision.engine.observe import identify, look_into_flash, prove
+from provision.engine.observe import identify_own, look_into_flash
 from provision.errors import BoardError, NoAnswer
 from provision.interfaces import FileSink, Progress, Repl, ScanRequest, StoredContents
 from provision.model.board_path import (
@@ -45,13 +45,11 @@ def board_files(device: DeviceContext) -> BoardFiles:
     """The files of a device's board, once that is proved to be its; `actual` is known then.
     NoAnswer where neither a REPL answers nor a filesystem can be read."""
     session = device.session
-    session.stage("observe")
-    actual, downloading = identify(session, ScanRequest())
-    prove(device, actual)
-    if not downloading:
+    if not identify_own(device):
         return ReplFiles(session.repl())
     session.note("no REPL answers: reading the filesystem out of the flash")
-    device.actual = look_into_flash(device, actual, ScanRequest())
+    assert device.actual is not None, "it was identified"
+    device.actual = look_into_flash(device, device.actual, ScanRequest())
     if device.stored is None:
         raise NoAnswer(
             "its REPL does not answer, and no filesystem can be read in its flash",

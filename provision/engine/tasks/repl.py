@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from provision.engine.context import DeviceContext, RunContext
-from provision.engine.observe import identify, prove
+from provision.engine.observe import needs_repl
 from provision.engine.task import Target
 from provision.engine.tasks.plan import with_known_boards
-from provision.errors import NoAnswer
-from provision.interfaces import ScanRequest, Terminal
+from provision.interfaces import Terminal
 from provision.model.event import Notice, Outcome
 from provision.model.state import DesiredState
 
@@ -30,19 +29,13 @@ class ReplTask:
 
     def run(self, device: DeviceContext) -> Outcome:
         """As `Task.run`: "ok" of a prompt that was left."""
-        session = device.session
-        session.stage("observe")
-        actual, downloading = identify(session, ScanRequest())
-        prove(device, actual)
-        if downloading:
-            raise NoAnswer("no REPL answers")
-        device.cancel.check()
+        needs_repl(device)
         ends = "Ctrl-] leaves the prompt, Ctrl-D starts the app"
         name, emit = device.desired.device, device.run.emit
         emit(Notice(device=name, message=ends))
         self.terminal.open()
         try:
-            restarted = session.interact(self.terminal, device.cancel.cancelled)
+            restarted = device.session.interact(self.terminal, device.cancel.cancelled)
         finally:
             self.terminal.close()
         if restarted:

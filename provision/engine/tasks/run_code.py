@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from provision.engine.context import DeviceContext, RunContext
-from provision.engine.observe import identify, prove
+from provision.engine.observe import needs_repl
 from provision.engine.task import Target
 from provision.engine.tasks.plan import with_known_boards
 from provision.errors import CodeRaised, Interrupted, NoAnswer
-from provision.interfaces import ScanRequest
 from provision.model.event import ConsoleLine, Outcome
 from provision.model.state import DesiredState
 
@@ -32,12 +31,7 @@ class RunCodeTask:
     def run(self, device: DeviceContext) -> Outcome:
         """As `Task.run`: "ok" of code that came to its end; CodeRaised of other."""
         name, emit, session = device.desired.device, device.run.emit, device.session
-        session.stage("observe")
-        actual, downloading = identify(session, ScanRequest())
-        prove(device, actual)
-        if downloading:
-            raise NoAnswer("no REPL answers, so that no code can be run")
-        device.cancel.check()
+        needs_repl(device)
 
         def say(text: str, ended: bool) -> None:
             emit(ConsoleLine(device=name, text=text, ended=ended))

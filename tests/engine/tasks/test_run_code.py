@@ -58,3 +58,11 @@ def test_a_board_without_a_repl_runs_nothing() -> None:
     state = replace(state, board=replace(state.board, reset=ResetWiring.NONE))
     assert outcomes(go(world_of(board), state, task=TASK)) == {"kitchen": "unreachable"}
     assert "run probe()" not in board.log
+    board = running(silent=True)  # which its lines take to download mode
+    report = go(world_of(board), device(), task=TASK)
+    assert outcomes(report) == {"kitchen": "unreachable"}
+    (error,) = [each.error for each in report.devices]
+    assert error is not None
+    assert error.message == "its REPL does not answer"
+    assert error.hint == "`provision plan -v` tells what is there"
+    assert "run probe()" not in board.log
