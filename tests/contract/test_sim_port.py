@@ -19,16 +19,11 @@ from provision.core.chips.esp.chips import ESP32
 from provision.sim import client
 from provision.sim.esp.firmware import build
 from tests.bench_of_boards import Bench, bench
+from tests.virtual_ports import virtual_ports
 
-__all__ = ["bench"]
+__all__ = ["bench", "virtual_ports"]
 
 PATIENCE = 20.0
-
-
-@pytest.fixture(autouse=True)
-def handler(monkeypatch: pytest.MonkeyPatch) -> None:
-    packages = [*serial.protocol_handler_packages, "provision.sim"]
-    monkeypatch.setattr(serial, "protocol_handler_packages", packages)
 
 
 @contextlib.contextmanager

@@ -23,12 +23,13 @@ from provision.model.chip import Chip
 from provision.model.endpoint import Endpoint
 from provision.model.state import FileState, Filesystem
 from tests.bench_of_boards import Bench, bench
-from tests.device.micropython.test_board_repl import Unit, files_of, handler, ignore, make
+from tests.device.micropython.test_board_repl import Unit, files_of, ignore, make
 from tests.fakes.work import make_directory, transfer_of, write_file
 from tests.flashers import connected
 from tests.images import profile
+from tests.virtual_ports import virtual_ports
 
-__all__ = ["bench", "handler", "make"]
+__all__ = ["bench", "make", "virtual_ports"]
 
 FILES = {
     "/boot.py": b"started = 'boot'\n",

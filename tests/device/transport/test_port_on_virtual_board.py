@@ -15,16 +15,11 @@ from provision.errors import PortBusy, PortLost, PortNotFound, Unreachable
 from provision.model.endpoint import Endpoint
 from provision.sim import client
 from tests.bench_of_boards import Bench, bench
+from tests.virtual_ports import virtual_ports
 
-__all__ = ["bench"]
+__all__ = ["bench", "virtual_ports"]
 
 ADDRESS = "sim://kitchen?chip=esp8266"
-
-
-@pytest.fixture(autouse=True)
-def handler(monkeypatch: pytest.MonkeyPatch) -> None:
-    handlers = [*serial.protocol_handler_packages, "provision.sim"]
-    monkeypatch.setattr(serial, "protocol_handler_packages", handlers)
 
 
 @pytest.fixture
