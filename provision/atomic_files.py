@@ -56,7 +56,7 @@ def plain_file(path: Path, *, root: Path | None) -> Path:
     except ValueError as error:  # a NUL in the path
         raise OSError(None, str(error)) from None
     except FileNotFoundError:
-        if os.path.lexists(path):
+        if path.is_symlink():  # not `lexists`: another process may just have put a file there
             raise OSError(None, "it is a link to something that does not exist") from None
         raise
     except OSError as error:

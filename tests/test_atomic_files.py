@@ -15,6 +15,7 @@ import pytest
 from provision.atomic_files import (
     lock_path,
     locked,
+    plain_file,
     runtime_directory,
     sweep,
     take_lock,
@@ -128,6 +129,29 @@ def test_a_power_cut_leaves_the_old_or_the_new_and_once_written_the_new(
     assert len(disk.moments) == 2
     assert {left["state"] for left in disk.moments} <= {b"old", b"new"}
     assert [left["state"] for left in disk.after_a_cut()] == [b"new", b"new"]
+
+
+def test_a_file_that_comes_and_goes_is_a_file_or_none(tmp_path: Path) -> None:
+    """fleet.lock is read while another process writes the first one: it is not taken for a link."""
+    path, over, told = tmp_path / "fleet.lock", threading.Event(), set()
+
+    def come_and_go() -> None:
+        while not over.is_set():
+            path.write_bytes(b"whole")
+            path.unlink()
+
+    writer = threading.Thread(target=come_and_go)
+    writer.start()
+    try:
+        for _ in range(20_000):
+            try:
+                plain_file(path, root=tmp_path)
+            except OSError as error:
+                told.add(type(error).__name__)
+    finally:
+        over.set()
+        writer.join()
+    assert told <= {"FileNotFoundError"}
 
 
 def test_one_holder_at_a_time_until_it_closes(tmp_path: Path) -> None:
