@@ -728,7 +728,7 @@ BUGS = (
     Bug(
         name="take a link to nothing for no file, and write through it",
         file="provision/atomic_files.py",
-        before="        if os.path.lexists(path):\n",
+        before="        if path.is_symlink():",
         after="        if False:\n",
         tests=("tests/security/test_project_files.py", "-k", "dangling"),
     ),
