@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from provision.core.chips.esp.chips import ESP8266
-from provision.core.chips.esp.firmware import ESP8266_CODE, esp8266_fault, read_banner
+from provision.core.chips.esp.firmware import ESP8266_CODE, esp8266_fault
 from provision.core.chips.esp.image import BOOT_OFFSETS, Buffer, EspImage, Fault, read_image
 from provision.core.chips.esp.partition_table import TABLE_OFFSET, Partition, TableFault, read_table
+from provision.core.chips.identity import read_banner
 from provision.model.chip import Chip
 from provision.model.state import FirmwareIdentity
 

@@ -14,6 +14,7 @@ from provision.core.chips.esp.firmware import EspFirmware
 from provision.core.chips.esp.image import BOOT_OFFSETS, HEADER, MAGIC, size_bytes
 from provision.core.chips.esp.image_checks import image_refusals
 from provision.core.chips.family import Pace, RateRegisters, SettingReader
+from provision.core.chips.identity import newest_littlefs
 from provision.interfaces import FlashRead, IsBlank
 from provision.model.board import BoardProfile
 from provision.model.chip import Chip
@@ -120,9 +121,7 @@ class EspFamily:
         return flash_contents.has_place(_own(firmware), data)
 
     def newest_littlefs(self, identity: FirmwareIdentity) -> int:
-        from provision.core.chips.esp import flash_contents
-
-        return flash_contents.newest_littlefs(identity)
+        return newest_littlefs(identity)
 
     def chip_of_machine(self, machine: str) -> Chip | None:
         return releases.chip_of_machine(machine)

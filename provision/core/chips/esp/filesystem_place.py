@@ -7,12 +7,11 @@ the firmware would not mount LittleFS.
 
 from __future__ import annotations
 
-import re
-
 from provision.core.chips.esp.chips import ESP8266
 from provision.core.chips.esp.firmware import FILESYSTEM_LABELS, EspFirmware, header_size
 from provision.core.chips.esp.image import size_bytes
 from provision.core.chips.esp.partition_table import Partition
+from provision.core.chips.identity import version_numbers
 from provision.model.board import BoardProfile
 from provision.model.firmware import FilesystemPlace
 from provision.model.state import FirmwareIdentity
@@ -103,9 +102,3 @@ def within(offset: int, blocks: int, flash_size: int) -> FilesystemPlace | None:
     if blocks < 2 or offset + blocks * _BLOCK > flash_size:
         return None
     return FilesystemPlace(offset=offset, blocks=blocks)
-
-
-def version_numbers(text: str) -> tuple[int, int] | None:
-    """Major and minor of a version; None for one that is not numbered (a custom build)."""
-    match = re.match(r"(\d+)\.(\d+)", text)
-    return (int(match[1]), int(match[2])) if match else None

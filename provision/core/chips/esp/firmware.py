@@ -8,7 +8,6 @@ that cannot disagree with what the board will say of itself.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -33,11 +32,10 @@ from provision.core.chips.esp.partition_table import (
     TableFault,
     read_table,
 )
+from provision.core.chips.identity import read_banner
 from provision.errors import ImageError
 from provision.model.board import BoardProfile
-from provision.model.chip import Chip
 from provision.model.firmware import Firmware, Region
-from provision.model.state import FirmwareIdentity
 
 # MicroPython's ESP8266 image (its makeimg.py): the segments that the ROM loads, padding, at
 # 0x8FFC the length of all that is covered by the MD5, then the code that runs from flash, then
@@ -46,11 +44,6 @@ ESP8266_CODE = 0x9000
 _MD5 = 16
 _OTA_MAGIC = b"\xea"
 _ESP8266_MOST = 4 << 20
-
-_BANNER = re.compile(
-    rb"MicroPython v?([0-9A-Za-z][\x21-\x7e]*) on (\d{4}-\d\d-\d\d)(?:; ([\x20-\x7e]+))?"
-)
-_MACHINE = re.compile(rb"; ([\x20-\x7e]+ with [\x20-\x7e]+)")
 
 # First word of an app's description, at the start of its first segment (ESP-IDF, esp_app_desc.h).
 _APP_DESCRIPTION = b"\x32\x54\xcd\xab"
@@ -120,27 +113,6 @@ def read_firmware(data: bytes, name: str) -> EspFirmware:
         boot=boot,
         app=app,
         partitions=partitions,
-    )
-
-
-def read_banner(data: Buffer, chip: Chip) -> FirmwareIdentity | None:
-    """What the firmware in these bytes will say of itself, from its banner's literal."""
-    found: re.Match[bytes] | None = None
-    for match in _BANNER.finditer(data):
-        found = match
-        if match[3] is not None:
-            break
-    if found is None:
-        return None
-    machine = found[3]
-    if machine is None:  # a build that keeps the two halves of its banner apart
-        second = _MACHINE.search(data)
-        machine = second[1] if second else b""
-    return FirmwareIdentity(
-        version=found[1].decode("ascii"),
-        machine=machine.decode("ascii").strip(),
-        chip=chip,
-        date=found[2].decode("ascii"),
     )
 
 

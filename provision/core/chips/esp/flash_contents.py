@@ -19,7 +19,6 @@ from provision.core.chips.esp.filesystem_place import (
     esp8266_place,
     filesystem_place,
     place_sized_at_run_time,
-    version_numbers,
     within,
 )
 from provision.core.chips.esp.firmware import FILESYSTEM_LABELS, EspFirmware
@@ -31,9 +30,8 @@ from provision.core.chips.esp.partition_table import (
     TableFault,
     read_table,
 )
+from provision.core.chips.identity import version_numbers
 from provision.core.littlefs_blocks import (
-    VERSION_2_0,
-    VERSION_2_1,
     current_block,
     play,
 )
@@ -42,10 +40,6 @@ from provision.model.chip import Chip
 from provision.model.firmware import DataKind, FilesystemPlace, FlashData, FlashPart
 from provision.model.state import FirmwareIdentity
 
-_VERSION_2_1_SINCE = (1, 22)
-_VERSION_2_1_IN_TREE = (
-    "2023-11-01"  # builds between two releases have its date, and the next's name
-)
 _ESP8266_MACHINES = ("ESP module with ESP8266", "ESP module (1M) with ESP8266")
 _NOT_DATA = frozenset({"data ota", "data phy", "data coredump", "data efuse"})
 _DATA = 1  # the type of such partitions
@@ -122,15 +116,6 @@ def has_place(firmware: EspFirmware, data: FlashData) -> bool:
     return any(
         not part.is_app and (part.offset, part.size) == (data.offset, data.size) for part in parts
     )
-
-
-def newest_littlefs(identity: FirmwareIdentity) -> int:
-    """See `ChipFamily.newest_littlefs`."""
-    version = version_numbers(identity.version)
-    if version is None or version < _VERSION_2_1_SINCE:
-        return VERSION_2_0
-    early = version == _VERSION_2_1_SINCE and "" < identity.date < _VERSION_2_1_IN_TREE
-    return VERSION_2_0 if early else VERSION_2_1
 
 
 # ESP32 family

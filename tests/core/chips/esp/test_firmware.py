@@ -12,9 +12,10 @@ import pytest
 
 from provision.core.chips import registry
 from provision.core.chips.esp.chips import CHIPS, ESP32, ESP32C3, ESP32S2, ESP32S3, ESP8266
-from provision.core.chips.esp.firmware import read_banner, read_firmware, regions
+from provision.core.chips.esp.firmware import read_firmware, regions
 from provision.core.chips.esp.image import BOOT_OFFSETS, EspImage, read_image, with_flash_parameters
 from provision.core.chips.esp.partition_table import Partition, build_table
+from provision.core.chips.identity import read_banner
 from provision.errors import ImageError, UsageError
 from provision.model.chip import Chip
 from provision.sim.esp.firmware import build, default_machine
