@@ -157,7 +157,7 @@ class SourceError(ProvisionError):
 
 class ImageError(SourceError):
     code = "image"
-    default_hint = "download the image again; it must be the .bin of a release for this board"
+    default_hint = "download the image again; it must be that of a release for this board"
 
 
 class CompileError(SourceError):

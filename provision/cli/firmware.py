@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,8 @@ def show(file: Path, board: str | None, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(data, indent=2))
     else:
-        for line in firmware_lines(data):
+        words = family_of(firmware.chip).describe_image(firmware)
+        for line in firmware_lines(data, words):
             click.echo(harmless(line))
     return 4 if profile is not None and data["board"]["refusals"] else 0
 
@@ -81,17 +83,15 @@ def firmware_data(firmware: Firmware, board: BoardProfile | None) -> dict[str, A
     return data
 
 
-def firmware_lines(data: dict[str, Any]) -> list[str]:
-    """The same for people."""
+def firmware_lines(data: dict[str, Any], words: Sequence[tuple[str, str]]) -> list[str]:
+    """The same for people; `words` are the family's own."""
     built = f", built {data['date']}" if data["date"] else ""
-    header = data["header"]
     lines = [
         f"{data['file']}: MicroPython {data['version']} for {data['machine']}{built}",
         f"  chip        {data['chip']}",
         f"  size        {data['size']} bytes, flashed at 0x{data['offset']:x}",
         f"  sha256      {data['sha256']}",
-        f"  header      flash mode {header['mode']}, size {header['size']}, "
-        f"{header['freq'].removesuffix('m')} MHz",
+        *(f"  {label:<10}  {text}" for label, text in words),
     ]
     if data["partitions"]:
         lines.append("  partitions  name              kind             offset      size")
@@ -104,8 +104,7 @@ def firmware_lines(data: dict[str, Any]) -> list[str]:
     lines.append(
         "  filesystem  "
         + (
-            f"LittleFS at 0x{place['offset']:x}, {memory_size(place['size'])}"
-            f" on a flash of {data['header']['size'] if 'board' not in data else 'this board'}"
+            f"LittleFS at 0x{place['offset']:x}, {memory_size(place['size'])}{_on(data)}"
             if place is not None
             else "none that can be built on this computer"
         )
@@ -118,6 +117,13 @@ def firmware_lines(data: dict[str, Any]) -> list[str]:
             lines.append(f"  board       does not fit {board['name']}: {refusal['message']}")
             lines.append(f"              {refusal['hint']}")
     return lines
+
+
+def _on(data: dict[str, Any]) -> str:
+    """On which flash it lies there, where that is not the same on every one."""
+    if "board" in data:
+        return " on a flash of this board"
+    return f" on a flash of {data['header']['size']}" if "header" in data else ""
 
 
 def _filesystem_data(place: FilesystemPlace | None) -> dict[str, int] | None:

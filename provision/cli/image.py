@@ -47,7 +47,7 @@ def build(
     offline: bool,
     as_json: bool,
 ) -> int:
-    """Write DEVICE's firmware and filesystem as one .bin, and say what is in it.
+    """Write DEVICE's firmware and filesystem as one .bin or .uf2, and say what is in it.
 
     The image holds all that `apply` would put on a blank board: the firmware with the header that
     the board profile asks for, and a filesystem with every file, templates rendered and secrets
@@ -84,7 +84,8 @@ def build(
         f"{memory_size(place.size)} used",
         *(f"              {dest}  {size} bytes" for dest, size in sorted(image.files.items())),
         f"  to flash    {report['command']}",
-        "Flashing it replaces everything on the board, NVS (Wi-Fi, calibration) included.",
+        "Flashing it replaces everything on the board, its NVS (Wi-Fi, calibration) included where "
+        "it has one.",
     ]
     if image.sensitive:
         lines.append("It holds secrets in plain text: only you may read the file.")

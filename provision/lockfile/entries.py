@@ -32,7 +32,8 @@ def _unknown() -> Any:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LockedDevice:
-    """The board that a device was found to be; `mac` is six lower-case hex pairs with colons."""
+    """The board that a device was found to be; `mac` is six or eight lower-case hex pairs
+    with colons."""
 
     mac: str | None = None
     unknown: Mapping[str, object] = _empty()

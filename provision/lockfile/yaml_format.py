@@ -28,7 +28,7 @@ from provision.lockfile.entries import (
 VERSION = 1
 
 _HEADER = "# Written by provision, to be committed with the manifest: which board is which.\n"
-_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}((:[0-9a-f]{2}){2})?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _BYTECODE = re.compile(r"mpy-([0-9a-z.]+)", re.ASCII)
 _CONFLICT = re.compile(r"(<<<<<<<|=======|>>>>>>>|\|\|\|\|\|\|\|)( .*)?")

@@ -41,6 +41,11 @@ class Firmware:
         return self.identity.chip
 
     @property
+    def file(self) -> bytes:
+        """The file, as it was read."""
+        return b"\xff" * self.padding + self.data
+
+    @property
     def size(self) -> int:
         """Bytes of the file."""
         return self.padding + len(self.data)
@@ -58,7 +63,7 @@ class Firmware:
     @cached_property
     def sha256(self) -> str:
         """Of the file."""
-        return hashlib.sha256(b"\xff" * self.padding + self.data).hexdigest()
+        return hashlib.sha256(self.file).hexdigest()
 
 
 LITTLEFS_BLOCK = 4096

@@ -2,7 +2,7 @@
 
 Paths on a board are absolute POSIX paths without `.`, `..`, empty parts or a trailing slash.
 Sizes are bytes; a sha256 is 64 lower-case hex digits; a MAC is six lower-case hex pairs joined
-by colons.
+by colons, or eight where that is what a chip has to be told by.
 """
 
 from __future__ import annotations

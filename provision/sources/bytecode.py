@@ -54,9 +54,10 @@ _ARCHITECTURES = (
 )
 
 
-def mpy_fault(data: bytes, version: str, chip: Chip) -> str | None:
-    """Why MicroPython `version` on `chip` cannot import this `.mpy`, to be put after its name; None
-    where it can, as far as the first bytes tell, or where the version is unknown."""
+def mpy_fault(data: bytes, version: str, chip: Chip, variant: str | None = None) -> str | None:
+    """Why MicroPython `version` on `chip`, in this variant of its builds, cannot import this
+    `.mpy`, to be put after its name; None where it can, as far as the first bytes tell, or where
+    the version is unknown."""
     try:
         wanted, _, sub_version = bytecode_of_version(version).partition(".")
     except SourceError:
@@ -73,7 +74,7 @@ def mpy_fault(data: bytes, version: str, chip: Chip) -> str | None:
     native, sub = data[2] >> 2 & 0x0F, data[2] & 0x03
     if not native:
         return None
-    own = family_of(chip).bytecode_architecture(chip)
+    own = family_of(chip).bytecode_architecture(chip, variant)
     name = _ARCHITECTURES[native] if native < len(_ARCHITECTURES) else f"architecture {native}"
     if name != own:
         return (
@@ -93,7 +94,7 @@ def bytecode_check(version: Callable[[FirmwareSource], str | None]) -> BytecodeC
 
     def check(data: bytes, firmware: FirmwareSource, chip: Chip) -> str | None:
         known = version(firmware)
-        return mpy_fault(data, known, chip) if known is not None else None
+        return mpy_fault(data, known, chip, firmware.variant) if known is not None else None
 
     return check
 

@@ -156,7 +156,7 @@ class LocalImages:
         name = source.file or ""
         place = os.path.realpath(self._root / name)
         known = self._files.get(place)
-        data = known.data if known is not None else read_file(self._root / name, source)
+        data = known.file if known is not None else read_file(self._root / name, source)
         check_sha256(data, source.sha256, name)
         firmware = known if known is not None else read_firmware(data, name)
         self._files[place] = firmware

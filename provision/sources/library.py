@@ -49,6 +49,7 @@ class ProjectLibrary:
             name=name,
             version=self._images.version(firmware),
             chip=chip,
+            variant=firmware.variant,
             sensitive=content.sensitive,
         )
         return replace(content, data=data)

@@ -41,9 +41,16 @@ class Compiler:
         self._package: Path | None = None
 
     def compile(
-        self, source: bytes, *, name: str, version: str, chip: Chip, sensitive: bool = False
+        self,
+        source: bytes,
+        *,
+        name: str,
+        version: str,
+        chip: Chip,
+        variant: str | None = None,
+        sensitive: bool = False,
     ) -> bytes:
-        """The `.mpy` that MicroPython `version` on `chip` imports.
+        """The `.mpy` that MicroPython `version` on `chip`, in this variant of its builds, imports.
 
         `name` is what a traceback on the board calls the file (its path there, no leading "/").
         A `sensitive` source leaves no copy in the cache. CompileError, with the compiler's
@@ -57,7 +64,7 @@ class Compiler:
                 hint="use MicroPython 1.19 or newer, or leave `compile` out",
             )
         # Older compilers know no RISC-V, nor did the boards of their time run its native code.
-        march = family_of(chip).bytecode_architecture(chip)
+        march = family_of(chip).bytecode_architecture(chip, variant)
         march = "" if march == "rv32imc" and bytecode != _NEWEST else march
         package = self._package_directory()
         release = _release()

@@ -1,8 +1,8 @@
 """The release index: the image for a version, a board and a variant.
 
 An index has pages like micropython.org's: `download/BOARD/` links every build of a board as
-`/resources/firmware/BOARD[-VARIANT]-DATE-vVERSION.bin`. Only `provision lock` looks there; the
-result is in fleet.lock from then on.
+`/resources/firmware/BOARD[-VARIANT]-DATE-vVERSION.bin` (`.uf2` where its chip takes that). Only
+`provision lock` looks there; the result is in fleet.lock from then on.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 
+from provision.core.chips.registry import chip_of_release, family_of
 from provision.errors import SourceError
 from provision.sources.http_response import public_url
 from provision.sources.releases import LATEST, Version
@@ -28,7 +29,7 @@ _PAGE_LIMIT = 8 * 1024 * 1024
 
 _FILE = re.compile(
     r"(?P<name>[A-Za-z0-9_]+(?:-[A-Za-z0-9_]+)*?)-(?P<date>\d{8})-(?:unstable-)?"
-    r"v(?P<version>\d{1,6}\.\d{1,6}(?:\.\d{1,6})?(?:-[0-9A-Za-z.+-]{1,100}?)?)\.bin",
+    r"v(?P<version>\d{1,6}\.\d{1,6}(?:\.\d{1,6})?(?:-[0-9A-Za-z.+-]{1,100}?)?)(?P<suffix>\.bin|\.uf2)",
     re.ASCII,
 )
 _BOARD = re.compile(r"[A-Za-z0-9_]+")
@@ -63,6 +64,7 @@ class Release:
     version: Version
     date: str
     url: str
+    suffix: str = ".bin"
 
     @property
     def sort_key(self) -> tuple[object, str]:
@@ -105,8 +107,21 @@ def parse_page(page: str, board: str, base: str) -> list[Release]:
             version=Version.parse(match["version"]),
             date=match["date"],
             url=f"{base}/resources/firmware/{quote(name)}",
+            suffix=match["suffix"],
         )
-    return list(found.values())
+    return _of_one_kind(board, list(found.values()))
+
+
+def _of_one_kind(board: str, builds: list[Release]) -> list[Release]:
+    """The builds that the board's chip is flashed with: some have a UF2 file beside them that is
+    for another bootloader."""
+    chip = chip_of_release(board)
+    if chip is not None:
+        suffix = family_of(chip).image_suffix
+    else:  # a name that does not tell
+        suffixes = {build.suffix for build in builds}
+        suffix = ".bin" if ".bin" in suffixes else ".uf2"
+    return [build for build in builds if build.suffix == suffix]
 
 
 def find_release(source: FirmwareSource, http: HttpClient, base: str) -> Release:

@@ -93,7 +93,22 @@ class ChipFamily(Protocol):
         ...
 
     def describe(self, firmware: Firmware) -> Mapping[str, object]:
-        """What the family's own format says of an image, as JSON data."""
+        """What the family's own format says of an image, as JSON data: `partitions` (name, kind,
+        offset, size) of every family."""
+        ...
+
+    def describe_image(self, firmware: Firmware) -> tuple[tuple[str, str], ...]:
+        """The same in words, each with a short label, but for the partitions."""
+        ...
+
+    def image_file(self, firmware: Firmware, regions: Sequence[Region]) -> bytes:
+        """The file by which the family's own tool makes a flash hold these regions, of which the
+        firmware is one, and nothing else."""
+        ...
+
+    @property
+    def image_suffix(self) -> str:
+        """How the names of its image files end: ".bin"."""
         ...
 
     def image_refusals(
@@ -226,6 +241,7 @@ class ChipFamily(Protocol):
         """Whether a banner's last part is of a generic build."""
         ...
 
-    def bytecode_architecture(self, chip: Chip) -> str:
-        """mpy-cross's name for the native code of a chip."""
+    def bytecode_architecture(self, chip: Chip, variant: str | None = None) -> str:
+        """mpy-cross's name for the native code of a chip, under this variant of its builds: some
+        chips have cores of two kinds."""
         ...

@@ -14,7 +14,8 @@ from provision.core.manifest.yaml_tree import Document
 from provision.core.wording import quoted
 from provision.errors import Problem
 
-_MAC = re.compile(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}")
+_MAC = re.compile(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}(([:-][0-9A-Fa-f]{2}){2})?")
+_SERIAL = re.compile(r"[0-9A-Fa-f]{16}")
 _USB_ID = re.compile("[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}")
 _VARIABLE = re.compile(r"\{[{%#]")
 _WINDOWS_PORT = re.compile(r"(\\\\\.\\)?com[0-9]+", re.IGNORECASE)
@@ -30,7 +31,10 @@ def uses_variables(text: str) -> bool:
 
 
 def normal_mac(text: str) -> str | None:
-    """A MAC as six lower-case hex pairs joined by colons; None if it is none."""
+    """A MAC as six lower-case hex pairs joined by colons, or eight of a chip whose id has as many,
+    also as its USB serial number writes them; None if it is none."""
+    if _SERIAL.fullmatch(text):
+        return bytes.fromhex(text).hex(":")
     return text.lower().replace("-", ":") if _MAC.fullmatch(text) else None
 
 

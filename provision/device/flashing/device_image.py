@@ -9,13 +9,14 @@ from provision.core.chips.registry import family_of
 from provision.device.flashing.littlefs import build_filesystem
 from provision.errors import UsageError
 from provision.model.board import BoardProfile
-from provision.model.firmware import FilesystemPlace, Firmware, joined
+from provision.model.firmware import FilesystemPlace, Firmware
 from provision.model.state import DesiredState
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceImage:
-    """All that `apply` would put on a device's blank board, to be written at `firmware.base`.
+    """All that `apply` would put on a device's blank board: the file that the chip's own tool
+    writes, what is in it from `firmware.base` on.
 
     `used` bytes of the filesystem at `place` hold `files`, sizes by path; `sensitive` says whether
     a secret is in one of them.
@@ -47,7 +48,7 @@ def build_device_image(state: DesiredState, firmware: Firmware) -> DeviceImage:
     filesystem = build_filesystem(place, {file.dest: file.content.data for file in state.files})
     regions = (*family.regions(firmware, state.board, None), *filesystem.regions())
     return DeviceImage(
-        data=joined(regions, firmware.base),
+        data=family.image_file(firmware, regions),
         board=state.board,
         firmware=firmware,
         place=place,

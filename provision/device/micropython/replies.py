@@ -69,7 +69,7 @@ def read_identity(line: str) -> ActualState:
     firmware = identity(build, machine)
     return ActualState(
         chip=firmware.chip,
-        mac=mac.hex(":") if len(mac) == 6 else None,
+        mac=mac.hex(":") if len(mac) in (6, 8) else None,
         flash_size=flash if isinstance(flash, int) and flash > 0 else None,
         firmware=firmware,
         bytecode=bytecode if isinstance(bytecode, int) else None,

@@ -110,7 +110,7 @@ class BackupTask:
                 left_out=tuple(entry.path for entry in entries if entry.kind == "mount"),
                 gone=tuple(gone),
                 partitions=partitions,
-                image=backup.add(IMAGE, iter([image.data])) if image is not None else None,
+                image=backup.add(IMAGE, iter([image.file])) if image is not None else None,
                 flash=backup.add(FLASH, _whole_flash(device, actual)) if self.flash else None,
             )
             where = backup.finish(made)

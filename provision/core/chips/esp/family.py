@@ -18,7 +18,14 @@ from provision.core.chips.identity import newest_littlefs
 from provision.interfaces import FlashRead, IsBlank
 from provision.model.board import BoardProfile
 from provision.model.chip import Chip
-from provision.model.firmware import FilesystemPlace, Firmware, FlashData, FlashPart, Region
+from provision.model.firmware import (
+    FilesystemPlace,
+    Firmware,
+    FlashData,
+    FlashPart,
+    Region,
+    joined,
+)
 from provision.model.plan import Refusal
 from provision.model.state import ActualState, FirmwareIdentity
 
@@ -31,6 +38,7 @@ class EspFamily:
     board_settings: Mapping[str, SettingReader] = MappingProxyType(board_settings.READERS)
     reset_banner: bytes | None = runtime.RESET_BANNER
     boot_failures: tuple[bytes, ...] = runtime.BOOT_FAILURES
+    image_suffix: str = ".bin"
 
     def recognises(self, data: bytes) -> bool:
         return image_file.recognises(data)
@@ -51,6 +59,15 @@ class EspFamily:
                 for part in own.partitions
             ],
         }
+
+    def describe_image(self, firmware: Firmware) -> tuple[tuple[str, str], ...]:
+        header = _own(firmware).boot
+        freq = header.flash_freq.removesuffix("m")
+        said = f"flash mode {header.flash_mode}, size {header.flash_size}, {freq} MHz"
+        return (("header", said),)
+
+    def image_file(self, firmware: Firmware, regions: Sequence[Region]) -> bytes:
+        return joined(regions, firmware.base)
 
     def image_refusals(
         self, firmware: Firmware, board: BoardProfile, actual: ActualState
@@ -144,7 +161,7 @@ class EspFamily:
     def is_generic_machine(self, machine: str) -> bool:
         return releases.is_generic_machine(machine)
 
-    def bytecode_architecture(self, chip: Chip) -> str:
+    def bytecode_architecture(self, chip: Chip, variant: str | None = None) -> str:
         return releases.ARCHITECTURES[chip]
 
 
