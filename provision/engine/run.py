@@ -84,7 +84,7 @@ def run(
         forks=context.forks or max(1, sum(device.located for device in devices)),
         fail_fast=context.fail_fast,
         notice=lambda text: context.emit(Notice(message=text)),
-        stopping=FINISHING if task.changes_boards else STOPPING,
+        stopping=FINISHING if task.writes else STOPPING,
     )
     seats = swapped_seats(
         (target.desired, device.report.actual)

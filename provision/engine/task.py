@@ -34,6 +34,11 @@ class Task(Protocol):
         """Whether it may leave a board other than it was."""
         ...
 
+    @property
+    def writes(self) -> bool:
+        """Whether it writes to boards itself, so that a run which is stopped has to finish that."""
+        ...
+
     def prepare(self, states: Sequence[DesiredState], context: RunContext) -> Sequence[Target]:
         """Look up what the devices have in common, before any board is touched; one target a
         state, in order. Errors of the inputs (an image that cannot be read) are raised."""

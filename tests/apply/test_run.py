@@ -134,6 +134,7 @@ def test_ctrl_c_stops_the_code_and_the_app_goes_on(station: Station) -> None:
     ended = run.end()
     assert ended.code == 130, ended.said
     assert ended.outcomes == {"x": "interrupted", "z": "interrupted"}
+    assert "stopping; press Ctrl-C again to abort" in ended.err
     for name in ("x", "z"):
         assert app_runs(station, name)
 

@@ -34,6 +34,7 @@ class ApplyTask:
     fresh: bool = False
     name: ClassVar[str] = "apply"
     changes_boards: ClassVar[bool] = True
+    writes: ClassVar[bool] = True
 
     def prepare(self, states: Sequence[DesiredState], context: RunContext) -> Sequence[Target]:
         """As `Task.prepare`."""

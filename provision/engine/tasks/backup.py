@@ -64,6 +64,7 @@ class BackupTask:
     made: dict[str, str] = field(default_factory=dict)
     name: ClassVar[str] = "backup"
     changes_boards: ClassVar[bool] = False
+    writes: ClassVar[bool] = False
 
     def prepare(self, states: Sequence[DesiredState], context: RunContext) -> Sequence[Target]:
         """As `Task.prepare`. An image that cannot be had is no reason to have no backup."""

@@ -27,6 +27,7 @@ class CheckTask:
 
     name: ClassVar[str] = "check"
     changes_boards: ClassVar[bool] = True  # it restarts them
+    writes: ClassVar[bool] = False
 
     def prepare(self, states: Sequence[DesiredState], context: RunContext) -> Sequence[Target]:
         """As `Task.prepare`."""

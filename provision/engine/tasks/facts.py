@@ -22,6 +22,7 @@ class FactsTask:
 
     name: ClassVar[str] = "facts"
     changes_boards: ClassVar[bool] = False
+    writes: ClassVar[bool] = False
 
     def prepare(self, states: Sequence[DesiredState], context: RunContext) -> Sequence[Target]:
         """As `Task.prepare`: of images there is nothing to look up."""

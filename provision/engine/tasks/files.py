@@ -33,6 +33,7 @@ class ListTask:
     found: dict[str, tuple[BoardEntry, ...]] = field(default_factory=dict)
     name: ClassVar[str] = "ls"
     changes_boards: ClassVar[bool] = False
+    writes: ClassVar[bool] = False
 
     def prepare(self, states: Sequence[DesiredState], context: RunContext) -> Sequence[Target]:
         """As `Task.prepare`."""
@@ -59,6 +60,7 @@ class CatTask:
     found: dict[str, dict[str, bytes]] = field(default_factory=dict)
     name: ClassVar[str] = "cat"
     changes_boards: ClassVar[bool] = False
+    writes: ClassVar[bool] = False
 
     def prepare(self, states: Sequence[DesiredState], context: RunContext) -> Sequence[Target]:
         """As `Task.prepare`."""
@@ -110,6 +112,7 @@ class FetchTask:
     destination: Destination
     name: ClassVar[str] = "cp"
     changes_boards: ClassVar[bool] = False
+    writes: ClassVar[bool] = False
 
     def prepare(self, states: Sequence[DesiredState], context: RunContext) -> Sequence[Target]:
         """As `Task.prepare`."""

@@ -29,6 +29,7 @@ class ImportTask:
     begin: Callable[[Sequence[BoardEntry]], FileSink]
     name: ClassVar[str] = "import"
     changes_boards: ClassVar[bool] = False
+    writes: ClassVar[bool] = False
 
     def prepare(self, states: Sequence[DesiredState], context: RunContext) -> Sequence[Target]:
         """As `Task.prepare`."""

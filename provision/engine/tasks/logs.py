@@ -22,6 +22,7 @@ class LogsTask:
     seconds: float | None = None
     since_boot: bool = False
     name: ClassVar[str] = "logs"
+    writes: ClassVar[bool] = False
 
     @property
     def changes_boards(self) -> bool:

@@ -49,6 +49,7 @@ class PlanTask:
     accept_new: frozenset[str] = frozenset()
     name: ClassVar[str] = "plan"
     changes_boards: ClassVar[bool] = False
+    writes: ClassVar[bool] = False
 
     def prepare(self, states: Sequence[DesiredState], context: RunContext) -> Sequence[Target]:
         """As `Task.prepare`."""

@@ -22,6 +22,7 @@ class ReplTask:
     terminal: Terminal
     name: ClassVar[str] = "repl"
     changes_boards: ClassVar[bool] = True  # whatever is typed
+    writes: ClassVar[bool] = False
 
     def prepare(self, states: Sequence[DesiredState], context: RunContext) -> Sequence[Target]:
         """As `Task.prepare`: of images there is nothing to look up."""

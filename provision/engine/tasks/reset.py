@@ -24,6 +24,7 @@ class ResetTask:
 
     name: ClassVar[str] = "reset"
     changes_boards: ClassVar[bool] = True  # it restarts them
+    writes: ClassVar[bool] = False
 
     def prepare(self, states: Sequence[DesiredState], context: RunContext) -> Sequence[Target]:
         """As `Task.prepare`: of images there is nothing to look up."""

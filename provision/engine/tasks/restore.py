@@ -50,6 +50,7 @@ class RestoreTask:
     yes: bool = False
     name: ClassVar[str] = "restore"
     changes_boards: ClassVar[bool] = True
+    writes: ClassVar[bool] = True
 
     def prepare(self, states: Sequence[DesiredState], context: RunContext) -> Sequence[Target]:
         """As `Task.prepare`, for one device; UsageError where the backup is of another chip."""

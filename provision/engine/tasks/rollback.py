@@ -36,6 +36,7 @@ class RollbackTask:
     yes: bool = False
     name: ClassVar[str] = "rollback"
     changes_boards: ClassVar[bool] = True
+    writes: ClassVar[bool] = True
 
     def prepare(self, states: Sequence[DesiredState], context: RunContext) -> Sequence[Target]:
         """As `Task.prepare`."""

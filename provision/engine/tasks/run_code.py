@@ -23,6 +23,7 @@ class RunCodeTask:
     file: str = "<stdin>"
     name: ClassVar[str] = "run"
     changes_boards: ClassVar[bool] = True  # whatever the code does
+    writes: ClassVar[bool] = False
 
     def prepare(self, states: Sequence[DesiredState], context: RunContext) -> Sequence[Target]:
         """As `Task.prepare`: of images there is nothing to look up."""

@@ -30,6 +30,7 @@ class SendTask:
     contents: Mapping[str, Mapping[str, bytes]]
     name: ClassVar[str] = "cp"
     changes_boards: ClassVar[bool] = True
+    writes: ClassVar[bool] = True
 
     def prepare(self, states: Sequence[DesiredState], context: RunContext) -> Sequence[Target]:
         """As `Task.prepare`."""
