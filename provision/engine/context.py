@@ -25,7 +25,8 @@ from provision.interfaces import (
     StoredFilesystem,
 )
 from provision.model.event import ActionDone, Event
-from provision.model.firmware import Firmware
+from provision.model.firmware import Firmware, Region
+from provision.model.kept import KeptState
 from provision.model.plan import Action, Plan, phase_of
 from provision.model.state import ActualState, DesiredState
 
@@ -90,6 +91,9 @@ class DeviceContext:
     changes: int = 0
     underway: bool = False
     stored: StoredFilesystem | None = None  # in flash, where that was looked at
+    kept: KeptState | None = None  # of what this run replaces, to go back to
+    beside: tuple[Region, ...] = ()  # what is to lie beside the firmware where that is written
+    flashed: bool = False  # whether this run has written the firmware, whole
 
     def done(self, action: Action) -> None:
         """Tell that an action of the plan is done."""

@@ -6,7 +6,7 @@ empty; then the files over the REPL; then one reset, and the check that the app 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from provision.core.planning.diff import diff
@@ -58,9 +58,19 @@ def execute(device: DeviceContext, plan: Plan, actual: ActualState) -> ActualSta
     return actual
 
 
-def carry_out(device: DeviceContext, plan: Plan, actual: ActualState) -> ActualState:
+def _nothing() -> None:
+    """What there is to do before the flash is written, for most."""
+
+
+def carry_out(
+    device: DeviceContext,
+    plan: Plan,
+    actual: ActualState,
+    before_flash: Callable[[], None] = _nothing,
+) -> ActualState:
     """Make the board match and restart it; returns what it was proved to be. Its check is still to
-    come.
+    come. `before_flash` is called in download mode when all is ready for the first byte of the
+    flash to be written.
 
     Raises Interrupted between steps once the run is cancelled, and DeviceError or Unreachable
     when a step fails; running again goes on from there.
@@ -75,7 +85,9 @@ def carry_out(device: DeviceContext, plan: Plan, actual: ActualState) -> ActualS
             and not actual.repl_unresponsive
             and disable_startup(session, device.note_state)
         )
-        preloaded = write_flash(device, plan, actual, disabled=disabled)
+        preloaded = write_flash(
+            device, plan, actual, disabled=disabled, before_first_write=before_flash
+        )
         first_boot = plan.erases and not preloaded
         actual = observe_flashed(session, prompts=first_boot or disabled, restore=not plan.erases)
         report(device, plan, RestoreFile)

@@ -18,6 +18,7 @@ from provision.interfaces.records import RollbackRecords as RollbackRecords
 from provision.model.board import BoardProfile
 from provision.model.endpoint import Capabilities, Endpoint
 from provision.model.firmware import FilesystemPlace, Firmware, Region
+from provision.model.kept import KnownImage
 from provision.model.plan import FileAction
 from provision.model.state import (
     ActualState,
@@ -292,6 +293,11 @@ class Images(Protocol):
     def firmware(self, source: FirmwareSource) -> Firmware:
         """The image that a source names, read and checked against what the source declares;
         SourceError or ImageError when it cannot be had."""
+        ...
+
+    def known(self, image: KnownImage) -> Firmware | None:
+        """An image that a board was proved to run earlier, where this computer still has it,
+        without a network; None where it has not."""
         ...
 
 

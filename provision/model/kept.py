@@ -6,11 +6,33 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from provision.model.firmware import Region
 from provision.model.state import Check, FirmwareIdentity
 
 ApplyPhase = Literal["writing", "applied", "rolling-back", "rolled-back"]
 """How far the last apply of a board came: "writing" from before its first write until its check has
 passed, "rolling-back" from before the first write of the rollback until the check of then ended."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KnownImage:
+    """An image that a board was proved to run, as this computer may find it again: by the sha256 of
+    its file, and the path that the manifest had for it, relative to its folder."""
+
+    sha256: str
+    file: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeptFlash:
+    """What an apply replaces in flash beside the filesystem: the `image` that the board started
+    from, as the bytes of a file called `name`, and the `data` that lay beside it, as NVS; `written`
+    is the firmware that came in its place."""
+
+    name: str
+    image: bytes = field(repr=False)
+    written: FirmwareIdentity
+    data: tuple[Region, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,8 +42,10 @@ class KeptState:
     `files` is what the paths that it changes held before, None where there was no file; `written`
     the sha256 of what was to be there since, None where nothing, newest last. `made` and `removed`
     are directories. `spared` are those of the files that it made and that are the board's own once
-    the app changes them (`create_only`). `firmware` is what ran. The checks are those that the
-    board had passed before, and has to pass since; None where there is none or nobody knows.
+    the app changes them (`create_only`). `firmware` is what ran, `flash` its image and what lay
+    beside it, where the apply writes firmware. The checks are those that the board had
+    passed before, and has to pass since; None where there is none or nobody knows. `image` is the
+    firmware that the board was proved to run last.
     """
 
     phase: ApplyPhase
@@ -33,6 +57,8 @@ class KeptState:
     firmware: FirmwareIdentity | None = None
     check_before: Check | None = None
     check_after: Check | None = None
+    flash: KeptFlash | None = None
+    image: KnownImage | None = None
 
     @property
     def unfinished(self) -> bool:
@@ -42,4 +68,4 @@ class KeptState:
     @property
     def empty(self) -> bool:
         """Whether there is nothing to put back."""
-        return not (self.files or self.made or self.removed)
+        return not (self.files or self.made or self.removed or self.flash)

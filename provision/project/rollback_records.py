@@ -1,16 +1,19 @@
-"""What the last apply of each board replaced: one file a board, in the user's own directory.
+"""What the last apply of each board replaced: one file a board, in the user's own directory, and a
+second where it wrote the firmware: the image that ran before, as tools flash it.
 
-It holds what was read off the board, secrets in it included, so that nobody else can read it, and
-it is the last apply's alone. JSON, with each content under its sha256, so that a person can get at
-a file by hand.
+They hold what was read off the board, secrets in it included, so that nobody else can read them,
+and they are the last apply's alone. JSON, with each content under its sha256, so that a person can
+get at a file by hand. Boards that ran the same image share one on the disk (hard links).
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import glob
 import hashlib
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -24,7 +27,8 @@ from provision.atomic_files import (
     write_atomic,
 )
 from provision.model.chip import Chip
-from provision.model.kept import ApplyPhase, KeptState
+from provision.model.firmware import Region
+from provision.model.kept import ApplyPhase, KeptFlash, KeptState, KnownImage
 from provision.model.state import Check, FirmwareIdentity
 from provision.project.check_records import record_name
 
@@ -39,8 +43,9 @@ class RollbackRecords:
 
     def last(self, mac: str | None, device: str) -> KeptState | None:
         """What is kept; None where nothing is, or nothing that can be read."""
+        path = self._path(mac, device)
         try:
-            return _read(self._path(mac, device).read_bytes())
+            return _read(path.read_bytes(), lambda sha256: _image_of(path, sha256).read_bytes())
         except OSError:
             return None
 
@@ -50,7 +55,9 @@ class RollbackRecords:
         try:
             private_directory(self._directory)
             sweep(path)  # what a run that was killed while it wrote has left
+            image = self._keep_image(path, kept.flash.image) if kept.flash is not None else None
             write_atomic(path, _bytes_of(kept), mode=0o600)
+            self._remove_images(path, leaving=image)
         except OSError as error:
             raise state_not_written(self._directory, error) from error
 
@@ -61,12 +68,49 @@ class RollbackRecords:
             sweep(path)
             with suppress(FileNotFoundError):
                 path.unlink()
+            self._remove_images(path, leaving=None)
+            if self._directory.exists():
                 sync_directory(self._directory)
         except OSError as error:
             raise state_not_written(self._directory, error) from error
 
+    def _keep_image(self, path: Path, data: bytes) -> Path:
+        """The image that goes with a record, durably there before the record is."""
+        place = _image_of(path, hashlib.sha256(data).hexdigest())
+        sweep(place)
+        if _holds(place, data):
+            return place
+        for other in self._directory.glob(f"*{place.suffixes[-2]}{_IMAGE}"):
+            if other != place and _holds(other, data):
+                with suppress(OSError):  # gone meanwhile, or a disk that knows no links
+                    place.unlink(missing_ok=True)
+                    place.hardlink_to(other)
+                    sync_directory(self._directory)
+                    return place
+        write_atomic(place, data, mode=0o600)
+        return place
+
+    def _remove_images(self, path: Path, *, leaving: Path | None) -> None:
+        for image in self._directory.glob(f"{glob.escape(path.stem)}.*{_IMAGE}"):
+            if image != leaving:
+                image.unlink(missing_ok=True)
+
     def _path(self, mac: str | None, device: str) -> Path:
         return self._directory / f"{record_name(mac, self._manifest, device)}.json"
+
+
+_IMAGE = ".bin"
+
+
+def _image_of(path: Path, sha256: str) -> Path:
+    return path.with_name(f"{path.stem}.{sha256[:16]}{_IMAGE}")
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    try:
+        return path.read_bytes() == data
+    except OSError:
+        return False
 
 
 def _bytes_of(kept: KeptState) -> bytes:
@@ -91,13 +135,32 @@ def _bytes_of(kept: KeptState) -> bytes:
             asdict(check) if check is not None else None
             for check in (kept.check_before, kept.check_after)
         ],
+        "flash": _flash_record(kept.flash) if kept.flash is not None else None,
+        "image": asdict(kept.image) if kept.image is not None else None,
     }
     return json.dumps(data, indent=1).encode()
 
 
-def _read(data: bytes) -> KeptState | None:
+def _flash_record(flash: KeptFlash) -> dict[str, Any]:
+    return {
+        "name": flash.name,
+        "image": hashlib.sha256(flash.image).hexdigest(),
+        "written": asdict(flash.written),
+        "data": [
+            [
+                each.name,
+                each.offset,
+                hashlib.sha256(each.data).hexdigest(),
+                base64.b64encode(each.data).decode(),
+            ]
+            for each in flash.data
+        ],
+    }
+
+
+def _read(data: bytes, image: Callable[[str], bytes]) -> KeptState | None:
     """None of anything that is not whole: a state that is not known in full cannot be gone back
-    to."""
+    to. `image` reads the image with a sha256."""
     try:
         found = json.loads(data)
         if found["phase"] not in get_args(ApplyPhase):
@@ -121,6 +184,8 @@ def _read(data: bytes) -> KeptState | None:
             firmware=_firmware(firmware) if firmware is not None else None,
             check_before=before,
             check_after=after,
+            flash=_flash(found.get("flash"), image),
+            image=_known_image(found.get("image")),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, binascii.Error):
         return None
@@ -132,6 +197,30 @@ def _content(digest: str, text: str) -> bytes:
     if hashlib.sha256(content).hexdigest() != digest:
         raise ValueError(digest)
     return content
+
+
+def _flash(found: Any, image: Callable[[str], bytes]) -> KeptFlash | None:
+    if found is None:
+        return None
+    data = image(found["image"])
+    if hashlib.sha256(data).hexdigest() != found["image"]:
+        raise ValueError(found["image"])
+    return KeptFlash(
+        name=str(found["name"]),
+        image=data,
+        written=_firmware(found["written"]),
+        data=tuple(
+            Region(name=str(name), offset=int(offset), data=_content(digest, text))
+            for name, offset, digest, text in found["data"]
+        ),
+    )
+
+
+def _known_image(found: Any) -> KnownImage | None:
+    if found is None:
+        return None
+    file = found["file"]
+    return KnownImage(sha256=str(found["sha256"]), file=str(file) if file is not None else None)
 
 
 def _firmware(found: Any) -> FirmwareIdentity:

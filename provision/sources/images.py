@@ -16,9 +16,10 @@ from urllib.parse import unquote, urlsplit
 
 from provision.atomic_files import read_plain_file
 from provision.core.chips.registry import family_of, read_firmware
-from provision.errors import ImageError, SourceError
+from provision.errors import ImageError, SourceError, UsageError
 from provision.lockfile.entries import VENDOR, Lock, LockedFile, LockedFirmware, request_key
 from provision.model.firmware import Firmware
+from provision.model.kept import KnownImage
 from provision.model.state import ActualState
 from provision.sources.cache import Cache, user_cache
 from provision.sources.http_client import DownloadRequest, HttpClient
@@ -77,6 +78,19 @@ class ImageStore:
         firmware = read_firmware(data, name)
         check_declared(source, firmware.identity, name)
         return firmware
+
+    def known(self, image: KnownImage) -> Firmware | None:
+        """See `interfaces.Images`: from the cache, or the file that the manifest named then."""
+        name, data = image.file or image.sha256, None
+        try:
+            data = self._cache.get(image.sha256)
+            if data is None and image.file is not None:
+                data = read_plain_file(self._root / image.file, most=MAX_IMAGE, root=None)
+            if data is None or hashlib.sha256(data).hexdigest() != image.sha256:
+                return None
+            return read_firmware(data, name)
+        except (OSError, SourceError, UsageError):
+            return None
 
     def version(self, source: FirmwareSource) -> str:
         """The MicroPython version of a source, from the lock or the manifest, else from its image

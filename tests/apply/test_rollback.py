@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from provision.core.chips.esp.chips import ESP32
-from tests.apply.station import Ended, Station
+from provision.core.chips.esp.chips import ESP32, ESP8266
+from provision.core.chips.esp.partition_table import Partition
+from provision.model.chip import Chip
+from provision.sim.esp.firmware import build
+from tests.apply.station import FILESYSTEMS, Ended, Station
 
 CHECK = 'check: {console: "^app: up$", timeout: 2, on_failure: rollback}'
 GOOD = "print('app: up')\n"
@@ -112,3 +115,85 @@ def test_an_app_that_gives_nobody_its_repl_is_rolled_back(
     run = station.provision("apply", "--json")
     assert run.outcomes == {"x": "rolled-back"}, run.said
     assert station.files("x") == before
+
+
+# The firmware
+
+BOARDS = {ESP32: "esp32", ESP8266: "wemos-d1-mini"}
+MOVED = (
+    Partition(name="nvs", type=1, subtype=2, offset=0x9000, size=0x6000),
+    Partition(name="phy_init", type=1, subtype=1, offset=0xF000, size=0x1000),
+    Partition(name="factory", type=0, subtype=0, offset=0x10000, size=0x200000),
+    Partition(name="vfs", type=1, subtype=0x81, offset=0x210000, size=0x1F0000),
+)
+
+
+def update(station: Station, chip: Chip, image: str | None, *more: str) -> None:
+    firmware = f"firmware: {{file: {image}}}, " if image is not None else ""
+    files = ", ".join(("main.py", "{src: lib/, dest: /lib}", *more))
+    station.write(
+        "fleet.yaml",
+        f"""
+        devices:
+          x: {{port: sim://x, board: {BOARDS[chip]}, {firmware}files: [{files}], {CHECK}}}
+        """,
+    )
+
+
+def beside_the_files(station: Station, chip: Chip) -> bytes:
+    """All of the flash but its filesystem, and what the virtual board writes to NVS by itself."""
+    start, size = FILESYSTEMS[chip]
+    flash = bytearray(station.flash("x"))
+    flash[start : start + size] = b""
+    return bytes(flash)
+
+
+@pytest.mark.parametrize(
+    ("chip", "moves"),
+    [
+        (ESP8266, False),
+        pytest.param(ESP32, False, marks=pytest.mark.slow),
+        (ESP32, True),
+        pytest.param(ESP8266, True, marks=pytest.mark.slow),
+    ],
+)
+def test_the_firmware_that_a_failed_check_brings_back_is_read_off_the_board(
+    station: Station, chip: Chip, moves: bool
+) -> None:
+    station.board("x", chip, station.firmware(chip, "1.20.0"))
+    station.write("main.py", GOOD)
+    station.write("lib/old.py", "old = 1\n" * 100)
+    update(station, chip, None)
+    station.apply()
+    station.put("x", {"/mine.txt": "the app's own"})
+    if chip is ESP32:
+        station.type("x", "import esp32; n = esp32.NVS('app'); n.set_i32('count', 7); n.commit()")
+    before, beside = station.files("x", chip), beside_the_files(station, chip)
+
+    image = station.firmware(chip)
+    if moves and chip is ESP32:
+        station.write(image, build(chip, "1.24.1", partitions=MOVED))
+    elif moves:
+        small = "ESP module (1M) with ESP8266"
+        station.write(image, build(chip, "1.24.1", machine=small))
+    station.write("main.py", BAD)
+    station.write("lib/new.py", "new = 1\n")
+    (station.work / "lib/old.py").unlink()
+    update(station, chip, image, "{dest: /lib/old.py, state: absent}")
+    run = station.provision("apply", "--json")
+    assert run.outcomes == {"x": "rolled-back"}, run.said
+    assert run.code == 4
+    assert "firmware and files from before are back, and their check passed" in run.said
+    assert {"write-firmware 1.24.1", "write-firmware 1.20.0"} <= {*run.done("x")}
+    assert station.files("x", chip) == before
+    assert beside_the_files(station, chip) == beside
+    told = station.provision("plan")
+    assert "was rolled back: the board has the firmware from before it (1.20.0)" in told.said
+
+    station.write("main.py", GOOD + "# mended\n")
+    assert station.apply().outcomes == {"x": "changed"}
+    back = station.provision("rollback", "--json")
+    assert back.code == 0, back.said
+    assert "write-firmware 1.20.0" in back.planned("x")
+    assert station.files("x", chip) == before
+    assert beside_the_files(station, chip) == beside

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from posixpath import dirname
 
+from provision.core.chips.esp.boot import Bootable, boot_of
 from provision.core.chips.esp.chips import ESP32
 from provision.core.chips.esp.image import SECTOR
 from provision.engine.context import RunContext
@@ -46,7 +47,7 @@ from provision.model.endpoint import Capabilities, Endpoint
 from provision.model.event import Event
 from provision.model.exhaustive import assert_never
 from provision.model.firmware import FilesystemPlace, Firmware, Region
-from provision.model.kept import KeptState
+from provision.model.kept import KeptState, KnownImage
 from provision.model.plan import DeleteFile, FileAction, MakeDirectory, RemoveDirectory, WriteFile
 from provision.model.state import (
     ActualState,
@@ -61,7 +62,8 @@ from provision.model.state import (
     PortSelector,
 )
 
-FILESYSTEM = 0x200000  # where it begins in flash
+APP = 0x10000  # where it begins in flash
+FILESYSTEM = 0x200000
 _MARK = b"a filesystem in memory: "
 DEFAULT_BOOT = b"# This file is executed on every boot\n"
 Progress = Callable[[int, int], None]
@@ -103,13 +105,28 @@ class FakeBoard:
     log: list[str] = field(default_factory=list)
     open: bool = False
     exchanged: tuple[int, str] | None = None  # before which of its starts, for one with which MAC
+    flash: dict[int, bytes] | None = None  # by offset, of one that starts what lies in its flash
+    cut_flash: bool = False  # whether its port is lost when the flash is written next
 
     def flash_at(self, offset: int, size: int) -> bytes:
         if offset >= FILESYSTEM and self.damaged:
             return b"\x00" * size
         if offset >= FILESYSTEM and self.files:
             return packed(self.files).ljust(size, b"\xff")
+        if self.flash is not None:
+            return self._flash_at(self.flash, offset, size)
         return b"\xff" * size if self.firmware is None else b"\xe9" * size
+
+    @staticmethod
+    def _flash_at(flash: Mapping[int, bytes], offset: int, size: int) -> bytes:
+        end = offset + size
+        found = bytearray(b"\xff" * size)
+        for place, data in flash.items():
+            if place < end and offset < place + len(data):
+                start = max(place, offset)
+                piece = data[start - place : end - place]
+                found[start - offset : start - offset + len(piece)] = piece
+        return bytes(found)
 
     @property
     def printed(self) -> str:
@@ -255,10 +272,15 @@ class FakeFlasher:
         self.board.log.append("erase" if leaving is not None else "erase the chip")
         self.board.silent = self.board.damaged = False
         self.board.firmware = None
+        if self.board.flash is not None:
+            self.board.flash.clear()
         self.board.files.clear()
         self.board.directories.clear()
 
     def differs(self, regions: Sequence[Region]) -> tuple[str, ...]:
+        if self.board.flash is not None:
+            held = self.board.flash_at
+            return tuple(one.name for one in regions if held(one.offset, len(one.data)) != one.data)
         current = self.board.firmware is not None and self.board.firmware == self.world.boots
         return () if current else tuple(region.name for region in regions)
 
@@ -270,8 +292,19 @@ class FakeFlasher:
 
     def write(self, regions: Sequence[Region], progress: Progress) -> None:
         self.board.log.append("flash " + " ".join(region.name for region in regions))
+        if self.board.cut_flash:
+            self.board.cut_flash, self.board.firmware = False, None
+            if self.board.flash is not None:  # its app is erased, to be written
+                self.board.flash.pop(APP, None)
+            raise PortLost("unplugged")
         if any(region.name != "filesystem" for region in regions):
             self.board.firmware = self.world.boots
+        if self.board.flash is not None:
+            self.board.flash |= {
+                region.offset: region.data for region in regions if region.name != "filesystem"
+            }
+            boots = boot_of(self.board.flash_at(0, FILESYSTEM), self.board.chip)
+            self.board.firmware = boots.identity if isinstance(boots, Bootable) else None
         for region in regions:
             if region.name == "filesystem":
                 self._fill(self.world.filesystems.built[region.data])
@@ -386,6 +419,10 @@ class FakeImages:
 
     def firmware(self, source: FirmwareSource) -> Firmware:
         return self._images[source.name]
+
+    def known(self, image: KnownImage) -> Firmware | None:
+        found = (each for each in self._images.values() if each.sha256 == image.sha256)
+        return next(found, None)
 
 
 class FakeFilesystems:

@@ -942,13 +942,32 @@ BUGS = (
     Bug(
         name="keep what an apply replaces after the apply",
         file="provision/engine/tasks/apply.py",
-        before="""    kept = keep_replaced(device, plan, actual)
-    device.actual = actual = carry_out(device, plan, actual)
-""",
-        after="""    device.actual = carry_out(device, plan, actual)
-    kept = keep_replaced(device, plan, actual)
+        before="        device.actual = actual = carry_out(device, plan, actual, before_flash)\n",
+        after="""        device.actual = carry_out(device, plan, actual)
+        keep_replaced(device, plan, actual)
 """,
         tests=("tests/engine/tasks/test_rollback.py", "-k", "before_the_first_write"),
+    ),
+    Bug(
+        name="keep the firmware that is replaced once it is replaced",
+        file="provision/engine/flash/write.py",
+        before="        before_first_write()\n",
+        after="",
+        tests=("tests/engine/tasks/test_rollback.py", "-k", "update_that_was_cut"),
+    ),
+    Bug(
+        name="take an image for the one on the board by its name alone",
+        file="provision/engine/flash/replaced.py",
+        before="if image.chip == board.chip and not flasher.differs(",
+        after="if image.chip == board.chip or not flasher.differs(",
+        tests=("tests/engine/tasks/test_rollback.py", "-k", "not_read_off"),
+    ),
+    Bug(
+        name="leave in NVS what the new app wrote there",
+        file="provision/engine/flash/write.py",
+        before="[*beside, *regions]",
+        after="[*regions]",
+        tests=("tests/engine/tasks/test_rollback.py", "-k", "files_and_nvs"),
     ),
     Bug(
         name="take the state amid an interrupted apply for the state before",

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from provision.core.chips.esp.chips import ESP32
 from provision.errors import UsageError
-from provision.model.kept import KeptState
+from provision.model.firmware import Region
+from provision.model.kept import KeptFlash, KeptState, KnownImage
 from provision.model.state import Check, FirmwareIdentity
 from provision.project.rollback_records import RollbackRecords
 from tests.power_cut import Disk
@@ -31,7 +32,19 @@ KEPT = KeptState(
     firmware=FirmwareIdentity(version="1.24.1", machine="Generic", chip=ESP32, date="2024-11-29"),
     check_before=Check(expression="ready", timeout=2.5, on_failure="rollback"),
     check_after=Check(console="^up$", on_failure="rollback"),
+    image=KnownImage(sha256=SHA, file="firmware/new.bin"),
 )
+IMAGE = b"\xe9 an image" * 100
+FLASHED = replace(
+    KEPT,
+    flash=KeptFlash(
+        name="firmware/old.bin",
+        image=IMAGE,
+        written=FirmwareIdentity(version="1.25.0", machine="Generic", chip=ESP32),
+        data=(Region(name="NVS", offset=0x9000, data=b"\x00\xff" * 64),),
+    ),
+)
+OTHER_MAC = "24:6f:28:00:00:02"
 
 
 @pytest.fixture
@@ -155,3 +168,55 @@ def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be written") as caught:
         records.keep(MAC, "kitchen", KEPT)
     assert "PROVISION_STATE_DIR" in caught.value.hint
+
+
+def test_the_image_that_ran_is_a_file_that_boards_share(
+    records: RollbackRecords, tmp_path: Path
+) -> None:
+    folder = tmp_path / "state" / "rollback"
+    for mac in (MAC, OTHER_MAC):
+        records.keep(mac, "kitchen", FLASHED)
+        records.keep(mac, "kitchen", FLASHED)
+        assert records.last(mac, "kitchen") == FLASHED
+    images = sorted(folder.glob("*.bin"))
+    assert [image.read_bytes() for image in images] == [IMAGE, IMAGE]
+    assert images[0].samefile(images[1])
+    assert stat.S_IMODE(images[0].stat().st_mode) == 0o600
+    records.forget(MAC, "kitchen")
+    assert records.last(OTHER_MAC, "kitchen") == FLASHED
+    records.keep(OTHER_MAC, "kitchen", KEPT)
+    assert not list(folder.glob("*.bin"))
+    assert records.last(OTHER_MAC, "kitchen") == KEPT
+
+
+@pytest.mark.parametrize("content", [None, b"", IMAGE[:-1], IMAGE + b"x"])
+def test_an_image_that_is_not_the_one_that_was_kept_is_not_believed(
+    records: RollbackRecords, tmp_path: Path, content: bytes | None
+) -> None:
+    records.keep(MAC, "kitchen", FLASHED)
+    (image,) = (tmp_path / "state" / "rollback").glob("*.bin")
+    image.unlink()
+    if content is not None:
+        image.write_bytes(content)
+    assert records.last(MAC, "kitchen") is None
+    records.keep(MAC, "kitchen", FLASHED)
+    assert records.last(MAC, "kitchen") == FLASHED
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sees what is flushed through /proc")
+def test_an_image_is_there_before_the_record_that_needs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = tmp_path / "rollback"
+    records = RollbackRecords(directory, tmp_path / "fleet.yaml")
+    records.keep(MAC, "kitchen", replace(KEPT, phase="applied"))
+    disk = Disk(directory, monkeypatch)
+    records.keep(MAC, "kitchen", FLASHED)
+    for left in [*disk.moments, *disk.after_a_cut()]:
+        for path in directory.iterdir():
+            path.unlink()
+        for name, data in left.items():
+            (directory / name).write_bytes(data)
+        found = records.last(MAC, "kitchen")
+        assert found is not None
+        assert found.phase == "applied" or found == FLASHED

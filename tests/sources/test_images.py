@@ -8,7 +8,9 @@ import pytest
 
 from provision.core.chips.esp.chips import ESP32
 from provision.errors import ImageError, SourceError
+from provision.model.kept import KnownImage
 from provision.model.state import FirmwareSource
+from provision.sources.cache import Cache
 from provision.sources.images import ImageStore
 
 
@@ -79,3 +81,22 @@ def test_what_is_not_locked_says_how_to_lock_it(tmp_path: Path) -> None:
             FirmwareSource(name="1.24.1", version="1.24.1", board="ESP32_GENERIC")
         )
     assert "provision lock" in caught.value.hint
+
+
+def test_an_image_of_earlier_is_found_in_the_cache_or_where_the_manifest_had_it(
+    tmp_path: Path, image: Path
+) -> None:
+    data, cache = image.read_bytes(), Cache(tmp_path / "cache")
+    store = ImageStore(tmp_path, cache=cache)
+    digest, file = hashlib.sha256(data).hexdigest(), "firmware/etboard.bin"
+    found = store.known(KnownImage(sha256=digest, file=file))
+    assert found is not None
+    assert found.sha256 == digest
+    assert store.known(KnownImage(sha256=digest)) is None
+    cache.add(data, name="etboard.bin")
+    image.write_bytes(data + b"another by now")
+    again = store.known(KnownImage(sha256=digest, file=file))
+    assert again is not None
+    assert again.sha256 == digest
+    for other, place in (("5e" * 32, file), ("5e" * 32, "gone.bin"), ("no digest", "..")):
+        assert store.known(KnownImage(sha256=other, file=place)) is None

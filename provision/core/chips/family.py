@@ -136,6 +136,14 @@ class ChipFamily(Protocol):
         """Whether those bytes are the beginning of an image."""
         ...
 
+    def installed_image(
+        self, chip: Chip, read: FlashRead, flash_size: int
+    ) -> tuple[int, int] | None:
+        """Offset and size of the bytes of flash that are, as a file, the image which the chip
+        starts from, all slots for its app included. None where there is none that says how long it
+        is; whether it is whole `read_firmware` tells."""
+        ...
+
     def flash_claimed(self, board: BoardProfile) -> int | None:
         """Bytes of flash that the profile has an image claim, where it says so."""
         ...

@@ -6,7 +6,7 @@ states a board is in.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from provision.core.wording import plural
@@ -17,22 +17,31 @@ from provision.model.state import (
     ActualState,
     Content,
     DesiredFile,
+    DesiredFirmware,
     DesiredState,
     FileState,
     Filesystem,
+    FirmwareIdentity,
+    FirmwareSource,
 )
 
 BEFORE = "the state before the last apply"
 
 
-def changed_files(desired: DesiredState, plan: Plan) -> dict[str, str | None]:
-    """The files that a plan writes or deletes, with the sha256 of what it puts there."""
+def changed_files(
+    desired: DesiredState, plan: Plan, seen: Filesystem | None = None
+) -> dict[str, str | None]:
+    """The files that a plan writes or deletes, with the sha256 of what it puts there; of one that
+    erases the flash also those that go with it, of all that is `seen`."""
     found: dict[str, str | None] = {}
     for action in plan.actions:
         if isinstance(action, WriteFile):
             found[action.path] = desired.files_by_dest[action.path].content.sha256
         elif isinstance(action, DeleteFile):
             found[action.path] = None
+    if plan.erases and seen is not None:
+        for path in seen.files:
+            found.setdefault(path, None)
     return found
 
 
@@ -45,13 +54,17 @@ def kept_for(
 ) -> KeptState:
     """What to keep before `plan` is carried out, `contents` being what its files hold now. After a
     run that ended in the middle the state before is still the one before that run."""
-    changed = changed_files(desired, plan)
+    changed = changed_files(desired, plan, actual.filesystem)
+    there = actual.filesystem.directories if actual.filesystem is not None else frozenset()
+    gone = there if plan.erases else frozenset()
+    made = frozenset(one.path for one in plan.actions if isinstance(one, MakeDirectory))
+    removed = frozenset(one.path for one in plan.actions if isinstance(one, RemoveDirectory))
     kept = KeptState(
         phase="writing",
         files=contents,
         written={path: (digest,) for path, digest in changed.items()},
-        made=frozenset(one.path for one in plan.actions if isinstance(one, MakeDirectory)),
-        removed=frozenset(one.path for one in plan.actions if isinstance(one, RemoveDirectory)),
+        made=made - gone,
+        removed=removed | gone,
         spared=frozenset(
             path
             for path in changed
@@ -59,6 +72,7 @@ def kept_for(
         ),
         firmware=actual.firmware,
         check_after=desired.check,
+        image=last.image if last is not None else None,
     )
     if last is None:
         return kept
@@ -77,14 +91,16 @@ def kept_for(
         removed=last.removed | (kept.removed - last.made),
         spared=last.spared | (kept.spared - last.files.keys()),
         firmware=last.firmware,
+        flash=last.flash,
         check_before=last.check_before,
     )
 
 
 def state_before(desired: DesiredState, kept: KeptState, *, others: bool) -> DesiredState:
     """What the device had to be before its last apply: the files that it replaced or deleted as
-    they were, those that it made gone, and the firmware left alone. `others`: what else `desired`
-    has is to be there as well, since it was before, as right after an apply of it."""
+    they were, those that it made gone, and the firmware as it was or, where that was not written,
+    left alone. `others`: what else `desired` has is to be there as well, since it was before, as
+    right after an apply of it."""
     files = {
         path: DesiredFile(
             dest=path,
@@ -103,7 +119,7 @@ def state_before(desired: DesiredState, kept: KeptState, *, others: bool) -> Des
     gone = (path for path, data in kept.files.items() if data is None)
     return replace(
         desired,
-        firmware=None,
+        firmware=_firmware_before(kept),
         files=tuple(file for _, file in sorted(files.items())),
         directories=tuple(sorted(kept.removed)),
         absent=tuple(sorted({*kept.made, *gone})),
@@ -112,6 +128,18 @@ def state_before(desired: DesiredState, kept: KeptState, *, others: bool) -> Des
         check=kept.check_before,
         packages=(),
         origin=BEFORE,
+    )
+
+
+def _firmware_before(kept: KeptState) -> DesiredFirmware | None:
+    """Where its banner tells it from the new one, that is trusted."""
+    if kept.flash is None or kept.firmware is None:
+        return None
+    same = kept.firmware.agrees_with(kept.flash.written)
+    return DesiredFirmware(
+        source=FirmwareSource(name=kept.firmware.version, file=kept.flash.name),
+        identity=kept.firmware,
+        verify="flash" if same else "banner",
     )
 
 
@@ -186,6 +214,7 @@ def sparing(
     return replace(before, absent=tuple(absent))
 
 
+_HAS = "the board has "
 _CAME: Mapping[ApplyPhase, str] = {
     "writing": "its last apply did not come to its end",
     "rolling-back": "the rollback of its last apply did not come to its end",
@@ -193,32 +222,58 @@ _CAME: Mapping[ApplyPhase, str] = {
 }
 
 
-def told(device: str, kept: KeptState, found: FilesFound | None) -> str | None:
-    """What became of the last apply of a board, which state it is in, and the ways on; None where
-    the apply came to its end."""
+def told(
+    device: str, kept: KeptState, found: FilesFound | None, runs: FirmwareIdentity | None
+) -> str | None:
+    """What became of the last apply of a board which `runs` this firmware, which state it is in,
+    and the ways on; None where the apply came to its end."""
     if kept.phase == "applied":
         return None
+    what = "firmware and files" if kept.flash is not None and kept.files else (
+        "firmware" if kept.flash is not None else "files"
+    )  # fmt: skip
     if kept.unfinished:
         ways = (
-            "`provision apply` goes on with the new files, "
+            f"`provision apply` goes on with the new {what}, "
             f"`provision rollback -l {device}` puts back those from before"
         )
     else:
         ways = "`provision apply` tries the new ones again"
-    return f"{_CAME[kept.phase]}: {_where(found)}. {ways}"
+    firmware, files = [*_which_firmware(kept, runs)], [*_which_files(kept, found)]
+    if firmware and firmware[0].startswith(_HAS):
+        files = [each.removeprefix(_HAS) for each in files]
+    return f"{_CAME[kept.phase]}: {' and '.join((*firmware, *files))}. {ways}"
 
 
-def _where(found: FilesFound | None) -> str:
+def _which_firmware(kept: KeptState, runs: FirmwareIdentity | None) -> Iterator[str]:
+    if kept.flash is None or kept.firmware is None:
+        return
+    if runs is None:
+        yield "no firmware answers on the board"
+    elif kept.firmware.agrees_with(kept.flash.written):
+        yield f"both firmwares call themselves {kept.firmware.version}"
+    elif runs.agrees_with(kept.firmware):
+        yield f"the board has the firmware from before it ({runs.version})"
+    elif runs.agrees_with(kept.flash.written):
+        yield f"the board has the new firmware ({runs.version})"
+    else:
+        yield f"the board has a firmware of neither ({runs.version})"
+
+
+def _which_files(kept: KeptState, found: FilesFound | None) -> Iterator[str]:
     if found is None:
-        return "nobody could look which files the board has"
-    if not found.new and not found.other:
-        return "the board has the files from before it"
-    if not found.old and not found.other:
-        return "the board has the new files"
-    counts = [
-        *([f"{len(found.new)} new"] if found.new else []),
-        *([f"{len(found.old)} from before it"] if found.old else []),
-        *([f"{len(found.other)} of neither"] if found.other else []),
-    ]
-    changed = plural(len(found.old) + len(found.new) + len(found.other), "changed file")
-    return f"of {changed} the board has {', '.join(counts)}"
+        yield "nobody could look which files the board has"
+    elif not kept.files and kept.flash is not None:
+        return
+    elif not found.new and not found.other:
+        yield "the board has the files from before it"
+    elif not found.old and not found.other:
+        yield "the board has the new files"
+    else:
+        counts = [
+            *([f"{len(found.new)} new"] if found.new else []),
+            *([f"{len(found.old)} from before it"] if found.old else []),
+            *([f"{len(found.other)} of neither"] if found.other else []),
+        ]
+        changed = plural(len(found.old) + len(found.new) + len(found.other), "changed file")
+        yield f"of {changed} the board has {', '.join(counts)}"

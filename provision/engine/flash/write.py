@@ -4,7 +4,7 @@ first byte is found out before it, and what is kept is on this computer's disk b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from provision.core.chips.registry import family_of
@@ -52,7 +52,14 @@ def mode_of(plan: Plan) -> FlashMode:
     return "rewrite" if plan.rewrites else "keep"
 
 
-def write_flash(device: DeviceContext, plan: Plan, actual: ActualState, *, disabled: bool) -> bool:
+def write_flash(
+    device: DeviceContext,
+    plan: Plan,
+    actual: ActualState,
+    *,
+    disabled: bool,
+    before_first_write: Callable[[], None],
+) -> bool:
     """Erase and write as planned, after the board has been proved once more in download mode;
     whether all files of the manifest went along. A board that cannot be written and whose
     start-up files are `disabled` gets them back."""
@@ -61,6 +68,7 @@ def write_flash(device: DeviceContext, plan: Plan, actual: ActualState, *, disab
         raise BoardError("the plan flashes but there is no image")
     try:
         ready = prepare(device, plan, actual, firmware)
+        before_first_write()
         # Where the power failed amid an erase, cells may read as blank and not last.
         doubtful = journal.interrupted_mode(ready.mac) is not None
         journal.begin(ready.mac, session.device, mode_of(plan), ready.saved)
@@ -78,7 +86,7 @@ def write_flash(device: DeviceContext, plan: Plan, actual: ActualState, *, disab
     session.stage("flash", f"MicroPython {firmware.identity.version}")
     flasher.write(ready.regions, session.progress("flash"))
     journal.end(ready.mac)
-    device.underway = False
+    device.underway, device.flashed = False, True
     device.note_state(f"{_written(plan, ready)}; it was not seen to start")
     report(device, plan, RewriteFilesystem, WriteFirmware)
     if ready.preloaded:
@@ -115,6 +123,8 @@ def prepare(device: DeviceContext, plan: Plan, actual: ActualState, firmware: Fi
     regions: Sequence[Region] = family.regions(firmware, desired.board, flash_size)
     ready = Prepared(flasher=flasher, mac=proved.mac, regions=regions)
     if not plan.erases and not plan.rewrites:
+        beside = [each for each in device.beside if not any(overlap(each, one) for one in regions)]
+        ready = replace(ready, regions=[*beside, *regions])
         return _without_app(device, ready, actual, flash_size)
     filesystem: Sequence[Region] | None
     if plan.erases:  # what does not fit is told before anything is erased
@@ -190,14 +200,17 @@ def _rebuilt(
 def _spared(
     device: DeviceContext, ready: Prepared, firmware: Firmware, flash_size: int
 ) -> list[Region]:
-    """What lies beside firmware and filesystem and stays: as an interrupted run saved it, else as
-    it is in flash."""
+    """What lies beside firmware and filesystem and stays: as it is to be, else as an interrupted
+    run saved it, else as it is in flash."""
     wanted = device.desired.firmware
     if wanted is None or wanted.erase == "always":
         return []
     family, read = family_of(firmware.chip), flash_reader(device.session)
     earlier = device.run.journal.saved(ready.mac)
-    spared = list(earlier.regions) if earlier is not None else []
+    spared = list(device.beside)
+    for region in earlier.regions if earlier is not None else ():
+        if not any(overlap(region, other) for other in spared):
+            spared.append(region)
     known = {region.offset for region in spared}
     is_blank = blank_test(device.session)
     for each in family.data_in_flash(

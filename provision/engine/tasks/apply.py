@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar
 
 from provision.core.planning.safety import declined, needs_consent
@@ -12,11 +13,16 @@ from provision.engine.context import DeviceContext, RunContext
 from provision.engine.execute import carry_out
 from provision.engine.refusal import refused
 from provision.engine.task import Target
-from provision.engine.tasks.last_apply import keep_replaced, proved, tell_last_apply
+from provision.engine.tasks.last_apply import (
+    keep_flash,
+    keep_replaced,
+    proved,
+    tell_last_apply,
+)
 from provision.engine.tasks.plan import observe_and_plan, read_targets
 from provision.engine.tasks.reset import restart_proved
 from provision.engine.tasks.rollback import roll_back
-from provision.errors import CheckFailed, NoAnswer
+from provision.errors import CheckFailed, FlashFailed, NoAnswer
 from provision.model.event import Outcome
 from provision.model.plan import Plan
 from provision.model.state import ActualState, DesiredState
@@ -61,17 +67,22 @@ class ApplyTask:
 
 
 def apply_plan(device: DeviceContext, plan: Plan, actual: ActualState) -> ActualState:
-    """Carry the plan out and prove that the app runs. Where the manifest asks for it, an app that
-    does not has the files from before put back: RolledBack."""
-    kept = keep_replaced(device, plan, actual)
-    device.actual = actual = carry_out(device, plan, actual)
+    """Carry the plan out and prove that the app runs. Where the manifest asks for it, what was
+    there before is put back for an app that does not, or a firmware that does not start:
+    RolledBack."""
+    keep_replaced(device, plan, actual)
+    written = False
     try:
+        before_flash = partial(keep_flash, device, actual)
+        device.actual = actual = carry_out(device, plan, actual, before_flash)
+        written = True
         prove_app(device, actual, "the board has changed")
-    except (CheckFailed, NoAnswer) as error:  # NoAnswer: the app keeps the REPL away
-        if kept is None:
+    except (CheckFailed, NoAnswer, FlashFailed) as error:  # NoAnswer: the REPL is kept away
+        no_start = device.flashed and device.session.can_reset  # nobody has to press buttons
+        if device.kept is None or not (written or no_start):
             raise
-        raise roll_back(device, kept, error) from error
-    proved(device, actual, kept)
+        raise roll_back(device, device.kept, error) from error
+    proved(device, actual, device.kept)
     return actual
 
 

@@ -5,6 +5,7 @@ changes it. And what the runs after it tell of an apply that did not come to its
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 from provision.core.planning.rollback import (
@@ -19,18 +20,22 @@ from provision.core.wording import printable
 from provision.engine.context import DeviceContext
 from provision.engine.files.memory import Memory
 from provision.engine.files.source import BoardFiles, ReplFiles, StoredFiles, fetch, known_contents
+from provision.engine.flash.replaced import firmware_before, replaced_flash
 from provision.engine.flash.saved_files import under_own_names
-from provision.errors import BoardError
+from provision.engine.flash.survey import whole_tree
+from provision.engine.observe import scan_request
+from provision.errors import BoardError, ImageError
 from provision.interfaces import ScanRequest
 from provision.model.event import Notice
-from provision.model.kept import KeptState
+from provision.model.firmware import Firmware
+from provision.model.kept import KeptState, KnownImage
 from provision.model.plan import Plan
 from provision.model.state import ActualState, BoardEntry, Filesystem
 
 WITHOUT = "`on_failure: keep` applies without a way back"
 NO_WAY_BACK = (
-    "writing its firmware is not rolled back: where the check fails then, the board keeps what it "
-    "has got, files included"
+    "there is no MicroPython in its flash to go back to: where the check fails, the board keeps "
+    "what it has got"
 )
 
 
@@ -41,17 +46,16 @@ def wants_rollback(device: DeviceContext) -> bool:
 
 def tell_last_apply(device: DeviceContext, plan: Plan, actual: ActualState) -> None:
     """Say what became of the last apply where it did not come to its end, and which state the
-    board is in; and, of the next, where nothing brings back what there is. A board that is as the
-    manifest wants it, and proved to be, has nothing to tell."""
+    board is in. A board that is as the manifest wants it, and proved to be, has nothing to
+    tell."""
     name = device.desired.device
-    if plan.flashes and actual.firmware is not None and wants_rollback(device):
-        device.run.emit(Notice(device=name, message=NO_WAY_BACK))
     kept = device.run.rollbacks.last(actual.mac, name)
     if kept is None or not plan.changes:
         return
-    if not kept.unfinished and not changed_files(device.desired, plan).keys() & kept.files.keys():
+    again = changed_files(device.desired, plan).keys() & kept.files.keys()
+    if not kept.unfinished and not again and not (plan.flashes and kept.flash is not None):
         return  # what is wanted now has nothing to do with it
-    message = told(name, kept, find_kept(device, kept, actual))
+    message = told(name, kept, find_kept(device, kept, actual), actual.firmware)
     if message is not None:
         device.run.emit(Notice(device=name, message=message))
 
@@ -71,24 +75,78 @@ def find_kept(device: DeviceContext, kept: KeptState, actual: ActualState) -> Fi
     return find_files(kept, seen) if seen is not None else None
 
 
-def keep_replaced(device: DeviceContext, plan: Plan, actual: ActualState) -> KeptState | None:
-    """Before the first write: keep what the plan replaces, durably; None where there will be
-    nothing to go back to."""
+def keep_replaced(device: DeviceContext, plan: Plan, actual: ActualState) -> None:
+    """Before the first write: keep what the plan replaces, durably, as `device.kept`, which is None
+    where there will be nothing to go back to. What is in flash beside the files follows when the
+    board is in download mode (`keep_flash`), and all of it is made durable there."""
     name, records = device.desired.device, device.run.rollbacks
-    if not wants_rollback(device) or plan.flashes or actual.filesystem is None:
+    last = records.last(actual.mac, name)
+    amid = last if last is not None and last.unfinished else None
+    if not wants_rollback(device) or not _known(plan, actual, amid):
         if plan.change_count:
             records.forget(actual.mac, name)
-        return None
-    last = records.last(actual.mac, name)
-    known = last.files if last is not None and last.unfinished else {}
+        return
+    known = amid.files if amid is not None else {}
     if not plan.change_count and not known:
-        return None  # only the check is still to come: nothing is replaced
-    paths = [path for path in changed_files(device.desired, plan) if path not in known]
-    contents = _contents(device, actual, actual.filesystem, paths)
+        return  # only the check is still to come: nothing is replaced
+    actual = _with_all_files(device, plan, actual)
+    changed = changed_files(device.desired, plan, actual.filesystem)
+    paths = [path for path in changed if path not in known]
+    contents = _contents(device, actual, paths)
     device.cancel.check()
-    kept = kept_for(device.desired, plan, actual, contents, last)
+    device.kept = kept_for(device.desired, plan, actual, contents, last)
+    if not plan.flashes:
+        records.keep(actual.mac, name, device.kept)
+
+
+def _known(plan: Plan, actual: ActualState, amid: KeptState | None) -> bool:
+    """Whether it is known what a plan replaces, or was before an apply that ended in the middle."""
+    if actual.filesystem is not None:
+        return True
+    return plan.flashes and amid is not None and amid.flash is not None
+
+
+def _with_all_files(device: DeviceContext, plan: Plan, actual: ActualState) -> ActualState:
+    """Before an erase: the state with every file there is, where the REPL answers."""
+    if not plan.erases or actual.firmware is None or device.session.in_download_mode:
+        return actual
+    if actual.filesystem is None or not actual.filesystem.mounted or actual.repl_unresponsive:
+        return actual
+    seen = device.session.observe(whole_tree(scan_request(device.desired)))
+    return replace(actual, filesystem=seen.filesystem)
+
+
+def keep_flash(device: DeviceContext, actual: ActualState) -> None:
+    """In download mode, before the first byte of the flash is written: keep what it replaces, and
+    all that `keep_replaced` has found. Of a flash that an earlier run has begun to write, what that
+    has kept; where there is no MicroPython to go back to, nothing."""
+    kept, records, name = device.kept, device.run.rollbacks, device.desired.device
+    proved = device.session.flasher().identify()
+    mac = actual.mac or proved.mac
+    if kept is None:
+        return
+    if kept.flash is None:
+        begun = mac is not None and device.run.journal.interrupted_mode(mac) is not None
+        found = None if begun else replaced_flash(device, actual, _images(device, kept, mac))
+        if found is None:
+            device.kept = None
+            device.run.emit(Notice(device=name, message=NO_WAY_BACK))
+            records.forget(actual.mac, name)
+            return
+        kept = replace(kept, firmware=found[0], flash=found[1])
+    device.kept = kept
+    device.cancel.check()
     records.keep(actual.mac, name, kept)
-    return kept
+
+
+def _images(device: DeviceContext, kept: KeptState, mac: str | None) -> list[Firmware]:
+    """What may be in the flash, of what this computer has."""
+    found = [device.run.images.known(kept.image)] if kept.image is not None else []
+    last = device.run.rollbacks.last(mac, device.desired.device)
+    if last is not None and last.flash is not None:
+        with suppress(ImageError):
+            found.append(firmware_before(last.flash, None))
+    return [image for image in found if image is not None]
 
 
 def proved(device: DeviceContext, actual: ActualState, kept: KeptState | None) -> None:
@@ -104,17 +162,21 @@ def proved(device: DeviceContext, actual: ActualState, kept: KeptState | None) -
         end = KeptState(phase="applied", check_after=check)  # of what is wanted nothing was written
     else:
         end = replace(last, phase="applied", check_after=check)
+    image, wanted = device.firmware, device.desired.firmware
+    if image is not None and wanted is not None:
+        file = wanted.source.file
+        end = replace(end, image=KnownImage(sha256=image.sha256, file=file))
+    elif last is not None:
+        end = replace(end, image=last.image)
     if end != last:
         records.keep(actual.mac, name, end)
 
 
 def _contents(
-    device: DeviceContext,
-    actual: ActualState,
-    filesystem: Filesystem,
-    paths: list[str],
+    device: DeviceContext, actual: ActualState, paths: list[str]
 ) -> dict[str, bytes | None]:
     """What these paths hold on the board, each verified; None where there is no file."""
+    filesystem = actual.filesystem or Filesystem(files={})
     there = [
         BoardEntry(path=path, kind="file", size=state.size or 0, sha256=state.sha256)
         for path in paths
@@ -136,7 +198,15 @@ def _contents(
 
 
 def _source(device: DeviceContext, actual: ActualState) -> BoardFiles:
-    if actual.repl_unresponsive and device.stored is not None:
+    """Those that `actual` has: saved by an update that was interrupted, else as they are in flash
+    or, where it answers, at the REPL."""
+    silent = actual.firmware is None or actual.repl_unresponsive
+    mounted = actual.filesystem is None or actual.filesystem.mounted
+    if silent and actual.mac is not None and actual.interrupted_update:
+        saved = device.run.journal.saved(actual.mac)
+        if saved is not None and saved.contents is not None:
+            return StoredFiles(saved.contents)
+    if (silent or not mounted) and device.stored is not None:
         return StoredFiles(under_own_names(device.stored.contents()))
     source = ReplFiles(device.session.repl())
     if actual.filesystem is not None and actual.filesystem.disabled:

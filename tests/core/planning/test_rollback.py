@@ -270,10 +270,10 @@ def test_the_check_of_the_state_before_is_the_one_that_it_passed() -> None:
     ],
 )
 def test_the_next_run_says_which(phase: ApplyPhase, found: FilesFound | None, words: str) -> None:
-    message = told("x", kept_of(phase), found)
+    message = told("x", kept_of(phase), found, FIRMWARE)
     assert message is not None
     assert words in message
 
 
 def test_of_an_apply_that_is_through_nothing_is_told() -> None:
-    assert told("x", kept_of("applied"), FilesFound(old=("/a",))) is None
+    assert told("x", kept_of("applied"), FilesFound(old=("/a",)), FIRMWARE) is None

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from provision.core.chips.esp.chips import ESP32
+from provision.core.chips.registry import family_of, read_firmware
 from provision.engine.run import run
 from provision.engine.task import Task
 from provision.engine.tasks.apply import ApplyTask
@@ -17,12 +19,14 @@ from provision.engine.tasks.restore import RestoreTask
 from provision.engine.tasks.rollback import RollbackTask
 from provision.errors import UsageError
 from provision.model.backup import Backup
-from provision.model.event import Notice
+from provision.model.event import Notice, Trace
 from provision.model.kept import KeptState
 from provision.model.report import RunReport
 from provision.model.state import Check, DesiredFile, DesiredState
+from provision.sim.esp.firmware import build
 from tests.engine.test_fleet_run import (
     MAC,
+    PROFILE,
     Cancellation,
     device,
     error_of,
@@ -32,7 +36,7 @@ from tests.engine.test_fleet_run import (
     outcomes,
     running,
 )
-from tests.fakes.world import FakeBoard, FakeRollbacks, FakeWorld
+from tests.fakes.world import FakeBoard, FakeImages, FakeRollbacks, FakeWorld
 
 CHECK = Check(console="up", on_failure="rollback")
 UP, DOWN = file("/main.py", "print('up')\n"), file("/main.py", "print('down')\n")
@@ -268,14 +272,7 @@ def restored(bench: Bench) -> None:
     assert bench.go(OLD, RestoreTask(backup=backup, contents=BEFORE, yes=True)) == "changed"
 
 
-def flashed(bench: Bench) -> None:
-    state = replace(MENDED, firmware=firmware())
-    for task, outcome in ((PlanTask(), "pending"), (ApplyTask(yes=True), "changed")):
-        assert bench.go(state, task) == outcome
-        assert any("firmware is not rolled back" in one for one in bench.notices)
-
-
-@pytest.mark.parametrize("change", [without_rollback, restored, flashed])
+@pytest.mark.parametrize("change", [without_rollback, restored])
 def test_what_is_kept_is_dropped_by_what_makes_another_state(change: Any) -> None:
     bench = Bench()
     assert bench.go(MENDED) == "changed"
@@ -286,3 +283,157 @@ def test_what_is_kept_is_dropped_by_what_makes_another_state(change: Any) -> Non
     report = bench.report(OLD, RollbackTask())
     assert outcomes(report) == {"kitchen": "refused"}
     assert "nothing is kept" in error_of(report)
+
+
+# The firmware
+
+
+WITH = firmware()
+NVS = 0x9000
+
+
+class Flashed(Bench):
+    """The same board, whose flash can be read: MicroPython 1.24.1 and what it keeps in NVS. The
+    manifest's firmware is 1.25.0."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before = {one.offset: one.data for one in family_of(ESP32).regions(
+            image(), PROFILE, 4 << 20)}  # fmt: skip
+        self.before[NVS] = b"the old app's".ljust(4096, b"\xff")
+        self.board.flash = dict(self.before)
+
+    @property
+    def as_before(self) -> bool:
+        flash, held = self.board.flash or {}, self.board.flash_at
+        return (
+            (self.board.files, self.board.directories) == (BEFORE, {"/lib"})
+            and self.board.firmware is not None
+            and self.board.firmware.agrees_with(image().identity)
+            and bool(flash)
+            and all(held(place, len(data)) == data for place, data in self.before.items())
+        )
+
+
+@pytest.mark.parametrize("erase", ["auto", "always"])
+def test_a_firmware_whose_check_fails_goes_back_with_the_files_and_nvs(erase: Any) -> None:
+    bench = Flashed()
+
+    def spoil() -> None:
+        runs = "/main.py" not in bench.board.disabled
+        if runs and bench.board.flash and b"down" in bench.board.files.get("/main.py", b""):
+            bench.board.flash[NVS] = b"the new app's".ljust(4096, b"\xff")
+
+    bench.board.runs = spoil
+    state = replace(NEW, firmware=replace(WITH, erase=erase))
+    report = bench.report(state)
+    assert outcomes(report) == {"kitchen": "rolled-back"}
+    assert "the firmware and files from before are back, and their check passed" in error_of(report)
+    assert bench.as_before
+    assert bench.go(state, PlanTask()) == "pending"
+    (told,) = (one for one in bench.notices if "last apply" in one)
+    assert "the board has the firmware from before it (1.24.1)" in told
+    assert bench.go(replace(MENDED, firmware=WITH)) == "changed"
+    assert bench.board.firmware == image(version="1.25.0").identity
+    report = bench.report(replace(MENDED, firmware=WITH), RollbackTask())
+    assert outcomes(report) == {"kitchen": "changed"}
+    assert bench.as_before
+
+
+def test_a_firmware_that_does_not_start_goes_back() -> None:
+    bench = Flashed()
+
+    def start() -> None:
+        running = bench.board.firmware
+        bench.board.silent = running is not None and running.version == "1.25.0"
+
+    bench.board.runs = start
+    report = bench.report(replace(MENDED, firmware=WITH))
+    assert outcomes(report) == {"kitchen": "rolled-back"}
+    assert "the firmware and files from before are back" in error_of(report)
+    assert bench.as_before
+
+
+@pytest.mark.parametrize("after", [None, 0, 2, 4])
+def test_an_update_that_was_cut_anywhere_can_be_gone_on_with_or_back_from(
+    after: int | None,
+) -> None:
+    state = replace(NEW, firmware=WITH)
+    for task, outcome in ((RollbackTask(), "changed"), (ApplyTask(yes=True), "rolled-back")):
+        bench = Flashed()
+        if after is None:
+            bench.board.cut_flash = True
+            assert bench.go(state) == "unreachable"
+        else:
+            bench.cut_amid(state, after=after)
+        assert bench.go(state, PlanTask()) == "pending"
+        (told,) = (one for one in bench.notices if "last apply" in one)
+        expected = "no firmware answers" if after is None else "the board has the new firmware"
+        assert expected in told
+        assert "`provision apply` goes on with the new firmware and files" in told
+        assert bench.go(state, task) == outcome
+        assert bench.as_before
+
+
+def test_a_rollback_that_was_cut_amid_the_flash_goes_on() -> None:
+    bench = Flashed()
+    state = replace(MENDED, firmware=WITH)
+    assert bench.go(state) == "changed"
+    bench.board.cut_flash = True
+    assert bench.go(state, RollbackTask()) == "unreachable"
+    assert bench.go(state, PlanTask()) == "pending"
+    assert any("the rollback of its last apply did not come to its end: no firmware answers" in one
+               for one in bench.notices)  # fmt: skip
+    assert bench.go(state, RollbackTask()) == "changed"
+    assert bench.as_before
+
+
+def test_an_image_that_this_computer_has_is_not_read_off_the_board() -> None:
+    bench = Flashed()
+    bench.world.images = FakeImages({"new": image(version="1.25.0"), "old": image()})
+    old, state = replace(OLD, firmware=firmware("old")), replace(NEW, firmware=WITH)
+    assert bench.go(old) == "ok"
+    assert bench.go(state) == "rolled-back"
+    assert bench.as_before
+    said = [event.text for event in bench.world.events if isinstance(event, Trace)]
+    assert any("which this computer has" in text for text in said)
+    other = read_firmware(build(ESP32, "1.24.1", date="2024-12-24"), "another build of it")
+    bench.before |= {one.offset: one.data for one in family_of(ESP32).regions(
+        other, PROFILE, 4 << 20)}  # fmt: skip
+    bench.board.flash, bench.board.firmware = dict(bench.before), other.identity
+    assert bench.go(state) == "rolled-back"
+    assert bench.as_before
+    said = [event.text for event in bench.world.events if isinstance(event, Trace)]
+    assert any("off the board" in text for text in said)
+
+
+def test_nothing_is_written_when_the_firmware_cannot_be_kept() -> None:
+    bench = Flashed()
+    bench.board.flash = {}
+    report = bench.report(replace(NEW, firmware=WITH))
+    assert outcomes(report) == {"kitchen": "failed"}
+    assert "the firmware on it cannot be kept for a rollback" in error_of(report)
+    assert bench.board.files == BEFORE
+    assert not bench.board.disabled
+    assert not [entry for entry in bench.board.log if entry.startswith(("write", "flash"))]
+
+
+def test_the_first_rollback_of_a_board_knows_no_check_that_it_had_passed() -> None:
+    bench = Bench()
+    bench.world.rollbacks = FakeRollbacks()
+    report = bench.report(NEW)
+    assert outcomes(report) == {"kitchen": "rolled-back"}
+    assert "are back, and no check is known that they had passed" in error_of(report)
+    assert bench.board.files == BEFORE
+    assert bench.go(MENDED) == "changed"
+    assert bench.go(MENDED, RollbackTask()) == "changed"
+    assert any("no check is known that they had passed" in one for one in bench.notices)
+
+
+def test_by_hand_where_nothing_is_kept() -> None:
+    bench = Bench()
+    report = bench.report(OLD, RollbackTask())
+    assert outcomes(report) == {"kitchen": "refused"}
+    assert "no apply has changed the board since its check says" in error_of(report)
+    report = bench.report(replace(OLD, check=None), RollbackTask())
+    assert "its check does not say `on_failure: rollback`" in error_of(report)

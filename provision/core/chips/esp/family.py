@@ -88,6 +88,13 @@ class EspFamily:
     def starts_image(self, data: bytes) -> bool:
         return data[:1] == bytes([MAGIC])
 
+    def installed_image(
+        self, chip: Chip, read: FlashRead, flash_size: int
+    ) -> tuple[int, int] | None:
+        from provision.core.chips.esp import installed_image
+
+        return installed_image.installed_image(chip, read, flash_size)
+
     def flash_claimed(self, board: BoardProfile) -> int | None:
         return size_bytes(board.settings["header_size"])
 

@@ -41,7 +41,7 @@ from provision.model.firmware import Firmware, Region
 # 0x8FFC the length of all that is covered by the MD5, then the code that runs from flash, then
 # the MD5 of everything but the first four bytes, which flashing tools rewrite.
 ESP8266_CODE = 0x9000
-_MD5 = 16
+ESP8266_DIGEST = 16  # bytes
 _OTA_MAGIC = b"\xea"
 _ESP8266_MOST = 4 << 20
 
@@ -229,14 +229,14 @@ def esp8266_fault(data: Buffer) -> Fault | None:
             found=length,
             message="MicroPython's length word at 0x8ffc is missing",
         )
-    if len(data) < length + _MD5:
+    if len(data) < length + ESP8266_DIGEST:
         return Fault(
             kind="truncated",
             offset=0,
-            message=f"it ends after {len(data)} bytes where {length + _MD5} belong",
+            message=f"it ends after {len(data)} bytes where {length + ESP8266_DIGEST} belong",
         )
     digest = hashlib.md5(data[4:length], usedforsecurity=False).digest()
-    if digest != bytes(data[length : length + _MD5]):
+    if digest != bytes(data[length : length + ESP8266_DIGEST]):
         return Fault(
             kind="digest", offset=0, message="its content does not match the MD5 at its end"
         )
