@@ -95,7 +95,7 @@ def test_output_of_any_bytes_is_safe(station: Station) -> None:
                 print("noise")
                 time.sleep(0.05)
         _thread.start_new_thread(noise, ())
-        print("ended")
+        w(b"ended\n")  # in one piece, whatever the thread prints meanwhile
         """,
     )
     ended = station.provision("run", "bytes.py")
