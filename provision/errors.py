@@ -27,6 +27,7 @@ The tree, with the exit code each ends a run with::
     │       ├── PortLost               5  the port vanished while in use
     │       ├── NoAnswer               5  the board does not answer
     │       └── ManualActionRequired   5  a person must act: press a button, plug it in
+    ├── LedgerError                    2  a station's ledger cannot be used, or forbids it
     ├── SimulatorError                 2  a virtual board cannot be brought up, or is not there
     └── Interrupted                  130  the user stopped the run
 
@@ -269,6 +270,15 @@ class NoAnswer(Unreachable):
 class ManualActionRequired(Unreachable):
     code = "manual-action-required"
     default_hint = "put the board in download mode by hand, then run again on a terminal"
+
+
+class LedgerError(ProvisionError):
+    code = "ledger"
+    exit_code = 2
+    default_hint = (
+        "nothing was changed; copy the file aside before anything else, with those named "
+        "-wal and -shm beside it"
+    )
 
 
 class SimulatorError(ProvisionError):

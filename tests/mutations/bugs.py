@@ -25,6 +25,27 @@ class Bug:
 
 BUGS = (
     Bug(
+        name="give a number back that an earlier attempt may have written to its board",
+        file="provision/station/ledger.py",
+        before='if row["reserved"]:',
+        after="if True:",
+        tests=("tests/station/test_ledger.py", "-k", "only_the_attempt"),
+    ),
+    Bug(
+        name="look for the next number of a station before the ledger is held",
+        file="provision/station/ledger_file.py",
+        before='connection.execute("BEGIN IMMEDIATE")',
+        after='connection.execute("BEGIN DEFERRED")',
+        tests=("tests/station/test_ledger.py", "-k", "whoever_asks_at_once"),
+    ),
+    Bug(
+        name="merge ledgers that give one number to two boards",
+        file="provision/station/merge.py",
+        before="if mine is not None and mine.mac and unit.mac and mine.mac != unit.mac:",
+        after="if mine is None:",
+        tests=("tests/station/test_ledger.py", "-k", "contradict"),
+    ),
+    Bug(
         name="write a file under its own name and skip the rename",
         file="provision/device/micropython/agent/receive.py",
         before='beside = path[: path.rfind(b"/") + 1] + b".provision~"',

@@ -46,6 +46,10 @@ DEFAULT_EXCLUDES = (
     ".pytest_cache/",
     ".ruff_cache/",
     ".venv/",
+    # a station's record
+    "*.ledger",
+    "*.ledger-wal",
+    "*.ledger-shm",
     # editors
     "*~",
     "*.sw[a-p]",

@@ -1,0 +1,1 @@
+"""Stations: boards plugged in one after the other, each proved, numbered, made and remembered."""

@@ -1,0 +1,123 @@
+"""Two ledgers into one: those of stations that worked apart, each with a range of its own.
+
+All of it or nothing: a number that is two boards', or a board that has two numbers, is told and
+nothing is merged. To merge the same ledger again changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from provision.core.wording import listed
+from provision.errors import LedgerError
+from provision.station.ledger import Ledger
+from provision.station.ledger_file import transaction
+from provision.station.records import Attempt, Unit
+
+_RANK = {"free": 0, "reserved": 1, "done": 2, "scrapped": 3}
+_OWNED = ("reserved", "done")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Merged:
+    """How many numbers were new here, how many went further there, how many attempts came."""
+
+    added: int
+    updated: int
+    attempts: int
+
+
+def conflicts(here: Sequence[Unit], there: Sequence[Unit]) -> list[str]:
+    """What cannot both be true, in words."""
+    known = {unit.number: unit for unit in here}
+    counters = {unit.counter: unit for unit in here if unit.counter is not None}
+    numbers = {unit.mac: unit.number for unit in here if unit.state in _OWNED}
+    found = []
+    for unit in there:
+        mine = known.get(unit.number)
+        if mine is not None and mine.mac and unit.mac and mine.mac != unit.mac:
+            found.append(f"{unit.number} is {mine.mac} here and {unit.mac} there")
+        same = counters.get(unit.counter) if unit.counter is not None else None
+        if same is not None and same.number != unit.number:
+            found.append(f"{unit.counter} is written {same.number} here and {unit.number} there")
+        elsewhere = numbers.get(unit.mac) if unit.state in _OWNED else None
+        if elsewhere is not None and elsewhere != unit.number and not _gone(there, elsewhere):
+            found.append(f"{unit.mac} is {elsewhere} here and {unit.number} there")
+    return found
+
+
+def _gone(there: Sequence[Unit], number: str) -> bool:
+    """Whether the other ledger knows that a number is its board's no more."""
+    return any(unit.number == number and unit.state == "scrapped" for unit in there)
+
+
+def newer(mine: Unit, other: Unit) -> Unit:
+    """Which of two rows of one number stands: what went further, then what changed later."""
+    return max(mine, other, key=lambda unit: (_RANK[unit.state], unit.changed))
+
+
+def merge(ledger: Ledger, other: Ledger) -> Merged:
+    """Take over what the other ledger knows; LedgerError when they contradict each other. What the
+    other one has still in work is taken over as reserved."""
+    theirs, attempts = other.units(), other.attempts()
+    with ledger.using() as connection, transaction(connection, ledger.path) as at:
+        mine = {unit.number: unit for unit in ledger.units()}
+        have = {attempt.id: attempt for attempt in ledger.attempts()}
+        wrong = conflicts(list(mine.values()), theirs)
+        if wrong:
+            raise LedgerError(
+                f"{other.path} and {ledger.path} contradict each other: {listed(wrong)}",
+                hint="nothing was merged; `provision ledger scrap NUMBER --reason …` the wrong "
+                "ones in the ledger where they are, then merge again",
+            )
+        chosen = [
+            unit for unit in theirs
+            if unit.number not in mine or newer(mine[unit.number], unit) != mine[unit.number]
+        ]  # fmt: skip
+        # What is some board's no longer first, so that its new number finds the MAC unused.
+        for unit in sorted(chosen, key=lambda unit: -_RANK[unit.state]):
+            at.execute(_PUT, _values(unit))
+        new = [
+            one for one in attempts
+            if one.id not in have or have[one.id].outcome == "working" != one.outcome
+        ]  # fmt: skip
+        at.executemany(_PUT_ATTEMPT, [_attempt_values(attempt) for attempt in new])
+    added = sum(unit.number not in mine for unit in chosen)
+    return Merged(added=added, updated=len(chosen) - added, attempts=len(new))
+
+
+_PUT = (
+    "INSERT INTO unit (number, counter, state, changed, name, mac, station, socket, operator, "
+    'seconds, reason, "commit", firmware_version, firmware_sha256, files, checks) '
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET "
+    "state = excluded.state, changed = excluded.changed, name = excluded.name, mac = excluded.mac, "
+    "station = excluded.station, socket = excluded.socket, operator = excluded.operator, "
+    'seconds = excluded.seconds, reason = excluded.reason, "commit" = excluded."commit", '
+    "firmware_version = excluded.firmware_version, firmware_sha256 = excluded.firmware_sha256, "
+    "files = excluded.files, checks = excluded.checks"
+)
+_PUT_ATTEMPT = (
+    "INSERT INTO attempt (id, number, mac, kind, outcome, started, station, socket, operator, "
+    "seconds, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
+    "outcome = excluded.outcome, seconds = excluded.seconds, reason = excluded.reason"
+)
+
+
+def _values(unit: Unit) -> tuple[object, ...]:
+    result = unit.result
+    return (
+        unit.number, unit.counter, unit.state, unit.changed, unit.name, unit.mac, unit.station,
+        unit.socket, unit.operator, unit.seconds, unit.reason, result.commit,
+        result.firmware_version, result.firmware_sha256,
+        json.dumps(dict(result.files), sort_keys=True),
+        json.dumps([dict(check) for check in result.checks]),
+    )  # fmt: skip
+
+
+def _attempt_values(attempt: Attempt) -> tuple[object, ...]:
+    return (
+        attempt.id, attempt.number, attempt.mac, attempt.kind, attempt.outcome, attempt.started,
+        attempt.station, attempt.socket, attempt.operator, attempt.seconds, attempt.reason,
+    )  # fmt: skip

@@ -1,0 +1,84 @@
+"""What the ledger knows: a row for each number that was ever given, a row for each attempt.
+
+A unit's `state` is what became of its number: "free" was given back because nothing had been
+written, and is given again; "reserved" is a board's, on which something may have been written;
+"done" passed; "scrapped" is never given again. Times are ISO 8601, UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+from typing import Any, Literal
+
+UnitState = Literal["free", "reserved", "done", "scrapped"]
+AttemptOutcome = Literal["working", "passed", "failed", "released", "interrupted", "killed"]
+"""`released`: it failed before anything was written; `killed`: the station ended amid it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attempt:
+    """One visit of a board to a socket. `kind`: whether it was to be made, or only looked at."""
+
+    id: str
+    number: str
+    mac: str
+    kind: Literal["make", "look"]
+    outcome: AttemptOutcome
+    started: str
+    station: str
+    socket: str
+    operator: str
+    seconds: float | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UnitResult:
+    """What is kept of a board that passed. `files` are the sha256 of its files by path, without
+    those that hold secrets; `checks` what was asked of it and answered."""
+
+    commit: str | None = None
+    firmware_version: str | None = None
+    firmware_sha256: str | None = None
+    files: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    checks: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unit:
+    """One number. `counter` is the number that it was made of, None of one from a table; `reason`
+    is why it was scrapped."""
+
+    number: str
+    counter: int | None
+    state: UnitState
+    changed: str
+    name: str | None = None
+    mac: str | None = None
+    station: str | None = None
+    socket: str | None = None
+    operator: str | None = None
+    seconds: float | None = None
+    reason: str | None = None
+    result: UnitResult = field(default_factory=UnitResult)
+
+
+def unit_data(unit: Unit, attempts: Sequence[Attempt] | None = None) -> dict[str, Any]:
+    """A unit as JSON has it, in the export, for hooks and for programs."""
+    data = {each.name: getattr(unit, each.name) for each in fields(unit)}
+    del data["result"]
+    data["commit"] = unit.result.commit
+    data["firmware_version"] = unit.result.firmware_version
+    data["firmware_sha256"] = unit.result.firmware_sha256
+    data["files"] = dict(unit.result.files)
+    data["checks"] = [dict(check) for check in unit.result.checks]
+    if attempts is not None:
+        data["attempts"] = [attempt_data(attempt) for attempt in attempts]
+    return data
+
+
+def attempt_data(attempt: Attempt) -> dict[str, Any]:
+    """An attempt as JSON has it."""
+    return {each.name: getattr(attempt, each.name) for each in fields(attempt)}
