@@ -16,7 +16,9 @@ from littlefs import lfs
 
 from provision.core.chips.esp.chips import ESP32, ESP32S2, ESP8266
 from provision.core.chips.esp.partition_table import Partition, build_table
+from provision.device.flashing.nvs_image import nvs_partition
 from provision.model.chip import Chip
+from provision.model.unit_data import NvsEntry, number_data
 from provision.sim.esp.firmware import build
 from tests.campaign import fat
 
@@ -53,14 +55,14 @@ def own_area(chip: Chip) -> tuple[int, int]:
 
 
 def _own(chip: Chip) -> bytes:
-    """What a board has there: on an ESP32 the integer `k` of the namespace `a`, as a virtual board
-    keeps it, and then what no board of ours would write."""
+    """What a board has there: on an ESP32 a page with the integer `k` of the namespace `a`, as
+    Espressif's own tool makes it, and then what no board of ours would write."""
     start, end = own_area(chip)
     pattern = _pattern(end - start)
     if chip is ESP8266:
         return pattern
-    values = b'{"a/k": ["i32", %d]}' % IN_NVS
-    return b"vNVS" + len(values).to_bytes(4, "little") + values + pattern[8 + len(values) :]
+    wanted = [NvsEntry(namespace="a", key="k", type="i32", data=number_data("i32", IN_NVS))]
+    return nvs_partition(wanted, end - start)[:BLOCK] + pattern[BLOCK:]
 
 
 def has_table(flash: bytes, partitions: tuple[Partition, ...]) -> bool:

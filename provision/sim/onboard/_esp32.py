@@ -1,10 +1,7 @@
-# The ESP32's esp32 module: partitions as the table in the flash says, and NVS kept in the nvs
-# partition (in a layout of its own: a word, a length, JSON).
-
-import json
-import struct
+# The ESP32's esp32 module: partitions as the table in the flash says, and NVS (_nvs.py).
 
 import _flash
+import _nvs
 from _link import CONFIG
 
 WAKEUP_ALL_LOW, WAKEUP_ANY_HIGH = 0, 1
@@ -77,76 +74,32 @@ class Partition(_flash.Region):
         )
 
 
-class _Store:
-    MAGIC = b"vNVS"
-
-    def __init__(self):
-        found = [p for p in CONFIG["partitions"] if p[0] == 1 and p[1] == 2]
-        self._place = found[0] if found else None
-        self.values = {}
-        if not found:
-            return
-        try:
-            self.values = self._load()
-        except ValueError:
-            # A chip makes NVS usable when it starts, whatever was there: nothing yet, or half of
-            # what was being written when the power failed.
-            self.save()
-
-    def _load(self):
-        head = bytearray(8)
-        _flash.read(self._place[2], head)
-        size = struct.unpack("<I", head[4:])[0]
-        if head[:4] != self.MAGIC or size > self._place[3] - 8:
-            raise ValueError
-        text = bytearray(size)
-        _flash.read(self._place[2] + 8, text)
-        return json.loads(bytes(text))
-
-    def save(self):
-        if not self._place:
-            raise OSError(-0x1101)
-        text = json.dumps(self.values).encode()
-        if len(text) + 8 > self._place[3]:
-            raise OSError(-0x1105)
-        sector = self._place[2] // _flash.SECTOR
-        for i in range((len(text) + 8 + _flash.SECTOR - 1) // _flash.SECTOR):
-            _flash.erase(sector + i)
-        _flash.write(self._place[2], self.MAGIC + struct.pack("<I", len(text)) + text)
-
-
-_store = _Store()
+_store = _nvs.Store()
+_store.start()
 
 
 class NVS:
     def __init__(self, namespace):
-        self._namespace = namespace + "/"
-
-    def _get(self, key, kind):
-        value = _store.values.get(self._namespace + key)
-        if value is None or value[0] != kind:
-            raise OSError(-0x1102, "ESP_ERR_NVS_NOT_FOUND")
-        return value[1]
+        self._namespace = _store.namespace(namespace)
 
     def set_i32(self, key, value):
-        _store.values[self._namespace + key] = ["i32", value]
+        _store.set_i32(self._namespace, key, value)
 
     def get_i32(self, key):
-        return self._get(key, "i32")
+        return _store.get_i32(self._namespace, key)
 
     def set_blob(self, key, value):
-        _store.values[self._namespace + key] = ["blob", list(bytes(value))]
+        _store.set_blob(self._namespace, key, bytes(value))
 
     def get_blob(self, key, buffer):
-        data = bytes(self._get(key, "blob"))
+        data = _store.get_blob(self._namespace, key)
         if len(data) > len(buffer):
-            raise OSError(-0x110C, "ESP_ERR_NVS_INVALID_LENGTH")
+            raise _nvs.failed(_nvs.BAD_LENGTH)
         buffer[: len(data)] = data
         return len(data)
 
     def erase_key(self, key):
-        if _store.values.pop(self._namespace + key, None) is None:
-            raise OSError(-0x1102, "ESP_ERR_NVS_NOT_FOUND")
+        _store.erase_key(self._namespace, key)
 
     def commit(self):
-        _store.save()
+        pass  # every write is in flash when it returns

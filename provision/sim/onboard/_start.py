@@ -37,6 +37,9 @@ import _esp
 
 gc.collect()
 if CONFIG["platform"] == "esp32":
+    import _nvs
+
+    gc.collect()
     import _esp32
 
     gc.collect()
@@ -236,7 +239,7 @@ def start(scope):
     if error is not None:
         _print_boot_exception(error)
     _real.modules["flashbdev"] = _as_module(flashbdev, "flashbdev")  # a firmware has it frozen in
-    for name in ("inisetup", "_start", "_link", "_flash", "_console", "_sys", "_machine", "_network", "_esp", "_esp32", "_time", "_import"):
+    for name in ("inisetup", "_start", "_link", "_flash", "_console", "_sys", "_machine", "_network", "_esp", "_esp32", "_nvs", "_time", "_import"):
         _real.modules.pop(name, None)
     gc.collect()
     if CONFIG["platform"] == "esp8266":
