@@ -13,7 +13,7 @@ NvsType = Literal["u8", "i8", "u16", "i16", "u32", "i32", "u64", "i64", "str", "
 NVS_TYPES: tuple[NvsType, ...] = get_args(NvsType)
 
 MICROPYTHON_TYPES: frozenset[NvsType] = frozenset({"i32", "blob"})
-"""What MicroPython's `esp32.NVS` reads and writes; it has functions for no other."""
+"""What MicroPython reads and writes of NVS; it has functions for no other type."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
