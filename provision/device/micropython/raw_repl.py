@@ -128,7 +128,7 @@ class RawRepl:
 
     def _interrupt_until(self, prompt: bytes, deadline: float, baud: int = 115200) -> None:
         heard = b""
-        while self.serial.left(deadline) > 0 and not heard.endswith(prompt):
+        while self.serial.left(deadline) > 0 and prompt not in heard:
             self.serial.write(b"\x03" * FLOOD)
             self.clock.sleep(FLOOD * 10 / baud)
             heard = heard[-256:] + self.serial.read_available()

@@ -202,3 +202,31 @@ def test_a_fresh_interpreter_starts_undisturbed() -> None:
     assert board.disturbed == b""
     assert clock.now < 4.0
     assert raw.interrupted, "its app must be started again"
+
+
+class Packets:
+    """A board at its prompt behind a bridge that sends a packet of 60 bytes each time it is sent
+    one, and where those end: anywhere in one of the prompts."""
+
+    def __init__(self, before: int) -> None:
+        self._said = b"#" * before
+        self._packet = b""
+
+    def hear(self, data: bytes) -> None:
+        if set(data) == {3}:
+            self._said += b"\r\n>>> " * len(data)
+            self._packet, self._said = self._said[:60], self._said[60:]
+        elif data.startswith(b"\r\x03\x03\x01"):
+            self._packet = BANNER + b"R\x01\x80\x00"
+
+    def say(self) -> bytes:
+        packet, self._packet = self._packet, b""
+        return packet
+
+
+@pytest.mark.parametrize("before", range(6))
+def test_a_prompt_is_seen_wherever_a_packet_ends(before: int) -> None:
+    clock = VirtualClock()
+    prompt = RawRepl(MemoryPort(Packets(before), clock), clock=clock)
+    prompt.interrupt_boot(timeout=6.0)
+    assert clock.now < 3.0, "it was flooded until the time was over"
