@@ -69,6 +69,8 @@ class LoaderCommands(ABC):
     """The status of a command whose data ends too early."""
 
     status_length: int
+    frames_kept: ClassVar[int]
+    """How many that come are kept while it is at work; others are lost."""
 
     def __init__(self, chip: DownloadMode, limit: int) -> None:
         self._chip = chip

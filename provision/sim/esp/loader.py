@@ -25,7 +25,6 @@ from provision.sim.event_loop import EventLoop, Timer
 from provision.sim.setup import BoardSetup, ResetKind, ResetRequest, Send
 
 _WATCHDOG_BITES = 0.02  # seconds: 2000 cycles of the slow clock and a reset
-_WAITING_FRAMES = 4  # what chip and stub hold while they are at work
 
 # To read a MB and digest it on the chip: an ESP32-S3's stub takes a second for 2.4 MB (measured in
 # the issue 66 of FastLED's fbuild). An ESP8266 has half the clock: an estimate.
@@ -72,9 +71,9 @@ class Loader:
 
     def receive(self, data: bytes) -> None:
         for frame in self._slip.feed(data):
-            if len(self._frames) < _WAITING_FRAMES:
+            if len(self._frames) < self._commands.frames_kept:
                 self._frames.append(frame)
-        self._serve()
+            self._serve()
 
     def halt(self) -> None:
         self._halted = True

@@ -59,6 +59,7 @@ class Rom(LoaderCommands):
     """Status bytes are 01 and the error; on all but the ESP8266 two more follow."""
 
     wrong_size = short_data = BAD_FORMAT
+    frames_kept = 4
 
     def __init__(self, chip: DownloadMode) -> None:
         super().__init__(chip, limit=chip.facts.rom_flash)

@@ -1,7 +1,8 @@
 """The commands of esptool's flasher stub, which runs in RAM in the ROM loader's place.
 
 It answers a block before it writes it, so that the next one is under way meanwhile; an error in
-that write is the answer to the next command, whatever that is. It erases as it goes.
+that write is the answer to the next command, whatever that is. It erases as it goes: from the first
+sector on that is not blank (esp-flasher-stub since 1.1.0, esptool since 5.4).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from provision.core.chips.esp.chips import ESP8266
-from provision.sim.chip.flash import SECTOR
+from provision.sim.chip.flash import ERASED, SECTOR
 from provision.sim.esp import slip
 from provision.sim.esp.commands import Command, DownloadMode, LoaderCommands
 from provision.sim.esp.packets import Answer, CommandFailed, require_length, words
@@ -41,6 +42,7 @@ class _Write:
     remaining: int
     next_erase: int
     erase_end: int
+    looking: bool = True  # whether every sector so far was blank
     inflate: Any = None  # zlib's decompressor has no public type
     inflated: bytearray = field(default_factory=bytearray)
 
@@ -64,6 +66,7 @@ class Stub(LoaderCommands):
     """Two status bytes on every chip: the error and 00."""
 
     status_length = 2
+    frames_kept = 1  # it has two buffers, and works on what is in one of them
     wrong_size = BAD_LENGTH
     short_data = NOT_ENOUGH_DATA
 
@@ -150,6 +153,13 @@ class Stub(LoaderCommands):
     def _erase_next(self, write: _Write) -> float:
         if write.next_erase >= write.erase_end:
             return 0.0
+        if write.looking:
+            sector = self._flash.read(write.next_erase, SECTOR)
+            _, seconds = self._chip.digest(write.next_erase, SECTOR)  # reading it takes no longer
+            if sector == ERASED * SECTOR:
+                write.next_erase += SECTOR
+                return seconds
+            write.looking = False
         step = self._flash.next_erase(write.next_erase, write.erase_end - write.next_erase)
         seconds = self._flash.erase(write.next_erase, step)
         write.next_erase += step

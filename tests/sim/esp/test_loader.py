@@ -524,15 +524,34 @@ def test_flash_takes_its_time_where_it_is_asked_to(tmp_path: Path) -> None:
         assert bench.answer()[3] == b"\0\0"
 
 
-def test_frames_wait_while_the_stub_writes(tmp_path: Path) -> None:
+def test_one_frame_waits_while_the_stub_writes_and_others_are_lost(tmp_path: Path) -> None:
     with ChipBench(tmp_path, timing="on", scale="10") as bench:
         bench.run_stub()
-        bench.flash.program(0, bytes(SECTOR))
-        bench.ask(0x02, words(SECTOR, 1, SECTOR, 0))
-        bench.say(0x03, block(DATA[:1000]), slip.checksum(DATA[:1000]))
-        bench.say(0x0A, words(0x40001000))
+        bench.flash.program(0, bytes(2 * SECTOR))
+        bench.ask(0x02, words(2 * SECTOR, 1, 2 * SECTOR, 0))
+        content = DATA[:1000] * 5  # it has to erase the second sector
+        bench.ask(0x03, block(content), slip.checksum(content))
+        for address in (0x40001000, 0x60000014):
+            bench.say(0x0A, words(address))
         assert not bench.host.arrived
-        assert [bench.answer()[0] for _ in range(2)] == [0x03, 0x0A]
+        assert bench.answer()[0] == 0x0A
+        bench.ask(0x08, SYNC, answers=8)
+        assert not bench.host.arrived
+
+
+def test_what_is_blank_is_not_erased_until_the_first_sector_that_is_not(tmp_path: Path) -> None:
+    """As esp-flasher-stub does since 1.1.0: what comes behind that is erased unseen."""
+    with ChipBench(tmp_path) as bench:
+        bench.run_stub()
+        bench.flash.program(2 * SECTOR, b"\0")
+        erased: list[int] = []
+        bench.flash.cut_power(Work.ERASE, 3, lambda: erased.append(1))
+        content = bytes(range(250)) * 64  # four sectors
+        bench.ask(0x02, words(4 * SECTOR, 1, 4 * SECTOR, 0))
+        bench.ask(0x03, block(content), slip.checksum(content))
+        bench.flash.cancel_power_cut()
+        assert not erased  # two of four, not all
+        assert bench.flash.read(0, len(content)) == content
 
 
 def test_a_power_cut_in_an_erase_leaves_half_a_sector_and_a_dark_chip(stub: ChipBench) -> None:
