@@ -176,11 +176,12 @@ class Flasher(Protocol):
 
     def erase(self, leaving: Sequence[Region] | None, progress: Progress) -> None:
         """Erase the whole flash, from whose beginning on nothing boots; what `leaving`, written
-        next, will fill and what is blank may be left. With None nothing is left."""
+        next, will fill and what is blank may be left, and what is not known to be until that is
+        written. With None nothing is left."""
         ...
 
     def write(self, regions: Sequence[Region], progress: Progress) -> None:
-        """Write and verify the regions as they are."""
+        """Write and verify the regions as they are, and end an `erase` before the last of them."""
         ...
 
     def read(self, offset: int, size: int) -> bytes | None:

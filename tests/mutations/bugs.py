@@ -146,7 +146,7 @@ BUGS = (
     Bug(
         name="skip the verify after writing the flash",
         file="provision/device/flashing/esptool/flasher.py",
-        before="if self._md5(region.offset, len(region.data)) == _md5(region.data):",
+        before="if self._md5(region.offset + verified, len(rest)) == md5(rest):",
         after="if region.data:",
         tests=("tests/device/flashing/esptool/test_flash_verify.py",),
     ),
@@ -683,6 +683,20 @@ BUGS = (
         before="session.esp.erase_region(BOOT_OFFSETS[session.board.chip], SECTOR)\n",
         after="pass\n",
         tests=("tests/device/flashing/esptool/test_flasher.py", "-k", "erasing_leaves"),
+    ),
+    Bug(
+        name="leave in flash what was not looked at before its firmware was written",
+        file="provision/device/flashing/esptool/flasher.py",
+        before="                for stretch in self._unseen:\n",
+        after="                for stretch in ():\n",
+        tests=("tests/device/flashing/esptool/test_flash_verify.py", "-k", "nobody_looked_at"),
+    ),
+    Bug(
+        name="call verified what was written since",
+        file="provision/device/flashing/esptool/looks.py",
+        before="        elif right:\n",
+        after="        elif right or look.size:\n",
+        tests=("tests/device/flashing/esptool/test_flash_verify.py", "-k", "worn"),
     ),
     Bug(
         name="change a filesystem in flash in the block that counts",

@@ -89,6 +89,16 @@ class Stretches:
         """Whether all of it was added."""
         return any(low <= offset and offset + size <= high for low, high in self._known)
 
+    def missing(self, offset: int, size: int) -> Iterator[tuple[int, int]]:
+        """Offset and size of each part of it that was not added."""
+        at, end = offset, offset + size
+        for low, high in sorted(self._known):
+            if at < low < end:
+                yield at, low - at
+            at = max(at, min(high, end))
+        if at < end:
+            yield at, end - at
+
 
 def used(offset: int, size: int, is_blank: Callable[[int, int], bool]) -> Iterator[tuple[int, int]]:
     """Offset and size of the parts of a stretch that are not blank, a block each at most; what is

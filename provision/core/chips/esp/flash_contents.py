@@ -81,7 +81,7 @@ def data_in_flash(
     table = _table(read, flash_size)
     if not table and image is not None:  # the table was cut off or damaged, NVS need not be
         parts = tuple(part for part in image.partitions if part.end <= flash_size)
-        beside = _partitions_of_data(parts, read, blank, running)
+        beside = _partitions_of_data(parts, read, blank, running, filesystem=False)
         return tuple(data for data in beside if data.kind in ("nvs", "other"))
     found = list(_partitions_of_data(table, read, blank, running))
     sized = _sized_at_run_time(table, read, flash_size, running)
@@ -163,7 +163,11 @@ def _partitions_of_data(
     read: FlashRead,
     blank: IsBlank,
     running: FirmwareIdentity | None,
+    *,
+    filesystem: bool = True,
 ) -> Iterator[FlashData]:
+    """What the partitions for data hold; without `filesystem` that of the firmware, which is most
+    of a flash, is not looked at."""
     labels = [part.name for part in table if part.type == _DATA]
     mounted = next((label for label in ("vfs", "ffat") if label in labels), None)
     for part in table:
@@ -171,7 +175,8 @@ def _partitions_of_data(
         if part.is_app or part.kind in _NOT_DATA or part.size == 0:
             continue
         if part.name == mounted and part.type == _DATA and place is not None:
-            yield _filesystem(read, blank, place, running, part.name)
+            if filesystem:
+                yield _filesystem(read, blank, place, running, part.name)
             continue
         kind: DataKind = "nvs" if part.kind in _NVS else "other"
         if kind == "other" and place is not None:

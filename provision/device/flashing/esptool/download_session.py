@@ -25,6 +25,7 @@ from provision.device.flashing.esptool.reset import (
     hard_reset,
 )
 from provision.device.flashing.esptool.stub_client import with_fast_transfers
+from provision.device.flashing.esptool.stub_upload import raise_for_upload, upload_rate
 from provision.device.transport.buffered_serial import Clock
 from provision.device.transport.serial_port import Port
 from provision.errors import (
@@ -74,26 +75,44 @@ class DownloadSession:
         self._operator_seconds = operator_seconds
         self._trace = trace
         self._packets = packets and trace is not None
+        self._raise_for_stub = True  # whether it is worth trying
 
     def connect(self) -> None:
         """Enter download mode by the board's wiring, or wait for a person, and start the stub."""
         with self.talking("entering download mode"):
             port = BoundedPort(self.port.serial, self.tools.FatalError, self._clock)
-            loader = self.tools.Loader(port, ROM_BAUD, trace_enabled=self._packets)
-            enter_download_mode(
-                self.tools,
-                loader,
-                self.port,
-                self.board,
-                self._wait_for_operator,
-                operator_seconds=self._operator_seconds,
-            )
-            rom = self._detect(loader, port)
-            stub = self.tools.commands.run_stub(rom)
+            stub = self._run_stub(port)
             self.esp = with_fast_transfers(
                 stub, port=port, fatal=self.tools.FatalError, tracing=self._packets
             )
         self.actual = None
+
+    def _run_stub(self, port: BoundedPort) -> Any:
+        """esptool's object for the stub, or for a ROM that takes none."""
+        rom = self._enter(port)
+        rate = upload_rate(rom, self.board) if self._raise_for_stub else ROM_BAUD
+        if rate > ROM_BAUD:
+            try:
+                raise_for_upload(rom, rate)
+                return self.tools.commands.run_stub(rom)
+            except (self.tools.FatalError, *NONSENSE) as error:
+                self._say(f"the stub was not taken at {rate} baud ({error}); connecting again")
+                self._raise_for_stub = False
+                rom = self._enter(port)
+        return self.tools.commands.run_stub(rom)
+
+    def _enter(self, port: BoundedPort) -> Any:
+        """esptool's object for the ROM of a board that is in download mode."""
+        loader = self.tools.Loader(port, ROM_BAUD, trace_enabled=self._packets)
+        enter_download_mode(
+            self.tools,
+            loader,
+            self.port,
+            self.board,
+            self._wait_for_operator,
+            operator_seconds=self._operator_seconds,
+        )
+        return self._detect(loader, port)
 
     def _detect(self, loader: Any, port: BoundedPort) -> Any:
         """The esptool object for the chip that answers.

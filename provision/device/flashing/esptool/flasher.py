@@ -3,19 +3,27 @@
 What is written is split into regions by the caller; here they are skipped where the flash holds
 them already, compressed, written, and verified by MD5. How the board came into download mode, and
 comes there again where the line fails, is `download_session`'s.
+
+A chip is quicker at its flash than a line is: while a block arrives, it digests what was written
+before, and what is to be blank.
 """
 
 from __future__ import annotations
 
-import hashlib
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
-from provision.core.chips.esp.erase_plan import Stretches, regions_to_erase, used
+from provision.core.chips.esp.erase_plan import (
+    Stretches,
+    regions_to_erase,
+    spaces,
+    used,
+)
 from provision.core.chips.esp.image import BOOT_OFFSETS, SECTOR
 from provision.device.flashing.esptool.download_session import DownloadSession
 from provision.device.flashing.esptool.library import Trace
+from provision.device.flashing.esptool.looks import Looks, md5
 from provision.device.flashing.esptool.reset import WaitForOperator
 from provision.device.transport.serial_port import Port
 from provision.errors import FlashFailed, Refused
@@ -34,6 +42,7 @@ class EsptoolFlasher:
     def __init__(self, session: DownloadSession) -> None:
         self._session = session
         self._blank = Stretches()  # what was found erased since the flash was last written
+        self._unseen: list[tuple[int, int]] = []  # what is to be, and may not be yet
 
     @classmethod
     def attach(
@@ -76,22 +85,30 @@ class EsptoolFlasher:
     def erase(self, leaving: Sequence[Region] | None, progress: Progress) -> None:
         """Erase the whole flash, but for what is blank already and what `leaving`, which is
         written next, will fill; from its first command on nothing boots. None: the whole chip.
+        Where it looks as new, `write` sees to what nobody has looked at.
 
         `progress` counts bytes looked at; a line that fails is taken up again as in `write`."""
         self._guard()
         session = self._session
         size = self.identify().flash_size
+        unseen: list[tuple[int, int]] = []
 
         def erase() -> None:
             with session.talking("erasing the flash"):
                 if leaving is None or size is None or size > _MAX_BY_REGIONS:
                     session.esp.erase_flash()
-                else:
-                    session.esp.erase_region(BOOT_OFFSETS[session.board.chip], SECTOR)
-                    for place in regions_to_erase(leaving, size, self._reads_blank, progress):
-                        session.esp.erase_region(*place)
+                    return
+                session.esp.erase_region(BOOT_OFFSETS[session.board.chip], SECTOR)
+                if leaving and self._overlaps:
+                    unseen[:] = self._not_seen(spaces(leaving, size))
+                    if all(self._reads_blank(start, SECTOR) for start, _ in unseen):
+                        return
+                    unseen.clear()
+                for place in regions_to_erase(leaving, size, self._reads_blank, progress):
+                    session.esp.erase_region(*place)
 
         session.retrying(erase)
+        self._unseen = unseen
 
     def is_blank(self, offset: int, size: int) -> bool:
         """By the board's own MD5: a flash is digested faster than it is read. What was found
@@ -110,7 +127,7 @@ class EsptoolFlasher:
     def _reads_blank(self, offset: int, size: int) -> bool:
         if self._blank.hold(offset, size):
             return True
-        blank = self._md5(offset, size) == _md5(b"\xff" * size)
+        blank = self._md5(offset, size) == md5(b"\xff" * size)
         if blank:
             self._blank.add(offset, size)
         return blank
@@ -140,7 +157,12 @@ class EsptoolFlasher:
 
         def read() -> None:
             with self._session.talking("reading the flash"):
-                found[:] = [bytes(self._session.esp.read_flash(offset, size))]
+                # To be told that it is blank is quicker than to be sent it.
+                first = min(size, SECTOR)
+                blank = self._reads_blank(offset, first) and self._reads_blank(offset, size)
+                found[:] = [
+                    b"\xff" * size if blank else bytes(self._session.esp.read_flash(offset, size))
+                ]
 
         self._session.retrying(read)
         return found[0]
@@ -148,9 +170,10 @@ class EsptoolFlasher:
     def write(self, regions: Sequence[Region], progress: Progress) -> None:
         """Write and verify the regions as they are; what the flash holds already is not sent.
 
-        `progress` counts compressed bytes of the regions that have to be written. A line that
-        turns out too bad for its rate is taken up again at a lower one, where the board can be
-        reset without a person.
+        What `erase` has left to look at is blank before the last of them is begun. `progress`
+        counts compressed bytes of the regions that have to be written. A line that turns out too
+        bad for its rate is taken up again at a lower one, where the board can be reset without a
+        person.
         """
         self._guard()
         self._blank = Stretches()
@@ -162,9 +185,29 @@ class EsptoolFlasher:
         self._session.retrying(compare)
         total = sum(len(_compressed(region.data)) for region in pending)
         done = 0
-        for region in pending:
+        for index, region in enumerate(pending):
+            if index == len(pending) - 1:
+                self._erase_unseen()
             self._write_region(region, done, total, progress)
             done += len(_compressed(region.data))
+        self._erase_unseen()
+
+    def _erase_unseen(self) -> None:
+        """What is still not blank of what nobody had looked at, and will not be written."""
+
+        def erase() -> None:
+            with self._session.talking("erasing the flash"):
+                for stretch in self._unseen:
+                    for place in used(*stretch, self._reads_blank):
+                        self._session.esp.erase_region(*place)
+
+        if self._unseen:
+            self._session.retrying(erase)
+            self._unseen = []
+
+    def _not_seen(self, stretches: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+        """The parts of these that were not found blank."""
+        return [part for stretch in stretches for part in self._blank.missing(*stretch)]
 
     def restart(self) -> bool:
         """Leave download mode and boot; False where that needs a person (no reset lines)."""
@@ -199,31 +242,44 @@ class EsptoolFlasher:
         at the start), so a sector is compared before the whole."""
         with self._session.talking("reading back the flash"):
             for size in dict.fromkeys((min(SECTOR, len(region.data)), len(region.data))):
-                if self._md5(region.offset, size) != _md5(region.data[:size]):
+                if self._md5(region.offset, size) != md5(region.data[:size]):
                     return False
         return True
 
     def _write_region(self, region: Region, done: int, total: int, progress: Progress) -> None:
         def write() -> None:
             with self._session.talking(f"writing the {region.name}"):
-                self._send(region, done, total, progress)
-                self._verify(region)
+                verified = self._send(region, done, total, progress)
+                self._verify(region, verified)
 
         self._session.retrying(write)
 
-    def _send(self, region: Region, done: int, total: int, progress: Progress) -> None:
+    def _send(self, region: Region, done: int, total: int, progress: Progress) -> int:
+        """Write a region; how many of its first bytes were verified meanwhile."""
         esp, data = self._session.esp, _compressed(region.data)
         block = esp.FLASH_WRITE_SIZE
         esp.flash_defl_begin(len(region.data), len(data), region.offset)
         inflater = zlib.decompressobj()
         timeout = self._session.tools.loader.DEFAULT_TIMEOUT
+        looks = Looks(region, self._not_seen(self._unseen), self.baud) if self._overlaps else None
         for number, start in enumerate(range(0, len(data), block)):
             piece = data[start : start + block]
-            esp.flash_defl_block(piece, number, timeout=timeout)
+            look = looks.next(len(piece)) if looks is not None else None
+            if looks is None or look is None:
+                esp.flash_defl_block(piece, number, timeout=timeout)
+            else:
+                seconds = timeout + self._digest_timeout(look.size)
+                digest = esp.flash_md5sum_during(look.offset, look.size, piece, number, seconds)
+                if looks.found(look, digest) and not look.of_region:
+                    self._blank.add(look.offset, look.size)
+            size = len(inflater.decompress(piece))
+            if looks is not None:
+                looks.sent(size)
             # The stub acknowledges a block before it works on it: the next one waits for that.
-            timeout = self._write_timeout(len(inflater.decompress(piece)))
+            timeout = self._write_timeout(size)
             progress(done + min(start + block, len(data)), total)
         esp.flash_defl_finish(reboot=False, timeout=timeout)
+        return looks.verified if looks is not None else 0
 
     def _write_timeout(self, size: int) -> float:
         """As esptool: erases come in blocks of 64 kB, one for each 32 kB buffer and one more."""
@@ -234,8 +290,15 @@ class EsptoolFlasher:
         )
         return seconds
 
-    def _verify(self, region: Region) -> None:
-        if self._md5(region.offset, len(region.data)) == _md5(region.data):
+    def _digest_timeout(self, size: int) -> float:
+        loader = self._session.tools.loader
+        seconds: float = loader.timeout_per_mb(loader.MD5_TIMEOUT_PER_MB, size)
+        return seconds
+
+    def _verify(self, region: Region, verified: int) -> None:
+        """See that the flash holds a region, whose first bytes are `verified` already."""
+        rest = region.data[verified:]
+        if self._md5(region.offset + verified, len(rest)) == md5(rest):
             return
         raise FlashFailed(
             f"the {region.name} does not read back as it was written",
@@ -243,13 +306,14 @@ class EsptoolFlasher:
             device=self._session.port.device,
         )
 
+    @property
+    def _overlaps(self) -> bool:
+        """Whether the stub can be given two commands at a time."""
+        return hasattr(self._session.esp, "flash_md5sum_during")
+
     def _md5(self, offset: int, size: int) -> str:
         digest: str = self._session.esp.flash_md5sum(offset, size)
         return digest
-
-
-def _md5(data: bytes) -> str:
-    return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 @lru_cache(maxsize=16)

@@ -1,5 +1,5 @@
 """esptool's stub class, with the two commands that carry bulk data made quick: firmware to the
-board, and its flash to us.
+board, and its flash to us. And one more: a part of the flash digested while a block arrives.
 
 esptool formats every packet as a hex dump for its trace before it looks whether anybody traces, and
 takes what it reads apart byte by byte: seconds of CPU for each megabyte, while the line waits. A
@@ -31,6 +31,7 @@ def with_fast_transfers(stub: Any, *, port: Any, fatal: type[Exception], tracing
     kind = type(stub)
     data_command = stub.ESP_CMDS["FLASH_DEFL_DATA"]
     read_command = stub.ESP_CMDS["READ_FLASH"]
+    md5_command = stub.ESP_CMDS["SPI_FLASH_MD5"]
 
     class LeanStub(kind):  # type: ignore[valid-type, misc]
         @staticmethod
@@ -49,11 +50,35 @@ def with_fast_transfers(stub: Any, *, port: Any, fatal: type[Exception], tracing
                 return super().command(op, data, chk, wait_response, timeout)
             with _waiting(port, timeout):
                 port.write(_frame(_request(op, data, chk)))
-                for _ in range(_ANSWERS):  # nothing in time raises esptool's error
-                    reply = _parsed(self.read())
-                    if reply is not None and reply[0] == op:
-                        return reply[1:]
-                raise fatal("Response doesn't match request.")
+                return self._answer(op)
+
+        def _answer(self, op: int) -> tuple[int, bytes]:
+            for _ in range(_ANSWERS):  # nothing in time raises esptool's error
+                reply = _parsed(self.read())
+                if reply is not None and reply[0] == op:
+                    return reply[1:]
+            raise fatal("Response doesn't match request.")
+
+        def flash_md5sum_during(
+            self, offset: int, size: int, block: bytes, number: int, timeout: float
+        ) -> str:
+            """The MD5 of a part of the flash, as `flash_md5sum`, that the chip works out while a
+            block comes, as `flash_defl_block`, which may take `timeout` seconds more.
+
+            The stub has two buffers, one for what it works on and one for what comes: both have
+            to be free, which its answer to a question tells, before it is sent two commands.
+            """
+            self.read_reg(self.CHIP_DETECT_MAGIC_REG_ADDR, timeout=timeout)
+            place = struct.pack("<IIII", offset, size, 0, 0)
+            data = struct.pack("<IIII", len(block), number, 0, 0) + block
+            with _waiting(port, timeout + _READ_TIMEOUT):
+                port.write(
+                    _frame(_request(md5_command, place))
+                    + _frame(_request(data_command, data, xor_bytes(block, CHECKSUM_SEED)))
+                )
+                digest = _succeeded(self._answer(md5_command)[1], "digest the flash", fatal)
+                _succeeded(self._answer(data_command)[1], f"write block {number}", fatal)
+            return digest.hex()
 
         def read_flash(self, offset: int, length: int, progress_fn: Any = None) -> bytes:
             """As esptool's: `length` bytes in packets of a sector, each acknowledged, and at last
@@ -75,6 +100,14 @@ def with_fast_transfers(stub: Any, *, port: Any, fatal: type[Exception], tracing
             return bytes(data)
 
     return LeanStub(stub)
+
+
+def _succeeded(answer: bytes, doing: str, fatal: type[Exception]) -> bytes:
+    """What is before the two bytes of status that end an answer."""
+    data, status = answer[:-2], answer[-2:]
+    if status[:1] != b"\0":
+        raise fatal(f"Failed to {doing} (the stub's error {status.hex()}).")
+    return data
 
 
 @contextmanager

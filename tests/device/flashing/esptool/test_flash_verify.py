@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import zlib
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
@@ -130,6 +131,60 @@ def test_the_last_door_before_the_flash(chip: Chip, secured: str | None) -> None
     with pytest.raises(Refused):
         bootloader(flash, chip, secured).write([REGION], ignore)
     assert flash.held.count(0xFF) == len(flash.held)
+
+
+class Overlapping(Flash):
+    """One that digests while a block comes; `told` are the places it was asked about so."""
+
+    def __init__(self, worn: frozenset[int] = frozenset()) -> None:
+        super().__init__(worn)
+        self.told: list[tuple[int, int]] = []
+
+    def flash_md5sum_during(
+        self, offset: int, size: int, piece: bytes, number: int, timeout: float
+    ) -> str:
+        digest = self.flash_md5sum(offset, size)
+        self.told.append((offset, size))
+        self.flash_defl_block(piece, number, timeout)
+        return digest
+
+
+LARGE = Region(name="app", offset=0x10000, data=random.Random(1).randbytes(600_000))
+BOOT = Region(name="bootloader", offset=0, data=b"boot".ljust(4096, b"\xff"))
+
+
+def overlapping(worn: frozenset[int] = frozenset()) -> tuple[EsptoolFlasher, Overlapping]:
+    class Lines(NoPort):
+        class serial:  # noqa: N801
+            baudrate = 921600
+
+    flash = Overlapping(worn)
+    made = DownloadSession(cast("Port", Lines()), profiles()["esp8266-bare"])
+    made.esp, made.actual = flash, proved("5c:cf:7f:01:02:03")
+    return EsptoolFlasher(made), flash
+
+
+def test_what_nobody_looked_at_is_looked_at_while_blocks_come_and_blank_before_the_last() -> None:
+    made, flash = overlapping()
+    secret = 0x2ABCDE
+    flash.held[secret] = 0
+    made.erase([LARGE, BOOT], ignore)
+    assert flash.held[secret] == 0  # it looks as new
+    made.write([LARGE, BOOT], ignore)
+    wanted = bytearray(b"\xff" * FLASH_SIZE)
+    for region in (LARGE, BOOT):
+        wanted[region.offset : region.offset + len(region.data)] = region.data
+    assert flash.held == wanted
+    assert sum(size for offset, size in flash.told if offset >= 0x200000) > 1 << 20
+
+
+@pytest.mark.parametrize("worn", [0x10000, 0x10000 + 300_000, 0x10000 + 599_999])
+def test_a_worn_flash_is_told_wherever_it_is_while_blocks_come(worn: int) -> None:
+    made, flash = overlapping(frozenset([worn]))
+    made.erase([LARGE], ignore)
+    with pytest.raises(FlashFailed, match="does not read back as it was written"):
+        made.write([LARGE], ignore)
+    assert flash.told
 
 
 class Swapped(DownloadSession):

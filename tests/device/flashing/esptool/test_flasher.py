@@ -139,6 +139,26 @@ def test_erasing_leaves_what_is_blank_and_what_is_written_next(
     assert bench.flash("a") == joined(wanted, 0).ljust(4 << 20, b"\xff")
 
 
+@pytest.mark.parametrize("chip", CHIPS)
+def test_a_flash_that_looks_as_new_is_looked_at_while_it_is_written(
+    bench: Bench, plug: Plug, chip: Chip
+) -> None:
+    port = plug("a", chip=chip.name, flash="4MB")
+    with (bench.home / "a" / "flash.bin").open("r+b") as flash:
+        flash.seek(0x3F1000)
+        flash.write(b"an owner's secret")
+    board = profile(chip, flash_size=4 << 20)
+    bootloader = connected(port, board)
+    image = build(chip, "1.24.1", size=3 << 19)
+    wanted = boot_sector_last(regions(read_firmware(image, "x"), board, 4 << 20), chip)
+    bootloader.identify()
+    before = client.request("a", "measure")
+    bootloader.erase(wanted, nothing)
+    assert client.request("a", "measure")["to_chip"] < 1000 < before["to_chip"]
+    bootloader.write(wanted, nothing)
+    assert bench.flash("a") == joined(wanted, 0).ljust(4 << 20, b"\xff")
+
+
 def test_blank_is_what_has_no_byte_in_it_and_asked_for_once(bench: Bench, plug: Plug) -> None:
     """One byte far into a large stretch is no blank; and what is written since is none any more."""
     port = plug("a", chip="esp32", flash="4MB")
@@ -424,6 +444,37 @@ def test_a_line_that_fails_under_load_is_taken_up_again_slower(
     assert bench.flash("a").startswith(region.data)
     assert bootloader.baud == 460800
     assert any("trying again" in text for text in heard)
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+def test_the_stub_is_sent_at_the_boards_rate_and_started_at_the_roms(
+    plug: Plug, chip: Chip
+) -> None:
+    heard: list[str] = []
+    board = replace(profile(chip), baud=460800)
+    connected(plug("a", chip=chip.name), board, trace=lambda _, text: heard.append(text))
+    said = [text for text in heard if text.startswith(("Changing", "Uploading", "Running"))]
+    loaded = ["Uploading stub flasher...", "Running stub flasher..."]
+    if chip is ESP8266 or board.reset is ResetWiring.USB_JTAG:
+        assert said == loaded  # its ROM, or its USB, knows no other rate
+    else:
+        raised, back = (f"Changing baud rate to {rate}..." for rate in (460800, 115200))
+        assert said == [raised, *loaded, back]
+
+
+def test_a_line_that_does_not_hold_the_boards_rate_gets_the_stub_at_the_roms(plug: Plug) -> None:
+    heard: list[str] = []
+    bootloader = EsptoolFlasher.attach(
+        plug("a", chip="esp32", wire="on", bridge=460800),
+        replace(profile(ESP32), baud=921600),
+        wait_for_operator=None,
+        operator_seconds=0.0,
+        trace=lambda _, text: heard.append(text),
+    )
+    assert bootloader.baud == 460800
+    failed = [text for text in heard if text.startswith("the stub was not taken at 921600 baud")]
+    assert len(failed) == 1
+    assert bootloader.identify().chip == ESP32
 
 
 def test_a_bad_line_without_reset_lines_says_to_lower_the_rate(bad_cable: Plug) -> None:

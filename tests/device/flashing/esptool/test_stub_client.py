@@ -13,6 +13,7 @@ from provision.device.flashing.esptool.stub_client import with_fast_transfers
 
 DATA = 0x11
 READ = 0xD2
+MD5 = 0x13
 
 
 class Fatal(Exception):
@@ -35,7 +36,9 @@ class Stub:
     """What `with_fast_transfers` needs of esptool's class; `says` is what it reads."""
 
     IS_STUB = True
-    ESP_CMDS = {"FLASH_DEFL_DATA": DATA, "READ_FLASH": READ}  # noqa: RUF012
+    ESP_CMDS = {"FLASH_DEFL_DATA": DATA, "READ_FLASH": READ, "SPI_FLASH_MD5": MD5}  # noqa: RUF012
+    CHIP_DETECT_MAGIC_REG_ADDR = 0x40001000
+    asked = 0
     says: Iterator[bytes] = iter(())
 
     def __init__(self, original: Any = None) -> None:
@@ -46,6 +49,11 @@ class Stub:
 
     def command(self, *arguments: object) -> str:
         return "esptool's own"
+
+    def read_reg(self, address: int, timeout: float) -> int:
+        assert (address, timeout) == (self.CHIP_DETECT_MAGIC_REG_ADDR, 9.0)
+        self.asked += 1
+        return 0
 
 
 def reply(op: int, value: int = 7, status: bytes = b"\0\0", kind: int = 1) -> bytes:
@@ -89,6 +97,38 @@ def test_other_commands_are_esptools_own() -> None:
 def test_a_stub_that_is_traced_is_left_as_it_is() -> None:
     stub = Stub()
     assert with_fast_transfers(stub, port=Port(), fatal=Fatal, tracing=True) is stub
+
+
+# A digest while a block comes
+
+SUM = bytes(range(16))
+
+
+def test_a_digest_is_asked_for_and_a_block_sent_behind_it_once_the_stub_has_nothing_to_do() -> None:
+    stub, port = made(reply(MD5, status=SUM + b"\0\0"), reply(DATA))
+    assert stub.flash_md5sum_during(0x2000, 0x300, b"\xc0x", 4, 9.0) == SUM.hex()
+    assert stub.asked == 1
+    block = struct.pack("<4I", 2, 4, 0, 0) + b"\xc0x"
+    assert port.sent == [
+        framed(struct.pack("<BBHI4I", 0, MD5, 16, 0, 0x2000, 0x300, 0, 0))
+        + framed(struct.pack("<BBHI", 0, DATA, 18, 0xEF ^ 0xC0 ^ ord("x")) + block)
+    ]
+    assert (port.waited, port.timeout) == ([12.0], 3.0)
+
+
+@pytest.mark.parametrize(
+    ("says", "message"),
+    [
+        ((reply(MD5, status=b"\xc4\0"),), "digest the flash .the stub's error c400"),
+        ((reply(MD5, status=SUM + b"\0\0"), reply(DATA, status=b"\xc1\0")), "write block 4 .*c100"),
+        ((reply(0x0A),) * 200, "match request"),
+    ],
+    ids=("no digest", "no block", "babble"),
+)
+def test_either_can_fail(says: tuple[bytes, ...], message: str) -> None:
+    stub, _ = made(*says)
+    with pytest.raises(Fatal, match=message):
+        stub.flash_md5sum_during(0x2000, 0x300, b"x", 4, 9.0)
 
 
 # Reading the flash
