@@ -16,13 +16,14 @@ import click
 from provision.cli import sim_firmware
 from provision.cli.options import json_option, limit_option, secrets_option
 from provision.cli.problems import report_error
-from provision.core.chips.registry import CHIPS
 from provision.core.wording import size_code
 from provision.errors import SimulatorError, UsageError
 from provision.sim import client, paths
+from provision.sim.families import MODELS, model_of
 from provision.sim.setup import NAME, SCHEME, BoardSetup, parse_address
 
-_COLUMNS = ("name", "chip", "flash", "mac", "mode", "port", "pty", "rfc2217")
+_CHIPS = ", ".join(chip.name for chip in MODELS)
+_COLUMNS = ("name", "chip", "flash", "mac", "serial", "mode", "port", "pty", "rfc2217", "volume")
 
 
 @click.group("sim")
@@ -35,7 +36,7 @@ command.add_command(sim_firmware.command)
 
 @command.command("up")
 @click.argument("words", nargs=-1, metavar="[MANIFEST | NAME…]")
-@click.option("--chip", default=None, help=f"Chip of the boards named: {', '.join(CHIPS)}.")
+@click.option("--chip", default=None, help=f"Chip of the boards named: {_CHIPS}.")
 @click.option(
     "--set",
     "settings",
@@ -143,7 +144,8 @@ def _remove(name: str, *, keep: bool) -> None:
 def press(name: str, buttons: Sequence[str], hold: bool, release: bool) -> None:
     """Press a board's buttons in the order given, then release them in reverse.
 
-    `press NAME boot reset` enters download mode.
+    `press NAME boot reset` enters download mode. On a Pico, boot is BOOTSEL; it has no reset
+    button, but a cable: `fault NAME unplug`, `press NAME boot --hold`, `fault NAME replug`.
     """
     if hold and release:
         raise UsageError("--hold and --release exclude each other", hint="give one of them")
@@ -288,6 +290,7 @@ def _status(name: str) -> dict[str, Any]:
         "chip": str(setup.chip),
         "flash": setup.flash_size,
         "mac": setup.mac,
+        "serial": setup.serial if model_of(setup.chip).native_usb else None,
         "mode": "stopped",
         "directory": str(directory),
     }
@@ -312,7 +315,9 @@ def _row(board: dict[str, Any]) -> tuple[str, ...]:
     shown = {
         **board,
         "flash": size_code(flash) if flash else "",
-        "port": f"sim://{board['name']}",
+        "port": f"sim://{board['name']}" if board.get("present", True) else "",
+        # A board with a USB of its own is known by the serial number that it shows there.
+        "mac": "" if board.get("serial") else board.get("mac", ""),
         "mode": board["mode"] if board.get("plugged", True) else "unplugged",
     }
     return tuple(str(shown.get(column) or "") for column in _COLUMNS)

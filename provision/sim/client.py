@@ -19,6 +19,7 @@ import sys
 import time
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -62,16 +63,17 @@ def raise_failure(answer: dict[str, Any]) -> None:
         )
 
 
-def open_port(name: str, query: dict[str, str], **line: Any) -> socket.socket:
-    """Open the port of a board, made and started if need be; `line` is dtr, rts and baud."""
+def open_port(name: str, query: dict[str, str], **line: Any) -> tuple[socket.socket, bool]:
+    """Open the port of a board, made and started if need be; `line` is dtr, rts and baud. Also
+    whether it is the board's own USB, which holds a writer back."""
     query = _absolute(query)
     connection = _connect_or_start(name, query)
     try:
-        _send_request(connection, {"do": "open", "query": query, **line}, name)
+        answer = _send_request(connection, {"do": "open", "query": query, **line}, name)
     except BaseException:
         connection.close()
         raise
-    return connection
+    return connection, bool(answer["native_usb"])
 
 
 def request(name: str, do: str, /, **arguments: Any) -> dict[str, Any]:
@@ -92,6 +94,31 @@ def ensure(name: str, query: dict[str, str]) -> dict[str, Any]:
     # Its process was just about to end when it took the connection.
     with _connect_or_start(name, query) as connection:
         return _send_request(connection, {"do": "status", "query": query}, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """The volume that a board shows to its host: the folder that stands for it, and the USB serial
+    number of its device."""
+
+    name: str
+    path: Path
+    serial: str
+
+
+def volumes() -> list[Volume]:
+    """Of the boards that run now, by their names."""
+    if not paths.home().is_dir():
+        return []
+    found = []
+    for entry in sorted(paths.home().iterdir()):
+        if entry.is_dir() and not entry.is_symlink() and any((entry / paths.VOLUMES).glob("*")):
+            with contextlib.suppress(SimulatorError, OSError):
+                name = (entry / "name").read_text(encoding="utf-8").strip()
+                status = request(name, "status")
+                if status["volume"]:
+                    found.append(Volume(name, Path(status["volume"]), status["download_serial"]))
+    return found
 
 
 def running(name: str) -> bool:

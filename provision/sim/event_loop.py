@@ -34,7 +34,7 @@ class EventLoop:
         self._writable: dict[int, Callback] = {}
         self._timers: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
-        self._running = False
+        self.stopped = False  # and not run since
 
     def now(self) -> float:
         return time.monotonic()
@@ -62,12 +62,12 @@ class EventLoop:
 
     def run(self) -> None:
         """Serve callbacks until `stop`, or until there is nothing left that could call."""
-        self._running = True
-        while self._running and (self._readable or self._writable or self._timers):
+        while not self.stopped and (self._readable or self._writable or self._timers):
             self.step()
+        self.stopped = False
 
     def stop(self) -> None:
-        self._running = False
+        self.stopped = True
 
     def step(self) -> None:
         """Wait for one round of events and serve it."""

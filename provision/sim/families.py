@@ -8,8 +8,9 @@ from provision.errors import SimulatorError
 from provision.model.chip import Chip
 from provision.sim.chip.model import ChipModel
 from provision.sim.esp.model import MODELS as ESP
+from provision.sim.rp2.model import MODELS as RP2
 
-MODELS: Mapping[Chip, ChipModel] = {**ESP}
+MODELS: Mapping[Chip, ChipModel] = {**ESP, **RP2}
 
 
 def model_of(chip: Chip) -> ChipModel:
@@ -20,3 +21,8 @@ def model_of(chip: Chip) -> ChipModel:
             hint="choose one of " + ", ".join(known.name for known in MODELS),
         )
     return MODELS[chip]
+
+
+def chip_named(name: str) -> Chip:
+    """The chip of this name, of those in `MODELS`; KeyError for any other."""
+    return {chip.name: chip for chip in MODELS}[name]

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from provision.errors import SimulatorError
 
+VOLUMES = "bootsel"
+"""The folder in a board's own that holds the one that stands for its volume."""
+
 HOME_VARIABLE = "PROVISION_SIM_HOME"
 _LONGEST_SOCKET = 100  # sun_path holds 104 bytes on macOS, 108 on Linux
 _SOCKET_NAME = 25  # characters

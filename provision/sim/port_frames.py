@@ -30,17 +30,31 @@ def baud(rate: int) -> bytes:
 
 
 class FrameReader:
-    """Takes bytes as they come, yields whole frames; ValueError on what is none."""
+    """Takes bytes as they come, yields frames, data as far as it has come; ValueError on what is
+    no frame."""
 
     def __init__(self) -> None:
         self._held = bytearray()
+        self._data = 0  # bytes to come of a data frame
 
     def feed(self, data: bytes) -> Iterator[tuple[bytes, bytes]]:
         self._held += data
-        while len(self._held) >= _HEADER.size:
+        while True:
+            if self._data and self._held:
+                payload = bytes(self._held[: self._data])
+                self._data -= len(payload)
+                del self._held[: len(payload)]
+                yield DATA, payload
+                continue
+            if len(self._held) < _HEADER.size:
+                return
             kind, length = _HEADER.unpack_from(self._held)
             if length > _LIMIT:
                 raise ValueError("frame too long")
+            if kind == DATA:
+                self._data = length
+                del self._held[: _HEADER.size]
+                continue
             end = _HEADER.size + length
             if len(self._held) < end:
                 return

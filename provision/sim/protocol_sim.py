@@ -31,6 +31,8 @@ from provision.sim import client, port_frames
 from provision.sim.setup import parse_address
 
 _CHUNK = 65536
+_USB_CHUNK = 512
+_USB_PATIENCE = 1.0  # seconds
 _DRIVER_BUFFER = 4096
 _LOST = "device reports readiness to read but returned no data (device disconnected?)"
 
@@ -52,6 +54,9 @@ class Serial(SerialBase):
     _abort_read: tuple[int, int] | None = None
     _abort_write: tuple[int, int] | None = None
     _set_baud: int | None = None
+    _unsent = b""  # of a frame that has begun
+    _chunk = _CHUNK
+    _patience: float | None = None
 
     def open(self) -> None:
         if self._port is None:
@@ -60,7 +65,7 @@ class Serial(SerialBase):
             raise SerialException("Port is already open.")
         try:
             name, query = parse_address(self._port)
-            self._socket = client.open_port(
+            self._socket, native_usb = client.open_port(
                 name, query, dtr=self._dtr_state, rts=self._rts_state, baud=self._baudrate
             )
         except client.NoSuchBoard as error:
@@ -75,6 +80,9 @@ class Serial(SerialBase):
         except SimulatorError as error:
             raise _refused(errno.EIO, self._port, error) from error
         self._socket.setblocking(False)
+        self._unsent = b""
+        self._chunk = _USB_CHUNK if native_usb else _CHUNK
+        self._patience = _USB_PATIENCE if native_usb else None
         # What a driver holds of a write: a slow line makes the writer wait.
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _DRIVER_BUFFER)
         self._set_baud = self._baudrate
@@ -128,8 +136,8 @@ class Serial(SerialBase):
         connection = self._open_socket()
         payload = bytes(memoryview(data))
         timeout = _until(self._write_timeout)
-        for start in range(0, len(payload), _CHUNK):
-            part = payload[start : start + _CHUNK]
+        for start in range(0, len(payload), self._chunk):
+            part = payload[start : start + self._chunk]
             self._send(connection, port_frames.pack(port_frames.DATA, part), timeout)
         return len(payload)
 
@@ -202,7 +210,9 @@ class Serial(SerialBase):
         self._tell(port_frames.pack(port_frames.BREAK, bytes((self._break_state,))))
 
     def _tell(self, frame: bytes) -> None:
-        self._send(self._open_socket(), frame, _until(None))
+        # On USB, lines and rate do not wait behind data; here they do, but not for ever.
+        with contextlib.suppress(SerialTimeoutException):
+            self._send(self._open_socket(), frame, _until(self._patience))
 
     def _open_socket(self) -> socket.socket:
         if self._socket is None or not self.is_open:
@@ -221,8 +231,10 @@ class Serial(SerialBase):
         return data
 
     def _send(self, connection: socket.socket, frame: bytes, timeout: Timeout) -> None:
-        """Send a frame whole: a part of one would spoil all that follow."""
-        begun = False
+        """Send a frame behind what is left of one before: a part of one would spoil all that
+        follow."""
+        whole = len(frame)
+        frame = self._unsent + frame
         while frame:
             try:
                 sent = connection.send(frame)
@@ -231,13 +243,12 @@ class Serial(SerialBase):
             except OSError as error:
                 raise SerialException(errno.EIO, f"write failed: {error}") from error
             frame = frame[sent:]
-            begun = begun or sent > 0
             if not frame:
-                return
-            left = None if begun else timeout.time_left()
-            ready = _wait(connection, self._abort_write, select.POLLOUT, left)
-            if not ready and not begun:
+                break
+            if not _wait(connection, self._abort_write, select.POLLOUT, timeout.time_left()):
+                self._unsent = frame if len(frame) < whole else frame[: len(frame) - whole]
                 raise SerialTimeoutException("Write timeout")
+        self._unsent = b""
 
 
 def _wait(

@@ -16,7 +16,8 @@ from typing import Protocol, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP32C6, ESP32S2, ESP32S3, ESP8266
-from provision.core.chips.registry import CHIPS, chip_named
+from provision.core.chips.registry import CHIPS
+from provision.core.chips.rp2.chips import RP2040, RP2350
 from provision.errors import SimulatorError
 from provision.model.board import ResetWiring
 from provision.model.chip import Chip
@@ -32,6 +33,8 @@ _UNITS = {"": 1, "k": 1024, "kb": 1024, "m": 1 << 20, "mb": 1 << 20}
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 
 _USB_JTAG = {ESP32S3, ESP32C3, ESP32C6}  # chips with a USB-Serial-JTAG port
+_NO_LINES = {RP2040, RP2350}  # whose port has none that reach the chip
+_FLASH = {RP2040: "2MB"}  # what a board is sold with; others with 4 MB
 
 # Addresses of blocks that Espressif owns, one a chip, so that a glance tells the chip.
 _OUI = {
@@ -41,6 +44,8 @@ _OUI = {
     ESP32S3: "348518",
     ESP32C3: "84f703",
     ESP32C6: "543204",
+    RP2040: "28cdc1",
+    RP2350: "28cdc1",
 }
 _LOCAL = "020000"  # locally administered: for a chip that is not listed
 
@@ -62,6 +67,7 @@ class ResetKind(str, Enum):
     BOOTLOADER = "bootloader"
     DEEPSLEEP = "deepsleep"
     WATCHDOG = "watchdog"
+    RAM = "ram"  # into a program that was loaded there
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,6 +106,7 @@ class WireModel:
 class BoardSetup:
     """One virtual board. Sizes in bytes.
 
+    `serial`: the unique id of its flash chip (an RP2350's own), 16 hexadecimal digits.
     `timing`: how many times as long as on a usual chip erasing and writing flash take; 0 is no time
     at all. `scale`: every modelled delay is divided by it. `psram` and `heap` bound the
     application's memory; None is the chip's own. `firmware`: an image the flash held when the board
@@ -111,6 +118,7 @@ class BoardSetup:
     flash_size: int
     mac: str
     directory: Path
+    serial: str = ""
     wiring: ResetWiring = ResetWiring.AUTO
     wire: WireModel = WireModel()
     timing: float = 0.0
@@ -198,14 +206,12 @@ def _from_query(name: str, query: dict[str, str], directory: Path) -> BoardSetup
             hint="valid settings are " + ", ".join(sorted(_KEYS)),
         )
     chip = _chip(name, query.get("chip", "esp32"))
-    wiring = _choice(name, "wiring", ResetWiring, query.get("wiring", "auto"))
-    if wiring is ResetWiring.USB_JTAG and chip not in _USB_JTAG:
-        raise _bad(name, "wiring", wiring.value, f"auto or none on an {chip.label}")
+    wiring = _wiring(name, chip, query.get("wiring"))
     wire = query.get("wire", "off")
     ceiling = int(wire) if wire.isdigit() else None
     if wire not in {"on", "off"} and not ceiling:
         raise _bad(name, "wire", wire, "on, off or a baud rate")
-    flash_size = _size(name, "flash", query.get("flash", "4MB"))
+    flash_size = _size(name, "flash", query.get("flash", _FLASH.get(chip, "4MB")))
     if flash_size not in {1 << power for power in range(19, 26)}:
         raise _bad(name, "flash", query["flash"], "512KB, 1MB, 2MB, 4MB, 8MB, 16MB or 32MB")
     ring = query.get("ring", "")
@@ -221,6 +227,7 @@ def _from_query(name: str, query: dict[str, str], directory: Path) -> BoardSetup
         flash_size=flash_size,
         mac=_mac(name, chip, query.get("mac")),
         directory=directory,
+        serial=_serial(name, query.get("serial")),
         wiring=wiring,
         wire=WireModel(
             paced=wire != "off",
@@ -244,6 +251,7 @@ def _to_query(setup: BoardSetup) -> dict[str, str]:
         "chip": str(setup.chip),
         "flash": str(setup.flash_size),
         "mac": setup.mac,
+        "serial": setup.serial,
         "wiring": setup.wiring.value,
         "wire": str(wire.ceiling) if wire.ceiling else "on" if wire.paced else "off",
         "bridge": str(wire.bridge or ""),
@@ -259,7 +267,7 @@ def _to_query(setup: BoardSetup) -> dict[str, str]:
 
 
 _KEYS = {
-    *("chip", "flash", "mac", "wiring", "wire", "bridge", "latency", "ring"),
+    *("chip", "flash", "mac", "serial", "wiring", "wire", "bridge", "latency", "ring"),
     *("timing", "scale", "psram", "heap", "console", "firmware"),
 }
 
@@ -271,10 +279,10 @@ def _bad(name: str, key: str, value: str, valid: str) -> SimulatorError:
 
 
 def _chip(name: str, value: str) -> Chip:
-    try:
-        return chip_named(value)
-    except ValueError:
-        raise _bad(name, "chip", value, "one of " + ", ".join(CHIPS)) from None
+    chips = {**CHIPS, RP2040.name: RP2040, RP2350.name: RP2350}
+    if value not in chips:
+        raise _bad(name, "chip", value, "one of " + ", ".join(chips))
+    return chips[value]
 
 
 def _choice(name: str, key: str, kind: type[_E], value: str) -> _E:
@@ -282,6 +290,17 @@ def _choice(name: str, key: str, kind: type[_E], value: str) -> _E:
         return kind(value)
     except ValueError:
         raise _bad(name, key, value, "one of " + ", ".join(one.value for one in kind)) from None
+
+
+def _wiring(name: str, chip: Chip, value: str | None) -> ResetWiring:
+    if chip in _NO_LINES:
+        if value not in {None, "none", "usb"}:
+            raise _bad(name, "wiring", str(value), f"none on an {chip.label}")
+        return ResetWiring.NONE
+    wiring = _choice(name, "wiring", ResetWiring, value or "auto")
+    if wiring is ResetWiring.USB_JTAG and chip not in _USB_JTAG:
+        raise _bad(name, "wiring", wiring.value, f"auto or none on an {chip.label}")
+    return wiring
 
 
 def _size(name: str, key: str, value: str) -> int:
@@ -322,3 +341,10 @@ def _mac(name: str, chip: Chip, value: str | None) -> str:
         raise _bad(name, "mac", value, "six bytes: 5c:cf:7f:01:02:03")
     digits = digits or _OUI.get(chip, _LOCAL) + hashlib.sha256(name.encode()).hexdigest()[:6]
     return ":".join(digits[i : i + 2] for i in range(0, 12, 2))
+
+
+def _serial(name: str, value: str | None) -> str:
+    digits = (value or "").lower()
+    if value and not re.fullmatch(r"[0-9a-f]{16}", digits):
+        raise _bad(name, "serial", value, "eight bytes: e6614103e7452d2f")
+    return digits or "e661" + hashlib.sha256(name.encode()).hexdigest()[:12]

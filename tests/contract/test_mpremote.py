@@ -15,26 +15,40 @@ from typing import Any
 
 import pytest
 
-from provision.core.chips.esp.chips import CHIPS, ESP32, ESP32C3, ESP8266
+from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP8266
+from provision.core.chips.rp2.chips import RP2040
 from provision.model.chip import Chip
 from provision.sim import client
-from provision.sim.esp.firmware import build
+from provision.sim.families import MODELS
 from tests.bench_of_boards import Bench, bench
+from tests.sim.bench import release
 
 __all__ = ["bench"]
 
-PORTS = pytest.mark.parametrize("chip", [ESP8266, ESP32C3])
-ONE_PORT = pytest.mark.parametrize("chip", [ESP8266, pytest.param(ESP32C3, marks=pytest.mark.slow)])
+PORTS = pytest.mark.parametrize("chip", [ESP8266, ESP32C3, RP2040])
+ONE_PORT = pytest.mark.parametrize(
+    "chip", [ESP8266, RP2040, pytest.param(ESP32C3, marks=pytest.mark.slow)]
+)
+PLATFORMS = {ESP8266: "esp8266", ESP32C3: "esp32", RP2040: "rp2"}
+BLOCKS = {ESP8266: 763, ESP32C3: 512, RP2040: 352}  # of the filesystem
 EACH_CHIP = pytest.mark.parametrize(
     "chip",
     [
         pytest.param(chip, marks=[] if chip is ESP32 else [pytest.mark.slow])
-        for chip in CHIPS
-        if chip not in (ESP8266, ESP32C3)
+        for chip in MODELS
+        if chip not in (ESP8266, ESP32C3, RP2040)
     ],
 )
 PATIENCE = 20.0
-CARRIERS = pytest.mark.parametrize("carrier", ["sim", "pty", "rfc2217"])
+# Of an RP2040 the carriers are told apart by what they do when its port goes (tests/sim/rp2).
+BOTH_OVER_ALL = pytest.mark.parametrize(
+    ("chip", "carrier"),
+    [
+        *((ESP32, carrier) for carrier in ("sim", "pty", "rfc2217")),
+        (RP2040, "sim"),
+        *(pytest.param(RP2040, name, marks=pytest.mark.slow) for name in ("pty", "rfc2217")),
+    ],
+)
 EVERY_CARRIER = pytest.mark.parametrize(
     "carrier",
     ["sim", *(pytest.param(name, marks=pytest.mark.slow) for name in ("pty", "rfc2217"))],
@@ -48,7 +62,7 @@ class Mpremote:
         self, bench: Bench, chip: Chip, carrier: str = "sim", version: str = "1.24.1"
     ) -> None:
         image = bench.work / "firmware.bin"
-        image.write_bytes(build(chip, version))
+        image.write_bytes(release(chip, version))
         client.ensure("a", {"chip": str(chip), "firmware": str(image)})
         self.bench = bench
         self.port = {
@@ -98,8 +112,7 @@ def test_exec_eval_and_run(bench: Bench, chip: Chip, carrier: str) -> None:
     assert mpremote.run("exec", "print(6 * 7)") == "42\n"
     assert mpremote.run("eval", "'a' + 'b'") == "ab\n"
     (bench.work / "script.py").write_text("import sys\nprint(sys.platform)\n")
-    platform = "esp8266" if chip is ESP8266 else "esp32"
-    assert mpremote.run("run", "script.py") == f"{platform}\n"
+    assert mpremote.run("run", "script.py") == f"{PLATFORMS[chip]}\n"
     failed = mpremote.call("exec", "1/0", check=False)
     assert failed.returncode == 1
     assert "ZeroDivisionError: divide by zero" in failed.stdout + failed.stderr
@@ -111,9 +124,9 @@ def test_every_chip_answers(bench: Bench, chip: Chip) -> None:
     assert chip.label.replace("-", "") in mpremote.run("exec", "import os; print(os.uname())")
 
 
-@CARRIERS
-def test_files_both_ways(bench: Bench, carrier: str) -> None:
-    mpremote = Mpremote(bench, ESP32, carrier)
+@BOTH_OVER_ALL
+def test_files_both_ways(bench: Bench, chip: Chip, carrier: str) -> None:
+    mpremote = Mpremote(bench, chip, carrier)
     files = tree(bench.work / "app")
     mpremote.run("cp", "-r", "app", ":")
     listed = mpremote.run("ls", ":app")
@@ -142,13 +155,13 @@ def test_directories_and_room(bench: Bench, chip: Chip, carrier: str) -> None:
     assert refused.returncode == 1
     mpremote.run("rm", ":etc/one.txt", "+", "rmdir", ":etc")
     assert "etc" not in mpremote.run("ls")
-    size = (763 if chip is ESP8266 else 512) * 4096
-    assert f" {size} " in mpremote.run("df")
+    assert f" {BLOCKS[chip] * 4096} " in mpremote.run("df")
 
 
 @EVERY_CARRIER
-def test_mount(bench: Bench, carrier: str) -> None:
-    mpremote = Mpremote(bench, ESP32, carrier)
+@pytest.mark.parametrize("chip", [ESP32, RP2040])
+def test_mount(bench: Bench, chip: Chip, carrier: str) -> None:
+    mpremote = Mpremote(bench, chip, carrier)
     data = tree(bench.work / "app")["lib/inner/deep.bin"]
     (bench.work / "app" / "module.py").write_text("answer = 42\n")
     said = mpremote.run(
@@ -172,12 +185,14 @@ def test_soft_reset_and_reset(bench: Bench, chip: Chip, carrier: str) -> None:
     boots = mpremote.status["boots"]
     mpremote.run("reset")
     mpremote.until("boots", boots + 1)
+    mpremote.until("present", True)  # a chip's own USB is back once its program is
     assert mpremote.run("exec", "print(7)") == "7\n"
 
 
 @EVERY_CARRIER
-def test_bootloader(bench: Bench, carrier: str) -> None:
-    mpremote = Mpremote(bench, ESP32C3, carrier)
+@pytest.mark.parametrize("chip", [ESP32C3, RP2040])
+def test_bootloader(bench: Bench, chip: Chip, carrier: str) -> None:
+    mpremote = Mpremote(bench, chip, carrier)
     assert mpremote.status["mode"] == "run"
     mpremote.run("bootloader")
     mpremote.until("mode", "download")
@@ -191,13 +206,14 @@ def test_a_reset_over_rfc2217_comes_back(bench: Bench) -> None:
     assert mpremote.run("exec", "print(8)") == "8\n"
 
 
-def test_what_mpremote_writes_is_in_the_flash(bench: Bench) -> None:
-    mpremote = Mpremote(bench, ESP8266)
+@pytest.mark.parametrize(("chip", "start"), [(ESP8266, 0x100000), (RP2040, 0xA0000)])
+def test_what_mpremote_writes_is_in_the_flash(bench: Bench, chip: Chip, start: int) -> None:
+    mpremote = Mpremote(bench, chip)
     marker = random.Random(3).randbytes(64)
     (bench.work / "marker.bin").write_bytes(marker)
     before = bench.flash("a")
     assert marker not in before
     mpremote.run("cp", "marker.bin", ":marker.bin")
     after = bench.flash("a")
-    assert marker in after[0x100000:]
-    assert after[:0x100000] == before[:0x100000]
+    assert marker in after[start:]
+    assert after[:start] == before[:start]

@@ -11,14 +11,21 @@ from provision.core.chips.esp.image import BOOT_OFFSETS
 from provision.model.chip import Chip
 from provision.sim.app.application import Application
 from provision.sim.chip.flash import Flash
-from provision.sim.esp.firmware import build
 from provision.sim.event_loop import EventLoop
 from provision.sim.families import MODELS
 from provision.sim.setup import BoardSetup, ResetCause, ResetRequest
 
 PATIENCE = 20.0  # seconds after which a bench gives up: far beyond anything it waits for
+DATE = "2024-11-29"
 PROMPT = b">>> "
 RAW = b"raw REPL; CTRL-B to exit\r\n>"
+
+
+def release(chip: Chip, version: str, *, flash_size: int | None = None, **other: object) -> bytes:
+    """An image of the generic release for a chip; `other` as `ChipModel.image` has it."""
+    model = MODELS[chip]
+    asked = {"machine": model.machine(None, flash_size), "date": DATE, "size": None, **other}
+    return model.image(version, flash_size=flash_size, **asked)  # type: ignore[arg-type]
 
 
 class Bench:
@@ -41,8 +48,10 @@ class Bench:
         self.sent: list[tuple[bytes, int | None]] = []
         self.reset_requests: list[ResetRequest] = []
         self.rates: list[int] = []
+        self.host_full = False
+        self.attached: list[float] = []  # when the port came up, on a chip's own USB
         if isinstance(firmware, str):
-            firmware = build(chip, firmware, flash_size=self.setup.flash_size)
+            firmware = release(chip, firmware, flash_size=self.setup.flash_size)
         if firmware is not None:
             self.install(firmware)
         self.application = Application(
@@ -51,6 +60,8 @@ class Bench:
             flash=self.flash,
             loop=self.loop,
             send=self._send,
+            host_full=lambda: self.host_full,
+            attach=lambda: self.attached.append(self.loop.now()),
             request_reset=self.reset_requests.append,
             set_baud=self.rates.append,
         )
@@ -63,7 +74,10 @@ class Bench:
         self.flash.close()
 
     def install(self, image: bytes) -> None:
-        """Write a release image where esptool would."""
+        """Write a release image where a flasher would."""
+        if self.chip not in BOOT_OFFSETS:  # its image says what is erased
+            MODELS[self.chip].install(self.flash, image)
+            return
         offset = BOOT_OFFSETS[self.chip]
         size = -(-(offset % 4096 + len(image)) // 4096) * 4096
         self.flash.erase(offset // 4096 * 4096, size)

@@ -13,8 +13,10 @@ from pathlib import Path
 
 from provision.core.chips.esp.chips import ESP32
 from provision.model.chip import Chip
-from provision.sim.chip.board import Board, Mode
+from provision.sim.chip.board import Board
 from provision.sim.chip.flash import Flash, Work
+from provision.sim.chip.model import Touch
+from provision.sim.chip.parts import Mode
 from provision.sim.esp import slip
 from provision.sim.esp.chips import FACTS
 from provision.sim.esp.efuses import burn_efuses
@@ -35,6 +37,9 @@ class FakeApplication:
         self.received = bytearray()
         self.running = False
         self.overruns = 0
+        self.takes_more = True
+        self.crashed = False
+        self.touch = Touch.NONE
         self.request_reset: Callable[[ResetRequest], None]
         self.request_reset = parts["request_reset"]  # type: ignore[assignment]
 
@@ -61,6 +66,8 @@ class Host:
     def __init__(self) -> None:
         self.arrived = bytearray()
         self.pulled = False
+
+        self.full = False
 
     def deliver(self, data: bytes) -> None:
         self.arrived += data

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from enum import Enum
 
 from provision.model.board import ResetWiring
+from provision.sim.app.flash_orders import FlashOrders
 from provision.sim.app.interpreter import Interpreter
 from provision.sim.app.receive_ring import ReceiveRing
 from provision.sim.app.stream import (
@@ -24,11 +25,11 @@ from provision.sim.app.stream import (
     NewlineConverter,
     PromptDetector,
 )
-from provision.sim.chip.flash import PAGE_PROGRAM, SECTOR_ERASE, Flash, Work
-from provision.sim.chip.model import ChipModel, FailedStart, MicroPythonPort
+from provision.sim.app.transmitter import Transmitter
+from provision.sim.chip.flash import Flash, Work
+from provision.sim.chip.model import ChipModel, Crashed, FailedStart, MicroPythonPort, Touch
 from provision.sim.event_loop import EventLoop, Timer
-from provision.sim.line.uart import Uart
-from provision.sim.line.wire import BITS
+from provision.sim.line.uart import NoUart, Uart
 from provision.sim.setup import BoardSetup, ResetCause, ResetKind, ResetRequest, Send
 
 _CTRL_C = b"\x03"
@@ -38,9 +39,10 @@ _HELP = b'Type "help()" for more information.\r\n'
 # After these the chip loses what it is sent before MicroPython is up. A board that is started
 # because its port was opened is taken to have had power all along.
 _INPUT_LOST_AFTER = frozenset(ResetCause) - {ResetCause.POWER_ON}
+_CLOCK_GOES_ON = frozenset({ResetCause.DEEPSLEEP, ResetCause.SOFTWARE})
 # Seconds from the ROM's message to MicroPython's start, when flash keeps a real chip's time.
 _LOADING = 0.3
-_TRANSMIT_FIFO = 128  # bytes that a program can print ahead of the line
+_USB_FIFO = 256  # bytes that its USB takes before MicroPython has room for them (tusb_config.h)
 _WATCHDOG_SLACK = 1.25  # feeding is reported no oftener than every eighth of the timeout
 
 
@@ -66,6 +68,8 @@ class Application:
         flash: Flash,
         loop: EventLoop,
         send: Send,
+        host_full: Callable[[], bool],
+        attach: Callable[[], None],
         request_reset: Callable[[ResetRequest], None],
         set_baud: Callable[[int], None],
     ) -> None:
@@ -73,14 +77,12 @@ class Application:
         self._model = model
         self._flash = flash
         self._loop = loop
-        self._send_on = send
+        self._attach = attach
         self._request_reset = request_reset
         self._set_baud = set_baud
-        self._uart = Uart(model.uart, setup.console)
-        self._line_free = 0.0
-        self._paused: Timer | None = None
-        self._cut: tuple[Work, int, Callable[[], None]] | None = None
-        self._control = setup.directory / "application.bin"
+        self._uart = Uart(model.uart, setup.console) if model.uart else NoUart()
+        self.crashed, self.touch = False, Touch.NONE
+        self._orders = FlashOrders(setup, setup.directory / "application.bin")
         self._phase = _Phase.OFF
         self._timer: Timer | None = None
         self._watchdog: Timer | None = None
@@ -90,7 +92,18 @@ class Application:
         self._reads_input = False
         self._rtc = b""  # the memory that deep sleep leaves alone
         self._clock = 0  # when the chip's clock stood at nought
-        self._paced = setup.wire.paced and setup.wiring is not ResetWiring.USB_JTAG
+        usb = model.native_usb or setup.wiring is ResetWiring.USB_JTAG
+        self._paced = setup.wire.paced and not usb
+        self._transmitter = Transmitter(
+            setup=setup,
+            loop=loop,
+            send=send,
+            paced=self._paced,
+            host_full=host_full if model.native_usb else None,
+            rate=lambda: self._uart.rate,
+            pause=self._pause,
+        )
+        self._send = self._transmitter.send
         self._ring = ReceiveRing(
             loop=loop,
             capacity=self._ring_size(),
@@ -98,17 +111,21 @@ class Application:
             unread=self._unread,
             reader=lambda: self._interpreter,
         )
-        self._write_control()
 
     @property
     def overruns(self) -> int:
         """Bytes that the receive ring dropped since the board was made."""
         return self._ring.overruns
 
+    @property
+    def takes_more(self) -> bool:
+        """Whether the ring and the USB before it have room; a bridge's host never hears of it."""
+        return self._interpreter is None or self._unread() < self._model.receive_ring + _USB_FIFO
+
     def boot(self, cause: ResetCause) -> None:
         """Start from reset: the ROM reads the flash and runs what it finds."""
         self.halt()
-        if cause is not ResetCause.DEEPSLEEP and cause is not ResetCause.SOFTWARE:
+        if cause not in _CLOCK_GOES_ON or not self._clock:
             self._rtc = b""
             self._clock = int(time.time())
         self._uart.reset()
@@ -135,31 +152,32 @@ class Application:
             if found and self._may_interrupt:
                 self._ring.put(plain)
                 plain = b""
-                found = b"" if interpreter.interrupt(reading=self._prompts.reading) else found
+                noted = interpreter.interrupt(
+                    reading=self._prompts.reading, clears=self._model.native_usb
+                )
+                found = b"" if noted else found
             plain += found
         self._ring.put(plain)
 
     def cut_power(self, work: Work, count: int, on_cut: Callable[[], None]) -> None:
         """Let the power fail in the middle of the `count`th erase or program that MicroPython
         does from now on; the application is dead then, and `on_cut` called."""
-        self._cut = (work, count, on_cut)
-        self._write_control()
+        self._orders.cut_power(work, count, on_cut)
 
     def cancel_power_cut(self) -> None:
         """Take back what `cut_power` ordered."""
-        if self._cut:
-            self._cut = None
-            self._write_control()
+        self._orders.cancel()
 
     def halt(self) -> None:
         """EN low or power off: dead at once. What it was about to say is lost."""
         self._phase = _Phase.OFF
-        for timer in (self._timer, self._watchdog, self._paused):
+        self.crashed, self.touch = False, Touch.NONE
+        for timer in (self._timer, self._watchdog):
             if timer:
                 timer.cancel()
-        self._timer = self._watchdog = self._paused = None
+        self._timer = self._watchdog = None
         self._ring.clear()
-        self._line_free = 0.0
+        self._transmitter.clear()
         if self._interpreter:
             self._interpreter.kill()
             self._interpreter = None
@@ -172,22 +190,27 @@ class Application:
 
     def _boot(self, cause: ResetCause, *, first: bool) -> None:
         started = self._model.start(self._setup, self._flash, cause, first=first)
+        if isinstance(started, Crashed):
+            self.crashed = True
+            return
         self._send(started.output, baud=self._model.boot_baud)
         if isinstance(started, FailedStart):
             seconds = started.seconds / self._setup.scale
             self._timer = self._loop.after(seconds, lambda: self._boot(cause, first=False))
             return
         self._timer = None
+        self.touch = started.touch
         if started.port is None:
+            self._attach()
             self._send(_FOREIGN)
             return
         self._port = started.port
         self._early_input.clear()
-        if self._setup.timing:
-            seconds = _LOADING / self._setup.scale
-            self._timer = self._loop.after(seconds, lambda: self._start(cause, raw=False))
-        else:
+        if not self._setup.timing:
             self._start(cause, raw=False)
+            return
+        seconds = _LOADING / self._setup.scale
+        self._timer = self._loop.after(seconds, lambda: self._start(cause, raw=False))
 
     # MicroPython
 
@@ -211,7 +234,7 @@ class Application:
                 cause=cause,
                 raw=raw,
                 mark=mark,
-                control=str(self._control),
+                control=str(self._orders.path),
                 rtc=self._rtc,
                 clock=self._clock,
                 view=view,
@@ -219,29 +242,19 @@ class Application:
             ),
             heap=self._port.heap,
             raw=raw,
-            slow=self._paced,
+            slow=self._paced or self._model.native_usb,
             view=view,
             on_output=self._output,
             on_exit=self._exited,
         )
 
-    def _write_control(self) -> None:
-        """Orders for onboard/_flash.py."""
-        factor = self._setup.timing * 1e6 / self._setup.scale
-        erase, program = (int(seconds * factor) for seconds in (SECTOR_ERASE, PAGE_PROGRAM))
-        left = {self._cut[0]: self._cut[1]} if self._cut else {}
-        orders = left.get(Work.ERASE, 0), left.get(Work.PROGRAM, 0), erase, program
-        self._control.write_bytes(struct.pack("<4I", *orders))
-
     def _ring_size(self) -> int | None:
         """A chip's own USB holds the host back instead of dropping; without a wire model the ring
         has no end."""
-        model = self._setup.wire
-        if model.ring is not None:
-            return model.ring
-        if not self._paced:
+        ring = self._setup.wire.ring
+        if self._model.native_usb or (ring is None and not self._paced):
             return None
-        return self._model.receive_ring
+        return self._model.receive_ring if ring is None else ring
 
     def _unread(self) -> int:
         return len(self._early_input) + (self._interpreter.unread() if self._interpreter else 0)
@@ -263,26 +276,9 @@ class Application:
         self._interpreter.write(bytes(self._early_input))
         self._early_input.clear()
 
-    def _send(self, data: bytes, baud: int | None = None) -> None:
-        """Hand bytes to the UART. A program that prints faster than the line takes it has to wait,
-        but for what the UART's own buffer holds."""
-        self._send_on(data, baud=baud)
-        if not self._paced:
-            return
-        model = self._setup.wire
-        rate = baud or self._uart.rate
-        byte_time = BITS / min(rate, model.ceiling or rate) / self._setup.scale
-        now = self._loop.now()
-        self._line_free = max(now, self._line_free) + len(data) * byte_time
-        ahead = self._line_free - now - _TRANSMIT_FIFO * byte_time
-        if ahead > 0 and self._interpreter and self._paused is None:
-            self._interpreter.pause(True)
-            self._paused = self._loop.after(ahead, self._resume)
-
-    def _resume(self) -> None:
-        self._paused = None
+    def _pause(self, paused: bool) -> None:
         if self._interpreter:
-            self._interpreter.pause(False)
+            self._interpreter.pause(paused)
 
     def _output(self, data: bytes) -> None:
         interpreter = self._interpreter
@@ -338,6 +334,8 @@ class Application:
             case "V":
                 assert self._port is not None
                 self._banner_replacer = BannerReplacer(frame.payload, self._port.banner)
+            case "E":
+                self._attach()
             case "U":
                 self._phase = _Phase.SCRIPTS
             case "I":
@@ -391,8 +389,9 @@ class Application:
             words, seconds = self._port.panic
             self._send(words)
             self._phase = _Phase.ROM  # deaf
-            kind = ResetKind.WATCHDOG if seconds else ResetKind.RESET
-            self._timer = self._end_later(seconds, kind)
+            if seconds is not None:
+                kind = ResetKind.WATCHDOG if seconds else ResetKind.RESET
+                self._timer = self._end_later(seconds, kind)
         else:
             self._soft_reset(raw=mode == "raw")
 
@@ -406,10 +405,10 @@ class Application:
         self._start(None, raw=raw)
 
     def _power_lost(self) -> None:
-        cut, self._cut = self._cut, None
+        on_cut = self._orders.take_cut()
         self.halt()
-        if cut:
-            cut[2]()
+        if on_cut:
+            on_cut()
 
     def _end_later(self, seconds: float, kind: ResetKind) -> Timer:
         request = ResetRequest(kind=kind)

@@ -121,15 +121,17 @@ class Interpreter:
 
     def unread(self) -> int:
         """Bytes written that it has not read yet."""
-        if not self._alive:
-            return 0
+        return self._in_pipe() + len(self._unsent) if self._alive else 0
+
+    def _in_pipe(self) -> int:
         count = array.array("i", [0])
         fcntl.ioctl(self._child_in, termios.FIONREAD, count)
-        return count[0] + len(self._unsent)
+        return count[0]
 
-    def interrupt(self, *, reading: bool) -> bool:
+    def interrupt(self, *, reading: bool, clears: bool = False) -> bool:
         """Do what the chip's UART interrupt does on the interrupt character: note a
-        KeyboardInterrupt, if 3 is the interrupt character now. Returns whether it was.
+        KeyboardInterrupt, if 3 is the interrupt character now. Returns whether it was. What it
+        has not read yet is lost then, if that `clears` its receive ring.
 
         The unix port catches SIGINT exactly while the interrupt character is 3, and Linux tells
         what a process catches; the child is halted for as long as it takes to look. Elsewhere
@@ -148,6 +150,10 @@ class Interpreter:
                 return False
             if not self._catches_sigint():
                 return False
+            if clears and (unread := self._in_pipe()):
+                os.read(self._child_in, unread)
+            if clears:
+                self._unsent.clear()
             os.kill(self.pid, signal.SIGUSR1)
             return True
         finally:

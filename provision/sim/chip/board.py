@@ -7,116 +7,31 @@ application; bytes are exchanged between that and the one port that the host has
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
-from typing import Protocol
+from pathlib import Path
 
 from provision.errors import SimulatorError
 from provision.model.board import ResetWiring
 from provision.sim.chip.flash import Flash, Work
-from provision.sim.chip.model import ChipModel, Loader
+from provision.sim.chip.model import ChipModel, Loader, Touch
+from provision.sim.chip.parts import MakeApplication, MakeWire, Mode, Port
 from provision.sim.event_loop import EventLoop, Timer
 from provision.sim.line.noise import Noise
 from provision.sim.line.reset import Button, ResetCircuit
-from provision.sim.line.wire import POLLED, Fifo, WireStatistics
+from provision.sim.line.unheard import Unheard
+from provision.sim.line.wire import POLLED, WireStatistics
 from provision.sim.setup import (
     CONSOLE_BAUD,
     BoardSetup,
     ResetCause,
     ResetKind,
     ResetRequest,
-    Send,
-    WireModel,
 )
 
+_TOUCH_BAUD = 1200
+_TOUCH_DELAY = 0.25  # seconds that MicroPython lets pass between the host's hanging up and leaving
+_WAIT = 0.06  # seconds until a host that is held back may try again
+
 _NO_APPLICATION = b"\r\nno MicroPython is here for virtual boards: pip install 'provision[sim]'\r\n"
-
-
-class Mode(str, Enum):
-    """What the chip is doing."""
-
-    OFF = "off"
-    RESET = "reset"  # EN held low
-    DOWNLOAD = "download"
-    RUN = "run"
-    SLEEP = "sleep"
-
-
-class Application(Protocol):
-    """What runs from flash; `provision.sim.app.application` has it."""
-
-    def boot(self, cause: ResetCause) -> None: ...
-    def receive(self, data: bytes) -> None: ...
-    def halt(self) -> None: ...
-    def become(self, setup: BoardSetup) -> None: ...
-    def cut_power(self, work: Work, count: int, on_cut: Callable[[], None]) -> None: ...
-    def cancel_power_cut(self) -> None: ...
-
-    @property
-    def overruns(self) -> int:
-        """Bytes that the receive ring dropped."""
-        ...
-
-
-class Wire(Protocol):
-    """The line between the two UARTs; `provision.sim.line.wire` has it."""
-
-    def from_host(self, data: bytes, host_baud: int, chip_baud: int) -> None: ...
-    def from_chip(self, data: bytes, chip_baud: int, host_baud: int) -> None: ...
-    def rates_changed(self, host_baud: int, chip_baud: int) -> None: ...
-    def clear(self) -> None: ...
-    def measure(self) -> WireStatistics: ...
-
-    @property
-    def statistics(self) -> WireStatistics: ...
-
-    @property
-    def backlog(self) -> float:
-        """Seconds until all that the host has written is on its way."""
-        ...
-
-
-class MakeApplication(Protocol):
-    def __call__(
-        self,
-        *,
-        setup: BoardSetup,
-        model: ChipModel,
-        flash: Flash,
-        loop: EventLoop,
-        send: Send,
-        request_reset: Callable[[ResetRequest], None],
-        set_baud: Callable[[int], None],
-    ) -> Application: ...
-
-
-class MakeWire(Protocol):
-    def __call__(
-        self,
-        *,
-        model: WireModel,
-        loop: EventLoop,
-        to_chip: Callable[[bytes], None],
-        to_host: Callable[[bytes], None],
-        fifo: Callable[[], Fifo],
-        usb: bool,
-        scale: float,
-    ) -> Wire: ...
-
-
-class Port(Protocol):
-    """One open end at the host: a connection, a terminal, a network client."""
-
-    def deliver(self, data: bytes) -> None:
-        """Bytes for the host; those it does not fetch in time are lost."""
-        ...
-
-    def rate(self) -> int | None:
-        """The baud the host has set, on a port that must be asked; None where it is told."""
-        ...
-
-    def unplugged(self) -> None:
-        """The cable is pulled."""
-        ...
 
 
 class Board:
@@ -147,12 +62,19 @@ class Board:
         self._loader: Loader | None = None
         self._asleep: Timer | None = None
         self._exchange: tuple[int, BoardSetup] | None = None
+        self._usb = model.native_usb or setup.wiring is ResetWiring.USB_JTAG
+        self._attached = not model.native_usb
+        self._unheard = Unheard()
+        self._touched: Timer | None = None
+        self.on_port: Callable[[bool], None] = lambda _: None  # it has come, or gone
         self._application = make_application(
             setup=setup,
             model=model,
             flash=flash,
             loop=loop,
             send=self.send,
+            host_full=lambda: any(port.full for port in self._ports),
+            attach=self._attach,
             request_reset=self._request_reset,
             set_baud=self._set_console_baud,
         )
@@ -162,7 +84,7 @@ class Board:
             to_chip=self._to_chip,
             to_host=self._to_host,
             fifo=lambda: model.fifo if self.mode is Mode.RUN else POLLED,
-            usb=setup.wiring is ResetWiring.USB_JTAG,
+            usb=self._usb,
             scale=setup.scale,
         )
         self.circuit = ResetCircuit(
@@ -176,6 +98,31 @@ class Board:
     def stub(self) -> bool:
         """Whether esptool's flasher stub runs."""
         return self._loader is not None and self._loader.stub
+
+    @property
+    def native_usb(self) -> bool:
+        """Whether its port is the running program's own."""
+        return self._model.native_usb
+
+    @property
+    def download_serial(self) -> str | None:
+        """The USB serial number that it shows in download mode, if it shows one."""
+        return self._model.download_serial(self.setup)
+
+    @property
+    def present(self) -> bool:
+        """Whether the host's system has its port."""
+        return self.plugged and self._attached
+
+    @property
+    def settled(self) -> bool:
+        """Whether what it does now goes on until something from outside happens."""
+        return self._attached or self.mode is not Mode.RUN or self._application.crashed
+
+    @property
+    def volume(self) -> Path | None:
+        """The folder that stands for the volume that the host's system has of it, if it has one."""
+        return self._loader.volume if self._loader else None
 
     @property
     def overruns(self) -> int:
@@ -247,9 +194,7 @@ class Board:
     def unplug(self) -> None:
         """Pull the cable: power and port go together."""
         self.plugged = False
-        for port in list(self._ports):
-            port.unplugged()
-        self._ports.clear()
+        self._drop_ports()
         self.power_off()
 
     def replug(self) -> None:
@@ -276,14 +221,31 @@ class Board:
         self.mode = mode
 
     def _stop(self) -> None:
-        """Whatever ran is dead at once."""
-        if self._asleep:
-            self._asleep.cancel()
-            self._asleep = None
+        """Whatever ran is dead at once, and its own USB with it."""
+        for timer in (self._asleep, self._touched):
+            if timer:
+                timer.cancel()
+        self._asleep = self._touched = None
         if self._loader:
             self._loader.halt()
             self._loader = None
         self._application.halt()
+        if self._model.native_usb:
+            self._attached = False
+            self._unheard.clear()
+            self._drop_ports()
+
+    def _drop_ports(self) -> None:
+        ports, self._ports = self._ports, []
+        for port in ports:
+            port.unplugged()
+        self.on_port(False)
+
+    def _attach(self) -> None:
+        """The program has its USB up."""
+        if not self._attached:
+            self._attached = True
+            self.on_port(True)
 
     def _start(self, cause: ResetCause, *, download: bool) -> None:
         self.boots += 1
@@ -292,6 +254,7 @@ class Board:
             self._exchange = (left - 1, setup)
             if left == 1:
                 self._become(setup)
+        download = download or self._model.waits_in_download(self.flash)
         self.baud = CONSOLE_BAUD if download else self.setup.console
         if not download:
             self.mode = Mode.RUN
@@ -300,6 +263,7 @@ class Board:
             except SimulatorError as error:
                 self.problem = f"{error.message} ({error.hint})"
                 # Whoever waits for the app hears why none comes.
+                self._attach()
                 self.send(_NO_APPLICATION, baud=CONSOLE_BAUD)
             return
         self.mode = Mode.DOWNLOAD
@@ -308,6 +272,7 @@ class Board:
             setup=self.setup,
             flash=self.flash,
             loop=self._loop,
+            noise=self.noise,
             send=self.send,
             baud=lambda: self.baud,
             set_baud=self._set_baud,
@@ -321,7 +286,9 @@ class Board:
         self.mode = Mode.RESET
         match request.kind:
             case ResetKind.RESET:
-                self._start(ResetCause.SOFTWARE, download=False)
+                self._start(ResetCause.SOFTWARE, download=self._strap_at_restart)
+            case ResetKind.RAM:
+                self.mode = Mode.RUN  # nothing is known of such a program
             case ResetKind.BOOTLOADER:
                 self._start(ResetCause.SOFTWARE, download=True)
             case ResetKind.WATCHDOG:
@@ -334,13 +301,19 @@ class Board:
 
     def _wake(self) -> None:
         self._asleep = None
-        self._start(ResetCause.DEEPSLEEP, download=False)
+        self._start(ResetCause.DEEPSLEEP, download=self._strap_at_restart)
+
+    @property
+    def _strap_at_restart(self) -> bool:
+        return self._model.straps_at_every_start and self.circuit.strap
 
     # Bytes
 
     @property
     def backlog(self) -> float:
         """Seconds that the line to the chip needs for what the host has written already."""
+        if self._model.native_usb and not self._application.takes_more:
+            return _WAIT
         return self._wire.backlog
 
     @property
@@ -354,22 +327,40 @@ class Board:
     def open(self, port: Port, *, dtr: bool, rts: bool, baud: int) -> None:
         self._ports.append(port)
         self.host_baud = baud
+        self._maybe_leave(Touch.RATE, 0.0)
         self.circuit.lines(dtr, rts)
+        if unheard := self._unheard.take():
+            port.deliver(unheard)
+
+    def set_lines(self, dtr: bool, rts: bool) -> None:
+        """The host sets both lines of its port at once."""
+        self.circuit.lines(dtr, rts)
+        if not dtr and not rts:
+            self._maybe_leave(Touch.HANG_UP, _TOUCH_DELAY / self.setup.scale)
 
     def closed(self, port: Port) -> None:
         """The host closed its end: its operating system lets both lines go at once."""
         if port in self._ports:
+            self._ask_rate()
             self._ports.remove(port)
             if not self._ports:
-                self.circuit.lines(False, False)
+                self.set_lines(False, False)
 
     def set_host_baud(self, baud: int) -> None:
         if baud != self.host_baud:
             self.host_baud = baud
             self._wire.rates_changed(self.host_baud, self._chip_baud(self.baud))
+            self._maybe_leave(Touch.RATE, 0.0)
+
+    def _maybe_leave(self, how: Touch, seconds: float) -> None:
+        """For download mode, if the program that runs leaves for it at 1200 baud, and `how`."""
+        running = self.mode is Mode.RUN and self._attached
+        if running and self.host_baud == _TOUCH_BAUD and self._application.touch is how:
+            request = ResetRequest(kind=ResetKind.BOOTLOADER)
+            self._touched = self._loop.after(seconds, lambda: self._request_reset(request))
 
     def from_host(self, data: bytes) -> None:
-        if self.mode not in {Mode.DOWNLOAD, Mode.RUN}:
+        if self.mode not in {Mode.DOWNLOAD, Mode.RUN} or not self._attached:
             return
         self._ask_rate()
         if self._loader and not self._loader.synced:
@@ -389,7 +380,7 @@ class Board:
 
     def _chip_baud(self, baud: int) -> int:
         """USB has no baud: whatever the host sets is right."""
-        return self.host_baud if self.setup.wiring is ResetWiring.USB_JTAG else baud
+        return self.host_baud if self._usb else baud
 
     def _set_baud(self, baud: int) -> None:
         """A loader waits until it has said what it has to."""
@@ -409,3 +400,5 @@ class Board:
     def _to_host(self, data: bytes) -> None:
         for port in list(self._ports):
             port.deliver(data)
+        if self._model.native_usb and self._attached and not self._ports:
+            self._unheard.put(data)

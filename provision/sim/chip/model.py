@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
 from provision.model.firmware import FilesystemPlace
 from provision.sim.chip.flash import Flash
 from provision.sim.event_loop import EventLoop
+from provision.sim.line.noise import Noise
 from provision.sim.line.uart import UartFacts
 from provision.sim.line.wire import Fifo
 from provision.sim.setup import BoardSetup, ResetCause, ResetRequest, Send
@@ -30,6 +32,11 @@ class Loader(Protocol):
     @property
     def stub(self) -> bool:
         """Whether a program that the host loaded answers in the ROM's place."""
+        ...
+
+    @property
+    def volume(self) -> Path | None:
+        """The folder that stands for the volume that the host sees; None where it sees none."""
         ...
 
     def receive(self, data: bytes) -> None: ...
@@ -62,9 +69,9 @@ class MicroPythonPort(Protocol):
         ...
 
     @property
-    def panic(self) -> tuple[bytes, float]:
+    def panic(self) -> tuple[bytes, float | None]:
         """What is printed when the interpreter crashes, and the seconds until a reset ends that:
-        by a watchdog, or 0 by the firmware itself."""
+        by a watchdog, or 0 by the firmware itself. None where nothing ends it."""
         ...
 
     @property
@@ -99,6 +106,15 @@ class MicroPythonPort(Protocol):
         ...
 
 
+class Touch(Enum):
+    """How a program on a chip with its own USB is told to leave for download mode by its port
+    alone: at 1200 baud."""
+
+    NONE = "none"
+    RATE = "rate"  # as soon as the host has set it
+    HANG_UP = "hang-up"  # when the host lets DTR and RTS go
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Started:
     """The chip has come to an application. `output` is what it printed until then; `port` is None
@@ -106,6 +122,12 @@ class Started:
 
     output: bytes
     port: MicroPythonPort | None
+    touch: Touch = Touch.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Crashed:
+    """The chip has jumped into what is no program: nothing is heard of it until it is reset."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,13 +143,29 @@ class ChipModel(Protocol):
     """One chip."""
 
     @property
+    def native_usb(self) -> bool:
+        """Whether its port is the running program's own: there once that has its USB up, gone with
+        the program, held back instead of overrun."""
+        ...
+
+    @property
+    def straps_at_every_start(self) -> bool:
+        """Whether it looks at its boot strap when a program restarts it, too."""
+        ...
+
+    @property
     def boot_baud(self) -> int:
         """The rate at which the ROM prints."""
         ...
 
     @property
-    def uart(self) -> UartFacts:
-        """The UART that its console is on."""
+    def uart(self) -> UartFacts | None:
+        """The UART that its console is on; None for one on its own USB."""
+        ...
+
+    @property
+    def program_unit(self) -> int:
+        """Bytes that MicroPython's LittleFS programs at once."""
         ...
 
     @property
@@ -140,9 +178,13 @@ class ChipModel(Protocol):
         """Bytes that MicroPython's receive ring takes before it drops what is not read."""
         ...
 
+    def waits_in_download(self, flash: Flash) -> bool:
+        """Whether a chip with this flash goes to download mode by itself."""
+        ...
+
     def start(
         self, setup: BoardSetup, flash: Flash, cause: ResetCause, *, first: bool
-    ) -> Started | FailedStart:
+    ) -> Started | FailedStart | Crashed:
         """Boot what the flash holds, `first` after `cause`, else after an attempt that failed."""
         ...
 
@@ -156,12 +198,17 @@ class ChipModel(Protocol):
         setup: BoardSetup,
         flash: Flash,
         loop: EventLoop,
+        noise: Noise,
         send: Send,
         baud: Callable[[], int],
         set_baud: Callable[[int], None],
         request_reset: Callable[[ResetRequest], None],
     ) -> Loader:
-        """Download mode, from reset on."""
+        """Download mode, from reset on. `noise` is for a chip that is not reached by its port."""
+        ...
+
+    def download_serial(self, setup: BoardSetup) -> str | None:
+        """The USB serial number that it shows in download mode; None where it shows none."""
         ...
 
     # What is put into the flash past every protocol, while the board does not run.
@@ -172,6 +219,17 @@ class ChipModel(Protocol):
 
     def foreign_image(self, flash_size: int) -> bytes:
         """A sound image that is not MicroPython."""
+        ...
+
+    def machine(self, board: str | None, flash_size: int | None) -> str:
+        """What a release of that name says of its board in its banner, or the name itself where it
+        is of no release; the generic release's without one. ValueError for another chip's."""
+        ...
+
+    def image(
+        self, version: str, *, machine: str, flash_size: int | None, date: str, size: int | None
+    ) -> bytes:
+        """A release image with invented content; UsageError for what cannot be one."""
         ...
 
     def break_application(self, flash: Flash) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 
 from provision.core.chips.esp.chips import ESP8266
 from provision.sim.chip.flash import Flash, PowerLost
@@ -34,6 +35,8 @@ _DIGEST_PER_MB_ESP8266 = 0.84
 
 class Loader:
     """One stay in download mode; made anew at every reset into it."""
+
+    volume: Path | None = None
 
     def __init__(
         self,

@@ -47,6 +47,8 @@ _WORDS = 2
 _ONBOARD_HEAP = {True: 57 << 10, False: 61 << 10}  # by whether it is an ESP8266
 _OVERHEAD = 1.012
 
+_EPOCH = 946684800  # 2000-01-01, in seconds since 1970
+
 # Seconds until an ESP8266 that loops without end is restarted.
 _SOFT_WATCHDOG = 3.2
 
@@ -192,7 +194,7 @@ class EspPort:
         return int((free * _WORDS + _ONBOARD_HEAP[self.esp8266]) * _OVERHEAD)
 
     @property
-    def panic(self) -> tuple[bytes, float]:
+    def panic(self) -> tuple[bytes, float | None]:
         # `nlr_jump_fail` of either port: nothing was there to take a MemoryError of the REPL's own.
         if self.esp8266:
             return b"NLR jump failed\r\n", _SOFT_WATCHDOG
@@ -254,6 +256,7 @@ class EspPort:
             "uname": self.uname,
             "hidden": self.hidden,
             "boot_interruptible": self.version < (1, 21),
+            "files_before_sys": self.version < (1, 21),
             "buffer": not self.small,
             "path": [*paths, "/"] if esp8266 else paths,
             "boot_py": self.boot_py,
@@ -281,6 +284,8 @@ class EspPort:
             "access_point": f"MicroPython-{mac[3:].hex()}" if esp8266 else f"ESP_{mac[3:].hex()}",
             "rtc": list(rtc),
             "clock": clock,
+            "clock_start": 0,
+            "epoch": _EPOCH,
             "bootloader": self.bootloader,
             "ring_io": self.version >= (1, 24),
         }

@@ -17,10 +17,11 @@ from provision.sim.chip.model import FailedStart, Started
 from provision.sim.esp.boot_output import boot_lines, calibration_fault, failed_boot
 from provision.sim.esp.chips import FACTS, ChipFacts
 from provision.sim.esp.efuses import read_efuses
-from provision.sim.esp.firmware import build
+from provision.sim.esp.firmware import MACHINES, build, default_machine
 from provision.sim.esp.loader import Loader
 from provision.sim.esp.micropython_port import EspPort
 from provision.sim.event_loop import EventLoop
+from provision.sim.line.noise import Noise
 from provision.sim.line.uart import UartFacts
 from provision.sim.line.wire import Fifo
 from provision.sim.setup import BoardSetup, ResetCause, ResetRequest, Send
@@ -35,6 +36,10 @@ class EspModel:
     """One chip; see `ChipModel`."""
 
     facts: ChipFacts
+
+    native_usb = False  # a bridge's, or a peripheral's that the program does not run
+    straps_at_every_start = False
+    program_unit = 32
 
     @property
     def boot_baud(self) -> int:
@@ -51,6 +56,10 @@ class EspModel:
     @property
     def receive_ring(self) -> int:
         return _RING.get(self.facts.chip, _RING_ESP32)
+
+    def waits_in_download(self, flash: Flash) -> bool:
+        """It tries again and again."""
+        return False
 
     def start(
         self, setup: BoardSetup, flash: Flash, cause: ResetCause, *, first: bool
@@ -77,6 +86,7 @@ class EspModel:
         setup: BoardSetup,
         flash: Flash,
         loop: EventLoop,
+        noise: Noise,
         send: Send,
         baud: Callable[[], int],
         set_baud: Callable[[int], None],
@@ -94,11 +104,31 @@ class EspModel:
             request_reset=request_reset,
         )
 
+    def download_serial(self, setup: BoardSetup) -> str | None:
+        return None
+
     def install(self, flash: Flash, image: bytes) -> None:
         flash.program(self.facts.bootloader_offset, image)
 
     def foreign_image(self, flash_size: int) -> bytes:
         return build(self.facts.chip, "1.0", flash_size=flash_size, micropython=False)
+
+    def machine(self, board: str | None, flash_size: int | None) -> str:
+        chip = self.facts.chip
+        if board is None:
+            return default_machine(chip, flash_size)
+        name, _, variant = board.partition("-")
+        machine = MACHINES.get((name, variant or None), board)
+        if machine != board and not machine.replace("-", "").endswith(chip.name.upper()):
+            raise ValueError(f"{board} is not a release for the {chip.label}")
+        return machine
+
+    def image(
+        self, version: str, *, machine: str, flash_size: int | None, date: str, size: int | None
+    ) -> bytes:
+        return build(
+            self.facts.chip, version, machine=machine, flash_size=flash_size, date=date, size=size
+        )
 
     def break_application(self, flash: Flash) -> None:
         with flash.whole() as view:

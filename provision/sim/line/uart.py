@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from provision.sim.setup import CONSOLE_BAUD
+
 _WORD = 0xFFFFFFFF
 _SIXTEENTH = 20  # where the fraction begins in the divider's register
 
@@ -40,6 +42,26 @@ class UartFacts:
     select: ClockSelect | None = None
     commit: int | None = None
     soft_reset: bool = False
+
+
+class NoUart:
+    """In the place of one, for a console on USB: no registers, and a rate that nothing goes by."""
+
+    def __init__(self) -> None:
+        self.registers: dict[int, int] = {}
+
+    def reset(self) -> None:
+        """Nothing is set up."""
+
+    def soft_reset(self) -> None:
+        """Nor here."""
+
+    def write(self, register: int, value: int) -> None:
+        raise KeyError(register)
+
+    @property
+    def rate(self) -> int:
+        return CONSOLE_BAUD
 
 
 class Uart:

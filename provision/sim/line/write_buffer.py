@@ -30,6 +30,11 @@ class WriteBuffer:
         self._held += data[:room]
         self.dropped += len(data) - len(data[:room])
 
+    @property
+    def full(self) -> bool:
+        """Whether the descriptor takes no more for now."""
+        return bool(self._held)
+
     def clear(self) -> None:
         if self._held:
             self._held.clear()

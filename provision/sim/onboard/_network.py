@@ -4,9 +4,9 @@ from _link import CONFIG
 
 STA_IF, AP_IF = 0, 1
 AUTH_OPEN, AUTH_WEP, AUTH_WPA_PSK, AUTH_WPA2_PSK, AUTH_WPA_WPA2_PSK = 0, 1, 2, 3, 4
-STAT_IDLE = 0 if CONFIG["platform"] == "esp8266" else 1000
-STAT_CONNECTING = 1 if CONFIG["platform"] == "esp8266" else 1001
-STAT_GOT_IP = 5 if CONFIG["platform"] == "esp8266" else 1010
+STAT_IDLE, STAT_CONNECTING, STAT_GOT_IP = {
+    "esp8266": (0, 1, 5), "esp32": (1000, 1001, 1010), "rp2": (0, 1, 3),
+}[CONFIG["platform"]]
 MODE_11B, MODE_11G, MODE_11N = 1, 2, 4
 
 _hostname = CONFIG["hostname"]

@@ -33,17 +33,21 @@ gc.collect()
 import _network
 
 gc.collect()
-import _esp
-
-gc.collect()
-if CONFIG["platform"] == "esp32":
-    import _nvs
-
-    gc.collect()
-    import _esp32
+_RP2 = CONFIG["platform"] == "rp2"
+if _RP2:
+    import _rp2
+else:
+    import _esp
 
     gc.collect()
-import flashbdev
+    if CONFIG["platform"] == "esp32":
+        import _nvs
+
+        gc.collect()
+        import _esp32
+
+        gc.collect()
+    import flashbdev
 
 gc.collect()
 import _sys
@@ -85,14 +89,22 @@ def _install_modules():
     own = {"u" + name: after_files[name] for name in after_files}
     own["usys"] = _sys.make_sys()
     missing = list(CONFIG["hidden"])
-    if CONFIG["boot_interruptible"]:
+    if CONFIG["files_before_sys"]:
         missing.append("sys")  # the unix port's, that no file is before
         after_files["sys"] = own["usys"]
     else:
         own["sys"] = own["usys"]
     own["micropython"] = _sys.make_micropython()
-    own["network"] = _as_module(_network, "network")
-    own["esp"] = _as_module(_esp, "esp")
+    if "network" not in missing:
+        own["network"] = _as_module(_network, "network")
+    if _RP2:
+        # rp2 is a frozen module, found before any file.
+        own["rp2"] = own["_rp2"] = _as_module(_rp2, "rp2")
+        own["uctypes"] = _rp2.make_uctypes()
+        if CONFIG["files_before_sys"]:
+            after_files["uctypes"] = own["uctypes"]
+    else:
+        own["esp"] = _as_module(_esp, "esp")
     if CONFIG["platform"] == "esp32":
         own["esp32"] = _as_module(_esp32, "esp32")
     _import.install(own, after_files, missing)
@@ -201,6 +213,17 @@ def _boot(setup):
         setup()
 
 
+def _boot_rp2():
+    # Anything that goes wrong with the mount, and there is a new filesystem.
+    bdev = _rp2.Flash()
+    try:
+        fs = vfs.VfsLfs2(bdev, progsize=256)
+    except:
+        vfs.VfsLfs2.mkfs(bdev, progsize=256)
+        fs = vfs.VfsLfs2(bdev, progsize=256)
+    vfs.mount(fs, "/")
+
+
 def _print_boot_exception(error):
     print("Traceback (most recent call last):")
     print('  File "_boot.py", line %d, in <module>' % (11 if CONFIG["platform"] == "esp8266" else 7))
@@ -222,24 +245,35 @@ def start(scope):
     for name in list(scope):
         if name != "__name__":
             del scope[name]
-    # inisetup is for the first boot alone, and the host's files are out of sight after this.
-    import inisetup
+    # The host's files are out of sight after this.
+    if _RP2:
+        boot = _boot_rp2
+    else:
+        import inisetup
+
+        boot = lambda: _boot(inisetup.setup)
 
     _install_modules()
     vfs.umount("/")
     os.chdir("/")
     _real.path[:] = CONFIG["path"]
     _real.argv[:] = []
-    scope["gc"] = gc
-    scope["vfs" if "vfs" not in CONFIG["hidden"] else "uos"] = vfs
-    scope["bdev"] = flashbdev.bdev
+    if _RP2:
+        scope["machine"], scope["rp2"] = _machine, _rp2
+        if not CONFIG["usb_after_boot"]:
+            tell(b"E")
+    else:
+        scope["gc"] = gc
+        scope["vfs" if "vfs" not in CONFIG["hidden"] else "uos"] = vfs
+        scope["bdev"] = flashbdev.bdev
     if CONFIG["boot_interruptible"]:
         tell(b"U")
-    error = _interruptible(lambda: _boot(inisetup.setup))
+    error = _interruptible(boot)
     if error is not None:
         _print_boot_exception(error)
-    _real.modules["flashbdev"] = _as_module(flashbdev, "flashbdev")  # a firmware has it frozen in
-    for name in ("inisetup", "_start", "_link", "_flash", "_console", "_sys", "_machine", "_network", "_esp", "_esp32", "_nvs", "_time", "_import"):
+    if not _RP2:
+        _real.modules["flashbdev"] = _as_module(flashbdev, "flashbdev")  # a firmware has it frozen in
+    for name in ("inisetup", "_start", "_link", "_flash", "_console", "_sys", "_machine", "_network", "_esp", "_esp32", "_nvs", "_rp2", "_time", "_import"):
         _real.modules.pop(name, None)
     gc.collect()
     if CONFIG["platform"] == "esp8266":
@@ -249,6 +283,8 @@ def start(scope):
     tell(b"U")
     _reserved()
     ok = _run("boot.py", scope)
+    if _RP2:
+        tell(b"E")
     if not CONFIG["raw"] and (ok or CONFIG["platform"] == "esp8266"):
         _run("main.py", scope)
     builtins.input = _input

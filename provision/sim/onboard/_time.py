@@ -1,20 +1,21 @@
-# The chip's clock: it counts from 2000, from the moment the chip was given power, until a program
-# sets it. Whole seconds, and tuples of eight.
+# The chip's clock: it counts from the port's epoch, from the moment the chip was given power, until
+# a program sets it. Whole seconds, and tuples of eight.
 
 import time as _real
 
 from _link import CONFIG, tell
 
-_EPOCH = 946684800  # 2000-01-01 in the unix port's seconds
-_zero = CONFIG["clock"]  # when the chip's clock stood at nought, in the unix port's seconds
+_EPOCH = CONFIG["epoch"]  # in the unix port's seconds
+_START = CONFIG["clock_start"]  # what the clock shows when the chip is given power
+_zero = CONFIG["clock"]  # when that was, in the unix port's seconds
 
 
 def time():
-    return int(_real.time() - _zero)
+    return int(_real.time() - _zero) + _START
 
 
 def time_ns():
-    return _real.time_ns() - int(_zero * 1000) * 1000000
+    return _real.time_ns() - int(_zero * 1000) * 1000000 + _START * 1000000000
 
 
 def gmtime(seconds=None):
@@ -30,7 +31,7 @@ def mktime(date):
 
 def set_clock(seconds):
     global _zero
-    _zero = int(_real.time()) - seconds
+    _zero = int(_real.time()) - seconds + _START
     tell(b"C", str(_zero).encode())
 
 

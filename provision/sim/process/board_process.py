@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 from provision.atomic_files import private_directory
 from provision.errors import SimulatorError
-from provision.sim import paths
+from provision.sim import inotify, paths
 from provision.sim.app.application import Application
 from provision.sim.chip.board import Board
 from provision.sim.chip.flash import Flash
@@ -28,12 +28,12 @@ from provision.sim.client import NoSuchBoard, failure
 from provision.sim.event_loop import EventLoop
 from provision.sim.families import model_of
 from provision.sim.line.wire import Wire
-from provision.sim.process import inotify
 from provision.sim.process.connection import Connection
 from provision.sim.process.control import Control
 from provision.sim.setup import BoardSetup
 
 SETUP_FILE = "board.json"
+_START = 10.0  # seconds for a program to start, unless the machine is choking
 NAME_FILE = "name"  # under which a running board is plugged in
 
 
@@ -50,6 +50,8 @@ class BoardProcess:
         self.loop.watch(self._listener.fileno(), self._accept)
         self.connections: list[Connection] = []
         self.waker: tuple[socket.socket, socket.socket] | None = None  # signals come through it
+        # What a process that was killed has left.
+        shutil.rmtree(self.setup.directory / paths.VOLUMES, ignore_errors=True)
         self.board = _build(self.setup, self.loop)
         self.control: Control = Control(self)
         self._removal = inotify.watch(self.setup.directory, inotify.REMOVED)
@@ -58,8 +60,17 @@ class BoardProcess:
             self.loop.watch(self._removal, self.loop.stop)
         self._write_name()
 
-    def serve(self) -> None:
+    def start(self) -> None:
+        """Give the board power, as it is taken to have had all along: somebody who opens its port
+        finds what a running board shows."""
         self.board.power_on()
+        over: list[bool] = []
+        timer = self.loop.after(_START, lambda: over.append(True))
+        while not (self.board.settled or over or self.loop.stopped):
+            self.loop.step()
+        timer.cancel()
+
+    def serve(self) -> None:
         self.loop.run()
         self.close()
 
@@ -248,6 +259,7 @@ def main(arguments: list[str]) -> NoReturn:
             writer, failure(SimulatorError(f"the virtual board {name!r} cannot start: {error}"))
         )
         os._exit(1)
+    process.start()
     _send_answer(writer, {})
     process.serve()
     os._exit(0)

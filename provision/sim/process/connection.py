@@ -12,13 +12,14 @@ from provision.errors import SimulatorError
 from provision.sim import port_frames
 from provision.sim.chip.board import Board
 from provision.sim.client import failure
-from provision.sim.event_loop import EventLoop, Timer
+from provision.sim.event_loop import EventLoop
 from provision.sim.line.write_buffer import WriteBuffer
+from provision.sim.process.backpressure import Backpressure
 
 _REQUEST_LIMIT = 1 << 20
 _CHUNK = 1 << 18
-# Seconds of a slow line that a driver and a bridge hold for it (0.5 KB at 115200).
-_WRITE_AHEAD = 0.05
+_USB_CHUNK = 512
+_USB_BUFFER = 4096  # what the driver of a USB port holds for a program that does not read
 
 
 class RequestHandler(Protocol):
@@ -40,7 +41,6 @@ class Connection:
         on_close: Callable[[Connection], None],
     ) -> None:
         self._socket = connection
-        self._loop = loop
         self._board = board
         self._requests = requests
         self._on_close = on_close
@@ -49,9 +49,15 @@ class Connection:
         self._output = WriteBuffer(loop, connection.fileno())
         self._port = False
         self._lines = (False, False)
-        self._waiting: Timer | None = None
+        self._chunk = _CHUNK
+        if board.native_usb:
+            # Both sides notice at once when the other one does not read.
+            self._chunk = _USB_CHUNK
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _USB_BUFFER)
         connection.setblocking(False)
-        loop.watch(connection.fileno(), self.readable)
+        self._backpressure = Backpressure(
+            board=board, loop=loop, fd=connection.fileno(), readable=self.readable
+        )
 
     @property
     def port(self) -> bool:
@@ -62,7 +68,7 @@ class Connection:
         if self._socket.fileno() < 0:
             return
         try:
-            data = self._socket.recv(_CHUNK)
+            data = self._socket.recv(self._chunk)
         except BlockingIOError:
             return
         except OSError:
@@ -79,20 +85,12 @@ class Connection:
                 self.close()
         elif self._port:
             self._frames_in(data)
-            self._apply_backpressure()
+            if self._socket.fileno() >= 0:
+                self._backpressure.apply()
 
-    def _apply_backpressure(self) -> None:
-        """Read no more from a host that is ahead of the line, so that it has to wait."""
-        ahead = self._board.backlog - _WRITE_AHEAD
-        if ahead > 0 and self._socket.fileno() >= 0:
-            self._loop.unwatch(self._socket.fileno())
-            if self._waiting:
-                self._waiting.cancel()
-            self._waiting = self._loop.after(ahead, self._resume_reading)
-
-    def _resume_reading(self) -> None:
-        self._waiting = None
-        self._loop.watch(self._socket.fileno(), self.readable)
+    @property
+    def full(self) -> bool:
+        return self._output.full
 
     def deliver(self, data: bytes) -> None:
         self._output.put(data)
@@ -108,9 +106,7 @@ class Connection:
         if self._socket.fileno() < 0:
             return
         self._output.clear()
-        if self._waiting:
-            self._waiting.cancel()
-        self._loop.unwatch(self._socket.fileno())
+        self._backpressure.close()
         self._socket.close()
         if self._port:
             self._port = False
@@ -154,7 +150,7 @@ class Connection:
             case port_frames.DATA:
                 self._board.from_host(payload)
             case port_frames.LINES:
-                self._board.circuit.lines(bool(payload[0] & 1), bool(payload[0] & 2))
+                self._board.set_lines(bool(payload[0] & 1), bool(payload[0] & 2))
             case port_frames.BAUD:
                 self._board.set_host_baud(int.from_bytes(payload, "big"))
             case port_frames.BREAK:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from provision.errors import SimulatorError
 from provision.sim.chip.board import Board
+from provision.sim.chip.parts import Mode
 from provision.sim.client import BoardTaken, NoSuchBoard
 from provision.sim.event_loop import EventLoop
 from provision.sim.line.reset import Button
@@ -51,6 +52,14 @@ class RunningBoard(Protocol):
         ...
 
 
+_WITHOUT_PORT = {
+    Mode.DOWNLOAD: "as it is in BOOTSEL",
+    Mode.RUN: "as its program has not come so far, or hangs",
+    Mode.SLEEP: "as it is asleep",
+    Mode.RESET: "as it is held in reset",
+}
+
+
 class Control:
     """Carries out the requests to one board."""
 
@@ -60,6 +69,7 @@ class Control:
         self._terminal: Terminal | None = None
         self._server: Server | None = None
         self._started = time.monotonic()
+        self._board.on_port = self._port_changed
         self._requests: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "may-open": self._may_open,
             "status": self._status,
@@ -99,13 +109,21 @@ class Control:
                 f"no such file or directory: the virtual board {name!r} is unplugged",
                 hint=f"plug it in: `provision sim fault {name} replug`",
             )
+        if not self._board.present:
+            raise NoSuchBoard(
+                f"no such file or directory: the virtual board {name!r} shows no serial port, "
+                + _WITHOUT_PORT.get(self._board.mode, "as it is off"),
+                hint=f"start it anew: `provision sim press {name} reset`"
+                if self._board.volume is None
+                else f"copy a UF2 file to {self._board.volume}",
+            )
         if self._board.taken:
             self._process.notice_hang_ups()
         if self._board.taken:
             raise BoardTaken(
                 "Resource temporarily unavailable", hint="close the other program that uses it"
             )
-        return {}
+        return {"native_usb": self._board.native_usb}
 
     def _status(self, request: dict[str, Any]) -> dict[str, Any]:
         setup = self._board.setup
@@ -116,6 +134,10 @@ class Control:
             "chip": str(setup.chip),
             "flash": setup.flash_size,
             "mac": setup.mac,
+            "serial": setup.serial if self._board.native_usb else None,
+            "download_serial": self._board.download_serial,
+            "volume": str(self._board.volume) if self._board.volume else None,
+            "present": self._board.present,
             "wiring": setup.wiring.value,
             "directory": str(setup.directory),
             "mode": self._board.mode.value,
@@ -163,9 +185,15 @@ class Control:
         if name and name != self._process.name:
             self._process.rename(name)
         self._board.replug()
-        if self._terminal:
-            self._terminal = self._make_terminal(self._terminal.link)
+        self._port_changed(self._board.present)
         return {"name": self._process.name}
+
+    def _port_changed(self, there: bool) -> None:
+        """A device file goes with its port; another comes by the same name."""
+        if self._terminal:
+            self._terminal.close()
+            if there:
+                self._terminal = self._make_terminal(self._terminal.link)
 
     def _pty(self, request: dict[str, Any]) -> dict[str, Any]:
         link = Path(request.get("link") or self._process.setup.directory / "tty")
@@ -174,6 +202,8 @@ class Control:
             self._terminal = None
         if self._terminal is None:
             self._terminal = self._make_terminal(link)
+            if not self._board.present:
+                self._terminal.close()  # until the port is there
         return {"pty": str(link)}
 
     def _make_terminal(self, link: Path) -> Terminal:

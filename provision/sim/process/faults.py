@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from provision.core.chips.esp.chips import CHIPS as ESP_CHIPS
 from provision.errors import SimulatorError
 from provision.sim.chip.board import Board
 from provision.sim.chip.flash import Work
@@ -30,6 +31,11 @@ class FaultTarget:
 
 
 def _burn(target: FaultTarget, **fuses: bool) -> dict[str, Any]:
+    chip = target.board.setup.chip
+    if chip not in ESP_CHIPS:
+        raise SimulatorError(
+            f"the {chip.label} has no such eFuse", hint="use a board with one of Espressif's chips"
+        )
     return {"efuses": asdict(burn_efuses(target.board.setup.directory, **fuses))}
 
 
@@ -89,7 +95,8 @@ def _disturb(target: FaultTarget, arguments: dict[str, Any]) -> dict[str, Any]:
 def _exchange(target: FaultTarget, arguments: dict[str, Any]) -> dict[str, Any]:
     """For as long as the board's process lives: another chip is no setting of this board."""
     setup = target.board.setup
-    wanted = {**json.loads(setup.to_json()), "mac": str(arguments.get("mac", ""))}
+    own = {key: str(arguments.get(key, "")) for key in ("mac", "serial")}
+    wanted = {**json.loads(setup.to_json()), **own}
     other = BoardSetup.from_query(setup.name, wanted, setup.directory)
     target.board.exchange(other, int(arguments.get("after", 0)))
     return {}
@@ -142,9 +149,9 @@ FAULTS: dict[str, Fault] = {
         lambda target, arguments: _cut_power(target, arguments, Work.PROGRAM),
     ),
     "exchange": Fault(
-        "put another board with the same flash in its place; mac=MAC: its MAC; after=N: at the Nth "
-        "start from now",
-        frozenset({"mac", "after"}),
+        "put another board with the same flash in its place; mac=MAC, serial=ID: its own; after=N: "
+        "at the Nth start from now",
+        frozenset({"mac", "serial", "after"}),
         _exchange,
     ),
     "noise": Fault(
@@ -171,7 +178,7 @@ FAULTS: dict[str, Fault] = {
 }
 
 IN_FLASH: dict[str, str] = {
-    "broken-firmware": "clear one bit of the app: the chip boot-loops",
+    "broken-firmware": "clear one bit of the app: the chip boot-loops, or hangs",
     "foreign-firmware": "install a valid image that is not MicroPython",
     "corrupt-filesystem": "overwrite both superblocks of the filesystem",
     "full-filesystem": "fill nearly all of the filesystem with one file",

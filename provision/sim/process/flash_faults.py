@@ -17,7 +17,7 @@ from provision.sim.chip.flash import Flash
 from provision.sim.families import model_of
 from provision.sim.setup import BoardSetup
 
-_CACHE = 128  # MicroPython's: four times the read size of 32
+_READ = 32  # MicroPython's
 
 MAIN_PY: Mapping[str, str] = MappingProxyType(
     {
@@ -70,7 +70,8 @@ class _OnFlash(UserContext):  # type: ignore[misc]
 def open_filesystem(setup: BoardSetup, flash: Flash) -> LittleFS:
     """The board's filesystem, mounted in place; where the flash is blank, formatted first. Only
     while the board does not run. Raises LittleFSError for one that is damaged."""
-    place = model_of(setup.chip).filesystem_place(setup, flash)
+    model = model_of(setup.chip)
+    place = model.filesystem_place(setup, flash)
 
     def read(block: int) -> bytes:
         return flash.read(place.offset + block * LITTLEFS_BLOCK, LITTLEFS_BLOCK)
@@ -80,9 +81,9 @@ def open_filesystem(setup: BoardSetup, flash: Flash) -> LittleFS:
         context=_OnFlash(flash, place),
         block_size=LITTLEFS_BLOCK,
         block_count=place.blocks,
-        read_size=32,
-        prog_size=32,
-        cache_size=_CACHE,
+        read_size=_READ,
+        prog_size=model.program_unit,
+        cache_size=4 * max(_READ, model.program_unit),  # as MicroPython's
         lookahead_size=32,
         # Where there is none yet, what every MicroPython can mount.
         disk_version=VERSION_2_0 if blank else disk_version(read, place.blocks) or 0,

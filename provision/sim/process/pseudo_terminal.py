@@ -13,12 +13,14 @@ import termios
 import tty
 from pathlib import Path
 
+from provision.sim import inotify
 from provision.sim.chip.board import Board
 from provision.sim.event_loop import EventLoop
 from provision.sim.line.write_buffer import WriteBuffer
-from provision.sim.process import inotify
+from provision.sim.process.backpressure import Backpressure
 
 _CHUNK = 65536
+_USB_CHUNK = 512
 
 _RATES = {
     getattr(termios, name): int(name[1:])
@@ -48,8 +50,14 @@ class Terminal:
             loop.watch(self._watcher, self._openings)
         else:
             self._attach()
-        loop.watch(self._master, self._readable)
+        self._backpressure = Backpressure(
+            board=board, loop=loop, fd=self._master, readable=self._readable
+        )
         self._place_link()
+
+    @property
+    def full(self) -> bool:
+        return self._output.full
 
     def deliver(self, data: bytes) -> None:
         self._output.put(data)
@@ -62,7 +70,7 @@ class Terminal:
         if self._master < 0:
             return
         self._output.clear()
-        self._loop.unwatch(self._master)
+        self._backpressure.close()
         if self._watcher is not None:
             self._loop.unwatch(self._watcher)
             os.close(self._watcher)
@@ -84,7 +92,7 @@ class Terminal:
     def _openings(self) -> None:
         if self._watcher is None:
             return
-        for mask in inotify.happened(self._watcher):
+        for mask, _ in inotify.happened(self._watcher):
             self._users += bool(mask & inotify.OPENED) - bool(mask & inotify.CLOSED)
         if self._users > 0:
             self._attach()
@@ -103,11 +111,13 @@ class Terminal:
         if self._master < 0:
             return
         try:
-            data = os.read(self._master, _CHUNK)
+            data = os.read(self._master, _USB_CHUNK if self._board.native_usb else _CHUNK)
         except (BlockingIOError, OSError):
             return
         self._attach()
         self._board.from_host(data)
+        if self._master >= 0 and self._board.native_usb:
+            self._backpressure.apply()
 
     def rate(self) -> int:
         """As its user has set it: a pseudo-terminal tells nobody, it must be asked."""

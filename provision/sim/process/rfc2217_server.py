@@ -15,8 +15,10 @@ from serial.rfc2217 import PortManager
 from provision.sim.chip.board import Board
 from provision.sim.event_loop import EventLoop
 from provision.sim.line.write_buffer import WriteBuffer
+from provision.sim.process.backpressure import Backpressure
 
 _CHUNK = 65536
+_USB_CHUNK = 512
 _IAC = b"\xff"
 
 
@@ -49,7 +51,7 @@ class _ManagedPort:
     @dtr.setter
     def dtr(self, state: bool) -> None:
         self._dtr = state
-        self._board.circuit.lines(self._dtr, self._rts)
+        self._board.set_lines(self._dtr, self._rts)
 
     @property
     def rts(self) -> bool:
@@ -58,7 +60,7 @@ class _ManagedPort:
     @rts.setter
     def rts(self, state: bool) -> None:
         self._rts = state
-        self._board.circuit.lines(self._dtr, self._rts)
+        self._board.set_lines(self._dtr, self._rts)
 
     @property
     def break_condition(self) -> bool:
@@ -110,7 +112,7 @@ class Server:
             return
         if self._client:
             self._client.readable()  # it may have hung up already
-        if self._client or self._board.taken or not self._board.plugged:
+        if self._client or self._board.taken or not self._board.present:
             client.close()
             return
         self._client = _Client(client, self._board, self._loop, self._ended)
@@ -132,11 +134,17 @@ class _Client:
         self._output = WriteBuffer(loop, client.fileno())
         board.open(self, dtr=False, rts=False, baud=board.host_baud)
         self._manager = PortManager(_ManagedPort(board), self)  # type: ignore[arg-type]
-        loop.watch(client.fileno(), self.readable)
+        self._backpressure = Backpressure(
+            board=board, loop=loop, fd=client.fileno(), readable=self.readable
+        )
 
     def write(self, data: bytes) -> None:
         """PortManager's answers."""
         self._output.put(data)
+
+    @property
+    def full(self) -> bool:
+        return self._output.full
 
     def deliver(self, data: bytes) -> None:
         self._output.put(data.replace(_IAC, _IAC + _IAC))
@@ -151,7 +159,7 @@ class _Client:
         if self._socket.fileno() < 0:
             return
         try:
-            data = self._socket.recv(_CHUNK)
+            data = self._socket.recv(_USB_CHUNK if self._board.native_usb else _CHUNK)
         except BlockingIOError:
             return
         except OSError:
@@ -162,6 +170,8 @@ class _Client:
         # Line changes happen inside the filter: what came before one has to go before it.
         for byte in self._filtered(data):
             self._board.from_host(byte)
+        if self._socket.fileno() >= 0 and self._board.native_usb:
+            self._backpressure.apply()
 
     def _filtered(self, data: bytes) -> Iterator[bytes]:
         if _IAC not in data and self._manager.mode == 0 and self._manager.suboption is None:
@@ -180,7 +190,7 @@ class _Client:
         if self._socket.fileno() < 0:
             return
         self._output.clear()
-        self._loop.unwatch(self._socket.fileno())
+        self._backpressure.close()
         with contextlib.suppress(OSError):
             self._socket.close()
         self._board.closed(self)

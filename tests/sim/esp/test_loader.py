@@ -11,8 +11,8 @@ import pytest
 
 from provision.core.chips.esp.chips import CHIPS, ESP32, ESP32C3, ESP32C6, ESP32S2, ESP32S3, ESP8266
 from provision.model.chip import Chip
-from provision.sim.chip.board import Mode
 from provision.sim.chip.flash import BLOCK, SECTOR, Work
+from provision.sim.chip.parts import Mode
 from provision.sim.esp import slip
 from provision.sim.setup import ResetCause
 from tests.sim.chip_bench import SYNC, ChipBench, block, md5, words

@@ -8,7 +8,7 @@ import pytest
 
 from provision.core.chips.esp.chips import CHIPS, ESP32, ESP32C3, ESP32C6, ESP8266
 from provision.model.chip import Chip
-from provision.sim.chip.board import Mode
+from provision.sim.chip.parts import Mode
 from provision.sim.line.reset import Button
 from provision.sim.setup import ResetCause, ResetKind, ResetRequest
 from tests.sim.chip_bench import ChipBench

@@ -1,4 +1,4 @@
-"""Notifications of what happens to a file, on systems that have them (Linux)."""
+"""Notifications of what happens to a file or in a folder, on systems that have them (Linux)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ import struct
 import sys
 from pathlib import Path
 
+MODIFIED = 0x02
+CLOSED_WRITTEN = 0x08
 OPENED = 0x20
-CLOSED = 0x08 | 0x10  # written to or not
+CLOSED = CLOSED_WRITTEN | 0x10  # written to or not
+MOVED_IN = 0x80
 REMOVED = 0x400
 
 _EVENT = struct.Struct("iIII")
@@ -29,13 +32,18 @@ def watch(path: Path | str, events: int) -> int | None:
     return fd
 
 
-def happened(fd: int) -> list[int]:
-    """The events since the last time, in order."""
-    data = os.read(fd, 65536)
-    masks = []
+def happened(fd: int) -> list[tuple[int, str]]:
+    """The events since the last time, in order, each with the name of the file in a watched
+    folder, or ""."""
+    try:
+        data = os.read(fd, 65536)
+    except BlockingIOError:
+        return []
+    events = []
     offset = 0
     while offset < len(data):
         _, mask, _, length = _EVENT.unpack_from(data, offset)
-        masks.append(mask)
-        offset += _EVENT.size + length
-    return masks
+        offset += _EVENT.size
+        events.append((mask, os.fsdecode(data[offset : offset + length].rstrip(b"\0"))))
+        offset += length
+    return events
