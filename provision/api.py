@@ -49,7 +49,6 @@ from provision.model.report import DeviceReport, RunReport
 from provision.model.state import ActualState, BoardEntry
 from provision.project.device_status import DeviceStatus, FleetStatus
 from provision.project.fleet import Fleet
-from provision.sources.lock_resolution import EVERYTHING
 
 if TYPE_CHECKING:
     from provision.api_console import logs, repl, run_code
@@ -78,6 +77,7 @@ if TYPE_CHECKING:
     )
     from provision.device.flashing.device_image import DeviceImage
     from provision.project.backups import SavedBackup
+    from provision.sources.lock_resolution import EVERYTHING
 
 __all__ = [
     "EVERYTHING",
@@ -138,6 +138,7 @@ __all__ = [
 ]
 
 _ELSEWHERE = {
+    "provision.sources.lock_resolution": "EVERYTHING",
     "provision.api_console": "logs repl run_code",
     "provision.api_files": "SavedBackup ShownFile backup cat fetch ls read_backup restore rollback "
     "send",

@@ -43,20 +43,14 @@ from provision.sources.images import (
     project_cache,
 )
 from provision.sources.library import ProjectLibrary
-from provision.sources.lock_resolution import (
-    Change,
-    Requirements,
-    changes_between,
-    pending_changes,
-    resolve_requirements,
-)
 from provision.sources.mpy_cross import Compiler
 from provision.sources.packages import PackageResolver, PackageStore
-from provision.sources.release_index import IndexUrls
-from provision.sources.vendoring import Vendored, refuse_links, vendor_locked
 
 if TYPE_CHECKING:
     from provision.device.flashing.device_image import DeviceImage
+    from provision.sources.lock_resolution import Change
+    from provision.sources.release_index import IndexUrls
+    from provision.sources.vendoring import Vendored
 
 SIM_HANDLERS = "provision.sim"
 SIM_SCHEME = "sim"
@@ -237,6 +231,8 @@ def supply(loaded: Loaded, *, offline: bool = False) -> Supplies:
 
 
 def _indexes(loaded: Loaded) -> IndexUrls:
+    from provision.sources.release_index import IndexUrls
+
     manifest = loaded.manifest
     return IndexUrls.choose(releases=manifest.firmware_index, packages=manifest.package_index)
 
@@ -296,6 +292,13 @@ def lock_manifest(
 ) -> LockResult:
     """Resolve what a manifest's devices require and write it to the lock; with `check`, only tell
     what is not up to date. `upgrade` names what is looked up anew, EVERYTHING all of it."""
+    from provision.sources.lock_resolution import (
+        Requirements,
+        changes_between,
+        pending_changes,
+        resolve_requirements,
+    )
+
     loaded = load_manifest(manifest, secrets)
     supplies = supply(loaded, offline=offline)
     requirements = Requirements.of(loaded.each_state())
@@ -338,6 +341,9 @@ def vendor_manifest(
 ) -> VendorResult:
     """Fetch every file that a manifest has locked into a directory, `vendor` beside the manifest
     for None, and remove what nothing needs there; UsageError when the lock is not up to date."""
+    from provision.sources.lock_resolution import Requirements, pending_changes
+    from provision.sources.vendoring import refuse_links, vendor_locked
+
     loaded = load_manifest(manifest, secrets)
     supplies = supply(loaded, offline=offline)
     missing = pending_changes(

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -30,9 +30,8 @@ def profiles() -> Mapping[str, BoardProfile]:
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     written = {
-        entry.name.removesuffix(".yaml"): yaml.load(entry.read_text("utf-8"), Loader=loader)
-        for entry in files(__name__).iterdir()
-        if entry.name.endswith(".yaml")
+        path.stem: yaml.load(path.read_text("utf-8"), Loader=loader)
+        for path in Path(__file__).parent.glob("*.yaml")
     }
     made: dict[str, BoardProfile] = {}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,10 @@ def fleet_schema() -> dict[str, Any]:
 
 def schema_text(name: str) -> str:
     """A schema as it is written: "fleet" or another of `schemas/`."""
-    shipped = files("provision") / "schemas" / f"{name}.schema.json"
+    package = Path(__file__).resolve().parents[1]
+    shipped = package / "schemas" / f"{name}.schema.json"
     if shipped.is_file():
         return shipped.read_text(encoding="utf-8")
     # Not installed from a wheel: the schemas stand beside the package in the repository.
-    beside = Path(__file__).resolve().parents[2] / "schemas" / f"{name}.schema.json"
+    beside = package.parent / "schemas" / f"{name}.schema.json"
     return beside.read_text(encoding="utf-8")

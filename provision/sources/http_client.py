@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -41,6 +40,8 @@ from provision.sources.http_response import (
 )
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
     from provision.sources.cache import Cache, PartialDownload
@@ -343,6 +344,8 @@ def _no_progress(url: str, done: int, total: int | None) -> None:
 def system_certificates() -> ssl.SSLContext:
     """TLS with the certificates that the operating system trusts, a company's own included, and
     those that SSL_CERT_FILE and SSL_CERT_DIR name."""
+    import ssl
+
     import truststore
 
     context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -218,6 +217,8 @@ def translated_error(error: httpx.HTTPError, settings: HttpSettings) -> Exceptio
 
 
 def _certificate_fault(error: BaseException) -> bool:
+    import ssl  # as httpx has it already; a run that asks no server need not
+
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, ssl.SSLCertVerificationError):

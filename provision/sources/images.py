@@ -24,7 +24,6 @@ from provision.model.state import ActualState
 from provision.sources.cache import Cache, user_cache
 from provision.sources.http_client import DownloadRequest, HttpClient
 from provision.sources.http_response import public_url
-from provision.sources.release_index import find_release
 from provision.sources.releases import LATEST, check_declared
 
 if TYPE_CHECKING:
@@ -197,6 +196,9 @@ class FirmwareResolver:
             return self._locked(source, source.file, "", data)
         url, declared = source.url, source
         if url is None:
+            # Its parser of HTML is seldom needed.
+            from provision.sources.release_index import find_release
+
             with self._http.session():
                 release = find_release(source, self._http, self._releases)
             url = release.url
