@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from provision.core.chips.esp.chips import ESP8266
+from provision.core.chips.rp2.chips import RP2350
 from provision.errors import SimulatorError
 from provision.model.board import ResetWiring
 from provision.sim.setup import BoardSetup, parse_address
@@ -26,6 +27,15 @@ def test_an_address_says_what_the_board_is() -> None:
     wire = setup.wire
     assert (wire.paced, wire.ceiling, wire.latency, wire.ring) == (True, 115200, 0.001, 256)
     assert (setup.timing, setup.scale, setup.heap) == (1.0, 10.0, 36 * 1024)
+
+
+def test_a_pico_has_no_reset_lines_and_a_serial_number() -> None:
+    setup = setup_of("sim://desk?chip=rp2350&serial=E6614103E7452D2F")
+    assert (setup.chip, setup.flash_size, setup.wiring) == (RP2350, 4 << 20, ResetWiring.NONE)
+    assert setup.serial == "e6614103e7452d2f"
+    assert setup_of("sim://a?chip=rp2040").flash_size == 2 << 20
+    assert setup_of("sim://a?chip=rp2040").serial != setup_of("sim://b?chip=rp2040").serial
+    assert setup.contradictions({"wiring": "usb", "serial": "e6614103e7452d2f"}) == []
 
 
 def test_two_boards_have_two_macs_and_one_board_keeps_its_own() -> None:
@@ -52,6 +62,8 @@ def test_two_boards_have_two_macs_and_one_board_keeps_its_own() -> None:
         "sim://a?scale=0",
         "sim://a?colour=red",
         "sim://a?chip=esp32&chip=esp8266",
+        "sim://a?chip=rp2040&wiring=auto",
+        "sim://a?chip=rp2040&serial=1234",
     ],
 )
 def test_what_cannot_be_is_named(address: str) -> None:

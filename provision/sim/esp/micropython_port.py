@@ -6,7 +6,6 @@ that the first boot writes, modules that came with a version, the heap.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -19,6 +18,7 @@ from provision.model.firmware import FilesystemPlace
 from provision.model.state import FirmwareIdentity
 from provision.sim.chip.flash import Flash
 from provision.sim.chip.model import DriverView
+from provision.sim.chip.said import Said
 from provision.sim.esp.chips import FACTS
 from provision.sim.esp.efuses import read_efuses
 from provision.sim.esp.firmware import MACHINES
@@ -89,75 +89,42 @@ class EspPort:
         return self.identity.chip == ESP8266
 
     @property
+    def said(self) -> Said:
+        return Said(self.identity)
+
+    @property
     def version(self) -> tuple[int, ...]:
-        """(1, 24, 1); a build without numbers counts as a recent one."""
-        match = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", self.identity.version)
-        if match is None:
-            return (1, 26, 0)
-        return (int(match[1]), int(match[2]), int(match[3] or 0))
+        return self.said.version
 
     @property
     def banner(self) -> bytes:
-        """As the REPL prints it, line end included."""
-        identity = self.identity
-        return f"{self._release}; {identity.machine}\r\n".encode()
-
-    @property
-    def _release(self) -> str:
-        return f"MicroPython v{self.identity.version} on {self.identity.date}"
+        return self.said.banner
 
     @property
     def platform(self) -> str:
         return "esp8266" if self.esp8266 else "esp32"
 
     @property
-    def bytecode(self) -> int:
-        """sys.implementation._mpy: format 6, its sub-version and the native architecture."""
-        since = ((1, 23), 3), ((1, 22), 2), ((1, 20), 1)
-        sub = next((sub for first, sub in since if self.version[:2] >= first), 0)
+    def architecture(self) -> int:
+        """Of its native code."""
         if self.esp8266:
-            architecture = _XTENSA
-        elif self.identity.chip in _RISCV:
-            architecture = _RV32IMC if self.version >= (1, 24) else 0
-        else:
-            architecture = _XTENSAWIN
-        return 6 | sub << 8 | architecture << 10
+            return _XTENSA
+        if self.identity.chip in _RISCV:
+            return _RV32IMC if self.version >= (1, 24) else 0
+        return _XTENSAWIN
 
     @property
     def implementation(self) -> list[tuple[str, object]]:
-        """The fields of sys.implementation, in order."""
-        version: list[object] = list(self.version)
-        if self.version >= (1, 22):
-            version.append("preview" if "preview" in self.identity.version else "")
-        fields: list[tuple[str, object]] = [("name", "micropython"), ("version", version)]
-        if self.version >= (1, 19):
-            fields.append(("_machine", self.identity.machine))
-        fields.append(("_mpy" if self.version >= (1, 19) else "mpy", self.bytecode))
-        if self.version >= (1, 25):
-            fields.append(("_build", self.build))
-        if self.version >= (1, 26) and not self.esp8266:
-            fields.append(("_thread", "GIL"))
-        return fields
-
-    @property
-    def build(self) -> str:
-        """The release's name: "ESP32_GENERIC", "ESP8266_GENERIC-FLASH_1M"."""
-        for (board, variant), machine in MACHINES.items():
-            if machine == self.identity.machine:
-                return f"{board}-{variant}" if variant else board
-        return re.sub(r"\W+", "_", self.identity.machine.split(" with ")[0]).upper()
+        return self.said.implementation(
+            architecture=self.architecture,
+            build=self.said.build(MACHINES.items()),
+            thread=None if self.esp8266 else "GIL",
+        )
 
     @property
     def uname(self) -> list[tuple[str, object]]:
-        """The fields of os.uname(). An ESP8266's release is that of the vendor's SDK."""
-        release = "2.2.0-dev(9422289)" if self.esp8266 else self.identity.version
-        return [
-            ("sysname", self.platform),
-            ("nodename", self.platform),
-            ("release", release),
-            ("version", f"v{self.identity.version} on {self.identity.date}"),
-            ("machine", self.identity.machine),
-        ]
+        """An ESP8266's release is that of the vendor's SDK."""
+        return self.said.uname(self.platform, "2.2.0-dev(9422289)" if self.esp8266 else None)
 
     @property
     def small(self) -> bool:
@@ -252,7 +219,7 @@ class EspPort:
             "mark": mark.hex(),
             "platform": self.platform,
             "implementation": self.implementation,
-            "sys_version": f"3.4.0; MicroPython v{self.identity.version} on {self.identity.date}",
+            "sys_version": self.said.sys_version,
             "uname": self.uname,
             "hidden": self.hidden,
             "boot_interruptible": self.version < (1, 21),

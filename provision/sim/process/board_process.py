@@ -33,7 +33,7 @@ from provision.sim.process.control import Control
 from provision.sim.setup import BoardSetup
 
 SETUP_FILE = "board.json"
-_START = 10.0  # seconds for a program to start, unless the machine is choking
+_START = 5.0  # seconds for a program to start, unless the machine is choking
 NAME_FILE = "name"  # under which a running board is plugged in
 
 

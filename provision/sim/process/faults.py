@@ -83,6 +83,11 @@ def _cut_power(target: FaultTarget, arguments: dict[str, Any], work: Work) -> di
 def _disturb(target: FaultTarget, arguments: dict[str, Any]) -> dict[str, Any]:
     """`drop` and `flip`: probability for each byte; `seed` makes it another run; `above`: only
     while the host's rate is above this one."""
+    if target.board.native_usb:
+        raise SimulatorError(
+            "a board with a USB of its own has no line that loses bytes: USB sends them again",
+            hint="pull the cable: `unplug`, with bytes=N in the middle of something",
+        )
     target.board.noise.disturb(
         drop=float(arguments.get("drop", 0)),
         flip=float(arguments.get("flip", 0)),

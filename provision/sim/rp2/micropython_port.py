@@ -5,7 +5,6 @@ From the sources of ports/rp2, releases 1.19 to 1.29.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ from provision.model.firmware import FilesystemPlace
 from provision.model.state import FirmwareIdentity
 from provision.sim.chip.flash import Flash
 from provision.sim.chip.model import DriverView
+from provision.sim.chip.said import Said
 from provision.sim.rp2.firmware import RELEASES
 from provision.sim.setup import BoardSetup, ResetCause
 
@@ -50,18 +50,16 @@ class Rp2Port:
     flash: Flash
 
     @property
+    def said(self) -> Said:
+        return Said(self.identity)
+
+    @property
     def version(self) -> tuple[int, ...]:
-        """(1, 24, 1); a build without numbers counts as a recent one."""
-        match = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", self.identity.version)
-        if match is None:
-            return (1, 26, 0)
-        return (int(match[1]), int(match[2]), int(match[3] or 0))
+        return self.said.version
 
     @property
     def banner(self) -> bytes:
-        identity = self.identity
-        text = f"MicroPython v{identity.version} on {identity.date}; {identity.machine}\r\n"
-        return text.encode()
+        return self.said.banner
 
     @property
     def radio(self) -> bool:
@@ -70,51 +68,18 @@ class Rp2Port:
         return board.endswith(" W") or "Nano RP2040 Connect" in board
 
     @property
-    def bytecode(self) -> int:
-        """sys.implementation._mpy: format 6, its sub-version and the native architecture."""
-        since = ((1, 23), 3), ((1, 22), 2), ((1, 20), 1)
-        sub = next((sub for first, sub in since if self.version[:2] >= first), 0)
-        architecture = _ARMV6M
-        if self.identity.chip == RP2350:
-            riscv = self.identity.machine.endswith("-RISCV")
-            architecture = _RV32IMC if riscv else _ARMV7EMSP
-        return 6 | sub << 8 | architecture << 10
+    def architecture(self) -> int:
+        """Of its native code."""
+        if self.identity.chip == RP2040:
+            return _ARMV6M
+        return _RV32IMC if self.identity.machine.endswith("-RISCV") else _ARMV7EMSP
 
     @property
     def implementation(self) -> list[tuple[str, object]]:
-        """The fields of sys.implementation, in order."""
-        version: list[object] = list(self.version)
-        if self.version >= (1, 22):
-            version.append("preview" if "preview" in self.identity.version else "")
-        fields: list[tuple[str, object]] = [
-            ("name", "micropython"),
-            ("version", version),
-            ("_machine", self.identity.machine),
-            ("_mpy", self.bytecode),
-        ]
-        if self.version >= (1, 25):
-            fields.append(("_build", self.build))
-        if self.version >= (1, 26):
-            fields.append(("_thread", "unsafe"))
-        return fields
-
-    @property
-    def build(self) -> str:
-        """The release's name: "RPI_PICO", "RPI_PICO2-RISCV"."""
-        for (board, variant), release in RELEASES.items():
-            if release.machine == self.identity.machine:
-                return f"{board}-{variant}" if variant else board
-        return re.sub(r"\W+", "_", self.identity.machine.split(" with ")[0]).upper()
-
-    @property
-    def uname(self) -> list[tuple[str, object]]:
-        return [
-            ("sysname", "rp2"),
-            ("nodename", "rp2"),
-            ("release", self.identity.version),
-            ("version", f"v{self.identity.version} on {self.identity.date}"),
-            ("machine", self.identity.machine),
-        ]
+        releases = ((name, release.machine) for name, release in RELEASES.items())
+        return self.said.implementation(
+            architecture=self.architecture, build=self.said.build(releases), thread="unsafe"
+        )
 
     @property
     def hidden(self) -> list[str]:
@@ -163,8 +128,8 @@ class Rp2Port:
             "mark": mark.hex(),
             "platform": "rp2",
             "implementation": self.implementation,
-            "sys_version": f"3.4.0; MicroPython v{self.identity.version} on {self.identity.date}",
-            "uname": self.uname,
+            "sys_version": self.said.sys_version,
+            "uname": self.said.uname("rp2"),
             "hidden": self.hidden,
             "boot_interruptible": False,  # USB is not up yet, or Ctrl-C is not looked at
             "files_before_sys": self.version < (1, 21),

@@ -18,6 +18,7 @@ import contextlib
 import os
 import shutil
 import stat
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -33,7 +34,9 @@ _LOOK_AGAIN = 0.05  # seconds, where the system does not tell
 
 class VolumeFolder:
     """Made with these files, which a host can read; gone after `close`. `on_write` is called when
-    there may be something new; then `sectors` has it."""
+    there may be something new; then `sectors` has it. Where the system does not notify of what
+    happens in a folder, it is looked at again and again, and a file that is copied over itself is
+    not seen to be."""
 
     def __init__(
         self,
@@ -42,6 +45,7 @@ class VolumeFolder:
         *,
         loop: EventLoop,
         on_write: Callable[[], None],
+        notified: bool = sys.platform == "linux",
     ) -> None:
         self.path = path
         self._loop = loop
@@ -55,9 +59,8 @@ class VolumeFolder:
             (path / name).chmod(0o444)
         for file in self._look().values():
             file.take_as_read()
-        self._watcher = inotify.watch(
-            path, inotify.MODIFIED | inotify.CLOSED_WRITTEN | inotify.MOVED_IN
-        )
+        events = inotify.MODIFIED | inotify.CLOSED_WRITTEN | inotify.MOVED_IN
+        self._watcher = inotify.watch(path, events) if notified else None
         if self._watcher is not None:
             loop.watch(self._watcher, self._happened)
         else:

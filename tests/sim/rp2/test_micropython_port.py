@@ -185,9 +185,8 @@ def test_rp2_flash_is_the_filesystems_part_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("version", "late"), [("1.22.0", False), ("1.24.1", True)])
 def test_usb_comes_up_after_boot_py_since_1_23(tmp_path: Path, version: str, late: bool) -> None:
     with Bench(tmp_path, RP2040, version) as bench:
-        put_file(bench.setup, bench.flash, "/boot.py", b"while True:\n    pass\n")
-        bench.application.boot(ResetCause.POWER_ON)
-        bench.settle(0.5)
+        put_file(bench.setup, bench.flash, "/boot.py", b"print('hangs')\nwhile True:\n    pass\n")
+        bench.boot(until=b"hangs\r\n")
         assert (not bench.attached) is late
     with Bench(tmp_path, RP2040, version) as bench:
         put_file(bench.setup, bench.flash, "/boot.py", b"print('boot')\n")

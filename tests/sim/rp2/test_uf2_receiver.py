@@ -132,6 +132,26 @@ def test_an_rp2040_erases_by_block_number() -> None:
     assert pages[3].offset == files
 
 
+@BOTH
+def test_a_sector_that_comes_twice_by_other_numbers_is_the_last_that_came(chip: Chip) -> None:
+    """So that a copy that is cut short starts nothing: the first sector blank, and at last as it is
+    to be. Either ROM leaves the same there."""
+    rom = Rom(chip)
+    blank, end = b"\xff" * 256, b"\x5a" * 256
+    family = rom.family
+    flash = bytearray(b"\x11" * SECTOR)
+    for number in range(32):
+        offset, page = (number % 16) * 256, end if number >= 16 else blank
+        taken = rom.take(block(page, address=XIP + offset, number=number, count=32, family=family))
+        assert taken is not None
+        if taken.erase is not None:
+            flash[:] = b"\xff" * SECTOR
+        flash[offset : offset + 256] = bytes(
+            a & b for a, b in zip(flash[offset : offset + 256], taken.data, strict=True)
+        )
+    assert flash == b"\x5a" * SECTOR
+
+
 def test_an_rp2350_erases_by_address() -> None:
     rom = Rom(RP2350)
     pages = rom.all([rom.block(0, 2), rom.block(1, 2, 0x100000)])

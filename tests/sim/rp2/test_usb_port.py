@@ -4,7 +4,6 @@ lines, and holds back instead of dropping."""
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -136,9 +135,10 @@ def test_the_terminal_goes_and_comes_back_by_its_name(bench: Bench) -> None:
 
 def test_a_boot_py_that_hangs_leaves_no_port_at_all(bench: Bench) -> None:
     pico = Pico(bench, firmware="1.24.1")
-    pico.run("f = open('boot.py', 'w'); f.write('while True: pass'); f.close()")
+    hangs = "f = open('it-hangs', 'w')\nf.close()\nwhile True: pass\n"
+    pico.run(f"f = open('boot.py', 'w'); f.write({hangs!r}); f.close()")
     client.request("pico", "press", buttons=["reset"])
-    time.sleep(0.5)  # nothing tells of what does not happen
+    pico.until(lambda _: pico.flash.count(b"it-hangs") > 1)  # in boot.py, and as a file's name
     with pytest.raises(serial.SerialException, match="hangs") as refused:
         pico.open()
     assert refused.value.errno == 2

@@ -13,18 +13,23 @@ import pytest
 from provision.sim.event_loop import EventLoop
 from provision.sim.rp2.volume_folder import VolumeFolder
 
+LINUX = sys.platform == "linux"
 SECTOR = 512
-LOOKED_FOR = 0.0 if sys.platform == "linux" else 0.2  # seconds
+LOOKED_AT = 0.12  # seconds: more often than that where nothing notifies
 
 
 class Watched:
     """A volume, and the sectors that have come from it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, notified: bool = True) -> None:
+        self.notified = notified
+        self.wait = 0.0 if notified else LOOKED_AT
         self.loop = EventLoop()
         self.sectors: list[bytes] = []
         files = {"INFO_UF2.TXT": b"UF2 Bootloader v3.0\n", "INDEX.HTM": b"<html>" * 200}
-        self.folder = VolumeFolder(path, files, loop=self.loop, on_write=self.take)
+        self.folder = VolumeFolder(
+            path, files, loop=self.loop, on_write=self.take, notified=notified
+        )
 
     def take(self) -> None:
         self.sectors += self.folder.sectors()
@@ -32,16 +37,22 @@ class Watched:
     def come(self) -> list[bytes]:
         """What has come: Linux notes each write as it happens, elsewhere it is looked for."""
         over: list[bool] = []
-        self.loop.after(LOOKED_FOR, lambda: over.append(True))
+        self.loop.after(self.wait, lambda: over.append(True))
         while not over:
             self.loop.step()
         come, self.sectors = self.sectors, []
         return come
 
 
-@pytest.fixture
-def volume(tmp_path: Path) -> Iterator[Watched]:
-    watched = Watched(tmp_path / "board" / "bootsel" / "RPI-RP2")
+@pytest.fixture(
+    params=[
+        pytest.param(True, marks=pytest.mark.skipif(not LINUX, reason="inotify is Linux's")),
+        False,
+    ],
+    ids=["notified", "polled"],
+)
+def volume(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Watched]:
+    watched = Watched(tmp_path / "board" / "bootsel" / "RPI-RP2", notified=request.param)
     yield watched
     watched.folder.close()
 
@@ -69,9 +80,10 @@ def test_a_file_comes_as_it_grows_in_whole_sectors(volume: Watched) -> None:
 def test_the_same_copy_again_comes_again(volume: Watched, tmp_path: Path) -> None:
     source = tmp_path / "image.uf2"
     source.write_bytes(b"".join(sectors(1, 2, 3)))
-    for _ in range(2):
-        shutil.copy(source, volume.folder.path)
-        assert volume.come() == sectors(1, 2, 3)
+    shutil.copy(source, volume.folder.path)
+    assert volume.come() == sectors(1, 2, 3)
+    shutil.copy(source, volume.folder.path)
+    assert volume.come() == (sectors(1, 2, 3) if volume.notified else [])
 
 
 def test_a_part_that_is_written_again_comes_again(volume: Watched) -> None:
