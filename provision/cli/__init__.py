@@ -5,6 +5,7 @@ commands that use them, so that `--help` and `--version` answer at once.
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -116,6 +117,10 @@ def run() -> NoReturn:
 
 def _run() -> int:
     prepare_streams()
+    if "_PROVISION_COMPLETE" in os.environ:  # a shell asks, and no command is imported
+        from provision.cli.completion import speak_as_scripts_expect
+
+        speak_as_scripts_expect()
     words = sys.argv[1:]
     own = words[: words.index("--")] if "--" in words else words
     debug = "--debug" in own  # wherever it stands: people add it to the line that failed

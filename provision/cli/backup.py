@@ -8,6 +8,7 @@ import click
 
 from provision import api
 from provision.cli.board_paths import BoardsRequest, file_options
+from provision.cli.device_names import devices
 from provision.cli.fleet_command import FleetCommand, run_command
 from provision.core.wording import printable
 from provision.errors import UsageError
@@ -15,7 +16,7 @@ from provision.model.event import Notice
 
 
 @click.command(name="backup")
-@click.argument("devices", nargs=-1, metavar="[DEVICE]...")
+@click.argument("devices", nargs=-1, metavar="[DEVICE]...", shell_complete=devices)
 @click.option(
     "--to",
     "folder",

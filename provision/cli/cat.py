@@ -17,13 +17,16 @@ from provision.cli.board_paths import (
     needs_board_path,
     progress_of,
 )
+from provision.cli.device_names import board_paths
 from provision.cli.options import json_option
 from provision.core.wording import harmless, printable
 from provision.errors import UsageError
 
 
 @click.command(name="cat")
-@click.argument("places", nargs=-1, required=True, metavar="DEVICE:PATH | :PATH...")
+@click.argument(
+    "places", nargs=-1, required=True, metavar="DEVICE:PATH | :PATH...", shell_complete=board_paths
+)
 @file_options
 @json_option
 def command(

@@ -10,6 +10,7 @@ import click
 
 from provision import api
 from provision.cli.board_paths import BoardPath, BoardsRequest, board_path, file_options
+from provision.cli.device_names import board_paths
 from provision.cli.fleet_command import FleetCommand, run_command
 from provision.core.wording import printable
 from provision.errors import UsageError
@@ -19,7 +20,9 @@ _HINT = "as in `provision cp kitchen:/data .` or `provision cp app.py kitchen:/`
 
 
 @click.command(name="cp")
-@click.argument("sources", nargs=-1, required=True, metavar="SOURCE... DEST")
+@click.argument(
+    "sources", nargs=-1, required=True, metavar="SOURCE... DEST", shell_complete=board_paths
+)
 @file_options
 @click.option("--json", "as_json", is_flag=True, help="Print events as JSON lines.")
 def command(

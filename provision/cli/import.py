@@ -9,6 +9,7 @@ import click
 
 from provision import api
 from provision.cli.board_paths import BoardsRequest, one_device_options
+from provision.cli.device_names import devices
 from provision.cli.fleet_command import FleetCommand, run_command
 from provision.core.wording import plural, printable
 from provision.errors import NoAnswer, UsageError
@@ -17,7 +18,7 @@ _WINDOWS_PORT = re.compile(r"com\d+", re.IGNORECASE)
 
 
 @click.command(name="import")
-@click.argument("place", metavar="DEVICE|PORT")
+@click.argument("place", metavar="DEVICE|PORT", shell_complete=devices)
 @click.option("--as", "name", metavar="NAME", help="What the board on PORT is called from now on.")
 @click.option("--to", "folder", metavar="DIR",
               help="The folder for its files, below that of the manifest, in place of one of its "

@@ -15,12 +15,15 @@ from provision.cli.board_paths import (
     needs_board_path,
     progress_of,
 )
+from provision.cli.device_names import board_paths
 from provision.cli.options import json_option
 from provision.core.wording import printable
 
 
 @click.command(name="ls")
-@click.argument("places", nargs=-1, metavar="[DEVICE[:PATH] | :PATH]...")
+@click.argument(
+    "places", nargs=-1, metavar="[DEVICE[:PATH] | :PATH]...", shell_complete=board_paths
+)
 @click.option("-R", "--recursive", is_flag=True, help="List what lies below as well.")
 @click.option("--sha256", "hashed", is_flag=True, help="Show the sha256 of each file.")
 @file_options
