@@ -23,6 +23,7 @@ from provision.cli.streams import (
     prepare_streams,
     tell_lost_output,
 )
+from provision.cli.suggestions import complete
 from provision.core.wording import did_you_mean
 from provision.errors import ProvisionError
 
@@ -70,7 +71,11 @@ class LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         with _reader_may_leave():
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            except ProvisionError as error:
+                complete(error, ctx)
+                raise
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

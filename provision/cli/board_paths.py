@@ -18,6 +18,7 @@ import click
 
 from provision.api import DeviceReport, Fleet, load
 from provision.cli.options import limit_option, manifest_option, offline_option, secrets_option
+from provision.cli.suggestions import about_the_manifest
 from provision.core.wording import printable
 from provision.errors import UsageError
 from provision.output.fanout import Fanout
@@ -106,6 +107,7 @@ def progress_of(fleet: Fleet, request: BoardsRequest) -> Fanout:
         results=False,
         verbosity=request.verbose,
         redact=fleet.masked,
+        suggest=about_the_manifest(click.get_current_context()),
     )
 
 

@@ -10,6 +10,7 @@ import click
 
 from provision import api
 from provision.cli.options import json_option, limit_option, manifest_argument, secrets_option
+from provision.cli.suggestions import about_the_manifest
 from provision.core.wording import harmless, memory_size
 from provision.model.report import DeviceReport
 from provision.output.setup import open_outputs
@@ -51,6 +52,7 @@ def command(
         results=False,
         verbosity=verbose,
         redact=fleet.masked,
+        suggest=about_the_manifest(click.get_current_context()),
     ) as outputs:
         report = api.facts(fleet, forks=forks, on_event=outputs.handle)
     rows = [row(item) for item in report.devices]

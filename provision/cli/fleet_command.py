@@ -20,6 +20,7 @@ from provision.cli.options import (
     offline_option,
     secrets_option,
 )
+from provision.cli.suggestions import about_the_manifest, complete
 from provision.core.wording import listed, plural
 from provision.errors import ProvisionError, UsageError
 from provision.model.event import Notice, RunFailed
@@ -188,6 +189,7 @@ def run_command(
     try:
         fleet = open_fleet()
     except ProvisionError as error:
+        complete(error, click.get_current_context())
         tell_failed(RunFailed.of(error), stdout=sys.stdout, json_lines=json, junit=junit)
         raise
     interactive = sys.stdin.isatty() and sys.stderr.isatty()
@@ -200,6 +202,7 @@ def run_command(
         log_file=log_file,
         junit=junit,
         redact=fleet.masked,
+        suggest=about_the_manifest(click.get_current_context()),
         console=console,
         directory=directory,
     ) as outputs:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from provision.cli.suggestions import remember
 from provision.core.wording import closest, printable
 from provision.errors import ProvisionError, UsageError
 from provision.project.manifest_file import DEFAULT_NAME, STDIN, load
@@ -25,6 +26,7 @@ def the_manifest(
         if not _is_there(DEFAULT_NAME):
             raise _missing(context, DEFAULT_NAME, ())
         return None
+    remember(context, words[0])
     for word in words:
         if word != STDIN and not _is_there(word):
             raise _missing(context, word, words)
@@ -34,6 +36,14 @@ def the_manifest(
             hint=f"write `{context.command_path} {words[0]}`",
         )
     return words[0]
+
+
+def named_by_option(
+    context: click.Context, _parameter: click.Parameter, word: str | None
+) -> str | None:
+    """The manifest of a command whose words are something else."""
+    remember(context, word)
+    return word
 
 
 def _is_there(word: str) -> bool:

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import click
 
 from provision.cli.device_names import patterns
-from provision.cli.named_manifest import the_manifest
+from provision.cli.named_manifest import named_by_option, the_manifest
+from provision.cli.suggestions import complete
 from provision.errors import ManifestError, ProvisionError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -30,6 +31,7 @@ def manifest_option(function: F) -> F:
         "--manifest",
         "-m",
         metavar="FILE",
+        callback=named_by_option,
         help="The manifest that has the devices, in place of fleet.yaml.",
     )(function)
 
@@ -64,6 +66,7 @@ def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(*arguments, **options)
         except ProvisionError as error:
+            complete(error, click.get_current_context())
             if options["as_json"]:
                 click.echo(json.dumps(error_data(error), indent=2))
             raise

@@ -21,6 +21,7 @@ from provision.cli.options import (
     offline_option,
     secrets_option,
 )
+from provision.cli.suggestions import about_the_manifest
 from provision.core.wording import harmless_line, plural
 from provision.output.setup import open_outputs
 from provision.output.style import Style, wants_colour
@@ -70,6 +71,7 @@ def command(
             results=False,
             verbosity=verbose,
             redact=fleet.masked,
+            suggest=about_the_manifest(click.get_current_context()),
         ) as outputs:
             report = api.plan(
                 fleet, forks=forks, match_by_mac=match_by_mac, on_event=outputs.handle

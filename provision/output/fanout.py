@@ -13,7 +13,14 @@ from types import TracebackType
 from typing import Protocol, runtime_checkable
 
 from provision.core.wording import Redact
-from provision.model.event import Event, ManualActionNeeded, Notice
+from provision.model.event import (
+    ConsoleLine,
+    Event,
+    FileDiffed,
+    ManualActionNeeded,
+    Notice,
+    Trace,
+)
 from provision.output.scrub import scrub
 
 
@@ -48,12 +55,16 @@ class Pausable(Protocol):
 class Fanout:
     """Gives each event to every output, scrubbed. Safe to call from any thread.
 
-    An output earlier in `outputs` sees an event before a later one.
+    An output earlier in `outputs` sees an event before a later one. `suggest` completes the
+    commands that our own messages suggest.
     """
 
-    def __init__(self, outputs: Sequence[Output], redact: Redact = str) -> None:
+    def __init__(
+        self, outputs: Sequence[Output], redact: Redact = str, suggest: Redact = str
+    ) -> None:
         self._outputs = list(outputs)
         self._redact = redact
+        self._suggest = suggest
         self._lock = threading.RLock()
         self._prompt = threading.Lock()
         self._postponed: list[Event] | None = None  # events kept back while paused
@@ -74,6 +85,8 @@ class Fanout:
     def handle(self, event: Event) -> None:
         """Show one event everywhere."""
         clean: Event = scrub(event, self._redact)
+        if not isinstance(clean, (ConsoleLine, FileDiffed, Trace)):
+            clean = scrub(clean, self._suggest)
         with self._lock:
             if self._postponed is not None:
                 self._postponed.append(clean)

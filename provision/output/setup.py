@@ -31,6 +31,7 @@ def open_outputs(
     log_file: Path | None = None,
     junit: Path | None = None,
     redact: Redact = str,
+    suggest: Redact = str,
     environment: Mapping[str, str] = os.environ,
 ) -> Fanout:
     """The outputs of a run, to be closed by the caller.
@@ -89,7 +90,7 @@ def open_outputs(
         if results:
             outputs.append(PlanText(plans, style=style, width=width))
             outputs.append(Recap(stdout, style=style, width=width))
-    fanout = Fanout(outputs, redact)
+    fanout = Fanout(outputs, redact, suggest)
     if unkept is not None:
         reason = unkept.strerror or str(unkept)
         fanout.handle(Notice(message=f"no record of this run is kept: {reason}"))

@@ -423,3 +423,15 @@ def test_what_can_be_known_is_refused_by_the_plan_and_the_board_is_untouched(
         assert station.digest("x") == before
     if running is not None:
         assert station.type("x", "print(alive)") == "still here"
+
+
+def test_what_a_refusal_tells_to_type_names_the_manifest(station: Station) -> None:
+    station.board("x", firmware=station.firmware(ESP32))
+    station.write("main.py", "print(1)\n")
+    station.write("fleet.yaml", "devices: {a: {port: sim://x, board: esp32, files: [main.py]}}\n")
+    station.apply()
+    station.write("other.yaml", "devices: {b: {port: sim://x, board: esp32, files: [main.py]}}\n")
+    (station.work / "fleet.lock").rename(station.work / "other.lock")
+    ended = station.provision("plan", "other.yaml", "--json")
+    assert ended.outcomes == {"b": "refused"}, ended.said
+    assert "`provision apply other.yaml --accept-new-board b`" in ended.finished("b")["hint"]
