@@ -278,6 +278,7 @@ def leftovers(entries: Iterable[DirectoryEntry]) -> tuple[DirectoryEntry, ...]:
 
 def filesystem(query: ScanQuery, reply: ScanReply, listing: Iterable[DirectoryEntry]) -> Filesystem:
     """What the board's filesystem is, from the first answer and the listing it asked for."""
+    listing = tuple(listing)
     files = dict(reply.as_expected(query))
     directories: set[str] = set()
     for entry in (*reply.unmanaged, *listing):
@@ -297,7 +298,7 @@ def filesystem(query: ScanQuery, reply: ScanReply, listing: Iterable[DirectoryEn
     # What an interrupted transfer left is overwritten or removed by the next one.
     block = max(1, reply.space.block)
     free = reply.space.free + sum(
-        -(-(entry.size or 0) // block) * block for entry in leftovers(reply.unmanaged)
+        -(-(entry.size or 0) // block) * block for entry in leftovers((*reply.unmanaged, *listing))
     )
     return Filesystem(
         files=files,

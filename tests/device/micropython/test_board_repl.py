@@ -11,11 +11,13 @@ import pytest
 from provision.core.chips.esp.chips import ESP32, ESP8266
 from provision.device.micropython.board_repl import BoardRepl
 from provision.device.micropython.raw_repl import BANNER
+from provision.device.micropython.scan_protocol import ScanQuery, passes
 from provision.device.micropython.transfer import stream_transfer as transfer_module
 from provision.device.micropython.transfer.stream_format import compose
 from provision.device.transport.buffered_serial import BufferedSerial
 from provision.errors import BoardError, NoAnswer, OutOfSpace
 from provision.interfaces import ScanRequest
+from provision.model.board_path import STARTUP_FILES, disabled_name
 from provision.model.chip import Chip
 from provision.model.state import FileState, Filesystem
 from provision.sim.esp.firmware import build
@@ -616,3 +618,18 @@ def test_a_firmware_that_reads_no_flash_says_so(make: Callable[..., Unit]) -> No
     with make().repl() as repl:
         repl.evaluate("__import__('esp').__dict__.pop('flash_read')", 5.0)
         assert repl.read_flash(0, 16) is None
+
+
+@pytest.mark.parametrize("path", STARTUP_FILES)
+def test_a_disabled_file_whose_name_the_filter_lets_through_by_chance_is_seen(
+    make: Callable[..., Unit], path: str
+) -> None:
+    requests = (request_for(**{f"f{number}": b"x"}) for number in range(100_000))
+    by_chance = disabled_name(path)
+    request = next(one for one in requests if passes(ScanQuery(request=one).bloom, by_chance))
+    with make(ESP8266).repl() as repl:
+        repl.transfer(*transfer_of([write_file(path, b"x")]), ignore)
+        assert repl.disable_startup() >= {path}
+        assert path in files_of(repl, request).disabled
+        repl.restore_startup()
+        assert not files_of(repl, request).disabled
