@@ -26,7 +26,6 @@ def the_manifest(
         if not _is_there(DEFAULT_NAME):
             raise _missing(context, DEFAULT_NAME, ())
         return None
-    remember(context, words[0])
     for word in words:
         if word != STDIN and not _is_there(word):
             raise _missing(context, word, words)
@@ -35,6 +34,7 @@ def the_manifest(
             f"one manifest at a time, not {printable(', '.join(words))}",
             hint=f"write `{context.command_path} {words[0]}`",
         )
+    remember(context, words[0])
     return words[0]
 
 
