@@ -234,7 +234,6 @@ class BoardRepl:
             f"looked at {len(query.expected)} files: "
             + ("as expected" if reply.sums is None else f"{len(listing)} listed"),
         )
-        # One that the filter lets through by chance is in the listing, as one that is asked for.
         return filesystem(query, reply, listing), (*reply.unmanaged, *listing)
 
     def _scan(self, query: ScanQuery) -> tuple[ActualState, ScanReply]:
