@@ -75,6 +75,7 @@ if TYPE_CHECKING:
         naming,
         ports_named,
     )
+    from provision.api_station import MadeUnit, StationManifest, open_station
     from provision.device.flashing.device_image import DeviceImage
     from provision.project.backups import SavedBackup
     from provision.sources.lock_resolution import EVERYTHING
@@ -96,6 +97,7 @@ __all__ = [
     "FoundPort",
     "Imported",
     "LockResult",
+    "MadeUnit",
     "ManualActionNeeded",
     "NamedBoard",
     "Naming",
@@ -104,6 +106,7 @@ __all__ = [
     "RunReport",
     "SavedBackup",
     "ShownFile",
+    "StationManifest",
     "ValidManifest",
     "VendorResult",
     "apply",
@@ -122,6 +125,7 @@ __all__ = [
     "logs",
     "ls",
     "naming",
+    "open_station",
     "plan",
     "ports_named",
     "read_backup",
@@ -145,6 +149,7 @@ _ELSEWHERE = {
     "provision.api_import": "BoardImport Imported",
     "provision.api_manifest": "NamedBoard Naming NewManifest arrivals ask discover init naming "
     "ports_named",
+    "provision.api_station": "MadeUnit StationManifest open_station",
 }
 
 

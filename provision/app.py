@@ -125,7 +125,8 @@ def run_task(
 
     def tell(event: Event) -> None:
         masked = scrub(event, redact)
-        applies.handle(masked)
+        if not fleet.unit:  # what becomes of those is the ledger's
+            applies.handle(masked)
         emit(masked)
 
     context = RunContext(
@@ -135,7 +136,7 @@ def run_task(
         ),
         images=fleet.images,
         filesystems=LittleFsStore(),
-        identities=LearnedMacs(fleet.loaded.lock_path),
+        identities=LearnedMacs(fleet.loaded.lock_path, learns=not fleet.unit),
         journal=FlashJournal(state_directory() / "flashing", fleet.loaded.path),
         checks=CheckRecords(state_directory() / "checks", fleet.loaded.path),
         rollbacks=RollbackRecords(state_directory() / "rollback", fleet.loaded.path),
@@ -262,6 +263,8 @@ def validate_manifest(
     for state in loaded.each_state(limit):
         devices += 1
         files += len(state.files)
+    if not limit:
+        loaded.sample_unit()
     return ValidManifest(
         file=loaded.redactor.text(loaded.file),
         fleet=loaded.redactor.text(loaded.manifest.fleet),
@@ -301,7 +304,7 @@ def lock_manifest(
 
     loaded = load_manifest(manifest, secrets)
     supplies = supply(loaded, offline=offline)
-    requirements = Requirements.of(loaded.each_state())
+    requirements = Requirements.of(loaded.required_states())
     before, firmware = supplies.locked, supplies.firmware_resolver()
     if check:
         changes = pending_changes(requirements, before, firmware)
@@ -347,7 +350,7 @@ def vendor_manifest(
     loaded = load_manifest(manifest, secrets)
     supplies = supply(loaded, offline=offline)
     missing = pending_changes(
-        Requirements.of(loaded.each_state()), supplies.locked, supplies.firmware_resolver()
+        Requirements.of(loaded.required_states()), supplies.locked, supplies.firmware_resolver()
     )
     if missing:
         more = " and so on" if len(missing) > 1 else ""

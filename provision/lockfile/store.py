@@ -91,11 +91,13 @@ def _is_as_read(path: Path, read_at: tuple[int, int, int] | None) -> bool:
 class LearnedMacs:
     """Which board each device is, by the fleet.lock of one run: an `Identities`.
 
-    Read when made; added to as devices are learned, from any thread.
+    Read when made; added to as devices are learned, from any thread, where it `learns` at all: the
+    units of a station are another record's.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, learns: bool = True) -> None:
         self._path = path
+        self._learns = learns
         self._lock = read_lock(path)
         self._writing = threading.Lock()
         self._queue = threading.Lock()  # guards _unwritten
@@ -123,7 +125,7 @@ class LearnedMacs:
         To read, write and flush the file takes longer the more devices it has, and a fleet's
         are done at about the same time: what has queued up meanwhile is written together.
         """
-        if self._lock.with_macs({device: mac}) == self._lock:
+        if not self._learns or self._lock.with_macs({device: mac}) == self._lock:
             return
         with self._queue:
             self._unwritten[device] = mac

@@ -17,11 +17,13 @@ from provision.project.manifest_file import Loaded
 @dataclass(frozen=True, kw_only=True)
 class Fleet:
     """A manifest as it was read, and its devices with everything resolved: those that `load` was
-    asked for, or all."""
+    asked for, or all. Of a station, a `unit` is its one device, of which nothing is kept where that
+    of devices is: which board it is says the ledger."""
 
     loaded: Loaded
     images: Images
     states: tuple[DesiredState, ...]
+    unit: bool = False
 
     @property
     def name(self) -> str:
@@ -58,6 +60,11 @@ class Fleet:
         names = self.loaded.names(limit)
         wanted = frozenset(names)
         selected = tuple(state for state in self.states if state.device in wanted)
+        if not selected and not names and self.loaded.manifest.station is not None:
+            raise UsageError(
+                "the manifest has no device but the template of its station",
+                hint="`provision station` makes boards like it",
+            )
         if not selected:
             raise UsageError(
                 f"{', '.join(names)} was left out when the manifest was loaded",

@@ -21,7 +21,15 @@ from provision.core.manifest.model import Manifest
 from provision.core.manifest.redact import Redactor
 from provision.core.manifest.resolve.packages import Library
 from provision.core.manifest.resolve.resolver import BytecodeCheck, ImageCheck, Resolver
+from provision.core.manifest.resolve.units import (
+    VARIABLES,
+    UnitValues,
+    bare_manifest,
+    sample_values,
+    unit_manifest,
+)
 from provision.core.manifest.resolve.variables import unrendered_variables
+from provision.core.manifest.station.table import read_rows
 from provision.core.manifest.yaml_parser import MAX_CHARACTERS, NotText, decode, parse
 from provision.core.manifest.yaml_tree import Document, Items, Node, Table, Text
 from provision.errors import ManifestError, Problem, UsageError
@@ -29,6 +37,7 @@ from provision.lockfile.entries import VENDOR
 from provision.model.board import BoardProfile
 from provision.model.exhaustive import assert_never
 from provision.model.state import DesiredState, PortSelector
+from provision.model.station import TableSettings
 from provision.project import source_folder
 from provision.project.schema_passes import SchemaPasses
 from provision.project.secrets_files import FILE_NAME as SECRETS_NAME
@@ -91,6 +100,60 @@ class Loaded:
             resolver.check_firmware_files()
         self._fail(resolver.problems())
 
+    def required_states(self) -> Iterator[DesiredState]:
+        """As `each_state`, and a unit of the station as it might be: whatever needs firmware and
+        packages."""
+        yield from self.each_state()
+        yield from self.sample_unit()
+
+    def sample_unit(self) -> tuple[DesiredState, ...]:
+        """A unit of the station as it might be, none where there is no station; ManifestError with
+        every problem. Those of its files that only a real unit has are left out."""
+        station = self.manifest.station
+        if station is None:
+            return ()
+        serial = station.settings.serial
+        columns: Mapping[str, str] = {}
+        if isinstance(serial, TableSettings):
+            number, columns = next(iter(self.station_table().items()))
+        else:
+            number = serial.format.format(serial.start)
+        _, state = self.unit(sample_values(number, columns), bare=True)
+        return (state,)
+
+    def station_table(self) -> Mapping[str, Mapping[str, str]]:
+        """The rows of the station's table by their numbers, empty for a counter; ManifestError."""
+        station = self.manifest.station
+        if station is None or not isinstance(station.settings.serial, TableSettings):
+            return {}
+        serial = station.settings.serial
+        try:
+            text = self._sources.read(serial.file).data.decode()
+            return read_rows(text, serial.key, built_in=VARIABLES)
+        except FileNotFoundError:
+            why = "no such file"
+        except UnicodeDecodeError:
+            why = "it is not UTF-8"
+        except OSError as error:
+            why = error.strerror or str(error)
+        except ValueError as error:
+            why = str(error)
+        raise self._problem(station.node, "station.serial.csv", f"{serial.file}: {why}")
+
+    def unit(self, values: UnitValues, *, bare: bool = False) -> tuple[Loaded, DesiredState]:
+        """The manifest with this unit of its station among the devices, and the unit resolved, its
+        sources read anew; ManifestError with every problem. `bare`: see `bare_manifest`."""
+        station = self.manifest.station
+        assert station is not None
+        try:
+            make = bare_manifest if bare else unit_manifest
+            manifest, name = make(self.manifest, values)
+        except ValueError as error:
+            raise self._problem(station.name, "station.name", str(error)) from None
+        made = self._with_manifest(manifest)
+        (state,) = made.states([name])
+        return made, state
+
     def ports(self, *, leaving_out: Collection[str] = ()) -> tuple[PortSelector, ...]:
         """The ports of the other devices. Nothing else of them is resolved, and a port that
         cannot be, by a mistake in its template, is left out."""
@@ -125,6 +188,13 @@ class Loaded:
             return manifest_bytes(Path(self.file)) != self._data
         except OSError:
             return True
+
+    def _with_manifest(self, manifest: Manifest) -> Loaded:
+        return replace(self, manifest=manifest, _sources=self._sources.anew())
+
+    def _problem(self, node: Node, path: str, message: str) -> ManifestError:
+        """A mistake of the manifest that shows only now."""
+        return ManifestError([self.redactor.problem(self._document.problem(node, path, message))])
 
     def _resolver(self) -> Resolver:
         return Resolver(

@@ -106,6 +106,10 @@ class SourceFolder:
         self._folders: dict[Path, str | None] = {}
         self._images: dict[Path, bool] = {}
 
+    def anew(self) -> SourceFolder:
+        """The same, with nothing read yet."""
+        return SourceFolder(self.folder, own=self._own, most=self._most)
+
     @cached_property
     def root(self) -> Path:
         """What no source lies outside of."""

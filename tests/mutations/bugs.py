@@ -25,6 +25,27 @@ class Bug:
 
 BUGS = (
     Bug(
+        name="give a number back that a board of a station may have been told",
+        file="provision/station/worker.py",
+        before="self.wrote = self.wrote or bool(event.changes or event.partly)",
+        after="self.wrote = False",
+        tests=("tests/apply/test_station.py", "-k", "unplugged_board"),
+    ),
+    Bug(
+        name="take whatever is plugged in where a board has passed for that board",
+        file="provision/station/machine.py",
+        before="same and (state.lost is None or port.serial is not None)",
+        after="same",
+        tests=("tests/station/test_machine.py",),
+    ),
+    Bug(
+        name="run the programs of a manifest unasked",
+        file="provision/cli/station.py",
+        before="if hooks and not allowed:",
+        after="if hooks and not hooks:",
+        tests=("tests/apply/test_station.py", "-k", "hooks_run"),
+    ),
+    Bug(
         name="give a number back that an earlier attempt may have written to its board",
         file="provision/station/ledger.py",
         before='if row["reserved"]:',

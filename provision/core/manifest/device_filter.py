@@ -111,7 +111,12 @@ def _matches(manifest: Manifest, pattern: str, option: str) -> set[str]:
     if not found:
         near = did_you_mean(pattern, manifest.devices, or_list=True)
         hint = "`provision show` lists the devices of the manifest"
-        if pattern in manifest.groups:
+        if manifest.station is not None and pattern == manifest.station.template.name:
+            near, hint = (
+                "",
+                "it is the template of the station: `provision station` makes boards of it",
+            )
+        elif pattern in manifest.groups:
             near, hint = "", f"it is a group: write `{option} @{pattern}`"
         raise UsageError(f"no device matches {quoted(pattern)}{near}", hint=hint)
     return found

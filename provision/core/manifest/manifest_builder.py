@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Literal, cast
 
@@ -28,6 +29,7 @@ from provision.core.manifest.model import (
     PortEntry,
 )
 from provision.core.manifest.ranges import MAX_DEVICES, expand, is_range
+from provision.core.manifest.station.section import read_station
 from provision.core.manifest.table_reader import NAME, TableReader, read_files, read_packages
 from provision.core.manifest.yaml_tree import Document, Node, Table, Text, dotted
 from provision.core.wording import did_you_mean, quoted
@@ -112,7 +114,14 @@ class _Builder(TableReader):
             package_index=package_index,
         )
         self.problems += check_devices(manifest, self.document)
-        return manifest
+        return self._with_station(manifest, tree)
+
+    def _with_station(self, manifest: Manifest, tree: Table) -> Manifest:
+        """Its template is no device that anything but the station applies."""
+        station = read_station(self, tree, manifest.devices)
+        name = self.text(self.table(tree, "station"), "template")
+        devices = {key: device for key, device in manifest.devices.items() if key != name}
+        return replace(manifest, devices=MappingProxyType(devices), station=station)
 
     def _indexes(self, tree: Table) -> tuple[str | None, str | None]:
         """One URL is that of a mirror of micropython.org, which has both."""

@@ -14,6 +14,7 @@ from typing import Literal
 from provision.core.manifest.yaml_tree import Node, Text
 from provision.model.board import BoardProfile
 from provision.model.state import Check, PortKind
+from provision.model.station import StationSettings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,6 +105,17 @@ class DeviceEntry:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class StationEntry:
+    """The station: its settings, and what only a unit resolves. `template` is a device of the
+    manifest, and none of `Manifest.devices`."""
+
+    node: Node
+    template: DeviceEntry
+    name: Text
+    settings: StationSettings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Manifest:
     """A whole manifest. `boards` holds the built-in profiles and its own; the indexes are base
     URLs of its own for firmware releases and packages, or None."""
@@ -117,6 +129,7 @@ class Manifest:
     boards: Mapping[str, BoardProfile]
     firmware_index: str | None = None
     package_index: str | None = None
+    station: StationEntry | None = None
 
     def layers(self, device: DeviceEntry) -> tuple[Layer, ...]:
         """What makes up a device, the weakest first: defaults, groups as listed, the device."""

@@ -1,0 +1,108 @@
+"""What is at a socket, and what comes next: a pure state machine, told what is seen and what the
+work comes to.
+
+    empty -> found -> proving -> working -> passed | failed -> (taken away) -> empty
+
+A port counts once it was seen twice: its links and the leave to open it come a moment after it.
+While a board is worked on its port may vanish and come back, as that of a chip with its own USB
+does with every reset; whoever works on it finds out. Once it is done, a port that comes back with
+the same USB serial number within `GRACE` is the same board still. One without a number is a UART
+bridge's, which no reset takes away: whatever comes back there was plugged in by a hand, and is
+looked at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+GRACE = 3.0  # seconds that a board's own USB may take to come back after its last reset
+
+Phase = Literal["empty", "found", "proving", "working", "passed", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SeenPort:
+    """A port as the system lists it; `serial` is the USB serial number, None of a bridge that has
+    none."""
+
+    path: str
+    serial: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """What became of a board. `advice` is what to do next, `known` that its number was its own
+    before, `cut` that the station was stopped."""
+
+    passed: bool
+    seconds: float
+    number: str | None = None
+    name: str | None = None
+    mac: str | None = None
+    reason: str | None = None
+    advice: str | None = None
+    known: bool = False
+    cut: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SocketState:
+    """`lost` is since when the port of a board that was begun is not there; `verdict` is of the
+    board that is there, or of the last one."""
+
+    phase: Phase = "empty"
+    port: SeenPort | None = None
+    since: float = 0.0
+    lost: float | None = None
+    number: str | None = None
+    mac: str | None = None
+    verdict: Verdict | None = None
+
+
+def looked(state: SocketState, port: SeenPort | None, now: float) -> tuple[SocketState, bool]:
+    """What a look at the socket makes of it, and whether the board there is to be begun."""
+    match state.phase:
+        case "empty":
+            return (_found(state, port, now) if port is not None else state), False
+        case "found":
+            if port is None:
+                return replace(state, phase="empty", port=None, since=now), False
+            if port != state.port:
+                return _found(state, port, now), False
+            return replace(state, phase="proving", since=now, verdict=None), True
+        case "proving" | "working":
+            lost = None if port is not None else _first(state.lost, now)
+            return replace(state, lost=lost), False
+        case "passed" | "failed":
+            if port is None:
+                lost = _first(state.lost, now)
+                if now - lost >= GRACE:
+                    return SocketState(since=now, verdict=state.verdict), False
+                return replace(state, lost=lost), False
+            same = state.port is not None and port.serial == state.port.serial
+            if same and (state.lost is None or port.serial is not None):
+                return replace(state, lost=None), False
+            return _found(state, port, now), False
+
+
+def proved(state: SocketState, *, number: str | None, mac: str, now: float) -> SocketState:
+    """The board there has said who it is, and has its number (None of a station that is dry)."""
+    assert state.phase == "proving"
+    return replace(state, phase="working", number=number, mac=mac, since=now)
+
+
+def ended(state: SocketState, verdict: Verdict, now: float) -> SocketState:
+    """The work is over."""
+    assert state.phase in ("proving", "working")
+    return replace(
+        state, phase="passed" if verdict.passed else "failed", verdict=verdict, since=now
+    )
+
+
+def _found(state: SocketState, port: SeenPort, now: float) -> SocketState:
+    return SocketState(phase="found", port=port, since=now, verdict=state.verdict)
+
+
+def _first(lost: float | None, now: float) -> float:
+    return now if lost is None else lost

@@ -1,0 +1,156 @@
+"""The station at work: looks at its sockets again and again, has each board served on a thread of
+its own, and tells what changes.
+
+Everything is decided by `machine.py` on the one thread that runs this; those that serve boards only
+send what they found.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from provision.core.planning.port_choice import matching
+from provision.interfaces import PortInfo
+from provision.model.state import PortSelector
+from provision.station import machine
+from provision.station.machine import SeenPort, SocketState, Verdict
+from provision.station.telling import Counts, Teller, ending
+from provision.station.worker import Orders, Progress, Proved, serve
+
+LOOK = 0.25  # seconds between two looks at the ports, which no event tells of
+
+Ports = Callable[[], Sequence[PortInfo]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layout:
+    """Where boards are plugged in: at named sockets, or (`anywhere`) at any port that appears and
+    is not among those `left_alone`."""
+
+    sockets: Mapping[str, PortSelector]
+    left_alone: frozenset[str] = frozenset()
+
+    @property
+    def anywhere(self) -> bool:
+        return not self.sockets
+
+    def seen(self, ports: Sequence[PortInfo]) -> dict[str, SeenPort]:
+        """What is at each socket that has something; two ports at one socket are the first."""
+        if self.anywhere:
+            return {
+                port.location or port.path: _seen(port)
+                for port in ports
+                if port.path not in self.left_alone
+            }
+        found = {}
+        for name, selector in self.sockets.items():
+            at = matching(selector, ports)
+            if at:
+                found[name] = _seen(at[0])
+        return found
+
+
+def _seen(port: PortInfo) -> SeenPort:
+    return SeenPort(path=port.path, serial=port.serial_number)
+
+
+class Station:
+    """A station that runs. `stop_after`: it ends by itself once so many boards were done."""
+
+    def __init__(
+        self,
+        orders: Orders,
+        layout: Layout,
+        ports: Ports,
+        teller: Teller,
+        *,
+        stop_after: int | None = None,
+    ) -> None:
+        self._orders = orders
+        self._layout = layout
+        self._ports = ports
+        self._teller = teller
+        self._stop_after = stop_after
+        self._states: dict[str, SocketState] = {name: SocketState() for name in layout.sockets}
+        self._said: queue.SimpleQueue[tuple[str, Proved | Progress | Verdict]]
+        self._said = queue.SimpleQueue()
+        self._busy: set[str] = set()
+        self.counts = Counts()
+        self.cut = 0
+
+    def run(self) -> None:
+        """Until it is cancelled, or interrupted by Ctrl-C: then what has begun on a board ends
+        where no half-written flash is left behind. A second Ctrl-C is passed on at once."""
+        try:
+            while not self._done():
+                self._look()
+                self._listen(LOOK)
+        except KeyboardInterrupt:
+            self._orders.cancel.cancel()
+        if self._busy:
+            self._teller.said("stopping: finishing writes in progress; press Ctrl-C again to abort")
+        while self._busy:
+            self._listen(LOOK)
+        self._teller.said(ending(self.counts, self.cut))
+
+    def _done(self) -> bool:
+        if self._orders.cancel.cancelled():
+            return True
+        return self._stop_after is not None and self.counts.total >= self._stop_after
+
+    def _look(self) -> None:
+        seen = self._layout.seen(self._ports())
+        now = time.monotonic()
+        for socket in [*self._states, *(name for name in seen if name not in self._states)]:
+            before = self._states.get(socket, SocketState())
+            after, begin = machine.looked(before, seen.get(socket), now)
+            self._put(socket, before, after)
+            if begin:
+                assert after.port is not None
+                self._begin(socket, after.port)
+
+    def _begin(self, socket: str, port: SeenPort) -> None:
+        self._busy.add(socket)
+
+        def work() -> None:
+            verdict = serve(
+                self._orders, socket, port.path, lambda said: self._said.put((socket, said))
+            )
+            self._said.put((socket, verdict))
+
+        # A second Ctrl-C must not wait for it.
+        threading.Thread(target=work, name=f"socket {socket}", daemon=True).start()
+
+    def _listen(self, seconds: float) -> None:
+        """Take in what the threads say, for so long or until one has ended."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            try:
+                socket, said = self._said.get(timeout=left)
+            except queue.Empty:
+                return
+            before = self._states[socket]
+            now = time.monotonic()
+            match said:
+                case Progress():
+                    self._teller.progress(socket, said.stage, said.fraction)
+                case Proved():
+                    after = machine.proved(before, number=said.number, mac=said.mac, now=now)
+                    self._put(socket, before, after)
+                case Verdict():
+                    self._busy.discard(socket)
+                    self.counts = self.counts.after(said)
+                    self.cut += said.cut
+                    self._put(socket, before, machine.ended(before, said, now))
+                    return
+
+    def _put(self, socket: str, before: SocketState, after: SocketState) -> None:
+        self._states[socket] = after
+        if after.phase != before.phase:
+            self._teller.changed(socket, after, self.counts)
+        if self._layout.anywhere and after.phase == "empty" and after.verdict is None:
+            del self._states[socket]

@@ -1,0 +1,327 @@
+"""One board at one socket, from "who are you" to the verdict: what a thread of the station does.
+
+The order is what keeps the ledger true: the MAC is read, the number reserved, the board made, the
+unit committed. Whatever goes wrong before the first write gives the number back.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from provision import api
+from provision.core.wording import listed, plural
+from provision.errors import DeviceError, ManifestError, ProvisionError
+from provision.model.event import DeviceFinished, StageProgress, StageStarted
+from provision.model.plan import RunCheck
+from provision.station.hooks import run_hook
+from provision.station.ledger import Ledger, Reservation, Visit
+from provision.station.machine import Verdict
+from provision.station.numbers import Numbers, Table
+from provision.station.records import Unit, UnitResult, unit_data
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Proved:
+    """A board has said who it is; its number, None where none was reserved."""
+
+    mac: str
+    number: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """What is being done with it, and how far that is, from 0 to 1."""
+
+    stage: str
+    fraction: float | None = None
+
+
+Tell = Callable[[Proved | Progress], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Orders:
+    """What is done with every board. `yes`: boards may be erased; `rework`: those that are done are
+    made again; `dry`: nothing is written, neither to boards nor into the ledger; `hooks`: the
+    manifest's programs are run."""
+
+    manifest: api.StationManifest
+    ledger: Ledger
+    numbers: Numbers
+    station: str
+    operator: str
+    yes: bool = False
+    rework: bool = False
+    dry: bool = False
+    hooks: bool = False
+    cancel: api.Cancellation = field(default_factory=api.Cancellation)
+
+
+def serve(orders: Orders, socket: str, port: str, tell: Tell) -> Verdict:
+    """Do all of it with the board at a port; never raises."""
+    return _Visit(orders, socket, port, tell).verdict()
+
+
+class _Failed(Exception):
+    """The board failed for this reason, with what to do next."""
+
+    def __init__(self, reason: str, advice: str | None = None, *, cut: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.advice = advice
+        self.cut = cut
+
+    @classmethod
+    def of(cls, error: ProvisionError) -> _Failed:
+        if isinstance(error, ManifestError) and error.problems:
+            return cls(str(error.problems[0]), error.problems[0].hint or error.hint)
+        return cls(error.message, error.hint)
+
+
+class _Visit:
+    def __init__(self, orders: Orders, socket: str, port: str, tell: Tell) -> None:
+        self.orders = orders
+        self.socket = socket
+        self.port = port
+        self.tell = tell
+        self.started = time.monotonic()
+        self.mac: str | None = None
+        self.reserved: Reservation | None = None
+        self.number: str | None = None
+        self.name: str | None = None
+        self.known = False
+        self.wrote = False
+        self.declined: api.Plan | None = None
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    def verdict(self) -> Verdict:
+        passed, reason, advice, cut = False, None, None, False
+        try:
+            reason = self._all()
+            passed = True
+        except _Failed as failed:
+            reason, advice, cut = failed.reason, failed.advice, failed.cut
+        except ProvisionError as error:  # of the ledger
+            reason, advice = error.message, error.hint
+        except Exception as error:  # noqa: BLE001 - one socket's bug must not take the others down
+            reason = f"internal: {type(error).__name__}: {error}"
+            advice = "start the station with --debug, and report what it prints"
+        return Verdict(
+            passed=passed,
+            seconds=self.seconds,
+            number=self.number,
+            name=self.name,
+            mac=self.mac,
+            reason=reason,
+            advice=advice,
+            known=self.known,
+            cut=cut,
+        )
+
+    def _all(self) -> str | None:
+        self.mac = self._ask()
+        if self.orders.dry:
+            return self._dry(self.mac)
+        ledger = self.orders.ledger
+        visit = Visit(
+            mac=self.mac,
+            station=self.orders.station,
+            socket=self.socket,
+            operator=self.orders.operator,
+        )
+        self.reserved = ledger.reserve(visit, self.orders.numbers, rework=self.orders.rework)
+        unit = self.reserved.unit
+        self.number, self.known = unit.number, self.reserved.known
+        self.tell(Proved(mac=self.mac, number=self.number))
+        look = unit.state == "done"
+        try:
+            return self._look(unit) if look else self._make(unit)
+        except _Committed:
+            raise
+        except _Failed as failed:
+            self._close(look, failed)
+            raise
+        except ProvisionError as error:  # an image that cannot be read, a ledger that is held
+            self._close(look, _Failed.of(error))
+            raise
+
+    def _close(self, look: bool, failed: _Failed) -> None:
+        """Write down how it ended, unless it was over before: then only a hook has failed."""
+        assert self.reserved is not None
+        ledger, attempt = self.orders.ledger, self.reserved.attempt
+        if look:
+            ledger.looked(attempt, passed=False, reason=failed.reason, seconds=self.seconds)
+        elif self.wrote:
+            ledger.fail(attempt, failed.reason, seconds=self.seconds, interrupted=failed.cut)
+        else:
+            ledger.release(attempt, failed.reason, seconds=self.seconds)
+
+    # -- the steps -----------------------------------------------------------------------------
+
+    def _ask(self) -> str:
+        """The board's MAC. Asked as the template's board is; nothing is written."""
+        fleet = self.orders.manifest.prober(self.port)
+        report = self._good(api.facts(fleet, on_event=self._hear, cancel=self.orders.cancel))
+        mac = report.actual.mac if report.actual is not None else None
+        if mac is None:
+            raise _Failed("this board tells no MAC", "a unit has to be told from others by one")
+        return mac
+
+    def _dry(self, mac: str) -> str:
+        known = self.orders.ledger.known(mac)
+        number = known.number if known is not None else self.orders.ledger.next_number(
+            self.orders.numbers
+        )  # fmt: skip
+        if number is None:
+            raise _Failed("there is no further number", "give the station more in the manifest")
+        self.number, self.known = number, known is not None
+        self.tell(Proved(mac=mac, number=number))
+        plan = self._plan(number, mac)
+        return f"would be made: {plural(plan.change_count if plan is not None else 0, 'change')}"
+
+    def _look(self, unit: Unit) -> str:
+        """A unit that is done is looked at, and nothing else."""
+        assert self.reserved is not None
+        assert unit.mac is not None
+        plan = self._plan(unit.number, unit.mac)
+        if plan is not None and plan.change_count:
+            raise _Failed(
+                f"{unit.number} was done, and is not as it was made: "
+                f"{plural(plan.change_count, 'change')} to come",
+                "start the station with --rework to make it again",
+            )
+        self.orders.ledger.looked(
+            self.reserved.attempt, passed=True, reason=None, seconds=self.seconds
+        )
+        return "done before"
+
+    def _plan(self, number: str, mac: str) -> api.Plan | None:
+        fleet = self._unit(number, mac)
+        report = self._good(api.plan(fleet, on_event=self._hear, cancel=self.orders.cancel))
+        return report.plan
+
+    def _make(self, unit: Unit) -> str | None:
+        assert self.reserved is not None
+        assert unit.mac is not None
+        self._hook("before", unit)
+        fleet = self._unit(unit.number, unit.mac)
+        report = self._good(
+            api.apply(
+                fleet,
+                yes=self.orders.yes,
+                confirm=self._decline,
+                on_event=self._hear,
+                cancel=self.orders.cancel,
+            ),
+        )
+        made = self.orders.manifest.made_of(fleet)
+        done = self.orders.ledger.commit(
+            self.reserved.attempt,
+            UnitResult(
+                commit=made.commit,
+                firmware_version=made.firmware_version,
+                firmware_sha256=made.firmware_sha256,
+                files=made.files,
+                checks=checks_of(report),
+            ),
+            name=self.name or unit.number,
+            seconds=self.seconds,
+        )
+        try:
+            self._hook("after", done)
+        except _Failed as failed:
+            self.orders.ledger.note(self.reserved.attempt, failed.reason)
+            raise _Committed(
+                f"{unit.number} is made and in the ledger, but {failed.reason}", failed.advice
+            ) from None
+        return None
+
+    def _unit(self, number: str, mac: str) -> api.Fleet:
+        try:
+            fleet = self.orders.manifest.unit(
+                serial=number, mac=mac, station=self.orders.station, port=self.port
+            )
+        except ProvisionError as error:
+            raise _Failed.of(error) from error
+        (self.name,) = (state.device for state in fleet.states)
+        return fleet
+
+    def _hook(self, which: str, unit: Unit) -> None:
+        settings = self.orders.manifest.settings
+        hook = settings.before if which == "before" else settings.after
+        if hook is None or not self.orders.hooks:
+            return
+        self.tell(Progress(stage=f"hook {which}"))
+        try:
+            run_hook(
+                which, hook, self._row(unit), self.orders.manifest.folder,
+                self.orders.manifest.masked,
+            )  # fmt: skip
+        except DeviceError as error:
+            raise _Failed.of(error) from error
+
+    def _row(self, unit: Unit) -> Mapping[str, Any]:
+        table = self.orders.numbers
+        columns = table.columns(unit.number) if isinstance(table, Table) else {}
+        return {
+            "version": 1,
+            "fleet": self.orders.manifest.fleet,
+            "columns": dict(columns),
+            **unit_data(unit),
+        }
+
+    # -- a run's end -----------------------------------------------------------------------------
+
+    def _good(self, run: api.RunReport) -> api.DeviceReport:
+        """The report of the one device, if it went well."""
+        (report,) = run.devices
+        if report.outcome in ("ok", "changed", "pending"):
+            return report
+        if report.outcome in ("interrupted", "skipped"):
+            raise _Failed(
+                "the station was stopped", "start it again, and plug this board in", cut=True
+            )
+        if self.declined is not None:
+            lost = listed(self.declined.losses)
+            what = f"{lost} of this board would be lost" if lost else "this board would be erased"
+            raise _Failed(what, "start the station with --yes if boards may lose what they hold")
+        error = report.error
+        assert error is not None
+        raise _Failed(error.message, error.hint)
+
+    def _decline(self, _device: str, plan: api.Plan) -> bool:
+        self.declined = plan
+        return False
+
+    def _hear(self, event: api.Event) -> None:
+        match event:
+            case DeviceFinished():
+                self.wrote = self.wrote or bool(event.changes or event.partly)
+            case StageStarted():
+                self.tell(Progress(stage=event.stage))
+            case StageProgress() if event.total:
+                self.tell(Progress(stage=event.stage, fraction=event.done / event.total))
+            case _:
+                pass
+
+
+class _Committed(_Failed):
+    """The unit is done; what failed came after."""
+
+
+def checks_of(report: api.DeviceReport) -> tuple[Mapping[str, Any], ...]:
+    """What was asked of a board that has passed, as the ledger keeps it."""
+    plan = report.plan
+    if plan is None:
+        return ()
+    return tuple(
+        {"asked": action.check.expression or action.check.console, "passed": True}
+        for action in plan.actions
+        if isinstance(action, RunCheck)
+    )
