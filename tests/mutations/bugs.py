@@ -1088,4 +1088,18 @@ BUGS = (
         after='            elif entry.path == "/.":',
         tests=("tests/apply/test_import.py", "-k", "from_then_on"),
     ),
+    Bug(
+        name="have a virtual RP2040 erase as one would wish it did",
+        file="provision/sim/rp2/uf2_receiver.py",
+        before="if not self._facts.erases_by_block_number:",
+        after="if True:",
+        tests=("tests/sim/rp2/test_uf2_receiver.py",),
+    ),
+    Bug(
+        name="have a virtual Pico run what was copied to it in part",
+        file="provision/sim/rp2/program.py",
+        before="if not _is_whole(image):",
+        after="if False:",
+        tests=("tests/sim/rp2/test_program.py",),
+    ),
 )

@@ -62,7 +62,7 @@ def test_what_was_printed_before_is_kept_as_far_as_there_is_room(bench: Bench) -
     pico = Pico(bench, firmware="1.24.1")
     pico.run("pass")
     with pico.open() as port:
-        port.write(b"import time; time.sleep(0.2); print('x' * 1000); print('last')\r")
+        port.write(b"import time; time.sleep(1); print('x' * 1000); print('last')\r")
         port.read_until(b"\r\n")
     pico.until(lambda status: status["wire"]["to_host"] > 1000)
     with pico.open() as port:
