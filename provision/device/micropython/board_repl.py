@@ -50,8 +50,8 @@ from provision.device.micropython.startup_files import (
     disabled_among,
     under_own_names,
 )
-from provision.device.micropython.transfer import stream_transfer
 from provision.device.micropython.transfer.line_rate import LineRate
+from provision.device.micropython.transfer.way import Way
 from provision.device.transport.buffered_serial import (
     BytePort,
     Clock,
@@ -278,41 +278,13 @@ class BoardRepl:
         self.leftovers = ()
 
         def attempt() -> None:
-            if not self._stream(work, contents, progress):
-                # mpremote, which takes a tenth of a second to import and is seldom needed.
-                from provision.device.micropython.transfer import fallback_transfer
-
-                fallback_transfer.transfer(self.raw, work, contents, progress)
+            chip = self._identity.chip if self._identity else None
+            way = Way(self.raw, self.agent, self.line, chip, self.lossless, self.trace)
+            way.transfer(work, contents, progress)
 
         with self.errors():
             if work:
                 self._writing(attempt)
-
-    def _stream(
-        self, work: Sequence[FileAction], contents: Mapping[str, Content], progress: Progress
-    ) -> bool:
-        """Whether all was done as one stream; this firmware may take none, or two be damaged."""
-        chip = self._identity.chip if self._identity else None
-        damaged = 0
-        while self.agent.deflates and damaged < 2:
-            choices = stream_transfer.paces(chip, lossless=self.lossless())
-            exchange = self.line.exchange(self.raw, chip)
-            try:
-                stream_transfer.transfer(
-                    self.raw, work, contents, choices, progress, exchange=exchange
-                )
-            except stream_transfer.StreamUnsupported as error:
-                self.agent.deflates = error.has_deflate
-                if not error.has_deflate or exchange is None or not exchange.damaged():
-                    break
-            except stream_transfer.StreamDamaged as damage:
-                damaged += exchange is None or not exchange.damaged()
-                consequence = "using the fallback transfer" if damaged > 1 else "trying once more"
-                self.trace(1, f"the stream was damaged ({damage}); {consequence}")
-            else:
-                self.line.arrived()
-                return True
-        return False
 
     def disable_startup(self) -> frozenset[str]:
         chip = (self._identity or self.identify()).chip

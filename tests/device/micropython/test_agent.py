@@ -22,6 +22,7 @@ from provision.device.micropython.scan_protocol import (
     read_listing,
     read_scan_reply,
 )
+from provision.device.micropython.transfer import small_file
 from provision.device.micropython.transfer.stream_format import (
     HEADER_SIZE,
     Pace,
@@ -568,6 +569,45 @@ def test_a_missing_parent_is_an_error_by_name() -> None:
     with receiver({}, pace) as process:
         _, said = feed(process, compose(*transfer_of([write_file("/no/such/x.py", b"x")]), pace))
         assert said == "OSError(2,)"
+
+
+# A small file within a program
+
+
+def put(code: bytes, before: Mapping[str, bytes], *, blocks: int = 128) -> tuple[str, object]:
+    """What a program raised ("" for nothing), and the files after it."""
+    called = b"try:\n exec(%a)\nexcept Exception as e:\n print(repr(repr(e)))\n" % code
+    script = interpreter.board(before, blocks=blocks) + called + interpreter.DUMP
+    found = [ast.literal_eval(line) for line in interpreter.run(script).splitlines()]
+    raised = found.pop(0) if found and isinstance(found[0], str) else ""
+    return raised, dict(found)
+
+
+@pytest.mark.parametrize("data", [b"", b"x", bytes(range(256)) * 8], ids=len)
+@pytest.mark.parametrize("path", ["/main.py", "/lib/données.txt"])
+def test_a_small_file_is_written_over_the_old_one(path: str, data: bytes) -> None:
+    before = {"/main.py": b"old", "/lib/x": b"x"}
+    raised, files = put(small_file.program(path.encode(), data), before)
+    assert (raised, files) == ("", {**before, "/lib": None, path: data})
+
+
+def test_a_small_file_that_is_not_what_was_promised_is_not_taken() -> None:
+    what = bytes(8) + bytes([8]) + b"/main.py" + b"new"
+    call = agent_source.literal(what)
+    code = agent_source.program("put", call="_put", arguments=call, deflate=True)
+    assert put(code, {"/main.py": b"old"}) == ("ValueError('sha256',)", {"/main.py": b"old"})
+
+
+def test_a_small_file_whose_rename_fails_leaves_no_rest() -> None:
+    raised, files = put(small_file.program(b"/main.py", b"new"), {"/main.py/oops": b""})
+    assert (raised, files) == ("OSError(21,)", {"/main.py": None, "/main.py/oops": b""})
+
+
+def test_a_small_file_without_room_leaves_the_old_one() -> None:
+    before = {"/main.py": b"old", "/big": bytes(4096) * 4}
+    noise = hashlib.shake_256(b"seed").digest(1900)
+    raised, files = put(small_file.program(b"/main.py", noise), before, blocks=7)
+    assert (raised, files) == ("OSError(28,)", before)
 
 
 @pytest.mark.parametrize("pace", PACES)

@@ -570,7 +570,7 @@ def test_the_trace_tells_no_content(make: Callable[..., Unit]) -> None:
         repl.observe(request_for(secret=b"other"))
         repl.leave()
     text = "\n".join(told)
-    assert "stream of" in text
+    assert "with the file in it" in text
     assert BANNER.decode() not in text
     for hidden in (secret, hashlib.sha256(secret).hexdigest().encode()):
         assert hidden.decode() not in text

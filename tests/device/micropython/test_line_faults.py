@@ -19,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from provision.core.chips.esp.runtime import ESP32_PACES
 from provision.device.micropython.board_repl import BoardRepl
+from provision.device.micropython.transfer import small_file
 from provision.device.micropython.transfer.stream_format import compose
 from provision.errors import BoardError, OutOfSpace, ProvisionError
 from provision.interfaces import ScanRequest
@@ -367,15 +368,62 @@ def test_no_flipped_bit_touches_another_path(bit: int) -> None:
         flipped(place, bit)
 
 
-@pytest.mark.parametrize("deflates", [True, False])
-def test_a_full_board_says_so_and_keeps_what_it_had(deflates: bool) -> None:
+SMALL = write_file("/old.py", b"y = 2\n" * 20)
+OTHERS = {
+    "/old.py": b"y = 1\n",
+    "/nld.py": b"",
+    "/old.pz": b"",
+    "/oldnpy": b"",
+    "/.provisiom~": b"",
+}
+
+
+def flipped_in_program(position: int, bit: int) -> None:
+    """One bit of a program with a small file in it: whatever comes of that, no other path is
+    touched, and the file is its old or its new self."""
+    station = Station(there=LineFaults(flips=frozenset([position]), bit=bit))
+    station.flash.files = dict(OTHERS)
+    with station.repl() as (repl, _), station.timed():
+        station.there.active = lambda: False
+        repl.enter()
+        repl.observe(ScanRequest())
+        station.there.active = lambda: True
+        try:
+            repl.transfer(*transfer_of([SMALL]), ignore)
+        except ProvisionError as error:
+            assert error.message.isprintable()
+    left = {path: data for path, data in station.flash.files.items() if path != TEMPORARY_NAME}
+    assert left in (OTHERS, {**OTHERS, "/old.py": b"y = 2\n" * 20})
+    converges(station, {"/old.py": b"y = 2\n" * 20})
+
+
+SENT = len(small_file.program(b"/old.py", b"y = 2\n" * 20))
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_a_flipped_bit_in_a_small_file_touches_no_other_path(part: int) -> None:
+    for place in range(part * 10, SENT, 40):
+        flipped_in_program(place, 1 << place % 8)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bit", [1 << number for number in range(8)])
+def test_no_flipped_bit_in_a_small_file_touches_another_path(bit: int) -> None:
+    for place in range(SENT):
+        flipped_in_program(place, bit)
+
+
+@pytest.mark.parametrize(("deflates", "size"), [(True, 2000), (True, 5000), (False, 2000)])
+def test_a_full_board_says_so_and_keeps_what_it_had(deflates: bool, size: int) -> None:
     station = Station(deflates=deflates)
     station.flash.files = {"/main.py": b"old"}
     station.flash.room = 1000
     with station.repl() as (repl, _), station.timed():
         repl.enter()
         with pytest.raises(OutOfSpace, match=r"/main\.py does not fit"):
-            repl.transfer(*transfer_of([write_file("/main.py", bytes(range(250)) * 8)]), ignore)
+            repl.transfer(
+                *transfer_of([write_file("/main.py", bytes(range(250)) * (size // 250))]), ignore
+            )
         assert station.flash.files == {"/main.py": b"old"}
         with pytest.raises(BoardError, match="/no/where"):
             repl.transfer(*transfer_of([write_file("/no/where", b"1")]), ignore)
