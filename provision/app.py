@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from provision.app_drives import board_drives, serial_discovery
 from provision.core.wording import Redact, did_you_mean
 from provision.engine.cancellation import Cancellation
 from provision.engine.context import MANUAL_TIMEOUT, Confirm, RunContext
@@ -114,13 +115,12 @@ def run_task(
     cancel = cancel or Cancellation()
     from provision.device.connection import SerialConnector
     from provision.device.flashing.filesystem_store import LittleFsStore
-    from provision.device.transport.discovery import SerialDiscovery
     from provision.device.transport.line_rates import LineRates
 
     register_virtual_boards()
     states = fleet.select(limit)
     redact = fleet.masked
-    discovery = SerialDiscovery()
+    discovery = serial_discovery()
     applies = _apply_records(fleet)
 
     def tell(event: Event) -> None:
@@ -132,7 +132,10 @@ def run_task(
     context = RunContext(
         discovery=discovery,
         connector=SerialConnector(
-            discovery, redact=redact, rates=LineRates(state_directory() / "rates").of
+            discovery,
+            redact=redact,
+            rates=LineRates(state_directory() / "rates").of,
+            drives=board_drives(),
         ),
         images=fleet.images,
         filesystems=LittleFsStore(),
@@ -174,13 +177,11 @@ def _apply_records(fleet: Fleet) -> ApplyRecords:
 
 def status_of(fleet: Fleet, limit: Sequence[str]) -> FleetStatus:
     """What is remembered of devices, and whether their ports are plugged in; no port is opened."""
-    from provision.device.transport.discovery import SerialDiscovery
-
     found = recall(
         fleet.select(limit),
         applies=_apply_records(fleet),
         checks=CheckRecords(state_directory() / "checks", fleet.loaded.path),
-        resolve=SerialDiscovery().resolve,
+        resolve=serial_discovery().resolve,
         commit=commit_of(fleet.loaded.folder),
     )
     return scrub(found, fleet.masked)

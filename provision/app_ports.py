@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from provision.app import load_manifest, register_virtual_boards
+from provision.app_drives import board_drives, serial_discovery
 from provision.core.wording import Redact
 from provision.engine.discover import FoundPort, ask_boards, list_ports, named_ports
 from provision.interfaces import PortInfo
@@ -35,14 +36,23 @@ def discover_ports(
         macs = {device: mac for device, mac in known.items() if mac is not None}
     ports = plugged_in()
     found = named_ports(ports, only) if only else list_ports(ports, states)
-    return ask_ports(found, states, macs, redact) if probe else found
+    asked = ask_ports(found, states, macs, redact) if probe else found
+    return asked if only else [*asked, *_other_drives(ports)]
+
+
+def _other_drives(ports: Sequence[PortInfo]) -> Sequence[FoundPort]:
+    """The drives of boards that are not provisioned, as what they are."""
+    known = {port.path for port in ports}
+    return [
+        FoundPort(port=drive, error=drive.description)
+        for drive in serial_discovery().drives()
+        if drive.path not in known
+    ]
 
 
 def plugged_in() -> Sequence[PortInfo]:
     """The serial ports of this computer."""
-    from provision.device.transport.discovery import SerialDiscovery
-
-    return SerialDiscovery().ports()
+    return serial_discovery().ports()
 
 
 def ask_ports(
@@ -54,11 +64,10 @@ def ask_ports(
     """These ports with what the board on each says of itself; see `engine.discover.ask_boards`."""
     from provision.boards import profiles
     from provision.device.connection import SerialConnector
-    from provision.device.transport.discovery import SerialDiscovery
     from provision.engine.locate import probe
 
     register_virtual_boards()
-    connector = SerialConnector(SerialDiscovery(), redact=redact)
+    connector = SerialConnector(serial_discovery(), redact=redact, drives=board_drives())
     boards = tuple(profiles().values())
     asked = ask_boards(
         found, states, macs, boards, lambda address, board: probe(connector, address, board)

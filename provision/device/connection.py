@@ -6,16 +6,24 @@ pyserial object. This is where transport, MicroPython and flasher meet: none of 
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import cast
 
 from provision.core.manifest.console_pattern import compile_console
 from provision.core.wording import Redact, excerpt, last_heard
-from provision.device.console import Lines, follow, interact, run_at_repl
+from provision.device.console import (
+    Lines,
+    follow,
+    interact,
+    possible_starts,
+    run_at_repl,
+    without_prompt,
+)
 from provision.device.flashing.registry import FLASHERS, AttachedFlasher
+from provision.device.flashing.uf2.site import Drives, site_of
 from provision.device.micropython.board_repl import BoardRepl
 from provision.device.micropython.transfer.line_rate import LineRate, RateMemory
 from provision.device.transport.buffered_serial import (
@@ -26,18 +34,21 @@ from provision.device.transport.buffered_serial import (
     never,
 )
 from provision.device.transport.reset_pulse import pulse_reset
-from provision.device.transport.serial_port import Port, open_port
+from provision.device.transport.serial_port import Port, absent_port, open_port
+from provision.device.transport.whereabouts import Whereabouts
 from provision.errors import (
     CheckFailed,
     Interrupted,
     ManualActionRequired,
     NoAnswer,
+    PortBusy,
+    PortDenied,
     PortLost,
     PortNotFound,
     Unreachable,
 )
-from provision.interfaces import Discovery, Operator, PortInfo, Say, Terminal
-from provision.model.board import BoardProfile
+from provision.interfaces import Discovery, Operator, Say, Terminal
+from provision.model.board import BoardProfile, ResetWiring
 from provision.model.endpoint import Capabilities, Endpoint
 
 # An app that cleans up after a Ctrl-C takes a second or two; a board that is silent for longer
@@ -47,13 +58,18 @@ REPL_TIMEOUT = 6.0
 BOOT_TIMEOUT = 6.0
 # Seconds for a board's own USB to come back after a reset; the system names it within two.
 USB_RETURN_TIMEOUT = 10.0
+# The same of one that has just been written: it makes its filesystem before its USB.
+USB_RETURN_AFTER_FLASHING = 20.0
+# What a port may be until the system has named it and given the leave to open it; on some,
+# ModemManager looks at it first.
+_MEANWHILE = (PortNotFound, PortLost, PortDenied, PortBusy)
 MAX_CONSOLE = 64 * 1024  # bytes of output that are kept while waiting for a line
 
 
 class SerialConnector:
     """Opens real ports and pyserial URLs; implements `interfaces.Connector`. `redact` masks the
     secrets that a board may say, before anything is cut from it; `rates` gives the memory of a
-    line, by what tells it."""
+    line, by what tells it; `drives` are where boards are that take their firmware as a file."""
 
     def __init__(
         self,
@@ -61,10 +77,12 @@ class SerialConnector:
         *,
         redact: Redact = str,
         rates: Callable[[str], RateMemory] | None = None,
+        drives: Drives | None = None,
     ) -> None:
         self._discovery = discovery
         self._redact = redact
         self._rates = rates
+        self._drives = drives
 
     def connect(
         self,
@@ -74,8 +92,15 @@ class SerialConnector:
         device: str,
         trace: Callable[[int, str], None],
     ) -> SerialConnection:
-        port = open_port(endpoint, device=device)
-        trace(1, f"opened {endpoint.address} at {endpoint.baud} baud")
+        try:
+            port = open_port(endpoint, device=device)
+            trace(1, f"opened {endpoint.address} at {endpoint.baud} baud")
+        except PortNotFound:
+            by_drive = FLASHERS[board.chip.family].by_drive
+            if not (by_drive and self._drives and self._drives.holds(endpoint.address)):
+                raise
+            port = absent_port(endpoint, device=device)
+            trace(1, f"{endpoint.address} is in BOOTSEL mode")
         return SerialConnection(
             port,
             board,
@@ -84,6 +109,7 @@ class SerialConnector:
             discovery=self._discovery,
             redact=self._redact,
             rates=self._rates,
+            drives=self._drives,
         )
 
 
@@ -100,15 +126,17 @@ class SerialConnection:
         discovery: Discovery,
         redact: Redact = str,
         rates: Callable[[str], RateMemory] | None = None,
+        drives: Drives | None = None,
     ) -> None:
         self._adopt(port)
+        self._drives = drives
+        self._kind = FLASHERS[board.chip.family]
         self._line = LineRate(
             allowed=self._highest_rate,
             memory=(lambda: rates(self._port.name)) if rates is not None else None,
         )
         self._redact = redact
-        self._discovery = discovery
-        self._usb: PortInfo | None = None
+        self._where = Whereabouts(discovery)
         self._board = board
         self._endpoint = endpoint
         self._trace = trace
@@ -124,7 +152,10 @@ class SerialConnection:
 
     @property
     def capabilities(self) -> Capabilities:
-        return self._port.capabilities(self._board)
+        can = self._port.capabilities(self._board)
+        if self._kind.by_drive:  # what runs on the board reads it, or nobody does
+            return replace(can, reads_flash=self._repl is not None and self._port.serial.is_open)
+        return can
 
     @property
     def interrupted(self) -> bool:
@@ -134,6 +165,12 @@ class SerialConnection:
         if reset:
             self.restart(None, 0.0)
         self._flasher = None
+        if not self._port.serial.is_open and not self._booting:
+            raise NoAnswer(
+                "the board is in BOOTSEL mode: nothing runs on it",
+                hint="`provision apply` with a `firmware:` for it writes one; to have it run what "
+                "it has, unplug it and plug it in again",
+            )
         try:
             repl = self._enter_repl()
         except PortLost:
@@ -143,6 +180,8 @@ class SerialConnection:
             repl = self._enter_repl()
         self._booting = False
         self._repl = repl
+        if self._kind.by_drive and self._drives is not None:
+            self._drives.records.back(address=self._endpoint.address, place=self._where.place)
         return repl
 
     def _new_repl(self) -> BoardRepl:
@@ -172,20 +211,13 @@ class SerialConnection:
             repl.enter(REPL_TIMEOUT)
         return repl
 
-    def _remember_usb(self) -> None:
-        """While the port is there: what tells it when it comes back from a reset. Not earlier,
-        since to look through a system's ports costs as much as a board where nothing changes."""
-        address = self._port.address
-        if self._usb is None and self._port.transport.is_local:
-            self._usb = next(
-                (one for one in self._discovery.ports() if address in (one.path, *one.links)), None
-            )
-
     def _reopen(self) -> None:
         """Find the port of a board that went with its USB in a reset and came back, perhaps
         under another name: a native USB port is made by the very chip that restarts."""
-        deadline = time.monotonic() + USB_RETURN_TIMEOUT
-        missing = self._come_back(lambda: time.monotonic() >= deadline, (PortNotFound, PortLost))
+        deadline = time.monotonic() + (
+            USB_RETURN_AFTER_FLASHING if self._where.place is not None else USB_RETURN_TIMEOUT
+        )
+        missing = self._come_back(lambda: time.monotonic() >= deadline, _MEANWHILE)
         if missing is not None:
             raise missing
 
@@ -198,7 +230,7 @@ class SerialConnection:
         began = time.monotonic()
         while True:
             try:
-                endpoint = replace(self._endpoint, address=self._address_now(address))
+                endpoint = replace(self._endpoint, address=self._where.address_now(address))
                 self._adopt(open_port(endpoint, device=device))
             except waited_for as error:
                 if over():
@@ -209,16 +241,6 @@ class SerialConnection:
             else:
                 self._trace(1, f"the port came back as {self._port.address}")
                 return None
-
-    def _address_now(self, address: str) -> str:
-        """The same USB serial number and id, wherever it is now; else the same name."""
-        was = self._usb
-        if was is None or was.serial_number is None:
-            return address
-        for port in self._discovery.ports():
-            if (port.usb_id, port.serial_number) == (was.usb_id, was.serial_number):
-                return port.path
-        return address
 
     def await_prompt(self, timeout: float) -> bool:
         try:
@@ -236,46 +258,65 @@ class SerialConnection:
                 hint="press RESET and run again where no MicroPython answers; to flash the board, "
                 "reach it by its serial port or an rfc2217:// URL",
             )
-        self._remember_usb()
-        self._repl = None
+        self._where.remember(self._port)
+        site = None
+        if self._kind.by_drive and self._drives is not None:
+            site = site_of(
+                self._drives, self._where, self._port, self._endpoint.address, self._repl
+            )
+        else:
+            self._repl = None
 
         def wait(left: float) -> bool:
             return operator is not None and operator(self._board.download, left)
 
-        self._flasher = FLASHERS[self._board.chip.family](
+        self._flasher = self._kind.attach(
             self._port,
             self._board,
             wait_for_operator=wait if operator is not None else None,
             operator_seconds=timeout,
             trace=self._trace,
+            site=site,
         )
         return self._flasher
 
     def restart(self, operator: Operator | None, timeout: float) -> None:
-        self._remember_usb()
+        self._where.remember(self._port)
         flasher, self._flasher = self._flasher, None
         repl, self._repl = self._repl, None
         self._heard = b""
-        if flasher is not None:
+        if repl is not None and self._port.serial.is_open:
+            restarted = self._reset_by(repl)
+        elif flasher is not None:
             restarted = flasher.restart()
-        elif repl is not None:
-            try:
-                repl.hard_reset()
-                restarted = True
-                self._heard = repl.raw.serial.read_available()
-            except NoAnswer:  # it restarted by itself
-                restarted = self._pulse_reset()
         else:
             restarted = self._pulse_reset()
-        with self._port.errors():
+        with suppress(PortLost) if self._kind.by_drive else nullcontext(), self._port.errors():
             if self._port.serial.baudrate != self._endpoint.baud:
                 self._port.serial.baudrate = self._endpoint.baud
-        if not restarted and (operator is None or not operator("Press RESET.", timeout)):
+        if not restarted and (operator is None or not operator(self._by_hand, timeout)):
+            what = "power" if self._kind.by_drive else "RESET button"
             raise ManualActionRequired(
-                "nothing but its RESET button restarts this board", hint="press RESET"
+                f"nothing but its {what} restarts this board", hint=self._by_hand
             )
         self._booting = True
         self._trace(1, "reset into run mode")
+
+    @property
+    def _by_hand(self) -> str:
+        return "Unplug it and plug it in again." if self._kind.by_drive else "Press RESET."
+
+    def _reset_by(self, repl: BoardRepl) -> bool:
+        try:
+            repl.hard_reset()
+            self._heard = repl.raw.serial.read_available()
+        except NoAnswer:  # it restarted by itself
+            return self._pulse_reset()
+        except (PortLost, OSError):
+            if self._port.wiring(self._board) is not ResetWiring.USB:
+                raise
+            # its USB has gone with it
+        return True
 
     def _pulse_reset(self) -> bool:
         with self._port.errors():
@@ -293,7 +334,7 @@ class SerialConnection:
 
         def look(text: str) -> bool:
             for line in text.splitlines():
-                for start in _possible_starts(line):
+                for start in possible_starts(line):
                     if matches(start):
                         found.append(line)
                         return True
@@ -307,7 +348,7 @@ class SerialConnection:
         if not found:
             raise CheckFailed(
                 f"no line with {pattern!r} on the console in {timeout:g} s"
-                f"{last_heard(_without_prompt(heard), self._redact)}"
+                f"{last_heard(without_prompt(heard), self._redact)}"
             )
         return excerpt(found[0], self._redact)
 
@@ -355,7 +396,7 @@ class SerialConnection:
         def over() -> bool:
             return stopping() or (deadline is not None and time.monotonic() >= deadline)
 
-        self._remember_usb()
+        self._where.remember(self._port)
         lines = Lines(say, self._redact, amid=not self._booting)
         lines.hear(self._heard)
         while not over():
@@ -372,25 +413,3 @@ class SerialConnection:
 
     def close(self) -> None:
         self._port.close()
-
-
-# What no app prints: bytes that are no text, control characters but for tabs and colours.
-_NOISE = re.compile("[\ufffd\x00-\x08\x0b-\x1a\x1c-\x1f\x7f]")
-
-
-def _possible_starts(line: str) -> Iterator[str]:
-    """The line from wherever the app's own may start: an ESP8266's boot ROM speaks at another
-    rate, and what that leaves on the line stands before the app's first words, without an end."""
-    yield line
-    noise = _NOISE.search(line)
-    if noise is not None:
-        yield from (line[start:] for start in range(noise.end(), len(line)))
-
-
-# What MicroPython prints when an app has ended: it hides the app's own last words.
-_PROMPT = re.compile(r"(?m)^(MicroPython v.*|Type \"help\(\)\".*|>>> ?)$\s*")
-
-
-def _without_prompt(heard: str) -> str:
-    """What an app printed, without the banner and the prompt that follow when it ends."""
-    return _PROMPT.sub("", heard.replace("\r\n", "\n")).strip()

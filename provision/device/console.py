@@ -5,8 +5,9 @@ Bytes come in here and lines go out, secrets masked whatever pieces they came in
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from provision.core.wording import Redact
 from provision.device.micropython.raw_repl import RawRepl
@@ -112,3 +113,25 @@ def run_at_repl(raw: RawRepl, code: bytes, say: Say, stopping: Stopping, redact:
         return run_code(raw, code, lines.hear, stopping)
     finally:
         lines.close()
+
+
+# What no app prints: bytes that are no text, control characters but for tabs and colours.
+_NOISE = re.compile("[\ufffd\x00-\x08\x0b-\x1a\x1c-\x1f\x7f]")
+
+
+def possible_starts(line: str) -> Iterator[str]:
+    """The line from wherever the app's own may start: an ESP8266's boot ROM speaks at another
+    rate, and what that leaves on the line stands before the app's first words, without an end."""
+    yield line
+    noise = _NOISE.search(line)
+    if noise is not None:
+        yield from (line[start:] for start in range(noise.end(), len(line)))
+
+
+# What MicroPython prints when an app has ended: it hides the app's own last words.
+_PROMPT = re.compile(r"(?m)^(MicroPython v.*|Type \"help\(\)\".*|>>> ?)$\s*")
+
+
+def without_prompt(heard: str) -> str:
+    """What an app printed, without the banner and the prompt that follow when it ends."""
+    return _PROMPT.sub("", heard.replace("\r\n", "\n")).strip()

@@ -38,7 +38,9 @@ class FoundPort:
     def built_in(self) -> bool:
         """Whether this is a port of the computer's own, which nobody plugged a board into: a PC
         lists up to 32 of them, mostly with nothing behind."""
-        return self.port.usb_id is None and not self.devices and not self.named
+        port = self.port
+        asked_for = self.named or bool(self.devices)
+        return port.usb_id is None and port.drive is None and not asked_for
 
 
 def list_ports(ports: Sequence[PortInfo], states: Sequence[DesiredState]) -> list[FoundPort]:

@@ -91,6 +91,9 @@ def carry_out(
         first_boot = plan.erases and not preloaded
         actual = observe_flashed(session, prompts=first_boot or disabled, restore=not plan.erases)
         report(device, plan, RestoreFile)
+        if actual.mac is not None:
+            device.claim(actual.mac)  # its boot ROM may not have told it
+            device.run.journal.end(actual.mac)
         if first_boot:
             actual = without_defaults(actual, desired)
         plan = diff(desired, actual)

@@ -222,9 +222,9 @@ def probe(
         try:
             return connection.repl(reset=False).identify()
         except NoAnswer:
-            if not connection.capabilities.resets:
+            if not connection.capabilities.resets and connection.capabilities.reads_flash:
                 raise
-        entered = True
+        entered = connection.capabilities.reads_flash  # else it is asked where it is
         return connection.flasher(None, 0.0).identify()
     finally:
         try:

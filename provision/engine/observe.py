@@ -179,6 +179,8 @@ def look_into_flash(
     session, image = device.session, device.firmware
     if proved.secured is not None or proved.chip != device.desired.board.chip:
         return proved
+    if not session.capabilities.reads_flash:
+        return proved
     session.stage("read-flash")
     seen = _surveyed(device, proved, request)
     readable = seen.flash is not None and seen.flash.filesystem == "readable"
@@ -215,6 +217,8 @@ def look_before_flashing(
         session.note("the running firmware cannot read its flash")
         if not session.can_reset:
             return actual  # a look alone asks nobody to press buttons
+    if not session.capabilities.reads_flash:
+        return actual
     looked = _surveyed(device, actual, request)
     session.restart()
     return looked

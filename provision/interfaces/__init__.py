@@ -12,6 +12,11 @@ from typing import Literal, Protocol
 
 from provision.interfaces.console import Say as Say
 from provision.interfaces.console import Terminal as Terminal
+from provision.interfaces.ports import Discovery as Discovery
+from provision.interfaces.ports import PortInfo as PortInfo
+from provision.interfaces.ports import Volume as Volume
+from provision.interfaces.ports import VolumeKind as VolumeKind
+from provision.interfaces.ports import Volumes as Volumes
 from provision.interfaces.records import CheckRecords as CheckRecords
 from provision.interfaces.records import Identities as Identities
 from provision.interfaces.records import RollbackRecords as RollbackRecords
@@ -27,7 +32,6 @@ from provision.model.state import (
     FileState,
     Filesystem,
     FirmwareSource,
-    PortSelector,
 )
 
 FlashMode = Literal["erase", "rewrite", "keep"]
@@ -41,34 +45,6 @@ IsBlank = Callable[[int, int], bool]
 
 Progress = Callable[[int, int], None]
 """Called with bytes done and bytes in all; both count what goes over the wire."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PortInfo:
-    """One serial port that is plugged in, as the operating system tells."""
-
-    path: str
-    description: str = ""
-    usb_id: str | None = None  # "10c4:ea60"
-    serial_number: str | None = None
-    location: str | None = None  # "1-1.4"
-    links: tuple[str, ...] = ()  # by-id and by-path names
-
-
-class Discovery(Protocol):
-    """Finds ports."""
-
-    def ports(self) -> Sequence[PortInfo]:
-        """All serial ports plugged in now."""
-        ...
-
-    def resolve(
-        self, selector: PortSelector, listed: Callable[[], Sequence[PortInfo]] | None = None
-    ) -> str:
-        """The path or URL for a selector of any kind but `mac` and `any`; PortNotFound when
-        nothing, UsageError when more than one port matches. `listed` gives the ports that are
-        plugged in to whoever lists them once for many selectors."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,11 +13,13 @@ class ResetWiring(str, Enum):
     """How the port's DTR and RTS lines reach the chip's EN and IO0.
 
     A port that the chip itself provides (USB id 303a:1001) is reset as USB_JTAG whatever the
-    profile says, as flashing tools do: many boards have both sockets.
+    profile says, as flashing tools do: many boards have both sockets. One that its firmware makes
+    (USB) comes and goes with that: only what runs there can reset the board.
     """
 
     AUTO = "auto"  # two transistors, as on every board with automatic download
     USB_JTAG = "usb-jtag"  # the chip's own USB-Serial-JTAG peripheral
+    USB = "usb"  # the chip's own USB, made by its firmware: no lines at all
     NONE = "none"  # not wired: a person's fingers
 
 

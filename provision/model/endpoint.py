@@ -25,10 +25,12 @@ class Capabilities:
 
     `resets`: it reaches the chip's reset without a person. `lossless`: it holds bytes back while
     the board does not read. `flashes`: a flasher can speak over it. `has_rate`: its rate is that of
-    the board's UART, and both can be set.
+    the board's UART, and both can be set. `reads_flash`: a flasher can look at what it is about to
+    write over, as the board is now.
     """
 
     resets: bool
     lossless: bool
     flashes: bool
     has_rate: bool = False
+    reads_flash: bool = True

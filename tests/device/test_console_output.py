@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from provision.device.connection import _without_prompt
+from provision.device.console import without_prompt
 
 
 def test_banner_and_prompt_do_not_hide_the_traceback() -> None:
@@ -14,8 +14,8 @@ def test_banner_and_prompt_do_not_hide_the_traceback() -> None:
         'Type "help()" for more information.\r\n'
         ">>> "
     )
-    assert _without_prompt(heard).endswith("OSError: [Errno 2] ENOENT")
+    assert without_prompt(heard).endswith("OSError: [Errno 2] ENOENT")
 
 
 def test_an_app_that_talks_of_micropython_is_heard() -> None:
-    assert _without_prompt("this is MicroPython v1\r\n") == "this is MicroPython v1"
+    assert without_prompt("this is MicroPython v1\r\n") == "this is MicroPython v1"

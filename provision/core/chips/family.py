@@ -139,9 +139,13 @@ class ChipFamily(Protocol):
     def installed_image(
         self, chip: Chip, read: FlashRead, flash_size: int
     ) -> tuple[int, int] | None:
-        """Offset and size of the bytes of flash that are, as a file, the image which the chip
-        starts from, all slots for its app included. None where there is none that says how long it
-        is; whether it is whole `read_firmware` tells."""
+        """Offset and size of the bytes of flash that are the image which the chip starts from, all
+        slots for its app included. None where there is none that says how long it is; whether it is
+        whole `read_firmware` tells, of what `image_of_flash` makes of them."""
+        ...
+
+    def image_of_flash(self, chip: Chip, data: bytes) -> bytes:
+        """These bytes, as the file that `read_firmware` reads."""
         ...
 
     def flash_claimed(self, board: BoardProfile) -> int | None:
@@ -216,6 +220,11 @@ class ChipFamily(Protocol):
 
     def rate_registers(self, chip: Chip) -> RateRegisters | None:
         """How the rate of its REPL can be raised for a while, where that is on a UART."""
+        ...
+
+    def rom_tells_identity(self, chip: Chip) -> bool:
+        """Whether a chip's boot ROM says which board it is; of one that does not, only what runs on
+        it does."""
         ...
 
     @property

@@ -265,7 +265,11 @@ def _unproved(desired: DesiredState, actual: ActualState) -> Iterator[Refusal]:
         yield Refusal(
             kind="identity-unproved",
             message=f"the board does not report its MAC; {desired.device} is {desired.mac}",
-            hint="put the board in download mode and run again: its boot ROM reports the MAC",
+            hint="put the board in download mode and run again: its boot ROM reports the MAC"
+            if family_of(board.chip).rom_tells_identity(board.chip)
+            else "its boot ROM does not say which board it is, and nothing else runs: plug it in "
+            "anew, so that its MicroPython tells; one that has none any more is taken for this "
+            f"device's by `provision apply --accept-new-board {desired.device}`",
         )
     if actual.secured is not None:
         yield Refusal(

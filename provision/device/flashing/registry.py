@@ -1,14 +1,17 @@
 """Which flasher a board takes: that of its chip's family.
 
 A new flasher is a module here and a line in FLASHERS; it does all that is `interfaces.Flasher`'s
-and what a connection needs besides, to take a board to download mode and out of it.
+and what a connection needs besides, to take a board to download mode and out of it. One that writes
+`by_drive` finds the board there as a USB drive and not on its port, and cannot read it back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
+from provision.device.flashing.uf2.site import Site
 from provision.device.transport.serial_port import Port
 from provision.interfaces import Flasher
 from provision.model.board import BoardProfile
@@ -36,7 +39,18 @@ class Attach(Protocol):
         wait_for_operator: WaitForOperator | None,
         operator_seconds: float,
         trace: Callable[[int, str], None],
-    ) -> AttachedFlasher: ...
+        site: Site | None = None,
+    ) -> AttachedFlasher:
+        """`site` is for one that writes by drive."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FlasherKind:
+    """A flasher as a connection has to know it before it is attached."""
+
+    attach: Attach
+    by_drive: bool = False
 
 
 def _esptool(
@@ -46,6 +60,7 @@ def _esptool(
     wait_for_operator: WaitForOperator | None,
     operator_seconds: float,
     trace: Callable[[int, str], None],
+    site: Site | None = None,  # noqa: ARG001 - it stays on its port
 ) -> AttachedFlasher:
     # Imported here: a board where nothing changes needs none.
     from provision.device.flashing.esptool.flasher import EsptoolFlasher
@@ -59,5 +74,7 @@ def _esptool(
     )
 
 
-FLASHERS: Mapping[str, Attach] = {"esp": _esptool}
+FLASHERS: Mapping[str, FlasherKind] = {
+    "esp": FlasherKind(attach=_esptool),
+}
 """By the name of the chip family."""

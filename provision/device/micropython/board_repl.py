@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from provision.core.chips.registry import family_of
 from provision.core.wording import Redact
@@ -140,11 +140,11 @@ class BoardRepl:
         with self.errors():
             self.raw.soft_reset()
 
-    def hard_reset(self) -> None:
-        """Reset the chip by `machine.reset()`; returns at once."""
+    def hard_reset(self, into: Literal["reset", "bootloader"] = "reset") -> None:
+        """Reset the chip by `machine.reset()`, or into its boot loader; returns at once."""
         with self.errors():
-            self.raw.start(agent_source.source("reset").encode())
-            self.trace(1, "reset by machine.reset()")
+            self.raw.start(agent_source.source(into).encode())
+            self.trace(1, f"reset by machine.{into}()")
 
     # Looking
 

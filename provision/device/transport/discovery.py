@@ -10,8 +10,9 @@ from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
 from provision.core.planning.port_choice import choose, not_found, plugged_in
+from provision.device.transport.uf2_drives import SystemVolumes, description, is_bootsel
 from provision.errors import PortNotFound, UsageError
-from provision.interfaces import PortInfo
+from provision.interfaces import PortInfo, Volumes
 from provision.model.state import PortSelector
 
 
@@ -19,7 +20,8 @@ class SerialDiscovery:
     """Finds ports of this computer; implements `interfaces.Discovery`.
 
     `listing` gives what the system lists, `links` the directories whose symbolic links are
-    other names of ports, in the order they are shown.
+    other names of ports, in the order they are shown. A board in BOOTSEL mode has no port and is
+    one of `volumes`: it is listed as what stands in the port's place.
     """
 
     def __init__(
@@ -30,14 +32,31 @@ class SerialDiscovery:
             Path("/dev/serial/by-path"),
             Path("/dev"),
         ),
+        volumes: Volumes | None = None,
     ) -> None:
         self._listing = listing
         self._links = links
+        self._volumes = volumes or SystemVolumes()
 
     def ports(self) -> Sequence[PortInfo]:
-        """All serial ports plugged in now, in natural order."""
+        """All serial ports plugged in now, in natural order; then the boards in BOOTSEL mode."""
         links = self._links_by_target()
-        return [_info(one, links.get(one.device, ())) for one in sorted(self._listing())]
+        ports = [_info(one, links.get(one.device, ())) for one in sorted(self._listing())]
+        return [*ports, *(port for port in self.drives() if is_bootsel(port.drive))]
+
+    def drives(self) -> Sequence[PortInfo]:
+        """The drives of boards that are plugged in, also of those that are not provisioned."""
+        return [
+            PortInfo(
+                path=str(volume.path or volume.device),
+                description=description(volume),
+                usb_id=volume.usb_id,
+                serial_number=volume.usb_serial,
+                location=volume.usb_location,
+                drive=volume,
+            )
+            for volume in self._volumes.volumes()
+        ]
 
     def resolve(
         self, selector: PortSelector, listed: Callable[[], Sequence[PortInfo]] | None = None
@@ -60,6 +79,9 @@ class SerialDiscovery:
             there = selector.value.upper().removeprefix("\\\\.\\") in known
         else:
             there = Path(selector.value).exists()
+        if not there:
+            drives = (port.drive for port in listed())
+            there = any(drive and drive.sent_from == selector.value for drive in drives)
         if not there:
             raise PortNotFound(f"{not_found(selector)}; {plugged_in(listed())}")
         return selector.value

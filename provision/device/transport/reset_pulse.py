@@ -20,7 +20,7 @@ _PULSE_USB = 0.2
 
 def pulse_reset(port: Port, wiring: ResetWiring) -> bool:
     """Reset the board at this port, which is wired so; False where no lines reach the chip."""
-    if wiring is ResetWiring.NONE:
+    if wiring in (ResetWiring.NONE, ResetWiring.USB):
         return False
     lines = port.serial
     try:

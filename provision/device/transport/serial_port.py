@@ -65,9 +65,18 @@ class Port:
 
     def capabilities(self, board: BoardProfile) -> Capabilities:
         """What can be done over this port, with this board at its end."""
-        return capabilities_of(
-            self.wiring(board), flashes=self.transport.flashes, usb_id=self.usb_id
-        )
+        wiring = self.wiring(board)
+        flashes = self.transport.flashes
+        if wiring is ResetWiring.USB and self.transport.names_host:
+            flashes = False  # the drive that takes its firmware is that host's
+        return capabilities_of(wiring, flashes=flashes, usb_id=self.usb_id)
+
+    def release(self) -> None:
+        """Close the line and stay the port's owner: the board is about to be something else."""
+        with suppress(OSError, ValueError):
+            _unlock_terminal(self.serial)
+        with suppress(OSError):
+            self.serial.close()
 
     def errors(self) -> AbstractContextManager[None]:
         """Translates what pyserial and the system raise inside; other errors pass unchanged."""
@@ -116,16 +125,7 @@ def open_port(endpoint: Endpoint, *, device: str, timeout: float = 1.0) -> Port:
     """
     address = endpoint.address
     refuse_bad_url(address, device)
-    try:
-        held = claim(address, device)
-    except OSError as error:
-        raise Unreachable(
-            f"{address} cannot be locked: {error.strerror}",
-            hint="see that the directory for locks has room, or set PROVISION_RUNTIME_DIR",
-            device=device,
-        ) from error
-    if held is None or isinstance(held, Owner):
-        raise busy(address, [held] if held else other_owners(address)).on(device)
+    held = _claimed(address, device)
     try:
         others = other_owners(address)
         if others:  # they took no lock, and would read half of what the board answers
@@ -146,6 +146,34 @@ def open_port(endpoint: Endpoint, *, device: str, timeout: float = 1.0) -> Port:
         held.close()
         raise
     return Port(connection, held, address=address, device=device)
+
+
+def absent_port(endpoint: Endpoint, *, device: str) -> Port:
+    """A port that is not there, owned for when its board makes it again: nothing can be said over
+    it, which is PortLost. PortBusy as `open_port`."""
+    held = _claimed(endpoint.address, device)
+    try:
+        connection = transport_of(endpoint.address).unopened(
+            endpoint.address, baudrate=endpoint.baud
+        )
+    except BaseException:
+        held.close()
+        raise
+    return Port(connection, held, address=endpoint.address, device=device)
+
+
+def _claimed(address: str, device: str) -> BinaryIO:
+    try:
+        held = claim(address, device)
+    except OSError as error:
+        raise Unreachable(
+            f"{address} cannot be locked: {error.strerror}",
+            hint="see that the directory for locks has room, or set PROVISION_RUNTIME_DIR",
+            device=device,
+        ) from error
+    if held is None or isinstance(held, Owner):
+        raise busy(address, [held] if held else other_owners(address)).on(device)
+    return held
 
 
 def _lock_terminal(connection: serial.SerialBase) -> None:

@@ -22,6 +22,9 @@ UsbId = tuple[int, int]
 CHIP_VENDOR = 0x303A  # Espressif's
 USB_JTAG = (CHIP_VENDOR, 0x1001)
 """The USB-Serial-JTAG peripheral that a chip has built in."""
+NATIVE_USB = {(CHIP_VENDOR, 0x4001)}
+"""Ports that a chip's firmware makes on its own USB, on boards whose profile says otherwise."""
+_WITHOUT_UART = (ResetWiring.USB_JTAG, ResetWiring.USB)
 
 
 def usb_id_of(path: str) -> UsbId | None:
@@ -48,6 +51,8 @@ def _listed(path: str) -> Iterable[ListPortInfo]:
 
 def wiring_over(wiring: ResetWiring, *, has_lines: bool, usb_id: UsbId | None) -> ResetWiring:
     """How a board wired by its profile as `wiring` is reset over a port."""
+    if wiring is ResetWiring.USB:
+        return wiring  # there are no lines to look for
     if not has_lines:
         return ResetWiring.NONE
     if usb_id == USB_JTAG:
@@ -63,10 +68,10 @@ def capabilities_of(
     """What can be done where the board is reset so. The chip's own USB holds bytes back while the
     board does not read, and has no rate; a UART drops them."""
     return Capabilities(
-        resets=wiring is not ResetWiring.NONE,
-        lossless=wiring is ResetWiring.USB_JTAG,
+        resets=wiring not in (ResetWiring.NONE, ResetWiring.USB),
+        lossless=wiring in _WITHOUT_UART or usb_id in NATIVE_USB,
         flashes=flashes,
         has_rate=flashes
-        and wiring is not ResetWiring.USB_JTAG
+        and wiring not in _WITHOUT_UART
         and (usb_id is None or usb_id[0] != CHIP_VENDOR),
     )

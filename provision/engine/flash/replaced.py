@@ -35,7 +35,7 @@ def replaced_flash(
         return None
     flash = KeptFlash(
         name=image.name,
-        image=b"\xff" * image.padding + image.data,
+        image=image.file,
         written=new.identity,
         data=tuple(_data_beside(device, actual, new)),
     )
@@ -66,7 +66,8 @@ def _installed(
         if place is None:
             raise ImageError("there is none whose end can be told")
         session.note(f"reading what is replaced off the board: {byte_size(place[1])}")
-        return read_firmware(_read(device, *place), ON_THE_BOARD)
+        found = family.image_of_flash(board.chip, _read(device, *place))
+        return read_firmware(found, ON_THE_BOARD)
     except ImageError as error:
         if actual.firmware is None:
             return None

@@ -36,10 +36,11 @@ WRITTEN_VERSION = 0x00020000  # of LittleFS: every driver reads it, newer ones r
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
     """What a visit to download mode will write; `preloaded` tells whether the whole filesystem
-    with the manifest's files is among it, `saved` is what was read off the board before."""
+    with the manifest's files is among it, `saved` is what was read off the board before. `mac` is
+    None of a board that nothing runs on and whose boot ROM does not tell."""
 
     flasher: Flasher
-    mac: str
+    mac: str | None
     regions: Sequence[Region]
     preloaded: bool = False
     saved: SavedFlash | None = None
@@ -70,8 +71,9 @@ def write_flash(
         ready = prepare(device, plan, actual, firmware)
         before_first_write()
         # Where the power failed amid an erase, cells may read as blank and not last.
-        doubtful = journal.interrupted_mode(ready.mac) is not None
-        journal.begin(ready.mac, session.device, mode_of(plan), ready.saved)
+        doubtful = ready.mac is not None and journal.interrupted_mode(ready.mac) is not None
+        if ready.mac is not None:
+            journal.begin(ready.mac, session.device, mode_of(plan), ready.saved)
     except ProvisionError:
         if disabled:
             restore_app(session, device.note_state)
@@ -85,7 +87,8 @@ def write_flash(
         report(device, plan, EraseFlash)
     session.stage("flash", f"MicroPython {firmware.identity.version}")
     flasher.write(ready.regions, session.progress("flash"))
-    journal.end(ready.mac)
+    if ready.mac is not None and session.capabilities.reads_flash:
+        journal.end(ready.mac)  # else whether all of it is there shows when it runs
     device.underway, device.flashed = False, True
     device.note_state(f"{_written(plan, ready)}; it was not seen to start")
     report(device, plan, RewriteFilesystem, WriteFirmware)
@@ -112,12 +115,12 @@ def prepare(device: DeviceContext, plan: Plan, actual: ActualState, firmware: Fi
     refuse(diff(desired, proved).refusals)
     if proved.mac is not None:
         device.claim(proved.mac)  # it may not have told it at its REPL
-    if proved.chip is None or proved.mac is None:
+    family = family_of(desired.board.chip)
+    if proved.chip is None or (proved.mac is None and family.rom_tells_identity(proved.chip)):
         raise BoardError("the board's boot ROM does not report its chip and MAC")
     flash_size = proved.flash_size or desired.board.flash_size
     if flash_size is None:
         raise refused(flash_size_unknown())
-    family = family_of(desired.board.chip)
     known = replace(proved, flash_size=flash_size)
     refuse(family.image_refusals(firmware, desired.board, known))
     regions: Sequence[Region] = family.regions(firmware, desired.board, flash_size)
@@ -165,7 +168,7 @@ def _with_saved_files(
 ) -> Prepared:
     """The same with every file of the board: as an interrupted run saved them, else as they are in
     flash now."""
-    earlier = device.run.journal.saved(ready.mac)
+    earlier = device.run.journal.saved(ready.mac) if ready.mac is not None else None
     if earlier is not None and earlier.contents is not None and actual.interrupted_update:
         return replace(ready, saved=earlier)
     device.session.stage("read-flash")
@@ -206,11 +209,13 @@ def _spared(
     if wanted is None or wanted.erase == "always":
         return []
     family, read = family_of(firmware.chip), flash_reader(device.session)
-    earlier = device.run.journal.saved(ready.mac)
+    earlier = device.run.journal.saved(ready.mac) if ready.mac is not None else None
     spared = list(device.beside)
     for region in earlier.regions if earlier is not None else ():
         if not any(overlap(region, other) for other in spared):
             spared.append(region)
+    if not device.session.capabilities.reads_flash:
+        return spared
     known = {region.offset for region in spared}
     is_blank = blank_test(device.session)
     for each in family.data_in_flash(

@@ -157,7 +157,7 @@ def _with_flash_size(device: DeviceContext, actual: ActualState) -> ActualState:
             f"{proved.secured} is on: its flash cannot be read as it is",
             hint="leave out --flash",
         )
-    size = proved.flash_size or actual.flash_size
+    size = proved.flash_size or actual.flash_size or device.desired.board.flash_size
     if size is None:
         raise BoardError("nobody tells how large its flash is", hint="leave out --flash")
     return replace(actual, flash_size=size)

@@ -127,6 +127,7 @@ def keep_flash(device: DeviceContext, actual: ActualState) -> None:
         return
     if kept.flash is None:
         begun = mac is not None and device.run.journal.interrupted_mode(mac) is not None
+        begun = begun or not device.session.capabilities.reads_flash
         found = None if begun else replaced_flash(device, actual, _images(device, kept, mac))
         if found is None:
             device.kept = None

@@ -76,14 +76,14 @@ class ResetCircuit:
                 return self.dtr and not self.rts
             case ResetWiring.USB_JTAG:
                 return self._download_flag
-            case ResetWiring.NONE:
+            case ResetWiring.NONE | ResetWiring.USB:
                 return False
 
     def _update(self) -> None:
         if self._rising:
             self._rising.cancel()
             self._rising = None
-        wired = self._wiring is not ResetWiring.NONE
+        wired = self._wiring not in (ResetWiring.NONE, ResetWiring.USB)
         low = Button.RESET in self.pressed or (wired and self.rts and not self.dtr)
         if low and not self.in_reset:
             self.in_reset = True

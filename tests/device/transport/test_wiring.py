@@ -16,6 +16,7 @@ from provision.model.board import ResetWiring
 from provision.model.endpoint import Capabilities
 
 AUTO, JTAG, NONE = ResetWiring.AUTO, ResetWiring.USB_JTAG, ResetWiring.NONE
+USB = ResetWiring.USB
 CP2102 = (0x10C4, 0xEA60)
 
 
@@ -33,6 +34,8 @@ CP2102 = (0x10C4, 0xEA60)
         (AUTO, False, None, NONE),
         (JTAG, False, None, NONE),
         (JTAG, False, USB_JTAG, NONE),
+        (USB, True, (0x2E8A, 0x0005), USB),
+        (USB, False, None, USB),  # there are no lines to miss
     ],
 )
 def test_the_port_knows_better_than_the_profile(
@@ -49,6 +52,7 @@ def test_the_port_knows_better_than_the_profile(
         ("rfc2217://host:4000", NONE, False, False, True),
         ("sim://a", AUTO, True, False, True),
         ("sim://a", JTAG, True, True, True),
+        ("sim://a", USB, False, True, True),
         ("socket://host:4000", AUTO, False, False, False),
         ("Socket://host:4000", JTAG, False, False, False),
     ],
@@ -61,6 +65,13 @@ def test_what_a_link_can_do(
     assert capabilities_of(over, flashes=transport.flashes) == Capabilities(
         resets=resets, lossless=lossless, flashes=flashes, has_rate=flashes and not lossless
     )
+
+
+def test_a_port_that_the_firmware_makes_loses_nothing() -> None:
+    native = (0x303A, 0x4001)
+    over = wiring_over(AUTO, has_lines=True, usb_id=native)
+    can = capabilities_of(over, flashes=True, usb_id=native)
+    assert (can.lossless, can.has_rate) == (True, False)
 
 
 @pytest.mark.parametrize(

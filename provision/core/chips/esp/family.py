@@ -95,6 +95,9 @@ class EspFamily:
 
         return installed_image.installed_image(chip, read, flash_size)
 
+    def image_of_flash(self, chip: Chip, data: bytes) -> bytes:
+        return data
+
     def flash_claimed(self, board: BoardProfile) -> int | None:
         return size_bytes(board.settings["header_size"])
 
@@ -155,6 +158,9 @@ class EspFamily:
 
     def rate_registers(self, chip: Chip) -> RateRegisters | None:
         return runtime.rate_registers(chip)
+
+    def rom_tells_identity(self, chip: Chip) -> bool:
+        return True
 
     def security_fuses(self, chip: Chip) -> tuple[tuple[int, int], ...]:
         return runtime.security_fuses(chip)

@@ -10,11 +10,11 @@ from provision.core.chips.family import Pace, RateRegisters, SettingReader
 from provision.core.chips.identity import newest_littlefs
 from provision.core.chips.rp2 import firmware as image_file
 from provision.core.chips.rp2 import releases
-from provision.core.chips.rp2.chips import CHIPS, FAMILY_NAME
+from provision.core.chips.rp2.chips import CHIPS, FAMILY_NAME, RP2040
 from provision.core.chips.rp2.firmware import Rp2Firmware
 from provision.core.chips.rp2.image_checks import image_refusals
 from provision.core.chips.rp2.memory import PAGE
-from provision.core.chips.rp2.uf2 import build_uf2
+from provision.core.chips.rp2.uf2 import build_uf2, family_of_program
 from provision.interfaces import FlashRead, IsBlank
 from provision.model.board import BoardProfile
 from provision.model.chip import Chip
@@ -79,6 +79,17 @@ class Rp2Family:
     def starts_image(self, data: bytes) -> bool:
         return data.strip(b"\xff") != b""
 
+    def installed_image(
+        self, chip: Chip, read: FlashRead, flash_size: int
+    ) -> tuple[int, int] | None:
+        from provision.core.chips.rp2 import flash_contents
+
+        return flash_contents.installed_image(read, flash_size)
+
+    def image_of_flash(self, chip: Chip, data: bytes) -> bytes:
+        program = Region(name="firmware", offset=0, data=data)
+        return build_uf2([program], family_of_program(chip, data))
+
     def flash_claimed(self, board: BoardProfile) -> int | None:
         return None
 
@@ -122,9 +133,7 @@ class Rp2Family:
         return flash_contents.partitions(read, flash_size)
 
     def has_place(self, firmware: Firmware, data: FlashData) -> bool:
-        from provision.core.chips.rp2 import flash_contents
-
-        return flash_contents.has_place(_own(firmware), data)
+        return False  # what is to stay through an erase is read before, which no boot ROM here does
 
     def newest_littlefs(self, identity: FirmwareIdentity) -> int:
         return newest_littlefs(identity)
@@ -137,6 +146,9 @@ class Rp2Family:
 
     def rate_registers(self, chip: Chip) -> RateRegisters | None:
         return None  # its REPL is on USB
+
+    def rom_tells_identity(self, chip: Chip) -> bool:
+        return chip != RP2040  # whose USB serial number in BOOTSEL mode is the ROM's
 
     def security_fuses(self, chip: Chip) -> tuple[tuple[int, int], ...]:
         return ()

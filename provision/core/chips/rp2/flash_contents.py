@@ -23,6 +23,12 @@ def filesystem_in_flash(read: FlashRead, flash_size: int) -> FilesystemPlace | N
     return place_of(info, flash_size) if info is not None else None
 
 
+def installed_image(read: FlashRead, flash_size: int) -> tuple[int, int] | None:
+    """See `ChipFamily.installed_image`."""
+    info = read_binary_info(read, flash_size)
+    return (0, info.end) if info is not None and info.end is not None else None
+
+
 def data_in_flash(
     read: FlashRead,
     flash_size: int,
@@ -70,12 +76,4 @@ def partitions(read: FlashRead, flash_size: int) -> tuple[FlashPart, ...]:
         )
         for device in info.block_devices
         if device.end <= flash_size
-    )
-
-
-def has_place(firmware: Rp2Firmware, data: FlashData) -> bool:
-    """See `ChipFamily.has_place`."""
-    return any(
-        (device.offset, device.size) == (data.offset, data.size)
-        for device in firmware.info.block_devices
     )

@@ -57,6 +57,7 @@ _OTHER_FAMILIES = {
     0xE48BFF55: "Wi-Fi chip of a Pico W",
 }
 _AGAIN = "download the image again"
+_BLANK_PAGE = b"\xff" * PAGE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +190,7 @@ def _pages(blocks: Sequence[_Block], chip: Chip, name: str) -> dict[int, bytes]:
             hint=_AGAIN,
         )
     pages: dict[int, bytes] = {}
-    for block in by_number.values():
+    for _, block in sorted(by_number.items()):
         if not XIP_BASE <= block.address < XIP_BASE + WINDOW[chip]:
             raise ImageError(
                 f"{name} has a block for address 0x{block.address:08x}, which is not in flash",
@@ -201,7 +202,10 @@ def _pages(blocks: Sequence[_Block], chip: Chip, name: str) -> dict[int, bytes]:
                 f"{name} is damaged: its block {block.number} starts inside a page of the flash",
                 hint=_AGAIN,
             )
-        if pages.setdefault(block.address, block.payload) != block.payload:
+        before = pages.setdefault(block.address, block.payload)
+        if before == _BLANK_PAGE:  # as the sector that a chip starts from is, while it is written
+            pages[block.address] = block.payload
+        elif before != block.payload:
             raise ImageError(
                 f"{name} is damaged: two of its blocks write 0x{block.address:08x}", hint=_AGAIN
             )

@@ -40,15 +40,24 @@ def mounts():
 
 def _mount(most):
     view = flash = None
+    kinds = ("VfsLfs2", "VfsLfs1", "VfsFat")
+    options = {}
     try:
         from flashbdev import bdev as flash
     except ImportError:
-        pass
+        try:
+            from rp2 import Flash
+
+            flash = Flash()
+            kinds = kinds[:1]
+            options["progsize"] = 256  # its flash takes nothing less
+        except ImportError:
+            pass
     there = "none"
     if flash:
-        for kind in ("VfsLfs2", "VfsLfs1", "VfsFat"):
+        for kind in kinds:
             try:
-                view = getattr(uos, kind)(flash)
+                view = getattr(uos, kind)(flash, **options)
                 break
             except Exception:
                 pass
@@ -64,7 +73,7 @@ def _mount(most):
         except OSError:
             pass
         try:
-            uos.mount(flash, "/")
+            uos.mount(options and uos.VfsLfs2(flash, **options) or flash, "/")
             there = "mounted"
         except OSError:
             there = "unmountable"

@@ -174,6 +174,11 @@ def test_wherever_a_copy_is_cut_nothing_starts(rom: Callable[[bytes, bytearray],
         assert flash[:256] == b"\xff" * 256
 
 
+def test_what_is_built_is_read_again() -> None:
+    file = build_uf2([Region(name="firmware", offset=0, data=DATA)], FAMILY)
+    assert read_uf2(file, "x.uf2").data.rstrip(b"\xff") == DATA.rstrip(b"\xff")
+
+
 def test_what_is_built_is_whole_and_in_blocks_of_sectors() -> None:
     file = build_uf2([Region(name="filesystem", offset=0x10000, data=b"abc")], FAMILY)
     rows = written(file)

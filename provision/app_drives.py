@@ -1,0 +1,63 @@
+"""Where boards are found, as ports and as drives: adapters that `app.py` and `app_ports.py` share.
+
+Beside `app.py`, the place where adapters are built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from provision.interfaces import Volume
+from provision.output.run_log import state_directory
+
+if TYPE_CHECKING:
+    from provision.device.flashing.uf2.site import Drives
+    from provision.device.transport.discovery import SerialDiscovery
+
+
+def board_drives() -> Drives:
+    """The drives of boards in BOOTSEL mode, virtual ones included, and what is remembered of
+    them."""
+    from provision.device.flashing.uf2.records import BootselRecords, FollowedVolumes
+    from provision.device.flashing.uf2.site import Drives
+
+    records = BootselRecords(state_directory() / "bootsel")
+    return Drives(volumes=FollowedVolumes(_AllVolumes(), records), records=records)
+
+
+def serial_discovery() -> SerialDiscovery:
+    """Finds the ports of this computer."""
+    from provision.device.flashing.uf2.records import BootselRecords, FollowedVolumes
+    from provision.device.transport.discovery import SerialDiscovery
+    from provision.device.transport.uf2_drives import SystemVolumes
+
+    records = BootselRecords(state_directory() / "bootsel")
+    return SerialDiscovery(volumes=FollowedVolumes(SystemVolumes(), records))
+
+
+class _AllVolumes:
+    """Implements `interfaces.Volumes`."""
+
+    def volumes(self) -> Sequence[Volume]:
+        from provision.device.transport.uf2_drives import SystemVolumes, read_drive
+
+        found = [*SystemVolumes().volumes()]
+        try:
+            from provision.sim import client
+        except ImportError:  # a system that has no virtual boards
+            return found
+        for each in client.volumes():
+            told = read_drive(each.path)
+            if told is not None:
+                kind, info = told
+                found.append(
+                    Volume(
+                        path=each.path,
+                        kind=kind,
+                        info=info,
+                        usb_serial=each.serial,
+                        usb_location=each.name,
+                    )
+                )
+        return found
