@@ -29,6 +29,9 @@ BRIDGES = {
     "1a86:55d3": "CH343",
     "1a86:55d4": "CH9102",
     "1a86:7523": "CH340",
+    "2e8a:0003": "the RP2040's own USB, in BOOTSEL mode",
+    "2e8a:0005": "the chip's own USB, under MicroPython",
+    "2e8a:000f": "the RP2350's own USB, in BOOTSEL mode",
     "303a:0002": "the chip's own USB, in download mode",
     "303a:1001": "the chip's own USB-Serial-JTAG",
     "303a:4001": "the chip's own USB, under MicroPython",
@@ -36,6 +39,7 @@ BRIDGES = {
 RESETS = {
     ResetWiring.AUTO: "automatic",
     ResetWiring.USB_JTAG: "automatic (own USB)",
+    ResetWiring.USB: "own USB",
     ResetWiring.NONE: "by hand",
 }
 WIDTH = 88
@@ -117,9 +121,12 @@ def table_lines(boards: Sequence[BoardProfile], style: Style) -> Iterator[str]:
             yield "  ".join([style(cells[0], "bold"), *cells[1:]]).rstrip()
 
 
-def _transfer_baud(board: BoardProfile) -> str:
+def _rates(board: BoardProfile) -> str:
+    if board.reset is ResetWiring.USB:
+        return ""  # it has none
     highest = board.transfer_baud
-    return f"up to {highest:,} when files are sent" if highest else "the REPL's for files"
+    files = f"up to {highest:,} when files are sent" if highest else "the REPL's for files"
+    return f"up to {board.baud:,} when flashing, {files}"
 
 
 def board_lines(board: BoardProfile, style: Style) -> Iterator[str]:
@@ -133,7 +140,7 @@ def board_lines(board: BoardProfile, style: Style) -> Iterator[str]:
         ("firmware", f"{release} (micropython.org/download/{board.release})"),
         ("download", f"{RESETS[board.reset]}. {board.download}"),
         ("usb", ", ".join(f"{usb} {BRIDGES.get(usb, '')}".rstrip() for usb in board.usb)),
-        ("baud", f"up to {board.baud:,} when flashing, " + _transfer_baud(board)),
+        ("baud", _rates(board)),
         *(("quirk", quirk) for quirk in board.quirks),
         ("see", board.url or ""),
     ]

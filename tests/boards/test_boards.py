@@ -128,7 +128,7 @@ def test_a_board_of_ones_own_from_its_chip_alone() -> None:
         ({"chip": "esp32", "flash_size": "4 megs"}, "flash_size must be a size such as 4MB"),
         ({"chip": "esp32", "flash_mode": "dual"}, "flash_mode must be one of qio"),
         ({"chip": "esp32", "flash_freq": "40"}, "such as 40m"),
-        ({"chip": "esp32", "reset": "maybe"}, "reset must be one of auto, usb-jtag, none"),
+        ({"chip": "esp32", "reset": "maybe"}, "reset must be one of auto, usb-jtag, usb, none"),
         ({"chip": "esp32", "header_size": "big"}, "header_size must be a size"),
         ({"chip": "esp32", "usb": "10c4:ea60"}, "usb must be a list"),
         ({"chip": "esp32", "usb": ["cp2102"]}, "VID:PID"),

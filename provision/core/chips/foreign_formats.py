@@ -10,15 +10,10 @@ _SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (
         b"\x7fELF",
         "is an ELF file, the linker's output, and cannot be flashed",
-        "use firmware.bin from the same build directory",
-    ),
-    (
-        b"UF2\n",
-        "is a UF2 file, for boards that appear as a USB drive",
-        "download the .bin of the same release instead",
+        "use firmware.bin or firmware.uf2 from the same build directory",
     ),
     (b"\x1f\x8b", "is compressed with gzip", "unpack it with gunzip first"),
-    (b"PK\x03\x04", "is a zip archive", "unpack it first and use the .bin inside"),
+    (b"PK\x03\x04", "is a zip archive", "unpack it first and use the image inside"),
 )
 
 
@@ -33,7 +28,7 @@ def foreign_format(data: bytes, name: str) -> ImageError:
     if head.startswith((b"<!doctype", b"<html", b"<?xml", b"<head", b"<!--")):
         return ImageError(
             f"{name} is a web page, not an image: the server answered with HTML",
-            hint="download the .bin itself (its link ends in .bin), not the page about it",
+            hint="download the image itself (its link ends in .bin or .uf2), not the page about it",
         )
     if data[:_SECTOR].count(0xFF) == len(data[:_SECTOR]):
         return ImageError(
@@ -46,7 +41,7 @@ def foreign_format(data: bytes, name: str) -> ImageError:
         first = head.splitlines()[0][:60].decode("ascii")
         return ImageError(
             f"{name} is a text file, not an image; it begins with {first!r}",
-            hint="download the .bin of a release from micropython.org/download",
+            hint="download the image of a release from micropython.org/download",
         )
     return ImageError(
         f"{name} is not a firmware image of a chip that this tool knows: "

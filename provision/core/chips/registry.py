@@ -8,10 +8,11 @@ from types import MappingProxyType
 from provision.core.chips.esp.family import FAMILY as ESP
 from provision.core.chips.family import ChipFamily, Pace
 from provision.core.chips.foreign_formats import foreign_format
+from provision.core.chips.rp2.family import FAMILY as RP2
 from provision.model.chip import Chip
 from provision.model.firmware import Firmware
 
-FAMILIES: Mapping[str, ChipFamily] = MappingProxyType({ESP.name: ESP})
+FAMILIES: Mapping[str, ChipFamily] = MappingProxyType({ESP.name: ESP, RP2.name: RP2})
 
 CHIPS: Mapping[str, Chip] = MappingProxyType(
     {chip.name: chip for family in FAMILIES.values() for chip in family.chips}

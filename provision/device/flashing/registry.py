@@ -74,7 +74,30 @@ def _esptool(
     )
 
 
+def _uf2(
+    port: Port,
+    board: BoardProfile,
+    *,
+    wait_for_operator: WaitForOperator | None,
+    operator_seconds: float,
+    trace: Callable[[int, str], None],
+    site: Site | None = None,
+) -> AttachedFlasher:
+    from provision.device.flashing.uf2.flasher import Uf2Flasher
+
+    assert site is not None, "a flasher by drive is told where the board is"
+    return Uf2Flasher(
+        site,
+        board,
+        device=port.device,
+        wait_for_operator=wait_for_operator,
+        operator_seconds=operator_seconds,
+        trace=trace,
+    )
+
+
 FLASHERS: Mapping[str, FlasherKind] = {
     "esp": FlasherKind(attach=_esptool),
+    "rp2": FlasherKind(attach=_uf2, by_drive=True),
 }
 """By the name of the chip family."""

@@ -119,7 +119,7 @@ BAD_IMAGES: dict[str, tuple[bytes, str]] = {
     "web page": (b"\n<!DOCTYPE html><html><title>404</title>", "is a web page"),
     "web page without doctype": (b"<html lang=en>", "is a web page"),
     "elf": (b"\x7fELF\x01\x01\x01" + bytes(60), "is an ELF file"),
-    "uf2": (b"UF2\n\x57\x51\x5d\x9e" + bytes(504), "is a UF2 file"),
+    "uf2": (b"UF2\n\x57\x51\x5d\x9e" + bytes(504), "is damaged: its block 0 is no UF2 block"),
     "gzip": (gzip.compress(ESP32_IMAGE), "is compressed with gzip"),
     "zip": (b"PK\x03\x04" + bytes(60), "is a zip archive"),
     "esp8266 ota": (b"\xea\x04\x00\x00" + bytes(60), "over-the-air image"),
