@@ -386,7 +386,7 @@ class SerialConnection:
         assert self._repl is not None, "the REPL is to be taken first"
         self._repl.leave()
         with self._port.errors():
-            return interact(self._bytes, terminal, stopping)
+            return interact(self._bytes, terminal, stopping, self._redact)
 
     def follow(
         self, say: Say, note: Callable[[str], None], seconds: float | None, stopping: Stopping

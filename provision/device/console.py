@@ -5,11 +5,12 @@ Bytes come in here and lines go out, secrets masked whatever pieces they came in
 
 from __future__ import annotations
 
+import codecs
 import re
 import time
 from collections.abc import Callable, Iterator
 
-from provision.core.wording import Redact
+from provision.core.wording import CUT, Redact
 from provision.device.micropython.raw_repl import RawRepl
 from provision.device.micropython.run_code import run_code
 from provision.device.transport.buffered_serial import MAX_READ, BytePort, Stopping
@@ -25,6 +26,7 @@ KEY_LATENCY = 0.02  # seconds that a key may wait on a port that cannot be waite
 AHEAD = 96  # bytes that are sent before their echo has come
 NO_ECHO = 0.05  # seconds: a program that reads its input echoes none
 LONGEST_LINE = 4096
+HOLD = 0.02  # seconds
 _PROMPTS = (b">>> ", b"... ", b"=== ")
 UNFINISHED = 1.0
 """Seconds after which a line is said though its end has not come: a prompt has none."""
@@ -50,6 +52,61 @@ class Lines:
         self._lines.close()
 
 
+class MaskedScreen:
+    """What a board prints at its prompt, for `show`, byte for byte but for secrets, which are
+    masked whatever pieces they come in: a line is held until its end has come, or nothing has
+    followed for HOLD seconds. What is typed key by key comes back so, and is not masked."""
+
+    def __init__(
+        self,
+        show: Callable[[bytes], None],
+        redact: Redact,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._show = show
+        self._redact = redact
+        self._clock = clock
+        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+        self._held = ""
+        self._cut = False  # whether a part of the line that is held was shown
+        self._heard_at = 0.0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something is held."""
+        return bool(self._held)
+
+    def hear(self, data: bytes) -> None:
+        """What came; b"" where nothing did."""
+        now = self._clock()
+        if data:
+            self._heard_at = now
+            ended, end, self._held = (self._held + self._decoder.decode(data)).rpartition("\n")
+            if end:
+                self._say(ended + end, ended=True)
+        if len(self._held) > LONGEST_LINE or (self._held and now - self._heard_at >= HOLD):
+            self.flush()
+
+    def close(self) -> None:
+        """Nothing comes any more: show what is left."""
+        self._held += self._decoder.decode(b"", final=True)
+        self.flush()
+
+    def flush(self) -> None:
+        """Show what is held; a character of which a part has come is waited for."""
+        held, self._held = self._held, ""
+        if held:
+            self._say(held, ended=False)
+
+    def _say(self, text: str, *, ended: bool) -> None:
+        before, after = CUT if self._cut else "", "" if ended else CUT
+        masked = self._redact(f"{before}{text}{after}")
+        self._cut = not ended
+        shown = masked.removeprefix(before).removesuffix(after)
+        self._show(shown.encode("utf-8", "surrogateescape"))
+
+
 def follow(port: BytePort, heard: Callable[[bytes], None], over: Stopping) -> None:
     """Give `heard` what comes, until `over` says so; nothing is sent."""
     port.timeout = PATIENCE
@@ -60,7 +117,7 @@ def follow(port: BytePort, heard: Callable[[bytes], None], over: Stopping) -> No
             time.sleep(PAUSE)
 
 
-def interact(port: BytePort, terminal: Terminal, over: Stopping) -> bool:
+def interact(port: BytePort, terminal: Terminal, over: Stopping, redact: Redact) -> bool:
     """The friendly prompt on a terminal; see `interfaces.Connection.interact`.
 
     What is pasted goes out in pieces that a receive ring of 256 bytes holds, each when the echo of
@@ -72,14 +129,15 @@ def interact(port: BytePort, terminal: Terminal, over: Stopping) -> bool:
     unanswered, sent_at = 0, 0.0
     line = b""  # what stands in the board's last line
     readable = True
+    screen = MaskedScreen(terminal.show, redact)
     while not over():
         data = b""
         if readable or descriptor is None:
             # One byte is asked for at least: of a port that is gone there is none, which is told.
             data = port.read(min(MAX_READ, max(1, port.in_waiting)))
-            terminal.show(data)
             line = (line + data)[-LONGEST_LINE:].rpartition(b"\n")[2]
             unanswered = max(0, unanswered - len(data))
+        screen.hear(data)
         keys = terminal.typed()
         typed, end, _ = (keys or b"").partition(END_KEY)
         outgoing += typed
@@ -91,7 +149,9 @@ def interact(port: BytePort, terminal: Terminal, over: Stopping) -> bool:
         if end or keys is None:
             break
         if descriptor is not None:
-            readable = terminal.wait(KEY_LATENCY if outgoing else PATIENCE, descriptor)
+            soon = outgoing or screen.waiting
+            readable = terminal.wait(KEY_LATENCY if soon else PATIENCE, descriptor)
+    screen.close()
     at_prompt = line.startswith(_PROMPTS)
     if at_prompt and line != _PROMPTS[0]:
         port.write(b"\x03")  # of a line, or of lines, that were begun

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime, timezone
 from enum import Enum
+from functools import cache
 from typing import TextIO
 
 from provision._version import __version__
@@ -33,7 +34,12 @@ def to_json(event: Event, seconds: float) -> dict[str, object]:
     return content | plain
 
 
+_ALREADY_PLAIN = frozenset({str, bool, int, float, type(None)})
+
+
 def _plain(value: object) -> object:
+    if type(value) in _ALREADY_PLAIN:
+        return value
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Chip):
@@ -43,10 +49,15 @@ def _plain(value: object) -> object:
     if isinstance(value, (tuple, list)):
         return [_plain(item) for item in value]
     if is_dataclass(value) and not isinstance(value, type):
-        content = {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+        content = {name: _plain(getattr(value, name)) for name in _fields(type(value))}
         kind = getattr(type(value), "kind", None)
         return {"kind": kind, **content} if isinstance(kind, str) else content
     return value
+
+
+@cache
+def _fields(kind: type) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(kind))
 
 
 class JsonLines:

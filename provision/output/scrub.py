@@ -19,6 +19,8 @@ from provision.model.report import RunReport
 
 T = TypeVar("T")
 
+_NO_TEXT = frozenset({bool, int, float, type(None)})
+
 
 def scrub(value: T, redact: Redact) -> T:
     """The same value with every text inside it masked and harmless.
@@ -38,7 +40,7 @@ def scrub_report(report: RunReport, redactor: Redactor) -> RunReport:
 
 def _scrub(value: object, redact: Redact) -> object:
     kind = type(value)
-    if kind is bool or value is None:
+    if kind in _NO_TEXT:
         return value
     if kind is not str and isinstance(value, (Enum, Chip)):
         return value
@@ -52,9 +54,13 @@ def _scrub(value: object, redact: Redact) -> object:
     if isinstance(value, (tuple, list, set, frozenset)):
         return type(value)(_scrub(item, redact) for item in value)
     if is_dataclass(value) and not isinstance(value, type):
-        before = {name: getattr(value, name) for name in _fields(type(value))}
-        after = {name: _scrub(item, redact) for name, item in before.items()}
-        return value if after == before else replace(value, **after)
+        changed: dict[str, object] = {}
+        for name in _fields(type(value)):
+            before = getattr(value, name)
+            after = _scrub(before, redact)
+            if after is not before and after != before:
+                changed[name] = after
+        return replace(value, **changed) if changed else value
     return value
 
 

@@ -168,3 +168,16 @@ def test_another_board_gives_no_prompt(station: Station) -> None:
     ended = station.provision("repl", "x")
     assert ended.code == 2
     assert "a prompt needs a terminal" in ended.err
+
+
+def test_a_secret_that_a_board_prints_at_its_prompt_is_masked(station: Station) -> None:
+    fleet(station)
+    station.write("secrets.yaml", "wifi: hunter2-hunter2\n")
+    manifest = (station.work / "fleet.yaml").read_text("utf-8")
+    station.write("fleet.yaml", manifest.replace("board:", "vars: {wifi: !secret wifi}, board:"))
+    with screen(station, "repl", "x") as shown:
+        shown.until(">>> ")
+        shown.type("print('it is hunt' + 'er2-hun' + 'ter2.')\r")
+        shown.until("\r\nit is ***.\r\n>>> ")
+        shown.type("\x1d")
+        assert shown.end() == 0, shown.shown

@@ -187,3 +187,15 @@ def test_an_error_and_all_that_led_to_it_are_masked() -> None:
     assert told.count(MASK) >= 6
     assert "No such" not in told
     assert "ValueError: ('***', 1)" in told
+
+
+def test_a_text_that_was_free_of_secrets_is_looked_at_anew_for_others() -> None:
+    redactor = Redactor([SECRET])
+    text = hashlib.sha256(b"a file that holds it").hexdigest()
+    for _ in range(2):
+        assert redactor.text(text) == text
+    more = redactor.with_digests([text])
+    assert more.text(text) == MASK
+    for number in range(1000):
+        assert redactor.text(f"line {number}") == f"line {number}"
+    assert redactor.text(f"line {SECRET}") == f"line {MASK}"
