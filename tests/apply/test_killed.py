@@ -21,15 +21,14 @@ from pathlib import Path
 import littlefs
 import pytest
 
-from provision.core.chips.esp.boot import Bootable, boot_of
 from provision.core.chips.esp.chips import ESP32, ESP8266
-from provision.core.chips.esp.filesystem_place import filesystem_place
+from provision.core.chips.registry import family_of
+from provision.core.chips.rp2.chips import RP2040, RP2350
 from provision.model.chip import Chip
 from provision.model.firmware import LITTLEFS_BLOCK
 from provision.sim import client
-from provision.sim.esp.firmware import build
+from tests.sim.bench import release
 
-FLASH = 4 << 20
 KILLS = {"quick": 2, "full": 60}
 
 MANIFEST = """
@@ -37,11 +36,11 @@ firmware: {{wanted: {{file: {version}.bin, erase: {erase}}}}}
 devices:
   node:
     board: {board}
-    port: "sim://{name}?chip={chip}&flash=4MB&timing=on&scale=8"
+    port: "sim://{name}?chip={chip}&timing=on&scale=8"
     firmware: wanted
     files: [{{src: {app}/, dest: /}}]
 """
-BOARDS = {ESP8266: "wemos-d1-mini", ESP32: "esp32"}
+BOARDS = {ESP8266: "wemos-d1-mini", ESP32: "esp32", RP2040: "pico", RP2350: "pico2"}
 
 
 @dataclass
@@ -90,11 +89,11 @@ class Bench:
         """The files that the flash holds, read by littlefs itself; None where there is no
         filesystem to be found."""
         data = self.flash.read_bytes()
-        found = boot_of(data, self.chip)
-        if not isinstance(found, Bootable) or found.identity is None:
+        geometry = family_of(self.chip).filesystem_in_flash(
+            self.chip, lambda at, size: data[at : at + size], len(data), None
+        )
+        if geometry is None:
             return None
-        geometry = filesystem_place(found.identity, found.partitions, flash_size=FLASH)
-        assert geometry is not None
         filesystem = littlefs.LittleFS(
             block_size=LITTLEFS_BLOCK,
             block_count=geometry.blocks,
@@ -131,7 +130,7 @@ def bench(chip: Chip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     name = f"killed-{chip}"
     dice = random.Random(1)
     for version, app in (("1.20.0", "old"), ("1.24.1", "new")):
-        (tmp_path / f"{version}.bin").write_bytes(build(chip, version, size=None))
+        (tmp_path / f"{version}.bin").write_bytes(release(chip, version))
         for path, size in (("boot.py", 40), ("lib/a.py", 3000), ("lib/b/c.bin", 9000),
                            (f"lib/only_{app}.py", 500), ("main.py", 400)):  # fmt: skip
             place = tmp_path / app / path
@@ -159,7 +158,9 @@ def bench(chip: Chip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
 @pytest.mark.parametrize(
     "rounds", [pytest.param("quick"), pytest.param("full", marks=pytest.mark.slow)]
 )
-@pytest.mark.parametrize("chip", [ESP8266, ESP32])
+@pytest.mark.parametrize(
+    "chip", [ESP8266, ESP32, RP2040, pytest.param(RP2350, marks=pytest.mark.slow)]
+)
 def test_whenever_it_is_killed_the_next_apply_converges(bench: Bench, rounds: str) -> None:
     old, new = bench.wanted("old"), bench.wanted("new")
     dice = random.Random(f"{bench.chip} {rounds}")
