@@ -250,7 +250,8 @@ class Naming:
             return None
         boards = profiles().values()
         if actual.chip is not None:
-            guess = guess_board(actual.chip, actual.flash_size, port.usb_id, boards)
+            machine = actual.firmware.machine if actual.firmware is not None else ""
+            guess = guess_board(actual.chip, actual.flash_size, port.usb_id, boards, machine)
             if guess is not None:
                 return Setting(key="board", value=scalar(guess.board.name), comment=guess.reason)
         raise UsageError(

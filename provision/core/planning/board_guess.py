@@ -23,12 +23,21 @@ class BoardGuess:
 
 
 def guess_board(
-    chip: Chip, flash_size: int | None, usb_id: str | None, profiles: Iterable[BoardProfile]
+    chip: Chip,
+    flash_size: int | None,
+    usb_id: str | None,
+    profiles: Iterable[BoardProfile],
+    machine: str = "",
 ) -> BoardGuess | None:
-    """The board of this chip, flash and bridge (`10c4:ea60`; None where no USB tells) that alone is
-    sold so, else the chip's generic one, the profile that has its name. None for a chip that no
+    """The board that the banner of its firmware names (`machine`: "Raspberry Pi Pico W with
+    RP2040"), or that alone is sold with this chip, flash and bridge (`10c4:ea60`; None where no USB
+    tells), else the chip's generic one, the profile that has its name. None for a chip that no
     profile is of."""
     of_chip = [board for board in profiles if board.chip == chip]
+    said = machine.partition(" with ")[0]
+    for board in of_chip:
+        if said and _letters(board.title) == _letters(said):
+            return BoardGuess(board=board, reason=f"its firmware is for the {said}")
     generic = next((board for board in of_chip if board.name == chip.name), None)
     fitting = [board for board in of_chip if board is not generic and _fits(board, flash_size)]
     if usb_id is not None:
@@ -53,6 +62,10 @@ def guess_board(
     names = [board.name for board in fitting]
     also = f"; may be {listed(names, joined_by='or')}" if names else ""
     return BoardGuess(board=generic, reason=f"{what}{also}")
+
+
+def _letters(name: str) -> str:
+    return name.replace(" ", "").casefold()
 
 
 def _fits(board: BoardProfile, flash_size: int | None) -> bool:

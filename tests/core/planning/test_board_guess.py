@@ -6,6 +6,7 @@ import pytest
 
 from provision.boards import profiles
 from provision.core.chips.esp.chips import ESP32, ESP32S3, ESP8266
+from provision.core.chips.rp2.chips import RP2040, RP2350
 from provision.core.planning.board_guess import guess_board
 from provision.model.chip import Chip
 
@@ -34,6 +35,22 @@ def test_the_guess_and_its_reason(
     chip: Chip, size: int | None, usb: str | None, board: str, reason: str
 ) -> None:
     guess = guess_board(chip, size, usb, profiles().values())
+    assert guess is not None
+    assert (guess.board.name, guess.reason) == (board, reason)
+
+
+@pytest.mark.parametrize(
+    ("chip", "machine", "board", "reason"),
+    [
+        (RP2040, "Raspberry Pi Pico W with RP2040", "pico-w",
+         "its firmware is for the Raspberry Pi Pico W"),
+        (RP2350, "Raspberry Pi Pico2 with RP2350-RISCV", "pico2",
+         "its firmware is for the Raspberry Pi Pico2"),
+        (RP2040, "Another board with RP2040", "rp2040", "RP2040, USB 2e8a:0005"),
+    ],
+)  # fmt: skip
+def test_a_banner_may_name_the_board(chip: Chip, machine: str, board: str, reason: str) -> None:
+    guess = guess_board(chip, None, "2e8a:0005", profiles().values(), machine)
     assert guess is not None
     assert (guess.board.name, guess.reason) == (board, reason)
 

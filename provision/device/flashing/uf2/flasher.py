@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
+from provision.atomic_files import locked
 from provision.core.chips.rp2.memory import SECTOR
 from provision.core.chips.rp2.uf2 import build_uf2, family_of_program
 from provision.device.flashing.uf2.drive import (
@@ -132,6 +134,12 @@ class Uf2Flasher:
             raise ValueError("without the program at its start nothing would boot")
         wanted = [*regions, *self._blanks(regions)] if self._whole else list(regions)
         data = build_uf2(wanted, family_of_program(self._board.chip, first.data))
+        # Where no system tells the sockets of drives apart, one board at a time is a drive.
+        placeless = not self._site.absent and self._site.place is None
+        with locked("bootsel", "the board without a socket") if placeless else nullcontext():
+            self._copy(data, progress)
+
+    def _copy(self, data: bytes, progress: Progress) -> None:
         board = self._enter()
         self._trace(1, f"copying {len(data):,} bytes to {board.name}")
         copy(
