@@ -337,15 +337,16 @@ def facts(
     fleet: Fleet,
     *,
     limit: Sequence[str] = (),
+    nvs: bool = False,
     forks: int = 0,
     on_event: OnEvent | None = None,
     cancel: Cancellation | None = None,
 ) -> RunReport:
-    """Observe the boards and report what they are, as the `actual` of each device's report;
-    whatever the manifest wants of them, nothing changes."""
+    """Observe the boards and report what they are, as the `actual` of each device's report, with
+    `nvs` the entries of their NVS too; whatever the manifest wants of them, nothing changes."""
     return run_task(
         fleet,
-        FactsTask(),
+        FactsTask(nvs=nvs),
         cancel,
         limit=limit,
         on_event=on_event,

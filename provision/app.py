@@ -115,6 +115,7 @@ def run_task(
     cancel = cancel or Cancellation()
     from provision.device.connection import SerialConnector
     from provision.device.flashing.filesystem_store import LittleFsStore
+    from provision.device.flashing.nvs_image import nvs_partition
     from provision.device.transport.line_rates import LineRates
 
     register_virtual_boards()
@@ -139,6 +140,7 @@ def run_task(
         ),
         images=fleet.images,
         filesystems=LittleFsStore(),
+        nvs_partition=nvs_partition,
         identities=LearnedMacs(fleet.loaded.lock_path, learns=not fleet.unit),
         journal=FlashJournal(state_directory() / "flashing", fleet.loaded.path),
         checks=CheckRecords(state_directory() / "checks", fleet.loaded.path),

@@ -24,8 +24,10 @@ from provision.model.plan import (
     RunCheck,
     WriteFile,
     WriteFirmware,
+    WriteNvs,
 )
 from provision.model.state import ActualState, CheckRecord, DesiredState, FileState, Filesystem
+from provision.model.unit_data import NVS_NAME
 
 
 def predict(desired: DesiredState, actual: ActualState, plan: Plan) -> ActualState:
@@ -40,6 +42,8 @@ def predict(desired: DesiredState, actual: ActualState, plan: Plan) -> ActualSta
         match action:
             case EraseFlash():
                 state = replace(state, firmware=None, flash=None, flash_differs=())
+                if NVS_NAME not in action.spares:
+                    state = replace(state, nvs=())
                 seen = ERASED
                 files, directories = _unfold(seen)
             case RewriteFilesystem():
@@ -49,6 +53,10 @@ def predict(desired: DesiredState, actual: ActualState, plan: Plan) -> ActualSta
                     seen = replace(seen, mounted=True)
             case WriteFirmware():
                 state = replace(state, firmware=action.identity, flash_differs=())
+            case WriteNvs():
+                wanted = next(one for one in desired.nvs if one.place == action.place)
+                others = [one for one in state.nvs or () if one.place != action.place]
+                state = replace(state, nvs=(*others, replace(wanted, secrets=frozenset())))
             case RestoreFile() | Reset():
                 pass
             case RunCheck():

@@ -27,6 +27,7 @@ from provision.model.state import (
     FirmwareSource,
     FlashContents,
 )
+from provision.model.unit_data import NvsEntry
 
 names = st.sampled_from(["boot.py", "main.py", "lib", "a", "b"])
 paths = st.lists(names, min_size=1, max_size=3).map(lambda parts: "/" + "/".join(parts))
@@ -99,6 +100,18 @@ def firmwares(draw: st.DrawFn) -> DesiredFirmware:
     )
 
 
+nvs_entries = st.lists(
+    st.builds(
+        lambda key, value, kind: NvsEntry(namespace="app", key=key, type=kind, data=value),
+        st.sampled_from("abc"),
+        st.sampled_from([b"\1\0\0\0", b"\2\0\0\0"]),
+        st.sampled_from(["i32", "i32", "i32", "blob", "u32"]),
+    ),
+    max_size=3,
+    unique_by=lambda entry: entry.key,
+).map(lambda entries: tuple(sorted(entries, key=lambda entry: entry.key)))
+
+
 @st.composite
 def desired_states(draw: st.DrawFn) -> DesiredState:
     files = [
@@ -121,6 +134,7 @@ def desired_states(draw: st.DrawFn) -> DesiredState:
         absent=tuple(draw(st.lists(paths, max_size=3, unique=True))),
         prune=tuple(draw(st.lists(roots, max_size=2, unique=True))),
         fresh=draw(st.booleans()),
+        nvs=draw(nvs_entries),
         check=draw(st.none() | st.just(Check(expression="True"))),
     )
 
@@ -150,4 +164,5 @@ def actual_states(draw: st.DrawFn) -> ActualState:
         repl_unresponsive=draw(st.booleans()),
         flash=draw(st.none() | flash_contents),
         flash_differs=draw(st.sampled_from([(), (), ("app",)])),
+        nvs=draw(st.none() | nvs_entries),
     )

@@ -9,10 +9,13 @@ from pathlib import Path
 import click
 
 from provision import api
+from provision.cli.nvs_values import nvs_value
 from provision.cli.options import json_option, limit_option, manifest_argument, secrets_option
 from provision.cli.suggestions import about_the_manifest
-from provision.core.wording import harmless, memory_size
+from provision.core.wording import Redact, harmless, memory_size, plural
 from provision.model.report import DeviceReport
+from provision.model.secret import MASK
+from provision.model.state import DesiredState
 from provision.output.setup import open_outputs
 
 
@@ -21,6 +24,11 @@ from provision.output.setup import open_outputs
 @limit_option
 @secrets_option
 @json_option
+@click.option(
+    "--nvs",
+    is_flag=True,
+    help="List what their NVS holds too; of Wi-Fi's own entries no values.",
+)
 @click.option(
     "--forks",
     type=click.IntRange(min=0),
@@ -40,6 +48,7 @@ def command(
     limits: tuple[str, ...],
     secrets: Path | None,
     as_json: bool,
+    nvs: bool,
     forks: int,
     verbose: int,
 ) -> int:
@@ -54,12 +63,19 @@ def command(
         redact=fleet.masked,
         suggest=about_the_manifest(click.get_current_context()),
     ) as outputs:
-        report = api.facts(fleet, forks=forks, on_event=outputs.handle)
+        report = api.facts(fleet, nvs=nvs, forks=forks, on_event=outputs.handle)
     rows = [row(item) for item in report.devices]
+    states = {state.device: state for state in fleet.states}
     if as_json:
+        if nvs:
+            for item, data in zip(report.devices, rows, strict=True):
+                data["nvs"] = nvs_data(item, states[item.device], fleet.masked)
         click.echo(json.dumps(rows, indent=2))
-    else:
-        for line in table(rows):
+        return report.exit_code()
+    for line in table(rows):
+        click.echo(line)
+    for item in report.devices if nvs else ():
+        for line in nvs_lines(item, states[item.device], fleet.masked):
             click.echo(line)
     return report.exit_code()
 
@@ -83,6 +99,47 @@ def row(report: DeviceReport) -> dict[str, object]:
         "error": harmless(report.error.message) if report.error else None,
         "code": report.error.code if report.error else None,
     }
+
+
+def nvs_data(
+    report: DeviceReport, state: DesiredState, redact: Redact
+) -> list[dict[str, object]] | None:
+    """The entries of a device's NVS as plain data; None where nobody could read it."""
+    if report.actual is None or report.actual.nvs is None:
+        return None
+    secret = {entry.place for entry in state.nvs if entry.sensitive}
+    return [
+        {
+            "namespace": harmless(redact(entry.namespace)),
+            "key": harmless(redact(entry.key)),
+            "type": entry.type,
+            "value": MASK if entry.place in secret else nvs_value(entry, redact),
+        }
+        for entry in report.actual.nvs
+    ]
+
+
+def nvs_lines(report: DeviceReport, state: DesiredState, redact: Redact) -> list[str]:
+    """The same for people."""
+    entries = nvs_data(report, state, redact)
+    if entries is None:
+        return [f"{report.device}: no NVS was read"]
+    cells = [
+        (
+            f"{entry['namespace']}.{entry['key']}",
+            str(entry["type"]),
+            "(not read)" if entry["value"] is None else str(entry["value"]),
+        )
+        for entry in entries
+    ]
+    widths = [max((len(cell[column]) for cell in cells), default=0) for column in (0, 1)]
+    return [
+        f"{report.device}: {plural(len(cells), 'entry', 'entries')} in NVS",
+        *(
+            f"  {name.ljust(widths[0])}  {kind.ljust(widths[1])}  {text}"
+            for name, kind, text in cells
+        ),
+    ]
 
 
 def table(rows: list[dict[str, object]]) -> list[str]:

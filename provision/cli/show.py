@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from provision import api
+from provision.cli.nvs_values import nvs_value
 from provision.cli.options import (
     json_option,
     limit_option,
@@ -24,6 +25,7 @@ from provision.core.wording import Redact, harmless_line
 from provision.errors import ManifestError
 from provision.model.secret import MASK, Secret
 from provision.model.state import Check, DesiredFile, DesiredFirmware, DesiredState
+from provision.model.unit_data import NvsEntry
 from provision.output.style import Style, wants_colour
 
 
@@ -92,6 +94,7 @@ def state_data(state: DesiredState) -> dict[str, Any]:
         "files": [_file_data(file) for file in state.files],
         "absent": list(state.absent),
         "prune": list(state.prune),
+        "nvs": [_nvs_data(entry) for entry in state.nvs],
         "check": None
         if check is None
         else {"expression": check.expression, "console": check.console, "timeout": check.timeout},
@@ -124,6 +127,17 @@ def _file_data(file: DesiredFile) -> dict[str, Any]:
         "sensitive": file.content.sensitive,
         "template": file.template,
         "create_only": file.create_only,
+    }
+
+
+def _nvs_data(entry: NvsEntry) -> dict[str, Any]:
+    value = entry.value.hex() if isinstance(entry.value, bytes) else entry.value
+    return {
+        "namespace": entry.namespace,
+        "key": entry.key,
+        "type": entry.type,
+        "value": MASK if entry.sensitive else value,
+        "sensitive": entry.sensitive,
     }
 
 
@@ -167,6 +181,15 @@ def state_lines(state: DesiredState, redact: Redact, style: Style) -> Iterator[s
         for file in state.files
     ]
     yield from _table("files", rows, style)
+    settings = [
+        (
+            clean(entry.name),
+            entry.type,
+            MASK if entry.sensitive else clean(nvs_value(entry, redact)),
+        )
+        for entry in state.nvs
+    ]
+    yield from _table("nvs", settings, style)
 
 
 def _table(title: str, rows: Sequence[Sequence[str]], style: Style) -> Iterator[str]:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -29,6 +29,7 @@ from provision.model.firmware import Firmware, Region
 from provision.model.kept import KeptState
 from provision.model.plan import Action, Plan, phase_of
 from provision.model.state import ActualState, DesiredState
+from provision.model.unit_data import NvsEntry
 
 MANUAL_TIMEOUT = 120.0  # seconds: to find the board, and its buttons
 
@@ -36,6 +37,10 @@ MANUAL_TIMEOUT = 120.0  # seconds: to find the board, and its buttons
 Confirm = Callable[[str, Plan], bool]
 """Asks whether a device's plan, which erases, may be carried out. Called from the device's own
 thread; raises Interrupted when the run is cancelled while it waits for the answer."""
+
+
+NvsMaker = Callable[[Sequence[NvsEntry], int], bytes]
+"""Makes a partition of so many bytes that holds these entries; OutOfSpace where they do not fit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +63,7 @@ class RunContext:
     checks: CheckRecords
     rollbacks: RollbackRecords
     emit: Callable[[Event], None]
+    nvs_partition: NvsMaker
     declared_macs: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     match_by_mac: bool = False
     operator: bool = False

@@ -17,6 +17,7 @@ from provision.engine.app_check import begin_check, prove_app
 from provision.engine.context import DeviceContext
 from provision.engine.flash.without_app import start_without_app
 from provision.engine.flash.write import report, write_flash
+from provision.engine.nvs import nvs_writes, write_nvs
 from provision.engine.observe import scan_request
 from provision.engine.refusal import refuse
 from provision.engine.safe_boot import disable_startup, restart_without_app
@@ -46,6 +47,7 @@ from provision.model.plan import (
     RunCheck,
     WriteFile,
     WriteFirmware,
+    WriteNvs,
     phase_of,
 )
 from provision.model.state import ActualState, Content, DesiredState
@@ -111,10 +113,11 @@ def carry_out(
                 hint="the image may be of another board; check it with `provision firmware show`",
             )
         refuse(plan.refusals)
-    elif actual.repl_unresponsive and file_actions(plan):
+    elif actual.repl_unresponsive and (file_actions(plan) or nvs_writes(plan)):
         actual = start_without_app(device, scan_request(desired))
         plan = diff(desired, actual)
         refuse(plan.refusals)
+    actual, plan = write_nvs(device, plan, actual)
     actions = file_actions(plan)
     if actions or (actual.filesystem is not None and actual.filesystem.disabled):
         actual = write_files(device, plan, actions, actual)
@@ -192,7 +195,7 @@ def file_actions(plan: Plan) -> list[FileAction]:
         match action:
             case WriteFile() | DeleteFile() | MakeDirectory() | RemoveDirectory():
                 actions.append(action)
-            case EraseFlash() | RewriteFilesystem() | WriteFirmware():
+            case EraseFlash() | RewriteFilesystem() | WriteFirmware() | WriteNvs():
                 pass
             case RestoreFile() | Reset() | RunCheck():
                 pass

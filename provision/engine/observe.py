@@ -43,7 +43,10 @@ def scan_request(desired: DesiredState) -> ScanRequest:
         if not file.create_only
     }
     return ScanRequest(
-        paths=tuple(sorted(paths - trees)), trees=tuple(sorted(trees)), expected=expected
+        paths=tuple(sorted(paths - trees)),
+        trees=tuple(sorted(trees)),
+        expected=expected,
+        nvs=tuple(sorted({entry.namespace for entry in desired.nvs})),
     )
 
 

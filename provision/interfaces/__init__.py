@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 
 from provision.interfaces.console import Say as Say
 from provision.interfaces.console import Terminal as Terminal
+from provision.interfaces.nvs import NvsAccess
 from provision.interfaces.ports import Discovery as Discovery
 from provision.interfaces.ports import PortInfo as PortInfo
 from provision.interfaces.ports import Volume as Volume
@@ -53,12 +54,13 @@ class ScanRequest:
 
     `paths` are single files (or directories to know of), `trees` are walked whole. `expected`
     is how files should be, so that a board where all is as expected can say so in one byte. With
-    none of them only the board itself is asked.
+    none of them only the board itself is asked. `nvs` are namespaces whose entries are read.
     """
 
     paths: tuple[str, ...] = ()
     trees: tuple[str, ...] = ()
     expected: Mapping[str, FileState] = field(default_factory=dict)
+    nvs: tuple[str, ...] = ()
 
 
 class FileSink(Protocol):
@@ -73,7 +75,7 @@ class FileSink(Protocol):
         ...
 
 
-class Repl(Protocol):
+class Repl(NvsAccess, Protocol):
     """A board's MicroPython, stopped at its raw REPL."""
 
     def identify(self) -> ActualState:

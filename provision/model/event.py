@@ -25,6 +25,7 @@ Stage = Literal[
     "verify-flash",
     "read-flash",
     "boot",
+    "nvs",
     "files",
     "read-files",
     "reset",

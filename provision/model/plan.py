@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from provision.model.exhaustive import assert_never
 from provision.model.state import Check, FirmwareIdentity
+from provision.model.unit_data import NvsType
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,6 +87,26 @@ class WriteFile:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class WriteNvs:
+    """Set one entry of NVS, whose value of `size` bytes is never shown where it is `sensitive`.
+    `replaces`: one of another type has its name and goes before."""
+
+    kind: ClassVar[str] = "write-nvs"
+    namespace: str
+    key: str
+    type: NvsType
+    size: int
+    sensitive: bool
+    reason: str
+    replaces: bool = False
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Which entry it is."""
+        return self.namespace, self.key
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Reset:
     kind: ClassVar[str] = "reset"
     reason: str
@@ -104,9 +125,9 @@ FileAction = DeleteFile | RemoveDirectory | MakeDirectory | WriteFile
 FlashAction = EraseFlash | RewriteFilesystem | WriteFirmware
 """What is done to the flash in download mode, in one visit."""
 
-Action = FlashAction | RestoreFile | FileAction | Reset | RunCheck
+Action = FlashAction | RestoreFile | WriteNvs | FileAction | Reset | RunCheck
 
-Phase = Literal["flash", "files", "finish"]
+Phase = Literal["flash", "nvs", "files", "finish"]
 
 
 def phase_of(action: Action) -> Phase:
@@ -115,6 +136,8 @@ def phase_of(action: Action) -> Phase:
     match action:
         case EraseFlash() | RewriteFilesystem() | WriteFirmware():
             return "flash"
+        case WriteNvs():
+            return "nvs"
         case RestoreFile() | DeleteFile() | RemoveDirectory() | MakeDirectory() | WriteFile():
             return "files"
         case Reset() | RunCheck():

@@ -16,6 +16,7 @@ from typing import Literal
 
 from provision.model.board import BoardProfile
 from provision.model.chip import Chip
+from provision.model.unit_data import NvsEntry
 
 PortKind = Literal["path", "url", "serial", "location", "usb", "mac", "any"]
 
@@ -154,10 +155,10 @@ class BoardOwner:
 class DesiredState:
     """What one device must be, everything resolved. `files` is sorted by dest, one each; `owners`
     are the boards that manifest and lock know, this device's and the others', by MAC. `directories`
-    are to be there though nothing need lie in them. `origin` is what says so in place of the
-    manifest, for people: "the backup". `fresh`: by this run, whatever no entry manages goes.
-    `transfer_baud` is the highest rate for sending files, 0 for none but `baud`, None where the
-    board's profile says it."""
+    are to be there though nothing need lie in them. `nvs` is sorted by namespace and key. `origin`
+    is what says so in place of the manifest, for people: "the backup". `fresh`: by this run,
+    whatever no entry manages goes. `transfer_baud` is the highest rate for sending files, 0 for
+    none but `baud`, None where the board's profile says it."""
 
     device: str
     board: BoardProfile
@@ -169,6 +170,7 @@ class DesiredState:
     directories: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
     prune: tuple[str, ...] = ()
+    nvs: tuple[NvsEntry, ...] = ()
     check: Check | None = None
     baud: int = 115200
     transfer_baud: int | None = None
@@ -272,4 +274,5 @@ class ActualState:
     repl_error: str | None = None  # of one that has, and whose interpreter runs no program of ours
     interrupted_update: bool = False  # so since an update that kept the files was interrupted
     last_check: CheckRecord | None = None  # not read from the board: remembered of it
+    nvs: tuple[NvsEntry, ...] | None = None  # of the namespaces that were asked for
     flash_differs: tuple[str, ...] = ()  # regions that differ from the image, with verify: flash

@@ -12,6 +12,9 @@ from typing import Literal, get_args
 NvsType = Literal["u8", "i8", "u16", "i16", "u32", "i32", "u64", "i64", "str", "blob"]
 NVS_TYPES: tuple[NvsType, ...] = get_args(NvsType)
 
+NVS_NAME = "NVS"
+"""What it is called among what an erase spares or loses."""
+
 MICROPYTHON_TYPES: frozenset[NvsType] = frozenset({"i32", "blob"})
 """What MicroPython reads and writes of NVS; it has functions for no other type."""
 

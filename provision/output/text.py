@@ -28,6 +28,7 @@ from provision.model.plan import (
     RunCheck,
     WriteFile,
     WriteFirmware,
+    WriteNvs,
 )
 from provision.output.style import PLAIN, Colour, Style
 
@@ -40,6 +41,7 @@ STAGE_TEXTS: dict[Stage, str] = {
     "verify-flash": "verifying flash",
     "read-flash": "reading flash",
     "boot": "waiting for the board to boot",
+    "nvs": "setting entries of NVS",
     "files": "sending files",
     "read-files": "reading files",
     "reset": "resetting",
@@ -119,6 +121,9 @@ def _imperative(one: Action) -> str:
             return f"make the directory {one.path}"
         case WriteFile():
             return f"write {one.path} ({byte_size(one.size)})"
+        case WriteNvs():
+            size = f", {byte_size(one.size)}" if one.type in ("str", "blob") else ""
+            return f"set {one.namespace}.{one.key} in NVS ({one.type}{size})"
         case Reset():
             return "reset"
         case RunCheck():
@@ -154,6 +159,8 @@ def _past(one: Action) -> str:
             return f"removed the directory {one.path}"
         case MakeDirectory():
             return f"made the directory {one.path}"
+        case WriteNvs():
+            return _imperative(one)
         case Reset():
             return "reset"
         case RunCheck():
@@ -168,7 +175,7 @@ def _action_colour(one: Action) -> Colour:
             return "red"
         case WriteFirmware() | RewriteFilesystem():
             return "yellow"
-        case WriteFile() | MakeDirectory() | RestoreFile():
+        case WriteFile() | MakeDirectory() | RestoreFile() | WriteNvs():
             return "yellow"
         case Reset() | RunCheck():
             return "cyan"
@@ -182,7 +189,7 @@ def _changes_file(one: Action) -> bool:
             return True
         case EraseFlash() | RewriteFilesystem() | WriteFirmware():
             return False
-        case MakeDirectory() | RemoveDirectory():
+        case MakeDirectory() | RemoveDirectory() | WriteNvs():
             return False
         case Reset() | RunCheck():
             return False

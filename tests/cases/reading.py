@@ -32,6 +32,8 @@ from provision.model.state import (
     FirmwareSource,
     FlashContents,
 )
+from provision.model.unit_data import NvsEntry
+from tests.nvs_sets import entry
 
 CASES = Path(__file__).parent
 DEVICE = "kitchen"
@@ -79,6 +81,8 @@ def _action_data(action: Action) -> dict[str, Any]:
             data[key] = list(names)
     if "identity" in data:
         data["identity"] = _identity_data(data["identity"])
+    if data["kind"] == "write-nvs" and not data["replaces"]:
+        del data["replaces"]
     if "check" in data:
         data["check"] = data["check"]["expression"]
     return data
@@ -101,6 +105,7 @@ def _desired(data: dict[str, Any]) -> DesiredState:
         absent=tuple(data.pop("absent", ())),
         prune=tuple(data.pop("prune", ())),
         fresh=data.pop("fresh", False),
+        nvs=_nvs(data.pop("nvs", {})) or (),
         check=None if check is None else Check(expression=check),
     )
     _nothing_left(data, "desired")
@@ -183,9 +188,24 @@ def _actual(data: dict[str, Any]) -> ActualState:
         repl_error=data.pop("repl_error", None),
         flash=_flash(data.pop("flash", None)),
         flash_differs=tuple(data.pop("flash_differs", ())),
+        nvs=_nvs(data.pop("nvs", None)),
     )
     _nothing_left(data, "actual")
     return state
+
+
+def _nvs(data: dict[str, Any] | None) -> tuple[NvsEntry, ...] | None:
+    """By name ("app.key"): an i32, or a type with its value, and the secrets that went into it."""
+    if data is None:
+        return None
+    made = []
+    for name, written in sorted(data.items()):
+        value = {"i32": written} if isinstance(written, int) else dict(written)
+        secrets = frozenset(value.pop("secrets", ()))
+        [(kind, of_it)] = value.items()
+        namespace, _, key = name.partition(".")
+        made.append(replace(entry(namespace, key, kind, of_it), secrets=secrets))
+    return tuple(made)
 
 
 def _filesystem(data: dict[str, Any]) -> Filesystem:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from posixpath import dirname
 
 from provision.core.chips.esp.boot import Bootable, boot_of
 from provision.core.chips.esp.chips import ESP32
 from provision.core.chips.esp.image import SECTOR
+from provision.device.flashing.nvs_image import nvs_partition
 from provision.engine.context import RunContext
 from provision.errors import (
     BoardError,
@@ -61,6 +62,7 @@ from provision.model.state import (
     FirmwareSource,
     PortSelector,
 )
+from provision.model.unit_data import NvsEntry
 
 APP = 0x10000  # where it begins in flash
 FILESYSTEM = 0x200000
@@ -106,6 +108,7 @@ class FakeBoard:
     open: bool = False
     exchanged: tuple[int, str] | None = None  # before which of its starts, for one with which MAC
     flash: dict[int, bytes] | None = None  # by offset, of one that starts what lies in its flash
+    nvs: dict[tuple[str, str], NvsEntry] = field(default_factory=dict)
     cut_flash: bool = False  # whether its port is lost when the flash is written next
 
     def flash_at(self, offset: int, size: int) -> bytes:
@@ -186,7 +189,22 @@ class FakeRepl:
         seen = seen_of(self.board.files, self.board.directories, request)
         disabled = frozenset(self.board.disabled & self.board.files.keys())
         seen = replace(seen, free=self.board.free, disabled=disabled)
-        return replace(self.identify(), filesystem=seen)
+        nvs = self.nvs(request.nvs, ()) if request.nvs else None
+        return replace(self.identify(), filesystem=seen, nvs=nvs)
+
+    def nvs(
+        self, wanted: Collection[str] | None, hidden: Collection[str]
+    ) -> tuple[NvsEntry, ...] | None:
+        found = [one for _, one in sorted(self.board.nvs.items())]
+        shown = [one for one in found if wanted is None or one.namespace in wanted]
+        return tuple(replace(one, data=None) if one.namespace in hidden else one for one in shown)
+
+    def set_nvs(self, entry: NvsEntry, *, replaces: bool) -> None:
+        self.board.log.append(f"set {entry.name}")
+        there = self.board.nvs.get(entry.place)
+        assert replaces == (there is not None and there.type != entry.type)
+        if not self.board.worn:
+            self.board.nvs[entry.place] = replace(entry, secrets=frozenset())
 
     def transfer(
         self, actions: Sequence[FileAction], contents: Mapping[str, Content], progress: Progress
@@ -619,6 +637,7 @@ class FakeWorld:
             "connector": self,
             "images": self.images,
             "filesystems": self.filesystems,
+            "nvs_partition": nvs_partition,
             "identities": self.identities,
             "journal": self.journal,
             "checks": self.checks,

@@ -1151,4 +1151,32 @@ BUGS = (
         after="len(firmware.data)",
         tests=("tests/core/chips/rp2/test_firmware.py", "-k", "leaves_the_boards_own"),
     ),
+    Bug(
+        name="let a manifest set what the chip's own Wi-Fi keeps in NVS",
+        file="provision/core/manifest/resolve/unit_data.py",
+        before="elif str(one.namespace) in reserved:",
+        after="elif not reserved:",
+        tests=("tests/apply/test_nvs.py", "-k", "mistakes and net80211"),
+    ),
+    Bug(
+        name="begin NVS anew where an erase spares it, and Wi-Fi with it",
+        file="provision/engine/flash/blank_nvs.py",
+        before="place.offset < one.offset + len(one.data)",
+        after="end < one.offset",
+        tests=("tests/apply/test_nvs.py", "-k", "spares_nvs"),
+    ),
+    Bug(
+        name="read the values of Wi-Fi's entries off a board",
+        file="provision/device/micropython/agent/nvs.py",
+        before="shown[item[24]] = name not in hidden",
+        after="shown[item[24]] = True",
+        tests=("tests/apply/test_nvs.py", "-k", "facts_lists"),
+    ),
+    Bug(
+        name="take a damaged value of NVS for what was written",
+        file="provision/core/nvs_format.py",
+        before='return value if crc32(value) == int.from_bytes(self.head[28:32], "little") else None',
+        after="return value",
+        tests=("tests/core/test_nvs_format.py", "-k", "damage"),
+    ),
 )

@@ -51,6 +51,7 @@ from provision.model.plan import (
     RunCheck,
     WriteFile,
     WriteFirmware,
+    WriteNvs,
 )
 from provision.model.state import Check, FirmwareIdentity
 from provision.output.jsonlines import JsonLines, to_json
@@ -69,6 +70,7 @@ ACTIONS: tuple[Action, ...] = (
     RemoveDirectory(path="/old", reason="r"),
     MakeDirectory(path="/lib", reason="r"),
     WriteFile(path="/main.py", size=12, sensitive=True, reason="r"),
+    WriteNvs(namespace="app", key="k", type="blob", size=3, sensitive=True, reason="r"),
     Reset(reason="r"),
     RunCheck(check=Check(console="ready"), reason="r"),
 )
@@ -304,7 +306,7 @@ def streams(tmp_path: Path) -> Streams:
 
 def test_results_go_to_stdout_and_narration_to_stderr(streams: Streams, tmp_path: Path) -> None:
     out, err = streams.play(log_file=tmp_path / "log", junit=tmp_path / "junit.xml")
-    assert out[0] == "kitchen: 8 changes"
+    assert out[0] == "kitchen: 9 changes"
     assert out[-1].startswith("3 devices in 4.5 s: changed=1 ok=0 failed=1 unreachable=1")
     assert err[0] == "apply greenhouse: 4 devices"
     assert not set(out) & set(err)

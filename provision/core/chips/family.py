@@ -208,6 +208,16 @@ class ChipFamily(Protocol):
         that it writes: 0x00020000 is 2.0. Where it is not known, the one that all read."""
         ...
 
+    def reserved_nvs(self, chip: Chip) -> frozenset[str] | None:
+        """The namespaces of NVS that are the chip's own libraries', Wi-Fi's and calibration's for
+        instance: nobody else writes there, and what they hold is not read. None for a chip without
+        NVS."""
+        ...
+
+    def nvs_place(self, firmware: Firmware) -> FlashPart | None:
+        """Where a firmware keeps its NVS; None where it has none."""
+        ...
+
     # A running MicroPython
 
     def chip_of_machine(self, machine: str) -> Chip | None:

@@ -30,7 +30,13 @@ from provision.core.manifest.model import (
 )
 from provision.core.manifest.ranges import MAX_DEVICES, expand, is_range
 from provision.core.manifest.station.section import read_station
-from provision.core.manifest.table_reader import NAME, TableReader, read_files, read_packages
+from provision.core.manifest.table_reader import (
+    NAME,
+    TableReader,
+    read_files,
+    read_nvs,
+    read_packages,
+)
 from provision.core.manifest.yaml_tree import Document, Node, Table, Text, dotted
 from provision.core.wording import did_you_mean, quoted
 from provision.errors import Problem
@@ -261,6 +267,7 @@ class _Builder(TableReader):
             files=read_files(self, table, dotted(path)),
             packages=read_packages(self, table, dotted(path)),
             prune=tuple(text for _, text in self.texts(table, "prune")),
+            nvs=read_nvs(self, table, (*path, "nvs")),
             check=self._check(table, path),
         )
 

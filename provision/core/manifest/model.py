@@ -15,6 +15,7 @@ from provision.core.manifest.yaml_tree import Node, Text
 from provision.model.board import BoardProfile
 from provision.model.state import Check, PortKind
 from provision.model.station import StationSettings
+from provision.model.unit_data import NVS_TYPES, NvsType
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +45,27 @@ class PackageEntry:
         """What it is a version of: the later layer's version of a name wins."""
         text = str(self.text)
         return text if "://" in text else text.partition("@")[0]
+
+
+NvsForm = NvsType | Literal["hex", "base64", "file"]
+"""How a value of NVS is written: as its type, or as a blob in another form than text."""
+NVS_FORMS: tuple[NvsForm, ...] = (*NVS_TYPES, "hex", "base64", "file")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NvsSetting:
+    """One entry of `nvs` as written; `value` may use variables or be a secret, `path` is its
+    dotted path in the manifest."""
+
+    namespace: Text
+    key: Text
+    form: NvsForm
+    value: Text
+    path: str
+
+    @property
+    def place(self) -> tuple[str, str]:
+        return str(self.namespace), str(self.key)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,6 +109,7 @@ class Layer:
     files: tuple[FileEntry, ...] = ()
     packages: tuple[PackageEntry, ...] = ()
     prune: tuple[Text, ...] = ()
+    nvs: tuple[NvsSetting, ...] = ()
     check: Check | None = None
 
 

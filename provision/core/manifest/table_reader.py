@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from provision.core.manifest.model import FileEntry, PackageEntry
+from provision.core.manifest.model import NVS_FORMS, FileEntry, NvsSetting, PackageEntry
 from provision.core.manifest.yaml_tree import Document, Items, Node, Table, Text, dotted
 from provision.core.wording import quoted
 from provision.errors import Problem
 
 NAME = re.compile(r"\w[\w.-]{0,99}")
+_NVS_NAME = re.compile(r"[!-~]{1,15}")  # what the chip's own library takes
 
 
 class TableReader:
@@ -140,3 +141,36 @@ def read_packages(tables: TableReader, table: Table, path: str) -> tuple[Package
             tables.problem(text, entry.path, f"the package {quoted(entry.name)} is listed twice")
         entries.setdefault(entry.name, entry)
     return tuple(entries.values())
+
+
+def read_nvs(
+    tables: TableReader, table: Table, path: tuple[str | int, ...]
+) -> tuple[NvsSetting, ...]:
+    """The entries of a layer's `nvs`, without those that cannot be understood."""
+    found: list[NvsSetting] = []
+    spaces = tables.table(table, "nvs")
+    for namespace, keys in spaces.items() if spaces is not None else ():
+        if not isinstance(keys, Table) or not _nvs_name(tables, namespace, (*path, namespace)):
+            continue
+        for key, node in keys.items():
+            where = (*path, namespace, key)
+            if id(node) in tables.unusable or not _nvs_name(tables, key, where):
+                continue
+            written: dict[str, Node] = {"i32": node}  # the short form
+            if isinstance(node, Table):
+                written = {str(name): tables.text(node, name) or node for name in node}
+            found += [
+                NvsSetting(namespace=namespace, key=key, form=form, value=value, path=dotted(where))
+                for form in NVS_FORMS
+                for value in (written.get(form),)
+                if isinstance(value, Text) and len(written) == 1
+            ]
+    return tuple(found)
+
+
+def _nvs_name(tables: TableReader, name: Text, path: tuple[str | int, ...]) -> bool:
+    if _NVS_NAME.fullmatch(name):
+        return True
+    message = f"{quoted(name)} cannot be a name in NVS: 1 to 15 ASCII characters, no blanks"
+    tables.problem(name, path, message)
+    return False

@@ -17,7 +17,7 @@ def state_digest(desired: DesiredState, actual: ActualState) -> str:
     there, the firmware that answers, and the check. It tells nothing of the board's own identity.
     """
     firmware = actual.firmware
-    state = [
+    state: list[object] = [
         [[file.dest, file.content.sha256, file.create_only] for file in desired.files],
         [list(desired.absent), list(desired.prune)],
         [firmware.version, firmware.machine, firmware.chip.name] if firmware is not None else None,
@@ -25,6 +25,8 @@ def state_digest(desired: DesiredState, actual: ActualState) -> str:
         if desired.check is not None
         else None,
     ]
+    if desired.nvs:  # what was remembered before there was any still counts
+        state.append([[*one.place, one.type, (one.data or b"").hex()] for one in desired.nvs])
     return hashlib.sha256(json.dumps(state).encode()).hexdigest()
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 
 from provision.core.planning.check_state import why_check
 from provision.core.planning.flash_plan import flash_actions
+from provision.core.planning.nvs_plan import nvs_actions, nvs_refusals
 from provision.core.planning.safety import refusals
 from provision.model.board_path import STARTUP_FILES, ancestors, at_or_below, below, depth
 from provision.model.plan import (
@@ -28,6 +29,7 @@ from provision.model.plan import (
     RestoreFile,
     RunCheck,
     WriteFile,
+    WriteNvs,
 )
 from provision.model.state import (
     ActualState,
@@ -51,8 +53,10 @@ def diff(desired: DesiredState, actual: ActualState) -> Plan:
     erased = any(isinstance(action, EraseFlash) for action in flashing)
     files = FileDiff(desired, ERASED if erased else actual.filesystem, fresh=erased)
     actions: list[Action] = [*flashing]
+    settings: tuple[WriteNvs, ...] = ()
     if flashing or actual.firmware is not None:  # else nothing could keep files
-        actions += files.actions()
+        settings = nvs_actions(desired, actual, flashing)
+        actions += [*settings, *files.actions()]
     if actions:
         actions.append(Reset(reason="run what is there now"))
         if desired.check is not None:
@@ -60,7 +64,10 @@ def diff(desired: DesiredState, actual: ActualState) -> Plan:
     elif desired.check is not None and (why := why_check(desired, actual)) is not None:
         actions.append(Reset(reason="the check begins where the app does"))
         actions.append(RunCheck(check=desired.check, reason=why))
-    refused = tuple(refusals(desired, actual, actions, files.in_the_way()))
+    refused = (
+        *refusals(desired, actual, actions, files.in_the_way()),
+        *nvs_refusals(actual, flashing, settings),
+    )
     return Plan(device=desired.device, actions=() if refused else tuple(actions), refusals=refused)
 
 

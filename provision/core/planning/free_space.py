@@ -22,6 +22,7 @@ from provision.model.plan import (
     RunCheck,
     WriteFile,
     WriteFirmware,
+    WriteNvs,
 )
 from provision.model.state import Filesystem
 
@@ -86,7 +87,7 @@ def missing_bytes(actions: Iterable[Action], filesystem: Filesystem) -> int:
                 free += DIRECTORY_BLOCKS
             case EraseFlash() | RewriteFilesystem() | WriteFirmware():
                 pass
-            case RestoreFile() | Reset() | RunCheck():
+            case RestoreFile() | WriteNvs() | Reset() | RunCheck():
                 pass
             case _:
                 assert_never(action)

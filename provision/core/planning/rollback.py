@@ -124,6 +124,7 @@ def state_before(desired: DesiredState, kept: KeptState, *, others: bool) -> Des
         directories=tuple(sorted(kept.removed)),
         absent=tuple(sorted({*kept.made, *gone})),
         prune=(),
+        nvs=(),  # what it was before is kept with the flash alone
         fresh=False,
         check=kept.check_before,
         packages=(),

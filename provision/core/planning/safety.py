@@ -36,7 +36,7 @@ def refusals(
         yield from _unproved(desired, actual)
     if any(phase_of(action) == "flash" for action in actions):
         yield from _too_small(desired, actual)
-    needs_firmware = bool(desired.files) or desired.check is not None
+    needs_firmware = bool(desired.files or desired.nvs) or desired.check is not None
     if needs_firmware and desired.firmware is None and actual.firmware is None:
         why = f" as it must: {actual.repl_error}," if actual.repl_error else ","
         yield Refusal(

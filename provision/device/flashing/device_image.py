@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 
 from provision.core.chips.registry import family_of
 from provision.device.flashing.littlefs import build_filesystem
+from provision.device.flashing.nvs_image import nvs_partition
 from provision.errors import UsageError
 from provision.model.board import BoardProfile
-from provision.model.firmware import FilesystemPlace, Firmware
+from provision.model.firmware import FilesystemPlace, Firmware, Region
 from provision.model.state import DesiredState
+from provision.model.unit_data import NVS_NAME
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +21,7 @@ class DeviceImage:
     writes, what is in it from `firmware.base` on.
 
     `used` bytes of the filesystem at `place` hold `files`, sizes by path; `sensitive` says whether
-    a secret is in one of them.
+    a secret is in one of them or in NVS.
     """
 
     data: bytes = field(repr=False)
@@ -46,7 +48,11 @@ def build_device_image(state: DesiredState, firmware: Firmware) -> DeviceImage:
             hint="flash the firmware, then copy the files with `provision apply`",
         )
     filesystem = build_filesystem(place, {file.dest: file.content.data for file in state.files})
-    regions = (*family.regions(firmware, state.board, None), *filesystem.regions())
+    regions = [*family.regions(firmware, state.board, None), *filesystem.regions()]
+    nvs = family.nvs_place(firmware)
+    if state.nvs and nvs is not None:
+        data = nvs_partition(state.nvs, nvs.size)
+        regions.append(Region(name=NVS_NAME, offset=nvs.offset, data=data))
     return DeviceImage(
         data=family.image_file(firmware, regions),
         board=state.board,
@@ -54,5 +60,6 @@ def build_device_image(state: DesiredState, firmware: Firmware) -> DeviceImage:
         place=place,
         used=len(filesystem.used) * place.block,
         files={file.dest: file.content.size for file in state.files},
-        sensitive=any(file.content.sensitive for file in state.files),
+        sensitive=any(file.content.sensitive for file in state.files)
+        or any(entry.sensitive for entry in state.nvs),
     )

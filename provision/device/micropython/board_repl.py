@@ -10,7 +10,7 @@ line full. What must work on the oldest firmware is left to mpremote (`transfer`
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from typing import Literal, TypeVar
@@ -21,6 +21,7 @@ from provision.device.micropython import agent_source
 from provision.device.micropython.agent_runner import AgentRunner
 from provision.device.micropython.file_reader import FileReader
 from provision.device.micropython.flash_mount import FlashMount
+from provision.device.micropython.nvs_access import Entries, NvsAccess
 from provision.device.micropython.raw_repl import (
     ENTER_TIMEOUT,
     SLOWEST,
@@ -31,8 +32,8 @@ from provision.device.micropython.replies import (
     FLASH_PIECE,
     MalformedReply,
     decode_base64,
+    first_line,
     read_flash_reply,
-    read_identity,
     retry,
 )
 from provision.device.micropython.scan_protocol import (
@@ -41,6 +42,7 @@ from provision.device.micropython.scan_protocol import (
     ScanReply,
     bucket_mask,
     filesystem,
+    is_as_expected,
     leftovers,
     read_listing,
     read_scan_reply,
@@ -65,6 +67,7 @@ from provision.interfaces import FileSink, Progress, ScanRequest
 from provision.model.board_path import STARTUP_FILES, disabled_name, path_bytes
 from provision.model.plan import DeleteFile, FileAction
 from provision.model.state import ActualState, BoardEntry, Content, Filesystem
+from provision.model.unit_data import NvsEntry
 
 T = TypeVar("T")
 
@@ -97,6 +100,7 @@ class BoardRepl:
         self.trace = trace
         self.errors = errors
         self.agent = AgentRunner(self.raw, trace)
+        self._nvs = NvsAccess(self.raw, self.agent)
         self.leftovers: tuple[DirectoryEntry, ...] = ()
         self._identity: ActualState | None = None
         self._disabled: frozenset[str] = frozenset()  # start-up files under another name
@@ -150,7 +154,7 @@ class BoardRepl:
 
     def identify(self) -> ActualState:
         def attempt() -> ActualState:
-            return _identity(self.agent.run("facts"))[0]
+            return first_line(self.agent.run("facts"))[0]
 
         with self.errors():
             self._identity = self._past_the_app(lambda: retry(self.raw, attempt))
@@ -162,7 +166,8 @@ class BoardRepl:
         with self.errors():
             seen = self._past_the_app(lambda: self._observe(request))
         assert self._identity is not None
-        return replace(self._identity, filesystem=seen)
+        nvs = self.nvs(request.nvs, ()) if request.nvs else None
+        return replace(self._identity, filesystem=seen, nvs=nvs)
 
     def _observe(self, request: ScanRequest) -> Filesystem:
         seen, unmanaged = self._look(request)
@@ -229,11 +234,8 @@ class BoardRepl:
         listing: tuple[DirectoryEntry, ...] = ()
         if buckets is not None:
             listing = retry(self.raw, lambda: self._list(buckets))
-        self.trace(
-            1,
-            f"looked at {len(query.expected)} files: "
-            + ("as expected" if reply.sums is None else f"{len(listing)} listed"),
-        )
+        found = "as expected" if reply.sums is None else f"{len(listing)} listed"
+        self.trace(1, f"looked at {len(query.expected)} files: {found}")
         return filesystem(query, reply, listing), (*reply.unmanaged, *listing)
 
     def _scan(self, query: ScanQuery) -> tuple[ActualState, ScanReply]:
@@ -247,12 +249,12 @@ class BoardRepl:
             except BoardException:
                 self._scan_loaded = False  # not there any more: from the beginning
             else:
-                self._scan_loaded = not _is_as_expected(answer)
+                self._scan_loaded = not is_as_expected(answer)
                 return self._identity, read_scan_reply(answer)
         names = ("facts", "scan", *(("across",) if query.mounts is not None else ()))
         answer = self.agent.run(*names, call=call, arguments=arguments, timeout=SCAN_TIMEOUT)
-        self._scan_loaded = self.agent.deflates and not _is_as_expected(answer)
-        identity, rest = _identity(answer)
+        self._scan_loaded = self.agent.deflates and not is_as_expected(answer)
+        identity, rest = first_line(answer)
         return identity, read_scan_reply(rest)
 
     def _list(self, buckets: Sequence[int]) -> tuple[DirectoryEntry, ...]:
@@ -263,7 +265,15 @@ class BoardRepl:
             )
         )
 
+    def nvs(self, wanted: Collection[str] | None, hidden: Collection[str]) -> Entries | None:
+        with self.errors():
+            return self._past_the_app(lambda: self._nvs.read(wanted, hidden))
+
     # Changing
+
+    def set_nvs(self, entry: NvsEntry, *, replaces: bool) -> None:
+        with self.errors():
+            self._past_the_app(lambda: self._nvs.set(entry, replaces=replaces))
 
     def transfer(
         self, actions: Sequence[FileAction], contents: Mapping[str, Content], progress: Progress
@@ -380,13 +390,3 @@ class BoardRepl:
         with self.errors():
             data = self._past_the_app(lambda: retry(self.raw, attempt))
         return None if data is None else data[offset - first :][:size]
-
-
-def _identity(answer: str) -> tuple[ActualState, str]:
-    """Who the board is by the line that agent/facts.py printed first, and what followed."""
-    first, _, rest = answer[max(answer.find("("), 0) :].partition("\n")
-    return read_identity(first.rstrip("\r")), rest
-
-
-def _is_as_expected(answer: str) -> bool:
-    return answer.rstrip().endswith("\x02=")

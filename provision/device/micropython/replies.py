@@ -76,6 +76,12 @@ def read_identity(line: str) -> ActualState:
     )
 
 
+def first_line(answer: str) -> tuple[ActualState, str]:
+    """Who the board is by the line that agent/facts.py printed first, and what followed."""
+    first, _, rest = answer[max(answer.find("("), 0) :].partition("\n")
+    return read_identity(first.rstrip("\r")), rest
+
+
 def identity(build: str, machine: str) -> FirmwareIdentity:
     """From `os.uname()`: its build ("v1.24.1 on 2024-11-29") and its machine."""
     version, _, date = printable(build).partition(" on ")

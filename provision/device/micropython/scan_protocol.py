@@ -328,3 +328,8 @@ def _entry(value: object, line: str) -> DirectoryEntry:
         size=None if folder else size,
         sha256=digest.hex() if len(digest) == 32 else None,
     )
+
+
+def is_as_expected(answer: str) -> bool:
+    """Whether a scan says that all is as it should be, and nothing else."""
+    return answer.rstrip().endswith("\x02=")

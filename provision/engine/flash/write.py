@@ -11,6 +11,7 @@ from provision.core.chips.registry import family_of
 from provision.core.planning.diff import diff
 from provision.core.planning.safety import flash_size_unknown
 from provision.engine.context import DeviceContext
+from provision.engine.flash.blank_nvs import blank_nvs
 from provision.engine.flash.saved_files import under_own_names, with_startup_disabled
 from provision.engine.flash.survey import blank_test, flash_reader, survey
 from provision.engine.refusal import refuse, refused
@@ -27,6 +28,7 @@ from provision.model.plan import (
     RewriteFilesystem,
     WriteFile,
     WriteFirmware,
+    WriteNvs,
 )
 from provision.model.state import ActualState
 
@@ -36,13 +38,15 @@ WRITTEN_VERSION = 0x00020000  # of LittleFS: every driver reads it, newer ones r
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
     """What a visit to download mode will write; `preloaded` tells whether the whole filesystem
-    with the manifest's files is among it, `saved` is what was read off the board before. `mac` is
-    None of a board that nothing runs on and whose boot ROM does not tell."""
+    with the manifest's files is among it, `nvs` whether its entries of NVS are, `saved` is what was
+    read off the board before. `mac` is None of a board that nothing runs on and whose boot ROM does
+    not tell."""
 
     flasher: Flasher
     mac: str | None
     regions: Sequence[Region]
     preloaded: bool = False
+    nvs: bool = False
     saved: SavedFlash | None = None
 
 
@@ -92,6 +96,8 @@ def write_flash(
     device.underway, device.flashed = False, True
     device.note_state(f"{_written(plan, ready)}; it was not seen to start")
     report(device, plan, RewriteFilesystem, WriteFirmware)
+    if ready.nvs:
+        report(device, plan, WriteNvs)
     if ready.preloaded:
         report(device, plan, MakeDirectory, WriteFile)
     return ready.preloaded
@@ -144,10 +150,14 @@ def prepare(device: DeviceContext, plan: Plan, actual: ActualState, firmware: Fi
     ]
     # The filesystem before the firmware, and what starts it last: until all of it is there
     # nothing boots, so that no app ever meets, and no later run finds, half a filesystem.
-    ordered = family.erased_write_order([*(filesystem or ()), *spared, *ready.regions], proved.chip)
+    nvs = blank_nvs(device, firmware, spared) if plan.erases else ()
+    ordered = family.erased_write_order(
+        [*(filesystem or ()), *spared, *nvs, *ready.regions], proved.chip
+    )
     contents = ready.saved.contents if ready.saved is not None else None
     saved = SavedFlash(contents=contents, regions=tuple(spared))
-    return replace(ready, regions=ordered, saved=saved if contents or spared else None)
+    saving = saved if contents or spared else None
+    return replace(ready, regions=ordered, saved=saving, nvs=bool(nvs))
 
 
 def _without_app(

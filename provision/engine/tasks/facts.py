@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from provision.core.chips.registry import family_of
 from provision.engine.context import DeviceContext, RunContext
 from provision.engine.observe import identify
 from provision.engine.task import Target
@@ -18,8 +19,10 @@ from provision.model.state import DesiredState
 @dataclass(frozen=True, kw_only=True)
 class FactsTask:
     """What is read from a board is the `actual` of its report. No file is looked at, and a board
-    that is not the one the manifest means is reported like any other."""
+    that is not the one the manifest means is reported like any other. `nvs`: what its NVS holds is
+    read as well, but for the values of the chip's own libraries."""
 
+    nvs: bool = False
     name: ClassVar[str] = "facts"
     changes_boards: ClassVar[bool] = False
     writes: ClassVar[bool] = False
@@ -31,5 +34,11 @@ class FactsTask:
     def run(self, device: DeviceContext) -> Outcome:
         """As `Task.run`: "ok"."""
         device.session.stage("observe")
-        device.actual, _ = identify(device.session, ScanRequest())
+        device.actual, downloading = identify(device.session, ScanRequest())
+        chip = device.actual.chip
+        if self.nvs and chip is not None and not downloading:
+            reserved = family_of(chip).reserved_nvs(chip)
+            if reserved is not None:
+                found = device.session.repl().nvs(None, reserved)
+                device.actual = replace(device.actual, nvs=found)
         return "ok"

@@ -24,6 +24,7 @@ REFUSALS = {
     "filesystem-lost",
     "directory-in-the-way",
     "file-in-the-way",
+    "nvs-type",
 }
 
 
@@ -47,6 +48,7 @@ def test_there_is_a_case_for_every_action_and_refusal() -> None:
         "rewrite-filesystem",
         "write-firmware",
         "restore-file",
+        "write-nvs",
         "delete-file",
         "remove-directory",
         "make-directory",

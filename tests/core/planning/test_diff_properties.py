@@ -19,6 +19,7 @@ from provision.model.plan import (
     RunCheck,
     WriteFile,
     WriteFirmware,
+    WriteNvs,
 )
 from provision.model.state import ActualState, DesiredState, FileState, Filesystem
 from tests.predict import predict
@@ -26,7 +27,8 @@ from tests.strategies import actual_states, desired_states
 
 UNKNOWN = FileState(size=None, sha256=None)
 FILES = (DeleteFile, RemoveDirectory, MakeDirectory, WriteFile)
-KINDS = (EraseFlash, RewriteFilesystem, WriteFirmware, RestoreFile, *FILES, Reset, RunCheck)
+ONE_BY_ONE = (WriteNvs, RestoreFile, *FILES)
+KINDS = (EraseFlash, RewriteFilesystem, WriteFirmware, *ONE_BY_ONE, Reset, RunCheck)
 states = given(desired=desired_states(), actual=actual_states())
 many = settings(max_examples=400)
 
@@ -125,9 +127,9 @@ def test_a_plan_refuses_or_acts_and_tells_no_secret(
     plan = planned(desired, actual)
     assert not (plan.refusals and plan.actions)
     assert all(refusal.message and refusal.hint for refusal in plan.refusals)
-    assert len({(getattr(each, "path", None), each.kind) for each in plan.actions}) == len(
-        plan.actions
-    )
+    names = [getattr(each, "path", None) or getattr(each, "place", None) for each in plan.actions]
+    kinds = [each.kind for each in plan.actions]
+    assert len(set(zip(names, kinds, strict=True))) == len(kinds)
     assert diff(desired, actual) == plan
     shown = repr(plan)
     for file in desired.files:

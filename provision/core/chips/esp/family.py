@@ -9,7 +9,7 @@ from types import MappingProxyType
 from provision.core.chips.esp import board_settings, erase_plan, releases, runtime
 from provision.core.chips.esp import filesystem_place as place
 from provision.core.chips.esp import firmware as image_file
-from provision.core.chips.esp.chips import CHIPS, FAMILY_NAME
+from provision.core.chips.esp.chips import CHIPS, ESP8266, FAMILY_NAME
 from provision.core.chips.esp.firmware import EspFirmware
 from provision.core.chips.esp.image import BOOT_OFFSETS, HEADER, MAGIC, size_bytes
 from provision.core.chips.esp.image_checks import image_refusals
@@ -149,6 +149,12 @@ class EspFamily:
 
     def newest_littlefs(self, identity: FirmwareIdentity) -> int:
         return newest_littlefs(identity)
+
+    def reserved_nvs(self, chip: Chip) -> frozenset[str] | None:
+        return None if chip == ESP8266 else runtime.RESERVED_NVS
+
+    def nvs_place(self, firmware: Firmware) -> FlashPart | None:
+        return image_file.nvs_place(_own(firmware))
 
     def chip_of_machine(self, machine: str) -> Chip | None:
         return releases.chip_of_machine(machine)

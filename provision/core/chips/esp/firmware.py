@@ -35,7 +35,7 @@ from provision.core.chips.esp.partition_table import (
 from provision.core.chips.identity import read_banner
 from provision.errors import ImageError
 from provision.model.board import BoardProfile
-from provision.model.firmware import Firmware, Region
+from provision.model.firmware import Firmware, FlashPart, Region
 
 # MicroPython's ESP8266 image (its makeimg.py): the segments that the ROM loads, padding, at
 # 0x8FFC the length of all that is covered by the MD5, then the code that runs from flash, then
@@ -50,6 +50,7 @@ _APP_DESCRIPTION = b"\x32\x54\xcd\xab"
 
 # Partitions that are the board's own, never the image's (DESIGN.md, rule 5).
 FILESYSTEM_LABELS = frozenset({"vfs", "ffat"})
+_NVS_LABEL = "nvs"
 _NVS_SUBTYPES = frozenset({0x02, 0x04})
 _OTA_DATA_SUBTYPE = 0x00
 
@@ -172,6 +173,14 @@ def _split(firmware: EspFirmware, data: bytes) -> Iterator[Region]:
             yield Region(name="app", offset=part.offset, data=content[:used])
         elif stripped := content.rstrip(b"\xff"):
             yield Region(name=part.name, offset=part.offset, data=stripped)
+
+
+def nvs_place(firmware: EspFirmware) -> FlashPart | None:
+    """See `ChipFamily.nvs_place`; it is the partition that the library opens without a name."""
+    for part in firmware.partitions:
+        if part.name == _NVS_LABEL and part.kind == "data nvs":
+            return FlashPart(name=part.name, kind=part.kind, offset=part.offset, size=part.size)
+    return None
 
 
 def _app_partition(partitions: tuple[Partition, ...], name: str) -> Partition:

@@ -39,6 +39,7 @@ from provision.interfaces import FlashRead, IsBlank
 from provision.model.chip import Chip
 from provision.model.firmware import DataKind, FilesystemPlace, FlashData, FlashPart
 from provision.model.state import FirmwareIdentity
+from provision.model.unit_data import NVS_NAME
 
 _ESP8266_MACHINES = ("ESP module with ESP8266", "ESP module (1M) with ESP8266")
 _NOT_DATA = frozenset({"data ota", "data phy", "data coredump", "data efuse"})
@@ -182,7 +183,7 @@ def _partitions_of_data(
         if kind == "other" and place is not None:
             kind = _kind(read, place) or "other"
         yield FlashData(
-            name="NVS" if part.kind == "data nvs" else f"partition {part.name}",
+            name=NVS_NAME if part.kind == "data nvs" else f"partition {part.name}",
             kind=kind,
             offset=part.offset,
             size=part.size,

@@ -17,6 +17,12 @@ BOOT_FAILURES = (
     b"ets_main.c",
 )
 
+RESERVED_NVS = frozenset(
+    {"nvs.net80211", "phy", "misc", "dhcp_state", "bt_config.conf", "nimble_bond"}
+)
+"""What ESP-IDF's own libraries keep in NVS: Wi-Fi's settings and its log mask, the calibration of
+the radio, the last address of DHCP, and the bonds of both Bluetooth stacks."""
+
 # The ESP8266's flash routines block interrupts: only the UART's own 128 bytes take what comes.
 ESP8266_PACES = (
     Pace(block=4096, window=13, lead=120),

@@ -138,6 +138,12 @@ class Rp2Family:
     def newest_littlefs(self, identity: FirmwareIdentity) -> int:
         return newest_littlefs(identity)
 
+    def reserved_nvs(self, chip: Chip) -> frozenset[str] | None:
+        return None
+
+    def nvs_place(self, firmware: Firmware) -> FlashPart | None:
+        return None
+
     def chip_of_machine(self, machine: str) -> Chip | None:
         return releases.chip_of_machine(machine)
 

@@ -35,6 +35,7 @@ from provision.core.manifest.resolve.packages import (
     joined_packages,
     shadowing_sources,
 )
+from provision.core.manifest.resolve.unit_data import nvs_entries
 from provision.core.manifest.resolve.variables import Variables
 from provision.core.manifest.template import render_path
 from provision.core.manifest.yaml_tree import Document, Node
@@ -200,6 +201,11 @@ class Resolver:
         bytecode += [file.dest for file in fetched]
         if bytecode:
             absent |= shadowing_sources(bytecode, {*files, *(file.dest for file in fetched)})
+        nvs = (
+            nvs_entries(layers, variables, board, self.sources, self._report)
+            if board is not None and any(layer.nvs for layer in layers)
+            else ()
+        )
         self._device = ""
         if self._failed or board is None:
             return None
@@ -219,6 +225,7 @@ class Resolver:
             ),
             absent=tuple(sorted(absent)),
             prune=prune,
+            nvs=nvs,
             check=check,
             baud=baud,
             transfer_baud=highest,
