@@ -214,6 +214,10 @@ class ChipFamily(Protocol):
         NVS."""
         ...
 
+    def nvs_module(self, chip: Chip) -> str | None:
+        """MicroPython's module with `NVS` and `Partition` in it; None for a chip without NVS."""
+        ...
+
     def nvs_place(self, firmware: Firmware) -> FlashPart | None:
         """Where a firmware keeps its NVS; None where it has none."""
         ...

@@ -100,7 +100,7 @@ class BoardRepl:
         self.trace = trace
         self.errors = errors
         self.agent = AgentRunner(self.raw, trace)
-        self._nvs = NvsAccess(self.raw, self.agent)
+        self._nvs = NvsAccess(self.raw, self.agent, lambda: self._identity)
         self.leftovers: tuple[DirectoryEntry, ...] = ()
         self._identity: ActualState | None = None
         self._disabled: frozenset[str] = frozenset()  # start-up files under another name

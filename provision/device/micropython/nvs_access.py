@@ -5,14 +5,16 @@ a secret may be among it."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
+from provision.core.chips.registry import family_of
 from provision.core.nvs_format import ITEM, NvsItem, entries_of, is_whole
 from provision.device.micropython import agent_source
 from provision.device.micropython.agent_runner import AgentRunner
 from provision.device.micropython.raw_repl import RawRepl
 from provision.device.micropython.replies import MalformedReply, decode_base64, retry
 from provision.errors import BoardError, OutOfSpace
+from provision.model.state import ActualState
 from provision.model.unit_data import MICROPYTHON_TYPES, NvsEntry
 
 Entries = tuple[NvsEntry, ...]
@@ -21,16 +23,27 @@ _READ_TIMEOUT = 30.0  # seconds: 24 kB of NVS, looked at twice, take one
 
 
 class NvsAccess:
-    """One board's NVS, while it is at its raw REPL."""
+    """One board's NVS, while it is at its raw REPL; `known` is what it has said of itself."""
 
-    def __init__(self, raw: RawRepl, agent: AgentRunner) -> None:
+    def __init__(
+        self, raw: RawRepl, agent: AgentRunner, known: Callable[[], ActualState | None]
+    ) -> None:
         self._raw = raw
         self._agent = agent
+        self._known = known
+
+    def _module(self) -> str | None:
+        seen = self._known()
+        chip = seen.chip if seen is not None else None
+        return family_of(chip).nvs_module(chip) if chip is not None else None
 
     def read(self, wanted: Collection[str] | None, hidden: Collection[str]) -> Entries | None:
         """See `interfaces.NvsAccess.nvs`."""
+        module = self._module()
+        if module is None:
+            return None
         names = b"None" if wanted is None else _names(wanted)
-        arguments = names + b"," + _names(hidden)
+        arguments = b",".join((agent_source.text(module), names, _names(hidden)))
 
         def attempt() -> Entries | None:
             return read_reply(
@@ -53,6 +66,7 @@ class NvsAccess:
             data = agent_source.literal((entry.data or b"").hex().encode())
         arguments = b",".join(
             (
+                agent_source.text(self._module() or ""),
                 agent_source.text(entry.namespace),
                 agent_source.text(entry.key),
                 number,
@@ -71,7 +85,8 @@ class NvsAccess:
             raise
         if answer.rpartition("\x02")[2].strip() != "set":
             raise BoardError(
-                "this firmware cannot write NVS", hint="MicroPython 1.17 and later have esp32.NVS"
+                "this firmware cannot write NVS",
+                hint="MicroPython can since 1.17; choose a newer `firmware:`",
             )
 
 

@@ -153,6 +153,9 @@ class EspFamily:
     def reserved_nvs(self, chip: Chip) -> frozenset[str] | None:
         return None if chip == ESP8266 else runtime.RESERVED_NVS
 
+    def nvs_module(self, chip: Chip) -> str | None:
+        return None if chip == ESP8266 else "esp32"
+
     def nvs_place(self, firmware: Firmware) -> FlashPart | None:
         return image_file.nvs_place(_own(firmware))
 

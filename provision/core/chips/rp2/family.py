@@ -141,6 +141,9 @@ class Rp2Family:
     def reserved_nvs(self, chip: Chip) -> frozenset[str] | None:
         return None
 
+    def nvs_module(self, chip: Chip) -> str | None:
+        return None
+
     def nvs_place(self, firmware: Firmware) -> FlashPart | None:
         return None
 

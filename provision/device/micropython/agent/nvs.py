@@ -1,4 +1,5 @@
-"""Print what NVS holds, as it lies in flash: `esp32.NVS` would make each namespace that is not there.
+"""Print what NVS holds, as it lies in flash: MicroPython's own would make each namespace anew that
+is not there.
 
 Of the namespaces in `wanted` (None for all) the items with what they span, of those in `hidden` the
 items without their values: four bytes of a page's number, then the item, in a line of base64 each.
@@ -8,12 +9,10 @@ from ubinascii import b2a_base64, crc32
 from uhashlib import sha256
 
 
-def _nvs(wanted, hidden):
+def _nvs(module, wanted, hidden):
     try:
-        from esp32 import Partition
-
-        part = Partition.find(1, label="nvs")[0]
-    except (ImportError, IndexError):
+        part = __import__(module).Partition.find(1, label="nvs")[0]
+    except (ImportError, AttributeError, IndexError):
         print("\x02none")
         return 1
     hasher = sha256()

@@ -2,13 +2,13 @@
 from ubinascii import unhexlify
 
 
-def _set_nvs(namespace, key, number, data, gone):
+def _set_nvs(module, namespace, key, number, data, gone):
     try:
-        from esp32 import NVS
-    except ImportError:
+        make = __import__(module).NVS
+    except (ImportError, AttributeError):
         print("\x02none")
         return 1
-    store = NVS(namespace)
+    store = make(namespace)
     while gone:
         try:
             store.erase_key(key)
