@@ -17,11 +17,11 @@ from provision.engine.app_check import begin_check, prove_app
 from provision.engine.context import DeviceContext
 from provision.engine.flash.without_app import start_without_app
 from provision.engine.flash.write import report, write_flash
-from provision.engine.nvs import nvs_writes, write_nvs
 from provision.engine.observe import scan_request
 from provision.engine.refusal import refuse
 from provision.engine.safe_boot import disable_startup, restart_without_app
 from provision.engine.session import Session
+from provision.engine.unit_data.nvs import nvs_writes, write_nvs
 from provision.errors import (
     BoardError,
     FlashFailed,

@@ -1,0 +1,1 @@
+"""What one unit is given besides its files, on its board."""
