@@ -75,7 +75,7 @@ class NvsAccess:
             )
         )
         try:
-            answer = self._agent.run("set_nvs", call="_set_nvs", arguments=arguments)
+            answer = self._agent.run("nvs", call="_set_nvs", arguments=arguments)
         except BoardError as error:
             if any(code in error.message for code in _NO_ROOM):
                 raise OutOfSpace(

@@ -4,8 +4,10 @@ is not there.
 Of the namespaces in `wanted` (None for all) the items with what they span, of those in `hidden` the
 items without their values: four bytes of a page's number, then the item, in a line of base64 each.
 At last the first bytes of the sha256 of all. What has a wrong CRC is left out, as the chip does.
+
+`_set_nvs` sets one entry, and nothing else; `gone` where one of another type has its name.
 """
-from ubinascii import b2a_base64, crc32
+from ubinascii import b2a_base64, crc32, unhexlify
 from uhashlib import sha256
 
 
@@ -52,4 +54,25 @@ def _nvs(module, wanted, hidden):
                     print(str(b2a_base64(data), "ascii"), end="")
                 index += size
     print(str(b2a_base64(hasher.digest()[:9]), "ascii"), end="")
+    return 1
+
+
+def _set_nvs(module, namespace, key, number, data, gone):
+    try:
+        make = __import__(module).NVS
+    except (ImportError, AttributeError):
+        print("\x02none")
+        return 1
+    store = make(namespace)
+    while gone:
+        try:
+            store.erase_key(key)
+        except OSError:
+            break
+    if data is None:
+        store.set_i32(key, number)
+    else:
+        store.set_blob(key, unhexlify(data))
+    store.commit()
+    print("\x02set")
     return 1
