@@ -95,10 +95,22 @@ def state_data(state: DesiredState) -> dict[str, Any]:
         "absent": list(state.absent),
         "prune": list(state.prune),
         "nvs": [_nvs_data(entry) for entry in state.nvs],
-        "check": None
-        if check is None
-        else {"expression": check.expression, "console": check.console, "timeout": check.timeout},
+        "check": _check_data(check) if check is not None else None,
     }
+
+
+def _check_data(check: Check) -> dict[str, Any] | list[dict[str, Any]]:
+    if check.steps:
+        return [{"name": step.name, **_step_data(step)} for step in check.steps]
+    return _step_data(check)
+
+
+def _step_data(check: Check) -> dict[str, Any]:
+    asked: dict[str, Any] = {"expression": check.expression, "console": check.console}
+    limits = {
+        name: limit for name, limit in (("min", check.min), ("max", check.max)) if limit is not None
+    }
+    return {**asked, "timeout": check.timeout, **limits}
 
 
 def _firmware_data(firmware: DesiredFirmware | None) -> dict[str, Any] | None:
@@ -234,6 +246,17 @@ def _firmware_text(firmware: DesiredFirmware | None) -> str:
     return f"{named} ({', '.join(extras)})" if extras else named
 
 
+def _limits_text(check: Check) -> str:
+    least = f" from {check.min:g}" if check.min is not None else ""
+    return least + (f" to {check.max:g}" if check.max is not None else "")
+
+
 def _check_text(check: Check) -> str:
-    what = f"`{check.expression}`" if check.expression is not None else f"/{check.console}/ printed"
+    if check.steps:
+        return "; ".join(f"{step.name}: {_check_text(step)}" for step in check.steps)
+    what = (
+        f"`{check.expression}`{_limits_text(check)}"
+        if check.expression is not None
+        else f"/{check.console}/ printed"
+    )
     return f"{what} within {check.timeout:g} s"

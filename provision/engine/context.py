@@ -28,7 +28,7 @@ from provision.model.event import ActionDone, Event
 from provision.model.firmware import Firmware, Region
 from provision.model.kept import KeptState
 from provision.model.plan import Action, Plan, phase_of
-from provision.model.state import ActualState, DesiredState
+from provision.model.state import ActualState, DesiredState, StepResult
 from provision.model.unit_data import NvsEntry
 
 MANUAL_TIMEOUT = 120.0  # seconds: to find the board, and its buttons
@@ -96,6 +96,7 @@ class DeviceContext:
     board_state: str | None = None
     changes: int = 0
     underway: bool = False
+    measured: list[StepResult] = field(default_factory=list)
     stored: StoredFilesystem | None = None  # in flash, where that was looked at
     kept: KeptState | None = None  # of what this run replaces, to go back to
     beside: tuple[Region, ...] = ()  # what is to lie beside the firmware where that is written

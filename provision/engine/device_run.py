@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import threading
 
+from provision.core.planning.nvs_plan import without_secrets
 from provision.core.planning.safety import board_taken
 from provision.engine.cancellation import Cancellation
 from provision.engine.context import DeviceContext, RunContext
@@ -103,7 +104,8 @@ class DeviceRun:
             seconds=seconds,
             address=self._located if isinstance(self._located, str) else None,
             plan=plan,
-            actual=actual,
+            actual=without_secrets(self._target.desired, actual) if actual is not None else None,
+            measured=tuple(device.measured) if device is not None else (),
             error=error,
         )
         self._context.emit(

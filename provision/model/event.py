@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 from provision.errors import ManifestError, ProvisionError
 from provision.model.chip import Chip
 from provision.model.plan import Action, Plan
-from provision.model.state import FirmwareIdentity
+from provision.model.state import FirmwareIdentity, StepResult
 
 EVENT_VERSION = 2
 
@@ -109,6 +109,15 @@ class ActionDone:
     kind: ClassVar[str] = "action-done"
     device: str
     action: Action
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepChecked:
+    """One step of a check has come to its end, passed or not."""
+
+    kind: ClassVar[str] = "step-checked"
+    device: str
+    result: StepResult
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -231,6 +240,7 @@ Event = (
     | DevicePlanned
     | FileDiffed
     | ActionDone
+    | StepChecked
     | Notice
     | Trace
     | ConsoleLine

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from provision.errors import ProvisionError
 from provision.model.event import Outcome
 from provision.model.plan import Plan
-from provision.model.state import ActualState
+from provision.model.state import ActualState, StepResult
 
 _FAILED: frozenset[Outcome] = frozenset({"failed", "rolled-back", "refused"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeviceReport:
-    """How one device fared. `actual` is the last state observed; `plan` what had to be done."""
+    """How one device fared. `actual` is the last state observed; `plan` what had to be done;
+    `measured` what the steps of its check gave, in order."""
 
     device: str
     outcome: Outcome
@@ -22,6 +23,7 @@ class DeviceReport:
     address: str | None = None
     plan: Plan | None = None
     actual: ActualState | None = None
+    measured: tuple[StepResult, ...] = ()
     error: ProvisionError | None = None
 
 

@@ -123,12 +123,55 @@ class DesiredFirmware:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Check:
-    """Proof that the app runs: an expression that must be true, or a line on the console."""
+    """Proof that the app runs: an expression that must be true, or with `min` or `max` a number
+    within them; or a line on the console; or several of these, its `steps`, one after the other,
+    each with its `name`."""
 
     expression: str | None = None
     console: str | None = None  # a regular expression searched in what the board prints
     timeout: float = 10.0  # seconds
     on_failure: Literal["keep", "rollback"] = "keep"  # what becomes of the files then
+    name: str | None = None
+    min: float | None = None
+    max: float | None = None
+    steps: tuple[Check, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Check, ...]:
+        """Its steps, or itself as the only one."""
+        return self.steps or (self,)
+
+    def fault(self, answer: str) -> str | None:
+        """What is wrong with the value of the expression, told by its repr; None where nothing is:
+        it is true, or the number that is asked for."""
+        if self.min is None and self.max is None:
+            return f"gave {answer}" if answer in _FALSE else None
+        try:
+            number = float(answer)
+        except ValueError:
+            return f"gave {answer}, which is no number"
+        if self.min is not None and not number >= self.min:
+            return f"gave {answer}, less than {self.min:g}"
+        if self.max is not None and not number <= self.max:
+            return f"gave {answer}, more than {self.max:g}"
+        return None
+
+
+_FALSE = frozenset({"False", "None", "0", "''", "[]", "()", "{}"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepResult:
+    """What one step of a check gave: the `value` of its expression, as its repr and cut where it is
+    long, or the line that its console printed; None where neither came. `name` is the step's, or
+    what it `asked`: the expression, or the pattern."""
+
+    name: str
+    asked: str
+    passed: bool
+    value: str | None = None
+    min: float | None = None
+    max: float | None = None
 
 
 CheckOutcome = Literal["begun", "passed", "failed"]

@@ -26,6 +26,7 @@ from provision.model.event import (
     Stage,
     StageProgress,
     StageStarted,
+    StepChecked,
     Trace,
 )
 from provision.model.exhaustive import assert_never
@@ -107,6 +108,9 @@ class Plain:
                 return self._progress_lines(event)
             case ActionDone():
                 return [f"{self._name(event.device)}: {text.done_text(event.action)}"]
+            case StepChecked():
+                step = text.step_text(event.result)
+                return [f"{self._name(event.device)}: {step}"] if step else []
             case DevicePlanned() | FileDiffed() | RunFinished():
                 return []  # results: PlanText and Recap have them
             case RunFailed():

@@ -16,6 +16,7 @@ from provision.core.manifest.redact import Redactor
 from provision.core.wording import Redact, harmless
 from provision.model.chip import Chip
 from provision.model.report import RunReport
+from provision.model.secret import MASK
 
 T = TypeVar("T")
 
@@ -49,6 +50,9 @@ def _scrub(value: object, redact: Redact) -> object:
         clean = harmless(masked)
         # Taking characters out can join the halves of a secret: look again.
         return clean if clean == masked else redact(clean)
+    if isinstance(value, bytes):  # what was read off a board
+        text = value.decode("latin-1")
+        return value if redact(text) == text else MASK.encode()
     if isinstance(value, Mapping):
         return {_scrub(key, redact): _scrub(item, redact) for key, item in value.items()}
     if isinstance(value, (tuple, list, set, frozenset)):

@@ -30,6 +30,7 @@ from provision.model.plan import (
     WriteFirmware,
     WriteNvs,
 )
+from provision.model.state import StepResult
 from provision.output.style import PLAIN, Colour, Style
 
 STAGE_TEXTS: dict[Stage, str] = {
@@ -127,8 +128,11 @@ def _imperative(one: Action) -> str:
         case Reset():
             return "reset"
         case RunCheck():
+            if one.check.steps:
+                return f"check {listed([step.name or '' for step in one.check.steps])}"
             if one.check.expression is not None:
-                return f"check that {one.check.expression}"
+                limits = _limits(one.check.min, one.check.max)
+                return f"check that {one.check.expression}{limits and ' is a number' + limits}"
             return f"check that the console prints {one.check.console!r}"
         case _:
             return assert_never(one)
@@ -167,6 +171,28 @@ def _past(one: Action) -> str:
             return "check passed"
         case _:
             return assert_never(one)
+
+
+def step_text(result: StepResult) -> str:
+    """What a named step of a check came to: `supply 3.31 (3.2 to 3.4)`; "" for one without a
+    name's worth of news, a check that is a single question."""
+    if result.name == result.asked:
+        return ""
+    limits = _limits(result.min, result.max)
+    value = f" {one_line(result.value)}" if result.value is not None else ""
+    return f"{one_line(result.name)}{value}{limits}{'' if result.passed else ': failed'}"
+
+
+def _limits(least: float | None, most: float | None) -> str:
+    match least, most:
+        case None, None:
+            return ""
+        case _, None:
+            return f" (at least {least:g})"
+        case None, _:
+            return f" (at most {most:g})"
+        case _:
+            return f" ({least:g} to {most:g})"
 
 
 def _action_colour(one: Action) -> Colour:

@@ -241,4 +241,10 @@ def _check(found: Any) -> Check | None:
         console=str(console) if console is not None else None,
         timeout=float(found["timeout"]),
         on_failure="rollback",
+        name=str(found["name"]) if found.get("name") is not None else None,
+        min=float(found["min"]) if found.get("min") is not None else None,
+        max=float(found["max"]) if found.get("max") is not None else None,
+        steps=tuple(
+            step for each in found.get("steps", ()) for step in (_check(each),) if step is not None
+        ),
     )

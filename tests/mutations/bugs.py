@@ -1179,4 +1179,11 @@ BUGS = (
         after="return value if self.head or crc32(value) ==",
         tests=("tests/core/test_nvs_format.py", "-k", "damage"),
     ),
+    Bug(
+        name="pass a step whose value is beyond its limits",
+        file="provision/model/state.py",
+        before="not number <= self.max",
+        after="number == self.max",
+        tests=("tests/model/test_check_limits.py",),
+    ),
 )

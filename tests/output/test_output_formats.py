@@ -35,6 +35,7 @@ from provision.model.event import (
     RunStarted,
     StageProgress,
     StageStarted,
+    StepChecked,
     Trace,
 )
 from provision.model.plan import (
@@ -53,7 +54,7 @@ from provision.model.plan import (
     WriteFirmware,
     WriteNvs,
 )
-from provision.model.state import Check, FirmwareIdentity
+from provision.model.state import Check, FirmwareIdentity, StepResult
 from provision.output.jsonlines import JsonLines, to_json
 from provision.output.junit import JUnit
 from provision.output.run_log import LogFile, RunRecord, state_directory
@@ -87,6 +88,11 @@ RUN: tuple[Event, ...] = (
     *(DevicePlanned(device="kitchen", plan=plan) for plan in PLANS[::-1]),
     FileDiffed(device="kitchen", path="/main.py", lines=("--- board:/main.py", "-a", "+b")),
     *(ActionDone(device="kitchen", action=action) for action in ACTIONS),
+    StepChecked(
+        device="kitchen",
+        result=StepResult(name="supply", asked="a()", passed=True, value="3.31", min=3.2, max=3.4),
+    ),
+    StepChecked(device="kitchen", result=StepResult(name="x()", asked="x()", passed=False)),
     Notice(message="for all"),
     Notice(message="for one", device="kitchen"),
     Trace(device="kitchen", level=1, text=">>> 1+1"),

@@ -13,8 +13,6 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Literal, cast
 
-from provision.core.manifest.check_expression import expression_fault
-from provision.core.manifest.console_pattern import compile_console
 from provision.core.manifest.device_checks import (
     ANY_PORT,
     check_devices,
@@ -33,6 +31,7 @@ from provision.core.manifest.station.section import read_station
 from provision.core.manifest.table_reader import (
     NAME,
     TableReader,
+    read_check,
     read_files,
     read_nvs,
     read_packages,
@@ -41,7 +40,7 @@ from provision.core.manifest.yaml_tree import Document, Node, Table, Text, dotte
 from provision.core.wording import did_you_mean, quoted
 from provision.errors import Problem
 from provision.model.board import BoardProfile
-from provision.model.state import Check, PortKind
+from provision.model.state import PortKind
 
 _VERSION = re.compile(r"v?([0-9]+\.[0-9]+(?:\.[0-9]+)?(?:-[0-9A-Za-z.-]+)?)")
 LATEST = "latest"
@@ -268,7 +267,7 @@ class _Builder(TableReader):
             packages=read_packages(self, table, dotted(path)),
             prune=tuple(text for _, text in self.texts(table, "prune")),
             nvs=read_nvs(self, table, (*path, "nvs")),
-            check=self._check(table, path),
+            check=read_check(self, table, path),
         )
 
     def _firmware_choice(self, table: Table, path: tuple[str | int, ...]) -> FirmwareEntry | None:
@@ -324,38 +323,6 @@ class _Builder(TableReader):
             self.problem(value, path, wrong)
             return None
         return PortEntry(path=dotted(path), kind=kind, value=value)
-
-    def _check(self, table: Table, path: tuple[str | int, ...]) -> Check | None:
-        check = self.table(table, "check")
-        if check is None:
-            return None
-        path = (*path, "check")
-        expression, console = self.text(check, "expression"), self.text(check, "console")
-        timeout = self.text(check, "timeout")
-        if expression is not None and console is not None:
-            self.problem(check, path, "both `expression` and `console` are given; keep one of them")
-            return None
-        if expression is None and console is None:
-            if not any(key in check for key in ("expression", "console")):
-                self.problem(check, path, "needs `expression` or `console`")
-            return None
-        fault = expression_fault(expression) if expression is not None else None
-        if expression is not None and fault is not None:
-            self.problem(expression, (*path, "expression"), f"{quoted(expression)} {fault}")
-            return None
-        if console is not None:
-            try:
-                compile_console(console)
-            except ValueError as error:
-                self.problem(console, (*path, "console"), f"not a regular expression: {error}")
-                return None
-        seconds = timeout.number if timeout is not None else None
-        return Check(
-            expression=str(expression) if expression is not None else None,
-            console=str(console) if console is not None else None,
-            timeout=seconds if seconds is not None else 10.0,
-            on_failure="rollback" if self.text(check, "on_failure") == "rollback" else "keep",
-        )
 
     # -- devices -------------------------------------------------------------------------------
 

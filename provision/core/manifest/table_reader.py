@@ -9,10 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from provision.core.manifest.check_expression import expression_fault
+from provision.core.manifest.console_pattern import compile_console
 from provision.core.manifest.model import NVS_FORMS, FileEntry, NvsSetting, PackageEntry
 from provision.core.manifest.yaml_tree import Document, Items, Node, Table, Text, dotted
 from provision.core.wording import quoted
 from provision.errors import Problem
+from provision.model.state import Check
 
 NAME = re.compile(r"\w[\w.-]{0,99}")
 _NVS_NAME = re.compile(r"[!-~]{1,15}")  # what the chip's own library takes
@@ -174,3 +177,75 @@ def _nvs_name(tables: TableReader, name: Text, path: tuple[str | int, ...]) -> b
     message = f"{quoted(name)} cannot be a name in NVS: 1 to 15 ASCII characters, no blanks"
     tables.problem(name, path, message)
     return False
+
+
+def read_check(tables: TableReader, table: Table, path: tuple[str | int, ...]) -> Check | None:
+    """A layer's `check`: one, or a list of steps, whose files go back where one of them says so."""
+    path = (*path, "check")
+    items = tables.items(table, "check")
+    if not items:
+        single = tables.table(table, "check")
+        return _step(tables, single, path) if single is not None else None
+    steps: list[Check] = []
+    names: set[str] = set()
+    for position, item in enumerate(items):
+        if not isinstance(item, Table) or id(item) in tables.unusable:
+            continue
+        name = tables.text(item, "name")
+        if name is None and "name" not in item:
+            tables.problem(item, (*path, position), "needs a `name`, by which its result is told")
+        elif name is not None and str(name) in names:
+            tables.problem(name, (*path, position, "name"), f"a second step {quoted(name)}")
+        names.add(str(name))
+        step = _step(tables, item, (*path, position))
+        if step is not None:
+            steps.append(step)
+    rollback = any(step.on_failure == "rollback" for step in steps)
+    return Check(
+        timeout=sum(step.timeout for step in steps),
+        on_failure="rollback" if rollback else "keep",
+        steps=tuple(steps),
+    )
+
+
+def _step(tables: TableReader, check: Table, path: tuple[str | int, ...]) -> Check | None:
+    expression, console = tables.text(check, "expression"), tables.text(check, "console")
+    if expression is not None and console is not None:
+        tables.problem(check, path, "both `expression` and `console` are given; keep one of them")
+        return None
+    if expression is None and console is None:
+        if not any(key in check for key in ("expression", "console")):
+            tables.problem(check, path, "needs `expression` or `console`")
+        return None
+    fault = expression_fault(expression) if expression is not None else None
+    if expression is not None and fault is not None:
+        tables.problem(expression, (*path, "expression"), f"{quoted(expression)} {fault}")
+        return None
+    least, most, timeout = (_number(tables, check, key) for key in ("min", "max", "timeout"))
+    if console is not None:
+        try:
+            compile_console(console)
+        except ValueError as error:
+            tables.problem(console, (*path, "console"), f"not a regular expression: {error}")
+            return None
+        for key in ("min", "max"):
+            written = check.key(key)
+            if written is not None:
+                tables.problem(written, (*path, key), f"`{key}` has no meaning beside `console`")
+    if least is not None and most is not None and least > most:
+        tables.problem(check, path, f"`min` {least:g} is more than `max` {most:g}")
+    name = tables.text(check, "name")
+    return Check(
+        expression=str(expression) if expression is not None else None,
+        console=str(console) if console is not None else None,
+        timeout=timeout if timeout is not None else 10.0,
+        on_failure="rollback" if tables.text(check, "on_failure") == "rollback" else "keep",
+        name=str(name) if name is not None else None,
+        min=least,
+        max=most,
+    )
+
+
+def _number(tables: TableReader, table: Table, key: str) -> float | None:
+    text = tables.text(table, key)
+    return text.number if text is not None else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-from provision.model.state import ActualState, DesiredState
+from provision.model.state import ActualState, Check, DesiredState
 
 
 def state_digest(desired: DesiredState, actual: ActualState) -> str:
@@ -21,13 +21,19 @@ def state_digest(desired: DesiredState, actual: ActualState) -> str:
         [[file.dest, file.content.sha256, file.create_only] for file in desired.files],
         [list(desired.absent), list(desired.prune)],
         [firmware.version, firmware.machine, firmware.chip.name] if firmware is not None else None,
-        [desired.check.expression, desired.check.console, desired.check.timeout]
-        if desired.check is not None
-        else None,
+        _check_data(desired.check) if desired.check is not None else None,
     ]
     if desired.nvs:  # what was remembered before there was any still counts
         state.append([[*one.place, one.type, (one.data or b"").hex()] for one in desired.nvs])
     return hashlib.sha256(json.dumps(state).encode()).hexdigest()
+
+
+def _check_data(check: Check) -> list[object]:
+    """What a check asks; what was remembered of one without limits before there were any counts."""
+    asked: list[object] = [check.expression, check.console, check.timeout]
+    if (check.min, check.max) != (None, None):
+        asked += [check.min, check.max]
+    return asked + [_check_data(step) for step in check.steps]
 
 
 def why_check(desired: DesiredState, actual: ActualState) -> str | None:

@@ -9,6 +9,7 @@ rest of the NVS, Wi-Fi's settings and calibration, is to stay.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from provision.core.wording import listed, printable
 from provision.model.plan import EraseFlash, FlashAction, Refusal, WriteNvs
@@ -61,6 +62,16 @@ def nvs_refusals(
             "under `firmware: {version: …, erase: always}`",
         ),
     )
+
+
+def without_secrets(desired: DesiredState, actual: ActualState) -> ActualState:
+    """The state as it may be reported: without the values that secrets are to go into, or are
+    in."""
+    secret = {entry.place for entry in desired.nvs if entry.sensitive}
+    if not secret or actual.nvs is None:
+        return actual
+    shown = (replace(one, data=None) if one.place in secret else one for one in actual.nvs)
+    return replace(actual, nvs=tuple(shown))
 
 
 def _is_erased(flashing: Sequence[FlashAction]) -> bool:

@@ -143,7 +143,7 @@ DEVICE_MISTAKES = [
     ("files: [{src: bad.j2, template: true}]", "bad.j2:1:1: Expected an expression"),
     ("prune: [lib]", "devices.d.prune[0]: expected an absolute path on the board, such as /lib"),
     ("prune: [/a/../b]", "devices.d.prune[0]: '/a/../b' must not contain `.` or `..`"),
-    ("check: true", "devices.d.check: expected a mapping, got 'true'"),
+    ("check: true", "devices.d.check: expected a mapping or a list, got 'true'"),
     ("check: {}", "devices.d.check: needs `expression` or `console`"),
     ("check: {expression: a, console: b}", "devices.d.check: both `expression` and"),
     ('check: {console: "("}', "devices.d.check.console: not a regular expression: missing )"),
