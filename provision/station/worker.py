@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from provision import api
 from provision.core.wording import listed, plural
 from provision.errors import DeviceError, ManifestError, ProvisionError
 from provision.model.event import DeviceFinished, StageProgress, StageStarted
-from provision.model.plan import RunCheck
 from provision.station.hooks import run_hook
 from provision.station.ledger import Ledger, Reservation, Visit
 from provision.station.machine import Verdict
@@ -316,12 +315,5 @@ class _Committed(_Failed):
 
 
 def checks_of(report: api.DeviceReport) -> tuple[Mapping[str, Any], ...]:
-    """What was asked of a board that has passed, as the ledger keeps it."""
-    plan = report.plan
-    if plan is None:
-        return ()
-    return tuple(
-        {"asked": action.check.expression or action.check.console, "passed": True}
-        for action in plan.actions
-        if isinstance(action, RunCheck)
-    )
+    """What the steps of a board's check gave, as the ledger keeps it."""
+    return tuple(asdict(result) for result in report.measured)
