@@ -76,6 +76,7 @@ if TYPE_CHECKING:
         ports_named,
     )
     from provision.api_station import MadeUnit, StationManifest, open_station
+    from provision.api_watch import watch
     from provision.device.flashing.device_image import DeviceImage
     from provision.project.backups import SavedBackup
     from provision.sources.lock_resolution import EVERYTHING
@@ -139,6 +140,7 @@ __all__ = [
     "stream",
     "validate",
     "vendor",
+    "watch",
 ]
 
 _ELSEWHERE = {
@@ -150,6 +152,7 @@ _ELSEWHERE = {
     "provision.api_manifest": "NamedBoard Naming NewManifest arrivals ask discover init naming "
     "ports_named",
     "provision.api_station": "MadeUnit StationManifest open_station",
+    "provision.api_watch": "watch",
 }
 
 

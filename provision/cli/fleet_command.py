@@ -46,6 +46,10 @@ class FleetRequest:
     offline: bool
     accept_new: tuple[str, ...]
 
+    def load(self) -> Fleet:
+        """The fleet that is asked for, as it is on disk now."""
+        return load(self.manifest, limit=self.limits, secrets=self.secrets, offline=self.offline)
+
 
 def common_options(function: Callable[..., int]) -> Callable[..., int]:
     """The options of every command that talks to boards and compares files, gathered into its
@@ -148,20 +152,13 @@ def run_fleet_command(
     *,
     console: bool = False,
     directory: Path | None = None,
+    rereads: bool = False,
 ) -> int:
     """Read the manifest, open the outputs, `run`, and return the exit code. With `console` what
-    boards print is the result, also in files of `directory`."""
-
-    def fleet() -> Fleet:
-        return load(
-            request.manifest,
-            limit=request.limits,
-            secrets=request.secrets,
-            offline=request.offline,
-        )
-
+    boards print is the result, also in files of `directory`; `rereads`: the run follows what
+    becomes of the manifest."""
     return run_command(
-        fleet,
+        request.load,
         run,
         json=request.json,
         verbose=request.verbose,
@@ -170,6 +167,7 @@ def run_fleet_command(
         detailed=request.detailed,
         console=console,
         directory=directory,
+        rereads=rereads,
     )
 
 
@@ -184,6 +182,7 @@ def run_command(
     detailed: bool = False,
     console: bool = False,
     directory: Path | None = None,
+    rereads: bool = False,
 ) -> int:
     """The same of the fleet that `open_fleet` opens, with whatever else is looked at before."""
     try:
@@ -220,7 +219,7 @@ def run_command(
         except ProvisionError as error:
             outputs.handle(RunFailed.of(error))
             raise
-        if fleet.changed():
+        if not rereads and fleet.changed():
             outputs.handle(
                 Notice(
                     message="the manifest changed during the run, which used what it had read "

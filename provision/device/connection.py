@@ -7,27 +7,19 @@ pyserial object. This is where transport, MicroPython and flasher meet: none of 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import cast
 
-from provision.core.manifest.console_pattern import compile_console
 from provision.core.wording import Redact, excerpt, last_heard
-from provision.device.console import (
-    Lines,
-    follow,
-    interact,
-    possible_starts,
-    run_at_repl,
-    without_prompt,
-)
+from provision.device import console
 from provision.device.flashing.registry import FLASHERS, AttachedFlasher
 from provision.device.flashing.uf2.site import Drives, site_of
 from provision.device.micropython.board_repl import BoardRepl
+from provision.device.micropython.transfer import small_update
 from provision.device.micropython.transfer.line_rate import LineRate, RateMemory
 from provision.device.transport.buffered_serial import (
-    BufferedSerial,
     BytePort,
     ReadTimeout,
     Stopping,
@@ -47,9 +39,11 @@ from provision.errors import (
     PortNotFound,
     Unreachable,
 )
-from provision.interfaces import Discovery, Operator, Say, Terminal
+from provision.interfaces import Discovery, Operator, Progress, Say, Terminal
 from provision.model.board import BoardProfile, ResetWiring
 from provision.model.endpoint import Capabilities, Endpoint
+from provision.model.plan import FileAction
+from provision.model.state import Content
 
 # An app that cleans up after a Ctrl-C takes a second or two; a board that is silent for longer
 # is asked again after a reset, where there is a way to reset it.
@@ -63,7 +57,7 @@ USB_RETURN_AFTER_FLASHING = 20.0
 # What a port may be until the system has named it and given the leave to open it; on some,
 # ModemManager looks at it first.
 _MEANWHILE = (PortNotFound, PortLost, PortDenied, PortBusy)
-MAX_CONSOLE = 64 * 1024  # bytes of output that are kept while waiting for a line
+SOFT_RESET_TIMEOUT = 3.0  # seconds in which a board says that it restarts its interpreter
 
 
 class SerialConnector:
@@ -143,6 +137,7 @@ class SerialConnection:
         self._repl: BoardRepl | None = None
         self._flasher: AttachedFlasher | None = None
         self._booting = False  # reset and not yet heard of
+        self._restarted = False  # its interpreter alone
         self._heard = b""  # what came with the answer to that
 
     def _adopt(self, port: Port) -> None:
@@ -327,66 +322,60 @@ class SerialConnection:
             self._repl.soft_reset()
             self._repl = None
 
+    def start_app(self) -> None:
+        assert self._repl is not None, "the REPL is to be taken first"
+        repl, self._repl = self._repl, None
+        repl.soft_reset()
+        with self._port.errors():
+            try:
+                repl.raw.serial.read_until(b"soft reboot\r\n", timeout=SOFT_RESET_TIMEOUT)
+            except ReadTimeout as timed_out:
+                said = repl.raw.last_heard(timed_out.heard)
+                raise NoAnswer(f"the board did not restart its interpreter{said}") from None
+            self._heard = repl.raw.serial.read_available()
+        self._restarted = True
+
+    def update(
+        self,
+        mac: str,
+        actions: Sequence[FileAction],
+        contents: Mapping[str, Content],
+        progress: Progress,
+    ) -> bool:
+        assert self._repl is not None, "the REPL is to be taken first"
+        lossless, chip = self.capabilities.lossless, self._board.chip
+        with self._port.errors():
+            return small_update.update(
+                self._repl.raw, mac, actions, contents, progress, chip=chip, lossless=lossless
+            )
+
     def console(self, pattern: str, timeout: float, stopping: Stopping = never) -> str:
-        found: list[str] = []
-        matches = compile_console(pattern)
-        deadline = time.monotonic() + timeout
-
-        def look(text: str) -> bool:
-            for line in text.splitlines():
-                for start in possible_starts(line):
-                    if matches(start):
-                        found.append(line)
-                        return True
-                    if stopping() or time.monotonic() > deadline:  # however long the line is
-                        break
-            return False
-
-        heard = self._read_lines(timeout, look, stopping)
-        if not found and stopping():
+        with self._port.errors():
+            found, heard = console.wait_for_line(self._bytes, pattern, timeout, stopping)
+        if found is None and stopping():
             raise Interrupted("the run was cancelled")
-        if not found:
+        if found is None:
             raise CheckFailed(
                 f"no line with {pattern!r} on the console in {timeout:g} s"
-                f"{last_heard(without_prompt(heard), self._redact)}"
+                f"{last_heard(console.without_prompt(heard), self._redact)}"
             )
-        return excerpt(found[0], self._redact)
+        return excerpt(found, self._redact)
 
     def listen(self, seconds: float, stopping: Stopping = never) -> str:
-        heard = self._read_lines(seconds, lambda _text: False, stopping)
-        return excerpt(heard, self._redact, 4000)
-
-    def _read_lines(self, seconds: float, enough: Callable[[str], bool], stopping: Stopping) -> str:
-        """What the board prints in whole lines until `enough` or `stopping` says so, or the time
-        is over."""
-        deadline = time.monotonic() + seconds
-        heard = ""
         with self._port.errors():
-            line = BufferedSerial(self._bytes)
-            while (left := deadline - time.monotonic()) > 0 and not stopping():
-                try:
-                    text = line.read_until(
-                        b"\n", timeout=left, limit=MAX_CONSOLE, stopping=stopping
-                    ).decode("utf-8", "replace")
-                except ReadTimeout as timed_out:
-                    rest = timed_out.heard.decode("utf-8", "replace")
-                    enough(rest)  # a line that has no end, as a prompt
-                    return heard + rest
-                heard = (heard + text)[-MAX_CONSOLE:]
-                if enough(text):
-                    break
-        return heard
+            heard = console.read_lines(self._bytes, seconds, lambda _text: False, stopping)
+        return excerpt(heard, self._redact, 4000)
 
     def run_code(self, code: bytes, say: Say, stopping: Stopping) -> str:
         assert self._repl is not None, "the REPL is to be taken first"
         with self._port.errors():
-            return run_at_repl(self._repl.raw, code, say, stopping, self._redact)
+            return console.run_at_repl(self._repl.raw, code, say, stopping, self._redact)
 
     def interact(self, terminal: Terminal, stopping: Stopping) -> bool:
         assert self._repl is not None, "the REPL is to be taken first"
         self._repl.leave()
         with self._port.errors():
-            return interact(self._bytes, terminal, stopping, self._redact)
+            return console.interact(self._bytes, terminal, stopping, self._redact)
 
     def follow(
         self, say: Say, note: Callable[[str], None], seconds: float | None, stopping: Stopping
@@ -396,20 +385,31 @@ class SerialConnection:
         def over() -> bool:
             return stopping() or (deadline is not None and time.monotonic() >= deadline)
 
-        self._where.remember(self._port)
-        lines = Lines(say, self._redact, amid=not self._booting)
-        lines.hear(self._heard)
         while not over():
             try:
-                with self._port.errors():
-                    follow(self._bytes, lines.hear, over)
+                self.hear(say, over, patience=console.PATIENCE)
             except Unreachable as lost:
-                lines.close()  # what had come of its last line
                 note(f"{lost.message}; waiting for it to come back")
-                if self._come_back(over, (Unreachable,)) is None:
+                if self.reconnect(over):
                     note(f"{self._port.address} is back")
-                lines = Lines(say, self._redact, amid=True)
-        lines.close()
+
+    def hear(self, say: Say, stopping: Stopping, *, patience: float) -> None:
+        self._where.remember(self._port)
+        lines = console.Lines(say, self._redact, amid=not (self._booting or self._restarted))
+        heard, self._heard = self._heard, b""
+        self._restarted = False
+        try:
+            lines.hear(heard)
+            with self._port.errors():
+                console.follow(self._bytes, lines.hear, stopping, patience)
+            self._booting = False
+        finally:
+            lines.close()  # also what had come of its last line
+
+    def reconnect(self, stopping: Stopping) -> bool:
+        self._repl = self._flasher = None
+        self._heard, self._restarted, self._booting = b"", False, False
+        return self._come_back(stopping, (Unreachable,)) is None
 
     def close(self) -> None:
         self._port.close()

@@ -10,13 +10,21 @@ import re
 import time
 from collections.abc import Callable, Iterator
 
+from provision.core.manifest.console_pattern import compile_console
 from provision.core.wording import CUT, Redact
 from provision.device.micropython.raw_repl import RawRepl
 from provision.device.micropython.run_code import run_code
-from provision.device.transport.buffered_serial import MAX_READ, BytePort, Stopping
+from provision.device.transport.buffered_serial import (
+    MAX_READ,
+    BufferedSerial,
+    BytePort,
+    ReadTimeout,
+    Stopping,
+)
 from provision.device.transport.console_lines import ConsoleLines
 from provision.interfaces import Say, Terminal
 
+MAX_CONSOLE = 64 * 1024  # bytes of output that are kept while waiting for a line
 PATIENCE = 0.25  # seconds that a read waits, and so until a run that is stopped has ended
 PAUSE = 0.1
 """Seconds between two reads, so that they are few and large. A driver holds 4 kB at least; at
@@ -107,14 +115,63 @@ class MaskedScreen:
         self._show(shown.encode("utf-8", "surrogateescape"))
 
 
-def follow(port: BytePort, heard: Callable[[bytes], None], over: Stopping) -> None:
-    """Give `heard` what comes, until `over` says so; nothing is sent."""
-    port.timeout = PATIENCE
+def follow(
+    port: BytePort, heard: Callable[[bytes], None], over: Stopping, patience: float = PATIENCE
+) -> None:
+    """Give `heard` what comes, until `over` says so, which is asked every `patience` seconds at
+    least; nothing is sent."""
+    port.timeout = patience
     while not over():
         data = port.read(min(MAX_READ, max(1, port.in_waiting)))
         heard(data)
         if data:
-            time.sleep(PAUSE)
+            time.sleep(min(PAUSE, patience))
+
+
+def wait_for_line(
+    port: BytePort, pattern: str, timeout: float, stopping: Stopping
+) -> tuple[str | None, str]:
+    """The first line that comes in which a regular expression is found, None where none does in
+    `timeout` seconds or until `stopping` says so; and all that was heard."""
+    found: list[str] = []
+    matches = compile_console(pattern)
+    deadline = time.monotonic() + timeout
+
+    def look(text: str) -> bool:
+        for line in text.splitlines():
+            for start in possible_starts(line):
+                if matches(start):
+                    found.append(line)
+                    return True
+                if stopping() or time.monotonic() > deadline:  # however long the line is
+                    break
+        return False
+
+    heard = read_lines(port, timeout, look, stopping)
+    return next(iter(found), None), heard
+
+
+def read_lines(
+    port: BytePort, seconds: float, enough: Callable[[str], bool], stopping: Stopping
+) -> str:
+    """What the board prints in whole lines until `enough` or `stopping` says so, or the time is
+    over."""
+    deadline = time.monotonic() + seconds
+    heard = ""
+    line = BufferedSerial(port)
+    while (left := deadline - time.monotonic()) > 0 and not stopping():
+        try:
+            text = line.read_until(
+                b"\n", timeout=left, limit=MAX_CONSOLE, stopping=stopping
+            ).decode("utf-8", "replace")
+        except ReadTimeout as timed_out:
+            rest = timed_out.heard.decode("utf-8", "replace")
+            enough(rest)  # a line that has no end, as a prompt
+            return heard + rest
+        heard = (heard + text)[-MAX_CONSOLE:]
+        if enough(text):
+            break
+    return heard
 
 
 def interact(port: BytePort, terminal: Terminal, over: Stopping, redact: Redact) -> bool:

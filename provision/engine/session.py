@@ -7,17 +7,17 @@ it was taken to another mode, for another board may be on the line since.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from provision.core.planning.safety import board_exchanged
 from provision.engine.refusal import refused
-from provision.errors import BoardRestarted, ProvisionError
+from provision.errors import BoardRestarted, NoAnswer, ProvisionError
 from provision.interfaces import Connection, Flasher, Operator, Repl, Say, ScanRequest, Terminal
 from provision.model.endpoint import Capabilities
 from provision.model.event import Event, Stage, StageProgress, StageStarted, Trace
-from provision.model.plan import Refusal
-from provision.model.state import ActualState, DesiredState
+from provision.model.plan import FileAction, Refusal
+from provision.model.state import ActualState, Content, DesiredState
 
 
 class Session:
@@ -166,6 +166,64 @@ class Session:
     ) -> None:
         """Read what the board prints; see `interfaces.Connection.follow`."""
         self._connection.follow(say, note, seconds, stopping)
+
+    def hear(self, say: Say, stopping: Callable[[], bool], *, patience: float) -> None:
+        """Read what the board prints; see `interfaces.Connection.hear`."""
+        self._connection.hear(say, stopping, patience=patience)
+
+    def reconnect(self, stopping: Callable[[], bool]) -> bool:
+        """Wait for a port that went away; see `interfaces.Connection.reconnect`. Whichever board is
+        there then is proved anew, and has to be the first one."""
+        self._forget()
+        self._exchanged = None
+        return self._connection.reconnect(stopping)
+
+    def update(
+        self,
+        actions: Sequence[FileAction],
+        contents: Mapping[str, Content],
+        progress: Callable[[int, int], None],
+    ) -> bool:
+        """Carry out a few small actions on the board that was first seen, in one program; see
+        `interfaces.Connection.update`. The board itself sees to it that it is this one."""
+        self._refuse_exchanged()
+        if self._first is None or self._first.mac is None:
+            return False
+        self._forget()
+        repl = self._connection.repl(reset=False)
+        if not self._connection.update(self._first.mac, actions, contents, progress):
+            return False
+        self._repl, self._proved = repl, True
+        return True
+
+    def start_app(self) -> None:
+        """Start the app of the board at its REPL anew; see `interfaces.Connection.start_app`. A
+        board that does not do so is reset."""
+        self.repl()
+        self._forget()
+        try:
+            self._connection.start_app()
+        except NoAnswer as error:
+            self.note(error.message)
+            self.restart()
+
+    def to_prompt(self) -> None:
+        """Leave the board at its prompt, with an app that was stopped as it is."""
+        repl = self.repl()
+        self._forget()
+        repl.leave()
+
+    @property
+    def app_stopped(self) -> bool:
+        """Whether looking at the board has stopped its app, which was not started again."""
+        return self._repl is not None and self._connection.interrupted
+
+    def leave(self) -> None:
+        """Leave the board as it was met; the port stays ours."""
+        try:
+            self._leave()
+        finally:
+            self._forget()
 
     def close(self) -> None:
         """Leave the board as it was met, and give the port back.

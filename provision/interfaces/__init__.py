@@ -248,6 +248,33 @@ class Connection(Protocol):
         not a byte is sent. A port that goes away is waited for, which `note` is told."""
         ...
 
+    def hear(self, say: Say, stopping: Callable[[], bool], *, patience: float) -> None:
+        """Read what the board prints until `stopping` says so, which is asked every `patience`
+        seconds at least; Unreachable when the port goes away."""
+        ...
+
+    def reconnect(self, stopping: Callable[[], bool]) -> bool:
+        """Wait for a port that went away, until `stopping` says so; whether it is open again.
+        Nothing is known of the board on it."""
+        ...
+
+    def update(
+        self,
+        mac: str,
+        actions: Sequence[FileAction],
+        contents: Mapping[str, Content],
+        progress: Progress,
+    ) -> bool:
+        """Carry out a few small actions at the raw REPL, which has been taken, of the board with
+        this MAC, and read the files back from its flash: whether all is as `contents` has it.
+        False where nobody knows, for whatever reason: look at the board, and write what differs."""
+        ...
+
+    def start_app(self) -> None:
+        """Start boot.py and main.py anew, in a fresh interpreter; `hear` begins with their output.
+        NoAnswer where the board does not say that it does so."""
+        ...
+
     def close(self) -> None: ...
 
 

@@ -161,6 +161,22 @@ class ConsoleLine:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class DeviceUpdated:
+    """A board follows an edit of the project, amid a run that goes on: `paths` are the files that
+    were written or deleted, `seconds` since the edit was noticed. With an `error` it does not
+    follow yet; `hint` and `code` as of `DeviceFinished`."""
+
+    kind: ClassVar[str] = "device-updated"
+    device: str
+    paths: tuple[str, ...]
+    seconds: float
+    restarted: bool = True  # whether its app was started anew
+    error: str | None = None
+    hint: str | None = None
+    code: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DeviceFinished:
     """`error` is what the user reads, `code` its stable word, `board_state` what
     becomes of the board as it was left. `changes` are those that were made, also before an error;
@@ -213,23 +229,43 @@ class RunFailed:
 
     @classmethod
     def of(cls, error: ProvisionError) -> RunFailed:
-        problems = error.problems if isinstance(error, ManifestError) else ()
         return cls(
             error=error.message,
             hint=error.hint,
             code=error.code,
             exit_code=error.exit_code,
-            problems=tuple(
-                Mistake(
-                    file=each.place.file,
-                    line=each.place.line,
-                    column=each.place.column,
-                    path=each.path,
-                    message=each.message,
-                )
-                for each in problems
-            ),
+            problems=_mistakes(error),
         )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EditFailed:
+    """An edit left the project invalid, amid a run that goes on with what it was before; the rest
+    as of `RunFailed`."""
+
+    kind: ClassVar[str] = "edit-failed"
+    error: str
+    hint: str
+    code: str
+    problems: tuple[Mistake, ...] = ()
+
+    @classmethod
+    def of(cls, error: ProvisionError) -> EditFailed:
+        return cls(error=error.message, hint=error.hint, code=error.code, problems=_mistakes(error))
+
+
+def _mistakes(error: ProvisionError) -> tuple[Mistake, ...]:
+    problems = error.problems if isinstance(error, ManifestError) else ()
+    return tuple(
+        Mistake(
+            file=each.place.file,
+            line=each.place.line,
+            column=each.place.column,
+            path=each.path,
+            message=each.message,
+        )
+        for each in problems
+    )
 
 
 Event = (
@@ -244,7 +280,9 @@ Event = (
     | Notice
     | Trace
     | ConsoleLine
+    | DeviceUpdated
     | DeviceFinished
     | RunFinished
     | RunFailed
+    | EditFailed
 )

@@ -16,6 +16,8 @@ from provision.model.event import (
     ConsoleLine,
     DeviceFinished,
     DevicePlanned,
+    DeviceUpdated,
+    EditFailed,
     Event,
     FileDiffed,
     ManualActionNeeded,
@@ -86,6 +88,10 @@ class Plain:
                 return [f"{where}{line}" for line in event.message.splitlines()]
             case ConsoleLine():
                 return [f"{event.device} | {event.text}"] if self._console else []
+            case DeviceUpdated():
+                return [f"{self._name(event.device)}: {line}" for line in text.update_lines(event)]
+            case EditFailed():
+                return text.edit_lines(event, self._style)
             case DeviceFinished():
                 return self._finished_lines(event)
             case Trace():

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from textwrap import wrap
 
-from provision.core.wording import byte_size, listed, one_line, plural, shorten
-from provision.model.event import DeviceFinished, Outcome, Stage
+from provision.core.wording import byte_size, listed, one_line, plural, printable, shorten
+from provision.model.event import DeviceFinished, DeviceUpdated, EditFailed, Outcome, Stage
 from provision.model.exhaustive import assert_never
 from provision.model.plan import (
     Action,
@@ -50,6 +50,8 @@ STAGE_TEXTS: dict[Stage, str] = {
     "verify-files": "checking the result",
 }
 
+MOST_PATHS = 4  # of what an edit has changed on a board
+MOST_MISTAKES = 20  # of a project that is edited
 _DEFAULT_WIDTH = 100  # columns, where there is no terminal to ask
 _NUMBERED = re.compile(r"(.*?)(\d+)(\D*)")
 
@@ -343,6 +345,34 @@ def error_lines(finished: DeviceFinished) -> list[str]:
     if finished.hint:
         lines.append(f"hint: {one_line(finished.hint)}")
     return lines
+
+
+def update_lines(updated: DeviceUpdated) -> list[str]:
+    """What has become of a board by an edit: `/main.py in 0.3 s`."""
+    seconds = f"{updated.seconds:.2f} s"
+    if updated.error is not None:
+        lines = [f"not updated: {one_line(updated.error)}"]
+        return lines + ([f"  hint: {one_line(updated.hint)}"] if updated.hint else [])
+    if not updated.paths:
+        return ["its files are as the manifest says"]
+    files = listed([printable(path) for path in updated.paths], MOST_PATHS)
+    return [f"{files} in {seconds}" + ("" if updated.restarted else ", its app is stopped")]
+
+
+def edit_lines(failed: EditFailed, style: Style = PLAIN) -> list[str]:
+    """What is wrong with a project that was edited, each mistake where it stands."""
+    lines = [
+        f"{each.file}:{each.line}:{each.column}: "
+        + (f"{style(one_line(each.path), 'bold')}: " if each.path else "")
+        + one_line(each.message)
+        for each in failed.problems[:MOST_MISTAKES]
+    ]
+    more = len(failed.problems) - len(lines)
+    if more > 0:
+        lines.append(f"… and {more:,} more (`provision validate` tells all)")
+    if not failed.problems:
+        lines.append(f"{one_line(failed.error)}; {one_line(failed.hint)}")
+    return [*lines, f"{style('not valid:', 'red', 'bold')} boards keep what they have"]
 
 
 def recap_lines(

@@ -19,6 +19,7 @@ from provision.core.manifest.device_filter import select_devices
 from provision.core.manifest.manifest_builder import UrlCheck, any_url, build
 from provision.core.manifest.model import Manifest
 from provision.core.manifest.redact import Redactor
+from provision.core.manifest.resolve import source_filter
 from provision.core.manifest.resolve.packages import Library
 from provision.core.manifest.resolve.resolver import BytecodeCheck, ImageCheck, Resolver
 from provision.core.manifest.resolve.units import (
@@ -65,6 +66,7 @@ class Loaded:
     _sources: SourceFolder
     _secrets: SecretsFiles
     _environment: Mapping[str, str]
+    _secrets_file: Path | None = None  # named by the user
     _library: Library | None = None
     _check_image: ImageCheck | None = None
     _check_bytecode: BytecodeCheck | None = None
@@ -180,6 +182,18 @@ class Loaded:
         """The lock beside the manifest: fleet.lock for fleet.yaml, school.lock for school.yaml."""
         return _lock_of(self.file, self.folder)
 
+    @property
+    def looked_at(self) -> tuple[frozenset[Path], frozenset[Path]]:
+        """The files that this manifest and the states that were asked for hang on, whether they
+        are there or not, and the folders that were looked through for more."""
+        files, folders = self._sources.looked_at
+        own = {self.lock_path, self.folder / SECRETS_NAME, self.folder / source_filter.IGNORE_FILE}
+        own |= {self.folder / image for image in _image_files(self.manifest)}
+        own |= {path for path in (self._secrets_file,) if path is not None}
+        if self.file != STDIN_FILE:
+            own.add(Path(self.file))
+        return files | own, folders
+
     def changed(self) -> bool:
         """Whether the manifest on disk is no longer the one that was read."""
         if self.file == STDIN_FILE:
@@ -272,6 +286,7 @@ def load(
         ),
         _secrets=known,
         _environment=environment,
+        _secrets_file=secrets,
         _check_url=check_url,
     )
     if problems:

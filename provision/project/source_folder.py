@@ -105,6 +105,14 @@ class SourceFolder:
         self._reasons: dict[str, str | None] = {}
         self._folders: dict[Path, str | None] = {}
         self._images: dict[Path, bool] = {}
+        self._walked: set[Path] = set()
+
+    @property
+    def looked_at(self) -> tuple[frozenset[Path], frozenset[Path]]:
+        """The files, by each of their names that count, that there are or were looked for, and the
+        folders that were looked through: what is read here hangs on these alone."""
+        asked = {self.folder / path for path in self._kinds.keys() | self._contents.keys()}
+        return frozenset(asked | self._by_place.keys()), frozenset(self._walked)
 
     def anew(self) -> SourceFolder:
         """The same, with nothing read yet."""
@@ -180,6 +188,7 @@ class SourceFolder:
         found = 0
         while ahead:
             directory = ahead.pop()
+            self._walked.add(directory.place)
             for entry in self._entries(directory.place):
                 path = f"{directory.path}{entry.name}"
                 if _is_folder(entry):

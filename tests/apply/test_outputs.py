@@ -77,6 +77,8 @@ def test_every_line_of_a_whole_run_is_valid_by_the_schema(station: Station) -> N
         "notice",
         "run-failed",
         "console-line",
+        "device-updated",
+        "edit-failed",
     }
     assert ended.events[0]["kind"] == "run-started"
     assert ended.events[-1]["kind"] == "run-finished"

@@ -125,6 +125,7 @@ LINES = [
     ("logs -m wrong.yaml k", "<logs><-m><wrong.yaml><k>"),
     ("logs -m oth", "<logs><-m><other.yaml>"),  # a file
     ("logs --since", "<logs><--since-boot>"),
+    ("watch k", "<watch><kitchen>"),
     ("backup ki", "<backup><kitchen>"),
     ("ls kit", "<ls><kitchen:>"),
     ("cat kitchen:/m", "<cat><kitchen:/main.py>"),

@@ -105,6 +105,11 @@ class FakeBoard:
     tells_flash: bool = True  # whether its firmware can read the flash
     writable: bool = True  # whether its link lets a flasher speak
     log: list[str] = field(default_factory=list)
+    amid: Callable[[], None] | None = None  # what happens while it takes the next files
+    takes: bool = True  # whether small files go onto it in one program
+    gone: str | None = None  # why its port is lost when it is listened to
+    # While its app is listened to: until it is asked to stop.
+    listens: Callable[[Callable[[], bool]], None] = lambda _stopping: None
     open: bool = False
     exchanged: tuple[int, str] | None = None  # before which of its starts, for one with which MAC
     flash: dict[int, bytes] | None = None  # by offset, of one that starts what lies in its flash
@@ -209,6 +214,9 @@ class FakeRepl:
     def transfer(
         self, actions: Sequence[FileAction], contents: Mapping[str, Content], progress: Progress
     ) -> None:
+        amid, self.board.amid = self.board.amid, None
+        if amid is not None:
+            amid()
         for number, action in enumerate(actions, 1):
             self.board.log.append(f"{action.kind} {action.path}")
             if self.board.cut_after is not None and number > self.board.cut_after:
@@ -415,6 +423,44 @@ class FakeConnection:
         self.board.log.append("follow")
         for line in self.board.prints.splitlines():
             say(line, True)
+
+    def hear(self, say: Say, stopping: Callable[[], bool], *, patience: float) -> None:
+        if stopping():
+            return
+        for line in self.board.printed.splitlines():
+            say(line, True)
+        self.board.listens(stopping)
+        if self.board.gone is not None:
+            raise PortLost(self.board.gone)
+
+    def reconnect(self, stopping: Callable[[], bool]) -> bool:
+        self.board.log.append("reconnect")
+        self.board.gone = None
+        return not stopping()
+
+    def update(
+        self,
+        mac: str,
+        actions: Sequence[FileAction],
+        contents: Mapping[str, Content],
+        progress: Progress,
+    ) -> bool:
+        self.board.log.append("update")
+        if not self.board.takes or mac != self.board.mac:
+            return False
+        try:
+            FakeRepl(self.board).transfer(actions, contents, progress)
+        except BoardError:
+            return False
+        return all(
+            self.board.files.get(action.path) == contents[action.path].data
+            for action in actions
+            if isinstance(action, WriteFile)
+        )
+
+    def start_app(self) -> None:
+        self.board.log.append("start app")
+        self.interrupted = self.world.interrupts
 
     def run_code(self, code: bytes, say: Say, stopping: Callable[[], bool]) -> str:
         self.board.log.append(f"run {code.decode()}")

@@ -25,6 +25,8 @@ from provision.model.event import (
     ConsoleLine,
     DeviceFinished,
     DevicePlanned,
+    DeviceUpdated,
+    EditFailed,
     Event,
     FileDiffed,
     ManualActionNeeded,
@@ -57,6 +59,7 @@ from provision.model.plan import (
 from provision.model.state import Check, FirmwareIdentity, StepResult
 from provision.output.jsonlines import JsonLines, to_json
 from provision.output.junit import JUnit
+from provision.output.plain import QUIET, Plain
 from provision.output.run_log import LogFile, RunRecord, state_directory
 from provision.output.setup import open_outputs
 
@@ -112,7 +115,19 @@ FAILED_RUN = RunFailed(
     error="the manifest has 1 problem", hint="correct it", code="manifest", exit_code=3,
     problems=(Mistake(file="f.yaml", line=2, column=4, path="devices.a", message="no"),),
 )  # fmt: skip
-EVERY_EVENT = (*RUN, FAILED_RUN)
+WATCHED: tuple[Event, ...] = (
+    DeviceUpdated(device="kitchen", paths=("/main.py", "/lib/app.py"), seconds=0.28),
+    DeviceUpdated(device="kitchen", paths=(), seconds=0.5, restarted=False),
+    DeviceUpdated(device="kitchen", paths=("/a\n.py",), seconds=1, restarted=False),
+    DeviceUpdated(
+        device="shed", paths=(), seconds=1, restarted=False, error="it is full", hint="less",
+        code="out-of-space",
+    ),
+    EditFailed(error="the manifest has 1 problem", hint="correct it", code="manifest",
+               problems=FAILED_RUN.problems),
+    EditFailed(error="app/ is gone", hint="save again", code="manifest"),
+)  # fmt: skip
+EVERY_EVENT = (*RUN, FAILED_RUN, *WATCHED)
 
 
 def valid(content: object) -> None:
@@ -397,3 +412,15 @@ def test_a_closed_pipe_does_not_stop_a_run(streams: Streams) -> None:
     _, err = streams.play()
     assert any("Broken pipe" in line for line in err)
     assert any(line.startswith("bath: failed") for line in err)
+
+
+def test_what_becomes_of_an_edit_is_told_to_people_however_little_they_asked_for() -> None:
+    plain = Plain(io.StringIO(), verbosity=QUIET)
+    assert [plain.lines(event) for event in WATCHED] == [
+        ["kitchen: /main.py and /lib/app.py in 0.28 s"],
+        ["kitchen: its files are as the manifest says"],
+        ["kitchen: /a .py in 1.00 s, its app is stopped"],
+        ["shed: not updated: it is full", "shed:   hint: less"],
+        ["f.yaml:2:4: devices.a: no", "not valid: boards keep what they have"],
+        ["app/ is gone; save again", "not valid: boards keep what they have"],
+    ]

@@ -65,6 +65,10 @@ class Redactor:
                 forms |= _forms(secret)
             forms |= _digest_forms(hashlib.sha256(_bytes(secret)).digest())
         self._index(forms)
+        self._find_alone(alone)
+
+    def _find_alone(self, alone: set[str]) -> None:
+        self._short = alone
         words = "|".join(map(re.escape, sorted(alone, key=len, reverse=True)))
         self._alone = re.compile(rf"(?<!\w)(?:{words})(?!\w)") if alone else None
 
@@ -73,6 +77,16 @@ class Redactor:
         more = copy(self)
         more._index(self._forms.union(*(_digest_forms(bytes.fromhex(each)) for each in digests)))
         return more
+
+    def learn(self, other: Redactor) -> None:
+        """From now on mask what another one masks as well, wherever this one is in use: a manifest
+        that is read again amid a run may have other secrets, and boards still say the old ones."""
+        if other._forms <= self._forms and other._short <= self._short:
+            return
+        more = copy(self)
+        more._index(self._forms | other._forms)
+        more._find_alone(self._short | other._short)
+        vars(self).update(vars(more))  # at once, for those that mask meanwhile
 
     def _index(self, forms: set[str]) -> None:
         self._forms = forms

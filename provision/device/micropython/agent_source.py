@@ -26,7 +26,7 @@ SCAN, SCAN_ACROSS = "_scan", "_scan_across"
 
 # What a firmware has not, as `deflate` before 1.21, an import looks for in the working directory,
 # which may be a folder of mpremote's whose host is gone. Without a filesystem there is no `chdir`.
-_FIRST = ("facts",), ("mount",)  # what an interpreter is asked first
+_FIRST = ("facts",), ("mount",), ("edit/take",)  # what an interpreter is asked first
 HOME = b'getattr(__import__("uos"),"chdir",len)("/")\n'
 
 # A window of 1 kB, which even an ESP8266's heap gives, and no snippet is much longer.

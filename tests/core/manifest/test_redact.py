@@ -199,3 +199,13 @@ def test_a_text_that_was_free_of_secrets_is_looked_at_anew_for_others() -> None:
     for number in range(1000):
         assert redactor.text(f"line {number}") == f"line {number}"
     assert redactor.text(f"line {SECRET}") == f"line {MASK}"
+
+
+def test_what_is_learned_amid_a_run_is_masked_beside_what_was_known() -> None:
+    """Secrets within one another as well: the larger is masked whole, whichever was known first."""
+    redactor = Redactor(["horse", "x1"])
+    mask = redactor.text  # as it was handed out before
+    redactor.learn(Redactor(["correct-horse", "7"]))
+    assert mask("correct-horse horse x1 7 17") == f"{MASK} {MASK} {MASK} {MASK} 17"
+    redactor.learn(Redactor([]))
+    assert mask("horse 7") == f"{MASK} {MASK}"

@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 
 from provision.device.micropython import agent_source
 
-NAMES = sorted(path.stem for path in agent_source.AGENT.glob("*.py"))
+NAMES = sorted(
+    path.relative_to(agent_source.AGENT).with_suffix("").as_posix()
+    for path in agent_source.AGENT.rglob("*.py")
+)
 CONTROLS = set(range(6)) | {0x0A, 0x0D}
 
 

@@ -104,7 +104,7 @@ def transfer(
     if choice:
         stream = compose(actions, contents, pace)
     raw.trace(1, f"stream of {len(stream.data)} bytes in {len(stream.stops)} frames at {pace}")
-    _send_stream(raw, actions, stream, pace, progress, exchange=exchange)
+    send_stream(raw, actions, stream, pace, progress, exchange=exchange)
 
 
 def paces(chip: Chip | None, *, lossless: bool) -> Sequence[Pace]:
@@ -114,9 +114,14 @@ def paces(chip: Chip | None, *, lossless: bool) -> Sequence[Pace]:
 
 
 def start_receiver(
-    raw: RawRepl, choices: Sequence[Pace], exchange: RateExchange | None = None
+    raw: RawRepl,
+    choices: Sequence[Pace],
+    exchange: RateExchange | None = None,
+    *,
+    take: bytes | None = None,
 ) -> None:
-    """Have the receiver started; `receiver_choice` when it is."""
+    """Have the receiver started; `receiver_choice` when it is. `take`: within
+    agent/edit/take.py, whose first arguments these are."""
     offer = b"".join(b"(%d,%d)," % (pace.block, pace.window) for pace in choices)
     round_trip = raw.round_trip_time()
     padding = USB_PACKET - 1 if round_trip > SLOW_ROUND_TRIP else 0
@@ -125,7 +130,10 @@ def start_receiver(
     if exchange is not None:
         names.append("rate")
         arguments += b',_r["_rate"](%s)' % exchange.begin(round_trip)
-    raw.start(agent_source.program(*names, call="_receive", arguments=arguments, deflate=True))
+    call = "_receive"
+    if take is not None:
+        names, call, arguments = ["edit/take", *names], "_take", take + b"," + arguments
+    raw.start(agent_source.program(*names, call=call, arguments=arguments, deflate=True))
 
 
 def _started(raw: RawRepl, choices: Sequence[Pace], exchange: RateExchange | None) -> int:
@@ -170,15 +178,17 @@ def receiver_choice(raw: RawRepl, choices: Sequence[Pace]) -> int:
     raise BoardException(problem.decode("utf-8", "replace"))
 
 
-def _send_stream(
+def send_stream(
     raw: RawRepl,
     actions: Sequence[FileAction],
     stream: Stream,
     pace: Pace,
     progress: Progress,
     *,
-    exchange: RateExchange | None,
+    exchange: RateExchange | None = None,
 ) -> None:
+    """Send a stream to a receiver that has started, and hear that it ended well; raises as
+    `transfer`, and BoardException where the receiver's program goes on to raise one."""
     data, stops, total = stream.data, stream.stops, len(stream.data)
     sent = done = 0
     patience = ACK_TIMEOUT

@@ -1,0 +1,1 @@
+"""Boards kept in step with a project while somebody edits it."""

@@ -1,0 +1,1 @@
+"""What a project hangs on, and when that changes."""
