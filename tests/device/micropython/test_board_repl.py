@@ -633,3 +633,17 @@ def test_a_disabled_file_whose_name_the_filter_lets_through_by_chance_is_seen(
         assert path in files_of(repl, request).disabled
         repl.restore_startup()
         assert not files_of(repl, request).disabled
+
+
+@pytest.mark.parametrize("version", ["1.20.0", "1.24.1"])
+def test_a_folder_whose_name_is_no_text_takes_files(
+    make: Callable[..., Unit], version: str
+) -> None:
+    folder = "/d\udcff'é"
+    files = {f"{folder}/f\udc80{name}": name.encode() * 300 for name in ("a", "b")}
+    with make(ESP8266, version).repl() as repl:
+        steps = [make_directory(folder), *(write_file(*each) for each in files.items())]
+        repl.transfer(*transfer_of(steps), ignore)
+        seen = files_of(repl, ScanRequest(trees=("/",)))
+        assert {path: seen.files[path].size for path in files} == dict.fromkeys(files, 300)
+        assert {path for path in seen.files if path.startswith(folder)} == set(files)

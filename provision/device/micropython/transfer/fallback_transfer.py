@@ -120,6 +120,21 @@ class _Attached(SerialTransport):  # type: ignore[misc]  # mpremote has no types
         self.exec(f"import uos\nuos.{function}({arguments})")
 
 
+class _NoText(str):
+    """A path whose bytes are no UTF-8. mpremote writes the `repr` of a path into its programs, and
+    one of a text would name another file."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(path_bytes(str(self)))
+
+
+def _for_mpremote(path: str) -> str:
+    text = path.encode("utf-8", "replace") == path_bytes(path)
+    return path if text else _NoText(path)
+
+
 def transfer(
     raw: RawRepl,
     actions: Sequence[FileAction],
@@ -179,14 +194,13 @@ def _harmlessly(board: _Attached, function: str, path: str) -> None:
 
 
 def _write(board: _Attached, path: str, content: Content, progress: Progress) -> None:
-    beside = path[: path.rfind("/") + 1] + TEMPORARY_NAME
+    beside = _for_mpremote(path[: path.rfind("/") + 1] + TEMPORARY_NAME)
     try:
         board.fs_writefile(beside, content.data, progress_callback=progress)
         if board.fs_hashfile(beside, "sha256") != bytes.fromhex(content.sha256):
             raise BoardError(f"{path}: what the board holds is not what was sent")
         board.call_os("rename", beside, path)
     except (OSError, BoardError, TransportExecError):
-        board.exec(
-            f"import uos\ntry:\n f.close()\nexcept:pass\ntry:\n uos.remove({beside!a})\nexcept:pass"
-        )
+        remove = f"uos.remove({path_bytes(beside)!r})"
+        board.exec(f"import uos\ntry:\n f.close()\nexcept:pass\ntry:\n {remove}\nexcept:pass")
         raise
