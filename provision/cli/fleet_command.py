@@ -226,6 +226,8 @@ def run_command(
                     "before; run again to apply the changes"
                 )
             )
+    if outputs.reader_left:  # whoever wanted no more has got what was wanted
+        return 0
     code = report.exit_code(detailed=detailed)
     # Why was a notice of the run. What a board came to is said by its code all the same.
     return code or (UsageError.exit_code if outputs.lost else 0)

@@ -70,12 +70,18 @@ class Fanout:
         self._postponed: list[Event] | None = None  # events kept back while paused
         self._lost = False
         self._end: Callable[[], None] | None = None
+        self._ended = False
 
     @property
     def lost(self) -> bool:
         """Whether something that was asked for could not be written. A reader that went away, as
         `head` does when it has seen enough, has lost nothing."""
         return self._lost
+
+    @property
+    def reader_left(self) -> bool:
+        """Whether a reader has ended the run by going away (`end_with_reader`)."""
+        return self._ended
 
     def end_with_reader(self, end: Callable[[], None]) -> None:
         """Have `end` called, and nothing said, where a reader goes away: a run that is for its
@@ -162,6 +168,7 @@ class Fanout:
     def _warn(self, output: Output, error: OSError) -> None:
         if isinstance(error, BrokenPipeError):
             if self._end is not None:
+                self._ended = True
                 self._end()
                 return
         elif output.asked_for:
