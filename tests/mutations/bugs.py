@@ -628,7 +628,7 @@ BUGS = (
     Bug(
         name="keep the rest of a file that the fallback transfer could not write",
         file="provision/device/micropython/transfer/fallback_transfer.py",
-        before="\\ntry:\\n uos.remove({beside!a})\\nexcept:pass",
+        before="\\ntry:\\n {remove}\\nexcept:pass",
         after="",
         tests=("tests/device/micropython/transfer/test_fallback_transfer.py", "-k", "no_rest"),
     ),
