@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import platform
 import re
 import sys
@@ -20,6 +21,7 @@ from provision.core.wording import listed
 from provision.errors import UsageError
 from provision.interfaces import PortInfo
 from provision.model.station import StationSettings, TableSettings
+from provision.output.style import is_terminal
 from provision.station.ledger import Ledger
 from provision.station.numbers import Counter, Numbers, Table
 from provision.station.records import Unit
@@ -59,6 +61,7 @@ INTERRUPTED = 130
     help="End after so many boards; else Ctrl-C ends it.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print changes as JSON lines.")
+@click.option("--plain", is_flag=True, help="Print lines on a terminal, too.")
 def command(
     *,
     manifest: str | None,
@@ -73,6 +76,7 @@ def command(
     allow_hooks: bool,
     stop_after: int | None,
     as_json: bool,
+    plain: bool,
 ) -> int:
     """Make each board that is plugged in like the template of MANIFEST's `station:`, with a number
     of its own; say PASS or FAIL; remember it in the ledger. Ctrl-C ends the shift.
@@ -92,7 +96,7 @@ def command(
                 hint="end it, or give this one a name of its own with --station",
             )
         with lock:
-            teller = _teller(as_json=as_json)
+            teller = _teller(opened, station, as_json=as_json, plain=plain)
             try:
                 _greet(opened, station, path, teller)
                 if not dry:
@@ -196,14 +200,21 @@ def _greet(opened: api.StationManifest, station: str, path: Path, teller: Teller
     teller.said(f"station {station}: plug boards in {where}; the ledger is {path}")
 
 
-def _teller(*, as_json: bool) -> Teller:
+def _teller(opened: api.StationManifest, station: str, *, as_json: bool, plain: bool) -> Teller:
+    """The whole screen on a terminal, else lines."""
+
     def write(text: str) -> None:
         click.echo(text)
         sys.stdout.flush()
 
     if as_json:
         return JsonLines(write)
-    return Lines(write)
+    if plain or not is_terminal(sys.stdout, os.environ):
+        return Lines(write)
+    from provision.station.screen import Screen
+
+    sockets = list(opened.settings.sockets)
+    return Screen(sys.stdout, f"{opened.fleet}, station {station}", sockets=sockets)
 
 
 def _station_name(named: str | None) -> str:

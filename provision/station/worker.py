@@ -167,7 +167,14 @@ class _Visit:
         """The board's MAC. Asked as the template's board is; nothing is written."""
         fleet = self.orders.manifest.prober(self.port)
         report = self._good(api.facts(fleet, on_event=self._hear, cancel=self.orders.cancel))
-        mac = report.actual.mac if report.actual is not None else None
+        actual = report.actual
+        (wanted,) = (state.board for state in fleet.states)
+        if actual is not None and actual.chip is not None and actual.chip != wanted.chip:
+            raise _Failed(
+                f"this is an {actual.chip.label}, and the station makes {wanted.chip.label} boards",
+                "take it away: it is of another kind",
+            )
+        mac = actual.mac if actual is not None else None
         if mac is None:
             raise _Failed("this board tells no MAC", "a unit has to be told from others by one")
         return mac

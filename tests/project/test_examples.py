@@ -44,13 +44,14 @@ def test_an_example_is_valid(path: Path) -> None:
     validate_as_editors_do(path.read_text("utf-8"))
     loaded = load(str(path), secrets=secrets if secrets.is_file() else None, environment={})
     try:
-        states = loaded.states()
+        states = (*loaded.states(), *loaded.sample_unit())
     except ManifestError as error:
         # Images are made or fetched by the reader; they are not kept here.
         others = [each for each in error.problems if "no such file: 'firmware/" not in each.message]
         assert others == []
     else:
-        assert len(states) == len(loaded.manifest.devices) > 0
+        assert len(states) == len(loaded.manifest.devices) + (loaded.manifest.station is not None)
+        assert states
         assert all(state.files for state in states)
 
 

@@ -1,0 +1,5 @@
+import json
+
+with open("/id.json") as file:
+    unit = json.load(file)
+print("ready:", unit["name"])
