@@ -142,11 +142,13 @@ def campaign(
             Line(chip=ESP8266, raised=True),
             Line(raised=True, timing=True),
             Line(chip=ESP8266, raised=True, timing=True),
+            Line(raised=True, server=True),
         ]
     for plain in lines:
         line = replace(plain, scale=scale)
         for tree in ("app",) if quick or line.timing else trees.TREES:
-            others = not alone and (tree == "app" or plain in (Line(), Line(raised=True)))
+            others = not alone and not line.server
+            others = others and (tree == "app" or plain in (Line(), Line(raised=True)))
             yield str(line), partial(sync_rows, work, line, tree, others=others)
     if alone:
         return

@@ -37,12 +37,14 @@ class Line:
     latency: str = "1ms"
     timing: bool = False  # whether erasing and writing flash take a real chip's time
     raised: bool = False  # whether this project may raise the rate, over a bridge good to `BRIDGE`
+    server: bool = False  # whether a serial server, by RFC 2217, is between
     scale: float = 1.0  # modelled seconds in one of the machine's
 
     def __str__(self) -> str:
         timing = ", flash timing" if self.timing else ""
         raised = f" raised to {self.rate}" if self.raised else ""
-        return f"{self.chip.label}, {self.baud} baud{raised}, {self.latency}{timing}"
+        server = ", by a serial server" if self.server else ""
+        return f"{self.chip.label}, {self.baud} baud{raised}, {self.latency}{timing}{server}"
 
     @property
     def rate(self) -> int:
@@ -93,8 +95,16 @@ class Unit:
     line: Line
 
     @property
-    def address(self) -> str:
+    def own(self) -> str:
+        """The board's port itself."""
         return f"sim://{self.name}"
+
+    @property
+    def address(self) -> str:
+        """Where a tool finds it."""
+        if self.line.server:
+            return str(client.request(self.name, "rfc2217")["rfc2217"])
+        return self.own
 
     def run(self, *words: str) -> Measured:
         """`python -m provision …`, measured."""
@@ -116,7 +126,7 @@ class Unit:
         """How long the board takes until it answers at its prompt, as nobody could wait better:
         asked over and over, for what a chip that boots is sent is lost."""
         began = time.monotonic()
-        with serial.serial_for_url(self.address, baudrate=self.line.baud, timeout=0.1) as port:
+        with serial.serial_for_url(self.own, baudrate=self.line.baud, timeout=0.1) as port:
             while time.monotonic() < began + PATIENCE:
                 port.write(b"\r")
                 if port.read_until(b">>> ").endswith(b">>> "):
