@@ -15,7 +15,19 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
-from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP32C6, ESP32S2, ESP32S3, ESP8266
+from provision.core.chips.esp.chips import (
+    ESP32,
+    ESP32C2,
+    ESP32C3,
+    ESP32C5,
+    ESP32C6,
+    ESP32C61,
+    ESP32H2,
+    ESP32P4,
+    ESP32S2,
+    ESP32S3,
+    ESP8266,
+)
 from provision.core.chips.registry import CHIPS
 from provision.core.chips.rp2.chips import RP2040, RP2350
 from provision.errors import SimulatorError
@@ -32,7 +44,8 @@ _TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s)")
 _UNITS = {"": 1, "k": 1024, "kb": 1024, "m": 1 << 20, "mb": 1 << 20}
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 
-_USB_JTAG = {ESP32S3, ESP32C3, ESP32C6}  # chips with a USB-Serial-JTAG port
+# Chips with a USB-Serial-JTAG port.
+_USB_JTAG = {ESP32S3, ESP32C3, ESP32C5, ESP32C6, ESP32C61, ESP32H2, ESP32P4}
 _NO_LINES = {RP2040, RP2350}  # whose port has none that reach the chip
 _FLASH = {RP2040: "2MB"}  # what a board is sold with; others with 4 MB
 
@@ -42,8 +55,13 @@ _OUI = {
     ESP32: "246f28",
     ESP32S2: "7cdfa1",
     ESP32S3: "348518",
+    ESP32C2: "08a6f7",
     ESP32C3: "84f703",
+    ESP32C5: "d0cf13",
     ESP32C6: "543204",
+    ESP32C61: "30eda0",
+    ESP32H2: "744dbd",
+    ESP32P4: "6055f9",
     RP2040: "28cdc1",
     RP2350: "28cdc1",
 }
@@ -109,8 +127,9 @@ class BoardSetup:
     `serial`: the unique id of its flash chip (an RP2350's own), 16 hexadecimal digits.
     `timing`: how many times as long as on a usual chip erasing and writing flash take; 0 is no time
     at all. `scale`: every modelled delay is divided by it. `psram` and `heap` bound the
-    application's memory; None is the chip's own. `firmware`: an image the flash held when the board
-    was made. `directory` is where the board keeps its state.
+    application's memory; None is the chip's own. `revision` is an ESP32-P4's (major * 100 + minor),
+    None a usual one. `firmware`: an image the flash held when the board was made. `directory` is
+    where the board keeps its state.
     """
 
     name: str
@@ -127,6 +146,7 @@ class BoardSetup:
     heap: int | None = None
     console: int = CONSOLE_BAUD  # of the application's REPL: a firmware is built for one
     firmware: str | None = None
+    revision: int | None = None
 
     @property
     def mac_bytes(self) -> bytes:
@@ -242,6 +262,7 @@ def _from_query(name: str, query: dict[str, str], directory: Path) -> BoardSetup
         heap=_size(name, "heap", heap) if heap else None,
         console=console,
         firmware=query.get("firmware") or None,
+        revision=_revision(name, chip, query.get("revision", "")),
     )
 
 
@@ -263,12 +284,13 @@ def _to_query(setup: BoardSetup) -> dict[str, str]:
         "heap": str(setup.heap or ""),
         "console": str(setup.console),
         "firmware": setup.firmware or "",
+        "revision": "" if setup.revision is None else "{}.{}".format(*divmod(setup.revision, 100)),
     }
 
 
 _KEYS = {
     *("chip", "flash", "mac", "serial", "wiring", "wire", "bridge", "latency", "ring"),
-    *("timing", "scale", "psram", "heap", "console", "firmware"),
+    *("timing", "scale", "psram", "heap", "console", "firmware", "revision"),
 }
 
 
@@ -333,6 +355,19 @@ def _slowness(name: str, key: str, value: str) -> float:
 
 def _said_slowness(times: float) -> str:
     return {0.0: "off", 1.0: "on"}.get(times, f"{times:g}x")
+
+
+def _revision(name: str, chip: Chip, value: str) -> int | None:
+    if not value:
+        return None
+    found = re.fullmatch(r"v?([0-7])\.(\d|1[0-5])", value)
+    if found is None:
+        raise _bad(name, "revision", value, "a chip's revision, like 1.3")
+    if chip != ESP32P4:
+        raise _bad(
+            name, "revision", value, f"left out for an {chip.label}: only an ESP32-P4 is told"
+        )
+    return int(found[1]) * 100 + int(found[2])
 
 
 def _mac(name: str, chip: Chip, value: str | None) -> str:

@@ -26,7 +26,7 @@ from typing import Any
 import serial
 import yaml
 
-from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP32C6, ESP32S2, ESP32S3, ESP8266
+from provision.core.chips.esp.chips import CHIPS, ESP32, ESP8266
 from provision.core.chips.esp.image import BOOT_OFFSETS
 from provision.core.chips.rp2.chips import RP2040, RP2350
 from provision.model.chip import Chip
@@ -37,8 +37,8 @@ from tests.sim.bench import release
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 120.0  # seconds after which a test gives up on a process: far beyond what it takes
 FILESYSTEMS = {  # where MicroPython has it, on the flash that boards are sold with
+    **dict.fromkeys(CHIPS, (0x200000, 2 << 20)),
     ESP8266: (0x100000, (4 << 20) - 0x100000 - 20480),
-    **dict.fromkeys((ESP32, ESP32S2, ESP32S3, ESP32C3, ESP32C6), (0x200000, 2 << 20)),
     RP2040: (640 << 10, 1408 << 10),
     RP2350: (1 << 20, 3 << 20),
 }

@@ -21,7 +21,7 @@ from pathlib import Path
 import littlefs
 import pytest
 
-from provision.core.chips.esp.chips import ESP32, ESP8266
+from provision.core.chips.esp.chips import CHIPS, ESP32, ESP8266
 from provision.core.chips.registry import family_of
 from provision.core.chips.rp2.chips import RP2040, RP2350
 from provision.model.chip import Chip
@@ -40,7 +40,13 @@ devices:
     firmware: wanted
     files: [{{src: {app}/, dest: /}}]
 """
-BOARDS = {ESP8266: "wemos-d1-mini", ESP32: "esp32", RP2040: "pico", RP2350: "pico2"}
+BOARDS = {
+    **{chip: chip.name for chip in CHIPS},
+    ESP8266: "wemos-d1-mini",
+    RP2040: "pico",
+    RP2350: "pico2",
+}
+OTHERS = [*(chip for chip in CHIPS if chip not in (ESP8266, ESP32)), RP2350]
 
 
 @dataclass
@@ -159,7 +165,8 @@ def bench(chip: Chip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     "rounds", [pytest.param("quick"), pytest.param("full", marks=pytest.mark.slow)]
 )
 @pytest.mark.parametrize(
-    "chip", [ESP8266, ESP32, RP2040, pytest.param(RP2350, marks=pytest.mark.slow)]
+    "chip",
+    [ESP8266, ESP32, RP2040, *(pytest.param(chip, marks=pytest.mark.slow) for chip in OTHERS)],
 )
 def test_whenever_it_is_killed_the_next_apply_converges(bench: Bench, rounds: str) -> None:
     old, new = bench.wanted("old"), bench.wanted("new")

@@ -6,24 +6,28 @@ import hashlib
 
 import pytest
 
-from provision.core.chips.esp.chips import ESP32, ESP8266
+from provision.core.chips.esp.chips import CHIPS, ESP32, ESP8266
 from provision.model.chip import Chip
 from tests.apply.station import Station
 
 # Where each chip keeps what is its own: NVS of the partition table; the parameters of the SDK
 # (radio calibration, Wi-Fi credentials) in the last five sectors of an ESP8266's 4 MB.
-OWN = {ESP32: (0x9000, 0xF000), ESP8266: ((4 << 20) - 20480, 4 << 20)}
+OWN = {**dict.fromkeys(CHIPS, (0x9000, 0xF000)), ESP8266: ((4 << 20) - 20480, 4 << 20)}
 # The first sector of NVS is what the virtual board itself writes to.
-FIRST = {ESP32: 4096, ESP8266: 0}
-BOARDS = {ESP32: "esp32", ESP8266: "wemos-d1-mini"}
+FIRST = {**dict.fromkeys(CHIPS, 4096), ESP8266: 0}
+BOARDS = {**{chip: chip.name for chip in CHIPS}, ESP8266: "wemos-d1-mini"}
+ALL_CHIPS = [
+    chip if chip in (ESP32, ESP8266) else pytest.param(chip, marks=pytest.mark.slow)
+    for chip in CHIPS
+]
 
 
-@pytest.mark.parametrize("chip", [ESP32, ESP8266])
+@pytest.mark.parametrize("chip", ALL_CHIPS)
 def test_an_update_leaves_settings_and_files_alone(station: Station, chip: Chip) -> None:
     station.board("x", chip, station.firmware(chip, "1.20.0"))
     station.type("x", "import os; os.mkdir('/log')")
     station.put("x", {"/log/today.txt": "unmanaged", "/main.py": "print(1)"})
-    if chip is ESP32:
+    if chip is not ESP8266:
         station.type("x", "import esp32; n = esp32.NVS('app'); n.set_i32('count', 7); n.commit()")
     start, end = OWN[chip]
     pattern = b"".join(
@@ -49,20 +53,20 @@ def test_an_update_leaves_settings_and_files_alone(station: Station, chip: Chip)
     ended = station.apply()
     assert ended.done("x") == ["write-firmware 1.24.1", "reset"]
     assert station.flash("x")[start:end] == own
-    if chip is ESP32:
+    if chip is not ESP8266:
         assert station.type("x", "import esp32", "esp32.NVS('app').get_i32('count')") == "7"
     assert station.files("x", chip) == files
     assert station.apply().outcomes == {"x": "ok"}
 
 
-@pytest.mark.parametrize("chip", [ESP32, ESP8266])
+@pytest.mark.parametrize("chip", ALL_CHIPS)
 def test_an_update_that_is_cut_short_is_finished_with_the_files_kept(
     station: Station, chip: Chip
 ) -> None:
     """The power fails while the firmware is replaced: nothing answers, and yet nothing is lost."""
     station.board("x", chip, station.firmware(chip, "1.20.0", size=300_000))
     station.put("x", {"/log.txt": "unmanaged", "/main.py": "print('old')"})
-    if chip is ESP32:
+    if chip is not ESP8266:
         station.type("x", "import esp32; n = esp32.NVS('app'); n.set_i32('count', 7); n.commit()")
     start, end = OWN[chip]
     own = station.flash("x")[start:end]
@@ -95,6 +99,6 @@ def test_an_update_that_is_cut_short_is_finished_with_the_files_kept(
     assert files["/main.py"] == b"print('new')"
     assert not [path for path in files if "~" in path]
     assert station.flash("x")[start:end] == own
-    if chip is ESP32:
+    if chip is not ESP8266:
         assert station.type("x", "import esp32", "esp32.NVS('app').get_i32('count')") == "7"
     assert station.apply().outcomes == {"x": "ok"}

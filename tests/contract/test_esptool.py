@@ -1,6 +1,6 @@
 """Unmodified esptool on virtual boards, its commands as a user types them.
 
-The default run has one or two chips of each kind; `-m slow` runs all commands on all six.
+The default run has one or two chips of each kind; `-m slow` runs all commands on all of them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,22 @@ from pathlib import Path
 
 import pytest
 
-from provision.core.chips.esp.chips import CHIPS, ESP32, ESP32C3, ESP32C6, ESP32S2, ESP32S3, ESP8266
+from provision.core.chips.esp.chips import (
+    CHIPS,
+    ESP32,
+    ESP32C2,
+    ESP32C3,
+    ESP32C5,
+    ESP32C6,
+    ESP32C61,
+    ESP32H2,
+    ESP32P4,
+    ESP32S2,
+    ESP32S3,
+    ESP8266,
+    RISCV,
+)
+from provision.core.chips.esp.image import CHIP_IDS
 from provision.model.chip import Chip
 from provision.sim import client
 from tests.bench_of_boards import Bench, bench
@@ -18,7 +33,7 @@ from tests.bench_of_boards import Bench, bench
 __all__ = ["bench"]
 
 MEGABYTE = 1 << 20
-OTHERS = [ESP32, ESP32S2, ESP32S3, ESP32C6]
+OTHERS = [chip for chip in CHIPS if chip not in (ESP8266, ESP32C3)]
 ALL = [
     ESP8266,
     ESP32C3,
@@ -37,8 +52,17 @@ TITLES = {
     ESP32S2: "ESP32-S2 (revision v1.0)",
     ESP32S3: "ESP32-S3 (QFN56) (revision v0.2)",
     ESP32C3: "ESP32-C3 (QFN32) (revision v0.4)",
+    ESP32C2: "ESP32-C2 (revision v1.1)",
+    ESP32C5: "ESP32-C5N (revision v1.0)",
     ESP32C6: "ESP32-C6 (QFN40) (revision v0.1)",
+    ESP32C61: "ESP32-C61N (revision v1.0)",
+    ESP32H2: "ESP32-H2FH2 (revision v0.1)",
+    ESP32P4: "ESP32-P4 (revision v1.3)",
 }
+WITH_WATCHDOG = (ESP32S2, ESP32S3, ESP32C2, ESP32C5, ESP32C61, ESP32P4)
+WITH_USB = (ESP32C3, ESP32C5, ESP32C6, ESP32C61, ESP32H2, ESP32P4)
+WITH_INFO = [chip for chip in RISCV if chip is not ESP32C3]
+CRYSTALS = {ESP8266: 26, ESP32C2: 26, ESP32C5: 48, ESP32H2: 32}  # MHz, where they are not 40
 
 
 class Esptool:
@@ -104,7 +128,7 @@ def test_flash_id(bench: Bench, chip: Chip) -> None:
     assert "Manufacturer: ef" in said
     assert "Device: 4015" in said
     assert "Detected flash size: 2MB" in said
-    assert f"Crystal frequency:  {'26' if chip is ESP8266 else '40'}MHz" in said
+    assert f"Crystal frequency:  {CRYSTALS.get(chip, 40)}MHz" in said
 
 
 @pytest.mark.slow
@@ -113,10 +137,12 @@ def test_flash_sizes(bench: Bench, size: str, shown: str) -> None:
     assert f"Detected flash size: {shown}" in Esptool(bench, ESP8266, flash=size).run("flash-id")
 
 
-@pytest.mark.parametrize("chip", [ESP32S3, pytest.param(ESP32C6, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "chip", [ESP32S3, *(pytest.param(chip, marks=pytest.mark.slow) for chip in WITH_INFO)]
+)
 def test_security_info(bench: Bench, chip: Chip) -> None:
     said = Esptool(bench, chip).run("get-security-info")
-    assert f"Chip ID: {9 if chip is ESP32S3 else 13}" in said
+    assert f"Chip ID: {CHIP_IDS[chip]}" in said
     assert "Secure Boot: Disabled" in said
     assert "Flash Encryption: Disabled" in said
 
@@ -311,7 +337,7 @@ def test_soft_reset(bench: Bench, chip: Chip) -> None:
     "chip",
     [
         ESP32C3,
-        *(pytest.param(chip, marks=pytest.mark.slow) for chip in (ESP32S2, ESP32S3)),
+        *(pytest.param(chip, marks=pytest.mark.slow) for chip in WITH_WATCHDOG),
     ],
 )
 @pytest.mark.parametrize("stub", [(), ("--no-stub",)], ids=["stub", "rom"])
@@ -334,7 +360,7 @@ def test_no_reset_and_no_sync(bench: Bench, chip: Chip) -> None:
     "chip",
     [
         ESP32S3,
-        *(pytest.param(chip, marks=pytest.mark.slow) for chip in (ESP32C3, ESP32C6)),
+        *(pytest.param(chip, marks=pytest.mark.slow) for chip in WITH_USB),
     ],
 )
 def test_usb_serial_jtag(bench: Bench, chip: Chip) -> None:

@@ -15,6 +15,7 @@ from provision.core.wording import quoted
 from provision.errors import Problem
 
 _MAC = re.compile(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}(([:-][0-9A-Fa-f]{2}){2})?")
+_EUI_64 = re.compile(r"(?:[0-9a-f]{2}:){3}ff:fe:(?:[0-9a-f]{2}:){2}[0-9a-f]{2}")
 _SERIAL = re.compile(r"[0-9A-Fa-f]{16}")
 _USB_ID = re.compile("[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}")
 _VARIABLE = re.compile(r"\{[{%#]")
@@ -32,10 +33,16 @@ def uses_variables(text: str) -> bool:
 
 def normal_mac(text: str) -> str | None:
     """A MAC as six lower-case hex pairs joined by colons, or eight of a chip whose id has as many,
-    also as its USB serial number writes them; None if it is none."""
+    also as its USB serial number writes them; None if it is none.
+
+    Chips with IEEE 802.15.4 (ESP32-C5, -C6, -H2) have a MAC of eight bytes besides, which esptool
+    shows first: ff:fe in the middle of the six by which all else knows the board."""
     if _SERIAL.fullmatch(text):
         return bytes.fromhex(text).hex(":")
-    return text.lower().replace("-", ":") if _MAC.fullmatch(text) else None
+    plain = text.lower().replace("-", ":")
+    if _EUI_64.fullmatch(plain):
+        return plain[:9] + plain[15:]
+    return plain if _MAC.fullmatch(text) else None
 
 
 def unusable_port(kind: str, value: str) -> str | None:

@@ -8,7 +8,15 @@ second-stage bootloader or the application did.
 from __future__ import annotations
 
 from provision.core.chips.esp.boot import Bootable, NotBootable
-from provision.core.chips.esp.chips import ESP32, ESP32C6, ESP8266
+from provision.core.chips.esp.chips import (
+    ESP32,
+    ESP32C5,
+    ESP32C6,
+    ESP32C61,
+    ESP32H2,
+    ESP32P4,
+    ESP8266,
+)
 from provision.core.chips.esp.image import EspImage, size_bytes
 from provision.model.chip import Chip
 from provision.sim.chip.flash import Flash
@@ -25,12 +33,15 @@ _ROM_REPEATS = 8  # how often the ROM complains before the watchdog ends it
 
 _BOOTLOADER_CAUSES = {
     ESP32: "0x3 (SW_RESET)",
-    ESP32C6: "0x3 (LP_SW_HPSYS)",
+    **dict.fromkeys((ESP32C5, ESP32C6, ESP32C61, ESP32H2), "0x3 (LP_SW_HPSYS)"),
+    ESP32P4: "0x3 (SW_SYS_RESET)",
 }
 _WATCHDOG_CAUSES = {
     ESP32: "0x10 (RTCWDT_RTC_RESET)",
-    ESP32C6: "0x7 (TG0_WDT_HPSYS)",
+    **dict.fromkeys((ESP32C5, ESP32C6, ESP32C61, ESP32H2), "0x7 (TG0_WDT_HPSYS)"),
+    ESP32P4: "0x7 (HP_SYS_HP_WDT_RESET)",
 }
+_BRIEF = frozenset({ESP32C5, ESP32C61, ESP32P4})  # whose ROM says nothing of the SPI pins
 
 
 def boot_lines(chip: Chip, image: EspImage) -> bytes:
@@ -55,6 +66,8 @@ def boot_lines(chip: Chip, image: EspImage) -> bytes:
         lines.append(f"entry 0x{image.entry:08x}")
     else:
         lines = ["SPIWP:0xee", f"mode:{mode}, clock div:1"]
+        if chip in _BRIEF:
+            lines = [f"SPI mode:{mode}, clock div:1"]
         lines += [f"load:0x{part.address:08x},len:0x{part.size:x}" for part in image.segments]
         lines.append(f"entry 0x{image.entry:08x}")
     return "".join(line + "\r\n" for line in lines).encode()

@@ -6,12 +6,24 @@ banner, baud). Addresses and fields are those that esptool's `targets/` read.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP32C6, ESP32S2, ESP32S3, ESP8266
+from provision.core.chips.esp.chips import (
+    ESP32,
+    ESP32C2,
+    ESP32C3,
+    ESP32C5,
+    ESP32C6,
+    ESP32C61,
+    ESP32H2,
+    ESP32P4,
+    ESP32S2,
+    ESP32S3,
+    ESP8266,
+)
 from provision.model.chip import Chip
+from provision.sim.esp import efuses
 from provision.sim.esp.efuses import Security
 from provision.sim.line.uart import ClockSelect, UartFacts
 from provision.sim.line.wire import Fifo
@@ -21,6 +33,11 @@ from provision.sim.setup import BoardSetup, ResetCause
 # (RXFIFO_FULL_THR, RXFIFO_RX_TIMEOUT) and ports/esp8266/uart.c (uart_config).
 ESP32_FIFO = Fifo(full=120, silence=1)
 ESP8266_FIFO = Fifo(full=16, silence=2)
+
+# Operations that each ROM's loader knows.
+_BASIC = frozenset(range(0x02, 0x0B))
+_ESP32_ROM = _BASIC | {0x0B, 0x0D, 0x0E, 0x0F, 0x10, 0x11, 0x12, 0x13}
+_LATER_ROM = _ESP32_ROM | {0x14}
 
 # The console's UART. ESP32 and S2: the 1 MHz REF_TICK, which a console of up to 1 Mbaud has, unless
 # bit 27 of UART_CONF0 chooses the APB's 80 MHz; later chips have the crystal (soc/uart_reg.h,
@@ -35,13 +52,17 @@ def _ref_tick(base: int) -> UartFacts:
     return UartFacts(divider=base + 0x14, clock=1_000_000, select=select)
 
 
-def _crystal(base: int, commit: int | None = None) -> UartFacts:
-    return UartFacts(divider=base + 0x14, clock=40_000_000, width=12, commit=commit)
+def _crystal(base: int, clock: int = 40_000_000) -> UartFacts:
+    return UartFacts(divider=base + 0x14, clock=clock, width=12)
+
+
+def _own_domain(base: int, clock: int = 40_000_000) -> UartFacts:
+    """The UARTs since the ESP32-C6, whose registers count from UART_REG_UPDATE on."""
+    return UartFacts(divider=base + 0x14, clock=clock, width=12, commit=base + 0x98)
 
 
 DETECT_REGISTER = 0x40001000  # differs on every chip; tells the ones without security info
 WATCHDOG_KEY = 0x50D83AA1
-EMBEDDED = {4 << 20: 1, 8 << 20: 2}  # flash sizes that an ESP32-C6's eFuse knows
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,36 +109,42 @@ class ChipFacts:
     chip: Chip
     magic: int
     chip_id: int | None
-    security_info: int
-    status_length: int
-    commands: frozenset[int]
     spi: SpiRegisters
     clock_divider: int
-    crystal: int  # Hz, times esptool's XTAL_CLK_DIVIDER
-    boot_baud: int
     banner: str
     run_mode: str
     download_mode: str
     causes: Mapping[ResetCause, str]
     security: SecurityBits | None
-    watchdog: WatchdogRegisters | None
-    console_register: int | None  # the ROM's note of which port it talks on
-    console_usb_jtag: int
-    rom_flash: int
     identity: Callable[[BoardSetup], dict[int, int]] = field(repr=False)
     bootloader_offset: int
     uart: UartFacts
     fifo: Fifo = ESP32_FIFO
+    security_info: int = 20
+    status_length: int = 4
+    commands: frozenset[int] = _LATER_ROM
+    crystal: int = 40_000_000  # Hz, times esptool's XTAL_CLK_DIVIDER
+    rom_crystal: int | None = None  # Hz that the ROM believes in, where that is not what is there
+    boot_baud: int = 115200
+    watchdog: WatchdogRegisters | None = None
+    console_register: int | None = None  # the ROM's note of which port it talks on
+    console_usb_jtag: int = 3
+    rom_flash: int = 2 << 20
+
+    def revision(self, setup: BoardSetup) -> int | None:
+        """Of the chip on this board, as its eFuses say; None for one whose revision no image asks
+        for."""
+        return efuses.p4_revision(setup) if self.chip == ESP32P4 else None
 
     def fuses(self, security: Security) -> dict[int, int]:
         """What the registers that tell of security read, given what was burned."""
         if self.security is None:
             return {}
         (boot, boot_bits), (encryption, bits) = self.security.secure_boot, self.security.encryption
-        return {
-            boot: boot_bits if security.secure_boot else 0,
-            encryption: bits if security.encryption else 0,
-        }
+        burned = {boot: 0, encryption: 0}  # which may be one register
+        burned[boot] |= boot_bits if security.secure_boot else 0
+        burned[encryption] |= bits if security.encryption else 0
+        return burned
 
     def security_info_reply(self, security: Security) -> bytes:
         """The answer to GET_SECURITY_INFO: flags, flash-encryption count, seven key purposes and,
@@ -132,73 +159,6 @@ class ChipFacts:
         mode = self.download_mode if download else self.run_mode
         return self.banner.format(cause=self.causes[cause], mode=mode).encode()
 
-
-def _esp8266_identity(setup: BoardSetup) -> dict[int, int]:
-    mac = setup.mac_bytes
-    return {
-        0x3FF00050: mac[5] << 24,
-        0x3FF00054: 0x02000000 | mac[3] << 8 | mac[4],
-        0x3FF00058: 0x00009000,
-        0x3FF0005C: mac[0] << 16 | mac[1] << 8 | mac[2],
-    }
-
-
-def _esp32_identity(setup: BoardSetup) -> dict[int, int]:
-    high, low = struct.unpack(">II", bytes(2) + setup.mac_bytes)
-    clock_8m = 128
-    return {
-        0x3FF5A004: low,
-        0x3FF5A008: high,
-        0x3FF5A00C: 1 << 9 | 1 << 13 | 1 << 15,  # package D0WD, rated 240 MHz, revision bit 0
-        0x3FF5A010: clock_8m,
-        0x3FF5A014: 1 << 20 | 1 << 24,  # revision bit 1, minor 1
-        0x3FF6607C: 1 << 31,  # revision bit 2: v3
-        0x3FF5F06C: (40_000_000 * 40 // (15625 * clock_8m)) << 7,  # a 40 MHz crystal
-    }
-
-
-def _efuse_mac(base: int, mac: bytes, extension: int = 0) -> dict[int, int]:
-    """The MAC as every chip since the ESP32-S2 keeps it, in block 1 of its eFuses."""
-    high, low = struct.unpack(">II", bytes(2) + mac)
-    return {base + 0x44: low, base + 0x48: extension << 16 | high}
-
-
-def _esp32s2_identity(setup: BoardSetup) -> dict[int, int]:
-    psram = {0: 0, 2 << 20: 1, 4 << 20: 2}.get(setup.psram, 0)
-    return {
-        **_efuse_mac(0x3F41A000, setup.mac_bytes),
-        0x3F41A050: 1 << 18 | psram << 28,  # v1.0, no flash in the package
-        0x3F41A06C: 1 << 4,  # calibration data of the first kind
-    }
-
-
-def _esp32s3_identity(setup: BoardSetup) -> dict[int, int]:
-    psram = {8 << 20: 1, 2 << 20: 2, 16 << 20: 3, 4 << 20: 4}.get(setup.psram, 0)
-    vendor = 1 << 7 if psram else 0
-    return {
-        **_efuse_mac(0x60007000, setup.mac_bytes),
-        0x60007050: 2 << 18,  # v0.2
-        0x60007054: vendor | (psram & 3) << 3,
-        0x60007058: (psram >> 2) << 19,
-    }
-
-
-def _esp32c3_identity(setup: BoardSetup) -> dict[int, int]:
-    return {**_efuse_mac(0x60008800, setup.mac_bytes), 0x60008850: 4 << 18}  # v0.4
-
-
-def _esp32c6_identity(setup: BoardSetup) -> dict[int, int]:
-    embedded = EMBEDDED.get(setup.flash_size, 0)
-    return {
-        **_efuse_mac(0x600B0800, setup.mac_bytes, extension=0xFFFE),
-        0x600B0850: 1 << 18 | (1 if embedded else 0) << 24,  # v0.1, QFN32 with flash inside
-        0x600B0854: embedded,
-    }
-
-
-_BASIC = frozenset(range(0x02, 0x0B))
-_ESP32_ROM = _BASIC | {0x0B, 0x0D, 0x0E, 0x0F, 0x10, 0x11, 0x12, 0x13}
-_LATER_ROM = _ESP32_ROM | {0x14}
 
 _ESP_ROM = "ESP-ROM:{rom}\r\nBuild:{build}\r\nrst:{{cause}},boot:{{mode}}\r\n"
 
@@ -221,6 +181,14 @@ _C6_CAUSES = {
     ResetCause.SOFTWARE: "0xc (SW_CPU)",
     ResetCause.WATCHDOG: "0x10 (LP_WDT_SYS)",
     ResetCause.DEEPSLEEP: "0x5 (SLEEP_WAKEUP)",
+}
+# As ESP-IDF's esp32p4/rom/rtc.h names them.
+_P4_CAUSES = {
+    ResetCause.POWER_ON: "0x1 (POWERON)",
+    ResetCause.EXTERNAL: "0x1 (POWERON)",
+    ResetCause.SOFTWARE: "0xc (SW_CPU_RESET)",
+    ResetCause.WATCHDOG: "0x10 (CHIP_LP_WDT_RESET)",
+    ResetCause.DEEPSLEEP: "0x5 (PMU_SYS_PWR_DOWN_RESET)",
 }
 
 
@@ -257,11 +225,8 @@ _FACTS = (
             ResetCause.DEEPSLEEP: "5",
         },
         security=None,
-        watchdog=None,
-        console_register=None,
-        console_usb_jtag=0,
         rom_flash=4 << 20,
-        identity=_esp8266_identity,
+        identity=efuses.esp8266_identity,
         bootloader_offset=0,
         uart=UartFacts(divider=0x60000014, clock=80_000_000, fraction=False, soft_reset=True),
         fifo=ESP8266_FIFO,
@@ -271,22 +236,15 @@ _FACTS = (
         magic=0x00F01D83,
         chip_id=None,
         security_info=0,
-        status_length=4,
         commands=_ESP32_ROM,
         spi=SpiRegisters(base=0x3FF42000, usr=0x1C, usr1=0x20, usr2=0x24, w0=0x80, miso=0x2C),
         clock_divider=0x3FF40014,
-        crystal=40_000_000,
-        boot_baud=115200,
         banner="ets Jul 29 2019 12:21:46\r\n\r\nrst:{cause},boot:{mode}\r\n",
         run_mode="0x13 (SPI_FAST_FLASH_BOOT)",
         download_mode="0x3 (DOWNLOAD_BOOT(UART0/UART1/SDIO_REI_REO_V2))" + _WAITING,
         causes=_ESP32_CAUSES,
         security=SecurityBits(secure_boot=(0x3FF5A018, 1 << 4), encryption=(0x3FF5A000, 1 << 20)),
-        watchdog=None,
-        console_register=None,
-        console_usb_jtag=0,
-        rom_flash=2 << 20,
-        identity=_esp32_identity,
+        identity=efuses.esp32_identity,
         bootloader_offset=0x1000,
         uart=_ref_tick(0x3FF40000),
     ),
@@ -295,12 +253,8 @@ _FACTS = (
         magic=0x000007C6,
         chip_id=None,
         security_info=12,
-        status_length=4,
-        commands=_LATER_ROM,
         spi=_later_spi(0x3F402000),
         clock_divider=0x3F400014,
-        crystal=40_000_000,
-        boot_baud=115200,
         banner=_ESP_ROM.format(rom="esp32s2-rc4-20191025", build="Oct 25 2019"),
         run_mode="0x8 (SPI_FAST_FLASH_BOOT)",
         download_mode="0x0 (DOWNLOAD(USB/UART0/1/SPI))" + _WAITING,
@@ -308,9 +262,7 @@ _FACTS = (
         security=_later_security(0x3F41A000),
         watchdog=WatchdogRegisters(config=0x3F408094, protect=0x3F4080AC),
         console_register=0x3FFFFD14,
-        console_usb_jtag=0,
-        rom_flash=2 << 20,
-        identity=_esp32s2_identity,
+        identity=efuses.esp32s2_identity,
         bootloader_offset=0x1000,
         uart=_ref_tick(0x3F400000),
     ),
@@ -318,13 +270,8 @@ _FACTS = (
         chip=ESP32S3,
         magic=0x00000009,
         chip_id=9,
-        security_info=20,
-        status_length=4,
-        commands=_LATER_ROM,
         spi=_later_spi(0x60002000),
         clock_divider=0x60000014,
-        crystal=40_000_000,
-        boot_baud=115200,
         banner=_ESP_ROM.format(rom="esp32s3-20210327", build="Mar 27 2021"),
         run_mode="0x8 (SPI_FAST_FLASH_BOOT)",
         download_mode="0x0 (DOWNLOAD(USB/UART0))" + _WAITING,
@@ -333,8 +280,7 @@ _FACTS = (
         watchdog=WatchdogRegisters(config=0x60008098, protect=0x600080B0),
         console_register=0x3FCEF14C,
         console_usb_jtag=4,
-        rom_flash=2 << 20,
-        identity=_esp32s3_identity,
+        identity=efuses.esp32s3_identity,
         bootloader_offset=0,
         uart=_crystal(0x60000000),
     ),
@@ -342,13 +288,8 @@ _FACTS = (
         chip=ESP32C3,
         magic=0x1B31506F,
         chip_id=5,
-        security_info=20,
-        status_length=4,
-        commands=_LATER_ROM,
         spi=_later_spi(0x60002000),
         clock_divider=0x60000014,
-        crystal=40_000_000,
-        boot_baud=115200,
         banner=_ESP_ROM.format(rom="esp32c3-api1-20210207", build="Feb  7 2021"),
         run_mode="0xd (SPI_FAST_FLASH_BOOT)",
         download_mode="0x5 (DOWNLOAD(USB/UART0/1))" + _WAITING,
@@ -356,23 +297,106 @@ _FACTS = (
         security=_later_security(0x60008800),
         watchdog=WatchdogRegisters(config=0x60008090, protect=0x600080A8),
         console_register=0x3FCDF07C,
-        console_usb_jtag=3,
-        rom_flash=2 << 20,
-        identity=_esp32c3_identity,
+        identity=efuses.esp32c3_identity,
         bootloader_offset=0,
         uart=_crystal(0x60000000),
+    ),
+    ChipFacts(
+        chip=ESP32C2,
+        magic=0x6F51306F,
+        chip_id=12,
+        spi=_later_spi(0x60002000),
+        clock_divider=0x60000014,
+        # The crystal of Espressif's modules, which its ROM takes for 40 MHz: it prints at 74880.
+        crystal=26_000_000,
+        rom_crystal=40_000_000,
+        boot_baud=74880,
+        banner=_ESP_ROM.format(rom="esp8684-api2-20220127", build="Jan 27 2022"),
+        run_mode="0xc (SPI_FAST_FLASH_BOOT)",
+        download_mode="0x4 (DOWNLOAD(UART0))" + _WAITING,
+        causes=_LATER_CAUSES,
+        security=SecurityBits(secure_boot=(0x60008830, 1 << 21), encryption=(0x60008830, 1 << 7)),
+        watchdog=WatchdogRegisters(config=0x60008084, protect=0x6000809C),
+        identity=efuses.esp32c2_identity,
+        bootloader_offset=0,
+        uart=_crystal(0x60000000, 26_000_000),
+    ),
+    ChipFacts(
+        chip=ESP32C5,
+        magic=0x63E1406F,
+        chip_id=23,
+        spi=_later_spi(0x60003000),
+        clock_divider=0x60000014,
+        crystal=48_000_000,
+        banner=_ESP_ROM.format(rom="esp32c5-eco2-20250121", build="Jan 21 2025"),
+        run_mode="0x18 (SPI_FAST_FLASH_BOOT)",
+        download_mode="0x14 (DOWNLOAD(USB/UART0))" + _WAITING,
+        causes=_C6_CAUSES,
+        security=SecurityBits(secure_boot=(0x600B4838, 1 << 25), encryption=(0x600B4834, 1 << 16)),
+        watchdog=WatchdogRegisters(config=0x600B1C00, protect=0x600B1C18),
+        console_register=0x4085F514,
+        identity=efuses.esp32c5_identity,
+        bootloader_offset=0x2000,
+        uart=_own_domain(0x60000000, 48_000_000),
+    ),
+    ChipFacts(
+        chip=ESP32C61,
+        magic=0x2421606F,
+        chip_id=20,
+        spi=_later_spi(0x60003000),
+        clock_divider=0x60000014,
+        banner=_ESP_ROM.format(rom="esp32c61-eco3-20250228", build="Feb 28 2025"),
+        run_mode="0xc (SPI_FAST_FLASH_BOOT)",
+        download_mode="0x4 (DOWNLOAD(USB/UART0))" + _WAITING,
+        causes=_C6_CAUSES,
+        security=SecurityBits(secure_boot=(0x600B4834, 1 << 26), encryption=(0x600B4830, 1 << 23)),
+        watchdog=WatchdogRegisters(config=0x600B1C00, protect=0x600B1C18),
+        identity=efuses.esp32c61_identity,
+        bootloader_offset=0,
+        uart=_own_domain(0x60000000),
+    ),
+    ChipFacts(
+        chip=ESP32H2,
+        magic=0xD7B73E80,
+        chip_id=16,
+        spi=_later_spi(0x60003000),
+        clock_divider=0x60000014,
+        crystal=32_000_000,
+        banner=_ESP_ROM.format(rom="esp32h2-20221101", build="Nov  1 2022"),
+        run_mode="0xc (SPI_FAST_FLASH_BOOT)",
+        download_mode="0x4 (DOWNLOAD(USB/UART0))" + _WAITING,
+        causes=_C6_CAUSES,
+        security=_later_security(0x600B0800),
+        watchdog=WatchdogRegisters(config=0x600B1C00, protect=0x600B1C1C),
+        console_register=0x4084FEFC,
+        identity=efuses.esp32h2_identity,
+        bootloader_offset=0,
+        uart=_own_domain(0x60000000, 32_000_000),
+    ),
+    ChipFacts(
+        chip=ESP32P4,
+        magic=0x0ADDBAD0,
+        chip_id=18,
+        spi=_later_spi(0x5008D000),
+        clock_divider=0x500CA014,
+        banner=_ESP_ROM.format(rom="esp32p4-eco2-20240710", build="Jul 10 2024"),
+        run_mode="0x30f (SPI_FAST_FLASH_BOOT)",
+        download_mode="0x307 (DOWNLOAD(USB/UART0/SPI))" + _WAITING,
+        causes=_P4_CAUSES,
+        security=_later_security(0x5012D000),
+        watchdog=WatchdogRegisters(config=0x50116000, protect=0x50116018),
+        console_register=0x4FF3FEC8,
+        console_usb_jtag=6,
+        identity=efuses.esp32p4_identity,
+        bootloader_offset=0x2000,
+        uart=_own_domain(0x500CA000),
     ),
     ChipFacts(
         chip=ESP32C6,
         magic=0x2CE0806F,
         chip_id=13,
-        security_info=20,
-        status_length=4,
-        commands=_LATER_ROM,
         spi=_later_spi(0x60003000),
         clock_divider=0x60000014,
-        crystal=40_000_000,
-        boot_baud=115200,
         banner=_ESP_ROM.format(rom="esp32c6-20220919", build="Sep 19 2022"),
         run_mode="0xc (SPI_FAST_FLASH_BOOT)",
         download_mode="0x4 (DOWNLOAD(USB/UART0/SDIO_REI_FEO))" + _WAITING,
@@ -380,11 +404,9 @@ _FACTS = (
         security=_later_security(0x600B0800),
         watchdog=WatchdogRegisters(config=0x600B1C00, protect=0x600B1C18),
         console_register=0x4087F580,
-        console_usb_jtag=3,
-        rom_flash=2 << 20,
-        identity=_esp32c6_identity,
+        identity=efuses.esp32c6_identity,
         bootloader_offset=0,
-        uart=_crystal(0x60000000, commit=0x60000098),
+        uart=_own_domain(0x60000000),
     ),
 )
 

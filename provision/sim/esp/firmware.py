@@ -14,14 +14,26 @@ import re
 import struct
 from dataclasses import dataclass
 
-from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP32C6, ESP32S2, ESP32S3, ESP8266
+from provision.core.chips.esp.chips import (
+    ESP32,
+    ESP32C2,
+    ESP32C3,
+    ESP32C5,
+    ESP32C6,
+    ESP32C61,
+    ESP32H2,
+    ESP32P4,
+    ESP32S2,
+    ESP32S3,
+    ESP8266,
+)
+from provision.core.chips.esp.filesystem_place import SIZED_AT_RUN_TIME_SINCE
 from provision.core.chips.esp.firmware import ESP8266_CODE
 from provision.core.chips.esp.image import (
     BOOT_OFFSETS,
     CHECKSUM_SEED,
     CHIP_IDS,
     MAGIC,
-    flash_frequencies,
     flash_sizes,
     size_name,
     xor_bytes,
@@ -40,16 +52,29 @@ MACHINES = {
     ("ESP32_GENERIC", None): "Generic ESP32 module with ESP32",
     ("ESP32_GENERIC_S2", None): "Generic ESP32S2 module with ESP32S2",
     ("ESP32_GENERIC_S3", None): "Generic ESP32S3 module with ESP32S3",
+    ("ESP32_GENERIC_C2", None): "ESP32C2 module with ESP32C2",
     ("ESP32_GENERIC_C3", None): "ESP32C3 module with ESP32C3",
+    ("ESP32_GENERIC_C5", None): "ESP32C5 module with ESP32C5",
     ("ESP32_GENERIC_C6", None): "ESP32C6 module with ESP32C6",
+    ("ESP32_GENERIC_C61", None): "ESP32C61 module with ESP32-C61",  # no release of it yet
+    ("ESP32_GENERIC_H2", None): "ESP32H2 module with ESP32-H2",
+    ("ESP32_GENERIC_P4", None): "Generic ESP32P4 module with ESP32P4",
+    ("ESP32_GENERIC_P4", "PRE_REV3"): (
+        "Generic ESP32P4 module with pre revision 3 chip with ESP32-P4"
+    ),
 }
 GENERIC_RELEASES = {
     ESP8266: "ESP8266_GENERIC",
     ESP32: "ESP32_GENERIC",
     ESP32S2: "ESP32_GENERIC_S2",
     ESP32S3: "ESP32_GENERIC_S3",
+    ESP32C2: "ESP32_GENERIC_C2",
     ESP32C3: "ESP32_GENERIC_C3",
+    ESP32C5: "ESP32_GENERIC_C5",
     ESP32C6: "ESP32_GENERIC_C6",
+    ESP32C61: "ESP32_GENERIC_C61",
+    ESP32H2: "ESP32_GENERIC_H2",
+    ESP32P4: "ESP32_GENERIC_P4",
 }
 
 _APP_OFFSET = 0x10000
@@ -70,9 +95,19 @@ _MAPS = {
     ESP32: _Map(0x3F400020, 0x40080000, 0x3FFF0030),
     ESP32S2: _Map(0x3F000020, 0x40024000, 0x3FFE6110),
     ESP32S3: _Map(0x3C000020, 0x40374000, 0x3FCE3820),
+    ESP32C2: _Map(0x3C000020, 0x40380000, 0x3FCD5C80),
     ESP32C3: _Map(0x3C000020, 0x40380000, 0x3FCD5820),
+    ESP32C5: _Map(0x42000020, 0x40800000, 0x408556B0),
     ESP32C6: _Map(0x42000020, 0x40800000, 0x4086C410),
+    ESP32C61: _Map(0x42000020, 0x40800000, 0x40845C00),
+    ESP32H2: _Map(0x42000020, 0x40800000, 0x408460E0),
+    ESP32P4: _Map(0x40000020, 0x4FF00000, 0x4FF33CE0),
 }
+# Revisions that builds for the ESP32-P4 name in their headers, and no others (sdkconfig.p4): up to
+# 1.28 those before 3.0, since then those from 3.0 on, and a variant for the others.
+_EARLY_REVISIONS = (0, 199)
+_P4_REVISIONS = (300, 399)
+_P4_SPLIT_SINCE = (1, 29)
 
 
 def default_machine(chip: Chip, flash_size: int | None = None) -> str:
@@ -116,7 +151,17 @@ def build(
         return _esp8266(banner, size, total)
     table = partitions if partitions is not None else _partitions(version, total)
     description = _app_description(version if micropython else "1.0")
-    return _esp32(chip, description + banner, size, total, table)
+    revisions = _revisions(chip, version, text)
+    return _esp32(chip, description + banner, size, total, table, revisions=revisions)
+
+
+def _revisions(chip: Chip, version: str, machine: str) -> tuple[int, int]:
+    """The chip revisions that a release's header names."""
+    if chip != ESP32P4:
+        return (0, 0xFFFF)
+    if not _since(version, _P4_SPLIT_SINCE):
+        return _EARLY_REVISIONS
+    return _EARLY_REVISIONS if "pre revision 3" in machine else _P4_REVISIONS
 
 
 def _partitions(version: str, flash_size: int) -> tuple[Partition, ...]:
@@ -124,7 +169,7 @@ def _partitions(version: str, flash_size: int) -> tuple[Partition, ...]:
     it is an entry of its own from 2 MB on."""
     nvs = Partition(name="nvs", type=1, subtype=2, offset=0x9000, size=0x6000)
     phy = Partition(name="phy_init", type=1, subtype=1, offset=0xF000, size=0x1000)
-    if _sized_at_run_time(version):
+    if _since(version, SIZED_AT_RUN_TIME_SINCE):
         app = Partition(name="factory", type=0, subtype=0, offset=_APP_OFFSET, size=_APP_SIZE)
         return (nvs, phy, app)
     start = 0x200000 if flash_size > 0x200000 else 0x180000
@@ -133,9 +178,9 @@ def _partitions(version: str, flash_size: int) -> tuple[Partition, ...]:
     return (nvs, phy, app, vfs)
 
 
-def _sized_at_run_time(version: str) -> bool:
+def _since(version: str, first: tuple[int, int]) -> bool:
     match = re.match(r"(\d+)\.(\d+)", version)
-    return match is not None and (int(match[1]), int(match[2])) >= (1, 26)
+    return match is not None and (int(match[1]), int(match[2])) >= first
 
 
 def _esp8266(banner: bytes, size: int | None, flash_size: int) -> bytes:
@@ -160,6 +205,8 @@ def _esp32(
     size: int | None,
     flash_size: int,
     partitions: tuple[Partition, ...],
+    *,
+    revisions: tuple[int, int],
 ) -> bytes:
     seed = f"{chip.name} {text.hex()}"
     base = BOOT_OFFSETS[chip]
@@ -173,6 +220,7 @@ def _esp32(
         entry=chip_map.iram + 0x78,
         flash_size=flash_size,
         mode=2,
+        revisions=revisions,
     )
     code = _filler(f"{seed} iram", 0x80)
     # Header, two segment headers, code, checksum and digest leave this for the read-only data.
@@ -184,6 +232,7 @@ def _esp32(
         entry=chip_map.iram,
         flash_size=flash_size,
         mode=2,
+        revisions=revisions,
     )
     image = bootloader.ljust(TABLE_OFFSET - base, b"\xff") + build_table(partitions)
     return image.ljust(app_start, b"\xff") + app
@@ -213,16 +262,21 @@ def _app_description(version: str) -> bytes:
 
 
 def _image(
-    chip: Chip, segments: list[tuple[int, bytes]], *, entry: int, flash_size: int, mode: int
+    chip: Chip,
+    segments: list[tuple[int, bytes]],
+    *,
+    entry: int,
+    flash_size: int,
+    mode: int,
+    revisions: tuple[int, int] = (0, 0xFFFF),
 ) -> bytes:
     """One image in Espressif's format with its checksum and, but on the ESP8266, its digest."""
     size = flash_sizes(chip).get(size_name(flash_size), flash_sizes(chip)["4MB"])
-    head = struct.pack(
-        "<BBBBI", MAGIC, len(segments), mode, size | flash_frequencies(chip)["40m"], entry
-    )
+    frequency = 0  # 40 MHz, on most chips
+    head = struct.pack("<BBBBI", MAGIC, len(segments), mode, size | frequency, entry)
     if chip != ESP8266:
-        # wp_pin disabled, drive strengths, chip id, no revision limits, digest appended.
-        head += struct.pack("<B3xHBHH4xB", 0xEE, CHIP_IDS[chip], 0, 0, 0xFFFF, 1)
+        # wp_pin disabled, drive strengths, chip id, revisions, digest appended.
+        head += struct.pack("<B3xHBHH4xB", 0xEE, CHIP_IDS[chip], 0, *revisions, 1)
     checksum = CHECKSUM_SEED
     for address, content in segments:
         padded = content + b"\0" * (-len(content) % 4)

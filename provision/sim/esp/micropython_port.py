@@ -10,7 +10,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from provision.core.chips.esp.boot import Bootable
-from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP32C6, ESP32S2, ESP32S3, ESP8266
+from provision.core.chips.esp.chips import (
+    ESP32,
+    ESP32C2,
+    ESP32C3,
+    ESP32C5,
+    ESP32C6,
+    ESP32C61,
+    ESP32H2,
+    ESP32P4,
+    ESP32S2,
+    ESP32S3,
+    ESP8266,
+    RISCV,
+)
 from provision.core.chips.esp.filesystem_place import filesystem_place
 from provision.core.chips.esp.image import size_bytes
 from provision.core.chips.esp.partition_table import Partition
@@ -27,19 +40,26 @@ from provision.sim.setup import BoardSetup, ResetCause
 
 # The native-code architecture in sys.implementation._mpy (py/persistentcode.h).
 _XTENSA, _XTENSAWIN, _RV32IMC = 9, 10, 11
-_RISCV = frozenset({ESP32C3, ESP32C6})
 
 # Chips with a register bit that makes them start in download mode (ports/esp32/mpconfigport.h).
-_FORCED_DOWNLOAD = frozenset({ESP32S2, ESP32S3, ESP32C3})
+_FORCED_DOWNLOAD = frozenset({ESP32S2, ESP32S3, ESP32C2, ESP32C3, ESP32P4})
 
-# Bytes that gc.mem_free() reports at the prompt of the generic builds, without PSRAM.
+NO_WIFI = frozenset({ESP32H2, ESP32P4})
+
+# Bytes that gc.mem_free() reports at the prompt of the generic builds, without PSRAM. Of the C2,
+# C5, C61, H2 and P4 nobody measured it: estimates, by their RAM.
 _FREE = {
     ESP8266: 36 << 10,
     ESP32: 160 << 10,
     ESP32S2: 110 << 10,
     ESP32S3: 220 << 10,
+    ESP32C2: 110 << 10,
     ESP32C3: 190 << 10,
+    ESP32C5: 180 << 10,
     ESP32C6: 220 << 10,
+    ESP32C61: 160 << 10,
+    ESP32H2: 150 << 10,
+    ESP32P4: 300 << 10,
 }
 # Objects of the 64-bit unix port are twice as large as the chips'.
 _WORDS = 2
@@ -109,7 +129,7 @@ class EspPort:
         """Of its native code."""
         if self.esp8266:
             return _XTENSA
-        if self.identity.chip in _RISCV:
+        if self.identity.chip in RISCV:
             return _RV32IMC if self.version >= (1, 24) else 0
         return _XTENSAWIN
 
@@ -145,6 +165,11 @@ class EspPort:
     def bootloader(self) -> bool:
         """Whether there is machine.bootloader()."""
         return self.identity.chip in _FORCED_DOWNLOAD and self.version >= (1, 23)
+
+    @property
+    def wlan(self) -> bool:
+        """Whether there is network.WLAN: not without Wi-Fi in the chip or beside it."""
+        return self.identity.chip not in NO_WIFI or "wifi" in self.identity.machine.lower()
 
     @property
     def boot_py(self) -> str:
@@ -249,6 +274,7 @@ class EspPort:
             "unique_id": [mac[5], mac[4], mac[3], 0] if esp8266 else list(mac),
             "hostname": f"mpy-{self.platform}",
             "access_point": f"MicroPython-{mac[3:].hex()}" if esp8266 else f"ESP_{mac[3:].hex()}",
+            "wlan": self.wlan,
             "rtc": list(rtc),
             "clock": clock,
             "clock_start": 0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from provision.core.chips.esp.boot import Bootable, boot_of
+from provision.core.chips.esp.boot import Bootable, NotBootable, boot_of
 from provision.core.chips.esp.chips import ESP8266
 from provision.core.chips.esp.filesystem_place import filesystem_place
 from provision.core.chips.esp.image import size_bytes
@@ -65,8 +65,7 @@ class EspModel:
         self, setup: BoardSetup, flash: Flash, cause: ResetCause, *, first: bool
     ) -> Started | FailedStart:
         chip = self.facts.chip
-        with flash.whole() as view:
-            found = boot_of(view, chip)
+        found = self._boot(flash, setup)
         if isinstance(found, Bootable):
             found = calibration_fault(found, flash) or found
         if not isinstance(found, Bootable):
@@ -76,6 +75,13 @@ class EspModel:
             return Started(output=output, port=None)
         port = EspPort(identity=found.identity, found=found, setup=setup, flash=flash)
         return Started(output=output, port=port)
+
+    def _boot(self, flash: Flash, setup: BoardSetup | None = None) -> Bootable | NotBootable:
+        """What its ROM finds, where this chip's looks: the tool's own table is not asked."""
+        revision = self.facts.revision(setup) if setup is not None else None
+        start = self.facts.bootloader_offset
+        with flash.whole() as view:
+            return boot_of(view, self.facts.chip, start=start, revision=revision)
 
     def download_banner(self, cause: ResetCause) -> bytes:
         return self.facts.rom_banner(cause, download=True)
@@ -131,8 +137,7 @@ class EspModel:
         )
 
     def break_application(self, flash: Flash) -> None:
-        with flash.whole() as view:
-            found = boot_of(view, self.facts.chip)
+        found = self._boot(flash)
         if not isinstance(found, Bootable):
             return  # it loops already
         segment = max(found.app.segments, key=lambda part: part.size)
@@ -143,8 +148,7 @@ class EspModel:
                 return
 
     def filesystem_place(self, setup: BoardSetup, flash: Flash) -> FilesystemPlace:
-        with flash.whole() as view:
-            found = boot_of(view, self.facts.chip)
+        found = self._boot(flash, setup)
         if not isinstance(found, Bootable) or found.identity is None:
             raise SimulatorError(
                 f"the virtual board {setup.name} has no MicroPython that boots, so no filesystem",

@@ -129,8 +129,12 @@ class Rom(LoaderCommands):
 
     def _change_baud(self, data: bytes, checksum: int) -> Answer:
         require_length(data, 8, BAD_FORMAT)
-        if not words(data, 1)[0]:
+        baud = words(data, 1)[0]
+        if not baud:
             raise CommandFailed(BAD_FORMAT)
+        if self._facts.rom_crystal is not None:  # it divides a clock that it has not
+            real = baud * self._facts.crystal // self._facts.rom_crystal
+            return Answer(after=lambda: self._chip.set_baud(real))
         return super()._change_baud(data, checksum)
 
     def _security_info(self, data: bytes, checksum: int) -> Answer:

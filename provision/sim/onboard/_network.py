@@ -103,3 +103,7 @@ class WLAN:
             return self._config[name]
         else:
             raise ValueError("unknown config param")
+
+
+if not CONFIG.get("wlan", True):  # some ports have the module without Wi-Fi, too
+    del WLAN

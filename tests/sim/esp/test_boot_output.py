@@ -6,12 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from provision.core.chips.esp.chips import CHIPS, ESP32, ESP32C3, ESP8266
+from provision.core.chips.esp.chips import CHIPS, ESP32, ESP32C2, ESP32C3, ESP32P4, ESP8266
 from provision.core.chips.esp.image import BOOT_OFFSETS
+from provision.core.chips.esp.partition_table import TABLE_OFFSET
 from provision.model.chip import Chip
+from provision.sim.chip.flash import Flash
+from provision.sim.chip.model import FailedStart, Started
+from provision.sim.esp.chips import FACTS
 from provision.sim.esp.firmware import build
+from provision.sim.families import MODELS
 from provision.sim.process.flash_faults import FLASH_FAULTS
-from provision.sim.setup import ResetCause
+from provision.sim.setup import BoardSetup, ResetCause
 from tests.sim.bench import PROMPT, Bench
 
 ALL_CHIPS = pytest.mark.parametrize("chip", CHIPS)
@@ -61,7 +66,7 @@ def test_blank_flash_loops_with_the_roms_complaint(tmp_path: Path, chip: Chip) -
         complaint = b"ets_main.c" if chip is ESP8266 else b"invalid header: 0xffffffff\r\n"
         bench.boot(until=complaint)
         again = {ESP8266: b"rst cause:4", ESP32: b"rst:0x10 (RTCWDT_RTC_RESET)"}
-        bench.until(again.get(chip, b"rst:0x7 (TG0"), count=2)
+        bench.until(again.get(chip, b"rst:0x7 ("), count=2)
         bench.application.receive(b"\r\x03\x03\x01")
         assert b"raw REPL" not in bench.settle(0.05)
 
@@ -95,6 +100,55 @@ def test_broken_esp8266_app_crashes_for_ever(tmp_path: Path) -> None:
 def test_truncated_image_does_not_boot(tmp_path: Path) -> None:
     with Bench(tmp_path, firmware=build(ESP32, "1.24.1", size=200_000)[:150_000]) as bench:
         bench.boot(until=b"No bootable app partitions")
+
+
+@pytest.mark.parametrize("offset", [0, 0x1000, 0x2000])
+@ALL_CHIPS
+def test_a_rom_starts_an_image_from_one_place_alone(
+    tmp_path: Path, chip: Chip, offset: int
+) -> None:
+    """Its own offset, not the tool's table: an image that is put elsewhere is no image."""
+    setup = BoardSetup.from_query("a", {"chip": chip.name}, tmp_path)
+    flash = Flash(setup.flash_path, setup.flash_size)
+    whole = b"\xff" * offset + build(chip, "1.24.1")
+    own = offset == FACTS[chip].bootloader_offset
+    if chip is not ESP8266 and not own:  # with its table and its app where they belong
+        start = FACTS[chip].bootloader_offset
+        right = b"\xff" * start + build(chip, "1.24.1")
+        bootloader = build(chip, "1.24.1")[: TABLE_OFFSET - 0x2000]
+        whole = b"\xff" * offset + bootloader
+        whole = whole.ljust(TABLE_OFFSET, b"\xff") + right[TABLE_OFFSET:]
+    flash.program(0, whole)
+    started = MODELS[chip].start(setup, flash, ResetCause.POWER_ON, first=True)
+    assert isinstance(started, Started) == own
+    if not own:
+        assert isinstance(started, FailedStart)
+        complaint = b"ets_main.c" if chip is ESP8266 else b"invalid header: 0xffffffff"
+        assert complaint in started.output
+
+
+def test_a_revision_that_an_image_is_not_for_does_not_boot(tmp_path: Path) -> None:
+    for revision, version, complaint in (
+        ("1.3", "1.29.0", b"chip revision check failed. Required >= v3.0, found v1.3."),
+        ("3.0", "1.28.0", b"chip revision check failed. Required <= v1.99, found v3.0."),
+        ("1.3", "1.28.0", None),
+        ("3.1", "1.29.0", None),
+    ):
+        setup = BoardSetup.from_query("a", {"chip": "esp32p4", "revision": revision}, tmp_path)
+        flash = Flash(setup.flash_path, setup.flash_size)
+        flash.erase(0, flash.size)
+        MODELS[ESP32P4].install(flash, build(ESP32P4, version))
+        started = MODELS[ESP32P4].start(setup, flash, ResetCause.POWER_ON, first=True)
+        assert isinstance(started, FailedStart if complaint else Started)
+        assert complaint is None or complaint in started.output
+
+
+def test_an_esp32_c2_with_a_crystal_of_26_mhz_starts_at_74880_baud(tmp_path: Path) -> None:
+    with Bench(tmp_path, ESP32C2) as bench:
+        bench.boot()
+        assert bench.sent[0] == (bench.sent[0][0], 74880)
+        assert b"rst:0x1 (POWERON),boot:0xc (SPI_FAST_FLASH_BOOT)" in bench.sent[0][0]
+        assert all(baud is None for data, baud in bench.sent if b"MicroPython" in data)
 
 
 def test_image_for_another_chip_does_not_boot(tmp_path: Path) -> None:

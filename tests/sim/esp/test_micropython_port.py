@@ -7,7 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from provision.core.chips.esp.chips import CHIPS, ESP32, ESP32C3, ESP32C6, ESP32S3, ESP8266
+from provision.core.chips.esp.chips import (
+    CHIPS,
+    ESP32,
+    ESP32C2,
+    ESP32C3,
+    ESP32C5,
+    ESP32C6,
+    ESP32H2,
+    ESP32P4,
+    ESP32S3,
+    ESP8266,
+)
 from provision.model.chip import Chip
 from provision.sim.esp.firmware import build
 from tests.sim.bench import PROMPT, RAW, Bench
@@ -107,8 +118,12 @@ def test_the_512k_build_has_no_binary_console(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("chip", CHIPS)
 def test_free_memory_is_twice_the_chips(tmp_path: Path, chip: Chip) -> None:
-    free = {"esp8266": 36, "esp32": 160, "esp32s2": 110, "esp32s3": 220, "esp32c3": 190}
-    expected = 2 * 1024 * free.get(str(chip), 220)
+    free = {
+        "esp8266": 36, "esp32": 160, "esp32s2": 110, "esp32s3": 220, "esp32c2": 110,
+        "esp32c3": 190, "esp32c5": 180, "esp32c6": 220, "esp32c61": 160, "esp32h2": 150,
+        "esp32p4": 300,
+    }  # fmt: skip
+    expected = 2 * 1024 * free[str(chip)]
     with Bench(tmp_path, chip) as bench:
         bench.boot()
         answer = bench.type(b"import gc; gc.collect(); gc.mem_free()\r")
@@ -238,6 +253,9 @@ def test_paste_mode_and_friendly_repl(tmp_path: Path) -> None:
         (ESP32C3, "1.24.1", True),
         (ESP32S3, "1.22.0", False),
         (ESP32C6, "1.26.1", False),
+        (ESP32C2, "1.26.1", True),
+        (ESP32H2, "1.29.0", False),
+        (ESP32P4, "1.27.0", True),
     ],
 )
 def test_not_every_chip_has_a_bootloader_call(
@@ -246,6 +264,23 @@ def test_not_every_chip_has_a_bootloader_call(
     with Bench(tmp_path, chip, version) as bench:
         bench_at_raw(bench)
         assert bench.run("import machine; print(hasattr(machine, 'bootloader'))") == str(there)
+
+
+@pytest.mark.parametrize(
+    ("chip", "machine", "there"),
+    [
+        (ESP32C5, None, True),
+        (ESP32H2, None, False),
+        (ESP32P4, None, False),
+        (ESP32P4, "Generic ESP32P4 module with WIFI module of external ESP32C6 with ESP32P4", True),
+    ],
+)
+def test_a_chip_without_wi_fi_has_no_wlan(
+    tmp_path: Path, chip: Chip, machine: str | None, there: bool
+) -> None:
+    with Bench(tmp_path, chip, build(chip, "1.28.0", machine=machine)) as bench:
+        bench_at_raw(bench)
+        assert bench.run("import network; print(hasattr(network, 'WLAN'))") == str(there)
 
 
 def test_the_clock_starts_at_2000_and_can_be_set(tmp_path: Path) -> None:

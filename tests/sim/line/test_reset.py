@@ -9,6 +9,7 @@ import pytest
 from provision.core.chips.esp.chips import CHIPS, ESP32, ESP32C3, ESP32C6, ESP8266
 from provision.model.chip import Chip
 from provision.sim.chip.parts import Mode
+from provision.sim.esp.chips import FACTS
 from provision.sim.line.reset import Button
 from provision.sim.setup import ResetCause, ResetKind, ResetRequest
 from tests.sim.chip_bench import ChipBench
@@ -186,6 +187,7 @@ def test_a_boot_message_at_an_odd_rate_is_garbage(tmp_path: Path) -> None:
 @pytest.mark.parametrize("chip", [chip for chip in CHIPS if chip is not ESP8266])
 def test_download_mode_announces_itself(tmp_path: Path, chip: Chip) -> None:
     with bench_of(tmp_path, chip) as bench:
+        bench.board.set_host_baud(FACTS[chip].boot_baud)
         move(bench, TIGHT)
         assert b"\r\nwaiting for download\r\n" in bench.host.arrived
         assert b",boot:0x" in bench.host.arrived

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from provision.core.chips.esp.chips import CHIPS, ESP32, ESP32C3, ESP32C6, ESP8266
+from provision.core.chips.esp.chips import (
+    CHIPS,
+    ESP32,
+    ESP32C3,
+    ESP32C5,
+    ESP32C6,
+    ESP32H2,
+    ESP32P4,
+    ESP8266,
+)
 from provision.model.chip import Chip
 from provision.sim.esp.chips import FACTS
 from provision.sim.line.uart import Uart
@@ -53,14 +62,25 @@ def test_a_soft_reset_leaves_the_rate_of_the_others() -> None:
     assert abs(uart.rate - 921_600) < 2_000
 
 
-def test_an_esp32_c6_takes_a_divider_when_it_is_told_to() -> None:
-    uart = made(ESP32C6)
+@pytest.mark.parametrize(
+    ("chip", "base", "divider"),
+    [
+        (ESP32C6, 0x60000000, 43 | 6 << 20),
+        (ESP32C5, 0x60000000, 52 | 1 << 20),  # of 48 MHz
+        (ESP32H2, 0x60000000, 34 | 11 << 20),  # of 32 MHz
+        (ESP32P4, 0x500CA000, 43 | 6 << 20),
+    ],
+)
+def test_the_later_chips_take_a_divider_when_they_are_told_to(
+    chip: Chip, base: int, divider: int
+) -> None:
+    uart = made(chip)
     before = uart.rate
-    uart.write(0x60000014, 43 | 6 << 20)
+    uart.write(base + 0x14, divider)
     assert uart.rate == before
-    uart.write(0x60000098, 1)
+    uart.write(base + 0x98, 1)
     assert abs(uart.rate - 921_600) < 2_000
-    assert uart.registers[0x60000098] == 0
+    assert uart.registers[base + 0x98] == 0
 
 
 def test_a_divider_of_nought_divides_by_one() -> None:

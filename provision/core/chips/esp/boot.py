@@ -46,9 +46,15 @@ class NotBootable:
     message: str
 
 
-def boot_of(flash: Buffer, chip: Chip) -> Bootable | NotBootable:
-    """What `chip` would boot from `flash`, whose first byte is at offset 0."""
-    boot = read_image(flash, BOOT_OFFSETS[chip])
+def boot_of(
+    flash: Buffer, chip: Chip, *, start: int | None = None, revision: int | None = None
+) -> Bootable | NotBootable:
+    """What `chip` would boot from `flash`, whose first byte is at offset 0.
+
+    `start`: where its ROM looks, if that is to be said by somebody else than the table of this
+    tool. `revision`: the chip's (major * 100 + minor), None for one that every image runs on.
+    """
+    boot = read_image(flash, BOOT_OFFSETS[chip] if start is None else start)
     if isinstance(boot, Fault):
         return NotBootable(stage="rom", complaint=_rom(boot, chip), message=boot.message)
     if boot.chip != chip:
@@ -81,6 +87,10 @@ def boot_of(flash: Buffer, chip: Chip) -> Bootable | NotBootable:
     for part in _boot_order(flash, table):
         app = read_image(flash, part.offset)
         if isinstance(app, EspImage) and app.chip == chip:
+            if (wrong := _revision_fault(app, revision)) is not None:
+                complaint.append(wrong)
+                message = f"the app at 0x{part.offset:x} is for another revision of the chip"
+                continue
             identity = read_banner(flash[app.offset : app.end], chip)
             return Bootable(boot=boot, app=app, partitions=table, identity=identity)
         if isinstance(app, EspImage):
@@ -91,6 +101,24 @@ def boot_of(flash: Buffer, chip: Chip) -> Bootable | NotBootable:
             message = f"the app at 0x{part.offset:x}: {app.message}"
     complaint.append("E boot: No bootable app partitions in the partition table")
     return NotBootable(stage="bootloader", complaint=tuple(complaint), message=message)
+
+
+def _revision_fault(app: EspImage, revision: int | None) -> str | None:
+    """What the second-stage bootloader says of an app that is for other revisions
+    (bootloader_common_loader.c)."""
+    if app.revisions is None or revision is None or _in_range(revision, app.revisions):
+        return None
+    lowest, highest = app.revisions
+    rule = f">= {_said(lowest)}" if revision < lowest else f"<= {_said(highest)}"
+    return f"E boot_comm: chip revision check failed. Required {rule}, found {_said(revision)}."
+
+
+def _in_range(revision: int, revisions: tuple[int, int]) -> bool:
+    return revisions[0] <= revision <= revisions[1]
+
+
+def _said(revision: int) -> str:
+    return f"v{revision // 100}.{revision % 100}"
 
 
 def _boot_esp8266(flash: Buffer, boot: EspImage) -> Bootable | NotBootable:

@@ -14,7 +14,19 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP32C6, ESP32S2, ESP32S3, ESP8266
+from provision.core.chips.esp.chips import (
+    ESP32,
+    ESP32C2,
+    ESP32C3,
+    ESP32C5,
+    ESP32C6,
+    ESP32C61,
+    ESP32H2,
+    ESP32P4,
+    ESP32S2,
+    ESP32S3,
+    ESP8266,
+)
 from provision.errors import UsageError
 from provision.model.chip import Chip
 
@@ -37,19 +49,35 @@ BOOT_OFFSETS: Mapping[Chip, int] = MappingProxyType(
         ESP32: 0x1000,
         ESP32S2: 0x1000,
         ESP32S3: 0x0,
+        ESP32C2: 0x0,
         ESP32C3: 0x0,
+        ESP32C5: 0x2000,
         ESP32C6: 0x0,
+        ESP32C61: 0x0,
+        ESP32H2: 0x0,
+        ESP32P4: 0x2000,
     }
 )
 
 # The chip id of the extended header; an ESP8266 image has none.
 CHIP_IDS: Mapping[Chip, int] = MappingProxyType(
-    {ESP32: 0, ESP32S2: 2, ESP32C3: 5, ESP32S3: 9, ESP32C6: 13}
+    {
+        ESP32: 0,
+        ESP32S2: 2,
+        ESP32C3: 5,
+        ESP32S3: 9,
+        ESP32C2: 12,
+        ESP32C6: 13,
+        ESP32H2: 16,
+        ESP32P4: 18,
+        ESP32C61: 20,
+        ESP32C5: 23,
+    }
 )
 
 # Chips that exist but that this tool does not know, so that an error can name them.
 OTHER_CHIP_IDS: Mapping[int, str] = MappingProxyType(
-    {12: "ESP32-C2", 16: "ESP32-H2", 18: "ESP32-P4", 20: "ESP32-C61", 23: "ESP32-C5"}
+    {25: "ESP32-H21", 28: "ESP32-H4", 31: "ESP32-E22", 32: "ESP32-S31"}
 )
 
 _SIZES_ESP8266 = {
@@ -74,8 +102,15 @@ _SIZES_ESP32 = {
     "128MB": 0x70,
 }
 _FREQUENCIES = {"40m": 0x0, "26m": 0x1, "20m": 0x2, "80m": 0xF}
-# On the ESP32-C6 both names share one code: its ROM takes 40 MHz for 80 (esptool's table).
-_FREQUENCIES_C6 = {"80m": 0x0, "40m": 0x0, "20m": 0x2}
+# Other chips divide other clocks (FLASH_FREQUENCY of esptool's targets).
+_OTHER_FREQUENCIES: Mapping[Chip, Mapping[str, int]] = {
+    ESP32C2: {"60m": 0xF, "30m": 0x0, "20m": 0x1, "15m": 0x2},
+    ESP32C5: {"80m": 0xF, "40m": 0x0, "20m": 0x2},
+    # Both names share one code: its ROM takes 40 MHz for 80.
+    ESP32C6: {"80m": 0x0, "40m": 0x0, "20m": 0x2},
+    ESP32C61: {"80m": 0xF, "40m": 0x0, "20m": 0x2},
+    ESP32H2: {"48m": 0xF, "24m": 0x0, "16m": 0x1, "12m": 0x2},
+}
 
 FaultKind = Literal["missing", "magic", "segments", "truncated", "chip", "checksum", "digest"]
 
@@ -131,7 +166,7 @@ def flash_sizes(chip: Chip) -> Mapping[str, int]:
 
 def flash_frequencies(chip: Chip) -> Mapping[str, int]:
     """The frequencies a header can name, with their codes (the lower four bits of byte 3)."""
-    return _FREQUENCIES_C6 if chip == ESP32C6 else _FREQUENCIES
+    return _OTHER_FREQUENCIES.get(chip, _FREQUENCIES)
 
 
 def size_name(size: int) -> str:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import re
 
-from provision.core.chips.esp.chips import CHIPS, ESP32, ESP32C3, ESP32C6, ESP32S2, ESP32S3, ESP8266
+from provision.core.chips.esp.chips import CHIPS, ESP32, ESP32S2, ESP32S3, ESP8266, RISCV
 from provision.model.chip import Chip
 
-# Names with these, longest first, build for another chip than the rest of their port.
+# Names with these build for another chip than the rest of their port: "S2", "C61", …
 _ESP32_CHIPS = {
-    "S2": ESP32S2,
-    "S3": ESP32S3,
-    "C3": ESP32C3,
-    "C6": ESP32C6,
+    chip.name.removeprefix("esp32").upper(): chip for chip in (ESP32S2, ESP32S3, *RISCV)
 }
+_OTHER_CHIP = re.compile(rf"(?:^|_)(?:GENERIC|ESP32)_?({'|'.join(_ESP32_CHIPS)})(?:_|$)")
 
 # The board part of the generic builds' banner, from 1.9 ("ESP module", "ESP32 module (spiram)")
-# to now ("Generic ESP32S3 module"); no build for a named board says this of itself.
-_GENERIC_MACHINE = re.compile(r"(?:Generic )?ESP(?:32[A-Z0-9-]*)? module\b")
+# to now ("Generic ESP32S3 module", "Generic ESP32P4 with pre revision 3 chip"); no build for a
+# named board says this of itself.
+_GENERIC_MACHINE = re.compile(r"(?:Generic )?ESP(?:32[A-Z0-9-]*)? module\b|Generic ESP32")
 
 # mpy-cross's -march; code that is not native is the same for all.
 ARCHITECTURES = {
@@ -25,8 +24,7 @@ ARCHITECTURES = {
     ESP32: "xtensawin",
     ESP32S2: "xtensawin",
     ESP32S3: "xtensawin",
-    ESP32C3: "rv32imc",
-    ESP32C6: "rv32imc",
+    **dict.fromkeys(RISCV, "rv32imc"),
 }
 
 _CHIP = re.compile(r"ESP(8266|32(?:-?([SCHP]\d+))?)", re.IGNORECASE)
@@ -44,7 +42,7 @@ def chip_of_release(board: str) -> Chip | None:
     name = board.upper()
     if "ESP8266" in name or "ESP8285" in name:
         return ESP8266
-    match = re.search(r"(?:^|_)(?:GENERIC|ESP32)_?(S2|S3|C3|C6)(?:_|$)", name)
+    match = _OTHER_CHIP.search(name)
     if match is not None:
         return _ESP32_CHIPS[match[1]]
     if re.fullmatch(r"ESP32_GENERIC", name):

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP32C6, ESP32S2, ESP32S3, ESP8266
+from provision.core.chips.esp.chips import (
+    ESP32,
+    ESP32C2,
+    ESP32C3,
+    ESP32C5,
+    ESP32C6,
+    ESP32C61,
+    ESP32H2,
+    ESP32P4,
+    ESP32S2,
+    ESP32S3,
+    ESP8266,
+)
 from provision.core.chips.family import Pace, RateRegisters
 from provision.model.chip import Chip
 
@@ -39,20 +51,32 @@ ESP32_PACES = (
     Pace(block=1024, window=10, lead=240),
 )
 
-# Where each later chip has its eFuses; the offsets and bits are those of esptool's targets.
-_EFUSES = {
-    ESP32S2: 0x3F41A000,
-    ESP32S3: 0x60007000,
-    ESP32C3: 0x60008800,
-    ESP32C6: 0x600B0800,
+
+def _usual_fuses(base: int) -> tuple[tuple[int, int], ...]:
+    """Where most chips since the ESP32-S2 have them."""
+    return ((base + 0x38, 1 << 20), (base + 0x34, 0b111 << 18))
+
+
+# EFUSE_SECURE_BOOT_EN and EFUSE_SPI_BOOT_CRYPT_CNT of esptool's targets; of an ESP32, ABS_DONE and
+# FLASH_CRYPT_CNT.
+_FUSES = {
+    ESP32: ((0x3FF5A018, 0b11 << 4), (0x3FF5A000, 0x7F << 20)),
+    ESP32S2: _usual_fuses(0x3F41A000),
+    ESP32S3: _usual_fuses(0x60007000),
+    ESP32C2: ((0x60008830, 1 << 21), (0x60008830, 0b111 << 7)),
+    ESP32C3: _usual_fuses(0x60008800),
+    ESP32C5: ((0x600B4838, 1 << 25), (0x600B4834, 0b111 << 16)),
+    ESP32C6: _usual_fuses(0x600B0800),
+    ESP32C61: ((0x600B4834, 1 << 26), (0x600B4830, 0b111 << 23)),
+    ESP32H2: _usual_fuses(0x600B0800),
+    ESP32P4: _usual_fuses(0x5012D000),
 }
-_ESP32_EFUSES = 0x3FF5A000
 
 
 # UART_CLKDIV and UART_CONF0 (soc/uart_reg.h). Where the console runs on the 1 MHz REF_TICK, which
-# divides to none of the usual rates, bit 27 of UART_CONF0 gives it the APB's 80 MHz. An ESP32-C6
-# keeps its UART in a clock domain of its own: UART_REG_UPDATE. What an ESP8266 inflates at 80 MHz
-# is about the bytes of 921600 baud, with nothing in hand: so that is not tried.
+# divides to none of the usual rates, bit 27 of UART_CONF0 gives it the APB's 80 MHz. Chips since
+# the ESP32-C6 keep their UARTs in a clock domain of their own: UART_REG_UPDATE. What an ESP8266
+# inflates at 80 MHz is about the bytes of 921600 baud, with nothing in hand: so that is not tried.
 _RATES = {
     ESP8266: RateRegisters(divider=0x60000014, sixteenths=False, highest=460_800),
     ESP32: RateRegisters(
@@ -62,8 +86,13 @@ _RATES = {
         divider=0x3F400014, fast_clock=(0x3F400020, 1 << 27, 80_000_000), highest=921_600
     ),
     ESP32S3: RateRegisters(divider=0x60000014, highest=921_600),
+    ESP32C2: RateRegisters(divider=0x60000014, highest=921_600),
     ESP32C3: RateRegisters(divider=0x60000014, highest=921_600),
+    ESP32C5: RateRegisters(divider=0x60000014, commit=0x60000098, highest=921_600),
     ESP32C6: RateRegisters(divider=0x60000014, commit=0x60000098, highest=921_600),
+    ESP32C61: RateRegisters(divider=0x60000014, commit=0x60000098, highest=921_600),
+    ESP32H2: RateRegisters(divider=0x60000014, commit=0x60000098, highest=921_600),
+    ESP32P4: RateRegisters(divider=0x500CA014, commit=0x500CA098, highest=921_600),
 }
 
 
@@ -75,11 +104,7 @@ def rate_registers(chip: Chip) -> RateRegisters | None:
 def security_fuses(chip: Chip) -> tuple[tuple[int, int], ...]:
     """Addresses and bits that are not 0 where secure boot or flash encryption was ever on: as far
     as a board can be proved by its REPL. None on an ESP8266, which has neither."""
-    if chip == ESP8266:
-        return ()
-    if chip == ESP32:
-        return ((_ESP32_EFUSES + 0x18, 0b11 << 4), (_ESP32_EFUSES, 0x7F << 20))
-    return ((_EFUSES[chip] + 0x38, 1 << 20), (_EFUSES[chip] + 0x34, 0b111 << 18))
+    return () if chip == ESP8266 else _FUSES[chip]
 
 
 def paces(chip: Chip) -> tuple[Pace, ...]:

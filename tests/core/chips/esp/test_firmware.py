@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 from provision.core.chips import registry
-from provision.core.chips.esp.chips import CHIPS, ESP32, ESP32C3, ESP32S2, ESP32S3, ESP8266
+from provision.core.chips.esp.chips import (
+    CHIPS,
+    ESP32,
+    ESP32C3,
+    ESP32H2,
+    ESP32P4,
+    ESP32S2,
+    ESP32S3,
+    ESP8266,
+)
 from provision.core.chips.esp.firmware import read_firmware, regions
 from provision.core.chips.esp.image import BOOT_OFFSETS, EspImage, read_image, with_flash_parameters
 from provision.core.chips.esp.partition_table import Partition, build_table
@@ -125,7 +134,7 @@ BAD_IMAGES: dict[str, tuple[bytes, str]] = {
     "esp8266 ota": (b"\xea\x04\x00\x00" + bytes(60), "over-the-air image"),
     "app-bin": (ESP32_IMAGE[APP_START:], "over-the-air updates"),
     "text": (b"Not Found\n" * 9, "is a text file"),
-    "dump": (b"\xff" * 0x2000 + ESP32_IMAGE, "erased flash"),
+    "dump": (b"\xff" * 0x3000 + ESP32_IMAGE, "erased flash"),
     "merged at another chip's offset": (
         b"\xff" * 0x1000 + build(ESP32C3, "1.24.1"),
         "has its image at 0x1000, and an ESP32-C3 starts from 0x0: it would not boot",
@@ -173,7 +182,7 @@ BAD_IMAGES: dict[str, tuple[bytes, str]] = {
         ESP32_IMAGE[:0x7000] + NO_APP + ESP32_IMAGE[0x7000 + len(NO_APP) :],
         "no app in its partition table",
     ),
-    "unknown chip": (ESP32_IMAGE[:12] + b"\x10" + ESP32_IMAGE[13:], "made for ESP32-H2"),
+    "unknown chip": (ESP32_IMAGE[:12] + b"\x1c" + ESP32_IMAGE[13:], "made for ESP32-H4"),
 }
 
 
@@ -259,12 +268,13 @@ def test_an_esp8266_image_is_one_region() -> None:
 @pytest.mark.parametrize("chip", CHIPS)
 def test_the_header_is_as_the_profile_wants_it(chip: Chip) -> None:
     firmware = read_firmware(build(chip, "1.24.1"), "x")
-    board = profile(chip, flash_mode="dout", flash_freq="20m", header_size="detect")
+    slow = "12m" if chip is ESP32H2 else "20m"  # of 96 MHz, and of 80
+    board = profile(chip, flash_mode="dout", flash_freq=slow, header_size="detect")
     boot = regions(firmware, board, flash_size=16 << 20)[0]
     image = read_image(boot.data)
     assert isinstance(image, EspImage)  # checksum and digest hold
     size = "4MB" if chip is ESP8266 else "16MB"  # an ESP8266 cannot boot with more
-    assert (image.flash_mode, image.flash_freq, image.flash_size) == ("dout", "20m", size)
+    assert (image.flash_mode, image.flash_freq, image.flash_size) == ("dout", slow, size)
     kept = regions(firmware, profile(chip, flash_mode="keep", header_size="keep"))[0]
     assert firmware.data.startswith(kept.data)
 
@@ -295,17 +305,19 @@ def test_our_header_codes_are_esptools(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert {name: index for index, name in enumerate(image.FLASH_MODES)} == FLASH_MODES
 
 
-@pytest.mark.parametrize("chip", [ESP32, ESP32S2])
+@pytest.mark.parametrize(("chip", "start"), [(ESP32, 0x1000), (ESP32S2, 0x1000), (ESP32P4, 0x2000)])
 @pytest.mark.parametrize("size", [None, 4 << 20], ids=["as it is", "as large as the flash"])
-def test_an_image_that_was_merged_to_be_flashed_at_0(chip: Chip, size: int | None) -> None:
+def test_an_image_that_was_merged_to_be_flashed_at_0(
+    chip: Chip, start: int, size: int | None
+) -> None:
     """As `esptool merge-bin` makes it: what is written is what the image itself says."""
     plain = build(chip, "1.24.1")
-    merged = b"\xff" * 0x1000 + plain
+    merged = b"\xff" * start + plain
     if size is not None:
         merged = merged.ljust(size, b"\xff")
     firmware = registry.read_firmware(merged, "merged.bin")
     alone = registry.read_firmware(plain, "plain.bin")
-    assert (firmware.base, firmware.file_offset, alone.file_offset) == (0x1000, 0, 0x1000)
+    assert (firmware.base, firmware.file_offset, alone.file_offset) == (start, 0, start)
     assert (firmware.size, firmware.sha256) == (len(merged), hashlib.sha256(merged).hexdigest())
     board = profile(chip)
     family = registry.family_of(chip)

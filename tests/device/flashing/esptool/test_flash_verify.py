@@ -255,11 +255,11 @@ def test_another_board_that_answers_after_a_failure_is_not_written() -> None:
 
 def test_a_chip_of_no_known_kind_is_told() -> None:
     class Unknown(Flash):
-        CHIP_NAME = "ESP32-H2"
+        CHIP_NAME = "ESP32-H4"
 
     made = bootloader(Unknown())
     made._session.actual = None
-    with pytest.raises(BoardError, match="an ESP32-H2, which this tool does not know") as caught:
+    with pytest.raises(BoardError, match="an ESP32-H4, which this tool does not know") as caught:
         made.identify()
     assert "ESP32-C3" in caught.value.hint
 
