@@ -308,6 +308,10 @@ class ActualState:
     flash_size: int | None = None
     description: str | None = None  # of the chip, as the flasher has it
     revision: int | None = None  # of the chip, major * 100 + minor, where it has one
+    psram: int | None = (
+        None  # bytes in the chip's package, as its eFuses say; beside it may be more
+    )
+    cores: int | None = None  # that run programs
     secured: str | None = None  # "secure boot", "flash encryption" or "secure download mode"
     firmware: FirmwareIdentity | None = None
     bytecode: int | None = None  # `sys.implementation._mpy`: which .mpy files the firmware takes

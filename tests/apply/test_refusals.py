@@ -78,7 +78,7 @@ CASES = {
         chip=ESP32,
         settings={"flash": "2MB"},
         message="places vfs up to 4 MB, the flash has 2 MB",
-        hint="choose a build for this flash size",
+        hint="choose the variant D2WD",
     ),
     "small": Case(
         chip=ESP8266,

@@ -741,6 +741,27 @@ BUGS = (
         tests=("tests/core/chips/esp/test_erase_plan.py",),
     ),
     Bug(
+        name="write an image where the ROM of its chip does not look",
+        file="provision/core/chips/esp/image.py",
+        before="ESP32C5: 0x2000,",
+        after="ESP32C5: 0x0,",
+        tests=("tests/core/chips/esp/test_firmware.py", "-k", "esptools"),
+    ),
+    Bug(
+        name="write a build for earlier revisions of a chip to a later one",
+        file="provision/core/chips/esp/image_checks.py",
+        before="if not lowest <= revision <= highest:",
+        after="if revision < lowest:",
+        tests=("tests/core/chips/esp/test_variants.py",),
+    ),
+    Bug(
+        name="write a build for two cores to a chip with one",
+        file="provision/core/chips/esp/image_checks.py",
+        before="if variants.needs_one_core(firmware, actual):",
+        after="if False:",
+        tests=("tests/core/chips/esp/test_variants.py",),
+    ),
+    Bug(
         name="erase the flash without making sure first that nothing boots",
         file="provision/device/flashing/esptool/flasher.py",
         before="session.esp.erase_region(BOOT_OFFSETS[session.board.chip], SECTOR)\n",

@@ -118,6 +118,12 @@ class ChipFamily(Protocol):
         known of the actual board, the profile's word counts for."""
         ...
 
+    def variant_notes(self, firmware: Firmware, actual: ActualState) -> tuple[str, ...]:
+        """Where what is known of a board calls for another build of the release than this image,
+        a sentence each, for people: it has memory that this one cannot use, or runs one that can
+        more. Nothing that keeps the image from starting: that is a refusal."""
+        ...
+
     def regions(
         self, firmware: Firmware, board: BoardProfile, flash_size: int | None
     ) -> tuple[Region, ...]:

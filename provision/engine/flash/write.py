@@ -19,6 +19,7 @@ from provision.engine.safe_boot import restore_app
 from provision.errors import BoardError, ProvisionError
 from provision.interfaces import Flasher, FlashMode, SavedFlash, ScanRequest
 from provision.model.board_path import STARTUP_FILES
+from provision.model.event import Notice
 from provision.model.firmware import Firmware, Region
 from provision.model.plan import (
     Action,
@@ -129,6 +130,10 @@ def prepare(device: DeviceContext, plan: Plan, actual: ActualState, firmware: Fi
         raise refused(flash_size_unknown())
     known = replace(proved, flash_size=flash_size)
     refuse(family.image_refusals(firmware, desired.board, known))
+    told = family.variant_notes(firmware, actual)  # with the plan
+    for note in family.variant_notes(firmware, replace(known, firmware=actual.firmware)):
+        if note not in told:
+            device.run.emit(Notice(device=desired.device, message=note))
     regions: Sequence[Region] = family.regions(firmware, desired.board, flash_size)
     ready = Prepared(flasher=flasher, mac=proved.mac, regions=regions)
     if not plan.erases and not plan.rewrites:

@@ -34,7 +34,7 @@ from provision.engine.refusal import refuse
 from provision.engine.task import Target
 from provision.engine.tasks.last_apply import tell_last_apply
 from provision.errors import OutOfSpace
-from provision.model.event import DevicePlanned, FileDiffed, Outcome
+from provision.model.event import DevicePlanned, FileDiffed, Notice, Outcome
 from provision.model.plan import Plan, Refusal, WriteFile
 from provision.model.state import ActualState, DesiredState, Filesystem
 
@@ -132,7 +132,17 @@ def look_and_compare(device: DeviceContext, *, announce: bool = False) -> tuple[
     if announce:
         device.run.emit(DevicePlanned(device=desired.device, plan=plan))
     refuse(plan.refusals)
+    if announce and plan.flashes:
+        tell_of_variants(device, actual)
     return actual, plan
+
+
+def tell_of_variants(device: DeviceContext, actual: ActualState) -> None:
+    """Say where the board calls for another build than the one that is about to be written."""
+    if device.firmware is None:
+        return
+    for note in family_of(device.desired.board.chip).variant_notes(device.firmware, actual):
+        device.run.emit(Notice(device=device.desired.device, message=note))
 
 
 def remembered(device: DeviceContext, actual: ActualState) -> ActualState:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from provision.core.chips.esp import board_settings, erase_plan, releases, runtime
+from provision.core.chips.esp import board_settings, erase_plan, releases, runtime, variants
 from provision.core.chips.esp import filesystem_place as place
 from provision.core.chips.esp import firmware as image_file
 from provision.core.chips.esp.chips import CHIPS, ESP8266, FAMILY_NAME
@@ -73,6 +73,9 @@ class EspFamily:
         self, firmware: Firmware, board: BoardProfile, actual: ActualState
     ) -> tuple[Refusal, ...]:
         return image_refusals(firmware, board, actual)
+
+    def variant_notes(self, firmware: Firmware, actual: ActualState) -> tuple[str, ...]:
+        return variants.notes(firmware, actual)
 
     def regions(
         self, firmware: Firmware, board: BoardProfile, flash_size: int | None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from provision.core.chips.esp import variants
 from provision.core.chips.esp.firmware import EspFirmware
 from provision.core.chips.esp.image import size_bytes
 from provision.core.chips.family import image_for_another_chip
@@ -38,6 +39,7 @@ def image_refusals(
     return (
         *wrong_chip,
         *_revision_refusals(firmware, actual.revision),
+        *_core_refusals(firmware, actual),
         *(_size_refusals(firmware, board, known) if known is not None else ()),
     )
 
@@ -50,12 +52,24 @@ def _revision_refusals(firmware: EspFirmware, revision: int | None) -> Iterator[
                 kind="chip-revision",
                 message=f"{firmware.name} does not run on revision v{revision // 100}."
                 f"{revision % 100} of the {firmware.chip.label}",
-                hint="choose an image built for this revision",
+                hint=variants.build_for_revision(firmware.chip, firmware.boot.revisions),
             )
+
+
+def _core_refusals(firmware: EspFirmware, actual: ActualState) -> Iterator[Refusal]:
+    if variants.needs_one_core(firmware, actual):
+        yield Refusal(
+            kind="single-core",
+            message=f"{firmware.name} is built for two cores, this {firmware.chip.label} has one: "
+            "it would not start",
+            hint="choose the variant UNICORE",
+        )
 
 
 def _size_refusals(firmware: EspFirmware, board: BoardProfile, size: int) -> Iterator[Refusal]:
     has = f"the flash has {memory_size(size)}"
+    variant = variants.smaller_build(firmware.chip, firmware.identity.machine, size)
+    smaller = f"choose the variant {variant}, which is for it" if variant else None
     said = board.settings["header_size"]
     header = size_bytes(said)
     if header is not None and header > size:
@@ -69,7 +83,7 @@ def _size_refusals(firmware: EspFirmware, board: BoardProfile, size: int) -> Ite
         yield Refusal(
             kind="image-too-large",
             message=f"{firmware.name} needs {firmware.end} bytes of flash, {has}",
-            hint="choose a build for a smaller flash",
+            hint=smaller or "choose a build for a smaller flash",
         )
     beyond = [part for part in firmware.partitions if part.end > size]
     if beyond:
@@ -78,7 +92,7 @@ def _size_refusals(firmware: EspFirmware, board: BoardProfile, size: int) -> Ite
             kind="table-past-end",
             message=f"the partition table of {firmware.name} places {last.name} up to "
             f"{memory_size(last.end)}, {has}",
-            hint="choose a build for this flash size",
+            hint=smaller or "choose a build for this flash size",
         )
     if firmware.identity.machine == _GENERIC_ESP8266 and size < 2 * _MEGABYTE:
         yield Refusal(

@@ -65,6 +65,9 @@ class Rp2Family:
     ) -> tuple[Refusal, ...]:
         return image_refusals(firmware, board, actual)
 
+    def variant_notes(self, firmware: Firmware, actual: ActualState) -> tuple[str, ...]:
+        return ()  # a build with too large a flash is refused
+
     def regions(
         self, firmware: Firmware, board: BoardProfile, flash_size: int | None
     ) -> tuple[Region, ...]:

@@ -7,8 +7,9 @@ its own, and never gets `force`. What is done to the flash is `flasher`'s.
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -216,6 +217,7 @@ class DownloadSession:
         description = esp.get_chip_description()
         revision = None if chip == ESP8266 else esp.get_chip_revision()
         secured = self._secured(chip)
+        features = () if chip == ESP8266 else tuple(esp.get_chip_features())
         self.tools.commands.attach_flash(esp)
         name = self.tools.commands.detect_flash_size(esp)
         size = size_bytes(name) if name is not None else None
@@ -228,6 +230,8 @@ class DownloadSession:
             flash_size=size,
             secured=secured,
             revision=revision,
+            psram=_psram(features),
+            cores=_cores(features),
         )
 
     def _secured(self, chip: Chip) -> str | None:
@@ -276,3 +280,19 @@ class DownloadSession:
     def _say(self, text: str) -> None:
         if self._trace is not None:
             self._trace(1, text)
+
+
+def _psram(features: Sequence[str]) -> int | None:
+    """Bytes of PSRAM in the chip's package, by esptool's words; one that names no size (ESP32) has
+    2 MB. None where it does not tell."""
+    for feature in features:
+        if found := re.fullmatch(r"Embedded PSRAM(?: (\d+)MB)?(?: \(.*\))?", feature):
+            return int(found[1] or 2) << 20
+    return 0 if "No Embedded PSRAM" in features else None
+
+
+def _cores(features: Sequence[str]) -> int | None:
+    """Cores that run programs, by esptool's words ("Dual Core + LP Core")."""
+    numbers = {"Single": 1, "Dual": 2}
+    named = (feature.partition(" Core")[0] for feature in features)
+    return next((numbers[word] for word in named if word in numbers), None)
