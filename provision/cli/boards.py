@@ -1,4 +1,4 @@
-"""`provision boards`: list the board profiles, or show one."""
+"""`provision boards`: list the board profiles, show one, or search among all boards."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from provision.boards import profiles
+from provision.boards.releases import catalogue, names, release_profile, search
 from provision.cli.options import json_option
 from provision.core.chips.registry import family_of
 from provision.core.wording import closest, size_code
@@ -46,38 +47,59 @@ WIDTH = 88
 
 
 @click.command("boards")
-@click.argument("name", required=False, metavar="[NAME]")
+@click.argument("words", nargs=-1, metavar="[NAME | WORD...]")
 @json_option
-def command(name: str | None, as_json: bool) -> int:
-    """List the built-in board profiles, or show one in full.
+def command(words: tuple[str, ...], as_json: bool) -> int:
+    """List the built-in board profiles, show one in full, or search for a board.
 
-    A device of the manifest names its profile as `board:`. A manifest can define boards of its
+    A device of the manifest names its profile as `board:`, or its board by the name of its release
+    on micropython.org, as LILYGO_TTGO_LORA32. Words find the boards that have all of them in their
+    name, maker, chip or features: `provision boards xiao c6`. A manifest can define boards of its
     own under `boards:`, with the keys that --json shows; `extends: NAME` starts from one of these.
     """
-    chosen = list(profiles().values()) if name is None else [_find(name)]
+    one = _named(words[0]) if len(words) == 1 else None
+    chosen = [one] if one is not None else _found(words)
     if as_json:
         data = [board_data(board) for board in chosen]
-        click.echo(json.dumps(data if name is None else data[0], indent=2))
+        click.echo(json.dumps(data if one is None else data[0], indent=2))
         return 0
     style = Style(wants_colour(sys.stdout, os.environ))
-    lines = table_lines(chosen, style) if name is None else board_lines(chosen[0], style)
+    lines = table_lines(chosen, style) if one is None else board_lines(one, style)
     for line in lines:
         click.echo(line, color=style.colour)
+    if not words:
+        more = len(names()) - len(chosen)
+        click.echo(
+            f"{more} more have the names of their releases: `provision boards WORD` searches"
+        )
     return 0
 
 
-def _find(name: str) -> BoardProfile:
-    board = profiles().get(name)
-    if board is None:
-        asked = name.lower().replace("_", "-")
-        close = [known for known in profiles() if known.startswith(asked)] if asked else []
-        close = close or closest(asked, profiles())
-        near = " or ".join(f"'{each}'" for each in close[:3])
+def _named(name: str) -> BoardProfile | None:
+    """The board of exactly this name; UsageError for one that is known and not provisioned."""
+    if (board := profiles().get(name)) is not None:
+        return board
+    if name in catalogue().others or name in catalogue().boards:
+        try:
+            return release_profile(name)
+        except ValueError as error:
+            raise UsageError(str(error), hint="`provision boards` lists those it does") from None
+    return None
+
+
+def _found(words: tuple[str, ...]) -> list[BoardProfile]:
+    if not words:
+        return list(profiles().values())
+    found = list(search(words)) if any(words) else []
+    if not found:
+        asked = " ".join(words)
+        near = " or ".join(f"'{each}'" for each in closest(asked.replace("_", "-"), names(), 3))
         raise UsageError(
-            f"no board profile is named '{name}'" + (f"; did you mean {near}?" if near else ""),
-            hint="`provision boards` lists them",
+            f"no board is found by '{asked}'" + (f"; did you mean {near}?" if near else ""),
+            hint="`provision boards` lists the profiles; any board can be described under "
+            "`boards:` in the manifest",
         )
-    return board
+    return found
 
 
 def board_data(board: BoardProfile) -> dict[str, Any]:
@@ -132,12 +154,15 @@ def _rates(board: BoardProfile) -> str:
 def board_lines(board: BoardProfile, style: Style) -> Iterator[str]:
     yield f"{style(board.name, 'bold')}  {board.title}"
     release = f"{board.release}-{board.variant}" if board.variant else board.release
+    where = f"micropython.org/download/{board.release}"
+    if board.release not in catalogue().boards:
+        where = "none on micropython.org"
     flash = "varies" if board.flash_size is None else size_code(board.flash_size)
     facts = [
         ("chip", board.chip.label),
         ("flash", flash),
         *family_of(board.chip).describe_board(board),
-        ("firmware", f"{release} (micropython.org/download/{board.release})"),
+        ("firmware", f"{release} ({where})"),
         ("download", f"{RESETS[board.reset]}. {board.download}"),
         ("usb", ", ".join(f"{usb} {BRIDGES.get(usb, '')}".rstrip() for usb in board.usb)),
         ("baud", _rates(board)),

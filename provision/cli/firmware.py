@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from provision.boards import profiles
+from provision.boards.releases import release_profile
 from provision.cli.files import read_input
 from provision.cli.options import json_option
 from provision.core.chips.registry import family_of, read_firmware
@@ -47,12 +48,16 @@ def show(file: Path, board: str | None, as_json: bool) -> int:
 
 
 def _profile(name: str) -> BoardProfile:
-    if name not in profiles():
+    try:
+        found = profiles().get(name) or release_profile(name)
+    except ValueError as error:
+        raise UsageError(str(error), hint="`provision boards` lists them") from None
+    if found is None:
         raise UsageError(
             f"there is no board profile {name!r}{did_you_mean(name, profiles())}",
             hint="`provision boards` lists them",
         )
-    return profiles()[name]
+    return found
 
 
 def firmware_data(firmware: Firmware, board: BoardProfile | None) -> dict[str, Any]:

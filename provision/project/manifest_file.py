@@ -15,6 +15,7 @@ from typing import Any
 
 from provision.atomic_files import project_root, read_plain_file
 from provision.boards import profile_from, profiles
+from provision.boards.releases import release_profile
 from provision.core.manifest.device_filter import select_devices
 from provision.core.manifest.manifest_builder import UrlCheck, any_url, build
 from provision.core.manifest.model import Manifest
@@ -270,6 +271,7 @@ def load(
         unusable=report.unusable,
         profiles=profiles(),
         make_board=_make_board,
+        find_board=release_profile,
         check_url=check_url,
     )
     problems += [*report.problems, *mistakes]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from provision.boards import profile_from, profiles
+from provision.boards.releases import names
 from provision.cli.boards import BRIDGES
 from tests.cli.conftest import Cli
 
@@ -12,10 +15,34 @@ from tests.cli.conftest import Cli
 def test_the_list_has_a_line_for_every_board(cli: Cli) -> None:
     ended = cli("boards")
     assert ended.code == 0
-    header, *lines = ended.out.splitlines()
+    header, *lines, more = ended.out.splitlines()
     assert header.split() == ["NAME", "CHIP", "FLASH", "DOWNLOAD", "MODE", "BOARD"]
     assert [line.split()[0] for line in lines] == list(profiles())
-    assert max(map(len, lines)) <= 100
+    assert max(map(len, (*lines, more))) <= 100
+    assert more == (
+        f"{len(names()) - len(lines)} more have the names of their releases: "
+        "`provision boards WORD` searches"
+    )
+
+
+def test_words_find_boards(cli: Cli) -> None:
+    ended = cli("boards", "xiao", "wifi")
+    assert ended.code == 0
+    found = {line.split()[0] for line in ended.out.splitlines()[1:]}
+    assert {"SEEED_XIAO_ESP32C3", "SEEED_XIAO_ESP32S3"} <= found
+    assert all("XIAO" in name for name in found)
+    assert [board["release"] for board in cli("boards", "lora32", "--json").json] == [
+        "LILYGO_TTGO_LORA32"
+    ]
+    one = cli("boards", "LILYGO_TTGO_LORA32")
+    assert "LILYGO TTGO LoRa32\n  chip      ESP32\n" in one.out
+    assert "https://micropython.org/download/LILYGO_TTGO_LORA32/" in one.out
+
+
+def test_a_board_that_is_not_provisioned_is_said_to_be_none(cli: Cli) -> None:
+    ended = cli("boards", "PYBV11")
+    assert ended.code == 2
+    assert "a board of MicroPython's stm32 port, which this tool does not provision" in ended.err
 
 
 def test_one_board_in_full(cli: Cli) -> None:
@@ -51,5 +78,32 @@ def test_json_is_what_a_manifest_takes(cli: Cli) -> None:
 def test_a_mistyped_name_is_corrected(cli: Cli) -> None:
     ended = cli("boards", "wemos-d1-mimi")
     assert ended.code == 2
-    assert "did you mean 'wemos-d1-mini'?" in ended.err
+    assert "did you mean 'wemos-d1-mini' or 'wemos-d1-mini-pro'" in ended.err
     assert ended.out == ""
+
+
+def test_a_manifest_names_a_board_by_its_release(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "fleet.yaml").write_text(
+        "boards: {mine: {extends: UM_TINYS3, flash_size: 8MB}}\n"
+        "devices:\n"
+        "  gate: {board: LILYGO_TTGO_LORA32, port: /dev/ttyUSB0, firmware: 1.24.1}\n"
+        "  own: {board: mine, port: /dev/ttyUSB1, firmware: 1.24.1}\n"
+    )
+    shown = {device["name"]: device for device in cli("show", "--json").json["devices"]}
+    assert shown["gate"]["firmware"]["board"] == "LILYGO_TTGO_LORA32"
+    assert shown["own"]["firmware"]["board"] == "UM_TINYS3"
+
+
+@pytest.mark.parametrize(
+    ("board", "message"),
+    [
+        ("LILYGO_TTGO_LORA", "unknown board 'LILYGO_TTGO_LORA'; did you mean 'LILYGO_TTGO_LORA32'"),
+        ("PYBV11", "PYBV11 is a board of MicroPython's stm32 port, which this tool does not"),
+        ("wemos-d1-mimi", "unknown board 'wemos-d1-mimi'; did you mean 'wemos-d1-mini'?"),
+    ],
+)
+def test_a_board_that_there_is_not(cli: Cli, tmp_path: Path, board: str, message: str) -> None:
+    (tmp_path / "fleet.yaml").write_text(f"devices: {{a: {{board: {board}, port: /dev/x}}}}\n")
+    ended = cli("validate")
+    assert ended.code == 3
+    assert f"fleet.yaml:1:22: devices.a.board: {message}" in ended.everything

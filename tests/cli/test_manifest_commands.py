@@ -331,7 +331,7 @@ def test_closed_standard_streams_are_no_error(
     ("words", "said"),
     [
         (["aply"], "there is no command 'aply'; did you mean 'apply'?"),
-        (["boards", "wemos"], "did you mean 'wemos-d1-mini' or 'wemos-d1-mini-pro'?"),
+        (["boards", "wemos-d1-mimi"], "did you mean 'wemos-d1-mini' or 'wemos-d1-mini-pro'?"),
     ],
 )
 def test_what_was_probably_meant(cli: Cli, words: list[str], said: str) -> None:

@@ -30,7 +30,10 @@ from provision.core.manifest.ranges import MAX_DEVICES, expand, is_range
 from provision.core.manifest.station.section import read_station
 from provision.core.manifest.table_reader import (
     NAME,
-    TableReader,
+    BoardFinder,
+    BoardMaker,
+    BoardReader,
+    BoardSources,
     read_check,
     read_files,
     read_nvs,
@@ -47,9 +50,6 @@ LATEST = "latest"
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _IMAGE = re.compile(r".*\.(bin|uf2|hex|dfu|elf|app-bin)|.*/.*", re.IGNORECASE)
 
-BoardMaker = Callable[[str, Table, BoardProfile | None], BoardProfile]
-"""Makes the profile of a `boards:` entry, on top of the one it extends; raises ValueError."""
-
 UrlCheck = Callable[[str], str | None]
 """What is wrong with the URL of a port, which only the transports know; None for nothing."""
 
@@ -65,39 +65,35 @@ def build(
     unusable: frozenset[int],
     profiles: Mapping[str, BoardProfile],
     make_board: BoardMaker,
+    find_board: BoardFinder,
     check_url: UrlCheck = any_url,
 ) -> tuple[Manifest, tuple[Problem, ...]]:
     """The manifest as far as it can be read, and the problems found on the way.
 
-    `unusable` holds the identities of nodes that the schema refused, `profiles` the built-in
-    board profiles by name.
+    `unusable`: identities of nodes that the schema refused; `profiles`: the built-in ones by name.
     """
-    reader = _Builder(document, unusable, profiles, make_board, check_url)
+    boards = BoardSources(profiles=profiles, make=make_board, find=find_board)
+    reader = _Builder(document, unusable, boards, check_url)
     return reader.manifest(tree), tuple(reader.problems)
 
 
-class _Builder(TableReader):
+class _Builder(BoardReader):
     def __init__(
         self,
         document: Document,
         unusable: frozenset[int],
-        profiles: Mapping[str, BoardProfile],
-        make_board: BoardMaker,
+        boards: BoardSources,
         check_url: UrlCheck,
     ) -> None:
-        super().__init__(document, unusable)
+        super().__init__(document, unusable, boards)
         self.check_url = check_url
-        self.profiles = profiles
-        self.make_board = make_board
-        self.boards: dict[str, BoardProfile] = dict(profiles)
-        self.broken_boards: set[str] = set()
         self.firmware: dict[str, FirmwareEntry] = {}
         self.broken_firmware: set[str] = set()
         self.groups: dict[str, Layer] = {}
         self.broken_groups: set[str] = set()
 
     def manifest(self, tree: Table) -> Manifest:
-        self._read_boards(tree)
+        self.read_boards(tree)
         self._read_firmware(tree)
         for name, body in self.entries(tree, "groups"):
             self.check_name(name, "group", ("groups", name))
@@ -139,55 +135,6 @@ class _Builder(TableReader):
         return str(firmware) if firmware else None, str(packages) if packages else None
 
     # -- tables that devices refer to ----------------------------------------------------------
-
-    def _read_boards(self, tree: Table) -> None:
-        bodies = {str(name): (name, body) for name, body in self.entries(tree, "boards")}
-        self.broken_boards.update(self.unusable_names(tree, "boards"))
-        waiting = list(bodies)
-        while waiting:
-            later = []
-            for name in waiting:
-                key, body = bodies[name]
-                if body is None:
-                    self.broken_boards.add(name)
-                    continue
-                base_name = self.text(body, "extends")
-                if base_name is not None and base_name != name and base_name in waiting:
-                    later.append(name)  # until its base is made
-                else:
-                    self._make_board(key, body, base_name)
-            if later == waiting:
-                for name in later:
-                    key, _ = bodies[name]
-                    self.problem(key, ("boards", name), "extends itself through other boards")
-                    self.broken_boards.add(name)
-                return
-            waiting = later
-
-    def _make_board(self, key: Text, body: Table, base_name: Text | None) -> None:
-        path = ("boards", key)
-        name = str(key)
-        base = None
-        if base_name is not None:
-            # A board may extend the built-in one of its own name.
-            known = self.profiles if base_name == name else self.boards
-            base = known.get(base_name)
-            if base is None:
-                if base_name not in self.broken_boards:
-                    message = f"unknown board {quoted(base_name)}" + did_you_mean(base_name, known)
-                    self.problem(base_name, (*path, "extends"), message)
-                self.broken_boards.add(name)
-                return
-        if not self.check_name(key, "board", path):
-            return
-        if any(id(value) in self.unusable for value in body.values()):
-            self.broken_boards.add(name)
-            return
-        try:
-            self.boards[name] = self.make_board(name, body, base)
-        except ValueError as error:
-            self.problem(key, path, str(error))
-            self.broken_boards.add(name)
 
     def _read_firmware(self, tree: Table) -> None:
         for name, body in self.entries(tree, "firmware"):
@@ -248,9 +195,9 @@ class _Builder(TableReader):
             return Layer(path=dotted(path))
         board = self.text(table, "board")
         if board is not None and board not in self.boards:
-            if board not in self.broken_boards:
-                message = f"unknown board {quoted(board)}" + did_you_mean(board, self.boards)
-                self.problem(board, (*path, "board"), message)
+            found = self.found_board(board, (*path, "board"))
+            if found is not None:
+                self.boards[str(board)] = found
         elif board is None and table.value("board") is not None:
             board = Text.at("", table.line, table.column)  # named, and refused by the schema
         baud, transfer_baud = self.text(table, "baud"), self.text(table, "transfer_baud")
@@ -285,9 +232,8 @@ class _Builder(TableReader):
         if version or choice == LATEST:
             number = version[1] if version else LATEST
             return FirmwareEntry(node=choice, path=dotted(path), name=number, version=number)
-        message = (
-            f"unknown firmware {quoted(choice)}; expected a key of the firmware table or a version"
-        )
+        known = "a key of the firmware table or a version"
+        message = f"unknown firmware {quoted(choice)}; expected {known}"
         near = did_you_mean(choice, self.firmware)
         if not near and _URL.match(choice):
             near = f"; write {quoted(f'firmware: {{url: {choice}}}')} for an image on the web"

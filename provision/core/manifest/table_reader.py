@@ -1,20 +1,23 @@
 """Values of the tree by kind: what is missing, of another kind or refused by the schema is None.
 
 The manifest builder asks here for the texts and tables it wants, and goes on without those it does
-not get; the schema's report has said already what is wrong with them.
+not get; the schema's report has said already what is wrong with them. `BoardReader` reads the
+`boards:` that devices refer to.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from provision.core.manifest.check_expression import expression_fault
 from provision.core.manifest.console_pattern import compile_console
 from provision.core.manifest.model import NVS_FORMS, FileEntry, NvsSetting, PackageEntry
 from provision.core.manifest.yaml_tree import Document, Items, Node, Table, Text, dotted
-from provision.core.wording import quoted
+from provision.core.wording import did_you_mean, quoted
 from provision.errors import Problem
+from provision.model.board import BoardProfile
 from provision.model.state import Check
 
 NAME = re.compile(r"\w[\w.-]{0,99}")
@@ -249,3 +252,89 @@ def _step(tables: TableReader, check: Table, path: tuple[str | int, ...]) -> Che
 def _number(tables: TableReader, table: Table, key: str) -> float | None:
     text = tables.text(table, key)
     return text.number if text is not None else None
+
+
+BoardMaker = Callable[[str, Table, BoardProfile | None], BoardProfile]
+"""Makes the profile of a `boards:` entry, on top of the one it extends; raises ValueError."""
+
+BoardFinder = Callable[[str], BoardProfile | None]
+"""A board that is in no table, by its name; raises ValueError, which says why it cannot be had."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BoardSources:
+    """Where profiles of boards come from: the built-in ones, what makes and what finds others."""
+
+    profiles: Mapping[str, BoardProfile]
+    make: BoardMaker
+    find: BoardFinder
+
+
+class BoardReader(TableReader):
+    """Reads `boards:`, and knows then every board that a device may name."""
+
+    def __init__(self, document: Document, unusable: frozenset[int], sources: BoardSources) -> None:
+        super().__init__(document, unusable)
+        self.boards: dict[str, BoardProfile] = dict(sources.profiles)
+        self.broken_boards: set[str] = set()
+        self._sources = sources
+
+    def read_boards(self, tree: Table) -> None:
+        bodies = {str(name): (name, body) for name, body in self.entries(tree, "boards")}
+        self.broken_boards.update(self.unusable_names(tree, "boards"))
+        waiting = list(bodies)
+        while waiting:
+            later = []
+            for name in waiting:
+                key, body = bodies[name]
+                if body is None:
+                    self.broken_boards.add(name)
+                    continue
+                base_name = self.text(body, "extends")
+                if base_name is not None and base_name != name and base_name in waiting:
+                    later.append(name)  # until its base is made
+                else:
+                    self._make_board(key, body, base_name)
+            if later == waiting:
+                for name in later:
+                    key, _ = bodies[name]
+                    self.problem(key, ("boards", name), "extends itself through other boards")
+                    self.broken_boards.add(name)
+                return
+            waiting = later
+
+    def _make_board(self, key: Text, body: Table, base_name: Text | None) -> None:
+        path = ("boards", key)
+        name = str(key)
+        base = None
+        if base_name is not None:
+            # A board may extend the built-in one of its own name.
+            known = self._sources.profiles if base_name == name else self.boards
+            base = known.get(base_name) or self.found_board(base_name, (*path, "extends"))
+            if base is None:
+                self.broken_boards.add(name)
+                return
+        if not self.check_name(key, "board", path):
+            return
+        if any(id(value) in self.unusable for value in body.values()):
+            self.broken_boards.add(name)
+            return
+        try:
+            self.boards[name] = self._sources.make(name, body, base)
+        except ValueError as error:
+            self.problem(key, path, str(error))
+            self.broken_boards.add(name)
+
+    def found_board(self, name: Text, path: tuple[str | int, ...]) -> BoardProfile | None:
+        """A board that is in no table; that there is none is told, unless its own fault was."""
+        if name in self.broken_boards:
+            return None
+        found = None
+        message = f"unknown board {quoted(name)}" + did_you_mean(name, self.boards)
+        try:
+            found = self._sources.find(str(name))
+        except ValueError as error:
+            message = str(error)
+        if found is None:
+            self.problem(name, path, message)
+        return found
