@@ -329,7 +329,9 @@ def test_random_trees_come_back_onto_a_blank_board(station: Station, seed: int) 
     ended = station.provision("backup")
     assert ended.code == 0, ended.said
     folder, record = the_backup(station)
-    assert record["through"] == ("bootloader" if dead else "repl")
+    # An old MicroPython can be interrupted before it has mounted anything, whatever its app does.
+    caught_early = dead and version == "1.20" and record["through"] == "repl"
+    assert caught_early or record["through"] == ("bootloader" if dead else "repl")
     assert {path_bytes(each["path"]) for each in record["files"]} == set(before)
     station.write("fleet.yaml", template % ("new", BOARDS[chip], image))
     ended = station.provision("restore", "--json", "--yes", "--new-board", "desk", str(folder))
