@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import replace
-from typing import cast
+from typing import TypeVar, cast
 
 from provision.core.wording import Redact, excerpt, last_heard
 from provision.device import console
@@ -54,10 +54,12 @@ BOOT_TIMEOUT = 6.0
 USB_RETURN_TIMEOUT = 10.0
 # The same of one that has just been written: it makes its filesystem before its USB.
 USB_RETURN_AFTER_FLASHING = 20.0
-# What a port may be until the system has named it and given the leave to open it; on some,
-# ModemManager looks at it first.
+# What a port may be until the system has named it and given the leave to open it.
 _MEANWHILE = (PortNotFound, PortLost, PortDenied, PortBusy)
 SOFT_RESET_TIMEOUT = 3.0  # seconds in which a board says that it restarts its interpreter
+
+
+T = TypeVar("T")
 
 
 class SerialConnector:
@@ -166,18 +168,24 @@ class SerialConnection:
                 hint="`provision apply` with a `firmware:` for it writes one; to have it run what "
                 "it has, unplug it and plug it in again",
             )
-        try:
-            repl = self._enter_repl()
-        except PortLost:
-            if not self._booting:
-                raise
-            self._reopen()
-            repl = self._enter_repl()
+        repl = self._past_a_return(self._enter_repl)
         self._booting = False
         self._repl = repl
         if self._kind.by_drive and self._drives is not None:
             self._drives.records.back(address=self._endpoint.address, place=self._where.place)
         return repl
+
+    def _past_a_return(self, attempt: Callable[[], T]) -> T:
+        """Once more where a port has gone with a reset, as soon as it is back."""
+        try:
+            with self._port.errors():
+                return attempt()
+        except PortLost:
+            if not self._booting:
+                raise
+        self._reopen()
+        with self._port.errors():
+            return attempt()
 
     def _new_repl(self) -> BoardRepl:
         with self._port.errors():  # it sets the port's timeout, which a port that is gone refuses
@@ -209,9 +217,8 @@ class SerialConnection:
     def _reopen(self) -> None:
         """Find the port of a board that went with its USB in a reset and came back, perhaps
         under another name: a native USB port is made by the very chip that restarts."""
-        deadline = time.monotonic() + (
-            USB_RETURN_AFTER_FLASHING if self._where.place is not None else USB_RETURN_TIMEOUT
-        )
+        seconds = USB_RETURN_AFTER_FLASHING if self._where.place else USB_RETURN_TIMEOUT
+        deadline = time.monotonic() + seconds
         missing = self._come_back(lambda: time.monotonic() >= deadline, _MEANWHILE)
         if missing is not None:
             raise missing
@@ -238,13 +245,7 @@ class SerialConnection:
                 return None
 
     def await_prompt(self, timeout: float) -> bool:
-        try:
-            return self._new_repl().await_prompt(timeout)
-        except PortLost:
-            if not self._booting:
-                raise
-            self._reopen()
-            return self._new_repl().await_prompt(timeout)
+        return self._past_a_return(lambda: self._new_repl().await_prompt(timeout))
 
     def flasher(self, operator: Operator | None, timeout: float) -> AttachedFlasher:
         if not self.capabilities.flashes:
@@ -289,17 +290,13 @@ class SerialConnection:
         with suppress(PortLost) if self._kind.by_drive else nullcontext(), self._port.errors():
             if self._port.serial.baudrate != self._endpoint.baud:
                 self._port.serial.baudrate = self._endpoint.baud
-        if not restarted and (operator is None or not operator(self._by_hand, timeout)):
-            what = "power" if self._kind.by_drive else "RESET button"
-            raise ManualActionRequired(
-                f"nothing but its {what} restarts this board", hint=self._by_hand
-            )
+        what, act = "RESET button", "Press RESET."
+        if self._kind.by_drive:
+            what, act = "power", "Unplug it and plug it in again."
+        if not restarted and (operator is None or not operator(act, timeout)):
+            raise ManualActionRequired(f"nothing but its {what} restarts this board", hint=act)
         self._booting = True
         self._trace(1, "reset into run mode")
-
-    @property
-    def _by_hand(self) -> str:
-        return "Unplug it and plug it in again." if self._kind.by_drive else "Press RESET."
 
     def _reset_by(self, repl: BoardRepl) -> bool:
         try:
@@ -350,8 +347,13 @@ class SerialConnection:
             )
 
     def console(self, pattern: str, timeout: float, stopping: Stopping = never) -> str:
-        with self._port.errors():
-            found, heard = console.wait_for_line(self._bytes, pattern, timeout, stopping)
+        if self._booting and self._port.wiring(self._board) is ResetWiring.USB:
+            with suppress(NoAnswer):  # what the app said first went to a port that was not there
+                self.repl(reset=False)
+                self.resume()
+        found, heard = self._past_a_return(
+            lambda: console.wait_for_line(self._bytes, pattern, timeout, stopping)
+        )
         if found is None and stopping():
             raise Interrupted("the run was cancelled")
         if found is None:
@@ -362,8 +364,9 @@ class SerialConnection:
         return excerpt(found, self._redact)
 
     def listen(self, seconds: float, stopping: Stopping = never) -> str:
-        with self._port.errors():
-            heard = console.read_lines(self._bytes, seconds, lambda _text: False, stopping)
+        heard = self._past_a_return(
+            lambda: console.read_lines(self._bytes, seconds, lambda _text: False, stopping)
+        )
         return excerpt(heard, self._redact, 4000)
 
     def run_code(self, code: bytes, say: Say, stopping: Stopping) -> str:

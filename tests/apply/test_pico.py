@@ -115,6 +115,27 @@ def test_an_image_for_another_chip_reaches_no_flash(station: Station) -> None:
     assert station.digest("x") == before
 
 
+@EACH
+def test_a_firmware_whose_app_does_not_run_is_rolled_back(station: Station, chip: Chip) -> None:
+    """What is replaced is read by what runs there, before the board is a drive."""
+    station.board("x", chip, station.firmware(chip, "1.20.0"))
+    station.put("x", {"/log.txt": "a year of data", "/main.py": "print('old')"})
+    fleet(station, chip, check='{expression: "1 == 2", on_failure: rollback}')
+    ended = station.apply(code=4)
+    assert ended.outcomes == {"x": "rolled-back"}, ended.said
+    assert station.type("x", "import os; print(os.uname().release)") == "1.20.0"
+    found = station.files("x", chip)
+    assert found == {"/log.txt": b"a year of data", "/main.py": b"print('old')"}
+
+
+def test_what_the_app_says_first_is_heard(station: Station) -> None:
+    """Its port comes and goes with it: it is started once more when somebody listens."""
+    station.board("x", RP2040, station.firmware(RP2040))
+    fleet(station, RP2040, check="{console: ready, timeout: 20}")
+    assert station.apply().done("x")[-2:] == ["reset", "check"]
+    assert station.apply().outcomes == {"x": "ok"}
+
+
 def test_a_filesystem_that_moves_with_the_build_moves_with_its_files(station: Station) -> None:
     station.board("x", RP2040, station.firmware(RP2040))
     station.put("x", {"/log.txt": "a year of data", "/main.py": APP["main.py"]})

@@ -130,7 +130,8 @@ def unflashable(address: str) -> Refusal:
     return Refusal(
         kind="unflashable-link",
         message=f"firmware cannot be written over {address}",
-        hint="reach the board by its serial port or an rfc2217:// URL",
+        hint="reach the board by its serial port or an rfc2217:// URL; one that takes its firmware "
+        "as a USB drive, by a port of this computer",
     )
 
 
