@@ -114,6 +114,7 @@ class FakeBoard:
     exchanged: tuple[int, str] | None = None  # before which of its starts, for one with which MAC
     flash: dict[int, bytes] | None = None  # by offset, of one that starts what lies in its flash
     nvs: dict[tuple[str, str], NvsEntry] = field(default_factory=dict)
+    write_only: bool = False  # whether its flasher cannot read it back
     cut_flash: bool = False  # whether its port is lost when the flash is written next
 
     def flash_at(self, offset: int, size: int) -> bytes:
@@ -310,11 +311,11 @@ class FakeFlasher:
         current = self.board.firmware is not None and self.board.firmware == self.world.boots
         return () if current else tuple(region.name for region in regions)
 
-    def read(self, offset: int, size: int) -> bytes:
-        return self.board.flash_at(offset, size)
+    def read(self, offset: int, size: int) -> bytes | None:
+        return None if self.board.write_only else self.board.flash_at(offset, size)
 
     def is_blank(self, offset: int, size: int) -> bool:
-        return not self.read(offset, size).strip(b"\xff")
+        return not self.board.flash_at(offset, size).strip(b"\xff")
 
     def write(self, regions: Sequence[Region], progress: Progress) -> None:
         self.board.log.append("flash " + " ".join(region.name for region in regions))

@@ -21,6 +21,7 @@ from provision.model.kept import KeptFlash
 from provision.model.state import ActualState, FirmwareIdentity
 
 ON_THE_BOARD = "the firmware that was on the board"
+WITHOUT = "`on_failure: keep` applies without a way back"
 _PIECE = 64 << 10  # bytes at a time: a run that is cancelled ends after one
 
 
@@ -55,6 +56,12 @@ def _installed(
     flasher, family = session.flasher(), family_of(board.chip)
     flash_size = _flash_size(device)
     session.stage("read-flash", "the firmware that is replaced")
+    if flasher.read(*family.image_start(board.chip)) is None:
+        raise BoardError(
+            "the flash of this board cannot be read back, so that its firmware cannot be kept for "
+            "a rollback",
+            hint=WITHOUT,
+        )
     for image in known:
         if image.chip == board.chip and not flasher.differs(
             family.regions(image, board, flash_size)
@@ -73,7 +80,7 @@ def _installed(
             return None
         raise BoardError(
             f"the firmware on it cannot be kept for a rollback: {error.message}",
-            hint="`on_failure: keep` applies without a way back",
+            hint=WITHOUT,
         ) from error
 
 

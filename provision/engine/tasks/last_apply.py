@@ -20,7 +20,7 @@ from provision.core.wording import printable
 from provision.engine.context import DeviceContext
 from provision.engine.files.memory import Memory
 from provision.engine.files.source import BoardFiles, ReplFiles, StoredFiles, fetch, known_contents
-from provision.engine.flash.replaced import firmware_before, replaced_flash
+from provision.engine.flash.replaced import WITHOUT, firmware_before, replaced_flash
 from provision.engine.flash.saved_files import under_own_names
 from provision.engine.flash.survey import whole_tree
 from provision.engine.observe import scan_request
@@ -32,7 +32,6 @@ from provision.model.kept import KeptState, KnownImage
 from provision.model.plan import Plan
 from provision.model.state import ActualState, BoardEntry, Filesystem
 
-WITHOUT = "`on_failure: keep` applies without a way back"
 NO_WAY_BACK = (
     "there is no MicroPython in its flash to go back to: where the check fails, the board keeps "
     "what it has got"

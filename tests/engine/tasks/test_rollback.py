@@ -407,12 +407,14 @@ def test_an_image_that_this_computer_has_is_not_read_off_the_board() -> None:
     assert any("off the board" in text for text in said)
 
 
-def test_nothing_is_written_when_the_firmware_cannot_be_kept() -> None:
+@pytest.mark.parametrize("write_only", [False, True])
+def test_nothing_is_written_when_the_firmware_cannot_be_kept(write_only: bool) -> None:
     bench = Flashed()
-    bench.board.flash = {}
+    bench.board.flash, bench.board.write_only = {}, write_only
     report = bench.report(replace(NEW, firmware=WITH))
     assert outcomes(report) == {"kitchen": "failed"}
-    assert "the firmware on it cannot be kept for a rollback" in error_of(report)
+    assert "cannot be kept for a rollback" in error_of(report)
+    assert ("cannot be read back" in error_of(report)) == write_only
     assert bench.board.files == BEFORE
     assert not bench.board.disabled
     assert not [entry for entry in bench.board.log if entry.startswith(("write", "flash"))]
