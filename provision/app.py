@@ -36,6 +36,7 @@ from provision.project.rollback_records import RollbackRecords
 from provision.project.schema_passes import SchemaPasses
 from provision.sources.bytecode import bytecode_check
 from provision.sources.cache import Cache
+from provision.sources.certificates import FileAuthority
 from provision.sources.http_client import HttpClient
 from provision.sources.images import (
     FirmwareResolver,
@@ -141,6 +142,7 @@ def run_task(
         images=fleet.images,
         filesystems=LittleFsStore(),
         nvs_partition=nvs_partition,
+        certificates=FileAuthority(),
         identities=LearnedMacs(fleet.loaded.lock_path, learns=not fleet.unit),
         journal=FlashJournal(state_directory() / "flashing", fleet.loaded.path),
         checks=CheckRecords(state_directory() / "checks", fleet.loaded.path),

@@ -25,7 +25,7 @@ from provision.core.wording import Redact, harmless_line
 from provision.errors import ManifestError
 from provision.model.secret import MASK, Secret
 from provision.model.state import Check, DesiredFile, DesiredFirmware, DesiredState
-from provision.model.unit_data import NvsEntry
+from provision.model.unit_data import DesiredCertificate, NvsEntry
 from provision.output.style import Style, wants_colour
 
 
@@ -95,6 +95,7 @@ def state_data(state: DesiredState) -> dict[str, Any]:
         "absent": list(state.absent),
         "prune": list(state.prune),
         "nvs": [_nvs_data(entry) for entry in state.nvs],
+        "certificate": _certificate_data(state.certificate),
         "check": _check_data(check) if check is not None else None,
     }
 
@@ -142,6 +143,13 @@ def _file_data(file: DesiredFile) -> dict[str, Any]:
     }
 
 
+def _certificate_data(wanted: DesiredCertificate | None) -> dict[str, Any] | None:
+    if wanted is None:
+        return None
+    names = ("ca", "cn", "dest_cert", "dest_key", "key", "days", "renew")
+    return {name: getattr(wanted, name) for name in names}
+
+
 def _nvs_data(entry: NvsEntry) -> dict[str, Any]:
     value = entry.value.hex() if isinstance(entry.value, bytes) else entry.value
     return {
@@ -173,6 +181,9 @@ def state_lines(state: DesiredState, redact: Redact, style: Style) -> Iterator[s
         facts.append(("groups", ", ".join(state.groups)))
     if state.check is not None:
         facts.append(("check", _check_text(state.check)))
+    if state.certificate is not None:
+        made = state.certificate
+        facts.append(("cert", f"{made.dest_cert} and {made.dest_key} for {made.cn}, by {made.ca}"))
     if state.prune:
         facts.append(("prune", ", ".join(state.prune)))
     if state.absent:

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from provision.engine.cancellation import Cancellation
 from provision.engine.session import Session
 from provision.interfaces import (
+    CertificateAuthority,
     CheckRecords,
     Connector,
     Discovery,
@@ -29,7 +30,7 @@ from provision.model.firmware import Firmware, Region
 from provision.model.kept import KeptState
 from provision.model.plan import Action, Plan, phase_of
 from provision.model.state import ActualState, DesiredState, StepResult
-from provision.model.unit_data import NvsEntry
+from provision.model.unit_data import CertificateFacts, NvsEntry
 
 MANUAL_TIMEOUT = 120.0  # seconds: to find the board, and its buttons
 
@@ -64,6 +65,7 @@ class RunContext:
     rollbacks: RollbackRecords
     emit: Callable[[Event], None]
     nvs_partition: NvsMaker
+    certificates: CertificateAuthority
     declared_macs: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     match_by_mac: bool = False
     operator: bool = False
@@ -96,6 +98,7 @@ class DeviceContext:
     board_state: str | None = None
     changes: int = 0
     underway: bool = False
+    certificate: CertificateFacts | None = None  # what the board has, or is to get
     measured: list[StepResult] = field(default_factory=list)
     stored: StoredFilesystem | None = None  # in flash, where that was looked at
     kept: KeptState | None = None  # of what this run replaces, to go back to

@@ -106,6 +106,7 @@ class DeviceRun:
             plan=plan,
             actual=without_secrets(self._target.desired, actual) if actual is not None else None,
             measured=tuple(device.measured) if device is not None else (),
+            certificate=device.certificate if device is not None else None,
             error=error,
         )
         self._context.emit(

@@ -32,7 +32,10 @@ T = TypeVar("T")
 def scan_request(desired: DesiredState) -> ScanRequest:
     """What must be looked at to compare a board with what it must be."""
     paths = {file.dest for file in desired.files}
-    paths |= {parent for file in desired.files for parent in ancestors(file.dest)}
+    # What a certificate and its key should be nobody knows yet: their digests are asked for.
+    own = desired.certificate.paths - paths if desired.certificate is not None else frozenset()
+    paths |= own
+    paths |= {parent for path in tuple(paths) for parent in ancestors(path)}
     trees = {*desired.pruned, *desired.absent}
     for path in desired.directories:
         if not any(at_or_below(path, tree) for tree in desired.pruned):
@@ -41,7 +44,7 @@ def scan_request(desired: DesiredState) -> ScanRequest:
         file.dest: FileState(size=file.content.size, sha256=file.content.sha256)
         for file in desired.files
         if not file.create_only
-    }
+    } | {path: FileState(size=0, sha256="0" * 64) for path in own}
     return ScanRequest(
         paths=tuple(sorted(paths - trees)),
         trees=tuple(sorted(trees)),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from provision.interfaces.certificates import CertificateAuthority as CertificateAuthority
 from provision.interfaces.console import Say as Say
 from provision.interfaces.console import Terminal as Terminal
 from provision.interfaces.nvs import NvsAccess

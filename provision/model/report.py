@@ -8,6 +8,7 @@ from provision.errors import ProvisionError
 from provision.model.event import Outcome
 from provision.model.plan import Plan
 from provision.model.state import ActualState, StepResult
+from provision.model.unit_data import CertificateFacts
 
 _FAILED: frozenset[Outcome] = frozenset({"failed", "rolled-back", "refused"})
 
@@ -24,6 +25,7 @@ class DeviceReport:
     plan: Plan | None = None
     actual: ActualState | None = None
     measured: tuple[StepResult, ...] = ()
+    certificate: CertificateFacts | None = None
     error: ProvisionError | None = None
 
 

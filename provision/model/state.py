@@ -16,7 +16,7 @@ from typing import Literal
 
 from provision.model.board import BoardProfile
 from provision.model.chip import Chip
-from provision.model.unit_data import NvsEntry
+from provision.model.unit_data import DesiredCertificate, NvsEntry
 
 PortKind = Literal["path", "url", "serial", "location", "usb", "mac", "any"]
 
@@ -55,6 +55,21 @@ class Content:
     @cached_property
     def sha256(self) -> str:
         return hashlib.sha256(self.data).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnreadContent(Content):
+    """What stays on the board as it is, and is known here by its size and digest alone: a key."""
+
+    length: int
+    digest: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        self.__dict__["sha256"] = self.digest
+
+    @property
+    def size(self) -> int:
+        return self.length
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -214,6 +229,7 @@ class DesiredState:
     absent: tuple[str, ...] = ()
     prune: tuple[str, ...] = ()
     nvs: tuple[NvsEntry, ...] = ()
+    certificate: DesiredCertificate | None = None
     check: Check | None = None
     baud: int = 115200
     transfer_baud: int | None = None

@@ -1,4 +1,4 @@
-"""What one unit is given besides its files: the entries of its NVS.
+"""What one unit is given besides its files: the entries of its NVS, and a certificate.
 
 NVS is the small store of keys and values that a chip's own libraries keep in flash beside the
 firmware, Wi-Fi settings among them; a program reads it without a filesystem.
@@ -71,3 +71,44 @@ def number_range(kind: NvsType) -> tuple[int, int] | None:
 def number_data(kind: NvsType, number: int) -> bytes:
     """A whole number within `number_range` as it is stored."""
     return number.to_bytes(int(kind[1:]) // 8, "little", signed=kind.startswith("i"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DesiredCertificate:
+    """The key and the certificate that a board must have, made for it alone: at `dest_cert` and
+    `dest_key`, in PEM where the name ends so, else in DER. `ca` is what messages call the CA, whose
+    certificate and key are the texts or bytes of its files. It is valid for `days`, and made anew
+    when no more than `renew` of them are left."""
+
+    ca: str
+    ca_cert: bytes = field(repr=False)
+    ca_key: bytes = field(repr=False)
+    cn: str
+    dest_cert: str
+    dest_key: str
+    key: Literal["ec", "rsa"] = "ec"
+    days: int = 365
+    renew: int = 30
+
+    @property
+    def paths(self) -> frozenset[str]:
+        return frozenset({self.dest_cert, self.dest_key})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CertificateFacts:
+    """What may be told of a certificate: the sha256 of its DER as hex, who it is for, its serial
+    number as hex, and the day it expires, as ISO 8601."""
+
+    fingerprint: str
+    cn: str
+    serial: str
+    expires: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IssuedCertificate:
+    """A key and its certificate as they go to the board."""
+
+    certificate: bytes = field(repr=False)
+    key: bytes = field(repr=False)

@@ -63,6 +63,7 @@ from provision.model.state import (
     PortSelector,
 )
 from provision.model.unit_data import NvsEntry
+from provision.sources.certificates import FileAuthority
 
 APP = 0x10000  # where it begins in flash
 FILESYSTEM = 0x200000
@@ -685,6 +686,7 @@ class FakeWorld:
             "images": self.images,
             "filesystems": self.filesystems,
             "nvs_partition": nvs_partition,
+            "certificates": FileAuthority(),
             "identities": self.identities,
             "journal": self.journal,
             "checks": self.checks,

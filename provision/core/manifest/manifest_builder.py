@@ -34,6 +34,7 @@ from provision.core.manifest.table_reader import (
     BoardMaker,
     BoardReader,
     BoardSources,
+    read_certificate,
     read_check,
     read_files,
     read_nvs,
@@ -214,6 +215,7 @@ class _Builder(BoardReader):
             packages=read_packages(self, table, dotted(path)),
             prune=tuple(text for _, text in self.texts(table, "prune")),
             nvs=read_nvs(self, table, (*path, "nvs")),
+            certificate=read_certificate(self, table, (*path, "certificate")),
             check=read_check(self, table, path),
         )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-from provision.core.manifest.yaml_tree import Node, Text
+from provision.core.manifest.yaml_tree import Node, Table, Text
 from provision.model.board import BoardProfile
 from provision.model.state import Check, PortKind
 from provision.model.station import StationSettings
@@ -69,6 +69,22 @@ class NvsSetting:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CertificateEntry:
+    """`certificate` as written; its texts may use variables, but for the CA's files."""
+
+    node: Table
+    path: str
+    ca_cert: Text
+    ca_key: Text
+    cn: Text
+    dest_cert: Text
+    dest_key: Text
+    key: Literal["ec", "rsa"] = "ec"
+    days: int = 365
+    renew: int = 30
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PortEntry:
     """A port as written; `value` may use variables, `path` is its dotted path."""
 
@@ -110,6 +126,7 @@ class Layer:
     packages: tuple[PackageEntry, ...] = ()
     prune: tuple[Text, ...] = ()
     nvs: tuple[NvsSetting, ...] = ()
+    certificate: CertificateEntry | None = None
     check: Check | None = None
 
 

@@ -13,7 +13,13 @@ from dataclasses import dataclass
 
 from provision.core.manifest.check_expression import expression_fault
 from provision.core.manifest.console_pattern import compile_console
-from provision.core.manifest.model import NVS_FORMS, FileEntry, NvsSetting, PackageEntry
+from provision.core.manifest.model import (
+    NVS_FORMS,
+    CertificateEntry,
+    FileEntry,
+    NvsSetting,
+    PackageEntry,
+)
 from provision.core.manifest.yaml_tree import Document, Items, Node, Table, Text, dotted
 from provision.core.wording import did_you_mean, quoted
 from provision.errors import Problem
@@ -252,6 +258,38 @@ def _step(tables: TableReader, check: Table, path: tuple[str | int, ...]) -> Che
 def _number(tables: TableReader, table: Table, key: str) -> float | None:
     text = tables.text(table, key)
     return text.number if text is not None else None
+
+
+def read_certificate(
+    tables: TableReader, table: Table, path: tuple[str | int, ...]
+) -> CertificateEntry | None:
+    """A layer's `certificate`, where it is whole."""
+    node = tables.table(table, "certificate")
+    ca = tables.table(node, "ca")
+    if node is None or ca is None:
+        return None
+    ca_cert, ca_key = tables.text(ca, "cert"), tables.text(ca, "key")
+    cn, key = tables.text(node, "cn"), tables.text(node, "key")
+    dest_cert, dest_key = tables.text(node, "dest_cert"), tables.text(node, "dest_key")
+    days, renew = tables.text(node, "days"), tables.text(node, "renew")
+    if ca_cert is None or ca_key is None or cn is None or dest_cert is None or dest_key is None:
+        return None  # the schema has said so
+    entry = CertificateEntry(
+        node=node,
+        path=dotted(path),
+        ca_cert=ca_cert,
+        ca_key=ca_key,
+        cn=cn,
+        dest_cert=dest_cert,
+        dest_key=dest_key,
+        key="rsa" if key == "rsa" else "ec",
+        days=(days.integer if days is not None else None) or 365,
+        renew=30 if renew is None or renew.integer is None else renew.integer,
+    )
+    if entry.renew >= entry.days:
+        message = f"`renew` {entry.renew} is not less than `days` {entry.days}: always made anew"
+        tables.problem(node, path, message)
+    return entry
 
 
 BoardMaker = Callable[[str, Table, BoardProfile | None], BoardProfile]

@@ -34,13 +34,16 @@ def changed_files(
     """The files that a plan writes or deletes, with the sha256 of what it puts there; of one that
     erases the flash also those that go with it, of all that is `seen`."""
     found: dict[str, str | None] = {}
+    own = desired.certificate.paths if desired.certificate is not None else frozenset()
     for action in plan.actions:
+        if getattr(action, "path", None) in own:
+            continue  # a key is kept on its board alone
         if isinstance(action, WriteFile):
             found[action.path] = desired.files_by_dest[action.path].content.sha256
         elif isinstance(action, DeleteFile):
             found[action.path] = None
     if plan.erases and seen is not None:
-        for path in seen.files:
+        for path in seen.files.keys() - own:
             found.setdefault(path, None)
     return found
 
@@ -124,6 +127,7 @@ def state_before(desired: DesiredState, kept: KeptState, *, others: bool) -> Des
         directories=tuple(sorted(kept.removed)),
         absent=tuple(sorted({*kept.made, *gone})),
         prune=(),
+        certificate=None,  # the board keeps what it has
         nvs=(),  # what it was before is kept with the flash alone
         fresh=False,
         check=kept.check_before,

@@ -24,7 +24,7 @@ from provision.model.board_path import (
     at_or_below,
     disabled_name,
 )
-from provision.model.state import BoardEntry, DesiredState
+from provision.model.state import BoardEntry, DesiredState, UnreadContent
 
 
 class BoardFiles(Protocol):
@@ -192,4 +192,8 @@ def deliver(contents: Mapping[str, bytes], sink: FileSink) -> None:
 
 def known_contents(desired: DesiredState) -> dict[str, bytes]:
     """What is on this computer already, by sha256: the manifest's files."""
-    return {file.content.sha256: file.content.data for file in desired.files}
+    return {
+        file.content.sha256: file.content.data
+        for file in desired.files
+        if not isinstance(file.content, UnreadContent)
+    }

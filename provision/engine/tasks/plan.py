@@ -33,6 +33,7 @@ from provision.engine.observe import (
 from provision.engine.refusal import refuse
 from provision.engine.task import Target
 from provision.engine.tasks.last_apply import tell_last_apply
+from provision.engine.unit_data.certificate import with_certificate
 from provision.errors import OutOfSpace
 from provision.model.event import DevicePlanned, FileDiffed, Notice, Outcome
 from provision.model.plan import Plan, Refusal, WriteFile
@@ -115,12 +116,16 @@ def look_and_compare(device: DeviceContext, *, announce: bool = False) -> tuple[
     request = scan_request(desired)
     device.session.stage("observe")
     device.actual = actual = remembered(device, observe(device, request))
+    desired = certified(device, actual)
     plan = diff(desired, actual)
     if any(refusal.kind == "flash-too-small" for refusal in plan.refusals):
         device.actual = actual = with_measured_flash(device, actual)
         plan = diff(desired, actual)
     if plan.flashes and device.session.capabilities.flashes:
         device.actual = actual = look_before_flashing(device, actual, request, erases=plan.erases)
+        plan = diff(desired, actual)
+    if plan.erases and desired.certificate is not None:
+        desired = certified(device, actual, erased=True)
         plan = diff(desired, actual)
     if plan.actions:
         plan = replace(plan, refusals=tuple(impossible(device, actual, plan)))
@@ -143,6 +148,17 @@ def tell_of_variants(device: DeviceContext, actual: ActualState) -> None:
         return
     for note in family_of(device.desired.board.chip).variant_notes(device.firmware, actual):
         device.run.emit(Notice(device=device.desired.device, message=note))
+
+
+def certified(device: DeviceContext, actual: ActualState, *, erased: bool = False) -> DesiredState:
+    """The desired state with its certificate, from now on the device's own."""
+
+    def read(path: str, limit: int) -> bytes:
+        return read_file(device, actual, path, limit)
+
+    desired = with_certificate(device, actual, read, erased=erased)
+    device.desired = device.session.desired = desired
+    return desired
 
 
 def remembered(device: DeviceContext, actual: ActualState) -> ActualState:

@@ -75,6 +75,7 @@ class RestoreTask:
                 directories=self.backup.directories,
                 absent=(),
                 prune=("/",),
+                certificate=None,  # the backup has what the board had
                 origin="the backup",
             )
             targets.append(Target(desired=wanted, firmware=image))

@@ -35,7 +35,7 @@ from provision.core.manifest.resolve.packages import (
     joined_packages,
     shadowing_sources,
 )
-from provision.core.manifest.resolve.unit_data import nvs_entries
+from provision.core.manifest.resolve.unit_data import certificate_of, nvs_entries
 from provision.core.manifest.resolve.variables import Variables
 from provision.core.manifest.template import render_path
 from provision.core.manifest.yaml_tree import Document, Node
@@ -206,6 +206,8 @@ class Resolver:
             if board is not None and any(layer.nvs for layer in layers)
             else ()
         )
+        going = [*(file for file in wanted if file is not None), *fetched]
+        certificate = certificate_of(layers, variables, going, self.sources, self._report)
         self._device = ""
         if self._failed or board is None:
             return None
@@ -226,6 +228,7 @@ class Resolver:
             absent=tuple(sorted(absent)),
             prune=prune,
             nvs=nvs,
+            certificate=certificate,
             check=check,
             baud=baud,
             transfer_baud=highest,

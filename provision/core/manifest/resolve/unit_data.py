@@ -1,4 +1,5 @@
-"""What one device is given besides its files: the entries of `nvs`, each a value of its type.
+"""What one device is given besides its files: the entries of `nvs`, each a value of its type, and
+its certificate.
 
 Values are templates, so that a range of devices has one entry and each its own value; a secret that
 goes into one makes it sensitive, as it does a file.
@@ -8,19 +9,26 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from provision.core.chips.registry import family_of
 from provision.core.manifest.model import Layer, NvsSetting
+from provision.core.manifest.resolve.destinations import clean_dest
 from provision.core.manifest.resolve.file_placement import Sources
 from provision.core.manifest.resolve.packages import Report
 from provision.core.manifest.template import PATH, render, render_path
 from provision.core.wording import byte_size, quoted
 from provision.errors import TemplateError
 from provision.model.board import BoardProfile
-from provision.model.state import Content
-from provision.model.unit_data import NvsEntry, NvsType, number_data, number_range
+from provision.model.state import Content, DesiredFile
+from provision.model.unit_data import (
+    DesiredCertificate,
+    NvsEntry,
+    NvsType,
+    number_data,
+    number_range,
+)
 
 LONGEST = 3999
 """Bytes of the longest value: of text, what fits in a page of NVS with the NUL at its end. A longer
@@ -144,3 +152,63 @@ def _short_enough(data: bytes) -> bytes:
         size = byte_size(len(data))
         raise ValueError(f"{size} are too much for NVS, {LONGEST:,} bytes at most; use a file")
     return data
+
+
+def certificate_of(
+    layers: tuple[Layer, ...],
+    variables: Mapping[str, object],
+    files: Sequence[DesiredFile],
+    sources: Sources,
+    report: Report,
+) -> DesiredCertificate | None:
+    """The certificate of a device that gets these files; what is wrong goes to `report`."""
+    entry = next((layer.certificate for layer in reversed(layers) if layer.certificate), None)
+    if entry is None:
+        return None
+    texts: dict[str, str] = {}
+    dests = ("dest_cert", entry.dest_cert), ("dest_key", entry.dest_key)
+    for name, text in (("cn", entry.cn), *dests):
+        try:
+            written = render_path(str(text), variables=variables)
+            texts[name] = clean_dest(written) if name != "cn" else _common_name(written)
+        except TemplateError as error:
+            report(text, f"{entry.path}.{name}", error.problem.message)
+        except ValueError as error:
+            report(text, f"{entry.path}.{name}", str(error))
+    read: dict[str, bytes] = {}
+    for name, text in (("cert", entry.ca_cert), ("key", entry.ca_key)):
+        try:
+            read[name] = sources.read(str(text)).data
+        except OSError as error:
+            message = f"{quoted(str(text))}: {error.strerror or error}"
+            report(text, f"{entry.path}.ca.{name}", message)
+    for name, text in dests:
+        if any(file.dest == texts.get(name) for file in files):
+            message = f"{quoted(texts[name])} is a file of the manifest already"
+            report(text, f"{entry.path}.{name}", message)
+    for file in files:
+        if file.content.data == read.get("key"):
+            message = f"{quoted(file.source)} is the CA's key, which never goes to a board"
+            report(entry.ca_key, f"{entry.path}.ca.key", message)
+    if len(texts) < 3 or len(read) < 2:
+        return None
+    if texts["dest_cert"] == texts["dest_key"]:
+        report(entry.node, entry.path, "key and certificate need two files")
+        return None
+    return DesiredCertificate(
+        ca=str(entry.ca_cert),
+        ca_cert=read["cert"],
+        ca_key=read["key"],
+        cn=texts["cn"],
+        dest_cert=texts["dest_cert"],
+        dest_key=texts["dest_key"],
+        key=entry.key,
+        days=entry.days,
+        renew=entry.renew,
+    )
+
+
+def _common_name(text: str) -> str:
+    if not 0 < len(text) <= 64 or not text.isprintable():  # X.520's bound
+        raise ValueError(f"{quoted(text)} is no common name of 1 to 64 characters")
+    return text
