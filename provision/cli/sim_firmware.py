@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from provision.cli.files import write_output
+from provision.core.chips.registry import chip_named
 from provision.errors import UsageError
-from provision.sim.families import MODELS, chip_named
+from provision.sim.families import MODELS
 
 # As MicroPython names its versions: 1.24.1, 1.25.0-preview.42.g0123abcde, with a v or without.
 DATE = "2024-11-29"

@@ -21,8 +21,3 @@ def model_of(chip: Chip) -> ChipModel:
             hint="choose one of " + ", ".join(known.name for known in MODELS),
         )
     return MODELS[chip]
-
-
-def chip_named(name: str) -> Chip:
-    """The chip of this name, of those in `MODELS`; KeyError for any other."""
-    return {chip.name: chip for chip in MODELS}[name]

@@ -28,7 +28,7 @@ from provision.core.chips.esp.chips import (
     ESP32S3,
     ESP8266,
 )
-from provision.core.chips.registry import CHIPS
+from provision.core.chips.registry import CHIPS, chip_named
 from provision.core.chips.rp2.chips import RP2040, RP2350
 from provision.errors import SimulatorError
 from provision.model.board import ResetWiring
@@ -301,10 +301,10 @@ def _bad(name: str, key: str, value: str, valid: str) -> SimulatorError:
 
 
 def _chip(name: str, value: str) -> Chip:
-    chips = {**CHIPS, RP2040.name: RP2040, RP2350.name: RP2350}
-    if value not in chips:
-        raise _bad(name, "chip", value, "one of " + ", ".join(chips))
-    return chips[value]
+    try:
+        return chip_named(value)
+    except ValueError:
+        raise _bad(name, "chip", value, "one of " + ", ".join(CHIPS)) from None
 
 
 def _choice(name: str, key: str, kind: type[_E], value: str) -> _E:
