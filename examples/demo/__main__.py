@@ -1,4 +1,4 @@
-"""`python3 examples/demo`: provision a fleet of five virtual boards, with nothing but Python.
+"""`python3 examples/demo`: provision a fleet of six virtual boards, with nothing but Python.
 
 Sets up what is needed, builds the firmware and the boards as they might be met (blank, with an
 old MicroPython, without reset lines), and applies `fleet.yaml` as `provision apply --yes` would.
@@ -40,7 +40,7 @@ def provision(*arguments: str) -> str:
 
 def build(chip: str, version: str) -> Path:
     """A small firmware image for a virtual chip."""
-    path = FIRMWARE / f"{chip}-{version}.bin"
+    path = FIRMWARE / f"{chip}-{version}.{'uf2' if chip == 'rp2040' else 'bin'}"
     if not path.exists():
         FIRMWARE.mkdir(exist_ok=True)
         provision("sim", "firmware", "--chip", chip, "--version", version, "-o", str(path))
@@ -49,7 +49,7 @@ def build(chip: str, version: str) -> Path:
 
 def main() -> int:
     """Prepare, then apply; the exit code is that of `provision apply`."""
-    for chip in ("esp8266", "esp32", "esp32c3"):
+    for chip in ("esp8266", "esp32", "esp32c3", "rp2040"):
         build(chip, VERSION)
     name, chip, version = OLD
     if not paths.directory(name).exists():

@@ -1,4 +1,4 @@
-"""The demo that the README starts with, as it is shipped: five boards, then nothing, then only
+"""The demo that the README starts with, as it is shipped: six boards, then nothing, then only
 what was changed."""
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pytest
 from provision.core.chips.esp.chips import ESP32, ESP32C3
 from tests.apply.station import ROOT, Ended, Station
 
-DEVICES = ("kitchen", "garden", "cellar", "gate", "attic")
+DEVICES = ("kitchen", "garden", "cellar", "gate", "attic", "shed")
 MANIFEST = "examples/demo/fleet.yaml"
 
 
@@ -48,15 +48,15 @@ def edit(station: Station, path: str, old: str, new: str) -> None:
 def test_the_demo_converges_then_does_only_what_was_changed(station: Station) -> None:
     first = run_demo(station)
     assert first.code == 0, first.said
-    assert "5 devices" in first.out
-    assert "changed=5 ok=0 failed=0 unreachable=0" in first.out
+    assert "6 devices" in first.out
+    assert "changed=6 ok=0 failed=0 unreachable=0" in first.out
     assert station.files("attic", ESP32C3)["/config.json"].strip() == (
         b'{"device": "attic", "room": "attic", "interval": 5}'
     )
 
     second = run_demo(station)
     assert second.code == 0, second.said
-    assert "changed=0 ok=5 failed=0 unreachable=0" in second.out
+    assert "changed=0 ok=6 failed=0 unreachable=0" in second.out
 
     main = (station.work / "examples/demo/app/main.py").read_bytes() + b"# edited\n"
     station.write("examples/demo/app/main.py", main)
