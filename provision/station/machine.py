@@ -80,8 +80,10 @@ def looked(state: SocketState, port: SeenPort | None, now: float) -> tuple[Socke
                 if now - lost >= GRACE:
                     return SocketState(since=now, verdict=state.verdict), False
                 return replace(state, lost=lost), False
-            same = state.port is not None and port.serial == state.port.serial
-            if same and (state.lost is None or port.serial is not None):
+            same = port == state.port and state.lost is None
+            if port.serial is not None:
+                same = state.port is not None and port.serial == state.port.serial
+            if same:
                 return replace(state, lost=None), False
             return _found(state, port, now), False
 

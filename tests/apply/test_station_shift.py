@@ -23,6 +23,7 @@ from tests.apply.station import Event, Run, Station
 
 pytest.importorskip("micropython_unix")
 
+HAND = 0.6  # seconds that no hand is faster than between a board and the next
 SOCKETS = [f"bay-{number}" for number in range(1, 9)]
 MANIFEST = """
 fleet: pv
@@ -50,6 +51,7 @@ class Shift:
         self.to_do = deque(boards)
         self.sockets = Sockets(station)
         self.at: dict[str, str] = {}
+        self.left: dict[str, float] = {}  # when a socket was left empty
         self.read = 0
         places = json.dumps({name: f"1-{name}" for name in SOCKETS})
         station.write("fleet.yaml", MANIFEST % (station.firmware(ESP32), places))
@@ -71,7 +73,8 @@ class Shift:
     def fill(self) -> None:
         """A board into each socket that has none."""
         for socket in SOCKETS:
-            if socket not in self.at and self.to_do:
+            free = time.monotonic() - self.left.get(socket, 0.0) > HAND
+            if socket not in self.at and free and self.to_do:
                 board = self.to_do.popleft()
                 client.ensure(board, {"chip": "esp32"})
                 self.at[socket] = board
@@ -79,6 +82,7 @@ class Shift:
 
     def take(self, socket: str) -> str:
         self.sockets.unplug(f"1-{socket}")
+        self.left[socket] = time.monotonic()
         return self.at.pop(socket)
 
     def units(self) -> dict[str, Unit]:

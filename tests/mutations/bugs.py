@@ -34,8 +34,8 @@ BUGS = (
     Bug(
         name="take whatever is plugged in where a board has passed for that board",
         file="provision/station/machine.py",
-        before="same and (state.lost is None or port.serial is not None)",
-        after="same",
+        before="same = port == state.port and state.lost is None",
+        after="same = port == state.port",
         tests=("tests/station/test_machine.py",),
     ),
     Bug(

@@ -57,6 +57,10 @@ CASES: dict[str, list[tuple[Seen, str]]] = {
         (BRIDGE, "found"), (BRIDGE, "proving!"), ("P", "working"), (PASS, "passed"),
         (None, "passed"), (BRIDGE, "found"), (BRIDGE, "proving!"),
     ],
+    "so was one with another name, however quick the hand": [
+        (BRIDGE, "found"), (BRIDGE, "proving!"), ("P", "working"), (PASS, "passed"),
+        (OTHER, "found"), (OTHER, "proving!"),
+    ],
     "so was one that had failed": [
         (BRIDGE, "found"), (BRIDGE, "proving!"), ("P", "working"), (FAIL, "failed"),
         (None, "failed"), (BRIDGE, "found"), (BRIDGE, "proving!"),
