@@ -127,12 +127,12 @@ def a_shift(station: Station, count: int) -> None:
             socket, board = event["socket"], shift.at.get(event["socket"])
             if board is None:
                 continue
-            if event["phase"] == "working":
+            if event["phase"] == "proving" and board in loose:
+                loose.discard(board)
+                fault = {"bytes": rng.randrange(5_000, 250_000), "replug": 4}
+                client.request(board, "fault", fault="unplug", arguments=fault)
+            elif event["phase"] == "working":
                 macs[board] = event["mac"]
-                if board in loose:
-                    loose.discard(board)
-                    fault = {"bytes": rng.randrange(1_000, 15_000), "replug": 4}
-                    client.request(board, "fault", fault="unplug", arguments=fault)
             elif event["phase"] == "passed":
                 done += 1
                 sizes.append(memory(run))
@@ -220,8 +220,9 @@ def test_a_short_shift_with_faults(station: Station) -> None:
 
 
 @pytest.mark.slow
-def test_a_shift_of_two_hundred(station: Station) -> None:
-    a_shift(station, 200)
+@pytest.mark.parametrize("count", [40, 200])
+def test_a_long_shift(station: Station, count: int) -> None:
+    a_shift(station, count)
 
 
 @pytest.mark.slow
