@@ -151,10 +151,10 @@ def a_shift(station: Station, count: int) -> None:
     assert {units[mac].state for mac in macs.values()} == {"done"}
     numbers = sorted(unit.number for unit in units.values())
     assert numbers == [f"{1000 + n:06d}" for n in range(count)]
-    first, last = max(sizes[:16]), max(sizes[-16:])
-    print(f"{count} units, {failed} failed visits, {seconds:.0f} s; {first} kB, then {last} kB")
-    if count >= 100:
-        assert last < 1.15 * first
+    quarters = [max(sizes[n * count // 4 : (n + 1) * count // 4]) for n in range(4)]
+    print(f"{count} units, {failed} failed visits, {seconds:.0f} s; kB by quarters: {quarters}")
+    if count >= 200:
+        assert quarters[3] < 1.1 * quarters[1]
 
 
 def killed(station: Station, kills: int) -> None:
