@@ -20,11 +20,12 @@ def enter(extra: str) -> None:
     """Go on inside the environment, made or brought up to date for `.[extra]`; returns there."""
     home = ROOT / ".venv"
     python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    if Path(sys.prefix).resolve() == home.resolve():
-        return
+    inside = Path(sys.prefix).resolve() == home.resolve()
     wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
     stamp = home / f"installed-{extra}"
-    if not python.exists() or not stamp.exists() or stamp.read_text() != wanted:
+    known = stamp.read_text() if stamp.exists() else None
+    # Who is inside without a stamp has made the environment by hand, and it is theirs.
+    if not (python.exists() and known == wanted or inside and known is None):
         print(f"setting up {home.name} (once; it takes a minute) …", file=sys.stderr, flush=True)
         if not python.exists():
             venv.create(home, with_pip=True)
@@ -34,6 +35,8 @@ def enter(extra: str) -> None:
             check=True,
         )  # fmt: skip
         stamp.write_text(wanted)
+    if inside:
+        return
     command = [str(python), *sys.argv]
     if os.name == "nt":  # execv returns to the shell at once there
         sys.exit(subprocess.run(command, check=False).returncode)
