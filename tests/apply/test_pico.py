@@ -239,5 +239,5 @@ def test_an_image_is_built_for_other_tools(station: Station) -> None:
     deadline = time.monotonic() + PATIENCE
     while not station.order("x", "status")["present"]:
         assert time.monotonic() < deadline
-        time.sleep(0.05)
+        time.sleep(0.05)  # the board tells only when it is asked
     assert station.files("x", RP2040)["/main.py"] == APP["main.py"].encode()

@@ -78,7 +78,7 @@ def until_in_step(station: Station, run: Run, *, but: frozenset[str] = frozenset
     while left := differing(station).keys() - but:
         assert time.monotonic() < deadline, f"{left}\n{run.err}"
         assert run.process.poll() is None, run.err
-        time.sleep(0.05)
+        time.sleep(0.05)  # files on a board are looked at from outside: no event
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)

@@ -18,7 +18,7 @@ SECRET = "wifi-password"
 def shown(pieces: Sequence[bytes], secrets: Sequence[str] = (SECRET,)) -> bytes:
     """What has been shown when these pieces have come, one right after the other."""
     said: list[bytes] = []
-    screen = MaskedScreen(said.append, Redactor(secrets).text)
+    screen = MaskedScreen(said.append, Redactor(secrets).text, clock=lambda: 0.0)
     for piece in pieces:
         screen.hear(piece)
     screen.close()
@@ -58,7 +58,7 @@ def test_a_prompt_and_the_echo_of_a_key_wait_for_a_silence_and_no_longer() -> No
 
 def test_parts_of_a_secret_on_both_sides_of_a_silence_are_masked() -> None:
     said: list[bytes] = []
-    screen = MaskedScreen(said.append, Redactor([SECRET]).text)
+    screen = MaskedScreen(said.append, Redactor([SECRET]).text, clock=lambda: 0.0)
     for piece in (b">>> it is wifi-pas", b"sword.\r\n"):
         screen.hear(piece)
         screen.flush()
@@ -67,6 +67,6 @@ def test_parts_of_a_secret_on_both_sides_of_a_silence_are_masked() -> None:
 
 def test_a_line_without_an_end_is_not_held_for_ever() -> None:
     said: list[bytes] = []
-    screen = MaskedScreen(said.append, Redactor([SECRET]).text)
+    screen = MaskedScreen(said.append, Redactor([SECRET]).text, clock=lambda: 0.0)
     screen.hear(b"." * (console.LONGEST_LINE + 1))
     assert not screen.waiting

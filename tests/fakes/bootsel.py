@@ -70,4 +70,4 @@ class Rom:
                     self.taken = data
                     shutil.rmtree(self._folder)
                     return
-            time.sleep(0.002)
+            time.sleep(0.002)  # as a board looks at its drive

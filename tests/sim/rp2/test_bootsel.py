@@ -238,7 +238,7 @@ def pico_gone(pico: Pico) -> None:
     end = time.monotonic() + PATIENCE
     while client.running(pico.name):
         assert time.monotonic() < end
-        time.sleep(0.01)
+        time.sleep(0.01)  # a process that goes is looked for
 
 
 def test_whatever_a_host_does_to_the_volume_the_board_lives(bench: Bench) -> None:
