@@ -129,7 +129,7 @@ def a_shift(station: Station, count: int) -> None:
                 continue
             if event["phase"] == "proving" and board in loose:
                 loose.discard(board)
-                fault = {"bytes": rng.randrange(5_000, 250_000), "replug": 4}
+                fault = {"bytes": rng.randrange(1_000, 60_000), "replug": 4}
                 client.request(board, "fault", fault="unplug", arguments=fault)
             elif event["phase"] == "working":
                 macs[board] = event["mac"]
