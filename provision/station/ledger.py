@@ -176,7 +176,7 @@ class Ledger:
             if row["reserved"]:
                 at.execute(
                     "UPDATE unit SET state = 'free', changed = ?, mac = NULL, station = NULL, "
-                    "socket = NULL, operator = NULL WHERE number = ?",
+                    "socket = NULL, operator = NULL WHERE number = ? AND state = 'reserved'",
                     (_now(), row["number"]),
                 )
             _end(at, attempt, "released", reason, seconds)
@@ -199,7 +199,8 @@ class Ledger:
         return [_unit(row) for row in rows]
 
     def scrap(self, number: str, reason: str) -> Unit:
-        """Never give this number again; its board, if it comes back, gets another one."""
+        """Never give this number again; its board, if it comes back, gets another one. An attempt
+        that is at work on it ends with this: it can no longer pass."""
         with self._using, transaction(self._connection, self.path) as at:
             row = at.execute("SELECT * FROM unit WHERE number = ?", (number,)).fetchone()
             if row is None:
@@ -212,6 +213,8 @@ class Ledger:
                 "UPDATE unit SET state = 'scrapped', changed = ?, reason = ? WHERE number = ?",
                 (_now(), _text(reason), number),
             )
+            why = _text(f"its number was scrapped: {reason}")
+            _end_working(at, "number = ?", (number,), "failed", why)
             return self._reread(at, number)
 
     # -- looking ---------------------------------------------------------------------------------
@@ -243,8 +246,14 @@ class Ledger:
 
     def _working(self, at: sqlite3.Connection, attempt: str) -> sqlite3.Row:
         row: sqlite3.Row | None = at.execute(
-            "SELECT * FROM attempt WHERE id = ?", (attempt,)
-        ).fetchone()
+            "SELECT attempt.*, unit.state, unit.reason AS scrapped_for FROM attempt "
+            "JOIN unit USING (number) WHERE attempt.id = ?", (attempt,)
+        ).fetchone()  # fmt: skip
+        if row is not None and row["state"] == "scrapped":
+            raise LedgerError(
+                f"{row['number']} was scrapped while its board was at work: {row['scrapped_for']}",
+                hint="plug the board in again: it gets another number",
+            )
         if row is None or row["outcome"] != "working":
             what = row["outcome"] if row is not None else "not there"
             raise LedgerError(

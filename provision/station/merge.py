@@ -42,7 +42,8 @@ def conflicts(here: Sequence[Unit], there: Sequence[Unit]) -> list[str]:
         same = counters.get(unit.counter) if unit.counter is not None else None
         if same is not None and same.number != unit.number:
             found.append(f"{unit.counter} is written {same.number} here and {unit.number} there")
-        elsewhere = numbers.get(unit.mac) if unit.state in _OWNED else None
+        owns = unit.state in _OWNED and (mine is None or mine.state != "scrapped")
+        elsewhere = numbers.get(unit.mac) if owns else None
         if elsewhere is not None and elsewhere != unit.number and not _gone(there, elsewhere):
             found.append(f"{unit.mac} is {elsewhere} here and {unit.number} there")
     return found

@@ -131,6 +131,24 @@ def test_a_scrapped_number_is_never_given_again(ledger: Ledger) -> None:
         ledger.scrap("001007", "no")
 
 
+@pytest.mark.parametrize("end", ["commit", "fail", "release"])
+def test_a_number_that_is_scrapped_amid_the_work_stays_scrapped(ledger: Ledger, end: str) -> None:
+    """Whatever the station that is at work on it comes to afterwards."""
+    reserved = ledger.reserve(visit("aa"), COUNTER)
+    ledger.scrap("001000", "printed twice")
+    with pytest.raises(LedgerError, match="001000 was scrapped while .* at work: printed twice"):
+        if end == "commit":
+            ledger.commit(reserved.attempt, RESULT, name="x", seconds=1)
+        elif end == "fail":
+            ledger.fail(reserved.attempt, "no", seconds=1)
+        else:
+            ledger.release(reserved.attempt, "no", seconds=1)
+    assert ledger.unit("001000").state == "scrapped"
+    assert outcomes(ledger, "001000") == [("make", "failed")]
+    assert ledger.next_number(COUNTER) == "001001"
+    assert made(ledger, "aa") == "001001"
+
+
 def test_a_range_ends(ledger: Ledger) -> None:
     two = Counter(start=1, end=2, format="{}")
     ledger.reserve(visit("aa"), two)
@@ -296,6 +314,19 @@ def test_a_board_that_got_a_new_number_elsewhere_is_merged(tmp_path: Path) -> No
     two.scrap("001000", "the label tore")
     made(two, "aa")
     assert merge(one, two) == Merged(added=1, updated=1, attempts=1)
+    assert one.unit("aa").number == "001001"
+
+
+def test_a_number_scrapped_here_may_still_be_its_boards_there(tmp_path: Path) -> None:
+    """The other station has not heard of it, and is merged again every evening."""
+    one = Ledger.open(tmp_path / "one", create=True)
+    two = Ledger.open(tmp_path / "two", create=True)
+    made(two, "aa")
+    merge(one, two)
+    one.scrap("001000", "the label tore")
+    made(one, "aa")
+    assert merge(one, two) == Merged(added=0, updated=0, attempts=0)
+    assert one.unit("001000").state == "scrapped"
     assert one.unit("aa").number == "001001"
 
 
