@@ -16,12 +16,13 @@ from provision.core.wording import harmless_line, plural
 from provision.errors import UsageError
 from provision.station.ledger import Ledger
 from provision.station.merge import merge
-from provision.station.records import Attempt, Unit, attempt_data, unit_data
+from provision.station.records import Attempt, Evidence, Unit, attempt_data, unit_data
 
 _DEFAULT = "fleet.ledger"
 _COLUMNS = (
     "number", "state", "changed", "name", "mac", "station", "socket", "operator", "seconds",
     "reason", "commit", "firmware_version", "firmware_sha256", "files", "checks",
+    "certificate",
 )  # fmt: skip
 
 
@@ -83,16 +84,29 @@ def show(path: Path, number: str, as_json: bool) -> int:
         return 0
     click.echo(_line(unit))
     for name, value in unit_data(unit).items():
-        if name in ("number", "counter", "state", "files", "checks") or value is None:
+        if name in ("number", "counter", "state", "files", "checks", "certificate"):
+            continue
+        if value is None:
             continue
         click.echo(f"  {name.replace('_', ' ')}: {harmless_line(str(value))}")
     for file, sha256 in unit.result.files.items():
         click.echo(f"  file {harmless_line(file)}: sha256 {sha256}")
-    for check in unit.result.checks:
-        click.echo("  check " + harmless_line(json.dumps(check)))
+    for line in _evidence_lines(unit.result.evidence):
+        click.echo(f"  {line}")
     for attempt in attempts:
         click.echo(f"  {_attempt_line(attempt)}")
+        if attempt.outcome != "passed":  # else it is what the unit has
+            for line in _evidence_lines(attempt.evidence):
+                click.echo(f"    {line}")
     return 0
+
+
+def _evidence_lines(evidence: Evidence) -> list[str]:
+    said = ["check " + json.dumps(check) for check in evidence.checks]
+    if evidence.certificate is not None:
+        facts = (f"{name} {value}" for name, value in evidence.certificate.items())
+        said.append("certificate " + ", ".join(facts))
+    return list(map(harmless_line, said))
 
 
 @command.command("export")

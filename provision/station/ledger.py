@@ -15,16 +15,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 from uuid import uuid4
 
 from provision.core.wording import did_you_mean, harmless_line, quoted
 from provision.errors import LedgerError
 from provision.station.ledger_file import connect, failure, transaction
 from provision.station.numbers import Counter, Numbers, exhausted
-from provision.station.records import Attempt, AttemptOutcome, Unit, UnitResult
+from provision.station.records import Attempt, AttemptOutcome, Evidence, Unit, UnitResult
+from provision.station.rows import attempt_of, evidence_columns, unit_of
 
+_NOTHING = Evidence()
 _MOST_TEXT = 2000  # characters of a reason, which a board may have had a say in
 
 
@@ -87,7 +88,7 @@ class Ledger:
         rows = self._rows(
             "SELECT * FROM unit WHERE mac = ? AND state IN ('reserved', 'done')", (mac,)
         )
-        return _unit(rows[0]) if rows else None
+        return unit_of(rows[0]) if rows else None
 
     def next_number(self, numbers: Numbers) -> str | None:
         """What the next board would get; nothing is reserved."""
@@ -138,7 +139,7 @@ class Ledger:
                 (attempt, number, visit.mac, "look" if look else "make", _now(), visit.station,
                  visit.socket, visit.operator, int(not known)),
             )  # fmt: skip
-            unit = _unit(at.execute("SELECT * FROM unit WHERE number = ?", (number,)).fetchone())
+            unit = unit_of(at.execute("SELECT * FROM unit WHERE number = ?", (number,)).fetchone())
         return Reservation(unit=unit, attempt=attempt, known=known)
 
     def commit(self, attempt: str, result: UnitResult, *, name: str, seconds: float) -> Unit:
@@ -147,13 +148,13 @@ class Ledger:
             row = self._working(at, attempt)
             at.execute(
                 "UPDATE unit SET state = 'done', changed = ?, name = ?, seconds = ?, "
-                '"commit" = ?, firmware_version = ?, firmware_sha256 = ?, files = ?, checks = ? '
-                "WHERE number = ?",
+                '"commit" = ?, firmware_version = ?, firmware_sha256 = ?, files = ?, checks = ?, '
+                "certificate = ? WHERE number = ?",
                 (_now(), name, seconds, result.commit, result.firmware_version,
                  result.firmware_sha256, json.dumps(dict(result.files), sort_keys=True),
-                 json.dumps([dict(check) for check in result.checks]), row["number"]),
+                 *evidence_columns(result.evidence), row["number"]),
             )  # fmt: skip
-            _end(at, attempt, "passed", None, seconds)
+            _end(at, attempt, "passed", None, seconds, evidence=result.evidence)
             return self._reread(at, row["number"])
 
     def looked(self, attempt: str, *, passed: bool, reason: str | None, seconds: float) -> None:
@@ -162,13 +163,24 @@ class Ledger:
             self._working(at, attempt)
             _end(at, attempt, "passed" if passed else "failed", reason, seconds)
 
-    def fail(self, attempt: str, reason: str, *, seconds: float, interrupted: bool = False) -> None:
+    def fail(
+        self,
+        attempt: str,
+        reason: str,
+        *,
+        seconds: float,
+        interrupted: bool = False,
+        evidence: Evidence = _NOTHING,
+    ) -> None:
         """Something may have been written: the number stays this board's, for its next attempt."""
         with self._using, transaction(self._connection, self.path) as at:
             self._working(at, attempt)
-            _end(at, attempt, "interrupted" if interrupted else "failed", reason, seconds)
+            outcome: AttemptOutcome = "interrupted" if interrupted else "failed"
+            _end(at, attempt, outcome, reason, seconds, evidence=evidence)
 
-    def release(self, attempt: str, reason: str, *, seconds: float) -> None:
+    def release(
+        self, attempt: str, reason: str, *, seconds: float, evidence: Evidence = _NOTHING
+    ) -> None:
         """Nothing was written: a number that this very attempt had reserved is free again. One that
         was the board's before stays its own: an earlier attempt may have written."""
         with self._using, transaction(self._connection, self.path) as at:
@@ -179,7 +191,7 @@ class Ledger:
                     "socket = NULL, operator = NULL WHERE number = ? AND state = 'reserved'",
                     (_now(), row["number"]),
                 )
-            _end(at, attempt, "released", reason, seconds)
+            _end(at, attempt, "released", reason, seconds, evidence=evidence)
 
     def note(self, attempt: str, reason: str) -> None:
         """What went wrong after the board had passed, such as a label that was not printed."""
@@ -196,7 +208,7 @@ class Ledger:
                 (station,),
             ).fetchall()
             _end_working(at, "station = ?", (station,), "killed", "the station ended amid it")
-        return [_unit(row) for row in rows]
+        return [unit_of(row) for row in rows]
 
     def scrap(self, number: str, reason: str) -> Unit:
         """Never give this number again; its board, if it comes back, gets another one. An attempt
@@ -222,7 +234,7 @@ class Ledger:
     def units(self, states: Sequence[str] = ()) -> list[Unit]:
         """All units, or those in these states, in the order of their numbers."""
         rows = self._rows("SELECT * FROM unit ORDER BY counter IS NULL, counter, number")
-        return [_unit(row) for row in rows if not states or row["state"] in states]
+        return [unit_of(row) for row in rows if not states or row["state"] in states]
 
     def unit(self, number: str) -> Unit:
         """One unit by its number, or by its board's MAC; LedgerError for one that is not there."""
@@ -232,15 +244,15 @@ class Ledger:
         if not rows:
             with self._using:
                 raise self._unknown(self._connection, number)
-        return _unit(rows[0])
+        return unit_of(rows[0])
 
     def attempts(self, number: str | None = None) -> list[Attempt]:
         """The attempts of a unit, or all, the eldest first."""
         statement = "SELECT * FROM attempt"
         if number is not None:
-            return [_attempt(row) for row in self._rows(
+            return [attempt_of(row) for row in self._rows(
                 f"{statement} WHERE number = ? ORDER BY started, rowid", (number,))]  # fmt: skip
-        return [_attempt(row) for row in self._rows(f"{statement} ORDER BY started, rowid")]
+        return [attempt_of(row) for row in self._rows(f"{statement} ORDER BY started, rowid")]
 
     # -- within a transaction --------------------------------------------------------------------
 
@@ -264,7 +276,7 @@ class Ledger:
         return row
 
     def _reread(self, at: sqlite3.Connection, number: str) -> Unit:
-        return _unit(at.execute("SELECT * FROM unit WHERE number = ?", (number,)).fetchone())
+        return unit_of(at.execute("SELECT * FROM unit WHERE number = ?", (number,)).fetchone())
 
     def _unknown(self, at: sqlite3.Connection, number: str) -> LedgerError:
         known = [row[0] for row in at.execute("SELECT number FROM unit LIMIT 10000")]
@@ -327,11 +339,15 @@ def _end(
     outcome: AttemptOutcome,
     reason: str | None,
     seconds: float,
+    *,
+    evidence: Evidence = _NOTHING,
 ) -> None:
     at.execute(
-        "UPDATE attempt SET outcome = ?, reason = ?, seconds = ? WHERE id = ?",
-        (outcome, _text(reason) if reason is not None else None, seconds, attempt),
-    )
+        "UPDATE attempt SET outcome = ?, reason = ?, seconds = ?, checks = ?, certificate = ? "
+        "WHERE id = ?",
+        (outcome, _text(reason) if reason is not None else None, seconds,
+         *evidence_columns(evidence), attempt),
+    )  # fmt: skip
 
 
 def _text(text: str) -> str:
@@ -340,43 +356,3 @@ def _text(text: str) -> str:
 
 def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-
-
-def _unit(row: sqlite3.Row) -> Unit:
-    files: Any = json.loads(row["files"])
-    return Unit(
-        number=row["number"],
-        counter=row["counter"],
-        state=row["state"],
-        changed=row["changed"],
-        name=row["name"],
-        mac=row["mac"],
-        station=row["station"],
-        socket=row["socket"],
-        operator=row["operator"],
-        seconds=row["seconds"],
-        reason=row["reason"],
-        result=UnitResult(
-            commit=row["commit"],
-            firmware_version=row["firmware_version"],
-            firmware_sha256=row["firmware_sha256"],
-            files=MappingProxyType(files),
-            checks=tuple(json.loads(row["checks"])),
-        ),
-    )
-
-
-def _attempt(row: sqlite3.Row) -> Attempt:
-    return Attempt(
-        id=row["id"],
-        number=row["number"],
-        mac=row["mac"],
-        kind=row["kind"],
-        outcome=row["outcome"],
-        started=row["started"],
-        station=row["station"],
-        socket=row["socket"],
-        operator=row["operator"],
-        seconds=row["seconds"],
-        reason=row["reason"],
-    )

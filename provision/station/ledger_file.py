@@ -18,7 +18,7 @@ from provision.atomic_files import locked, plain_file, sync_directory
 from provision.errors import LedgerError
 
 APPLICATION = 0x50764C67  # "PvLg", in the file's header
-VERSION = 1
+VERSION = 2
 PATIENCE = 120.0  # seconds to wait for other stations, which hold the ledger for milliseconds
 _BUSY, _LOCKED, _FULL = 5, 6, 13  # SQLite's own numbers, which Python names since 3.11
 
@@ -30,7 +30,7 @@ CREATE TABLE unit (
     changed TEXT NOT NULL,
     name TEXT, mac TEXT, station TEXT, socket TEXT, operator TEXT, seconds REAL, reason TEXT,
     "commit" TEXT, firmware_version TEXT, firmware_sha256 TEXT,
-    files TEXT NOT NULL DEFAULT '{}', checks TEXT NOT NULL DEFAULT '[]',
+    files TEXT NOT NULL DEFAULT '{}', checks TEXT NOT NULL DEFAULT '[]', certificate TEXT,
     CHECK (state NOT IN ('reserved', 'done') OR mac IS NOT NULL)
 );
 CREATE UNIQUE INDEX unit_mac ON unit (mac) WHERE state IN ('reserved', 'done');
@@ -44,10 +44,17 @@ CREATE TABLE attempt (
     started TEXT NOT NULL,
     station TEXT NOT NULL, socket TEXT NOT NULL, operator TEXT NOT NULL,
     seconds REAL, reason TEXT,
-    reserved INTEGER NOT NULL DEFAULT 0
+    reserved INTEGER NOT NULL DEFAULT 0,
+    checks TEXT NOT NULL DEFAULT '[]', certificate TEXT
 );
 CREATE INDEX attempt_number ON attempt (number);
 CREATE INDEX attempt_working ON attempt (station) WHERE outcome = 'working';
+"""
+
+_FROM_VERSION_1 = """
+ALTER TABLE unit ADD COLUMN certificate TEXT;
+ALTER TABLE attempt ADD COLUMN checks TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE attempt ADD COLUMN certificate TEXT;
 """
 
 
@@ -187,6 +194,12 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
                 f"PRAGMA user_version = {VERSION}; COMMIT;"
             )
         application, version = APPLICATION, VERSION
+    if application == APPLICATION and version == 1:
+        with closing(connection.cursor()) as cursor:
+            cursor.executescript(
+                f"BEGIN IMMEDIATE; {_FROM_VERSION_1} PRAGMA user_version = {VERSION}; COMMIT;"
+            )
+        version = VERSION
     if application != APPLICATION:
         raise LedgerError(
             f"{path} is a database of another program",

@@ -15,6 +15,7 @@ from provision.errors import LedgerError
 from provision.station.ledger import Ledger
 from provision.station.ledger_file import transaction
 from provision.station.records import Attempt, Unit
+from provision.station.rows import evidence_columns
 
 _RANK = {"free": 0, "reserved": 1, "done": 2, "scrapped": 3}
 _OWNED = ("reserved", "done")
@@ -91,18 +92,21 @@ def merge(ledger: Ledger, other: Ledger) -> Merged:
 
 _PUT = (
     "INSERT INTO unit (number, counter, state, changed, name, mac, station, socket, operator, "
-    'seconds, reason, "commit", firmware_version, firmware_sha256, files, checks) '
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET "
+    'seconds, reason, "commit", firmware_version, firmware_sha256, files, checks, '
+    "certificate) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET "
     "state = excluded.state, changed = excluded.changed, name = excluded.name, mac = excluded.mac, "
     "station = excluded.station, socket = excluded.socket, operator = excluded.operator, "
     'seconds = excluded.seconds, reason = excluded.reason, "commit" = excluded."commit", '
     "firmware_version = excluded.firmware_version, firmware_sha256 = excluded.firmware_sha256, "
-    "files = excluded.files, checks = excluded.checks"
+    "files = excluded.files, checks = excluded.checks, certificate = excluded.certificate"
 )
 _PUT_ATTEMPT = (
     "INSERT INTO attempt (id, number, mac, kind, outcome, started, station, socket, operator, "
-    "seconds, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
-    "outcome = excluded.outcome, seconds = excluded.seconds, reason = excluded.reason"
+    "seconds, reason, checks, certificate) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
+    "outcome = excluded.outcome, seconds = excluded.seconds, reason = excluded.reason, "
+    "checks = excluded.checks, certificate = excluded.certificate"
 )
 
 
@@ -113,7 +117,7 @@ def _values(unit: Unit) -> tuple[object, ...]:
         unit.socket, unit.operator, unit.seconds, unit.reason, result.commit,
         result.firmware_version, result.firmware_sha256,
         json.dumps(dict(result.files), sort_keys=True),
-        json.dumps([dict(check) for check in result.checks]),
+        *evidence_columns(result.evidence),
     )  # fmt: skip
 
 
@@ -121,4 +125,5 @@ def _attempt_values(attempt: Attempt) -> tuple[object, ...]:
     return (
         attempt.id, attempt.number, attempt.mac, attempt.kind, attempt.outcome, attempt.started,
         attempt.station, attempt.socket, attempt.operator, attempt.seconds, attempt.reason,
+        *evidence_columns(attempt.evidence),
     )  # fmt: skip

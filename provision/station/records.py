@@ -18,6 +18,15 @@ AttemptOutcome = Literal["working", "passed", "failed", "released", "interrupted
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Evidence:
+    """What is kept of the board itself: what the steps of its `check` gave, up to the one that
+    failed, and what may be told of the certificate that it was given (`CertificateFacts`)."""
+
+    checks: Sequence[Mapping[str, Any]] = ()
+    certificate: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Attempt:
     """One visit of a board to a socket. `kind`: whether it was to be made, or only looked at."""
 
@@ -32,18 +41,19 @@ class Attempt:
     operator: str
     seconds: float | None = None
     reason: str | None = None
+    evidence: Evidence = field(default_factory=Evidence)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UnitResult:
     """What is kept of a board that passed. `files` are the sha256 of its files by path, without
-    those that hold secrets; `checks` what was asked of it and answered."""
+    those that hold secrets."""
 
     commit: str | None = None
     firmware_version: str | None = None
     firmware_sha256: str | None = None
     files: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    checks: Sequence[Mapping[str, Any]] = ()
+    evidence: Evidence = field(default_factory=Evidence)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,7 +83,7 @@ def unit_data(unit: Unit, attempts: Sequence[Attempt] | None = None) -> dict[str
     data["firmware_version"] = unit.result.firmware_version
     data["firmware_sha256"] = unit.result.firmware_sha256
     data["files"] = dict(unit.result.files)
-    data["checks"] = [dict(check) for check in unit.result.checks]
+    data.update(_evidence_data(unit.result.evidence))
     if attempts is not None:
         data["attempts"] = [attempt_data(attempt) for attempt in attempts]
     return data
@@ -81,4 +91,14 @@ def unit_data(unit: Unit, attempts: Sequence[Attempt] | None = None) -> dict[str
 
 def attempt_data(attempt: Attempt) -> dict[str, Any]:
     """An attempt as JSON has it."""
-    return {each.name: getattr(attempt, each.name) for each in fields(attempt)}
+    data = {each.name: getattr(attempt, each.name) for each in fields(attempt)}
+    del data["evidence"]
+    return {**data, **_evidence_data(attempt.evidence)}
+
+
+def _evidence_data(evidence: Evidence) -> dict[str, Any]:
+    certificate = evidence.certificate
+    return {
+        "checks": [dict(check) for check in evidence.checks],
+        "certificate": dict(certificate) if certificate is not None else None,
+    }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from provision import api
@@ -19,7 +19,7 @@ from provision.station.hooks import run_hook
 from provision.station.ledger import Ledger, Reservation, Visit
 from provision.station.machine import Verdict
 from provision.station.numbers import Numbers, Table
-from provision.station.records import Unit, UnitResult, unit_data
+from provision.station.records import Evidence, Unit, UnitResult, unit_data
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,6 +94,7 @@ class _Visit:
         self.known = False
         self.wrote = False
         self.declined: api.Plan | None = None
+        self.evidence = Evidence()
 
     @property
     def seconds(self) -> float:
@@ -157,9 +158,16 @@ class _Visit:
         if look:
             ledger.looked(attempt, passed=False, reason=failed.reason, seconds=self.seconds)
         elif self.wrote:
-            ledger.fail(attempt, failed.reason, seconds=self.seconds, interrupted=failed.cut)
-        else:
-            ledger.release(attempt, failed.reason, seconds=self.seconds)
+            ledger.fail(
+                attempt,
+                failed.reason,
+                seconds=self.seconds,
+                interrupted=failed.cut,
+                evidence=self.evidence,
+            )
+        else:  # and no certificate has got to the board
+            evidence = replace(self.evidence, certificate=None)
+            ledger.release(attempt, failed.reason, seconds=self.seconds, evidence=evidence)
 
     # -- the steps -----------------------------------------------------------------------------
 
@@ -217,15 +225,15 @@ class _Visit:
         assert unit.mac is not None
         self._hook("before", unit)
         fleet = self._unit(unit.number, unit.mac)
-        report = self._good(
-            api.apply(
-                fleet,
-                yes=self.orders.yes,
-                confirm=self._decline,
-                on_event=self._hear,
-                cancel=self.orders.cancel,
-            ),
+        run = api.apply(
+            fleet,
+            yes=self.orders.yes,
+            confirm=self._decline,
+            on_event=self._hear,
+            cancel=self.orders.cancel,
         )
+        self.evidence = evidence_of(run.devices[0])  # also of a board that fails
+        self._good(run)
         made = self.orders.manifest.made_of(fleet)
         done = self.orders.ledger.commit(
             self.reserved.attempt,
@@ -234,7 +242,7 @@ class _Visit:
                 firmware_version=made.firmware_version,
                 firmware_sha256=made.firmware_sha256,
                 files=made.files,
-                checks=checks_of(report),
+                evidence=self.evidence,
             ),
             name=self.name or unit.number,
             seconds=self.seconds,
@@ -321,6 +329,10 @@ class _Committed(_Failed):
     """The unit is done; what failed came after."""
 
 
-def checks_of(report: api.DeviceReport) -> tuple[Mapping[str, Any], ...]:
-    """What the steps of a board's check gave, as the ledger keeps it."""
-    return tuple(asdict(result) for result in report.measured)
+def evidence_of(report: api.DeviceReport) -> Evidence:
+    """What a run has seen of its board, as the ledger keeps it."""
+    certificate = report.certificate
+    return Evidence(
+        checks=tuple(asdict(result) for result in report.measured),
+        certificate=asdict(certificate) if certificate is not None else None,
+    )

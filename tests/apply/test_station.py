@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import signal
@@ -15,6 +16,7 @@ from provision.station.ledger import Ledger
 from provision.station.records import Unit
 from tests.apply.plugged import LISTED, Sockets
 from tests.apply.station import Run, Station
+from tests.cas import make_ca
 
 pytest.importorskip("micropython_unix")
 
@@ -101,7 +103,7 @@ def test_a_board_is_proved_numbered_made_and_remembered(station: Station, socket
         assert (unit.state, unit.mac, unit.station, unit.operator) == ("done", mac, "bench", "ada")
         assert unit.result.firmware_version == "1.24.1"
         assert set(unit.result.files) == {"/main.py", "/id.txt"}
-        assert unit.result.checks[0]["passed"] is True
+        assert unit.result.evidence.checks[0]["passed"] is True
     assert outcomes(station, "001000") == ["passed", "passed"]
     assert station.lock == {}  # of units, it is the ledger that knows
     assert not (station.home.parent / "state" / "applies").exists()
@@ -171,6 +173,51 @@ def test_an_unplugged_board_gets_its_number_again(station: Station, sockets: Soc
     run.signal(signal.SIGTERM)
     assert run.end().code == 0
     assert outcomes(station, "001000") == ["failed", "passed"]
+
+
+def test_the_ledger_keeps_certificates_and_what_a_failed_check_gave(
+    station: Station, sockets: Sockets
+) -> None:
+    for name, data in zip(("ca/ca.pem", "ca/ca-key.pem"), make_ca(), strict=True):
+        station.write(name, data)
+    path = station.work / "fleet.yaml"
+    steps = """
+    certificate:
+      ca: {cert: ca/ca.pem, key: ca/ca-key.pem}
+      cn: "{{ name }}"
+      dest_cert: /cert.der
+      dest_key: /key.der
+    check:
+      - {name: boots, expression: "1 + 1", timeout: 5}
+      - {name: supply, expression: "float(open('/id.txt').read())", min: 3.2, max: 3.4, timeout: 1}
+"""
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line if "check:" not in line else steps for line in lines))
+    station.board("a")
+    station.write("id.j2", "2.9")
+    sockets.plug("1-1", "a")
+    run = work(station, "--yes", "--stop-after", "2")
+    assert "supply" in at(run, "left", "failed")["reason"]
+    first = hashlib.sha256(station.files("a")["/cert.der"]).hexdigest()
+    station.write("id.j2", "3.3")
+    sockets.unplug("1-1")
+    at(run, "left", "empty")
+    sockets.plug("1-1", "a")
+    at(run, "left", "passed")
+    run.end()
+    with Ledger.open(station.work / "fleet.ledger") as ledger:
+        failed, passed = (attempt.evidence for attempt in ledger.attempts("001000"))
+        unit = ledger.unit("001000").result.evidence
+    assert [(one["name"], one["passed"], one["value"]) for one in failed.checks] == [
+        ("boots", True, "2"), ("supply", False, "2.9"),
+    ]  # fmt: skip
+    assert [(one["name"], one["value"]) for one in passed.checks] == [
+        ("boots", "2"), ("supply", "3.3"),
+    ]  # fmt: skip
+    assert failed.certificate is not None
+    assert (failed.certificate["fingerprint"], failed.certificate["cn"]) == (first, "PV-001000")
+    assert passed.certificate == failed.certificate == unit.certificate
+    assert unit == passed
 
 
 def test_a_killed_station_goes_on_where_it_was(station: Station, sockets: Sockets) -> None:

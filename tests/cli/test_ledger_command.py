@@ -11,7 +11,7 @@ import pytest
 
 from provision.station.ledger import Ledger, Visit
 from provision.station.numbers import Counter
-from provision.station.records import UnitResult
+from provision.station.records import Evidence, UnitResult
 from tests.cli.conftest import Cli
 
 
@@ -35,12 +35,16 @@ def fill(path: Path, start: int) -> None:
             UnitResult(
                 firmware_version="1.24.1",
                 files={"/main.py": "1" * 64},
-                checks=[{"name": "supply", "value": "=1+1"}],
+                evidence=Evidence(
+                    checks=[{"name": "supply", "value": "=1+1"}],
+                    certificate={"fingerprint": "ab" * 32, "cn": "pv-1"},
+                ),
             ),
             name="=PV",
             seconds=4.25,
         )
-        ledger.fail(failed.attempt, "the check failed", seconds=3)
+        low = Evidence(checks=[{"name": "supply", "value": "2.9"}])
+        ledger.fail(failed.attempt, "the check failed", seconds=3, evidence=low)
         ledger.release(free.attempt, "it is another chip", seconds=1)
 
 
@@ -61,7 +65,10 @@ def test_units_are_listed(cli: Cli, units: Path) -> None:
 def test_a_unit_is_told_with_its_attempts(cli: Cli, units: Path) -> None:
     told = cli("ledger", "show", "001001").out
     assert "make  failed in 3.0 s  s/left  ada: the check failed" in told
+    assert 'check {"name": "supply", "value": "2.9"}' in told
+    assert f"certificate fingerprint {'ab' * 32}, cn pv-1" in cli("ledger", "show", "001000").out
     by_mac = cli("ledger", "show", "1000:0", "--json").json
+    assert by_mac["certificate"]["cn"] == "pv-1"
     assert (by_mac["number"], by_mac["files"]) == ("001000", {"/main.py": "1" * 64})
     assert [attempt["outcome"] for attempt in by_mac["attempts"]] == ["passed"]
     assert "it is another chip" in cli("ledger", "show", "001002").out
@@ -72,6 +79,7 @@ def test_a_spreadsheet_calculates_nothing_of_an_export(cli: Cli, units: Path) ->
     assert [row["number"] for row in rows] == ["001000", "001001", "001002"]
     assert rows[0]["name"] == "'=PV"
     assert json.loads(rows[0]["checks"]) == [{"name": "supply", "value": "=1+1"}]
+    assert json.loads(rows[0]["certificate"])["cn"] == "pv-1"
     ended = cli("ledger", "export", "--format", "json", "-o", "units.json")
     assert ended.err == "wrote units.json: 3 units\n"
     data = json.loads((units.parent / "units.json").read_text())

@@ -46,6 +46,13 @@ BUGS = (
         tests=("tests/apply/test_station.py", "-k", "hooks_run"),
     ),
     Bug(
+        name="let a board pass whose number was scrapped meanwhile",
+        file="provision/station/ledger.py",
+        before='if row is not None and row["state"] == "scrapped":',
+        after='if row is not None and row["state"] == "free":',
+        tests=("tests/station/test_ledger.py", "-k", "scrapped_amid"),
+    ),
+    Bug(
         name="give a number back that an earlier attempt may have written to its board",
         file="provision/station/ledger.py",
         before='if row["reserved"]:',

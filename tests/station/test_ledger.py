@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from provision.station.ledger import Ledger, Visit
 from provision.station.ledger_file import VERSION
 from provision.station.merge import Merged, merge
 from provision.station.numbers import Counter, Table
-from provision.station.records import UnitResult
+from provision.station.records import Evidence, UnitResult
 
 ROOT = Path(__file__).parents[2]
 COUNTER = Counter(start=1000, format="{:06d}")
@@ -28,8 +29,17 @@ RESULT = UnitResult(
     firmware_version="1.24.1",
     firmware_sha256="0" * 64,
     files={"/main.py": "1" * 64},
-    checks=({"name": "supply", "value": 3.3, "passed": True},),
+    evidence=Evidence(
+        checks=({"name": "supply", "value": "3.3", "passed": True},),
+        certificate={
+            "fingerprint": "2" * 64,
+            "cn": "pv-1",
+            "serial": "1f",
+            "expires": "2027-01-01",
+        },
+    ),
 )
+LOW = Evidence(checks=({"name": "supply", "value": "2.9", "passed": False},))
 
 
 def visit(mac: str, *, station: str = "one") -> Visit:
@@ -131,12 +141,22 @@ def test_a_scrapped_number_is_never_given_again(ledger: Ledger) -> None:
         ledger.scrap("001007", "no")
 
 
+def test_what_the_check_gave_is_kept_of_boards_that_fail_too(ledger: Ledger) -> None:
+    for end in (ledger.fail, ledger.release):
+        reserved = ledger.reserve(visit("aa"), COUNTER)
+        end(reserved.attempt, "supply: too low", seconds=1, evidence=LOW)
+    made(ledger, "aa")
+    seen = [attempt.evidence for attempt in ledger.attempts("001000")]
+    assert seen == [LOW, LOW, RESULT.evidence]
+    assert ledger.unit("001000").result.evidence == RESULT.evidence
+
+
 @pytest.mark.parametrize("end", ["commit", "fail", "release"])
 def test_a_number_that_is_scrapped_amid_the_work_stays_scrapped(ledger: Ledger, end: str) -> None:
     """Whatever the station that is at work on it comes to afterwards."""
     reserved = ledger.reserve(visit("aa"), COUNTER)
     ledger.scrap("001000", "printed twice")
-    with pytest.raises(LedgerError, match="001000 was scrapped while .* at work: printed twice"):
+    with pytest.raises(LedgerError, match="was scrapped while its board was at work: printed"):
         if end == "commit":
             ledger.commit(reserved.attempt, RESULT, name="x", seconds=1)
         elif end == "fail":
@@ -196,9 +216,30 @@ def test_a_ledger_of_another_version_is_refused_and_left_alone(tmp_path: Path) -
     connection.execute(f"PRAGMA user_version = {VERSION + 1}")
     connection.close()
     before = path.read_bytes()
-    with pytest.raises(LedgerError, match="is a ledger of version 2, and this provision knows"):
+    with pytest.raises(LedgerError, match=f"is a ledger of version {VERSION + 1}, and this"):
         Ledger.open(path, create=True)
     assert path.read_bytes() == before
+
+
+def test_a_ledger_of_the_first_version_is_taken_further(tmp_path: Path) -> None:
+    """It knew nothing of certificates, nor of what the check of a board that failed gave."""
+    path = tmp_path / "x.ledger"
+    with Ledger.open(path, create=True) as ledger:
+        made(ledger, "aa")
+    connection = sqlite3.connect(path)
+    for table, column in (("unit", "certificate"), ("attempt", "checks"),
+                          ("attempt", "certificate")):  # fmt: skip
+        connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+    connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    with Ledger.open(path, check=True) as ledger:
+        assert ledger.unit("aa").result == replace(
+            RESULT, evidence=Evidence(checks=RESULT.evidence.checks)
+        )
+        assert ledger.attempts()[0].evidence == Evidence()
+        made(ledger, "bb")
+    with Ledger.open(path, check=True) as ledger:
+        assert ledger.unit("bb").result == RESULT
 
 
 def test_what_is_no_ledger_is_refused_and_left_alone(tmp_path: Path) -> None:
@@ -276,11 +317,13 @@ def test_ledgers_of_stations_apart_become_one(tmp_path: Path) -> None:
     apart = Counter(start=2000, format="{:06d}")
     for mac in ("bb", "cc"):
         reserved = two.reserve(visit(mac, station="two"), apart)
-    assert merge(one, two) == Merged(added=2, updated=0, attempts=2)
+    two.fail(reserved.attempt, "supply: too low", seconds=1, evidence=LOW)
+    reserved = two.reserve(visit("cc", station="two"), apart)
+    assert merge(one, two) == Merged(added=2, updated=0, attempts=3)
     assert merge(one, two) == Merged(added=0, updated=0, attempts=0)
     two.commit(reserved.attempt, RESULT, name="x", seconds=1)
     two.scrap("002000", "fell")
-    assert merge(one, two) == Merged(added=0, updated=2, attempts=1)
+    assert merge(one, two) == Merged(added=0, updated=2, attempts=2)
     assert {unit.number: unit.state for unit in one.units()} == {
         "001000": "done", "002000": "scrapped", "002001": "done",
     }  # fmt: skip
