@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -25,7 +26,7 @@ from provision.output.style import is_terminal
 from provision.station.ledger import Ledger
 from provision.station.numbers import Counter, Numbers, Table
 from provision.station.records import Unit
-from provision.station.runner import Layout, Station
+from provision.station.runner import Layout, Station, seen_port
 from provision.station.telling import JsonLines, Lines, Teller
 from provision.station.worker import Orders
 
@@ -156,7 +157,8 @@ def _layout(opened: api.StationManifest) -> Layout:
     sockets = opened.settings.sockets
     if sockets:
         return Layout(sockets=sockets)
-    return Layout(sockets={}, left_alone=frozenset(port.path for port in _ports(opened)()))
+    there = map(seen_port, _ports(opened)())
+    return Layout(sockets={}, left_alone=dict.fromkeys(there, time.monotonic()))
 
 
 def _ports(opened: api.StationManifest) -> _Listing:

@@ -65,4 +65,5 @@ def _end(running: subprocess.Popen[bytes]) -> None:
     else:
         with suppress(ProcessLookupError):
             os.killpg(running.pid, signal.SIGKILL)
-    running.communicate()
+    with suppress(subprocess.TimeoutExpired):  # what has left its group may hold its output
+        running.communicate(timeout=1.0)

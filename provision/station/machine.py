@@ -6,9 +6,9 @@ work comes to.
 A port counts once it was seen twice: its links and the leave to open it come a moment after it.
 While a board is worked on its port may vanish and come back, as that of a chip with its own USB
 does with every reset; whoever works on it finds out. Once it is done, a port that comes back with
-the same USB serial number within `GRACE` is the same board still. One without a number is a UART
-bridge's, which no reset takes away: whatever comes back there was plugged in by a hand, and is
-looked at.
+the same USB serial number within `GRACE` is the same board still. A UART bridge's is taken away by
+no reset: whatever comes back there was plugged in by a hand, and is looked at, also where that was
+amid the last steps of a board that then passed (its label was still being printed).
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ Phase = Literal["empty", "found", "proving", "working", "passed", "failed"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SeenPort:
-    """A port as the system lists it; `serial` is the USB serial number, None of a bridge that has
-    none."""
+    """A port as the system lists it; `serial` is the USB serial number of a chip's own USB, None
+    of a bridge: the number of many is the same on every board."""
 
     path: str
     serial: str | None = None
@@ -48,13 +48,15 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SocketState:
-    """`lost` is since when the port of a board that was begun is not there; `verdict` is of the
-    board that is there, or of the last one."""
+    """`lost` is since when the port of a board that was begun is not there, `replugged` whether
+    a hand has taken it away meanwhile; `verdict` is of the board that is there, or of the last
+    one."""
 
     phase: Phase = "empty"
     port: SeenPort | None = None
     since: float = 0.0
     lost: float | None = None
+    replugged: bool = False
     number: str | None = None
     mac: str | None = None
     verdict: Verdict | None = None
@@ -72,8 +74,10 @@ def looked(state: SocketState, port: SeenPort | None, now: float) -> tuple[Socke
                 return _found(state, port, now), False
             return replace(state, phase="proving", since=now, verdict=None), True
         case "proving" | "working":
-            lost = None if port is not None else _first(state.lost, now)
-            return replace(state, lost=lost), False
+            if port is None:
+                return replace(state, lost=_first(state.lost, now)), False
+            gone = state.replugged or (port.serial is None and state.lost is not None)
+            return replace(state, lost=None, replugged=gone), False
         case "passed" | "failed":
             if port is None:
                 lost = _first(state.lost, now)
@@ -83,6 +87,8 @@ def looked(state: SocketState, port: SeenPort | None, now: float) -> tuple[Socke
             same = port == state.port and state.lost is None
             if port.serial is not None:
                 same = state.port is not None and port.serial == state.port.serial
+            if state.phase == "passed" and state.replugged:
+                same = False  # who knows whether this is the one that has passed
             if same:
                 return replace(state, lost=None), False
             return _found(state, port, now), False

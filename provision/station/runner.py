@@ -11,17 +11,22 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from provision.core.planning.port_choice import matching
 from provision.interfaces import PortInfo
 from provision.model.state import PortSelector
 from provision.station import machine
-from provision.station.machine import SeenPort, SocketState, Verdict
+from provision.station.machine import GRACE, SeenPort, SocketState, Verdict
 from provision.station.telling import Counts, Teller, ending
 from provision.station.worker import Orders, Progress, Proved, serve
 
 LOOK = 0.25  # seconds between two looks at the ports, which no event tells of
+
+BRIDGES = frozenset({"0403", "067b", "10c4", "1a86"})
+"""USB vendors of UART bridges: FTDI, Prolific, Silicon Labs, WCH. Their serial numbers tell nothing
+of a board: that of a CP2102 is 0001 on most."""
 
 Ports = Callable[[], Sequence[PortInfo]]
 
@@ -29,10 +34,10 @@ Ports = Callable[[], Sequence[PortInfo]]
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Layout:
     """Where boards are plugged in: at named sockets, or (`anywhere`) at any port that appears and
-    is not among those `left_alone`."""
+    is not of a board among those `left_alone`, each with the time when it was last there."""
 
     sockets: Mapping[str, PortSelector]
-    left_alone: frozenset[str] = frozenset()
+    left_alone: Mapping[SeenPort, float] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def anywhere(self) -> bool:
@@ -41,21 +46,41 @@ class Layout:
     def seen(self, ports: Sequence[PortInfo]) -> dict[str, SeenPort]:
         """What is at each socket that has something; two ports at one socket are the first."""
         if self.anywhere:
+            alone = {port.serial or port.path for port in self.left_alone}
             return {
-                port.location or port.path: _seen(port)
+                port.location or port.path: seen_port(port)
                 for port in ports
-                if port.path not in self.left_alone
+                if (seen_port(port).serial or port.path) not in alone
             }
         found = {}
         for name, selector in self.sockets.items():
             at = matching(selector, ports)
             if at:
-                found[name] = _seen(at[0])
+                found[name] = seen_port(at[0])
         return found
 
+    def after(self, ports: Sequence[PortInfo], now: float) -> Layout:
+        """The layout once these ports were seen: where a bridge that was left alone has been away
+        for `GRACE` seconds, the next board may come. A chip's own USB is known by its number, and
+        may be away for as long as the board sleeps."""
+        there = {port.path for port in ports}
+        last = {
+            port: now if port.path in there else before for port, before in self.left_alone.items()
+        }
+        return replace(
+            self,
+            left_alone={
+                port: before
+                for port, before in last.items()
+                if port.serial is not None or now - before < GRACE
+            },
+        )
 
-def _seen(port: PortInfo) -> SeenPort:
-    return SeenPort(path=port.path, serial=port.serial_number)
+
+def seen_port(port: PortInfo) -> SeenPort:
+    """A port as the machine knows it."""
+    vendor = port.usb_id[:4] if port.usb_id is not None else None
+    return SeenPort(path=port.path, serial=None if vendor in BRIDGES else port.serial_number)
 
 
 class Station:
@@ -89,13 +114,19 @@ class Station:
             while not self._done():
                 self._look()
                 self._listen(LOOK)
+            if self._busy and not self._orders.cancel.cancelled():
+                self._teller.said("that is all; the boards that are at work are finished")
+                self._finish()
         except KeyboardInterrupt:
             self._orders.cancel.cancel()
         if self._busy:
             self._teller.said("stopping: finishing writes in progress; press Ctrl-C again to abort")
+            self._finish()
+        self._teller.said(ending(self.counts, self.cut))
+
+    def _finish(self) -> None:
         while self._busy:
             self._listen(LOOK)
-        self._teller.said(ending(self.counts, self.cut))
 
     def _done(self) -> bool:
         if self._orders.cancel.cancelled():
@@ -103,8 +134,13 @@ class Station:
         return self._stop_after is not None and self.counts.total >= self._stop_after
 
     def _look(self) -> None:
-        seen = self._layout.seen(self._ports())
+        try:
+            ports = self._ports()
+        except OSError:  # what is unplugged while it is listed; the next look sees what is left
+            return
         now = time.monotonic()
+        self._layout = self._layout.after(ports, now)
+        seen = self._layout.seen(ports)
         for socket in [*self._states, *(name for name in seen if name not in self._states)]:
             before = self._states.get(socket, SocketState())
             after, begin = machine.looked(before, seen.get(socket), now)

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
 from provision import api
 from provision.core.wording import listed, plural
-from provision.errors import DeviceError, ManifestError, ProvisionError
+from provision.errors import DeviceError, LedgerError, ManifestError, ProvisionError
 from provision.model.event import DeviceFinished, StageProgress, StageStarted
 from provision.station.hooks import run_hook
 from provision.station.ledger import Ledger, Reservation, Visit
@@ -110,8 +113,8 @@ class _Visit:
         except ProvisionError as error:  # of the ledger
             reason, advice = error.message, error.hint
         except Exception as error:  # noqa: BLE001 - one socket's bug must not take the others down
-            reason = f"internal: {type(error).__name__}: {error}"
-            advice = "start the station with --debug, and report what it prints"
+            internal = self._internal(error)
+            reason, advice = internal.reason, internal.advice
         return Verdict(
             passed=passed,
             seconds=self.seconds,
@@ -150,6 +153,20 @@ class _Visit:
         except ProvisionError as error:  # an image that cannot be read, a ledger that is held
             self._close(look, _Failed.of(error))
             raise
+        except Exception as error:  # nobody knows how far that came: the number stays the board's
+            with suppress(LedgerError):  # that it had passed before
+                reason = self._internal(error).reason
+                ledger.fail(self.reserved.attempt, reason, seconds=self.seconds)
+            raise
+
+    def _internal(self, error: Exception) -> _Failed:
+        """A mistake of this tool, with the place where it is: there is no terminal to show all."""
+        at = extract_tb(error.__traceback__)[-1]
+        what = self.orders.manifest.masked(f"{type(error).__name__}: {error}")
+        return _Failed(
+            f"internal: {what} ({Path(at.filename).name}:{at.lineno})",
+            "report this line; the other sockets go on",
+        )
 
     def _close(self, look: bool, failed: _Failed) -> None:
         """Write down how it ended, unless it was over before: then only a hook has failed."""

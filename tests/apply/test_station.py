@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
 import signal
 import sqlite3
 from typing import Any
@@ -237,6 +238,45 @@ def test_a_killed_station_goes_on_where_it_was(station: Station, sockets: Socket
     )
     assert at(run, "left", "passed")["number"] == "001000"
     assert outcomes(station, "001000") == ["killed", "passed"]
+
+
+def test_ctrl_c_while_the_last_boards_are_finished(station: Station, sockets: Sockets) -> None:
+    """One that does not come to its end: it is stopped as at any other time, and written down."""
+    path = station.work / "fleet.yaml"
+    text = path.read_text().replace("read() != ''", "read()[3:9] == '001000'")
+    path.write_text(text.replace("timeout: 20", "timeout: 300"))
+    station.board("a")
+    station.board("b")
+    run = work(station, "--yes", "--stop-after", "1")
+    sockets.plug("1-1", "a")
+    at(run, "left", "working")
+    sockets.plug("1-2", "b")
+    at(run, "left", "passed")
+    run.until(lambda run: "the boards that are at work are finished" in run.out)
+    run.signal(signal.SIGINT)
+    ended = run.end()
+    assert ended.code == 130, ended.said
+    assert "1 board stopped in the middle" in ended.events[-1]["message"]
+    assert units(station)["001001"].state == "reserved"
+    assert outcomes(station, "001001") == ["interrupted"]
+
+
+def test_a_mistake_of_this_tool_is_told_and_written_down(
+    station: Station, sockets: Sockets
+) -> None:
+    station.board("a")
+    sockets.plug("1-1", "a")
+    broken = "from provision.api_station import StationManifest as S; S.made_of = lambda *_: 1 / 0"
+    wrapper = LISTED.replace("del sys.argv[1:3]", f"del sys.argv[1:3]\n{broken}")
+    words = ("--yes", "--json", "--stop-after", "1")
+    run = station.start("station", *words, wrapper=wrapper)
+    reason = at(run, "left", "failed")["reason"]
+    assert re.fullmatch(r"internal: ZeroDivisionError: .* \(<string>:\d+\)", reason)
+    run.end()
+    assert units(station)["001000"].state == "reserved"
+    with Ledger.open(station.work / "fleet.ledger") as ledger:
+        (attempt,) = ledger.attempts("001000")
+    assert (attempt.outcome, attempt.reason) == ("failed", reason)
 
 
 def test_dry_writes_nothing(station: Station, sockets: Sockets) -> None:

@@ -73,6 +73,11 @@ CASES: dict[str, list[tuple[Seen, str]]] = {
         (BRIDGE, "found"), (BRIDGE, "proving!"), ("P", "working"), (None, "working"),
         (BRIDGE, "working"), (FAIL, "failed"), (BRIDGE, "failed"),
     ],
+    "taken away while its label is printed, and the next one plugged in": [
+        (BRIDGE, "found"), (BRIDGE, "proving!"), ("P", "working"), (None, "working"),
+        (BRIDGE, "working"), (PASS, "passed"), (BRIDGE, "found"), (BRIDGE, "proving!"),
+        ("P", "working"), (PASS, "passed"), (BRIDGE, "passed"),
+    ],
 }  # fmt: skip
 
 

@@ -89,9 +89,11 @@ class SerialDiscovery:
     def _links_by_target(self) -> dict[str, tuple[str, ...]]:
         found: dict[str, tuple[str, ...]] = {}
         for directory in self._links:
-            if not directory.is_dir():
+            try:
+                entries = sorted(directory.iterdir())
+            except OSError:  # the last port below it was unplugged, or there never was one
                 continue
-            for link in sorted(directory.iterdir()):
+            for link in entries:
                 if link.is_symlink():
                     target = str(link.resolve())
                     found[target] = (*found.get(target, ()), str(link))

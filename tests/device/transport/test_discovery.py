@@ -146,3 +146,12 @@ def test_ports_are_listed_with_their_links_in_natural_order(tmp_path: Path) -> N
 
 def test_this_computer_can_be_listed() -> None:
     assert all(port.path for port in SerialDiscovery().ports())
+
+
+def test_names_of_ports_may_go_while_they_are_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """/dev/serial/by-id is there only while something is plugged in."""
+    monkeypatch.setattr(Path, "is_dir", lambda _: True)  # it was, a moment ago
+    gone = SerialDiscovery(lambda: [ListPortInfo("/dev/ttyUSB0")], [tmp_path / "by-id"])
+    assert [port.path for port in gone.ports()] == ["/dev/ttyUSB0"]
