@@ -247,6 +247,11 @@ class ChipFamily(Protocol):
         it does."""
         ...
 
+    def usual_id(self, mac: str) -> str:
+        """The id by which all else knows a board, of one that another tool may show for it: pairs
+        of lower-case digits with colons."""
+        ...
+
     @property
     def reset_banner(self) -> bytes | None:
         """What the boot ROM prints, and no program of ours, where it speaks at the REPL's rate. It

@@ -9,13 +9,14 @@ import posixpath
 import re
 from collections.abc import Iterator
 
+from provision.core.chips.registry import family_of
 from provision.core.manifest.model import DeviceEntry, Manifest, PortEntry
 from provision.core.manifest.yaml_tree import Document
 from provision.core.wording import quoted
 from provision.errors import Problem
+from provision.model.board import BoardProfile
 
 _MAC = re.compile(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}(([:-][0-9A-Fa-f]{2}){2})?")
-_EUI_64 = re.compile(r"(?:[0-9a-f]{2}:){3}ff:fe:(?:[0-9a-f]{2}:){2}[0-9a-f]{2}")
 _SERIAL = re.compile(r"[0-9A-Fa-f]{16}")
 _USB_ID = re.compile("[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}")
 _VARIABLE = re.compile(r"\{[{%#]")
@@ -31,23 +32,22 @@ def uses_variables(text: str) -> bool:
     return "{" in text and _VARIABLE.search(text) is not None
 
 
-def normal_mac(text: str) -> str | None:
+def normal_mac(text: str, board: BoardProfile | None) -> str | None:
     """A MAC as six lower-case hex pairs joined by colons, or eight of a chip whose id has as many,
-    also as its USB serial number writes them; None if it is none.
-
-    Chips with IEEE 802.15.4 (ESP32-C5, -C6, -H2) have a MAC of eight bytes besides, which esptool
-    shows first: ff:fe in the middle of the six by which all else knows the board."""
+    also as its USB serial number writes them; None if it is none. `board` is the device's: which
+    id its chip is known by, where it has two, is its family's to say."""
     if _SERIAL.fullmatch(text):
-        return bytes.fromhex(text).hex(":")
-    plain = text.lower().replace("-", ":")
-    if _EUI_64.fullmatch(plain):
-        return plain[:9] + plain[15:]
-    return plain if _MAC.fullmatch(text) else None
+        plain = bytes.fromhex(text).hex(":")
+    elif _MAC.fullmatch(text):
+        plain = text.lower().replace("-", ":")
+    else:
+        return None
+    return family_of(board.chip).usual_id(plain) if board is not None else plain
 
 
 def unusable_port(kind: str, value: str) -> str | None:
     """What is wrong with a port's value, if anything."""
-    if kind == "mac" and normal_mac(value) is None:
+    if kind == "mac" and normal_mac(value, None) is None:
         return f'expected a MAC address such as "5c:cf:7f:01:02:03", got {quoted(value)}'
     if kind == "usb" and not _USB_ID.fullmatch(value):
         return f"expected a USB id such as 1a86:7523, got {quoted(value)}"
@@ -87,6 +87,20 @@ def effective_port(manifest: Manifest, device: DeviceEntry) -> PortEntry | None:
     return None
 
 
+def effective_board(manifest: Manifest, device: DeviceEntry) -> BoardProfile | None:
+    """The board of a device; None where it names none, or none that there is."""
+    named = (layer.board for layer in reversed(manifest.layers(device)) if layer.board is not None)
+    name = next(named, None)
+    return manifest.boards.get(name) if name is not None else None
+
+
+def declared_mac(manifest: Manifest, device: DeviceEntry) -> str | None:
+    """The MAC that a device's `mac:` says; None where it has none, or that is none."""
+    if device.mac is None:
+        return None
+    return normal_mac(device.mac, effective_board(manifest, device))
+
+
 def check_devices(manifest: Manifest, document: Document) -> Iterator[Problem]:
     """Devices without a board, and two devices with one port or one MAC."""
     boards: set[int] = set()
@@ -101,7 +115,7 @@ def check_devices(manifest: Manifest, document: Document) -> Iterator[Problem]:
             if not any(layer.board is not None for layer in layers):
                 message = "no board; name one with `board:` here, in a group or in defaults"
                 yield document.problem(key, f"devices.{key}", message)
-        mac = normal_mac(device.mac) if device.mac is not None else None
+        mac = declared_mac(manifest, device)
         if mac is not None and device.mac is not None:
             other = macs.setdefault(mac, device)
             if other is not device and id(device.mac) not in told:

@@ -174,6 +174,9 @@ class EspFamily:
     def rom_tells_identity(self, chip: Chip) -> bool:
         return True
 
+    def usual_id(self, mac: str) -> str:
+        return runtime.base_mac(mac)
+
     def security_fuses(self, chip: Chip) -> tuple[tuple[int, int], ...]:
         return runtime.security_fuses(chip)
 

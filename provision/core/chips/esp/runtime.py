@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from provision.core.chips.esp.chips import (
     ESP32,
     ESP32C2,
@@ -17,6 +19,8 @@ from provision.core.chips.esp.chips import (
 )
 from provision.core.chips.family import Pace, RateRegisters
 from provision.model.chip import Chip
+
+_EUI_64 = re.compile(r"(?:[0-9a-f]{2}:){3}ff:fe:(?:[0-9a-f]{2}:){2}[0-9a-f]{2}")
 
 RESET_BANNER = b"\nrst:0x"
 """How the boot ROM of an ESP32 says why it starts, on a line of its own: in a file's name, as the
@@ -50,6 +54,12 @@ ESP32_PACES = (
     Pace(block=4096, window=12, lead=240),
     Pace(block=1024, window=10, lead=240),
 )
+
+
+def base_mac(mac: str) -> str:
+    """The six bytes by which all else knows a chip. Those with IEEE 802.15.4 (ESP32-C5, -C6, -H2)
+    have a MAC of eight besides, which esptool shows first: ff:fe in the middle of the six."""
+    return mac[:9] + mac[15:] if _EUI_64.fullmatch(mac) else mac
 
 
 def _usual_fuses(base: int) -> tuple[tuple[int, int], ...]:

@@ -162,6 +162,9 @@ class Rp2Family:
     def rom_tells_identity(self, chip: Chip) -> bool:
         return chip != RP2040  # whose USB serial number in BOOTSEL mode is the ROM's
 
+    def usual_id(self, mac: str) -> str:
+        return mac  # all of the flash's, or the chip's, eight bytes, whatever they are
+
     def security_fuses(self, chip: Chip) -> tuple[tuple[int, int], ...]:
         return ()
 

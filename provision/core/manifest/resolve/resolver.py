@@ -11,6 +11,8 @@ from dataclasses import replace
 
 from provision.core.manifest.device_checks import (
     ANY_PORT,
+    declared_mac,
+    effective_board,
     effective_port,
     normal_mac,
     port_taken,
@@ -127,7 +129,7 @@ class Resolver:
         without those that have a problem."""
         declared = {}
         for name, device in self.manifest.devices.items():
-            mac = normal_mac(device.mac) if device.mac is not None else None
+            mac = declared_mac(self.manifest, device)
             entry = effective_port(self.manifest, device)
             if mac is None and entry is not None and entry.kind == "mac":
                 port = self._port(device, self.variables.of(device))
@@ -168,10 +170,7 @@ class Resolver:
         manifest = self.manifest
         layers = manifest.layers(device)
         self._device, self._failed = device.name, False
-        board_name = next(
-            (layer.board for layer in reversed(layers) if layer.board is not None), None
-        )
-        board = manifest.boards.get(board_name) if board_name is not None else None
+        board = effective_board(manifest, device)
         variables = self.variables.of(device)
         placed = self._placed(layers, variables)
         files = placed.by_dest
@@ -220,7 +219,7 @@ class Resolver:
             device=str(device.name),
             board=board,
             port=port,
-            mac=normal_mac(device.mac) if device.mac is not None else None,
+            mac=declared_mac(manifest, device),
             firmware=desired,
             files=tuple(
                 sorted([*(file for file in wanted if file is not None), *fetched], key=_dest)
@@ -263,7 +262,7 @@ class Resolver:
                 self._report(entry.value, entry.path, wrong)
                 return None
         if kind == "mac":
-            value = normal_mac(value) or value
+            value = normal_mac(value, effective_board(self.manifest, device)) or value
         return PortSelector(kind=kind, value=value)
 
     def _report_shared_port(

@@ -372,6 +372,33 @@ def test_every_mac_that_the_manifest_declares_is_known_whatever_is_limited(tmp_p
     assert loaded.declared_macs() == {"a": "5c:cf:7f:01:02:03", "b": "5c:cf:7f:01:02:04"}
 
 
+@pytest.mark.parametrize("port", ["", ", port: {mac: '{{ id }}'}"])
+@pytest.mark.parametrize(
+    ("board", "said", "known"),
+    [
+        ("esp32c6", "60:55:F9:FF:FE:01:02:03", "60:55:f9:01:02:03"),
+        ("esp32c6", "6055f9fffe010203", "60:55:f9:01:02:03"),
+        ("pico", "E6:61:41:FF:FE:03:6D:22", "e6:61:41:ff:fe:03:6d:22"),
+        ("pico", "E66141FFFE036D22", "e6:61:41:ff:fe:03:6d:22"),
+    ],
+)
+def test_which_id_a_board_is_known_by_its_chip_tells(
+    board: str, said: str, known: str, port: str, tmp_path: Path
+) -> None:
+    """An ESP32-C6 has a MAC of eight bytes besides, ff:fe in its middle; of a Pico's id these may
+    be two bytes as any others."""
+    manifest = f"""
+    defaults: {{board: {board}}}
+    devices:
+      a: {{vars: {{id: "{said}"}}, mac: "{said}"{port}}}
+    """
+    loaded = fleet(tmp_path, manifest, FILES)
+    assert loaded.declared_macs() == {"a": known}
+    (state,) = loaded.states()
+    assert state.mac == known
+    assert not port or state.port == PortSelector(kind="mac", value=known)
+
+
 def test_limit_resolves_only_the_chosen_devices(tmp_path: Path) -> None:
     manifest = "defaults: {board: esp32}\ndevices: {a: , b: {files: [nix.py]}}\n"
     loaded = fleet(tmp_path, manifest)
