@@ -95,7 +95,8 @@ def write_flash(
     if ready.mac is not None and session.capabilities.reads_flash:
         journal.end(ready.mac)  # else whether all of it is there shows when it runs
     device.underway, device.flashed = False, True
-    device.note_state(f"{_written(plan, ready)}; it was not seen to start")
+    how = "written and verified" if session.capabilities.reads_flash else "copied"
+    device.note_state(f"{_written(plan, ready, how)}; it was not seen to start")
     report(device, plan, RewriteFilesystem, WriteFirmware)
     if ready.nvs:
         report(device, plan, WriteNvs)
@@ -104,13 +105,14 @@ def write_flash(
     return ready.preloaded
 
 
-def _written(plan: Plan, ready: Prepared) -> str:
-    """What is in the flash once all of it is written."""
+def _written(plan: Plan, ready: Prepared, how: str) -> str:
+    """What is in the flash once all of it is written; `how` tells what is known of that: a drive
+    that takes firmware shows nothing of it again."""
     if ready.preloaded:
-        return "the firmware and every file are written and verified"
+        return f"the firmware and every file are {how}"
     if plan.erases:
-        return "the firmware is written and verified, no file is yet"
-    return "the firmware is written and verified"
+        return f"the firmware is {how}, no file is yet"
+    return f"the firmware is {how}"
 
 
 def prepare(device: DeviceContext, plan: Plan, actual: ActualState, firmware: Firmware) -> Prepared:
