@@ -29,20 +29,21 @@ class Whereabouts:
             )
 
     def address_now(self, address: str) -> str:
-        """The port with the same USB serial number and id, wherever it is now; of a board that was
-        another USB device, the one on the same socket; else the same name."""
+        """The port with the same USB serial number and id, wherever it is now, or of several the
+        one on the same socket; of a board that was another USB device, the one on its socket; else
+        the same name."""
         was, place = self.usb, self.place
         numbered = was is not None and was.serial_number is not None
         if not transport_of(address).is_local or not (numbered or place):
             return address
         ports = [port for port in self._discovery.ports() if port.drive is None]
-        for port in ports:
-            same = was is not None and (port.usb_id, port.serial_number) == (
-                was.usb_id,
-                was.serial_number,
-            )
-            if numbered and same:
-                return port.path
+        if was is not None and numbered:
+            own = (was.usb_id, was.serial_number)
+            same = [port for port in ports if (port.usb_id, port.serial_number) == own]
+            if len(same) > 1:  # bridges of one make may have one number, as "0001"
+                same = [port for port in same if port.location == was.location]
+            if same:
+                return same[0].path
         at_place = (port.path for port in ports if place and place_of(port.path, port) == place)
         return next(at_place, address)
 
