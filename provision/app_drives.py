@@ -39,10 +39,21 @@ def serial_discovery() -> SerialDiscovery:
 class _AllVolumes:
     """Implements `interfaces.Volumes`."""
 
-    def volumes(self) -> Sequence[Volume]:
-        from provision.device.transport.uf2_drives import SystemVolumes, read_drive
+    def __init__(self) -> None:
+        from provision.device.transport.uf2_drives import SystemVolumes
 
-        found = [*SystemVolumes().volumes()]
+        self._system = SystemVolumes()
+
+    @property
+    def tells_sockets(self) -> bool:
+        """As `Volumes.tells_sockets`; where a virtual board is, is always told."""
+        return self._system.tells_sockets
+
+    def volumes(self) -> Sequence[Volume]:
+        """As `Volumes.volumes`."""
+        from provision.device.transport.uf2_drives import read_drive
+
+        found = [*self._system.volumes()]
         try:
             from provision.sim import client
         except ImportError:  # a system that has no virtual boards

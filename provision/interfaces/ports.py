@@ -33,6 +33,11 @@ class Volume:
 class Volumes(Protocol):
     """Finds the drives of boards."""
 
+    @property
+    def tells_sockets(self) -> bool:
+        """Whether the system tells which USB socket a drive is at."""
+        ...
+
     def volumes(self) -> Sequence[Volume]:
         """All that are plugged in now."""
         ...

@@ -39,6 +39,7 @@ class FakeVolumes:
     """Implements `interfaces.Volumes`: those of the drives whose folders are there."""
 
     drives: list[Volume] = field(default_factory=list)
+    tells_sockets: bool = True
 
     def volumes(self) -> Sequence[Volume]:
         return [one for one in self.drives if one.path is None or one.path.is_dir()]

@@ -1182,9 +1182,16 @@ BUGS = (
     Bug(
         name="write another board that is in BOOTSEL mode at the socket",
         file="provision/device/flashing/uf2/flasher.py",
-        before="if board.mac is not None and known.mac is not None and board.mac != known.mac:",
-        after="if board.mac is not None and known.mac is None:",
+        before="if tells and known.mac is not None and board.mac != known.mac:",
+        after="if tells and known.mac is None:",
         tests=("tests/device/flashing/uf2/test_flasher.py", "-k", "another_board"),
+    ),
+    Bug(
+        name="take a drive that was there before for the board that was sent",
+        file="provision/device/flashing/uf2/flasher.py",
+        before="if _drive(volume) not in before or (",
+        after="if volume.sent_from or _drive(volume) not in before or (",
+        tests=("tests/device/flashing/uf2/test_flasher.py", "-k", "there_before"),
     ),
     Bug(
         name="take any of two boards in BOOTSEL mode",

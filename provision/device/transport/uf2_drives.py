@@ -39,10 +39,15 @@ class SystemVolumes:
         self._mounts = mounts
         self._sysfs = sysfs
 
+    @property
+    def tells_sockets(self) -> bool:
+        """As `Volumes.tells_sockets`: Linux does."""
+        return self._sysfs.is_dir()
+
     def volumes(self) -> Sequence[Volume]:
         """Every drive of a board that is plugged in, those that are not mounted included where
         the system tells of them."""
-        on_usb = self._usb_disks() if self._sysfs.is_dir() else None
+        on_usb = self._usb_disks() if self.tells_sockets else None
         if on_usb is not None and not on_usb:
             return ()  # no library is loaded for a computer without such a drive
         mounted = list((self._mounts or _mounted)())

@@ -67,15 +67,15 @@ def id_of(usb_serial: str | None) -> str | None:
 
 
 def choose(
-    boards: Sequence[Bootsel], *, address: str, place: str | None, mac: str | None
+    boards: Sequence[Bootsel], *, address: str, place: str | None, mac: str | None, alone: bool
 ) -> Bootsel | None:
     """The board whose drive this address names, that is at this USB socket, or has this id; where
-    none of it tells, the only one there is. None where none can be it; Refused where several
-    could."""
+    none of it tells, and it may be taken for being `alone`, the only one there is. None where none
+    can be it; Refused where several could."""
     here = [board for board in boards if is_at(board, address, place)]
     if not here:
         here = [board for board in boards if mac is not None and board.mac == mac]
-    if not here:
+    if not here and alone:
         here = [
             board
             for board in boards

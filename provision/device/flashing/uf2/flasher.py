@@ -10,7 +10,7 @@ tells, and by what runs then.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
 
 from provision.atomic_files import locked
@@ -135,7 +135,9 @@ class Uf2Flasher:
         wanted = [*regions, *self._blanks(regions)] if self._whole else list(regions)
         data = build_uf2(wanted, family_of_program(self._board.chip, first.data))
         # Where no system tells the sockets of drives apart, one board at a time is a drive.
-        placeless = not self._site.absent and self._site.place is None
+        placeless = not self._site.absent and not (
+            self._site.place is not None and self._site.drives.volumes.tells_sockets
+        )
         with locked("bootsel", "the board without a socket") if placeless else nullcontext():
             self._copy(data, progress)
 
@@ -173,19 +175,22 @@ class Uf2Flasher:
 
     # BOOTSEL mode
 
-    def _there(self, before: Sequence[Volume]) -> Bootsel | None:
-        """The board in BOOTSEL mode, told from those that were there `before`."""
+    def _there(self, before: Collection[str]) -> Bootsel | None:
+        """The board in BOOTSEL mode, told from the drives that were there `before`. One that this
+        flasher met there has to be at its own address or socket, or say that it is this one: that
+        there is no other board is no proof."""
         site = self._site
         volumes = [
             volume
             for volume in site.drives.volumes.volumes()
-            if volume not in before or (site.place and volume.usb_location == site.place)
+            if _drive(volume) not in before or (site.place and volume.usb_location == site.place)
         ]
         return choose(
             boards_in_bootsel(volumes),
             address=site.name,
             place=site.place,
             mac=self._actual.mac if self._actual is not None else None,
+            alone=not site.absent,
         )
 
     def _enter(self) -> Bootsel:
@@ -197,7 +202,7 @@ class Uf2Flasher:
             if board is None:
                 raise PortLost("the board is gone from BOOTSEL mode", device=self._device)
         else:
-            before = tuple(self._site.drives.volumes.volumes())
+            before = frozenset(map(_drive, self._site.drives.volumes.volumes()))
             if known.mac is not None:
                 self._site.drives.records.sent(
                     Sent(mac=known.mac, address=self._site.name, place=self._site.place)
@@ -207,7 +212,7 @@ class Uf2Flasher:
         self._prove(known, board)
         return board
 
-    def _send(self, before: Sequence[Volume]) -> Bootsel:
+    def _send(self, before: Collection[str]) -> Bootsel:
         if self._site.bootloader():
             self._trace(1, "sent to BOOTSEL mode by machine.bootloader()")
             board = self._await(_COMES_WITHIN, before)
@@ -220,7 +225,7 @@ class Uf2Flasher:
                 return board
         return self._by_hand(before)
 
-    def _await(self, seconds: float, before: Sequence[Volume]) -> Bootsel | None:
+    def _await(self, seconds: float, before: Collection[str]) -> Bootsel | None:
         """The drive, as soon as it is mounted; unmounted, at the end of the time."""
         deadline = time.monotonic() + seconds
         while True:
@@ -232,7 +237,7 @@ class Uf2Flasher:
                 return None
             time.sleep(_LOOK)  # no system has an event for a drive that comes, on all of them
 
-    def _by_hand(self, before: Sequence[Volume]) -> Bootsel:
+    def _by_hand(self, before: Collection[str]) -> Bootsel:
         deadline = time.monotonic() + self._operator_seconds
         while True:
             board = self._await(1.0, before)
@@ -254,15 +259,24 @@ class Uf2Flasher:
                 )
 
     def _prove(self, known: ActualState, board: Bootsel) -> None:
-        """Safety rule 1, once more at the last door before the flash."""
+        """Safety rule 1, once more at the last door before the flash. One that was met in BOOTSEL
+        mode still says who it is; one that was sent there may come to a ROM that does not."""
         if board.chip != self._board.chip:
             raise Refused(
                 f"the board in BOOTSEL mode has an {board.chip.label}, the board "
                 f"{self._board.name} has an {self._board.chip.label}",
                 device=self._device,
             )
-        if board.mac is not None and known.mac is not None and board.mac != known.mac:
+        tells = board.mac is not None or self._site.absent
+        if tells and known.mac is not None and board.mac != known.mac:
             raise Refused(
-                f"another board is in BOOTSEL mode: {board.mac}, not {known.mac}",
+                f"another board is in BOOTSEL mode: {board.mac or 'one without an id'}, "
+                f"not {known.mac}",
+                hint="plug in the one that is meant, and run again; nothing was written",
                 device=self._device,
             )
+
+
+def _drive(volume: Volume) -> str:
+    """What a drive is called for as long as it is plugged in, mounted or not, whoever it is."""
+    return volume.device or str(volume.path)

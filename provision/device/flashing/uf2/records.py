@@ -39,8 +39,13 @@ class BootselRecords:
         self._folder = folder
 
     def sent(self, sent: Sent) -> None:
-        """This board is about to be in BOOTSEL mode; durable when this returns."""
+        """This board is about to be in BOOTSEL mode; durable when this returns. What is remembered
+        of it elsewhere, or of another board at its socket, is out of date."""
         try:
+            for one in self.all():
+                at_socket = sent.place is not None and one.place == sent.place
+                if one.address != sent.address and (one.mac == sent.mac or at_socket):
+                    self._path(one.address).unlink(missing_ok=True)
             private_directory(self._folder)
             write_atomic(self._path(sent.address), json.dumps(asdict(sent)).encode(), mode=0o600)
         except OSError as error:
@@ -55,7 +60,10 @@ class BootselRecords:
         """It runs: whatever is in BOOTSEL mode there from now on came otherwise."""
         for one in self.all():
             if one.address == address or (place is not None and one.place == place):
-                self._path(one.address).unlink(missing_ok=True)
+                try:
+                    self._path(one.address).unlink(missing_ok=True)
+                except OSError as error:
+                    raise state_not_written(self._folder, error) from error
 
     def _path(self, address: str) -> Path:
         return self._folder / f"{hashlib.sha256(address.encode()).hexdigest()[:24]}.json"
@@ -80,6 +88,11 @@ class FollowedVolumes:
     def __init__(self, volumes: Volumes, records: BootselRecords) -> None:
         self._volumes = volumes
         self._records = records
+
+    @property
+    def tells_sockets(self) -> bool:
+        """As `Volumes.tells_sockets`."""
+        return self._volumes.tells_sockets
 
     def volumes(self) -> Sequence[Volume]:
         """As `Volumes.volumes`."""

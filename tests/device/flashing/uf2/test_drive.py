@@ -58,7 +58,22 @@ KNOWN = board("d", None, ID)
 def test_which_board_it_is(
     boards: list[Bootsel], address: str, place: str | None, mac: str | None, chosen: Bootsel | None
 ) -> None:
-    assert choose(boards, address=address, place=place, mac=mac) == chosen
+    assert choose(boards, address=address, place=place, mac=mac, alone=True) == chosen
+
+
+@pytest.mark.parametrize(
+    ("boards", "place", "mac", "chosen"),
+    [
+        ([HERE], "1-1.4", None, HERE),
+        ([KNOWN], None, ID, KNOWN),
+        ([NOWHERE], "1-1.4", None, None),
+        ([THERE], None, None, None),
+    ],
+)
+def test_to_be_the_only_one_may_not_be_enough(
+    boards: list[Bootsel], place: str | None, mac: str | None, chosen: Bootsel | None
+) -> None:
+    assert choose(boards, address="x", place=place, mac=mac, alone=False) == chosen
 
 
 @pytest.mark.parametrize(
@@ -68,7 +83,7 @@ def test_two_that_cannot_be_told_apart_are_refused(
     boards: list[Bootsel], place: str | None
 ) -> None:
     with pytest.raises(Refused, match="2 boards in BOOTSEL mode cannot be told apart: /media/"):
-        choose(boards, address="x", place=place, mac=None)
+        choose(boards, address="x", place=place, mac=None, alone=True)
 
 
 def copied(volume: Volume, *, vanishes_within: float = 20.0) -> list[int]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from provision.atomic_files import lock_path, take_lock
 from provision.core.chips.rp2.chips import RP2040, RP2350
 from provision.core.chips.rp2.uf2 import read_uf2
 from provision.device.flashing.uf2.flasher import Uf2Flasher
@@ -174,6 +175,77 @@ def test_a_board_that_was_there_before_is_not_ours(bench: Bench) -> None:
         bench.flasher(running=RUNNING, place=None).write(PROGRAM, ignored)
     assert before.path is not None
     assert not list(before.path.glob("*.uf2"))
+
+
+def test_a_board_that_was_there_before_is_not_taken_for_the_one_that_was_sent(
+    bench: Bench,
+) -> None:
+    """That a board was sent which no socket is known of makes none of those that are there it."""
+    before = drive(bench.folder, location=None)
+    bench.plugged.drives.append(before)
+    flasher = bench.flasher(usb_serial=ID.replace(":", ""), place=None)
+    with pytest.raises(ManualActionRequired):
+        flasher.write(PROGRAM, ignored)
+    assert not list(bench.folder.glob("*.uf2"))
+
+
+def test_a_drive_that_is_mounted_meanwhile_was_there_before(bench: Bench) -> None:
+    bench.plugged.drives.append(Volume(path=None, info={"Board-ID": "RPI-RP2"}, device="/dev/sdb1"))
+    mounted = drive(bench.folder, location=None, device="/dev/sdb1")
+    bench.goes_to(lambda: mounted, how="touch")
+    flasher = bench.flasher(usb_serial=ID.replace(":", ""), place=None)
+    with pytest.raises(ManualActionRequired):
+        flasher.write(PROGRAM, ignored)
+    assert not list(bench.folder.glob("*.uf2"))
+
+
+@pytest.mark.parametrize(
+    ("tells_sockets", "place", "alone"),
+    [(True, PLACE, False), (False, PLACE, True), (True, None, True)],
+)
+def test_where_no_socket_of_a_drive_is_told_one_board_at_a_time_is_one(
+    tells_sockets: bool, place: str | None, alone: bool, bench: Bench
+) -> None:
+    """macOS and Windows tell the sockets of ports, not those of drives."""
+    held: list[bool] = []
+
+    def comes() -> Volume:
+        lock = take_lock(lock_path("bootsel", "the board without a socket"), wait=False)
+        held.append(lock is None)
+        if lock is not None:
+            lock.close()
+        return drive(bench.folder, location=place if tells_sockets else None)
+
+    bench.plugged.tells_sockets = tells_sockets
+    bench.goes_to(comes)
+    with Rom(bench.folder):
+        bench.flasher(running=RUNNING, place=place).write(PROGRAM, ignored)
+    assert held == [alone]
+
+
+def test_one_that_was_met_as_a_drive_is_still_that_one(bench: Bench) -> None:
+    """Another board may have been put in its place since."""
+    bench.plugged.drives.append(drive(bench.folder, board="RP2350", serial=ID.replace(":", "")))
+    flasher = bench.flasher(RP2350, absent=True)
+    assert flasher.identify().mac == ID
+    bench.plugged.drives[:] = [drive(bench.folder, board="RP2350", serial=None)]
+    with pytest.raises(Refused, match=f"one without an id, not {ID}"):
+        flasher.write(PROGRAM, ignored)
+    bench.plugged.drives[:] = [drive(bench.folder, board="RP2350", serial=None, location=None)]
+    with pytest.raises(PortLost):
+        flasher.write(PROGRAM, ignored)
+    assert not list(bench.folder.glob("*.uf2"))
+
+
+def test_what_is_remembered_of_a_socket_is_the_last_board_that_was_sent_from_it(
+    bench: Bench,
+) -> None:
+    records = bench.records
+    records.sent(Sent(mac=ID, address="/dev/ttyACM5", place=PLACE))
+    records.sent(Sent(mac=OTHER, address=PORT, place=PLACE))
+    assert records.all() == [Sent(mac=OTHER, address=PORT, place=PLACE)]
+    records.sent(Sent(mac=OTHER, address="/dev/ttyACM6", place="1-2"))
+    assert records.all() == [Sent(mac=OTHER, address="/dev/ttyACM6", place="1-2")]
 
 
 def test_a_person_is_waited_for(bench: Bench) -> None:
