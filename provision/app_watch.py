@@ -48,17 +48,18 @@ def watch_fleet(
     cancel: Cancellation | None,
 ) -> RunReport:
     """Keep the boards of a fleet in step with what `reload` makes of its manifest, until `cancel`
-    says so."""
+    says so. A fault of the reading itself ends the run as well, and is raised then: nobody would
+    follow a save any more."""
     if fleet.loaded.file == STDIN_FILE:
         raise UsageError(
             "a manifest on standard input cannot be watched", hint="name its file with --manifest"
         )
-    edits = Edits()
-    reader = ProjectReader(fleet, reload, edits, on_event or _ignore)
+    edits, cancel = Edits(), cancel or Cancellation()
+    reader = ProjectReader(fleet, reload, edits, on_event or _ignore, end_run=cancel.cancel)
     thread = threading.Thread(target=reader.run, name="provision-project", daemon=True)
     thread.start()
     try:
-        return run_task(
+        report = run_task(
             fleet,
             WatchTask(edits=edits, reset=reset),
             cancel,
@@ -68,6 +69,9 @@ def watch_fleet(
     finally:
         reader.stop()
         thread.join()
+    if reader.fault is not None:
+        raise reader.fault
+    return report
 
 
 def _ignore(_event: Event) -> None:
@@ -83,7 +87,11 @@ class ProjectReader:
         reload: Callable[[], Fleet],
         edits: Edits,
         emit: Callable[[Event], None],
+        *,
+        end_run: Callable[[], None],
     ) -> None:
+        self.fault: Exception | None = None  # what has ended it, if not `stop`
+        self._end_run = end_run
         self._first = fleet
         self._reload = reload
         self._edits = edits
@@ -101,7 +109,15 @@ class ProjectReader:
         self._stop.set()
 
     def run(self) -> None:
-        """Until it is stopped."""
+        """Until it is stopped, or by a fault of its own, which ends the run; never raises."""
+        try:
+            self._follow()
+        except Exception as error:  # noqa: BLE001 - raised again where the run has ended
+            self._first.redactor.mask_error(error)
+            self.fault = error
+            self._end_run()
+
+    def _follow(self) -> None:
         while not self._edits.begun.wait(0.1):
             if self._stop.is_set():
                 return
@@ -114,6 +130,8 @@ class ProjectReader:
                 due = now - compared >= COMPARE_EVERY
                 if due:
                     compared = now
+                    if not self._changes.watching:
+                        concerned = self._watch() or concerned
                 if concerned or (due and (self._failed or self._places.stamps() != self._seen)):
                     self._read(self._edits.now())
         finally:
@@ -181,7 +199,7 @@ class ProjectReader:
             self._once(f"warning: {warning}", warning)
         there = {state.device for state in states}
         gone = [device for device in self._edits.devices if device not in there]
-        new = sorted(there.difference(self._edits.devices))
+        new = sorted(there.difference(self._edits.devices, self._first.devices))
         if gone:
             verb = "is" if len(gone) == 1 else "are"
             self._once(f"{listed(gone)} {verb} no longer in the manifest, and left as last seen")

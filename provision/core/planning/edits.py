@@ -79,7 +79,7 @@ def same_files(one: DesiredState, other: DesiredState) -> bool:
 
 
 def _elsewhere(state: DesiredState) -> tuple[object, ...]:
-    return state.directories, state.absent, state.prune
+    return state.directories, state.absent, state.prune, state.certificate
 
 
 def _of_files(state: DesiredState) -> tuple[object, ...]:

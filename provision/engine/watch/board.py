@@ -100,7 +100,9 @@ class WatchedBoard:
         self._notice(f"{lost.message}; waiting for it to come back")
         clock = self._device.run.clock
         if clock() - self._back < SOON:
-            time.sleep(SOON)
+            until = time.monotonic() + SOON
+            while time.monotonic() < until and not self._device.cancel.cancelled():
+                time.sleep(PATIENCE)
         if self._device.session.reconnect(self._device.cancel.cancelled):
             self._notice("its port is back")
             self._back = clock()

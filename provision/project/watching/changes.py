@@ -12,19 +12,27 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from provision.core.wording import printable
+
 STEP = 10  # milliseconds without a further change until changes are told
 DEBOUNCE = 200  # milliseconds after the first of them in which they are told whatever goes on
 POLL = 250  # milliseconds after which a wait without changes ends
 
 
 class Changes:
-    """Waits for changes until `stop` is set. `problem` is why the system does not tell of them."""
+    """Waits for changes until `stop` is set. `problem` is why the system does not tell of them at
+    all; where it only stumbles over one, the next `watch` begins anew."""
 
     def __init__(self, stop: threading.Event) -> None:
         self.problem: str | None = None
         self._stop = stop
         self._watched: tuple[tuple[str, int], ...] = ()
         self._waits: Iterator[set[Any]] | None = None
+
+    @property
+    def watching(self) -> bool:
+        """Whether the system has not stumbled since the last `watch`."""
+        return bool(self._watched)
 
     def watch(self, directories: Sequence[str]) -> bool:
         """Watch these directories from now on, and no others; whether that is anything new. One
@@ -39,12 +47,13 @@ class Changes:
 
     def wait(self) -> set[str]:
         """The paths that have changed; nothing after a quarter of a second."""
-        if self.problem is not None:
+        if self.problem is not None or not self._watched:
             self._stop.wait(POLL / 1000)
             return set()
         # A thirtieth of a second to import, which only this command needs.
         import watchfiles
 
+        told = self._waits is not None
         if self._waits is None:
             self._waits = watchfiles.watch(
                 *(path for path, _ in self._watched),
@@ -59,9 +68,14 @@ class Changes:
             )
         try:
             return {path for _, path in next(self._waits, ())}
-        except (OSError, RuntimeError) as error:  # too many watched, or what cannot be
+        except (OSError, RuntimeError, ValueError) as error:
+            # Too many watched, or what cannot be. A name that is no text is neither watched nor
+            # told, and the one of a file is no reason to give up its folder.
             self.close()
-            self.problem = str(error)
+            if told:
+                self._watched = ()
+            else:
+                self.problem = printable(str(error))
             return set()
 
     def close(self) -> None:

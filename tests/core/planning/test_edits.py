@@ -34,10 +34,13 @@ from provision.model.state import (
     FirmwareSource,
     PortSelector,
 )
-from provision.model.unit_data import NvsEntry
+from provision.model.unit_data import DesiredCertificate, NvsEntry
 
 MAC = "24:6f:28:00:00:01"
 NVS = NvsEntry(namespace="app", key="serial", type="str", data=b"7")
+CERTIFICATE = DesiredCertificate(
+    ca="ca.pem", ca_cert=b"", ca_key=b"", cn="kitchen", dest_cert="/c.der", dest_key="/k.der"
+)
 
 
 def identity(version: str) -> FirmwareIdentity:
@@ -149,6 +152,7 @@ def test_a_board_that_is_reached_otherwise_is_not_looked_for(
         ({"firmware": firmware("1.25.0")}, True),
         ({"baud": 9600}, True),
         ({"nvs": (NVS,)}, True),
+        ({"certificate": CERTIFICATE}, True),
     ],
 )
 def test_what_asks_a_board_for_something(change: dict[str, object], asks: bool) -> None:
@@ -170,6 +174,7 @@ LARGE = file("/main.py", "x" * (MOST_AT_ONCE + 1))
         (replace(BEFORE, absent=("/main.py",), files=()), KNOWN, None),
         (replace(BEFORE, prune=("/lib",)), KNOWN, None),
         (replace(BEFORE, directories=("/data",)), KNOWN, None),
+        (replace(BEFORE, certificate=CERTIFICATE), KNOWN, None),
         (replace(BEFORE, files=(file("/other.py", create_only=True),)), KNOWN, None),
         (replace(BEFORE, files=(file("/main.py", create_only=True),)), KNOWN, []),
         (replace(BEFORE, files=(file("/lib"),)), KNOWN, None),
@@ -180,7 +185,7 @@ LARGE = file("/main.py", "x" * (MOST_AT_ONCE + 1))
         (BEFORE, replace(KNOWN, filesystem=replace(SEEN, mounts=frozenset({"/sd"}))), None),
     ],
     ids=["write", "folder", "nothing", "large", "most", "delete", "prune",
-         "folders", "another-once", "once", "in-the-way", "another-board",
+         "folders", "certificate", "another-once", "once", "in-the-way", "another-board",
          "unread", "unmounted", "disabled", "mounts"],
 )  # fmt: skip
 def test_what_goes_out_without_a_look(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -178,6 +179,25 @@ def test_other_folders_can_be_watched_in_place_of_the_first(
     seen: set[str] = set()
     while str(second / "x") not in seen:
         seen |= changes.wait()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text elsewhere")
+def test_a_name_that_is_no_text_does_not_end_it(changes: Changes, tmp_path: Path) -> None:
+    assert changes.watch([str(tmp_path)])
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.py")).touch()
+    while changes.watching:
+        changes.wait()
+    assert changes.problem is None
+    assert changes.watch([str(tmp_path)]), "from the beginning"
+    (tmp_path / "main.py").touch()
+    seen: set[str] = set()
+    while str(tmp_path / "main.py") not in seen:
+        seen |= changes.wait()
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    folder.mkdir()
+    changes.watch([str(folder)])
+    assert changes.problem is not None
+    assert changes.wait() == set()
 
 
 def test_what_cannot_be_watched_is_told_once(changes: Changes, tmp_path: Path) -> None:
