@@ -19,25 +19,29 @@ _VARIABLE = "_PROVISION_COMPLETE"  # as click calls it
 
 class _Bash(BashComplete):
     """As click's, but for `@group`, `--limit=` and `DEVICE:PATH`: bash parts words before the
-    first, behind the second and at the colon, and replaces the last part alone. Where nothing of
+    first, behind the second and at the colon, and replaces the last part alone. It puts there what
+    it is told to: the path of a manifest, which may be somebody else's, is to be one word and no
+    command, and so has a backslash wherever the shell would take it for more. Where nothing of
     ours fits there are files."""
 
     source_template = """\
 %(complete_func)s() {
     local IFS=$' \\t\\n' line=${COMP_LINE:0:COMP_POINT} type value
-    local words word typed part before
-    read -ra words <<< "$line"
-    [[ $line == *[[:space:]] ]] && words+=("")
+    local words word typed part before breaks=${COMP_WORDBREAKS//[^:=@]/}
+    read -a words <<< "$line"
+    [[ $line == *[!\\\\][[:space:]] ]] && words+=("")
     word=$((${#words[@]} - 1))
     typed=${words[word]}
     [[ $typed == -*=* ]] && typed=${typed#*=}
-    part=${typed##*["$COMP_WORDBREAKS"]}
+    part=${typed##*["$breaks"]}
     [[ $typed == *@"$part" ]] && part=@$part
     before=${typed%%"$part"}
     while IFS=, read -r type value; do
-        [[ $type == plain ]] && COMPREPLY+=("${value#"$before"}")
         [[ $type == plain && $value == *[:/] ]] && compopt -o nospace
         [[ $type == dir ]] && compopt -o dirnames
+        value=${value#"$before"}
+        [[ $value == *[!][:alnum:]@_.,:/+=-]* ]] && printf -v value %%q "$value"
+        [[ $type == plain ]] && COMPREPLY+=("$value")
     done < <(env COMP_WORDS="$line" COMP_CWORD=$word %(complete_var)s=bash_complete "$1")
     return 0
 }

@@ -21,7 +21,7 @@ devices:
     port: /dev/ttyUSB0
     board: esp32
     groups: [sensors]
-    files: [main.py, {src: lib/, dest: /lib}]
+    files: [main.py, {src: lib/, dest: /lib}, {src: main.py, dest: "/it's $(id); a.txt"}]
   shed: {port: /dev/ttyUSB1, board: esp32}
   shelf: {port: /dev/ttyUSB2, board: esp32}
 """
@@ -113,6 +113,8 @@ def needs(shell: str) -> None:
         pytest.skip(f"needs {shell}")
 
 
+# A manifest may be somebody else's: a path is a word, whatever a shell would make of it.
+AS_A_WORD = "<cat><kitchen:/it's $(id); a.txt>"
 LINES = [
     ("rep", "<repl>"),
     ("repl s", "<repl><she>"),  # what shed and shelf share
@@ -132,13 +134,21 @@ LINES = [
     ("cp kitchen:/li", "<cp><kitchen:/lib/>"),
     ("cp kitchen:/lib/deep/", "<cp><kitchen:/lib/deep/a.py>"),
     ("cp mai", "<cp><main.py>"),  # a file of this computer
+    ("cat kitchen:/i", AS_A_WORD),
 ]
-IN_SHORT = ("repl s", "apply -l kitchen,@s", "apply --limit=kit", "cp kitchen:/li")
+IN_SHORT = (
+    "repl s", "apply -l kitchen,@s", "apply --limit=kit", "cp kitchen:/li", "cat kitchen:/i",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(("line", "becomes"), LINES)
 def test_a_tab_in_bash(folder: Path, line: str, becomes: str) -> None:
     assert tab("bash", folder, line) == becomes
+
+
+@pytest.mark.parametrize("begun", [r"cat kitchen:/it\'s\ ", r"cat kitchen:/it\'s\ \$\(id\)\;\ a"])
+def test_a_tab_in_bash_behind_what_it_has_escaped(folder: Path, begun: str) -> None:
+    assert tab("bash", folder, begun) == AS_A_WORD
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
