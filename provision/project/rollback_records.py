@@ -240,7 +240,7 @@ def _check(found: Any) -> Check | None:
         expression=str(expression) if expression is not None else None,
         console=str(console) if console is not None else None,
         timeout=float(found["timeout"]),
-        on_failure="rollback",
+        on_failure="keep" if found["on_failure"] == "keep" else "rollback",
         name=str(found["name"]) if found.get("name") is not None else None,
         min=float(found["min"]) if found.get("min") is not None else None,
         max=float(found["max"]) if found.get("max") is not None else None,

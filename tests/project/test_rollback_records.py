@@ -45,6 +45,14 @@ FLASHED = replace(
     ),
 )
 OTHER_MAC = "24:6f:28:00:00:02"
+STEPS = Check(
+    on_failure="rollback",
+    steps=(
+        Check(expression="wifi()", name="wifi"),
+        Check(expression="volts()", name="volts", min=3.0, max=3.6, on_failure="rollback"),
+        Check(console="^up$", name="up", timeout=3.5),
+    ),
+)
 
 
 @pytest.fixture
@@ -67,6 +75,14 @@ def test_what_is_kept_is_the_boards_whichever_manifest_asks(
     records.forget(MAC, "kitchen")
     records.forget(MAC, "kitchen")
     assert records.last(MAC, "kitchen") is None
+
+
+def test_a_check_of_steps_is_what_it_was(records: RollbackRecords) -> None:
+    """Else each apply of a board that is as it must be would take it for another check, and write
+    all that is kept anew."""
+    kept = replace(KEPT, check_before=STEPS, check_after=replace(STEPS, steps=STEPS.steps[:1]))
+    records.keep(MAC, "kitchen", kept)
+    assert records.last(MAC, "kitchen") == kept
 
 
 def test_a_board_without_a_mac_is_known_by_its_device(
