@@ -9,6 +9,7 @@ import codecs
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 from provision.core.manifest.console_pattern import compile_console
 from provision.core.wording import CUT, Redact
@@ -186,29 +187,29 @@ def interact(port: BytePort, terminal: Terminal, over: Stopping, redact: Redact)
     unanswered, sent_at = 0, 0.0
     line = b""  # what stands in the board's last line
     readable = True
-    screen = MaskedScreen(terminal.show, redact)
-    while not over():
-        data = b""
-        if readable or descriptor is None:
-            # One byte is asked for at least: of a port that is gone there is none, which is told.
-            data = port.read(min(MAX_READ, max(1, port.in_waiting)))
-            line = (line + data)[-LONGEST_LINE:].rpartition(b"\n")[2]
-            unanswered = max(0, unanswered - len(data))
-        screen.hear(data)
-        keys = terminal.typed()
-        typed, end, _ = (keys or b"").partition(END_KEY)
-        outgoing += typed
-        if outgoing and (unanswered < AHEAD // 2 or time.monotonic() - sent_at > NO_ECHO):
-            piece = bytes(outgoing[:AHEAD])
-            del outgoing[:AHEAD]
-            port.write(piece)
-            unanswered, sent_at = len(piece), time.monotonic()
-        if end or keys is None:
-            break
-        if descriptor is not None:
-            soon = outgoing or screen.waiting
-            readable = terminal.wait(KEY_LATENCY if soon else PATIENCE, descriptor)
-    screen.close()
+    with closing(MaskedScreen(terminal.show, redact)) as screen:
+        while not over():
+            data = b""
+            if readable or descriptor is None:
+                # One byte is asked for at least: of a port that is gone there is none, and that
+                # is told.
+                data = port.read(min(MAX_READ, max(1, port.in_waiting)))
+                line = (line + data)[-LONGEST_LINE:].rpartition(b"\n")[2]
+                unanswered = max(0, unanswered - len(data))
+            screen.hear(data)
+            keys = terminal.typed()
+            typed, end, _ = (keys or b"").partition(END_KEY)
+            outgoing += typed
+            if outgoing and (unanswered < AHEAD // 2 or time.monotonic() - sent_at > NO_ECHO):
+                piece = bytes(outgoing[:AHEAD])
+                del outgoing[:AHEAD]
+                port.write(piece)
+                unanswered, sent_at = len(piece), time.monotonic()
+            if end or keys is None:
+                break
+            if descriptor is not None:
+                soon = outgoing or screen.waiting
+                readable = terminal.wait(KEY_LATENCY if soon else PATIENCE, descriptor)
     at_prompt = line.startswith(_PROMPTS)
     if at_prompt and line != _PROMPTS[0]:
         port.write(b"\x03")  # of a line, or of lines, that were begun

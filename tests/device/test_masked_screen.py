@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,6 +64,49 @@ def test_parts_of_a_secret_on_both_sides_of_a_silence_are_masked() -> None:
         screen.hear(piece)
         screen.flush()
     assert b"".join(said) == b">>> it is ******.\r\n"
+
+
+class Unplugged:
+    """A port whose board says something and is gone."""
+
+    timeout: float | None = None
+    in_waiting = 1
+
+    def __init__(self) -> None:
+        self._said = [f"OSError: not {SECRET}".encode()]
+
+    def read(self, _size: int) -> bytes:
+        if not self._said:
+            raise OSError("device disconnected")
+        return self._said.pop()
+
+    def write(self, _data: bytes) -> None:
+        """Nobody answers."""
+
+
+class Shows:
+    """A terminal on which nobody types."""
+
+    def __init__(self) -> None:
+        self.shown = b""
+
+    def show(self, data: bytes) -> None:
+        self.shown += data
+
+    def typed(self) -> bytes:
+        return b""
+
+
+def test_the_last_words_of_a_board_that_is_unplugged_are_shown() -> None:
+    terminal = Shows()
+    with pytest.raises(OSError, match="disconnected"):
+        console.interact(
+            Unplugged(),  # type: ignore[arg-type]
+            terminal,  # type: ignore[arg-type]
+            lambda: False,
+            Redactor([SECRET]).text,
+        )
+    assert terminal.shown == b"OSError: not ***"
 
 
 def test_a_line_without_an_end_is_not_held_for_ever() -> None:

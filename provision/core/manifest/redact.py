@@ -111,16 +111,17 @@ class Redactor:
     def _is_free_of_them(self, text: str) -> bool:
         """Whether no secret can be in a text, as of most: no form begins anywhere in it, and
         nothing was cut. Far quicker than to look for each."""
-        if text in self._free:
+        free = self._free  # of these secrets, should more be learned meanwhile
+        if text in free:
             return True
         ends = range(SHORTEST, len(text) + 1)
         starts = {text[end - SHORTEST : end] for end in ends}
         if CUT in text or not self._by_start.keys().isdisjoint(starts):
             return False
         if len(text) <= REMEMBERED:
-            if len(self._free) >= REMEMBERED:
-                self._free.clear()
-            self._free.add(text)
+            if len(free) >= REMEMBERED:
+                free.clear()
+            free.add(text)
         return True
 
     def _masked(self, text: str) -> Iterator[str]:

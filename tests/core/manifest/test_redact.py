@@ -201,6 +201,28 @@ def test_a_text_that_was_free_of_secrets_is_looked_at_anew_for_others() -> None:
     assert redactor.text(f"line {SECRET}") == f"line {MASK}"
 
 
+class Learning(str):
+    """A text that another thread learns a secret amid the looking at: when it is asked for its
+    length for the second time."""
+
+    redactor: Redactor
+    asked = 0
+
+    def __len__(self) -> int:
+        self.asked += 1
+        if self.asked == 2:
+            self.redactor.learn(Redactor(["correct-horse"]))
+        return super().__len__()
+
+
+def test_a_text_that_was_free_of_the_secrets_before_is_looked_at_again() -> None:
+    text = Learning("wifi: correct-horse")
+    text.redactor = Redactor(["battery-staple"])
+    text.redactor.text(text)
+    assert text.asked >= 2
+    assert text.redactor.text("wifi: correct-horse") == "wifi: ***"
+
+
 def test_what_is_learned_amid_a_run_is_masked_beside_what_was_known() -> None:
     """Secrets within one another as well: the larger is masked whole, whichever was known first."""
     redactor = Redactor(["horse", "x1"])
