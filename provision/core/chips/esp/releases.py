@@ -27,7 +27,7 @@ ARCHITECTURES = {
     **dict.fromkeys(RISCV, "rv32imc"),
 }
 
-_CHIP = re.compile(r"ESP(8266|32(?:-?([SCHP]\d+))?)", re.IGNORECASE)
+_CHIP = re.compile(r"ESP(8266|32(?:-?([SCHPE]\d+))?)", re.IGNORECASE)
 _BY_NAME = {chip.name: chip for chip in CHIPS}
 
 
