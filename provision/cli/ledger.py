@@ -67,11 +67,16 @@ def list_(path: Path, states: tuple[str, ...], as_json: bool) -> int:
     return 0
 
 
+def _as_text(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """A number as it may be looked for: a shell passes bytes that are no text as well."""
+    return harmless_line(value)
+
+
 _STATES = ("done", "reserved", "free", "scrapped")
 
 
 @command.command("show")
-@click.argument("number")
+@click.argument("number", callback=_as_text)
 @json_option
 @click.pass_obj
 def show(path: Path, number: str, as_json: bool) -> int:
@@ -151,7 +156,7 @@ def merge_(path: Path, other: Path) -> int:
 
 
 @command.command("scrap")
-@click.argument("number")
+@click.argument("number", callback=_as_text)
 @click.option("--reason", required=True, metavar="TEXT", help="Why; it is kept.")
 @click.pass_obj
 def scrap(path: Path, number: str, reason: str) -> int:

@@ -18,7 +18,7 @@ import click
 from provision import api
 from provision.atomic_files import lock_path, project_root, take_lock
 from provision.cli.options import manifest_argument, offline_option, secrets_option
-from provision.core.wording import listed
+from provision.core.wording import harmless_line, listed
 from provision.errors import UsageError
 from provision.interfaces import PortInfo
 from provision.model.station import StationSettings, TableSettings
@@ -108,7 +108,7 @@ def command(
                         ledger=ledger,
                         numbers=_numbers(opened),
                         station=station,
-                        operator=operator or _user(),
+                        operator=harmless_line(operator or _user()),  # bytes that are no text, too
                         yes=yes,
                         rework=rework,
                         dry=dry,

@@ -268,7 +268,7 @@ def test_a_mistake_of_this_tool_is_told_and_written_down(
     sockets.plug("1-1", "a")
     broken = "from provision.api_station import StationManifest as S; S.made_of = lambda *_: 1 / 0"
     wrapper = LISTED.replace("del sys.argv[1:3]", f"del sys.argv[1:3]\n{broken}")
-    words = ("--yes", "--json", "--stop-after", "1")
+    words = ("--yes", "--json", "--stop-after", "1", "--operator", "Ren\udce9")  # in Latin-1
     run = station.start("station", *words, wrapper=wrapper)
     reason = at(run, "left", "failed")["reason"]
     assert re.fullmatch(r"internal: ZeroDivisionError: .* \(<string>:\d+\)", reason)
@@ -277,6 +277,7 @@ def test_a_mistake_of_this_tool_is_told_and_written_down(
     with Ledger.open(station.work / "fleet.ledger") as ledger:
         (attempt,) = ledger.attempts("001000")
     assert (attempt.outcome, attempt.reason) == ("failed", reason)
+    assert attempt.operator == "Ren\\udce9"
 
 
 def test_dry_writes_nothing(station: Station, sockets: Sockets) -> None:

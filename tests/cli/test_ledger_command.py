@@ -113,3 +113,10 @@ def test_there_is_no_ledger(cli: Cli, tmp_path: Path) -> None:
     assert "there is no ledger fleet.ledger" in ended.err
     assert "`provision station` makes it" in ended.err
     assert not (tmp_path / "fleet.ledger").exists()
+
+
+def test_a_number_that_is_no_text_is_not_there(cli: Cli, units: Path) -> None:
+    for words in (("show", "caf\udce9"), ("scrap", "caf\udce9", "--reason", "no")):
+        ended = cli("ledger", *words)
+        assert ended.code == 2
+        assert "there is no 'caf\\udce9' in fleet.ledger" in ended.err
