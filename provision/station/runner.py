@@ -19,7 +19,7 @@ from provision.interfaces import PortInfo
 from provision.model.state import PortSelector
 from provision.station import machine
 from provision.station.machine import GRACE, SeenPort, SocketState, Verdict
-from provision.station.telling import Counts, Teller, ending
+from provision.station.telling import Counts, Lines, Teller, ending
 from provision.station.worker import Orders, Progress, Proved, serve
 
 LOOK = 0.25  # seconds between two looks at the ports, which no event tells of
@@ -77,6 +77,10 @@ class Layout:
         )
 
 
+def _unheard(_line: str) -> None:
+    """What nobody is told."""
+
+
 def seen_port(port: PortInfo) -> SeenPort:
     """A port as the machine knows it."""
     vendor = port.usb_id[:4] if port.usb_id is not None else None
@@ -109,7 +113,8 @@ class Station:
 
     def run(self) -> None:
         """Until it is cancelled, or interrupted by Ctrl-C: then what has begun on a board ends
-        where no half-written flash is left behind. A second Ctrl-C is passed on at once."""
+        where no half-written flash is left behind, as before whatever else ends this: output that
+        nobody reads any more, or a mistake. A second Ctrl-C is passed on at once."""
         try:
             while not self._done():
                 self._look()
@@ -119,6 +124,11 @@ class Station:
                 self._finish()
         except KeyboardInterrupt:
             self._orders.cancel.cancel()
+        except Exception:
+            self._orders.cancel.cancel()
+            self._teller = Lines(_unheard)  # it may be what has failed
+            self._finish()
+            raise
         if self._busy:
             self._teller.said("stopping: finishing writes in progress; press Ctrl-C again to abort")
             self._finish()

@@ -261,6 +261,22 @@ def test_ctrl_c_while_the_last_boards_are_finished(station: Station, sockets: So
     assert outcomes(station, "001001") == ["interrupted"]
 
 
+def test_whatever_ends_a_station_boards_at_work_are_not_cut(
+    station: Station, sockets: Sockets
+) -> None:
+    path = station.work / "fleet.yaml"
+    path.write_text(path.read_text().replace("read() != ''", "read() == ''"))
+    station.board("a")
+    sockets.plug("1-1", "a")
+    run = work(station, "--yes")
+    at(run, "left", "working")
+    station.write("ports.json", "{")  # what lists the ports does what it never should
+    ended = run.end()
+    assert ended.code == 1
+    assert "internal: JSONDecodeError" in ended.err
+    assert outcomes(station, "001000")[0] in ("interrupted", "released")
+
+
 def test_a_mistake_of_this_tool_is_told_and_written_down(
     station: Station, sockets: Sockets
 ) -> None:
