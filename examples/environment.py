@@ -21,11 +21,11 @@ def enter(extra: str) -> None:
     home = ROOT / ".venv"
     python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     inside = Path(sys.prefix).resolve() == home.resolve()
-    wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
-    stamp = home / f"installed-{extra}"
-    known = stamp.read_text() if stamp.exists() else None
-    # Who is inside without a stamp has made the environment by hand, and it is theirs.
-    if not (python.exists() and known == wanted or inside and known is None):
+    stamp, project = home / f"installed-{extra}", ROOT / "pyproject.toml"
+    if inside and not (stamp.exists() and project.exists()):
+        return  # made by hand, or the examples alone
+    wanted = hashlib.sha256(project.read_bytes()).hexdigest()
+    if not python.exists() or not stamp.exists() or stamp.read_text() != wanted:
         print(f"setting up {home.name} (once; it takes a minute) …", file=sys.stderr, flush=True)
         if not python.exists():
             venv.create(home, with_pip=True)

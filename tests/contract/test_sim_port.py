@@ -110,6 +110,18 @@ def test_a_read_can_be_called_off(bench: Bench) -> None:
         assert got == [b""]
 
 
+@pytest.mark.parametrize("written", [1, 20_000])
+def test_who_is_gone_holds_the_port_no_longer_whatever_they_wrote(
+    bench: Bench, written: int
+) -> None:
+    address = "sim://a?chip=esp32&wire=on"
+    for _ in range(2):
+        with port(address) as mine:
+            mine.write(b"\x00" * written)
+        with port(address):
+            pass
+
+
 def test_a_second_opener_is_told_that_the_port_is_taken(bench: Bench) -> None:
     with (
         port(exclusive=True),

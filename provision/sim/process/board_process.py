@@ -108,7 +108,7 @@ class BoardProcess:
         """Let hosts that have closed the port already be seen to have."""
         for connection in list(self.connections):
             if connection.port:
-                connection.readable()
+                connection.notice_hang_up()
 
     def _write_name(self) -> None:
         (self.setup.directory / NAME_FILE).write_text(self.name + "\n", encoding="utf-8")

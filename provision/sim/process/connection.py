@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import select
 import socket
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -88,6 +89,11 @@ class Connection:
             if self._socket.fileno() >= 0:
                 self._backpressure.apply()
 
+    def notice_hang_up(self) -> None:
+        """Where the host is gone, take what it had written, as a driver would have, and close."""
+        while self._socket.fileno() >= 0 and _hung_up(self._socket):
+            self.readable()
+
     @property
     def full(self) -> bool:
         return self._output.full
@@ -159,3 +165,9 @@ class Connection:
                     self._board.from_host(b"\0")
             case _:
                 raise ValueError(f"unknown frame {kind!r}")
+
+
+def _hung_up(connection: socket.socket) -> bool:
+    events = select.poll()
+    events.register(connection, 0)
+    return any(event & select.POLLHUP for _, event in events.poll(0))

@@ -50,8 +50,8 @@ class Unit(unit.Unit):
             if until:
                 BufferedSerial(port).read_until(until, timeout=10)
 
-    def run_app(self, main: bytes, until: bytes) -> None:
-        """Make `main` the board's main.py and let it run."""
+    def run_app(self, main: bytes, until: bytes, *, ends: bool = False) -> None:
+        """Make `main` the board's main.py and let it run, to its end where it `ends`."""
         with self.repl() as repl:
             repl.transfer(*transfer_of([write_file("/main.py", main)]), ignore)
         with self.port() as port:
@@ -59,6 +59,8 @@ class Unit(unit.Unit):
             repl.enter()
             repl.soft_reset()
             repl.raw.serial.read_until(until, timeout=10)
+            if ends:
+                assert repl.await_prompt(10)
 
 
 @pytest.fixture
@@ -477,7 +479,7 @@ print('up')
 @pytest.mark.parametrize(("chip", "version"), [(ESP32, "1.24.1"), (ESP8266, "1.19.1")])
 def test_a_card_is_another_filesystem(make: Callable[..., Unit], chip: Chip, version: str) -> None:
     unit = make(chip, version)
-    unit.run_app(CARD.encode(), until=b"up")
+    unit.run_app(CARD.encode(), until=b"up", ends=True)
     with unit.repl() as repl:
         for trees, found in (
             (("/",), {"/main.py", "/boot.py"}),

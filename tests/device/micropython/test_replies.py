@@ -50,7 +50,7 @@ def test_the_chip_is_read_from_the_machine(machine: str, chip: Chip) -> None:
     assert (found.chip, found.version, found.date) == (chip, "1.24.1", "2024-11-29")
 
 
-@pytest.mark.parametrize("machine", ["micro:bit with nRF51822", "a board with ESP32H2", ""])
+@pytest.mark.parametrize("machine", ["micro:bit with nRF51822", "a board with ESP32H4", ""])
 def test_another_family_is_no_board_of_ours(machine: str) -> None:
     with pytest.raises(BoardError, match="does not know"):
         identity("v1.24.1 on 2024-11-29", machine)
