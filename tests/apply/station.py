@@ -366,9 +366,12 @@ class Station:
         deadline = time.monotonic() + PATIENCE
         port.timeout = 1.0
         heard = b""
+        # A Ctrl-C amid the first script of a firmware before 1.21 leaves its flash unmounted.
+        interrupt = b""
         while not heard.endswith(b">>> "):
             assert time.monotonic() < deadline, heard
-            port.write(b"\r\x03\x03#0#\r")
+            port.write(b"\r" + interrupt + b"#0#\r")
+            interrupt = b"\x03\x03"
             port.read_until(b"#0#\r\n")
             heard = port.read_until(b">>> ")
         port.timeout = PATIENCE

@@ -57,8 +57,8 @@ def test_files_named_like_the_firmwares_modules(station: Station, chip: Chip, ve
         image,
         "".join(f", {{dest: {path}, state: absent}}" for path in paths),
     )
-    removed = station.apply().done("kitchen")
-    assert {f"delete-file {path}" for path in paths} <= {*removed}
+    removing = station.apply("-v")
+    assert {f"delete-file {path}" for path in paths} <= {*removing.done("kitchen")}, removing.said
     assert station.apply().outcomes == {"kitchen": "ok"}
     files = station.files("kitchen", chip)
     assert files["/data.txt"] == b"two"
