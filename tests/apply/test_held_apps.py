@@ -134,7 +134,7 @@ def test_a_watchdog_that_bites_while_files_are_sent(station: Station, chip: Chip
     assert station.apply().outcomes == {"x": "ok"}
 
 
-@BOTH_CHIPS
+@pytest.mark.parametrize("chip", [ESP32, pytest.param(ESP8266, marks=pytest.mark.slow)])
 def test_a_watchdog_that_bites_in_a_long_look(station: Station, chip: Chip) -> None:
     """Before an erase all of the filesystem is looked at, and what lies beside it."""
     station.board("x", chip, station.firmware(chip, "1.20.0"), wire="on")
@@ -168,7 +168,9 @@ def test_an_app_is_put_back_when_nothing_could_be_written(station: Station) -> N
     assert "/.provision~main.py" not in files
 
 
-@pytest.mark.parametrize("write", [1, pytest.param(2, marks=pytest.mark.slow), 3])
+@pytest.mark.parametrize(
+    "write", [1, *(pytest.param(later, marks=pytest.mark.slow) for later in (2, 3))]
+)
 def test_the_power_fails_while_an_app_is_held(station: Station, write: int) -> None:
     """In the middle of a write of LittleFS: the file is under one of its names, and whole."""
     station.board("x", ESP32, station.firmware(ESP32, "1.20.0"))

@@ -92,8 +92,8 @@ def test_output_of_any_bytes_is_safe(station: Station) -> None:
         w(b'\x04\x04')
         def noise():
             for _ in range(200):
+                time.sleep(0.05)  # first: what comes between its two end marks is an error's
                 print("noise")
-                time.sleep(0.05)
         _thread.start_new_thread(noise, ())
         w(b"ended\n")  # in one piece, whatever the thread prints meanwhile
         """,

@@ -47,10 +47,13 @@ def project(station: Station, *names: str, carrier: str = "sim", **settings: str
 
 
 def printed(run: Run, device: str, text: str) -> bool:
-    return any(
-        event["kind"] == "console-line" and event["device"] == device and event["text"] == text
+    """Whether it was a line of the board's; one may come in pieces."""
+    lines = [
+        event["text"] + "\n" * event["ended"]
         for event in run.events
-    )
+        if event["kind"] == "console-line" and event["device"] == device
+    ]
+    return text in "".join(lines).split("\n")
 
 
 def wanted(station: Station) -> dict[str, dict[str, bytes]]:

@@ -110,7 +110,7 @@ def test_a_board_tells_who_it_is(make: Callable[..., Unit], chip: Chip) -> None:
 
 def test_it_is_left_as_it_was_met(make: Callable[..., Unit]) -> None:
     unit = make()
-    unit.leave_as(b"kept = 17\r", until=b">>> ")
+    unit.leave_as(b"kept = 17\r", until=b"17\r\n>>> ")
     with unit.repl() as repl:
         repl.observe(request_for(main=b"x"))
         assert repl.evaluate("kept", 5) == "17"
