@@ -73,3 +73,15 @@ def test_a_guide_names_files_that_are_there(guide: str) -> None:
         if not re.search("NAME|FAMILY", path) and not any(any(place.glob(path)) for place in places)
     }
     assert missing == set()
+
+
+def test_no_file_names_a_package_registrys_host() -> None:
+    """Nor does a lock file: where packages come from is for who installs to say."""
+    hosts = re.compile(rb"pypi\.(?:org|python\.org)|files\.pythonhosted|registry\.npmjs|crates\.io")
+    folders = ("provision", "schemas", "examples", "docs", "tests", "tools", ".ci")
+    files = [*ROOT.glob("*.*"), *(path for one in folders for path in (ROOT / one).rglob("*"))]
+    texts = [path for path in files if path.is_file() and path.suffix not in (".pyc", ".sqlite")]
+    named = [
+        name(path) for path in texts if path != Path(__file__) and hosts.search(path.read_bytes())
+    ]
+    assert not named

@@ -239,7 +239,8 @@ class SerialConnection:
                     return error
                 # pyserial has no event for a USB device that comes back. A reset's is awaited by
                 # the moment; one that somebody has unplugged need not be.
-                time.sleep(0.1 if time.monotonic() - began < USB_RETURN_TIMEOUT else 1.0)
+                soon = time.monotonic() - began < USB_RETURN_TIMEOUT
+                time.sleep(0.1 if soon else 1.0)  # until the next look at the port
             else:
                 self._trace(1, f"the port came back as {self._port.address}")
                 return None

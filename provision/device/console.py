@@ -27,7 +27,7 @@ from provision.interfaces import Say, Terminal
 
 MAX_CONSOLE = 64 * 1024  # bytes of output that are kept while waiting for a line
 PATIENCE = 0.25  # seconds that a read waits, and so until a run that is stopped has ended
-PAUSE = 0.1
+PAUSE = 0.1  # seconds between two reads: many boards that print at once cost a wake-up for each
 """Seconds between two reads, so that they are few and large. A driver holds 4 kB at least; at
 115200 baud a quarter of it has come by then."""
 END_KEY = b"\x1d"  # Ctrl-]
@@ -126,7 +126,7 @@ def follow(
         data = port.read(min(MAX_READ, max(1, port.in_waiting)))
         heard(data)
         if data:
-            time.sleep(min(PAUSE, patience))
+            time.sleep(min(PAUSE, patience))  # what comes meanwhile waits in the system's buffer
 
 
 def wait_for_line(

@@ -4,37 +4,15 @@ what was changed."""
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-import sys
 
 import pytest
 
 from provision.core.chips.esp.chips import ESP32, ESP32C3
-from tests.apply.station import ROOT, Ended, Station
+from tests.apply.examples import run_example
+from tests.apply.station import Station
 
 DEVICES = ("kitchen", "garden", "cellar", "gate", "attic", "shed")
 MANIFEST = "examples/demo/fleet.yaml"
-
-
-def run_demo(station: Station) -> Ended:
-    """`python3 examples/demo` in a copy of the examples; the environment that it would make is
-    the one that runs these tests."""
-    if not (station.work / "examples").exists():
-        ignored = shutil.ignore_patterns("__pycache__", "firmware", "fleet.lock", ".venv")
-        shutil.copytree(ROOT / "examples", station.work / "examples", ignore=ignored)
-        (station.work / ".venv").symlink_to(sys.prefix, target_is_directory=True)
-    done = subprocess.run(
-        [sys.executable, "examples/demo"],
-        cwd=station.work,
-        env=station.environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    return Ended(done.returncode, done.stdout, done.stderr)
 
 
 def edit(station: Station, path: str, old: str, new: str) -> None:
@@ -46,7 +24,7 @@ def edit(station: Station, path: str, old: str, new: str) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="virtual boards need a POSIX system")
 def test_the_demo_converges_then_does_only_what_was_changed(station: Station) -> None:
-    first = run_demo(station)
+    first = run_example(station, "demo")
     assert first.code == 0, first.said
     assert "6 devices" in first.out
     assert "changed=6 ok=0 failed=0 unreachable=0" in first.out
@@ -54,7 +32,7 @@ def test_the_demo_converges_then_does_only_what_was_changed(station: Station) ->
         b'{"device": "attic", "room": "attic", "interval": 5}'
     )
 
-    second = run_demo(station)
+    second = run_example(station, "demo")
     assert second.code == 0, second.said
     assert "changed=0 ok=6 failed=0 unreachable=0" in second.out
 

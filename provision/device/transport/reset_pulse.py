@@ -27,10 +27,10 @@ def pulse_reset(port: Port, wiring: ResetWiring) -> bool:
         lines.rts = False
         lines.dtr = False
         lines.rts = True
-        time.sleep(_PULSE_USB if wiring is ResetWiring.USB_JTAG else _PULSE)
+        time.sleep(_PULSE_USB if wiring is ResetWiring.USB_JTAG else _PULSE)  # EN is low
         lines.rts = False
         if wiring is ResetWiring.USB_JTAG:
-            time.sleep(_PULSE_USB)
+            time.sleep(_PULSE_USB)  # the chip comes back on the bus
     except OSError as error:
         if error.errno in NO_LINES:
             return False

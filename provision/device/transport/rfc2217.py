@@ -173,7 +173,7 @@ class RemotePort(_Base):  # type: ignore[misc]
         item = self._rfc2217_options["control"]
         item.set(value)
         if self._ignore_set_control_answer:
-            time.sleep(_COMPATIBLE_PAUSE)
+            time.sleep(_COMPATIBLE_PAUSE)  # no answer will tell when it is done
         else:
             self._await(item.is_ready, "option 'control'")
 

@@ -32,10 +32,10 @@ from provision.model.kept import KeptState, KnownImage
 from provision.model.plan import Plan
 from provision.model.state import ActualState, BoardEntry, Filesystem
 
-NO_WAY_BACK = (
-    "there is no MicroPython in its flash to go back to: where the check fails, the board keeps "
-    "what it has got"
-)
+_NOTHING_THERE = "there is no MicroPython in its flash to go back to"
+_BEGUN = "an earlier run has begun to write its flash, and what was there before is gone"
+_UNREADABLE = "its boot loader lets nobody read the firmware that is replaced"
+_NO_WAY_BACK = ": where the check fails, the board keeps what it has got"
 
 
 def wants_rollback(device: DeviceContext) -> bool:
@@ -125,12 +125,16 @@ def keep_flash(device: DeviceContext, actual: ActualState) -> None:
     if kept is None:
         return
     if kept.flash is None:
-        begun = mac is not None and device.run.journal.interrupted_mode(mac) is not None
-        begun = begun or not device.session.capabilities.reads_flash
-        found = None if begun else replaced_flash(device, actual, _images(device, kept, mac))
+        found, why = None, _NOTHING_THERE
+        if mac is not None and device.run.journal.interrupted_mode(mac) is not None:
+            why = _BEGUN
+        elif not device.session.capabilities.reads_flash:
+            why = _UNREADABLE
+        else:
+            found = replaced_flash(device, actual, _images(device, kept, mac))
         if found is None:
             device.kept = None
-            device.run.emit(Notice(device=name, message=NO_WAY_BACK))
+            device.run.emit(Notice(device=name, message=why + _NO_WAY_BACK))
             records.forget(actual.mac, name)
             return
         kept = replace(kept, firmware=found[0], flash=found[1])

@@ -102,7 +102,7 @@ class WatchedBoard:
         if clock() - self._back < SOON:
             until = time.monotonic() + SOON
             while time.monotonic() < until and not self._device.cancel.cancelled():
-                time.sleep(PATIENCE)
+                time.sleep(PATIENCE)  # a port that just went is not hurried after; see SOON
         if self._device.session.reconnect(self._device.cancel.cancelled):
             self._notice("its port is back")
             self._back = clock()

@@ -78,3 +78,22 @@ class Said:
             ("version", self.tag),
             ("machine", self.identity.machine),
         ]
+
+
+class SpeakingPort:
+    """What a port of MicroPython says of itself, by the `identity` that was flashed."""
+
+    __slots__ = ()
+    identity: FirmwareIdentity
+
+    @property
+    def said(self) -> Said:
+        return Said(self.identity)
+
+    @property
+    def version(self) -> tuple[int, ...]:
+        return self.said.version
+
+    @property
+    def banner(self) -> bytes:
+        return self.said.banner

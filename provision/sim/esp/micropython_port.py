@@ -31,7 +31,7 @@ from provision.model.firmware import FilesystemPlace
 from provision.model.state import FirmwareIdentity
 from provision.sim.chip.flash import Flash
 from provision.sim.chip.model import DriverView
-from provision.sim.chip.said import Said
+from provision.sim.chip.said import SpeakingPort
 from provision.sim.esp.chips import FACTS
 from provision.sim.esp.efuses import read_efuses
 from provision.sim.esp.firmware import MACHINES
@@ -96,7 +96,7 @@ gc.collect()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class EspPort:
+class EspPort(SpeakingPort):
     """One firmware, as flashed; see `MicroPythonPort`. `found` is where it lies in `flash`."""
 
     identity: FirmwareIdentity
@@ -107,18 +107,6 @@ class EspPort:
     @property
     def esp8266(self) -> bool:
         return self.identity.chip == ESP8266
-
-    @property
-    def said(self) -> Said:
-        return Said(self.identity)
-
-    @property
-    def version(self) -> tuple[int, ...]:
-        return self.said.version
-
-    @property
-    def banner(self) -> bytes:
-        return self.said.banner
 
     @property
     def platform(self) -> str:

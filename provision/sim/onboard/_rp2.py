@@ -93,6 +93,7 @@ class _Memory:
         return struct.unpack(self._form, self._data)[0]
 
     def __setitem__(self, address, value):
+        # A chip faults at a write to its flash; its peripherals are not modelled.
         raise NotImplementedError("address %#x" % address)
 
 

@@ -14,7 +14,7 @@ from provision.model.firmware import FilesystemPlace
 from provision.model.state import FirmwareIdentity
 from provision.sim.chip.flash import Flash
 from provision.sim.chip.model import DriverView
-from provision.sim.chip.said import Said
+from provision.sim.chip.said import SpeakingPort
 from provision.sim.rp2.firmware import RELEASES
 from provision.sim.setup import BoardSetup, ResetCause
 
@@ -41,25 +41,13 @@ _USB_AFTER_BOOT = (1, 23)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Rp2Port:
+class Rp2Port(SpeakingPort):
     """One firmware, as flashed, with its filesystem's place; see `MicroPythonPort`."""
 
     identity: FirmwareIdentity
     place: FilesystemPlace | None
     setup: BoardSetup
     flash: Flash
-
-    @property
-    def said(self) -> Said:
-        return Said(self.identity)
-
-    @property
-    def version(self) -> tuple[int, ...]:
-        return self.said.version
-
-    @property
-    def banner(self) -> bytes:
-        return self.said.banner
 
     @property
     def radio(self) -> bool:

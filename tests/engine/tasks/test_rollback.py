@@ -420,6 +420,14 @@ def test_nothing_is_written_when_the_firmware_cannot_be_kept(write_only: bool) -
     assert not [entry for entry in bench.board.log if entry.startswith(("write", "flash"))]
 
 
+def test_of_a_flash_that_another_run_has_begun_to_write_nothing_goes_back() -> None:
+    bench = Flashed()
+    bench.world.journal.begin(MAC, "kitchen", "keep")
+    assert bench.go(replace(NEW, firmware=WITH)) == "failed"
+    assert any("an earlier run has begun to write its flash" in one for one in bench.notices)
+    assert bench.kept is None
+
+
 def test_the_first_rollback_of_a_board_knows_no_check_that_it_had_passed() -> None:
     bench = Bench()
     bench.world.rollbacks = FakeRollbacks()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -148,10 +149,19 @@ def _await_end(board: Bootsel, exists: Callable[[], bool], seconds: float, devic
         time.sleep(_LOOK)  # no system has an event for a drive that goes, on all of them
 
 
+def _mounting(volume: Volume, *, again: bool = False) -> str:
+    """What this system's user does to have a drive mounted, or mounted `again`."""
+    tool = {"linux": "udisksctl {} -b", "darwin": "diskutil {}"}.get(sys.platform)
+    if tool is None:
+        return "unplug it, and hold BOOTSEL while you plug it in again"
+    verbs = ("unmount", "mount") if again else ("mount",)
+    return ", then ".join(f"`{tool.format(verb)} {volume.device}`" for verb in verbs)
+
+
 def _unmounted(volume: Volume, device: str) -> PortDenied:
     return PortDenied(
         f"the board's drive is plugged in and not mounted ({volume.device})",
-        hint=f"`udisksctl mount -b {volume.device}`, then run again",
+        hint=f"{_mounting(volume)}, then run again",
         device=device,
     )
 
@@ -163,8 +173,7 @@ def copy_failed(
     if error.errno == errno.EROFS:
         return PortDenied(
             f"the drive {name} is mounted read-only",
-            hint=f"`udisksctl unmount -b {board.volume.device}`, then "
-            f"`udisksctl mount -b {board.volume.device}`, and run again",
+            hint=f"{_mounting(board.volume, again=True)}, and run again",
             device=device,
         )
     if error.errno in (errno.EACCES, errno.EPERM):

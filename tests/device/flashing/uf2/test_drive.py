@@ -113,11 +113,22 @@ def test_a_drive_that_stays_took_nothing(tmp_path: Path) -> None:
     assert "hold BOOTSEL" in caught.value.hint
 
 
-def test_an_unmounted_drive_is_offered_with_the_command(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("system", "hint"),
+    [
+        ("linux", "`udisksctl mount -b /dev/sdb1`, then"),
+        ("darwin", "`diskutil mount /dev/sdb1`, then"),
+        ("win32", "hold BOOTSEL while you plug it in again, then"),
+    ],
+)
+def test_an_unmounted_drive_is_offered_with_the_systems_command(
+    system: str, hint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.platform", system)
     volume = Volume(path=None, info={"Board-ID": "RPI-RP2"}, device="/dev/sdb1")
     with pytest.raises(PortDenied, match="not mounted") as caught:
         copied(volume)
-    assert "`udisksctl mount -b /dev/sdb1`" in caught.value.hint
+    assert hint in caught.value.hint
 
 
 def test_a_drive_that_is_gone_before_the_copy(tmp_path: Path) -> None:
