@@ -7,6 +7,7 @@ protocol of ours, in the file that is their flash. A test gets a `Station` from 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -337,8 +338,16 @@ class Station:
 
     @contextmanager
     def console(self, name: str) -> Iterator[serial.SerialBase]:
-        """The board's port, as a terminal program opens it."""
-        port = serial.serial_for_url(f"sim://{name}", baudrate=115200, timeout=PATIENCE)
+        """The board's port, as a terminal program opens it: a chip's own USB once it is there."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                port = serial.serial_for_url(f"sim://{name}", baudrate=115200, timeout=PATIENCE)
+                break
+            except serial.SerialException as error:
+                if error.errno != errno.ENOENT or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.02)  # no event tells of a port that comes
         try:
             yield port
         finally:

@@ -102,7 +102,8 @@ def until_it_answers(bench: Bench, code: str) -> str:
         done = bench.tool(*words, check=False)
         if done.returncode == 0:
             return done.stdout.replace("\r\n", "\n")
-        assert time.monotonic() < end, done.stdout + done.stderr
+        board = client.request("a", "status")
+        assert time.monotonic() < end, f"{done.stdout}{done.stderr}{board}"
 
 
 def micropython(bench: Bench) -> None:
