@@ -284,7 +284,7 @@ class LedgerError(ProvisionError):
 class SimulatorError(ProvisionError):
     code = "simulator"
     exit_code = 2
-    default_hint = "install the virtual boards with `pip install 'provision[sim]'`"
+    default_hint = "install the virtual boards with `pip install 'micropython-provision[sim]'`"
 
 
 class Interrupted(ProvisionError):

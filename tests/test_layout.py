@@ -75,13 +75,25 @@ def test_a_guide_names_files_that_are_there(guide: str) -> None:
     assert missing == set()
 
 
+def texts() -> list[Path]:
+    folders = ("provision", "schemas", "examples", "docs", "tests", "tools", ".ci")
+    files = [*ROOT.glob("*.*"), *(path for one in folders for path in (ROOT / one).rglob("*"))]
+    return [
+        path
+        for path in files
+        if path.is_file() and path.suffix not in (".pyc", ".sqlite") and path != Path(__file__)
+    ]
+
+
 def test_no_file_names_a_package_registrys_host() -> None:
     """Nor does a lock file: where packages come from is for who installs to say."""
     hosts = re.compile(rb"pypi\.(?:org|python\.org)|files\.pythonhosted|registry\.npmjs|crates\.io")
-    folders = ("provision", "schemas", "examples", "docs", "tests", "tools", ".ci")
-    files = [*ROOT.glob("*.*"), *(path for one in folders for path in (ROOT / one).rglob("*"))]
-    texts = [path for path in files if path.is_file() and path.suffix not in (".pyc", ".sqlite")]
-    named = [
-        name(path) for path in texts if path != Path(__file__) and hosts.search(path.read_bytes())
-    ]
-    assert not named
+    assert not [name(path) for path in texts() if hosts.search(path.read_bytes())]
+
+
+def test_what_is_to_be_installed_is_called_by_its_name() -> None:
+    """`provision` on the package index is somebody else's."""
+    other = re.compile(
+        rb"(?<![\w-])provision\[|(?:pip|pipx|uv tool) install (?:[^`\n]* )?provision\b"
+    )
+    assert not [name(path) for path in texts() if other.search(path.read_bytes())]

@@ -122,7 +122,7 @@ def _authority(
     except ImportError:
         raise UsageError(
             "`certificate` needs the package cryptography",
-            hint="pip install 'provision[certificates]'",
+            hint="pip install 'micropython-provision[certificates]'",
         ) from None
     ca = _read(wanted.ca_cert)
     if ca is None:

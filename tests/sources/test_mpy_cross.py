@@ -105,7 +105,7 @@ def test_without_a_compiler(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(sys, "path", [])
     with pytest.raises(SourceError, match="not installed") as caught:
         Compiler(cache).compile(SOURCE, name="a.py", version="1.24.1", chip=ESP32)
-    assert "provision[compile]" in caught.value.hint
+    assert "micropython-provision[compile]" in caught.value.hint
 
 
 def test_a_package_without_a_build_for_this_version(

