@@ -29,6 +29,25 @@ from provision.errors import ProvisionError
 
 INTERRUPTED = 130
 
+# What `--help` lists together.
+GROUPS = {
+    "Every day": "plan apply check status watch logs repl run",
+    "Boards": "discover facts reset ls cat cp backup restore rollback",
+    "Manifests": "init import validate show schema boards",
+    "Sources": "lock vendor firmware image cache",
+    "Many boards": "station ledger serve",
+    "Simulation": "sim rehearse",
+    "Help": "help explain completion config",
+}
+_EXAMPLES = (
+    ("provision init", "write fleet.yaml from what is plugged in"),
+    ("provision plan", "what would change, and why"),
+    ("provision apply -l kitchen", "make one device match"),
+    ("provision watch kitchen", "and keep it so while you edit"),
+    ("provision logs", "what the boards print"),
+    ("provision explain port-busy", "what an error means, and what to do"),
+)
+
 # How the module of a command begins: its name, and the line that --help shows.
 _TITLE = re.compile(r'"""`provision ([a-z]+)`: (.+\.)"*')
 
@@ -82,14 +101,25 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         word = args[0]
         if word not in commands() and not word.startswith("-"):
-            raise click.UsageError(
-                f"there is no command '{word}'{did_you_mean(word, commands())}", ctx
-            )
+            from provision.cli.other_words import command_meant
+
+            meant = command_meant(word)
+            guess = f"; did you mean '{meant}'?" if meant else did_you_mean(word, commands())
+            raise click.UsageError(f"there is no command '{word}'{guess}", ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(commands().items()))
+        known = commands()
+        width = max(map(len, known))
+        for title, names in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(name.ljust(width), known[name]) for name in names.split() if name in known]
+                )
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Examples"):
+            formatter.write_dl(_EXAMPLES)
 
 
 @contextmanager
@@ -140,7 +170,12 @@ def _run() -> int:
         report_error(error)
         code = error.exit_code
     except click.ClickException as error:
-        error.show()
+        if isinstance(error, click.NoSuchOption):
+            from provision.cli.other_words import option_meant
+
+            option_meant(error).show()
+        else:
+            error.show()
         code = 2
     except (click.Abort, KeyboardInterrupt):
         with suppress(OSError):  # the terminal may be gone, which is why

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from provision import api
+from provision.cli.named_manifest import of_the_environment
 from provision.cli.options import json_option
 from provision.core.wording import harmless_line, memory_size
 from provision.errors import ManifestError
@@ -59,10 +60,11 @@ def find_ports(manifest: str | None, *, probe: bool) -> Sequence[api.FoundPort]:
     """A fleet.yaml that merely lies around and is invalid must not keep ports from being seen."""
     if manifest is not None:
         return api.discover(manifest, probe=probe)
+    found = of_the_environment() or (DEFAULT_NAME if Path(DEFAULT_NAME).is_file() else None)
     try:
-        return api.discover(DEFAULT_NAME if Path(DEFAULT_NAME).is_file() else None, probe=probe)
+        return api.discover(found, probe=probe)
     except ManifestError as error:
-        click.echo(f"{DEFAULT_NAME} is ignored: {error.message}", err=True)
+        click.echo(f"{found} is ignored: {error.message}", err=True)
         return api.discover(probe=probe)
 
 

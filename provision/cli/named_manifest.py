@@ -1,9 +1,10 @@
-"""The manifest that a command line names; and where there is none of that name, what is meant: a
-device of `fleet.yaml`, or a manifest whose name is spelled otherwise.
+"""The manifest that a command line or the environment names; and where there is none of that name,
+what is meant: a device of `fleet.yaml`, or a manifest whose name is spelled otherwise.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +15,19 @@ from provision.core.wording import closest, printable
 from provision.errors import ProvisionError, UsageError
 from provision.project.manifest_file import DEFAULT_NAME, STDIN, load
 
+ENVIRONMENT = "PROVISION_MANIFEST"
 _SUFFIXES = {".yaml", ".yml"}
+
+
+def of_the_environment() -> str | None:
+    """The manifest for command lines that name none; UsageError where it is not there."""
+    word = os.environ.get(ENVIRONMENT)
+    if word and not _is_there(word):
+        raise UsageError(
+            f"there is no {printable(word)}, which the environment variable {ENVIRONMENT} names",
+            hint=f"`unset {ENVIRONMENT}`, or set it to the whole path of a manifest",
+        )
+    return word or None
 
 
 def the_manifest(
@@ -23,9 +36,10 @@ def the_manifest(
     """The one word that was given, or None; UsageError, with the command that was meant, where
     that is no manifest."""
     if not words:
-        if not _is_there(DEFAULT_NAME):
+        found = of_the_environment()
+        if found is None and not _is_there(DEFAULT_NAME):
             raise _missing(context, DEFAULT_NAME, ())
-        return None
+        return found
     for word in words:
         if word != STDIN and not _is_there(word):
             raise _missing(context, word, words)
@@ -43,7 +57,7 @@ def named_by_option(
 ) -> str | None:
     """The manifest of a command whose words are something else."""
     remember(context, word)
-    return word
+    return of_the_environment() if word is None else word
 
 
 def _is_there(word: str) -> bool:

@@ -32,7 +32,7 @@ def manifest_option(function: F) -> F:
         "-m",
         metavar="FILE",
         callback=named_by_option,
-        help="The manifest that has the devices, in place of fleet.yaml.",
+        help="The manifest that has the devices, in place of fleet.yaml or $PROVISION_MANIFEST.",
     )(function)
 
 

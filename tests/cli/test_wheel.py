@@ -22,7 +22,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
          "--disable-pip-version-check", "--wheel-dir", str(place), str(ROOT)],
         check=True, cwd=place,
     )  # fmt: skip
-    (wheel,) = place.glob("provision-*.whl")
+    (wheel,) = place.glob("micropython_provision-*.whl")
     zipfile.ZipFile(wheel).extractall(place / "site")
     return place / "site"
 
