@@ -15,6 +15,7 @@ import os
 import secrets
 import stat
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -25,7 +26,7 @@ from typing import BinaryIO
 import platformdirs
 
 from provision.core.wording import memory_size
-from provision.errors import UsageError
+from provision.errors import Interrupted, UsageError
 
 _MOST_LINKS = 40  # that lead from one to the next, as Linux has it
 _POLL_INTERVAL = 0.01  # seconds between two attempts at a lock that another one holds
@@ -175,9 +176,16 @@ def take_lock(path: Path, *, wait: bool) -> BinaryIO | None:
 
 
 @contextmanager
-def locked(kind: str, name: str) -> Iterator[None]:
-    """Hold the lock of one named thing, waiting until it is free."""
-    file = take_lock(lock_path(kind, name), wait=True)
+def locked(kind: str, name: str, stopping: Callable[[], bool] | None = None) -> Iterator[None]:
+    """Hold the lock of one named thing, waiting until it is free; Interrupted once `stopping` says
+    so meanwhile."""
+    path = lock_path(kind, name)
+    file = take_lock(path, wait=stopping is None)
+    while file is None and stopping is not None:
+        if stopping():
+            raise Interrupted("the run was cancelled")
+        time.sleep(_POLL_INTERVAL)  # no system has an event for a lock that is given up
+        file = take_lock(path, wait=False)
     try:
         yield
     finally:

@@ -13,6 +13,10 @@ from typing import Literal, Protocol
 from provision.interfaces.certificates import CertificateAuthority as CertificateAuthority
 from provision.interfaces.console import Say as Say
 from provision.interfaces.console import Terminal as Terminal
+from provision.interfaces.flasher import Flasher as Flasher
+from provision.interfaces.flasher import IsBlank as IsBlank
+from provision.interfaces.flasher import Operator as Operator
+from provision.interfaces.flasher import Progress as Progress
 from provision.interfaces.nvs import NvsAccess
 from provision.interfaces.ports import Discovery as Discovery
 from provision.interfaces.ports import PortInfo as PortInfo
@@ -42,11 +46,6 @@ left alone."""
 
 FlashRead = Callable[[int, int], bytes]
 """Offset and size in flash to the bytes there; raises an error of ours, never returns less."""
-IsBlank = Callable[[int, int], bool]
-"""Offset and size in flash to whether it is erased there."""
-
-Progress = Callable[[int, int], None]
-"""Called with bytes done and bytes in all; both count what goes over the wire."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,44 +138,6 @@ class Repl(NvsAccess, Protocol):
 
     def leave(self) -> None:
         """Back to the friendly REPL, without a reset."""
-        ...
-
-
-class Flasher(Protocol):
-    """Writes firmware to one board, which is in download mode."""
-
-    def identify(self) -> ActualState:
-        """What the boot ROM proves of the board: chip, MAC, size of the flash, security."""
-        ...
-
-    def differs(self, regions: Sequence[Region]) -> tuple[str, ...]:
-        """The names of the regions that the flash does not hold; computed on the board."""
-        ...
-
-    def erase(self, leaving: Sequence[Region] | None, progress: Progress) -> None:
-        """Erase the whole flash, from whose beginning on nothing boots; what `leaving`, written
-        next, will fill and what is blank may be left, and what is not known to be until that is
-        written. With None nothing is left."""
-        ...
-
-    def write(self, regions: Sequence[Region], progress: Progress) -> None:
-        """Write and verify the regions as they are, and end an `erase` before the last of them."""
-        ...
-
-    def read(self, offset: int, size: int) -> bytes | None:
-        """Bytes of the flash, verified, also over a line that fails; None where it only writes."""
-        ...
-
-    def is_blank(self, offset: int, size: int) -> bool:
-        """An `IsBlank` that judges every byte, of a flasher that can read."""
-        ...
-
-
-class Operator(Protocol):
-    """Asks a person to do something to a board."""
-
-    def __call__(self, instructions: str, seconds_left: float) -> bool:
-        """Called about every second while waiting; False gives up at once."""
         ...
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +15,11 @@ from provision.device.micropython.startup_files import (
     disabled_among,
     under_own_names,
 )
+from provision.engine.cancellation import Cancellation
+from provision.engine.run import run
 from provision.engine.tasks.apply import ApplyTask
 from provision.engine.tasks.plan import PlanTask
-from provision.errors import BoardError, NoAnswer, OutOfSpace, ProvisionError
+from provision.errors import BoardError, Interrupted, NoAnswer, OutOfSpace, ProvisionError
 from provision.interfaces import FlashMode, ScanRequest
 from provision.model.board import ResetWiring
 from provision.model.board_path import disabled_name
@@ -87,6 +90,26 @@ def test_an_app_is_restored_when_nobody_enters_download_mode() -> None:
     assert "hold BOOT" in error_of(report)
     assert board.log == ["disable startup", "restore startup", "restart"]
     assert board.disabled == set()
+
+
+def test_a_board_that_waits_for_its_turn_is_left_as_it_was_when_the_run_is_cancelled() -> None:
+    cancel = Cancellation()
+
+    def wait(stopping: Callable[[], bool]) -> None:
+        assert not stopping()
+        cancel.cancel()
+        assert stopping()
+        raise Interrupted("the run was cancelled")
+
+    board = old(turn=wait)
+    world = updating(board)
+    report = run(
+        [device(firmware=firmware())], ApplyTask(yes=True), world.context(), cancel, fleet="f"
+    )
+    assert report.exit_code() == 130
+    assert not [one for one in board.log if one.startswith(("erase", "flash"))]
+    assert (board.files, board.disabled) == (OLD, set())
+    assert world.journal.interrupted_mode(board.mac) is None
 
 
 @pytest.mark.parametrize("error", [NoAnswer("it restarted"), BoardError("rubbish")])

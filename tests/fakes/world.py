@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from posixpath import dirname
 
@@ -116,6 +117,8 @@ class FakeBoard:
     flash: dict[int, bytes] | None = None  # by offset, of one that starts what lies in its flash
     nvs: dict[tuple[str, str], NvsEntry] = field(default_factory=dict)
     write_only: bool = False  # whether its flasher cannot read it back
+    # What is waited for before its flash is written: until the run is to stop.
+    turn: Callable[[Callable[[], bool]], None] = lambda _stopping: None
     cut_flash: bool = False  # whether its port is lost when the flash is written next
 
     def flash_at(self, offset: int, size: int) -> bytes:
@@ -295,6 +298,10 @@ class FakeFlasher:
             flash_size=self.board.flash_size,
             secured=self.board.secured,
         )
+
+    def turn(self, stopping: Callable[[], bool]) -> AbstractContextManager[None]:
+        self.board.turn(stopping)
+        return nullcontext()
 
     def erase(self, leaving: Sequence[Region] | None, progress: Progress) -> None:
         self.board.log.append("erase" if leaving is not None else "erase the chip")

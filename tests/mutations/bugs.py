@@ -1084,7 +1084,7 @@ BUGS = (
     Bug(
         name="keep the firmware that is replaced once it is replaced",
         file="provision/engine/flash/write.py",
-        before="        before_first_write()\n",
+        before="            before_first_write()\n",
         after="",
         tests=("tests/engine/tasks/test_rollback.py", "-k", "update_that_was_cut"),
     ),
@@ -1199,6 +1199,13 @@ BUGS = (
         before="if len(here) > 1:",
         after="if len(here) > 9:",
         tests=("tests/device/flashing/uf2/test_drive.py", "-k", "told_apart"),
+    ),
+    Bug(
+        name="write a board while another one, which could be taken for it, has its turn",
+        file="provision/engine/flash/write.py",
+        before="            turn.enter_context(ready.flasher.turn(device.cancel.cancelled))\n",
+        after="",
+        tests=("tests/engine/test_safe_boot.py", "-k", "waits_for_its_turn"),
     ),
     Bug(
         name="take the end of a copy for the proof that all of it is there",

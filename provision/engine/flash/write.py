@@ -5,6 +5,7 @@ first byte is found out before it, and what is kept is on this computer's disk b
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from provision.core.chips.registry import family_of
@@ -72,26 +73,20 @@ def write_flash(
     firmware, session, journal = device.firmware, device.session, device.run.journal
     if firmware is None:
         raise BoardError("the plan flashes but there is no image")
-    try:
-        ready = prepare(device, plan, actual, firmware)
-        before_first_write()
-        # Where the power failed amid an erase, cells may read as blank and not last.
-        doubtful = ready.mac is not None and journal.interrupted_mode(ready.mac) is not None
-        if ready.mac is not None:
-            journal.begin(ready.mac, session.device, mode_of(plan), ready.saved)
-    except ProvisionError:
-        if disabled:
-            restore_app(session, device.note_state)
-        raise
-    flasher = ready.flasher
-    device.note_state("its flash is only partly written; it may not start until the next apply")
-    device.underway = True
-    if plan.erases or plan.rewrites:
-        session.stage("erase")
-        flasher.erase(None if doubtful else ready.regions, session.progress("erase"))
-        report(device, plan, EraseFlash)
-    session.stage("flash", f"MicroPython {firmware.identity.version}")
-    flasher.write(ready.regions, session.progress("flash"))
+    with ExitStack() as turn:
+        try:
+            ready = prepare(device, plan, actual, firmware)
+            before_first_write()
+            turn.enter_context(ready.flasher.turn(device.cancel.cancelled))
+            # Where the power failed amid an erase, cells may read as blank and not last.
+            doubtful = ready.mac is not None and journal.interrupted_mode(ready.mac) is not None
+            if ready.mac is not None:
+                journal.begin(ready.mac, session.device, mode_of(plan), ready.saved)
+        except ProvisionError:
+            if disabled:
+                restore_app(session, device.note_state)
+            raise
+        _write(device, plan, ready, firmware.identity.version, doubtful=doubtful)
     if ready.mac is not None and session.capabilities.reads_flash:
         journal.end(ready.mac)  # else whether all of it is there shows when it runs
     device.underway, device.flashed = False, True
@@ -103,6 +98,20 @@ def write_flash(
     if ready.preloaded:
         report(device, plan, MakeDirectory, WriteFile)
     return ready.preloaded
+
+
+def _write(
+    device: DeviceContext, plan: Plan, ready: Prepared, version: str, *, doubtful: bool
+) -> None:
+    session, flasher = device.session, ready.flasher
+    device.note_state("its flash is only partly written; it may not start until the next apply")
+    device.underway = True
+    if plan.erases or plan.rewrites:
+        session.stage("erase")
+        flasher.erase(None if doubtful else ready.regions, session.progress("erase"))
+        report(device, plan, EraseFlash)
+    session.stage("flash", f"MicroPython {version}")
+    flasher.write(ready.regions, session.progress("flash"))
 
 
 def _written(plan: Plan, ready: Prepared, how: str) -> str:

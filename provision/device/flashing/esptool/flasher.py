@@ -11,7 +11,8 @@ before, and what is to be blank.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 
 from provision.core.chips.esp.erase_plan import (
@@ -81,6 +82,10 @@ class EsptoolFlasher:
     def identify(self) -> ActualState:
         """Chip, MAC, flash size and security of the board; asked once."""
         return self._session.identify()
+
+    def turn(self, stopping: Callable[[], bool]) -> AbstractContextManager[None]:
+        """As `Flasher.turn`: a board at its own port is taken for no other."""
+        return nullcontext()
 
     def erase(self, leaving: Sequence[Region] | None, progress: Progress) -> None:
         """Erase the whole flash, but for what is blank already and what `leaving`, which is

@@ -10,8 +10,8 @@ tells, and by what runs then.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 from provision.atomic_files import locked
 from provision.core.chips.rp2.memory import SECTOR
@@ -36,6 +36,7 @@ _COMES_WITHIN = 15.0  # seconds until a drive is mounted after `machine.bootload
 _LOOK = 0.1
 TOUCH_WITHIN = 3.0  # seconds in which a firmware that knows the touch has gone
 _BLANK = b"\xff" * SECTOR
+_TURN = ("bootsel", "the board without a socket")
 
 
 class Uf2Flasher:
@@ -62,6 +63,7 @@ class Uf2Flasher:
         self._touch_within = touch_within
         self._whole = False  # whether what is not written shall be blank
         self._sent = False
+        self._has_turn = False
         self._written = False
         self._actual: ActualState | None = None
 
@@ -134,12 +136,22 @@ class Uf2Flasher:
             raise ValueError("without the program at its start nothing would boot")
         wanted = [*regions, *self._blanks(regions)] if self._whole else list(regions)
         data = build_uf2(wanted, family_of_program(self._board.chip, first.data))
-        # Where no system tells the sockets of drives apart, one board at a time is a drive.
-        placeless = not self._site.absent and not (
-            self._site.place is not None and self._site.drives.volumes.tells_sockets
-        )
-        with locked("bootsel", "the board without a socket") if placeless else nullcontext():
+        with nullcontext() if self._has_turn else self.turn(None):
             self._copy(data, progress)
+
+    @contextmanager
+    def turn(self, stopping: Callable[[], bool] | None) -> Iterator[None]:
+        """As `Flasher.turn`: where no system tells the sockets of drives apart, one board at a time
+        is a drive. `write` takes it where nobody has."""
+        site = self._site
+        told = site.place is not None and site.drives.volumes.tells_sockets
+        alone = nullcontext() if site.absent or told else locked(*_TURN, stopping)
+        with alone:
+            self._has_turn = True
+            try:
+                yield
+            finally:
+                self._has_turn = False
 
     def _copy(self, data: bytes, progress: Progress) -> None:
         board = self._enter()

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from provision.atomic_files import lock_path, take_lock
+from provision.atomic_files import lock_path, locked, take_lock
 from provision.core.chips.rp2.chips import RP2040, RP2350
 from provision.core.chips.rp2.uf2 import read_uf2
 from provision.device.flashing.uf2.flasher import Uf2Flasher
 from provision.device.flashing.uf2.records import BootselRecords, FollowedVolumes, Sent
 from provision.device.flashing.uf2.site import Drives, Site
-from provision.errors import ManualActionRequired, NoAnswer, PortLost, Refused
+from provision.errors import Interrupted, ManualActionRequired, NoAnswer, PortLost, Refused
 from provision.interfaces import Volume
 from provision.model.board import ResetWiring
 from provision.model.chip import Chip
@@ -221,6 +221,27 @@ def test_where_no_socket_of_a_drive_is_told_one_board_at_a_time_is_one(
     with Rom(bench.folder):
         bench.flasher(running=RUNNING, place=place).write(PROGRAM, ignored)
     assert held == [alone]
+
+
+def test_a_run_that_is_cancelled_waits_for_no_turn(bench: Bench) -> None:
+    """Another board is being written, and this one was not sent anywhere yet."""
+    flasher = bench.flasher(running=RUNNING, place=None)
+    looks: list[bool] = []
+
+    def cancelled() -> bool:
+        looks.append(True)
+        return len(looks) > 2
+
+    with locked("bootsel", "the board without a socket"):
+        with pytest.raises(Interrupted), flasher.turn(cancelled):
+            pytest.fail("two boards have their turn")
+        assert len(looks) == 3
+        assert bench.calls == []
+    bench.goes_to(lambda: drive(bench.folder, location=None))
+    with Rom(bench.folder), flasher.turn(cancelled):
+        flasher.write(PROGRAM, ignored)
+    with bench.flasher(running=RUNNING, place=None).turn(cancelled):
+        assert len(looks) == 3
 
 
 def test_one_that_was_met_as_a_drive_is_still_that_one(bench: Bench) -> None:
