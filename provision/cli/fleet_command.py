@@ -39,6 +39,7 @@ class FleetRequest:
     json: bool
     log_file: Path | None
     junit: Path | None
+    html: Path | None
     verbose: int
     diff: bool
     match_by_mac: bool
@@ -110,6 +111,8 @@ _TELLING: tuple[Option, ...] = (
                  help="Append everything that -vv shows to this file."),
     click.option("--junit", type=click.Path(path_type=Path, dir_okay=False),
                  help="Write a JUnit report to this file."),
+    click.option("--html", type=click.Path(path_type=Path, dir_okay=False),
+                 help="Write the run as one HTML page to this file."),
     click.option("-v", "--verbose", count=True,
                  help="Show more; -vv shows the whole conversation with each board."),
 )  # fmt: skip
@@ -164,6 +167,7 @@ def run_fleet_command(
         verbose=request.verbose,
         log_file=request.log_file,
         junit=request.junit,
+        html=request.html,
         detailed=request.detailed,
         console=console,
         directory=directory,
@@ -179,6 +183,7 @@ def run_command(
     verbose: int,
     log_file: Path | None = None,
     junit: Path | None = None,
+    html: Path | None = None,
     detailed: bool = False,
     console: bool = False,
     directory: Path | None = None,
@@ -189,7 +194,7 @@ def run_command(
         fleet = open_fleet()
     except ProvisionError as error:
         complete(error, click.get_current_context())
-        tell_failed(RunFailed.of(error), stdout=sys.stdout, json_lines=json, junit=junit)
+        tell_failed(RunFailed.of(error), stdout=sys.stdout, json_lines=json, junit=junit, html=html)
         raise
     interactive = sys.stdin.isatty() and sys.stderr.isatty()
     cancel = Cancellation()
@@ -200,6 +205,7 @@ def run_command(
         verbosity=verbose,
         log_file=log_file,
         junit=junit,
+        html=html,
         redact=fleet.masked,
         suggest=about_the_manifest(click.get_current_context()),
         console=console,

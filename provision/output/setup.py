@@ -30,6 +30,7 @@ def open_outputs(
     verbosity: int = 0,
     log_file: Path | None = None,
     junit: Path | None = None,
+    html: Path | None = None,
     redact: Redact = str,
     suggest: Redact = str,
     environment: Mapping[str, str] = os.environ,
@@ -42,10 +43,8 @@ def open_outputs(
     and `stderr` what a person must know. UsageError when a file that was asked for cannot be
     written; a record that cannot be kept is a notice.
     """
-    outputs: list[Output] = []
+    outputs = _reports(junit, html)
     unkept: OSError | None = None
-    if junit is not None:
-        outputs.append(_junit(junit))
     if directory is not None:
         from provision.output.console import ConsoleFiles
 
@@ -98,21 +97,40 @@ def open_outputs(
 
 
 def tell_failed(
-    failed: RunFailed, *, stdout: TextIO, json_lines: bool = False, junit: Path | None = None
+    failed: RunFailed,
+    *,
+    stdout: TextIO,
+    json_lines: bool = False,
+    junit: Path | None = None,
+    html: Path | None = None,
 ) -> None:
-    """What programs are told of a run that could not even begin: as JSON lines and JUnit, where
+    """What others are told of a run that could not even begin: as JSON lines, JUnit and HTML, where
     these were asked for. Its texts hold no secret."""
-    outputs: list[Output] = []
-    if junit is not None:
-        outputs.append(_junit(junit))
+    outputs = _reports(junit, html)
     if json_lines:
         outputs.append(JsonLines(stdout))
     with Fanout(outputs) as fanout:
         fanout.handle(failed)
 
 
-def _junit(path: Path) -> Output:
-    """Checked before the run, since the report is written when it is over."""
+def _reports(junit: Path | None, html: Path | None) -> list[Output]:
+    """Those that were asked for, which are written when the run is over."""
+    outputs: list[Output] = []
+    if junit is not None:
+        _check_writable(junit, "JUnit")
+        from provision.output.reports.junit import JUnit
+
+        outputs.append(JUnit(junit))
+    if html is not None:
+        _check_writable(html, "HTML")
+        from provision.output.reports.html import HtmlReport
+
+        outputs.append(HtmlReport(html))
+    return outputs
+
+
+def _check_writable(path: Path, kind: str) -> None:
+    """Before the run, since a report is written when it is over."""
     parent = path.absolute().parent
     if path.is_dir():
         why = "that is a directory"
@@ -121,10 +139,8 @@ def _junit(path: Path) -> Output:
     elif not os.access(parent, os.W_OK):
         why = f"no permission to write in {parent}"
     else:
-        from provision.output.junit import JUnit
-
-        return JUnit(path)
+        return
     raise UsageError(
-        f"the JUnit report {path} cannot be written: {why}",
-        hint="give another path with --junit FILE",
+        f"the {kind} report {path} cannot be written: {why}",
+        hint=f"give another path with --{kind.lower()} FILE",
     )

@@ -133,7 +133,7 @@ def _imperative(one: Action) -> str:
             if one.check.steps:
                 return f"check {listed([step.name or '' for step in one.check.steps])}"
             if one.check.expression is not None:
-                limits = _limits(one.check.min, one.check.max)
+                limits = limits_text(one.check.min, one.check.max)
                 return f"check that {one.check.expression}{limits and ' is a number' + limits}"
             return f"check that the console prints {one.check.console!r}"
         case _:
@@ -180,12 +180,13 @@ def step_text(result: StepResult) -> str:
     name's worth of news, a check that is a single question."""
     if result.name == result.asked:
         return ""
-    limits = _limits(result.min, result.max)
+    limits = limits_text(result.min, result.max)
     value = f" {one_line(result.value)}" if result.value is not None else ""
     return f"{one_line(result.name)}{value}{limits}{'' if result.passed else ': failed'}"
 
 
-def _limits(least: float | None, most: float | None) -> str:
+def limits_text(least: float | None, most: float | None) -> str:
+    """` (3.2 to 3.4)`, ` (at least 3)`; "" without limits."""
     match least, most:
         case None, None:
             return ""
@@ -235,20 +236,19 @@ def plan_lines(plans: Sequence[Plan], style: Style = PLAIN, width: int | None = 
     """
     groups: dict[tuple[object, object], list[Plan]] = {}
     for plan in plans:
-        groups.setdefault((_without_sizes(plan), plan.refusals), []).append(plan)
+        groups.setdefault((tuple(map(without_size, plan.actions)), plan.refusals), []).append(plan)
     lines: list[str] = []
     for same in sorted(groups.values(), key=lambda same: same[0].changes or bool(same[0].refusals)):
         lines += _group(same, style, width)
     return [*lines, _plan_summary(plans, style)]
 
 
-def _without_sizes(plan: Plan) -> tuple[Action, ...]:
-    return tuple(
-        replace(each, size=0) if isinstance(each, WriteFile) else each for each in plan.actions
-    )
+def without_size(action: Action) -> Action:
+    """The same for every device, where a template makes a file of another size for each."""
+    return replace(action, size=0) if isinstance(action, WriteFile) else action
 
 
-def _joint_text(alike: Sequence[Action]) -> str:
+def joint_text(alike: Sequence[Action]) -> str:
     """What the same action does to several devices."""
     sizes = [each.size for each in alike if isinstance(each, WriteFile)]
     first = alike[0]
@@ -277,7 +277,7 @@ def _group(same: Sequence[Plan], style: Style, width: int | None) -> list[str]:
         return [f"{style(who, 'bold')}: {style('no changes', 'green')}"]
     what = plural(plan.change_count, "change") if plan.change_count else "no changes, to be checked"
     lines = [f"{style(who, 'bold')}: {what}"]
-    texts = [_joint_text(alike) for alike in zip(*(each.actions for each in same), strict=True)]
+    texts = [joint_text(alike) for alike in zip(*(each.actions for each in same), strict=True)]
     column = min(max(map(len, texts)), max((width or _DEFAULT_WIDTH) - 34, 20))
     margin = " " * (column + 4)
     for each, text in zip(plan.actions, texts, strict=True):

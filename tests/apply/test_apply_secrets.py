@@ -17,6 +17,7 @@ from tests.secret_forms import shown_of
 
 SECRET = "tr0ub4dor&3 über 'alles'"
 TOKEN = "tok-3f9c81aa27"
+REPORTS = ("--log-file", "run.log", "--junit", "run.xml", "--html", "run.html")
 
 
 def test_no_output_holds_a_secret_or_its_digest(station: Station) -> None:
@@ -44,7 +45,7 @@ def test_no_output_holds_a_secret_or_its_digest(station: Station) -> None:
     for words in (
         ["plan", "--diff", "-vv"],
         ["plan", "--json", "--diff"],
-        ["apply", "-vv", "--diff", "--log-file", "run.log", "--junit", "run.xml"],
+        ["apply", "-vv", "--diff", *REPORTS],
         ["apply", "--json", "-vv", "--log-file", "run.log"],
         ["facts", "--json", "-vv"],
         ["show", "--json"],
@@ -58,9 +59,9 @@ def test_no_output_holds_a_secret_or_its_digest(station: Station) -> None:
     assert as_json is not None
     assert json.loads(as_json[0]) == SECRET
 
-    kept = [station.work / "run.log", station.work / "run.xml"]
+    kept = [station.work / name for name in ("run.log", "run.xml", "run.html")]
     kept += (station.work.parent / "state").rglob("*.jsonl")
-    assert len(kept) >= 6, "each run leaves a record"
+    assert len(kept) >= 7, "each run leaves a record"
     said += "".join(path.read_text(encoding="utf-8") for path in kept)
     said += (station.work / "fleet.lock").read_text(encoding="utf-8")
     for path in ("/wifi.py", "/token.txt"):
@@ -138,7 +139,7 @@ def test_a_board_that_says_its_secret_fails_its_check_without_a_trace_of_it(
     )
     said = ""
     for words in (
-        ["apply", "-vv", "--log-file", "run.log", "--junit", "run.xml"],
+        ["apply", "-vv", *REPORTS],
         ["check", "--json", "-vv"],
     ):
         ended = station.provision(*words)
@@ -146,9 +147,9 @@ def test_a_board_that_says_its_secret_fails_its_check_without_a_trace_of_it(
         said += ended.said
         said += "".join(str(event) for event in ended.events) if "--json" in words else ""
     assert json.loads(station.files("x")["/secret.json"]) == secret
-    kept = [station.work / "run.log", station.work / "run.xml"]
+    kept = [station.work / name for name in ("run.log", "run.xml", "run.html")]
     kept += (station.work.parent / "state").rglob("*.jsonl")
-    assert len(kept) == 4
+    assert len(kept) == 5
     said += "".join(path.read_text(encoding="utf-8") for path in kept)
     assert shown_of(secret, said, 8) == set()  # `&quot;` is the report's own
     assert "***" in said, said

@@ -12,6 +12,7 @@ import pytest
 
 from provision.core.chips.esp.chips import ESP32
 from tests.apply.station import PATIENCE, Run, Station
+from tests.html_page import parsed, rows, section, texts
 
 STOPS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 IGNORES_SIGHUP = (
@@ -52,7 +53,8 @@ def record(station: Station) -> list[dict[str, object]]:
 def test_a_signal_finishes_what_is_written_and_leaves_every_report(
     slow: Station, number: signal.Signals
 ) -> None:
-    run = while_sending(slow, "--junit", "junit.xml", "--log-file", "run.log")
+    reports = ("--junit", "junit.xml", "--html", "run.html", "--log-file", "run.log")
+    run = while_sending(slow, *reports)
     run.signal(number)
     ended = run.end()
     assert ended.code == 130, ended.said
@@ -63,6 +65,8 @@ def test_a_signal_finishes_what_is_written_and_leaves_every_report(
     suite = ElementTree.parse(slow.work / "junit.xml").getroot()[0]
     assert [case.get("name") for case in suite] == ["x", "z"]
     assert suite.get("skipped") == "1"
+    page = parsed((slow.work / "run.html").read_text("utf-8"))
+    assert rows(section(page, "devices"))[1][:2] == ["z", "– skipped"]
     assert "x: changed: 1 change" in (slow.work / "run.log").read_text(encoding="utf-8")
     last = record(slow)[-1]
     assert (last["kind"], last["exit_code"]) == ("run-finished", 130)
@@ -70,7 +74,7 @@ def test_a_signal_finishes_what_is_written_and_leaves_every_report(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 def test_a_second_signal_aborts(slow: Station, number: signal.Signals) -> None:
-    run = while_sending(slow, "--junit", "junit.xml")
+    run = while_sending(slow, "--junit", "junit.xml", "--html", "run.html")
     run.signal(number)
     run.until_event("notice")
     run.signal(number)
@@ -81,6 +85,9 @@ def test_a_second_signal_aborts(slow: Station, number: signal.Signals) -> None:
     cut = ElementTree.parse(slow.work / "junit.xml").getroot()[0][0]
     assert cut.get("name") == "x"
     assert cut.find("error") is not None
+    page = parsed((slow.work / "run.html").read_text("utf-8"))
+    assert "not finished" in texts(page, ".//dd")[1]
+    assert texts(section(page, "attention"), ".//h3")[0].startswith("x: ")
     assert slow.apply().outcomes == {"x": "changed", "z": "changed"}
 
 

@@ -21,6 +21,7 @@ from provision.sim.esp.firmware import build
 from tests.bench_of_boards import Bench, bench
 from tests.cli.conftest import Cli
 from tests.fleets import write_tree
+from tests.html_page import parsed, rows
 
 __all__ = ["bench"]
 
@@ -476,11 +477,11 @@ PROBLEM = {
 
 
 @pytest.mark.parametrize("command", ["plan", "apply", "check"])
-def test_an_invalid_manifest_is_told_as_json_lines_and_junit(
+def test_an_invalid_manifest_is_told_in_every_report(
     cli: Cli, tmp_path: Path, command: str
 ) -> None:
     write_tree(tmp_path, {"fleet.yaml": INVALID})
-    ended = cli(command, "--json", "--junit", "report.xml")
+    ended = cli(command, "--json", "--junit", "report.xml", "--html", "report.html")
     assert ended.code == 3
     (line,) = ended.out.splitlines()
     event = json.loads(line)
@@ -492,6 +493,8 @@ def test_an_invalid_manifest_is_told_as_json_lines_and_junit(
     (error,) = suite.iter("error")
     assert error.get("type") == "manifest"
     assert f"fleet.yaml:2:14: devices.k.board: {PROBLEM['message']}" in str(error.text)
+    page = parsed((tmp_path / "report.html").read_text("utf-8"))
+    assert rows(page) == [["fleet.yaml:2:14", "devices.k.board", PROBLEM["message"]]]
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,20 @@ class Bug:
 
 BUGS = (
     Bug(
+        name="let what a board says be markup in a report",
+        file="provision/output/reports/html.py",
+        before="autoescape=True,",
+        after="autoescape=False,",
+        tests=("tests/output/reports/test_html.py", "-k", "text_and_nothing_else"),
+    ),
+    Bug(
+        name="let a report of a run that was cut off look well",
+        file="provision/output/reports/html.py",
+        before='return "the run ended before this device did"',
+        after="return None",
+        tests=("tests/output/reports/test_html.py", "-k", "cut_off"),
+    ),
+    Bug(
         name="give a number back that a board of a station may have been told",
         file="provision/station/worker.py",
         before="self.wrote = self.wrote or bool(event.changes or event.partly)",

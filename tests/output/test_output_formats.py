@@ -58,8 +58,8 @@ from provision.model.plan import (
 )
 from provision.model.state import Check, FirmwareIdentity, StepResult
 from provision.output.jsonlines import JsonLines, to_json
-from provision.output.junit import JUnit
 from provision.output.plain import QUIET, Plain
+from provision.output.reports.junit import JUnit
 from provision.output.run_log import LogFile, RunRecord, state_directory
 from provision.output.setup import open_outputs
 
@@ -392,6 +392,9 @@ def test_files_that_cannot_be_written_are_told_before_the_run(
         streams.play(junit=tmp_path / "no" / "junit.xml")
     with pytest.raises(UsageError, match=r"JUnit report .* is a directory"):
         streams.play(junit=tmp_path)
+    with pytest.raises(UsageError, match=r"HTML report .* is a directory") as told:
+        streams.play(html=tmp_path)
+    assert told.value.hint == "give another path with --html FILE"
 
 
 def test_a_record_that_cannot_be_kept_is_no_reason_not_to_run(

@@ -13,6 +13,7 @@ from tests.apply.station import Station
 
 CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 ESCAPES = "\\x1b]0;owned\\x07\\x1b[2J\\x1b[31mred\\x9b1A\\x08\\u202eevil\\r"
+REPORTS = ("--log-file", "log.txt", "--junit", "junit.xml", "--html", "run.html")
 SMALL = 1 << 20  # bytes: what a run may leave of a board that never stops to talk
 
 
@@ -32,7 +33,7 @@ def manifest(station: Station, check: str) -> None:
 def left_behind(station: Station) -> dict[str, str]:
     """All that a run has written, by name."""
     records = Path(station.environment["PROVISION_STATE_DIR"]).rglob("*.jsonl")
-    paths = [*records, *(station.work / name for name in ("log.txt", "junit.xml"))]
+    paths = [*records, *(station.work / name for name in ("log.txt", "junit.xml", "run.html"))]
     return {path.name: path.read_text(encoding="utf-8") for path in paths}
 
 
@@ -51,7 +52,7 @@ def left_behind(station: Station) -> dict[str, str]:
 def test_no_control_sequence_of_a_board_gets_through(board: Station, main: str, check: str) -> None:
     board.write("main.py", main)
     manifest(board, check)
-    ended = board.provision("apply", "-vv", "--log-file", "log.txt", "--junit", "junit.xml")
+    ended = board.provision("apply", "-vv", *REPORTS)
     assert ended.code == 4, ended.said
     texts = {"output": ended.said, **left_behind(board)}
     for name, text in texts.items():
@@ -63,7 +64,7 @@ def test_no_control_sequence_of_a_board_gets_through(board: Station, main: str, 
 def test_a_board_that_never_stops_to_talk(board: Station) -> None:
     board.write("main.py", "while True:\n    print('flood ' * 40)\n")
     manifest(board, "{console: never, timeout: 3}")
-    ended = board.provision("apply", "-vv", "--log-file", "log.txt", "--junit", "junit.xml")
+    ended = board.provision("apply", "-vv", *REPORTS)
     assert ended.code == 4, ended.said
     assert "no line with 'never' on the console in 3 s" in ended.err
     assert len(ended.said) < SMALL

@@ -39,6 +39,7 @@ from provision.output.setup import open_outputs
 from tests.fakes.line import MemoryPort, VirtualClock
 from tests.fakes.micropython import MicroPython
 from tests.fakes.work import transfer_of, write_file
+from tests.html_page import parsed
 from tests.secret_forms import FORMS, secrets, shown_of
 
 forms = st.sampled_from(sorted(FORMS))
@@ -212,6 +213,7 @@ def test_no_output_holds_a_secret(secret: str, name: str, before: str, after: st
                 verbosity=2,
                 log_file=room / f"{number}.log",
                 junit=room / f"{number}.xml",
+                html=room / f"{number}.html",
                 redact=Redactor([secret]).text,
                 environment={"PROVISION_STATE_DIR": folder, "TERM": "xterm", "COLUMNS": "80"},
             ) as outputs:
@@ -221,15 +223,18 @@ def test_no_output_holds_a_secret(secret: str, name: str, before: str, after: st
             if as_json:
                 said += strings([json.loads(line) for line in out.getvalue().splitlines()])
         kept = [path for path in room.rglob("*") if path.is_file()]
-        assert len(kept) == 9, "a log, a report and a record of each"
+        assert len(kept) == 12, "a log, two reports and a record of each"
         for path in kept:
             text = path.read_text("utf-8")
+            text = re.sub("(?s)<style>.*</style>", "", text)  # a colour can look like hex
             said.append(text)
             if path.suffix == ".xml":
                 root = ElementTree.fromstring(text)
                 said += [
                     each for one in root.iter() for each in (one.text, *one.attrib.values()) if each
                 ]
-    told = re.sub(r"T\d\d:\d\d:\d\d", "", "\n".join(said))  # a time can look like hex
+            elif path.suffix == ".html":
+                said += parsed(text).itertext()
+    told = re.sub(r"[T ]\d\d:\d\d:\d\d", "", "\n".join(said))  # a time can look like hex
     assert shown_of(secret, told, 6) == set()
     assert told.count("***") > 3 * len(events)
