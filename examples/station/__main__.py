@@ -33,7 +33,8 @@ from provision.station.ledger import Ledger  # noqa: E402
 from provision.station.machine import SocketState  # noqa: E402
 from provision.station.numbers import Counter  # noqa: E402
 from provision.station.runner import Layout, Station  # noqa: E402
-from provision.station.telling import Counts, Lines, Teller  # noqa: E402
+from provision.station.counts import Counts
+from provision.station.telling import Lines, Teller  # noqa: E402
 from provision.station.worker import Orders  # noqa: E402
 
 FLEET = HERE / "fleet.yaml"

@@ -33,7 +33,7 @@ class SeenPort:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
     """What became of a board. `advice` is what to do next, `known` that its number was its own
-    before, `cut` that the station was stopped."""
+    before, `look` that it was only looked at, `cut` that the station was stopped."""
 
     passed: bool
     seconds: float
@@ -43,6 +43,7 @@ class Verdict:
     reason: str | None = None
     advice: str | None = None
     known: bool = False
+    look: bool = False
     cut: bool = False
 
 

@@ -18,8 +18,9 @@ from provision.core.planning.port_choice import matching
 from provision.interfaces import PortInfo
 from provision.model.state import PortSelector
 from provision.station import machine
+from provision.station.counts import Counts
 from provision.station.machine import GRACE, SeenPort, SocketState, Verdict
-from provision.station.telling import Counts, Lines, Teller, ending
+from provision.station.telling import Lines, Teller, ending
 from provision.station.worker import Orders, Progress, Proved, serve
 
 LOOK = 0.25  # seconds between two looks at the ports, which no event tells of

@@ -5,45 +5,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from provision.core.wording import harmless_line, plural
+from provision.station.counts import Counts
 from provision.station.machine import SocketState, Verdict
 
 VERSION = 1
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Counts:
-    """How many boards passed and failed since the start, and how long those that passed took."""
-
-    passed: int = 0
-    failed: int = 0
-    seconds: float = 0.0
-
-    def after(self, verdict: Verdict) -> Counts:
-        if verdict.cut:
-            return self
-        if not verdict.passed:
-            return Counts(passed=self.passed, failed=self.failed + 1, seconds=self.seconds)
-        return Counts(
-            passed=self.passed + 1, failed=self.failed, seconds=self.seconds + verdict.seconds
-        )
-
-    @property
-    def total(self) -> int:
-        return self.passed + self.failed
-
-    @property
-    def summary(self) -> str:
-        """`41 passed, 2 failed, yield 95 %, 12.3 s a unit`."""
-        said = [f"{self.passed} passed", f"{self.failed} failed"]
-        if self.total:
-            said.append(f"yield {100 * self.passed // self.total} %")
-        if self.passed:
-            said.append(f"{self.seconds / self.passed:.1f} s a unit")
-        return ", ".join(said)
 
 
 class Teller(Protocol):
@@ -144,6 +112,7 @@ def socket_data(state: SocketState) -> dict[str, Any]:
             reason=verdict.reason,
             advice=verdict.advice,
             known=verdict.known,
+            look=verdict.look,
         )
     return data
 

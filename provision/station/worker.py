@@ -95,6 +95,7 @@ class _Visit:
         self.number: str | None = None
         self.name: str | None = None
         self.known = False
+        self.look = orders.dry
         self.wrote = False
         self.declined: api.Plan | None = None
         self.evidence = Evidence()
@@ -124,6 +125,7 @@ class _Visit:
             reason=reason,
             advice=advice,
             known=self.known,
+            look=self.look,
             cut=cut,
         )
 
@@ -142,16 +144,16 @@ class _Visit:
         unit = self.reserved.unit
         self.number, self.known = unit.number, self.reserved.known
         self.tell(Proved(mac=self.mac, number=self.number))
-        look = unit.state == "done"
+        self.look = unit.state == "done"
         try:
-            return self._look(unit) if look else self._make(unit)
+            return self._look(unit) if self.look else self._make(unit)
         except _Committed:
             raise
         except _Failed as failed:
-            self._close(look, failed)
+            self._close(failed)
             raise
         except ProvisionError as error:  # an image that cannot be read, a ledger that is held
-            self._close(look, _Failed.of(error))
+            self._close(_Failed.of(error))
             raise
         except Exception as error:  # nobody knows how far that came: the number stays the board's
             with suppress(LedgerError):  # that it had passed before
@@ -168,11 +170,11 @@ class _Visit:
             "report this line; the other sockets go on",
         )
 
-    def _close(self, look: bool, failed: _Failed) -> None:
+    def _close(self, failed: _Failed) -> None:
         """Write down how it ended, unless it was over before: then only a hook has failed."""
         assert self.reserved is not None
         ledger, attempt = self.orders.ledger, self.reserved.attempt
-        if look:
+        if self.look:
             ledger.looked(attempt, passed=False, reason=failed.reason, seconds=self.seconds)
         elif self.wrote:
             ledger.fail(

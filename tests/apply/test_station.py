@@ -97,7 +97,9 @@ def test_a_board_is_proved_numbered_made_and_remembered(station: Station, socket
     run.signal(signal.SIGINT)
     ended = run.end()
     assert ended.code == 0, ended.said
-    assert "3 passed, 0 failed" in ended.events[-1]["message"]
+    counted = ended.events[-1]["message"]
+    assert counted.startswith("2 passed, 0 failed, yield 100 %, ")
+    assert counted.endswith(", 1 only looked at")
     for name, number, mac in (("a", "001000", macs[0]), ("b", "001001", macs[1])):
         assert station.files(name)["/id.txt"].decode() == f"PV-{number} {number} {mac} bench"
         unit = units(station)[number]
@@ -304,6 +306,7 @@ def test_dry_writes_nothing(station: Station, sockets: Sockets) -> None:
     assert run.end().code == 0
     told = at(run, "left", "passed")
     assert (told["number"], told["reason"]) == ("001000", "would be made: 4 changes")
+    assert run.events[-1]["message"] == "0 passed, 0 failed, 1 only looked at"  # no yield
     assert station.digest("a") == before
     assert not (station.work / "fleet.ledger").exists()
 

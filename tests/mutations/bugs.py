@@ -54,7 +54,7 @@ BUGS = (
     ),
     Bug(
         name="run the programs of a manifest unasked",
-        file="provision/cli/station.py",
+        file="provision/station/shift.py",
         before="if hooks and not allowed:",
         after="if hooks and not hooks:",
         tests=("tests/apply/test_station.py", "-k", "hooks_run"),

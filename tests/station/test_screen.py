@@ -7,9 +7,9 @@ import io
 import pytest
 from rich.console import Console
 
+from provision.station.counts import Counts
 from provision.station.machine import SeenPort, SocketState, Verdict
 from provision.station.screen import Screen, large
-from provision.station.telling import Counts
 
 PORT = SeenPort(path="/dev/ttyUSB0")
 PASS = Verdict(passed=True, seconds=12.34, number="1000", name="PV-1000", mac="aa")
