@@ -2,13 +2,18 @@
 
 All of it or nothing: a number that is two boards', or a board that has two numbers, is told and
 nothing is merged. To merge the same ledger again changes nothing.
+
+Of one number the later word stands, by the stations' own clocks: a unit that was done, and failed
+when it was made again elsewhere, is done no more. But what is scrapped stays so, and a number is
+free only where each attempt that either ledger knows of ended before anything was written.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from provision.core.wording import listed
 from provision.errors import LedgerError
@@ -17,7 +22,7 @@ from provision.station.ledger_file import transaction
 from provision.station.records import Attempt, Unit
 from provision.station.rows import evidence_columns
 
-_RANK = {"free": 0, "reserved": 1, "done": 2, "scrapped": 3}
+_RANK = {"free": 0, "reserved": 1, "done": 1, "scrapped": 2}
 _OWNED = ("reserved", "done")
 
 
@@ -56,8 +61,26 @@ def _gone(there: Sequence[Unit], number: str) -> bool:
 
 
 def newer(mine: Unit, other: Unit) -> Unit:
-    """Which of two rows of one number stands: what went further, then what changed later."""
-    return max(mine, other, key=lambda unit: (_RANK[unit.state], unit.changed))
+    """Which of two settled rows of one number stands; at one and the same time, what is done."""
+    return max(
+        mine, other, key=lambda unit: (_RANK[unit.state], unit.changed, unit.state == "done")
+    )
+
+
+def settled(unit: Unit, attempts: Collection[Attempt]) -> Unit:
+    """A row as it is once the attempts of both ledgers are known: a number that was in work at the
+    last merge was given back since, where all that its board came to was to be released."""
+    tried = [one.outcome for one in attempts if (one.number, one.mac) == (unit.number, unit.mac)]
+    if unit.state != "reserved" or not tried or set(tried) != {"released"}:
+        return unit
+    return replace(unit, state="free", mac=None, station=None, socket=None, operator=None)
+
+
+def _by_number(attempts: Sequence[Attempt]) -> Mapping[str, list[Attempt]]:
+    found: defaultdict[str, list[Attempt]] = defaultdict(list)
+    for attempt in attempts:
+        found[attempt.number].append(attempt)
+    return found
 
 
 def merge(ledger: Ledger, other: Ledger) -> Merged:
@@ -65,8 +88,15 @@ def merge(ledger: Ledger, other: Ledger) -> Merged:
     other one has still in work is taken over as reserved."""
     theirs, attempts = other.units(), other.attempts()
     with ledger.using() as connection, transaction(connection, ledger.path) as at:
-        mine = {unit.number: unit for unit in ledger.units()}
+        stored = {unit.number: unit for unit in ledger.units()}
         have = {attempt.id: attempt for attempt in ledger.attempts()}
+        new = [
+            one for one in attempts
+            if one.id not in have or have[one.id].outcome == "working" != one.outcome
+        ]  # fmt: skip
+        tried = _by_number([*{**have, **{one.id: one for one in new}}.values()])
+        theirs = [settled(unit, tried[unit.number]) for unit in theirs]
+        mine = {number: settled(unit, tried[number]) for number, unit in stored.items()}
         wrong = conflicts(list(mine.values()), theirs)
         if wrong:
             raise LedgerError(
@@ -74,22 +104,17 @@ def merge(ledger: Ledger, other: Ledger) -> Merged:
                 hint="nothing was merged; `provision ledger scrap NUMBER --reason …` the wrong "
                 "ones in the ledger where they are, then merge again",
             )
-        chosen = [
-            unit for unit in theirs
-            if unit.number not in mine or newer(mine[unit.number], unit) != mine[unit.number]
-        ]  # fmt: skip
+        standing = [newer(mine.get(unit.number, unit), unit) for unit in theirs]
+        chosen = [unit for unit in standing if unit != stored.get(unit.number)]
         # What is some board's no longer first, so that its new number finds the MAC unused.
-        for unit in sorted(chosen, key=lambda unit: -_RANK[unit.state]):
-            at.execute(_PUT, _values(unit))
-        new = [
-            one for one in attempts
-            if one.id not in have or have[one.id].outcome == "working" != one.outcome
-        ]  # fmt: skip
+        at.executemany(_LET_GO, [(unit.number,) for unit in chosen])
+        at.executemany(_PUT, list(map(_values, chosen)))
         at.executemany(_PUT_ATTEMPT, [_attempt_values(attempt) for attempt in new])
-    added = sum(unit.number not in mine for unit in chosen)
+    added = sum(unit.number not in stored for unit in chosen)
     return Merged(added=added, updated=len(chosen) - added, attempts=len(new))
 
 
+_LET_GO = "UPDATE unit SET state = 'free', mac = NULL WHERE number = ?"
 _PUT = (
     "INSERT INTO unit (number, counter, state, changed, name, mac, station, socket, operator, "
     'seconds, reason, "commit", firmware_version, firmware_sha256, files, checks, '

@@ -81,6 +81,13 @@ BUGS = (
         tests=("tests/station/test_ledger.py", "-k", "whoever_asks_at_once"),
     ),
     Bug(
+        name="keep a unit done in a merge though its later rework failed",
+        file="provision/station/merge.py",
+        before='"reserved": 1, "done": 1,',
+        after='"reserved": 1, "done": 2,',
+        tests=("tests/station/test_ledger.py", "-k", "rework_that_failed"),
+    ),
+    Bug(
         name="merge ledgers that give one number to two boards",
         file="provision/station/merge.py",
         before="if mine is not None and mine.mac and unit.mac and mine.mac != unit.mac:",

@@ -373,6 +373,95 @@ def test_a_number_scrapped_here_may_still_be_its_boards_there(tmp_path: Path) ->
     assert one.unit("aa").number == "001001"
 
 
+def test_a_rework_that_failed_elsewhere_is_the_later_word(tmp_path: Path) -> None:
+    one = Ledger.open(tmp_path / "one", create=True)
+    two = Ledger.open(tmp_path / "two", create=True)
+    made(one, "aa")
+    merge(two, one)
+    again = two.reserve(visit("aa", station="two"), COUNTER, rework=True)
+    two.fail(again.attempt, "supply: too low", seconds=1, evidence=LOW)
+    assert merge(one, two) == Merged(added=0, updated=1, attempts=1)
+    unit = one.unit("001000")
+    assert (unit.state, unit.result) == ("reserved", RESULT)  # and what it was is not lost
+    assert outcomes(one, "001000") == [("make", "passed"), ("make", "failed")]
+    made(one, "aa")
+    assert merge(two, one) == Merged(added=0, updated=1, attempts=1)
+    assert two.unit("001000").state == "done"
+    assert one.attempts() == two.attempts()
+
+
+def test_what_was_given_back_after_a_merge_is_free_and_may_be_anothers(tmp_path: Path) -> None:
+    one = Ledger.open(tmp_path / "one", create=True)
+    two = Ledger.open(tmp_path / "two", create=True)
+    begun = two.reserve(visit("aa"), COUNTER)
+    merge(one, two)
+    assert one.unit("001000").state == "reserved"
+    two.release(begun.attempt, "nothing answers", seconds=1)
+    made(two, "bb")
+    made(two, "aa")
+    assert merge(one, two) == Merged(added=1, updated=1, attempts=3)
+    assert [(unit.number, unit.mac) for unit in one.units()] == [("001000", "bb"), ("001001", "aa")]
+
+
+def test_what_another_station_may_have_written_is_not_free(tmp_path: Path) -> None:
+    one = Ledger.open(tmp_path / "one", create=True)
+    two = Ledger.open(tmp_path / "two", create=True)
+    begun = two.reserve(visit("aa"), COUNTER)
+    merge(one, two)
+    elsewhere = one.reserve(visit("aa"), COUNTER)
+    one.fail(elsewhere.attempt, "the cable", seconds=1)
+    two.release(begun.attempt, "it was gone", seconds=1)
+    assert two.unit("001000").state == "free"
+    for here, there in ((one, two), (two, one)):
+        merge(here, there)
+        assert (here.unit("001000").state, here.unit("001000").mac) == ("reserved", "aa")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_two_stations_did_both_ledgers_say_the_same_in_the_end(
+    tmp_path: Path, seed: int
+) -> None:
+    """Boards go from one to the other where both have been merged, and nowhere else."""
+    rng = random.Random(seed)
+    ledgers = [Ledger.open(tmp_path / name, create=True) for name in ("one", "two")]
+    ranges = [Counter(start=1000, end=1999), Counter(start=2000, end=2999)]
+    at = {f"b{number}": number % 2 for number in range(6)}
+
+    def both_ways() -> None:
+        merge(*ledgers)
+        merge(*ledgers[::-1])
+        assert ledgers[0].units() == ledgers[1].units()
+        assert ledgers[0].attempts() == ledgers[1].attempts()
+        assert merge(*ledgers) == Merged(added=0, updated=0, attempts=0)
+
+    for _ in range(40):
+        board = rng.choice(list(at))
+        here = ledgers[at[board]]
+        reserved = here.reserve(visit(board), ranges[at[board]], rework=rng.random() < 0.5)
+        if rng.random() < 0.2:
+            merge(ledgers[1 - at[board]], here)  # amid the work
+        if reserved.unit.state == "done":
+            here.looked(reserved.attempt, passed=True, reason=None, seconds=0)
+        elif rng.random() < 0.4:
+            here.commit(reserved.attempt, RESULT, name="x", seconds=0)
+        elif rng.random() < 0.5:
+            here.fail(reserved.attempt, "the check", seconds=0)
+        elif rng.random() < 0.9:
+            here.release(reserved.attempt, "nothing", seconds=0)
+        else:
+            here.scrap(reserved.unit.number, "fell")
+        if rng.random() < 0.2:
+            both_ways()
+            at = {name: rng.randrange(2) for name in at}
+    both_ways()
+    for unit in ledgers[0].units():
+        own = [one.outcome for one in ledgers[0].attempts(unit.number) if one.mac == unit.mac]
+        if unit.state == "done":
+            assert [one for one in own if one != "released"][-1] == "passed"
+        elif unit.state == "reserved":
+            assert set(own) & {"failed", "passed", "killed"}
+
+
 # -- many processes, and killed ones ---------------------------------------------------------------
 
 WORKER = """
