@@ -47,11 +47,12 @@ from provision.model.event import Event, ManualActionNeeded
 from provision.model.plan import Plan
 from provision.model.report import DeviceReport, RunReport
 from provision.model.state import ActualState, BoardEntry
+from provision.project.apply_records import LastApply
 from provision.project.device_status import DeviceStatus, FleetStatus
 from provision.project.fleet import Fleet
 
 if TYPE_CHECKING:
-    from provision.api_console import logs, repl, run_code
+    from provision.api_console import logs, repl, run_code, watch
     from provision.api_files import (
         ShownFile,
         backup,
@@ -76,7 +77,6 @@ if TYPE_CHECKING:
         ports_named,
     )
     from provision.api_station import MadeUnit, StationManifest, open_station
-    from provision.api_watch import watch
     from provision.device.flashing.device_image import DeviceImage
     from provision.project.backups import SavedBackup
     from provision.sources.lock_resolution import EVERYTHING
@@ -97,6 +97,7 @@ __all__ = [
     "FleetStatus",
     "FoundPort",
     "Imported",
+    "LastApply",
     "LockResult",
     "MadeUnit",
     "ManualActionNeeded",
@@ -145,14 +146,13 @@ __all__ = [
 
 _ELSEWHERE = {
     "provision.sources.lock_resolution": "EVERYTHING",
-    "provision.api_console": "logs repl run_code",
+    "provision.api_console": "logs repl run_code watch",
     "provision.api_files": "SavedBackup ShownFile backup cat fetch ls read_backup restore rollback "
     "send",
     "provision.api_import": "BoardImport Imported",
     "provision.api_manifest": "NamedBoard Naming NewManifest arrivals ask discover init naming "
     "ports_named",
     "provision.api_station": "MadeUnit StationManifest open_station",
-    "provision.api_watch": "watch",
 }
 
 

@@ -1,9 +1,9 @@
-"""The part of `api` that is about what boards print: of their apps, and of code that is run on
-them. Its functions are `api`'s own."""
+"""The part of `api` that is about what boards print: of their apps, of code that is run on them,
+and while they follow a project that somebody edits. Its functions are `api`'s own."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from provision.app import run_task
 from provision.engine.cancellation import Cancellation
@@ -88,3 +88,25 @@ def _is_text(source: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return _CONTROLS.isdisjoint(source)
+
+
+def watch(
+    fleet: Fleet,
+    reload: Callable[[], Fleet],
+    *,
+    reset: bool = True,
+    limit: Sequence[str] = (),
+    on_event: OnEvent | None = None,
+    cancel: Cancellation | None = None,
+) -> RunReport:
+    """Keep the files of the boards as the manifest says, whatever becomes of it on disk, until
+    `cancel` says so; each change is a `DeviceUpdated`, what boards print are `ConsoleLine` events.
+
+    `reload` is `load` with the arguments that the fleet was loaded with: it is called, from another
+    thread, whenever something that the fleet hangs on has changed; an error that it raises is told
+    as `EditFailed`, and boards keep what they have. With `reset` apps are started anew after each
+    change. Firmware is never written; where the manifest asks for that, a `Notice` says so.
+    """
+    from provision.app_watch import watch_fleet
+
+    return watch_fleet(fleet, reload, reset=reset, limit=limit, on_event=on_event, cancel=cancel)

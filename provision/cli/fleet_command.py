@@ -21,11 +21,11 @@ from provision.cli.options import (
     secrets_option,
 )
 from provision.cli.suggestions import about_the_manifest, complete
-from provision.core.wording import listed, plural
 from provision.errors import ProvisionError, UsageError
 from provision.model.event import Notice, RunFailed
-from provision.model.plan import Plan, phase_of
+from provision.model.plan import Plan
 from provision.output.fanout import Fanout
+from provision.output.results import erase_question
 from provision.output.setup import open_outputs, tell_failed
 
 
@@ -218,7 +218,7 @@ def run_command(
             outputs=outputs,
             cancel=cancel,
             operator=interactive,
-            confirm=asking(outputs, cancel, _of_erasing) if interactive and not json else None,
+            confirm=asking(outputs, cancel, erase_question) if interactive and not json else None,
         )
         try:
             report = run(command)
@@ -237,15 +237,6 @@ def run_command(
     code = report.exit_code(detailed=detailed)
     # Why was a notice of the run. What a board came to is said by its code all the same.
     return code or (UsageError.exit_code if outputs.lost else 0)
-
-
-def _of_erasing(plan: Plan) -> str:
-    if not plan.flashes:
-        return f"delete {plural(len(plan.deleted), 'file')} of this board, which no run has met yet"
-    why = next(one.reason for one in plan.actions if phase_of(one) == "flash")
-    lost = listed(plan.losses)
-    what = f"lose {lost} of this board" if lost else "erase this board and every file on it"
-    return f"{what} ({why})"
 
 
 def asking(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, TextIO
 
+from provision.core.wording import listed, plural
 from provision.model.event import (
     ActionDone,
     DeviceFinished,
@@ -16,7 +17,7 @@ from provision.model.event import (
     RunStarted,
     StageStarted,
 )
-from provision.model.plan import Plan
+from provision.model.plan import Plan, phase_of
 from provision.output.style import PLAIN, Colour, Style
 from provision.output.text import device_group, plan_lines, recap_lines
 
@@ -29,6 +30,17 @@ class Writer(Protocol):
     def write(self, text: str, /) -> object: ...
 
     def flush(self) -> None: ...
+
+
+def erase_question(plan: Plan) -> str:
+    """What somebody has to agree to before a plan is carried out, to be put behind the device's
+    name: `erase this board and every file on it (…)`."""
+    if not plan.flashes:
+        return f"delete {plural(len(plan.deleted), 'file')} of this board, which no run has met yet"
+    why = next(one.reason for one in plan.actions if phase_of(one) == "flash")
+    lost = listed(plan.losses)
+    what = f"lose {lost} of this board" if lost else "erase this board and every file on it"
+    return f"{what} ({why})"
 
 
 class PlanText:

@@ -1,0 +1,175 @@
+"""`provision serve`: show the fleet and its runs on a web page.
+
+Whatever the pages need is imported here, and comes with `pip install 'micropython-provision[web]'`.
+"""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+import click
+
+from provision import api
+from provision.atomic_files import lock_path, take_lock
+from provision.cli.options import manifest_argument, offline_option, secrets_option
+from provision.cli.suggestions import about_the_manifest
+from provision.errors import UsageError
+
+INTERRUPTED = 130
+
+
+@click.command(name="serve")
+@manifest_argument
+@secrets_option
+@offline_option
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="ADDRESS",
+    help="Where to listen. Another address than this computer's own needs --token-file.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8321,
+    show_default=True,
+    help="The TCP port; 0 for any that is free.",
+)
+@click.option(
+    "--name",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="A further name by which browsers find this computer.",
+)
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Tokens that stay the same: lines `operate TOKEN` and `view TOKEN`. Made where there is "
+    "none.",
+)
+@click.option(
+    "--tls-cert",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Serve HTTPS with this certificate (PEM).",
+)
+@click.option(
+    "--tls-key",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The key of --tls-cert (PEM).",
+)
+@click.option(
+    "--backups",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("backups"),
+    show_default=True,
+    metavar="DIR",
+    help="The folder that backups go to.",
+)
+def command(
+    *,
+    manifest: str | None,
+    secrets: Path | None,
+    offline: bool,
+    host: str,
+    port: int,
+    names: tuple[str, ...],
+    token_file: Path | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    backups: Path,
+) -> int:
+    """Show the fleet of MANIFEST (fleet.yaml) and its runs in a browser, and start from there what
+    the command line can. Ctrl-C ends it, once what is being written is written.
+
+    It prints two links with tokens: one to operate, one to look. While a job runs, it owns the
+    ports, as any other command does.
+    """
+    try:
+        from provision.web import server
+        from provision.web.access import Access, HostNames, is_loopback
+        from provision.web.access import token_file as read_token_file
+        from provision.web.app import create_app
+        from provision.web.guard import Doorkeeper
+        from provision.web.site import Site
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("provision"):
+            raise
+        raise UsageError(
+            f"the pages need {error.name}, which is not installed",
+            hint="run `pip install 'micropython-provision[web]'`",
+        ) from error
+    if (tls_cert is None) != (tls_key is None):
+        raise UsageError(
+            "TLS takes a certificate and its key", hint="give both --tls-cert and --tls-key"
+        )
+    tls = None
+    if tls_cert is not None and tls_key is not None:
+        tls = server.Certificate(certificate=tls_cert, key=tls_key)
+        tls.check()
+    alone = is_loopback(host)
+    if not alone and token_file is None:
+        raise UsageError(
+            f"other computers reach {host}, and would need a token that lasts",
+            hint="add `--token-file tokens`: the file is made, and holds a token for each role",
+        )
+    access = read_token_file(token_file) if token_file is not None else Access.random()
+    site = Site(
+        lambda: api.load(manifest, secrets=secrets, offline=offline),
+        backups=backups,
+        suggest=about_the_manifest(click.get_current_context()),
+    )
+    path = site.project.path
+    lock = take_lock(lock_path("serve", str(path.resolve())), wait=False)
+    if lock is None:
+        raise UsageError(
+            f"another `provision serve` is at work with {path}",
+            hint="open the link that it has printed, or end it",
+        )
+    with lock, server.listen(host, port) as listening:
+        port = listening.getsockname()[1]
+        scheme = "https" if tls is not None else "http"
+        known = [host if ":" not in host else f"[{host}]", *names, *_own_names(alone=alone)]
+        doorkeeper = Doorkeeper(
+            access,
+            HostNames(known, port, addresses=not alone),
+            cookie=f"provision-{port}",
+            secure=tls is not None,
+        )
+        if not alone and tls is None:
+            _say(
+                "warning: without TLS whoever is on the way reads the token and what the pages "
+                "show; give --tls-cert and --tls-key"
+            )
+        shown = _shown_host(host, names)
+        for role, token in access.tokens.items():
+            what = "to operate" if role == "operate" else "to look only"
+            click.echo(f"{what}: {scheme}://{shown}:{port}/?token={token}")
+        _say("Ctrl-C ends it")
+        running = server.PageServer(create_app(site, doorkeeper), site, tls=tls, say=_say)
+        running.serve_pages(listening)
+    return INTERRUPTED if running.cut else 0
+
+
+def _own_names(*, alone: bool) -> list[str]:
+    """The names of this computer that a browser on it, or near it, may use."""
+    if alone:
+        return ["localhost", "127.0.0.1", "[::1]"]
+    node = platform.node().lower()
+    return [node, node.partition(".")[0], f"{node.partition('.')[0]}.local"] if node else []
+
+
+def _shown_host(host: str, names: tuple[str, ...]) -> str:
+    """What the link names: an address that means all of them is none to open."""
+    if host in ("0.0.0.0", "::", ""):
+        return names[0] if names else platform.node() or "localhost"
+    return f"[{host}]" if ":" in host else host
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)

@@ -1,0 +1,34 @@
+"""The pages joined into one ASGI application, behind the guard."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
+
+from provision.web.guard import Doorkeeper, Guard, Rejected
+from provision.web.pages import access, fleet, runs
+from provision.web.site import Site
+
+
+def create_app(site: Site, doorkeeper: Doorkeeper) -> ASGIApp:
+    """The application of a site; who is let in says the doorkeeper."""
+
+    async def rejected(request: Request, error: Exception) -> Response:
+        assert isinstance(error, Rejected)
+        return site.rejected(request, error)
+
+    async def no_page(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        message = "there is no such page" if error.status_code == 404 else error.detail
+        return site.rejected(request, Rejected(error.status_code, message))
+
+    routes: list[BaseRoute] = [*access.routes(doorkeeper), *fleet.routes(site), *runs.routes(site)]
+    pages = Starlette(
+        routes=routes, exception_handlers={Rejected: rejected, HTTPException: no_page}
+    )
+    pages.router.redirect_slashes = False
+    return Guard(pages, doorkeeper, show=site.rejected)

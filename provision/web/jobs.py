@@ -1,0 +1,251 @@
+"""What is started on a page: jobs, and the one queue of them that owns the ports.
+
+One job at a time, its devices in parallel, as on a command line: two jobs never wait for each
+other's ports. A job is a run; what it tells goes to the run's record (`api_runs`) as it happens, so
+that the page may be closed and the server killed: what is known of the run is found again.
+"""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+from provision import api
+from provision.api_runs import KeptRun, RunState, keep_run
+from provision.core.wording import Redact, listed
+from provision.errors import ProvisionError, UsageError
+from provision.model.event import Notice, RunFailed
+from provision.web.questions import Question, Questions
+from provision.web.run_view import HEAD, RunView
+
+Action = Literal["plan", "apply", "check", "reset", "backup"]
+ACTIONS: tuple[Action, ...] = get_args(Action)
+
+MOST_WAITING = 20
+KEPT_IN_MEMORY = 20  # jobs that are over; what older ones told is in their records
+MANUAL_TIMEOUT = 120.0  # seconds, as on the command line
+
+OnJob = Callable[["Job", Iterable[str]], None]
+
+
+class Job:
+    """One run that somebody has asked for, from then on until it is over."""
+
+    def __init__(
+        self,
+        action: Action,
+        devices: Sequence[str],
+        *,
+        on_change: OnJob,
+        suggest: Redact,
+    ) -> None:
+        self.action = action
+        self.cancel = api.Cancellation()
+        self.questions = Questions(self.cancel, self._asked)
+        self._on_change = on_change
+        self._kept: KeptRun = keep_run(self._handle, suggest=suggest)
+        self.view = RunView(id=self._kept.id, task=action, devices=devices, on_change=self._changed)
+        if self._kept.unkept is not None:
+            self.tell(f"no record of this run is kept: {self._kept.unkept}")
+
+    @property
+    def id(self) -> str:
+        return self.view.id
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        return self.view.devices
+
+    def stop(self) -> None:
+        """Ask it to end; writes in progress are finished first."""
+        self.cancel.cancel()
+        self.questions.give_up()
+        self._changed([HEAD])
+
+    def answer(self, ids: Iterable[str], agreed: bool) -> tuple[Question, ...]:
+        """Answer questions of it; which of them were still open."""
+        answered = self.questions.answer(ids, agreed)
+        for question in answered:
+            said = "agreed to" if agreed else "declined"
+            self.tell(f"{said} on the page: {question.text}", question.device)
+        return answered
+
+    def tell(self, message: str, device: str | None = None) -> None:
+        """Say something in its record, and on its page."""
+        self._kept.handle(Notice(message=message, device=device))
+
+    def run(self, load: Callable[[], api.Fleet], backups: Path) -> None:
+        """Do it, on the thread of the queue. Never raises: what went wrong is told."""
+        state: RunState = "interrupted"
+        try:
+            if self.cancel.cancelled():
+                return
+            fleet = load()
+            for warning in fleet.warnings:
+                self.tell(f"warning: {fleet.masked(warning)}")
+            report = self._report(fleet, backups)
+            state = "interrupted" if report.interrupted else "finished"
+        except ProvisionError as error:
+            self._kept.handle(RunFailed.of(error))
+            state = "failed"
+        except Exception as error:  # noqa: BLE001 - a bug; the other jobs go on
+            traceback.print_exc()
+            self._kept.handle(RunFailed.of(ProvisionError(f"{type(error).__name__}: {error}")))
+            state = "failed"
+        finally:
+            self.view.end(state)
+            self._kept.close()
+
+    def _report(self, fleet: api.Fleet, backups: Path) -> api.RunReport:
+        devices = list(self.devices)
+        match self.action:
+            case "plan":
+                return api.plan(
+                    fleet, limit=devices, diff=True, operator=True,
+                    manual_timeout=MANUAL_TIMEOUT, on_event=self._kept.handle, cancel=self.cancel,
+                )  # fmt: skip
+            case "apply":
+                return api.apply(
+                    fleet, limit=devices, diff=True, operator=True, confirm=self.questions,
+                    manual_timeout=MANUAL_TIMEOUT, on_event=self._kept.handle, cancel=self.cancel,
+                )  # fmt: skip
+            case "check":
+                return api.check(
+                    fleet, limit=devices, operator=True,
+                    manual_timeout=MANUAL_TIMEOUT, on_event=self._kept.handle, cancel=self.cancel,
+                )  # fmt: skip
+            case "reset":
+                return api.reset(
+                    fleet, limit=devices, operator=True,
+                    manual_timeout=MANUAL_TIMEOUT, on_event=self._kept.handle, cancel=self.cancel,
+                )  # fmt: skip
+            case "backup":
+                report, where = api.backup(
+                    fleet, backups, limit=devices, on_event=self._kept.handle, cancel=self.cancel
+                )
+                for device, path in where.items():
+                    self.tell(f"backup in {path}", device)
+                return report
+
+    def _handle(self, event: api.Event) -> None:
+        self.view.handle(event)
+
+    def _asked(self, device: str, waits: bool) -> None:
+        self.view.ask(device, waits)
+
+    def _changed(self, keys: Iterable[str]) -> None:
+        self._on_change(self, keys)
+
+
+class JobQueue:
+    """The jobs of one server, in the order they were asked for, and a thread that does them."""
+
+    def __init__(
+        self,
+        load: Callable[[], api.Fleet],
+        *,
+        backups: Path,
+        on_change: OnJob,
+        suggest: Redact = str,
+    ) -> None:
+        """`load` reads the fleet anew before each job; `on_change` is told which pieces of which
+        job have changed, from any thread."""
+        self._load = load
+        self._backups = backups
+        self._on_change = on_change
+        self._suggest = suggest
+        self._changed = threading.Condition()
+        self._waiting: deque[Job] = deque()
+        self._running: Job | None = None
+        self._over: deque[Job] = deque(maxlen=KEPT_IN_MEMORY)
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name="provision-jobs", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    @property
+    def running(self) -> Job | None:
+        return self._running
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        """Those that wait, the last first, the one that runs, and those that are over, the last
+        first."""
+        with self._changed:
+            running = [self._running] if self._running is not None else []
+            return (*reversed(self._waiting), *running, *reversed(self._over))
+
+    def job(self, run: str) -> Job | None:
+        """The job of that id, while it is remembered here."""
+        return next((job for job in self.jobs if job.id == run), None)
+
+    def submit(self, action: Action, devices: Sequence[str]) -> Job:
+        """Queue a job; UsageError for one too many, and for one that waits already."""
+        with self._changed:
+            if self._closed:
+                raise UsageError("this server is stopping", hint="start it again, and try again")
+            if len(self._waiting) >= MOST_WAITING:
+                raise UsageError(
+                    f"{MOST_WAITING} jobs wait already", hint="wait for one to end, or cancel one"
+                )
+            same = [
+                job
+                for job in self._waiting
+                if job.action == action and set(job.devices) == set(devices)
+            ]
+            if same:
+                return same[0]  # a button that was pressed twice
+            job = Job(action, devices, on_change=self._on_change, suggest=self._suggest)
+            self._waiting.append(job)
+            self._changed.notify_all()
+        self._on_change(job, [HEAD])
+        return job
+
+    def stop(self, job: Job) -> None:
+        """Ask a job to end; one that waits is over at once."""
+        with self._changed:
+            waits = job in self._waiting
+            if waits:
+                self._waiting.remove(job)
+                self._over.append(job)
+        job.stop()
+        if waits:
+            job.run(self._load, self._backups)
+
+    def close(self) -> None:
+        """No job is begun any more, and the one that runs is asked to end."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+            waiting, running = list(self._waiting), self._running
+        for job in waiting:
+            self.stop(job)
+        if running is not None:
+            running.stop()
+
+    def join(self) -> None:
+        """Wait until the last job has ended, once the queue is closed."""
+        self._thread.join()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._closed)
+                if self._closed:
+                    return
+                job = self._running = self._waiting.popleft()
+            job.run(self._load, self._backups)
+            with self._changed:
+                self._running = None
+                self._over.append(job)
+            self._on_change(job, [HEAD])
+
+    def describe(self) -> str:
+        """What goes on, in a line: for the terminal."""
+        job = self._running
+        return f"{job.action} of {listed(job.devices)}" if job is not None else "nothing"

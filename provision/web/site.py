@@ -1,0 +1,130 @@
+"""What all pages stand on: the project, its jobs, what is live, and how a page is rendered. One
+object, made when the server starts.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from provision.api import Fleet
+from provision.api_runs import RecordedRun, read_run, recorded_run, recorded_runs
+from provision.core.wording import Redact
+from provision.web.guard import Rejected, session_of
+from provision.web.jobs import Job, JobQueue
+from provision.web.live import Streams, Topic
+from provision.web.pieces import COUNTS, JOBS, fleet_piece, run_piece
+from provision.web.project import Project
+from provision.web.rendering import Templates
+from provision.web.run_view import HEAD, RunView
+from provision.web.tiles import Tiles
+
+REMEMBERED = 20  # runs of earlier days that tiles are made of
+
+
+class Site:
+    """The pages' common ground. Its state is changed by the queue's threads, and read by pages."""
+
+    def __init__(self, load: Callable[[], Fleet], *, backups: Path, suggest: Redact = str) -> None:
+        self.templates = Templates()
+        self.project = Project(load)
+        self.tiles = Tiles(self.project)
+        self.streams = Streams()
+        self.fleet_topic = Topic(
+            lambda key: fleet_piece(self.templates, self.tiles, self.queue, key)
+        )
+        self._run_topics: dict[str, Topic] = {}
+        self.queue = JobQueue(
+            self.project.reload, backups=backups, on_change=self._changed, suggest=suggest
+        )
+        for run in reversed(self.recorded()[:REMEMBERED]):
+            self.tiles.remember(run)
+
+    def recorded(self) -> list[RecordedRun]:
+        """The runs of this manifest that this computer remembers, the newest first."""
+        return recorded_runs(self.project.path)
+
+    def view(self, run: str) -> RunView | None:
+        """A run, of this server or of its record; None where there is none of that id."""
+        job = self.queue.job(run)
+        if job is not None:
+            return job.view
+        found = recorded_run(run, self.project.path)
+        if found is None:
+            return None
+        view = RunView(id=run, task=found.task, devices=found.devices, state="running")
+        for when, event in read_run(run):
+            view.handle(event, when)
+        if found.state != "running":
+            view.end(found.state)
+        return view
+
+    def run_topic(self, job: Job) -> Topic:
+        """What is live of a job's page."""
+        topic = self._run_topics.get(job.id)
+        if topic is None:
+            topic = Topic(lambda key: run_piece(self.templates, job.view, job, key))
+            topic = self._run_topics.setdefault(job.id, topic)
+            known = {each.id for each in self.queue.jobs} | {job.id}
+            for run in [run for run in self._run_topics if run not in known]:
+                self._run_topics.pop(run).close()
+        return topic
+
+    def _changed(self, job: Job, keys: Iterable[str]) -> None:
+        keys = list(keys)
+        devices = [key for key in keys if key in job.view.rows]
+        if job.view.over:
+            devices = list(job.devices)
+        self.tiles.follow(job.view, devices, time.time())
+        fleet = [f"tile {device}" for device in devices]
+        if HEAD in keys or job.view.over:
+            fleet += [JOBS, COUNTS]
+        self.fleet_topic.touch(fleet)
+        topic = self._run_topics.get(job.id)
+        if topic is not None:
+            topic.touch(keys)
+
+    def close(self) -> None:
+        """Nothing is live any more; jobs are asked to end."""
+        self.queue.close()
+
+    def close_streams(self) -> None:
+        """Streams end, with what was the last to be told."""
+        for topic in (self.fleet_topic, *list(self._run_topics.values())):
+            topic.close()
+
+    def stream(self, request: Request, topic: Topic) -> Response:
+        """What is live of a topic, from where this browser has left off."""
+        if self.streams.full:
+            raise Rejected(
+                503,
+                f"{self.streams.most} pages are followed live already, and this one is not",
+                "close some that nobody looks at; a page that is loaded anew shows what is known",
+            )
+        mark = request.headers.get("last-event-id") or request.query_params.get("since", "")
+        return self.streams.answer(topic, mark)
+
+    def page(
+        self, request: Request, template: str, *, status: int = 200, **values: Any
+    ) -> Response:
+        """A whole page, as whoever asks may see it."""
+        session = session_of(request)
+        html = self.templates.render(
+            template,
+            site=self,
+            session=session,
+            here=request.url.path,
+            csrf=session.csrf if session is not None else "",
+            may_operate=session is not None and session.may_operate,
+            **values,
+        )
+        return HTMLResponse(html, status)
+
+    def rejected(self, request: Request, rejected: Rejected) -> Response:
+        """The page that says why a request was not let in."""
+        return self.page(request, "rejected.html", status=rejected.status, rejected=rejected)
