@@ -52,7 +52,7 @@ class Live:
         self._view = FleetView(clock)
         # rich's refresh thread draws while events come in from others.
         self._view_lock = threading.RLock()
-        self._plain = Plain(stream, verbosity=verbosity or QUIET, style=Style(colour))
+        self._plain = Plain(stream, verbosity=verbosity or QUIET, style=Style(colour), fold=True)
         self._rich: RichLive | None = None
         self._running = False
 

@@ -33,6 +33,7 @@ from provision.model.event import (
 )
 from provision.model.exhaustive import assert_never
 from provision.output import text
+from provision.output.recap import cause
 from provision.output.style import PLAIN, Style
 
 PROGRESS_EVERY = 10.0  # seconds
@@ -57,14 +58,18 @@ class Plain:
         verbosity: int = 0,
         style: Style = PLAIN,
         console: bool = False,
+        fold: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """With `console`, what boards print is written too."""
+        """With `console`, what boards print is written too. With `fold`, only the first of devices
+        that fail alike is told of: the recap has all of them."""
         self._stream = stream
         self._console = console
         self._verbosity = verbosity
         self._style = style
         self._clock = clock
+        self._fold = fold
+        self._causes: set[tuple[str, ...]] = set()  # of the failures that were told
         self._reported_at: dict[str, float] = {}  # device: when progress was last reported
         self._seconds_left: dict[str, float] = {}  # device: seconds left when last reported
 
@@ -142,7 +147,12 @@ class Plain:
         name = self._name(event.device)
         lines = [f"{name}: {text.outcome_line(event, self._style)}"]
         if event.error is not None:
-            lines += [f"{name}:   {line}" for line in text.error_lines(event)]
+            known, why = len(self._causes), cause(event)
+            self._causes.add(why)
+            if len(self._causes) > known:
+                lines += [f"{name}:   {line}" for line in text.error_lines(event)]
+            elif self._fold:
+                return []
         return lines
 
     def _progress_lines(self, event: StageProgress) -> list[str]:

@@ -18,8 +18,9 @@ from provision.model.event import (
     StageStarted,
 )
 from provision.model.plan import Plan, phase_of
+from provision.output.recap import recap_lines
 from provision.output.style import PLAIN, Colour, Style
-from provision.output.text import device_group, plan_lines, recap_lines
+from provision.output.text import device_group, plan_lines
 
 _DIFF_COLOURS: dict[str, Colour] = {"+": "green", "-": "red", "@": "cyan"}
 
@@ -142,7 +143,7 @@ class PlanText:
 
 
 class Recap:
-    """Prints one line a device and the totals when the run has finished.
+    """Prints what became of each device and the totals when the run has finished.
 
     Where the run changes no board, only when some device failed: the plan says the rest.
     """

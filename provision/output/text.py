@@ -7,13 +7,12 @@ job say the same thing.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from textwrap import wrap
 
-from provision.core.wording import byte_size, listed, one_line, plural, printable, shorten
-from provision.model.event import DeviceFinished, DeviceUpdated, EditFailed, Outcome, Stage
+from provision.core.wording import byte_size, listed, one_line, plural, printable
+from provision.model.event import DeviceFinished, DeviceUpdated, EditFailed, Stage
 from provision.model.exhaustive import assert_never
 from provision.model.plan import (
     Action,
@@ -373,45 +372,3 @@ def edit_lines(failed: EditFailed, style: Style = PLAIN) -> list[str]:
     if not failed.problems:
         lines.append(f"{one_line(failed.error)}; {one_line(failed.hint)}")
     return [*lines, f"{style('not valid:', 'red', 'bold')} boards keep what they have"]
-
-
-def recap_lines(
-    finished: Sequence[DeviceFinished],
-    seconds: float,
-    style: Style = PLAIN,
-    width: int | None = None,
-) -> list[str]:
-    """The end of a run: one line a device, then the totals. `width` cuts long lines, if given."""
-    column = max((len(one.device) for one in finished), default=0)
-    lines = [style("Recap", "bold")]
-    for one in finished:
-        changes = f"changed={one.changes}{'+' * one.partly}"  # and a part of another
-        head = f"{one.device.ljust(column)}  "
-        time = duration(one.seconds).rjust(9)
-        rest = f"{changes:<12}{time}"
-        if one.error is not None:
-            rest += f"  {one.code or 'error'}: {one_line(one.error)}"
-        room = None if width is None else max(width - len(head) - 13, 12)
-        if room is not None and len(rest) > room:
-            rest = shorten(rest, room)
-        lines.append(f"{head}{style.outcome(one.outcome, 13)}{rest}".rstrip())
-    return [*lines, totals_line(finished, seconds, style)]
-
-
-def totals_line(finished: Sequence[DeviceFinished], seconds: float, style: Style = PLAIN) -> str:
-    """`30 devices in 12 s: changed=3 ok=26 failed=0 unreachable=1`; rarer outcomes when any."""
-    numbers = Counter(one.outcome for one in finished)
-    always: tuple[Outcome, ...] = ("changed", "ok", "failed", "unreachable")
-    rarely: tuple[Outcome, ...] = (
-        "pending",
-        "rolled-back",
-        "refused",
-        "interrupted",
-        "skipped",
-    )
-    parts = []
-    for outcome in (*always, *(each for each in rarely if numbers[each])):
-        part = f"{outcome}={numbers[outcome]}"
-        bad = outcome in ("failed", "rolled-back", "unreachable", "refused", "interrupted")
-        parts.append(style(part, "red" if bad else "bold") if numbers[outcome] else part)
-    return f"{plural(len(finished), 'device')} in {duration(seconds)}: {' '.join(parts)}"

@@ -14,7 +14,7 @@ from provision.engine.tasks.apply import ApplyTask
 from provision.errors import OutOfSpace
 from provision.model.event import DeviceFinished, Event, StageStarted
 from provision.model.state import Check, DesiredState
-from provision.output.text import recap_lines
+from provision.output.recap import recap_lines
 from tests.engine.test_fleet_run import device, firmware, image, running
 from tests.fakes.world import FakeBoard, FakeWorld
 

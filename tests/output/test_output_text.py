@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -44,6 +45,7 @@ from provision.model.state import Check, FirmwareIdentity
 from provision.output import text
 from provision.output.fanout import Fanout
 from provision.output.plain import QUIET, Plain
+from provision.output.recap import recap_lines, totals_line
 from provision.output.results import PlanText, Recap
 from provision.output.scrub import scrub
 from provision.output.style import Style, is_terminal, wants_colour
@@ -313,21 +315,70 @@ FINISHED = [
 
 
 def test_the_recap_has_a_line_a_device_and_totals() -> None:
-    lines = text.recap_lines(FINISHED, 4.4)
+    lines = recap_lines(FINISHED, 4.4)
     assert lines == [
         "Recap",
-        "kitchen  changed      changed=3       4.2 s",
-        "bath     ok           changed=0       0.3 s",
         "shed     unreachable  changed=0       1.0 s  "
         "port-busy: /dev/ttyUSB0 is in use by process 7 (screen /dev/ttyUSB0 115200)",
+        "kitchen  changed      changed=3       4.2 s",
+        "bath     ok           changed=0       0.3 s",
         "3 devices in 4.4 s: changed=1 ok=1 failed=0 unreachable=1",
     ]
-    assert max(map(len, text.recap_lines(FINISHED, 4.4, width=80))) == 80
+    assert max(map(len, recap_lines(FINISHED, 4.4, width=80))) == 80
+
+
+def failed(device: str, error: str, hint: str = "plug it in", **more: Any) -> DeviceFinished:
+    return DeviceFinished(
+        **{"device": device, "outcome": "unreachable", "seconds": 1, "error": error, "hint": hint,
+           "code": "port-not-found", **more}
+    )  # fmt: skip
+
+
+def test_thirty_boards_are_one_thing_to_read() -> None:
+    finished = [
+        *(failed(f"desk-{n:02}", f"there is no /dev/ttyUSB{n}", seconds=n) for n in range(1, 13)),
+        failed("desk-13", "no board answers at /dev/ttyUSB13", "press RESET", code="no-answer"),
+        *(DeviceFinished(device=f"desk-{n}", outcome="ok", seconds=1) for n in range(14, 29)),
+        DeviceFinished(device="desk-29", outcome="changed", changes=2, seconds=3),
+        failed("desk-30", "the disk is full", "make room", outcome="failed", code="board"),
+    ]
+    assert recap_lines(finished, 12.0) == [
+        "Recap",
+        "desk-30                    failed       changed=0       1.0 s  board: the disk is full",
+        "desk-[01:12] (12 devices)  unreachable  changed=0        12 s  "
+        "port-not-found: as desk-01: there is no /dev/ttyUSB1",
+        "  hint: plug it in",
+        "desk-13                    unreachable  changed=0       1.0 s  "
+        "no-answer: no board answers at /dev/ttyUSB13",
+        "desk-29                    changed      changed=2       3.0 s",
+        "desk-[14:28] (15 devices)  ok           changed=0       1.0 s",
+        "30 devices in 12 s: changed=1 ok=15 failed=1 unreachable=13",
+    ]
+
+
+def test_few_boards_have_a_line_each_and_what_differs_stays_apart() -> None:
+    alike = [failed(f"desk-{n}", "there is no port") for n in range(8)]
+    assert len(recap_lines(alike, 1.0)) == 10
+    assert len(recap_lines([*alike, failed("desk-8", "there is no port")], 1.0)) == 4
+    other = [failed(f"shed-{n}", f"it wants {'abc'[n % 3]} and more") for n in range(9)]
+    assert len(recap_lines(other, 1.0)) == 2 + 3 * 2  # three causes, each with its hint
+    parts = [replace(one, changes=n) for n, one in enumerate(alike)]
+    assert len(recap_lines([*parts, failed("x", "there is no port")], 1.0)) == 11
+
+
+def test_what_follows_a_failure_is_told_once_for_those_that_failed_alike() -> None:
+    events = [failed(f"desk-{n}", f"there is no /dev/ttyUSB{n}") for n in range(4)]
+    assert plain(events) == [
+        "desk-0: unreachable after 1.0 s: there is no /dev/ttyUSB0",
+        "desk-0:   hint: plug it in",
+        *(f"desk-{n}: unreachable after 1.0 s: there is no /dev/ttyUSB{n}" for n in (1, 2, 3)),
+    ]
+    assert plain(events, fold=True) == plain(events)[:2]
 
 
 def test_rare_outcomes_show_in_the_totals_when_there_are_any() -> None:
     finished = [DeviceFinished(device="a", outcome="refused", seconds=1, error="x")]
-    assert text.totals_line(finished, 1.0).endswith("failed=0 unreachable=0 refused=1")
+    assert totals_line(finished, 1.0).endswith("failed=0 unreachable=0 refused=1")
 
 
 def test_recap_follows_the_manifest_and_keeps_strangers() -> None:

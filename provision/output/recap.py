@@ -1,0 +1,111 @@
+"""The end of a run, as lines: what became of each device, failures first, and the totals.
+
+Thirty boards are one thing to read: what became of many alike is one line, with the devices as a
+range, and with what to do next where that is the same for all. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+from provision.core.wording import one_line, plural, shorten
+from provision.model.event import DeviceFinished, Outcome
+from provision.output.style import PLAIN, Style
+from provision.output.text import device_group, duration
+
+UNFOLDED = 8  # devices of which each has a line of its own
+ALIKE = 3  # lines of a larger fleet, from which on one stands for them
+_BAD: tuple[Outcome, ...] = ("failed", "rolled-back", "refused", "unreachable", "interrupted")
+_FIRST: tuple[Outcome, ...] = (*_BAD, "skipped", "pending", "changed", "ok")
+assert set(_FIRST) == set(get_args(Outcome))
+# What differs from device to device in what is said of one cause: ports, addresses, numbers.
+_OWN = re.compile(r"[^\s'\"`()]*[\d/\\][^\s'\"`()]*")
+
+
+def cause(finished: DeviceFinished) -> tuple[str, ...]:
+    """What is the same for devices that failed alike, whatever their names, ports and numbers."""
+    texts = (finished.error or "", finished.hint or "", finished.board_state or "")
+    own = re.compile(rf"(?<![\w-]){re.escape(finished.device)}(?![\w-])")
+    return (
+        finished.outcome,
+        finished.code or "",
+        *(_OWN.sub("#", own.sub("#", one_line(each))) for each in texts),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """What one line tells of: devices that ended alike."""
+
+    who: str
+    devices: Sequence[DeviceFinished]
+
+    @property
+    def first(self) -> DeviceFinished:
+        return self.devices[0]
+
+
+def recap_lines(
+    finished: Sequence[DeviceFinished],
+    seconds: float,
+    style: Style = PLAIN,
+    width: int | None = None,
+) -> list[str]:
+    """The end of a run. `width` cuts long lines, if given."""
+    rows = _rows(finished)
+    column = max((len(row.who) for row in rows), default=0)
+    lines = [style("Recap", "bold")]
+    for row in rows:
+        one = row.first
+        changes = f"changed={one.changes}{'+' * one.partly}"  # and a part of another
+        head = f"{row.who.ljust(column)}  "
+        rest = f"{changes:<12}{duration(max(each.seconds for each in row.devices)).rjust(9)}"
+        if one.error is not None:
+            said = one_line(one.error)
+            differ = any(each.error != one.error for each in row.devices)
+            rest += f"  {one.code or 'error'}: {f'as {one.device}: ' if differ else ''}{said}"
+        room = None if width is None else max(width - len(head) - 13, 12)
+        if room is not None and len(rest) > room:
+            rest = shorten(rest, room)
+        lines.append(f"{head}{style.outcome(one.outcome, 13)}{rest}".rstrip())
+        if len(row.devices) > 1 and one.hint:
+            lines.append(f"  hint: {one_line(one.hint)}")
+    return [*lines, totals_line(finished, seconds, style)]
+
+
+def _rows(finished: Sequence[DeviceFinished]) -> list[_Row]:
+    """Failures first; in a fleet that is not small, those that ended alike as one."""
+    groups: dict[object, list[DeviceFinished]] = {}
+    for one in finished:
+        groups.setdefault((one.changes, one.partly, *cause(one)), []).append(one)
+    rows = []
+    for alike in groups.values():
+        if len(finished) > UNFOLDED and len(alike) >= ALIKE:
+            rows.append(_Row(device_group([one.device for one in alike]), alike))
+        else:
+            rows += [_Row(one.device, (one,)) for one in alike]
+    place = {id(one): number for number, one in enumerate(finished)}
+    return sorted(rows, key=lambda row: (_FIRST.index(row.first.outcome), place[id(row.first)]))
+
+
+def totals_line(finished: Sequence[DeviceFinished], seconds: float, style: Style = PLAIN) -> str:
+    """`30 devices in 12 s: changed=3 ok=26 failed=0 unreachable=1`; rarer outcomes when any."""
+    numbers = Counter(one.outcome for one in finished)
+    always: tuple[Outcome, ...] = ("changed", "ok", "failed", "unreachable")
+    rarely: tuple[Outcome, ...] = (
+        "pending",
+        "rolled-back",
+        "refused",
+        "interrupted",
+        "skipped",
+    )
+    parts = []
+    for outcome in (*always, *(each for each in rarely if numbers[each])):
+        part = f"{outcome}={numbers[outcome]}"
+        colour = "red" if outcome in _BAD else "bold"
+        parts.append(style(part, colour) if numbers[outcome] else part)
+    return f"{plural(len(finished), 'device')} in {duration(seconds)}: {' '.join(parts)}"
