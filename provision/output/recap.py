@@ -106,6 +106,6 @@ def totals_line(finished: Sequence[DeviceFinished], seconds: float, style: Style
     parts = []
     for outcome in (*always, *(each for each in rarely if numbers[each])):
         part = f"{outcome}={numbers[outcome]}"
-        colour = "red" if outcome in _BAD else "bold"
-        parts.append(style(part, colour) if numbers[outcome] else part)
+        part = style(part, "red" if outcome in _BAD else "bold") if numbers[outcome] else part
+        parts.append(part)
     return f"{plural(len(finished), 'device')} in {duration(seconds)}: {' '.join(parts)}"

@@ -20,7 +20,7 @@ from provision.model.event import (
 from provision.model.plan import Plan, phase_of
 from provision.output.recap import recap_lines
 from provision.output.style import PLAIN, Colour, Style
-from provision.output.text import device_group, plan_lines
+from provision.output.text import Told, device_group, plan_lines
 
 _DIFF_COLOURS: dict[str, Colour] = {"+": "green", "-": "red", "@": "cyan"}
 
@@ -72,6 +72,7 @@ class PlanText:
         self._unplanned: set[str] = set()  # devices of which no plan is known yet
         self._plans: dict[str, Plan] = {}
         self._diffs: dict[str, list[str]] = {}  # device: lines
+        self._told: Told = {}
 
     def handle(self, event: Event) -> None:
         """Collect plans; the end of the run shows what was not shown yet."""
@@ -126,7 +127,7 @@ class PlanText:
         if self._plans:
             plans = sorted(self._plans.values(), key=lambda plan: self._place(plan.device))
             self._plans = {}
-            lines = plan_lines(plans, self._style, self._width)
+            lines = plan_lines(plans, self._style, self._width, self._told)
             self._write(lines[:-1] if self._early else lines)  # the recap has the totals
         same: dict[tuple[str, ...], list[str]] = {}
         for device in sorted(self._diffs, key=self._place):

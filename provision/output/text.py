@@ -225,36 +225,63 @@ def _changes_file(one: Action) -> bool:
             return assert_never(one)
 
 
-def plan_lines(plans: Sequence[Plan], style: Style = PLAIN, width: int | None = 80) -> list[str]:
+Told = dict[object, str]
+"""The device for which each shape of plan was told first."""
+
+
+def plan_lines(
+    plans: Sequence[Plan], style: Style = PLAIN, width: int | None = 80, told: Told | None = None
+) -> list[str]:
     """Plans as people read them: devices with the same plan together, then the totals.
 
-    The size of a file that a template makes for each device anew makes no other plan: where it
-    differs, the smallest and the largest are told. Those without changes come first, on one line,
-    since the end of a text is what stays in view. Reasons are wrapped at `width` columns; where
-    there is None, they stay whole.
+    The size of a file that a template makes for each device anew makes no other plan, nor does the
+    device's name in a path or a reason: where sizes differ, the smallest and the largest are told,
+    and the name is `{{ name }}`. Those without changes come first, on one line, since the end of a
+    text is what stays in view. Reasons are wrapped at `width` columns; where there is None, they
+    stay whole. A plan that was `told` before of another device is not told again.
     """
-    groups: dict[tuple[object, object], list[Plan]] = {}
+    told = {} if told is None else told
+    groups: dict[object, list[Plan]] = {}
     for plan in plans:
-        groups.setdefault((tuple(map(without_size, plan.actions)), plan.refusals), []).append(plan)
+        groups.setdefault(_shape(plan), []).append(plan)
     lines: list[str] = []
-    for same in sorted(groups.values(), key=lambda same: same[0].changes or bool(same[0].refusals)):
-        lines += _group(same, style, width)
+    ordered = sorted(
+        groups.items(), key=lambda each: each[1][0].changes or bool(each[1][0].refusals)
+    )
+    for shape, same in ordered:
+        lines += _group(same, style, width, told.get(shape))
+        told.setdefault(shape, same[0].device)
     return [*lines, _plan_summary(plans, style)]
 
 
-def without_size(action: Action) -> Action:
-    """The same for every device, where a template makes a file of another size for each."""
-    return replace(action, size=0) if isinstance(action, WriteFile) else action
+def _shape(plan: Plan) -> object:
+    """Equal for plans that people read as the same."""
+    return (tuple(nameless(each, plan.device) for each in plan.actions), plan.refusals)
 
 
-def joint_text(alike: Sequence[Action]) -> str:
-    """What the same action does to several devices."""
-    sizes = [each.size for each in alike if isinstance(each, WriteFile)]
-    first = alike[0]
+def nameless(action: Action, device: str) -> Action:
+    """The action without what a device has of its own: its name, and the size of a file."""
+    own = re.compile(rf"(?<![\w-]){re.escape(device)}(?![\w-])")
+    changes: dict[str, object] = {"reason": own.sub("{{ name }}", action.reason)}
+    if (path := getattr(action, "path", None)) is not None:
+        changes["path"] = own.sub("{{ name }}", path)
+    if isinstance(action, WriteFile):
+        changes["size"] = 0
+    return replace(action, **changes)  # type: ignore[arg-type]
+
+
+def joint_text(alike: Sequence[tuple[str, Action]]) -> tuple[str, str]:
+    """What the same action does to several devices, and why; the names of one are its own."""
+    device, first = alike[0]
+    if len(alike) > 1:
+        first = nameless(first, device)
+    secret = ", secret" if isinstance(first, WriteFile) and first.sensitive else ""
+    reason = f"{one_line(first.reason)}{secret}"
     if not isinstance(first, WriteFile):
-        return action_text(first)
+        return action_text(first), reason
+    sizes = [each.size for _, each in alike if isinstance(each, WriteFile)]
     shown = dict.fromkeys(byte_size(size) for size in (min(sizes), max(sizes)))
-    return one_line(f"write {first.path} ({' to '.join(shown)})")
+    return one_line(f"write {first.path} ({' to '.join(shown)})"), reason
 
 
 def device_group(devices: Sequence[str]) -> str:
@@ -263,7 +290,7 @@ def device_group(devices: Sequence[str]) -> str:
     return f"{who} ({len(devices)} devices)" if len(devices) > 1 else who
 
 
-def _group(same: Sequence[Plan], style: Style, width: int | None) -> list[str]:
+def _group(same: Sequence[Plan], style: Style, width: int | None, told: str | None) -> list[str]:
     plan = same[0]
     who = device_group([each.device for each in same])
     if plan.refusals:
@@ -275,13 +302,18 @@ def _group(same: Sequence[Plan], style: Style, width: int | None) -> list[str]:
     if not plan.changes:
         return [f"{style(who, 'bold')}: {style('no changes', 'green')}"]
     what = plural(plan.change_count, "change") if plan.change_count else "no changes, to be checked"
+    if told is not None:
+        return [f"{style(who, 'bold')}: {what}, as {told}"]
     lines = [f"{style(who, 'bold')}: {what}"]
-    texts = [joint_text(alike) for alike in zip(*(each.actions for each in same), strict=True)]
-    column = min(max(map(len, texts)), max((width or _DEFAULT_WIDTH) - 34, 20))
+    rows = [
+        joint_text([(each.device, each.actions[place]) for each in same])
+        for place in range(len(plan.actions))
+    ]
+    widest = max(len(text) for text, _ in rows)
+    column = min(widest, max((width or _DEFAULT_WIDTH) - 34, 20))
     margin = " " * (column + 4)
-    for each, text in zip(plan.actions, texts, strict=True):
-        secret = ", secret" if isinstance(each, WriteFile) and each.sensitive else ""
-        reasons = _wrapped(f"{one_line(each.reason)}{secret}", width, column + 4)
+    for each, (text, reason) in zip(plan.actions, rows, strict=True):
+        reasons = _wrapped(reason, width, column + 4)
         words = style(text.ljust(column), _action_colour(each))
         if len(text) > column and width is not None:
             lines.append(f"  {words}")

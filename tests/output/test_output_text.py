@@ -205,6 +205,21 @@ def test_on_a_terminal_no_line_of_a_plan_is_wider_than_it() -> None:
         assert action.reason in said
 
 
+def test_a_devices_own_name_in_a_path_makes_no_other_plan() -> None:
+    def plan(device: str, size: int) -> Plan:
+        write = WriteFile(path=f"/certs/{device}.der", size=size, sensitive=False, reason="missing")
+        return Plan(device=device, actions=(write,))
+
+    shown = text.plan_lines([plan("desk-1", 1200), plan("desk-12", 1300)], width=100)
+    assert shown[:2] == [
+        "desk-1, desk-12 (2 devices): 1 change",
+        "  write /certs/{{ name }}.der (1.2 kB to 1.3 kB)  missing",
+    ]
+    assert text.plan_lines([plan("desk-1", 1200)])[1] == (
+        "  write /certs/desk-1.der (1.2 kB)  missing"
+    )
+
+
 def test_devices_whose_files_change_alike_share_the_diff() -> None:
     stream = io.StringIO()
     output = PlanText(stream)
@@ -289,7 +304,7 @@ def test_an_apply_does_not_wait_for_the_slowest_where_a_plan_is_due(event: Event
     assert stream.getvalue() == f"a: 1 change\n{CHANGED}"
     planned(output, "b")
     output.handle(StageStarted(device="b", stage="files"))
-    assert stream.getvalue() == f"a: 1 change\n{CHANGED}b: 1 change\n{CHANGED}"
+    assert stream.getvalue() == f"a: 1 change\n{CHANGED}b: 1 change, as a\n"
 
 
 def test_who_is_asked_has_seen_the_plan() -> None:

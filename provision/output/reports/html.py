@@ -43,7 +43,7 @@ from provision.model.event import (
     RunStarted,
     StepChecked,
 )
-from provision.model.plan import Action, Plan, Refusal, WriteFile
+from provision.model.plan import Action, Plan, Refusal
 from provision.model.state import StepResult
 from provision.output.text import (
     device_group,
@@ -52,8 +52,8 @@ from provision.output.text import (
     edit_lines,
     joint_text,
     limits_text,
+    nameless,
     update_lines,
-    without_size,
 )
 
 CONSOLE_LINES = 200  # of a device: the last ones
@@ -272,27 +272,23 @@ class HtmlReport:
         for each in devices:
             actions = each.actions(changes_boards=changing)
             if actions:
-                key = tuple((without_size(action), state) for action, state in actions)
+                key = tuple((nameless(action, each.name), state) for action, state in actions)
                 alike.setdefault(key, []).append((each.name, actions))
         return [
             ChangeGroup(
                 who=device_group([name for name, _ in same]),
                 rows=tuple(
-                    _row(column) for column in zip(*(rows for _, rows in same), strict=True)
+                    _row([(name, rows[place]) for name, rows in same])
+                    for place in range(len(same[0][1]))
                 ),
             )
             for same in alike.values()
         ]
 
 
-def _row(column: Sequence[tuple[Action, str]]) -> ActionRow:
-    action, state = column[0]
-    secret = ", secret" if isinstance(action, WriteFile) and action.sensitive else ""
-    return ActionRow(
-        text=joint_text([each for each, _ in column]),
-        reason=f"{action.reason}{secret}",
-        state=state,  # type: ignore[arg-type]
-    )
+def _row(column: Sequence[tuple[str, tuple[Action, str]]]) -> ActionRow:
+    text, reason = joint_text([(name, action) for name, (action, _) in column])
+    return ActionRow(text=text, reason=reason, state=column[0][1][1])  # type: ignore[arg-type]
 
 
 def _counts(devices: Sequence[DeviceStory]) -> list[tuple[Outcome, int]]:
