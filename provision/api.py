@@ -170,15 +170,18 @@ def load(
     limit: Sequence[str] = (),
     secrets: Path | None = None,
     offline: bool = False,
+    here: bool = False,
+    host: str | None = None,
 ) -> Fleet:
     """Read and check a manifest with all its devices, templates and packages included;
     ManifestError names every problem. It is a file, a folder that holds a `fleet.yaml`, "-" for
     standard input, or `fleet.yaml` in the working directory.
 
     With `limit`, selecting devices as `--limit` does, those left out are neither resolved nor
-    checked. `offline` uses no network.
+    checked. With `here` only the devices of this computer are; `host` is what it is called in the
+    manifest, else as it calls itself. `offline` uses no network.
     """
-    return open_fleet(manifest, limit=limit, secrets=secrets, offline=offline)
+    return open_fleet(manifest, limit=limit, secrets=secrets, offline=offline, here=here, host=host)
 
 
 def plan(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from provision.app import Supplies, load_manifest, supply
+from provision.app import Supplies, load_manifest, supply, this_host
 from provision.core.manifest.resolve.units import UnitValues
 from provision.core.planning.port_choice import matching
 from provision.errors import UsageError
@@ -89,7 +89,13 @@ class StationManifest:
             columns=self.table.get(serial, {}),
         )
         loaded, state = self.supplies.loaded.unit(values, bare=bare)
-        return Fleet(loaded=loaded, images=self.supplies.images, states=(state,), unit=True)
+        return Fleet(
+            loaded=loaded,
+            images=self.supplies.images,
+            states=(state,),
+            host=this_host(),
+            unit=True,
+        )
 
     def made_of(self, unit: Fleet) -> MadeUnit:
         """What the ledger keeps of a unit that passed."""

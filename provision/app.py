@@ -5,6 +5,7 @@ It also registers the `sim://` URL handler; nothing else knows that virtual boar
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provision.app_drives import board_drives, serial_discovery
+from provision.core.hosts import refuse_elsewhere
 from provision.core.wording import Redact, did_you_mean
 from provision.engine.cancellation import Cancellation
 from provision.engine.context import MANUAL_TIMEOUT, Confirm, RunContext
@@ -64,14 +66,23 @@ def open_fleet(
     limit: Sequence[str] = (),
     secrets: Path | None = None,
     offline: bool = False,
+    here: bool = False,
+    host: str | None = None,
 ) -> Fleet:
-    """Read a manifest and resolve the devices that `limit` selects; ManifestError with every
-    problem of the manifest and of these."""
+    """Read a manifest and resolve the devices that `limit` selects, of them with `here` those of
+    this computer, which is called `host`; ManifestError with every problem of the manifest and of
+    these."""
+    host = host or this_host()
     loaded = load_manifest(manifest, secrets)
     with loaded.redactor.errors():
         supplies = supply(loaded, offline=offline)
-        states = supplies.loaded.states(limit)
-    return Fleet(loaded=supplies.loaded, images=supplies.images, states=states)
+        states = supplies.loaded.states(limit, host if here else None)
+    return Fleet(loaded=supplies.loaded, images=supplies.images, states=states, host=host)
+
+
+def this_host() -> str:
+    """What this computer is called, without asking anybody else."""
+    return socket.gethostname()
 
 
 def load_manifest(manifest: str | Path | None, secrets: Path | None = None) -> Loaded:
@@ -121,6 +132,8 @@ def run_task(
 
     register_virtual_boards()
     states = fleet.select(limit)
+    if not fleet.unit:
+        refuse_elsewhere(states, fleet.host)
     redact = fleet.masked
     discovery = serial_discovery()
     applies = _apply_records(fleet)
@@ -164,9 +177,12 @@ def run_task(
             context,
             cancel,
             fleet=fleet.name,
-            owned=fleet.loaded.ports(leaving_out=[state.device for state in states]),
+            owned=fleet.loaded.ports(
+                leaving_out=[state.device for state in states], host=fleet.host
+            ),
             manifest=str(fleet.loaded.path),
             commit=commit_of(fleet.loaded.folder),
+            host=fleet.host,
         )
     return scrub_report(report, fleet.redactor)
 

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from provision.app import load_manifest, register_virtual_boards
+from provision.app import load_manifest, register_virtual_boards, this_host
 from provision.app_drives import board_drives, serial_discovery
+from provision.core.hosts import is_at
 from provision.core.wording import Redact
 from provision.engine.discover import FoundPort, ask_boards, list_ports, named_ports
 from provision.interfaces import PortInfo
@@ -30,9 +31,11 @@ def discover_ports(
     if manifest is not None:
         loaded = load_manifest(manifest)
         redact = loaded.redactor.text
-        states = loaded.states()
+        host = this_host()
+        states = [state for state in loaded.states() if is_at(state.host, host)]
         lock = read_lock(loaded.lock_path)
-        known = {state.device: state.mac or lock.mac_of(state.device) for state in states}
+        declared = loaded.declared_macs()
+        known = {name: declared.get(name) or lock.mac_of(name) for name in loaded.names()}
         macs = {device: mac for device, mac in known.items() if mac is not None}
     ports = plugged_in()
     found = named_ports(ports, only) if only else list_ports(ports, states)

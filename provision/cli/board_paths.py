@@ -17,7 +17,14 @@ from typing import Any
 import click
 
 from provision.api import DeviceReport, Fleet, load
-from provision.cli.options import limit_option, manifest_option, offline_option, secrets_option
+from provision.cli.options import (
+    Where,
+    host_options,
+    limit_option,
+    manifest_option,
+    offline_option,
+    secrets_option,
+)
 from provision.cli.suggestions import about_the_manifest
 from provision.core.wording import printable
 from provision.errors import UsageError
@@ -70,6 +77,7 @@ class BoardsRequest:
     """What the command line said of manifest and devices, whichever the command."""
 
     manifest: str | None
+    where: Where
     secrets: Path | None
     offline: bool
     verbose: int
@@ -78,7 +86,13 @@ class BoardsRequest:
 
     def open(self, limit: Sequence[str]) -> Fleet:
         """The fleet of the devices that `limit` selects."""
-        return load(self.manifest, limit=limit, secrets=self.secrets, offline=self.offline)
+        return load(
+            self.manifest,
+            limit=limit,
+            secrets=self.secrets,
+            offline=self.offline,
+            **self.where.as_arguments(),
+        )
 
     def open_named(self, words: Sequence[BoardPath]) -> tuple[Fleet, dict[str, list[BoardPath]]]:
         """The fleet with the devices that are named, and what is named of each."""
@@ -136,7 +150,7 @@ def one_device_options(function: Callable[..., int]) -> Callable[..., int]:
         request = BoardsRequest(**{name: arguments.pop(name) for name in names})
         return function(request=request, **arguments)
 
-    return manifest_option(secrets_option(offline_option(verbose(gathered))))
+    return manifest_option(host_options(secrets_option(offline_option(verbose(gathered)))))
 
 
 def file_options(function: Callable[..., int]) -> Callable[..., int]:

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from provision import api
+from provision.app import this_host
 from provision.cli.named_manifest import of_the_environment
 from provision.cli.options import json_option
 from provision.core.wording import harmless_line, memory_size
@@ -39,7 +40,16 @@ def command(manifest: str | None, probing: bool, everything: bool, as_json: bool
     hidden = [] if everything else [one for one in found if one.built_in]
     found = [one for one in found if one not in hidden]
     if as_json:
-        click.echo(json.dumps({"version": 1, "ports": [port_data(one) for one in found]}, indent=2))
+        click.echo(
+            json.dumps(
+                {
+                    "version": 1,
+                    "host": this_host(),
+                    "ports": [port_data(one) for one in found],
+                },
+                indent=2,
+            )
+        )
         return 0
     style = Style(wants_colour(sys.stdout, os.environ))
     for line in table(found, probing, style):

@@ -10,7 +10,14 @@ import click
 
 from provision import api
 from provision.cli.nvs_values import nvs_value
-from provision.cli.options import json_option, limit_option, manifest_argument, secrets_option
+from provision.cli.options import (
+    Where,
+    host_options,
+    json_option,
+    limit_option,
+    manifest_argument,
+    secrets_option,
+)
 from provision.cli.suggestions import about_the_manifest
 from provision.core.wording import Redact, harmless, memory_size, plural
 from provision.model.report import DeviceReport
@@ -22,6 +29,7 @@ from provision.output.setup import open_outputs
 @click.command(name="facts")
 @manifest_argument
 @limit_option
+@host_options
 @secrets_option
 @json_option
 @click.option(
@@ -46,6 +54,7 @@ def command(
     *,
     manifest: str | None,
     limits: tuple[str, ...],
+    where: Where,
     secrets: Path | None,
     as_json: bool,
     nvs: bool,
@@ -54,7 +63,7 @@ def command(
 ) -> int:
     """Observe every board of MANIFEST (fleet.yaml) and print what it is: chip, MAC, flash,
     firmware, free space. Changes nothing."""
-    fleet = api.load(manifest, limit=limits, secrets=secrets)
+    fleet = api.load(manifest, limit=limits, secrets=secrets, **where.as_arguments())
     with open_outputs(
         stdout=sys.stdout,
         stderr=sys.stderr,
@@ -64,15 +73,15 @@ def command(
         suggest=about_the_manifest(click.get_current_context()),
     ) as outputs:
         report = api.facts(fleet, nvs=nvs, forks=forks, on_event=outputs.handle)
-    rows = [row(item) for item in report.devices]
     states = {state.device: state for state in fleet.states}
+    rows = [row(item, states[item.device].host or fleet.host) for item in report.devices]
     if as_json:
         if nvs:
             for item, data in zip(report.devices, rows, strict=True):
                 data["nvs"] = nvs_data(item, states[item.device], fleet.masked)
         click.echo(json.dumps(rows, indent=2))
         return report.exit_code()
-    for line in table(rows):
+    for line in table(rows, hosts=any(state.host for state in fleet.states)):
         click.echo(line)
     for item in report.devices if nvs else ():
         for line in nvs_lines(item, states[item.device], fleet.masked):
@@ -80,13 +89,15 @@ def command(
     return report.exit_code()
 
 
-def row(report: DeviceReport) -> dict[str, object]:
-    """One device's facts as plain data; None for what could not be learned."""
+def row(report: DeviceReport, host: str) -> dict[str, object]:
+    """One device's facts as plain data, and where its board hangs; None for what could not be
+    learned."""
     actual = report.actual
     firmware = actual.firmware if actual else None
     free = actual.filesystem.free if actual and actual.filesystem else None
     return {
         "device": report.device,
+        "host": host,
         "port": report.address,
         "outcome": report.outcome,
         "chip": str(actual.chip) if actual and actual.chip else None,
@@ -142,9 +153,9 @@ def nvs_lines(report: DeviceReport, state: DesiredState, redact: Redact) -> list
     ]
 
 
-def table(rows: list[dict[str, object]]) -> list[str]:
-    """The rows as aligned columns under a heading."""
-    heading = ["DEVICE", "PORT", "CHIP", "MAC", "FLASH", "FIRMWARE"]
+def table(rows: list[dict[str, object]], *, hosts: bool) -> list[str]:
+    """The rows as aligned columns under a heading, where there are several `hosts` with those."""
+    heading = ["DEVICE", *(["HOST"] if hosts else []), "PORT", "CHIP", "MAC", "FLASH", "FIRMWARE"]
     cells = [heading]
     for item in rows:
         size = item["flash_size"]
@@ -152,6 +163,7 @@ def table(rows: list[dict[str, object]]) -> list[str]:
         cells.append(
             [
                 str(item["device"]),
+                *([str(item["host"])] if hosts else []),
                 str(item["port"] or "-"),
                 str(item["chip"] or "-"),
                 str(item["mac"] or "-"),

@@ -14,6 +14,8 @@ import click
 
 from provision.api import Cancellation, Confirm, Fleet, RunReport, load
 from provision.cli.options import (
+    Where,
+    host_options,
     limit_option,
     manifest_argument,
     manifest_option,
@@ -46,10 +48,17 @@ class FleetRequest:
     detailed: bool
     offline: bool
     accept_new: tuple[str, ...]
+    where: Where
 
     def load(self) -> Fleet:
         """The fleet that is asked for, as it is on disk now."""
-        return load(self.manifest, limit=self.limits, secrets=self.secrets, offline=self.offline)
+        return load(
+            self.manifest,
+            limit=self.limits,
+            secrets=self.secrets,
+            offline=self.offline,
+            **self.where.as_arguments(),
+        )
 
 
 def common_options(function: Callable[..., int]) -> Callable[..., int]:
@@ -104,7 +113,7 @@ BY_MAC: Option = click.option(
     is_flag=True,
     help="Find each board that is known by its MAC, whichever port it is on.",
 )
-_SELECTING: tuple[Option, ...] = (limit_option, secrets_option)
+_SELECTING: tuple[Option, ...] = (limit_option, host_options, secrets_option)
 _TELLING: tuple[Option, ...] = (
     click.option("--json", is_flag=True, help="Print events as JSON lines, as they happen."),
     click.option("--log-file", type=click.Path(path_type=Path, dir_okay=False),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,7 +14,21 @@ import click
 from provision.cli.device_names import patterns
 from provision.cli.named_manifest import named_by_option, the_manifest
 from provision.cli.suggestions import complete
-from provision.errors import ManifestError, ProvisionError
+from provision.core.hosts import host_fault
+from provision.errors import ManifestError, ProvisionError, UsageError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Where:
+    """Whether only the devices `here` are meant; what this computer is called, if that is said."""
+
+    here: bool = False
+    host: str | None = None
+
+    def as_arguments(self) -> dict[str, Any]:
+        """Those of `api.load`."""
+        return {"here": self.here, "host": self.host}
+
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -46,6 +61,28 @@ def limit_option(function: F) -> F:
         shell_complete=patterns,
         help="Only these devices: names, globs, ranges, @group, !exclusion; comma separated.",
     )(function)
+
+
+def host_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--here` and `--host`, for commands that talk to boards: which of those that `--limit`
+    selects are this computer's to do."""
+    here = click.option("--here", is_flag=True, help="Only devices whose `host:` this computer is.")
+    host = click.option(
+        "--host",
+        metavar="NAME",
+        help="As --here, where this computer is called NAME in the manifest.",
+    )
+
+    @functools.wraps(function)
+    def placed(*arguments: Any, here: bool, host: str | None, **options: Any) -> Any:
+        if host is not None and (fault := host_fault(host)) is not None:
+            raise UsageError(
+                f"--host: {fault}", hint="`provision show` tells the `host:` of each device"
+            )
+        where = Where(here=here or host is not None, host=host)
+        return function(*arguments, where=where, **options)
+
+    return here(host(placed))
 
 
 def secrets_option(function: F) -> F:

@@ -14,6 +14,8 @@ import click
 from provision import api
 from provision.cli.nvs_values import nvs_value
 from provision.cli.options import (
+    Where,
+    host_options,
     json_option,
     limit_option,
     manifest_argument,
@@ -32,6 +34,7 @@ from provision.output.style import Style, wants_colour
 @click.command("show")
 @manifest_argument
 @limit_option
+@host_options
 @secrets_option
 @offline_option
 @json_option
@@ -39,6 +42,7 @@ def command(
     *,
     manifest: str | None,
     limits: tuple[str, ...],
+    where: Where,
     secrets: Path | None,
     offline: bool,
     as_json: bool,
@@ -50,7 +54,9 @@ def command(
     went into shows *** for its sha256.
     """
     try:
-        fleet = api.load(manifest, limit=limits, secrets=secrets, offline=offline)
+        fleet = api.load(
+            manifest, limit=limits, secrets=secrets, offline=offline, **where.as_arguments()
+        )
     except ManifestError as error:
         if as_json:
             problems = [problem_data(problem) for problem in error.problems]
@@ -83,6 +89,7 @@ def state_data(state: DesiredState) -> dict[str, Any]:
         "name": state.device,
         "board": state.board.name,
         "chip": str(state.board.chip),
+        "host": state.host,
         "port": {"kind": port.kind, "value": port.value} if port is not None else None,
         "mac": state.mac,
         "baud": state.baud,
@@ -170,6 +177,8 @@ def state_lines(state: DesiredState, redact: Redact, style: Style) -> Iterator[s
     yield style(clean(state.device), "bold")
     facts: list[tuple[str, str]] = [("board", f"{state.board.name} ({state.board.chip.label})")]
     facts.append(("port", str(state.port) if state.port is not None else "not said"))
+    if state.host is not None:
+        facts.append(("host", state.host))
     if state.mac is not None:
         facts.append(("mac", state.mac))
     if state.baud != 115200:

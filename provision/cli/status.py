@@ -15,6 +15,8 @@ import click
 
 from provision import api
 from provision.cli.options import (
+    Where,
+    host_options,
     json_option,
     limit_option,
     manifest_argument,
@@ -34,6 +36,7 @@ _SHORT = 10  # digits of a commit, as people tell them apart
 @click.command(name="status")
 @manifest_argument
 @limit_option
+@host_options
 @secrets_option
 @offline_option
 @click.option("--observe", is_flag=True,
@@ -49,6 +52,7 @@ def command(
     *,
     manifest: str | None,
     limits: tuple[str, ...],
+    where: Where,
     secrets: Path | None,
     offline: bool,
     observe: bool,
@@ -62,7 +66,9 @@ def command(
 
     It is what this computer remembers: without --observe no board is touched.
     """
-    fleet = api.load(manifest, limit=limits, secrets=secrets, offline=offline)
+    fleet = api.load(
+        manifest, limit=limits, secrets=secrets, offline=offline, **where.as_arguments()
+    )
     code, reports = 0, Reports()
     if observe:
         with open_outputs(

@@ -31,6 +31,7 @@ def run(
     owned: Sequence[PortSelector] = (),
     manifest: str | None = None,
     commit: str | None = None,
+    host: str | None = None,
 ) -> RunReport:
     """Do a task with every device; the report has them in the order of `states`.
 
@@ -38,7 +39,7 @@ def run(
     are raised before any board is touched. Once `cancel` says so, or at the first
     KeyboardInterrupt, writes in progress are finished and the rest is skipped; a second
     KeyboardInterrupt is passed on. `owned` are the ports of the manifest's other devices.
-    `manifest` and `commit` are those of `RunStarted`.
+    `manifest`, `commit` and `host` are those of `RunStarted`.
     """
     started = context.clock()
     context.emit(
@@ -49,6 +50,7 @@ def run(
             devices=tuple(state.device for state in states),
             manifest=manifest,
             commit=commit,
+            host=host,
         )
     )
     targets: Sequence[Target] = [Target(desired=state) for state in states]
@@ -105,6 +107,12 @@ def run(
             seconds=report.seconds,
             exit_code=report.exit_code(detailed=context.detailed_exit_code),
             outcomes={item.device: item.outcome for item in report.devices},
+            macs=_macs(states, context),
         )
     )
     return report
+
+
+def _macs(states: Sequence[DesiredState], context: RunContext) -> dict[str, str]:
+    known = {state.device: context.identities.known(state.device) for state in states}
+    return {device: mac for device, mac in known.items() if mac is not None}

@@ -47,7 +47,8 @@ Outcome = Literal[
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunStarted:
-    """`manifest` is an absolute path; `commit` what its git checkout was at, where it is in one."""
+    """`manifest` is an absolute path; `commit` what its git checkout was at, where it is in one;
+    `host` the computer that the run is on."""
 
     kind: ClassVar[str] = "run-started"
     task: str  # the name of the task: plan, apply, rollback, run, logs, …
@@ -56,6 +57,7 @@ class RunStarted:
     devices: tuple[str, ...]
     manifest: str | None = None
     commit: str | None = None
+    host: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -198,10 +200,13 @@ class DeviceFinished:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunFinished:
+    """`macs` are the boards of the run's devices by fleet.lock as it is now."""
+
     kind: ClassVar[str] = "run-finished"
     seconds: float
     exit_code: int
     outcomes: dict[str, Outcome] = field(default_factory=dict)
+    macs: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

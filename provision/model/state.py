@@ -221,6 +221,7 @@ class DesiredState:
     device: str
     board: BoardProfile
     port: PortSelector | None
+    host: str | None = None  # the computer that it hangs on, where the manifest says
     mac: str | None = None
     owners: Mapping[str, BoardOwner] = field(default_factory=lambda: MappingProxyType({}))
     firmware: DesiredFirmware | None = None

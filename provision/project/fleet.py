@@ -17,12 +17,14 @@ from provision.project.manifest_file import Loaded
 @dataclass(frozen=True, kw_only=True)
 class Fleet:
     """A manifest as it was read, and its devices with everything resolved: those that `load` was
-    asked for, or all. Of a station, a `unit` is its one device, of which nothing is kept where that
-    of devices is: which board it is says the ledger."""
+    asked for, or all. `host` is what this computer is called in it. Of a station, a `unit` is its
+    one device, of which nothing is kept where that of devices is: which board it is says the
+    ledger."""
 
     loaded: Loaded
     images: Images
     states: tuple[DesiredState, ...]
+    host: str
     unit: bool = False
 
     @property

@@ -16,6 +16,7 @@ from typing import Any
 from provision.atomic_files import project_root, read_plain_file
 from provision.boards import profile_from, profiles
 from provision.boards.releases import release_profile
+from provision.core.hosts import devices_of, is_at
 from provision.core.manifest.device_filter import select_devices
 from provision.core.manifest.manifest_builder import UrlCheck, any_url, build
 from provision.core.manifest.model import Manifest
@@ -86,17 +87,23 @@ class Loaded:
         """The same manifest, its `.mpy` files looked into as well."""
         return replace(self, _check_bytecode=check)
 
-    def names(self, limits: Sequence[str] = ()) -> tuple[str, ...]:
-        """The devices that `--limit` selects, in the manifest's order; UsageError for none."""
-        return select_devices(self.manifest, limits)
+    def names(self, limits: Sequence[str] = (), host: str | None = None) -> tuple[str, ...]:
+        """The devices that `--limit` selects, in the manifest's order, with a `host` those of them
+        that hang on it; UsageError for none."""
+        names = select_devices(self.manifest, limits)
+        return names if host is None else devices_of(host, self._resolver().hosts(), names)
 
-    def states(self, limits: Sequence[str] = ()) -> tuple[DesiredState, ...]:
+    def states(
+        self, limits: Sequence[str] = (), host: str | None = None
+    ) -> tuple[DesiredState, ...]:
         """The desired states of these devices; ManifestError with every problem they have."""
-        return tuple(self.each_state(limits))
+        return tuple(self.each_state(limits, host))
 
-    def each_state(self, limits: Sequence[str] = ()) -> Iterator[DesiredState]:
+    def each_state(
+        self, limits: Sequence[str] = (), host: str | None = None
+    ) -> Iterator[DesiredState]:
         """As `states`, one after another; the error comes after the last."""
-        names = self.names(limits)
+        names = self.names(limits, host)
         resolver = self._resolver()
         yield from resolver.states(names)
         if len(names) == len(self.manifest.devices):
@@ -157,12 +164,21 @@ class Loaded:
         (state,) = made.states([name])
         return made, state
 
-    def ports(self, *, leaving_out: Collection[str] = ()) -> tuple[PortSelector, ...]:
-        """The ports of the other devices. Nothing else of them is resolved, and a port that
-        cannot be, by a mistake in its template, is left out."""
+    def ports(
+        self, *, leaving_out: Collection[str] = (), host: str | None = None
+    ) -> tuple[PortSelector, ...]:
+        """The ports of the other devices, but for those of other computers than `host`. Nothing
+        else of them is resolved, and a port that cannot be, by a mistake in its template, is left
+        out."""
         left_out = frozenset(leaving_out)
-        names = [name for name in self.manifest.devices if name not in left_out]
-        return tuple(self._resolver().ports(names))
+        resolver = self._resolver()
+        hosts = resolver.hosts() if host is not None else {}
+        names = [
+            name
+            for name in self.manifest.devices
+            if name not in left_out and is_at(hosts.get(name), host)
+        ]
+        return tuple(resolver.ports(names))
 
     @property
     def data(self) -> bytes:

@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterator
 
 from provision.core.chips.registry import family_of
+from provision.core.hosts import same_host
 from provision.core.manifest.model import DeviceEntry, Manifest, PortEntry
-from provision.core.manifest.yaml_tree import Document
+from provision.core.manifest.yaml_tree import Document, Text
 from provision.core.wording import quoted
 from provision.errors import Problem
 from provision.model.board import BoardProfile
@@ -87,6 +88,13 @@ def effective_port(manifest: Manifest, device: DeviceEntry) -> PortEntry | None:
     return None
 
 
+def effective_host(manifest: Manifest, device: DeviceEntry) -> Text | None:
+    for layer in reversed(manifest.layers(device)):
+        if layer.host is not None:
+            return layer.host
+    return None
+
+
 def effective_board(manifest: Manifest, device: DeviceEntry) -> BoardProfile | None:
     """The board of a device; None where it names none, or none that there is."""
     named = (layer.board for layer in reversed(manifest.layers(device)) if layer.board is not None)
@@ -105,7 +113,8 @@ def check_devices(manifest: Manifest, document: Document) -> Iterator[Problem]:
     """Devices without a board, and two devices with one port or one MAC."""
     boards: set[int] = set()
     macs: dict[str, DeviceEntry] = {}
-    ports: dict[tuple[str, str], DeviceEntry] = {}
+    ports: dict[tuple[str, ...], DeviceEntry] = {}
+    hosts: dict[str, Text] = {}
     told: set[int] = set()  # a range is told once
     for device in manifest.devices.values():
         layers = manifest.layers(device)
@@ -122,13 +131,28 @@ def check_devices(manifest: Manifest, document: Document) -> Iterator[Problem]:
                 told.add(id(device.mac))
                 message = f"{mac} is the MAC of {other.name} already; every board has its own"
                 yield document.problem(device.mac, f"devices.{key}.mac", message)
+        host = effective_host(manifest, device)
+        if host is not None and id(host) not in told and not uses_variables(host):
+            told.add(id(host))
+            first = hosts.setdefault(host.casefold().partition(".")[0], host)
+            if first.casefold() != host.casefold() and same_host(first, host):
+                message = f"{quoted(host)} is {quoted(first)} on line {first.line}, in other words"
+                path = next(one.path for one in manifest.layers(device) if one.host is host)
+                yield document.problem(host, f"{path}.host", f"{message}; write one of them")
         port = effective_port(manifest, device)
         if port is None or port.kind == "any" or uses_variables(port.value):
             continue
-        owner = ports.setdefault(same_port(port.kind, port.value), device)
+        if host is not None and uses_variables(host):
+            continue
+        owner = ports.setdefault((host_key(host), *same_port(port.kind, port.value)), device)
         if owner is not device and id(port.value) not in told:
             told.add(id(port.value))
             yield document.problem(port.value, port.path, port_taken(port.value, device, owner))
+
+
+def host_key(host: str | None) -> str:
+    """By which ports of different computers are told apart."""
+    return host.casefold() if host is not None else ""
 
 
 def port_taken(port: str, device: DeviceEntry, owner: DeviceEntry) -> str:

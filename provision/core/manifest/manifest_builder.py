@@ -13,6 +13,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Literal, cast
 
+from provision.core.hosts import host_fault
 from provision.core.manifest.device_checks import (
     ANY_PORT,
     check_devices,
@@ -207,6 +208,7 @@ class _Builder(BoardReader):
             path=dotted(path),
             board=board,
             firmware=self._firmware_choice(table, path),
+            host=self._host(table, path),
             port=self._port(table, path),
             baud=baud.integer if baud is not None else None,
             transfer_baud=(transfer_baud.integer or 0) if transfer_baud is not None else None,
@@ -242,6 +244,16 @@ class _Builder(BoardReader):
         elif not near and _IMAGE.fullmatch(choice):
             near = f"; write {quoted(f'firmware: {{file: {choice}}}')} for an image file"
         self.problem(choice, path, message + near)
+        return None
+
+    def _host(self, table: Table, path: tuple[str | int, ...]) -> Text | None:
+        host = self.text(table, "host")
+        if host is None or uses_variables(host):  # which is looked at once they are known
+            return host
+        fault = host_fault(host)
+        if fault is None:
+            return host
+        self.problem(host, (*path, "host"), fault)
         return None
 
     def _port(self, table: Table, path: tuple[str | int, ...]) -> PortEntry | None:

@@ -118,6 +118,7 @@ class Layer:
     path: str
     board: Text | None = None
     firmware: FirmwareEntry | None = None
+    host: Text | None = None
     port: PortEntry | None = None
     baud: int | None = None
     transfer_baud: int | None = None  # 0 for `off`

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from provision.core.hosts import host_fault
 from provision.core.manifest.device_checks import (
     ANY_PORT,
     declared_mac,
     effective_board,
+    effective_host,
     effective_port,
+    host_key,
     normal_mac,
     port_taken,
     same_port,
@@ -102,13 +105,14 @@ class Resolver:
 
     def states(self, names: Iterable[str]) -> Iterator[DesiredState]:
         """The desired states of these devices, in order, without those that have a problem."""
-        ports: dict[tuple[str, str], DeviceEntry] = {}
+        ports: dict[tuple[str, ...], DeviceEntry] = {}
         for name in names:
             device = self.manifest.devices[name]
             state = self._state(device)
             port = state.port if state is not None else None
-            if port is not None and port.kind != "any":
-                owner = ports.setdefault(same_port(port.kind, port.value), device)
+            if state is not None and port is not None and port.kind != "any":
+                key = (host_key(state.host), *same_port(port.kind, port.value))
+                owner = ports.setdefault(key, device)
                 if owner is not device:
                     self._report_shared_port(device, owner, port)
                     continue
@@ -123,6 +127,11 @@ class Resolver:
             port = self._port(device, self.variables.of(device))
             if port is not None:
                 yield port
+
+    def hosts(self) -> Mapping[str, str | None]:
+        """The host of each device, and nothing else of them; None for one that names none, and for
+        one that has a problem."""
+        return {name: self._host(device) for name, device in self.manifest.devices.items()}
 
     def declared_macs(self) -> Mapping[str, str]:
         """The MAC of each device that declares one, by `mac:` or by a port that is found by it,
@@ -174,6 +183,7 @@ class Resolver:
         variables = self.variables.of(device)
         placed = self._placed(layers, variables)
         files = placed.by_dest
+        host = self._host(device)
         port = self._port(device, variables)
         prune = self._prune(layers, files)
         packages = joined_packages(layers)
@@ -218,6 +228,7 @@ class Resolver:
         return DesiredState(
             device=str(device.name),
             board=board,
+            host=host,
             port=port,
             mac=declared_mac(manifest, device),
             firmware=desired,
@@ -238,6 +249,21 @@ class Resolver:
 
     def _placed(self, layers: tuple[Layer, ...], variables: Mapping[str, object]) -> FileSet:
         return self.placer.place(layers, lambda text: render_path(text, variables=variables))
+
+    def _host(self, device: DeviceEntry) -> str | None:
+        host = effective_host(self.manifest, device)
+        if host is None or not uses_variables(host):
+            return str(host) if host is not None else None
+        try:
+            name = render_path(host, variables=self.variables.of(device))
+            fault = host_fault(name)
+        except TemplateError as error:
+            fault = error.problem.message
+        if fault is None:
+            return name
+        path = next(one.path for one in self.manifest.layers(device) if one.host is host)
+        self._report(host, f"{path}.host", fault)
+        return None
 
     def _port(self, device: DeviceEntry, variables: Mapping[str, object]) -> PortSelector | None:
         entry = effective_port(self.manifest, device)
