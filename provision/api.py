@@ -66,13 +66,16 @@ if TYPE_CHECKING:
     )
     from provision.api_import import BoardImport, Imported
     from provision.api_manifest import (
+        FleetHosts,
         NamedBoard,
         Naming,
         NewManifest,
         arrivals,
         ask,
         discover,
+        hosts,
         init,
+        merge_lock,
         naming,
         ports_named,
     )
@@ -94,6 +97,7 @@ __all__ = [
     "Event",
     "EventStream",
     "Fleet",
+    "FleetHosts",
     "FleetStatus",
     "FoundPort",
     "Imported",
@@ -121,11 +125,13 @@ __all__ = [
     "discover",
     "facts",
     "fetch",
+    "hosts",
     "init",
     "load",
     "lock",
     "logs",
     "ls",
+    "merge_lock",
     "naming",
     "open_station",
     "plan",
@@ -150,8 +156,8 @@ _ELSEWHERE = {
     "provision.api_files": "SavedBackup ShownFile backup cat fetch ls read_backup restore rollback "
     "send",
     "provision.api_import": "BoardImport Imported",
-    "provision.api_manifest": "NamedBoard Naming NewManifest arrivals ask discover init naming "
-    "ports_named",
+    "provision.api_manifest": "FleetHosts NamedBoard Naming NewManifest arrivals ask discover "
+    "hosts init merge_lock naming ports_named",
     "provision.api_station": "MadeUnit StationManifest open_station",
 }
 
@@ -175,12 +181,9 @@ def load(
 ) -> Fleet:
     """Read and check a manifest with all its devices, templates and packages included;
     ManifestError names every problem. It is a file, a folder that holds a `fleet.yaml`, "-" for
-    standard input, or `fleet.yaml` in the working directory.
-
-    With `limit`, selecting devices as `--limit` does, those left out are neither resolved nor
-    checked. With `here` only the devices of this computer are; `host` is what it is called in the
-    manifest, else as it calls itself. `offline` uses no network.
-    """
+    standard input, or `fleet.yaml` in the working directory. With `limit`, selecting devices as
+    `--limit` does, those left out are neither resolved nor checked; with `here`, those of other
+    computers. `host` is what this one is called there. `offline` uses no network."""
     return open_fleet(manifest, limit=limit, secrets=secrets, offline=offline, here=here, host=host)
 
 
@@ -350,14 +353,8 @@ def facts(
 ) -> RunReport:
     """Observe the boards and report what they are, as the `actual` of each device's report, with
     `nvs` the entries of their NVS too; whatever the manifest wants of them, nothing changes."""
-    return run_task(
-        fleet,
-        FactsTask(nvs=nvs),
-        cancel,
-        limit=limit,
-        on_event=on_event,
-        forks=forks,
-    )
+    task = FactsTask(nvs=nvs)
+    return run_task(fleet, task, cancel, limit=limit, on_event=on_event, forks=forks)
 
 
 def status(fleet: Fleet, *, limit: Sequence[str] = ()) -> FleetStatus:

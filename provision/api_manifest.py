@@ -5,6 +5,7 @@ manifests that are written of them. `api.py` has it with the rest.
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,14 +23,19 @@ from provision.core.manifest.authoring.entries import (
     port_setting,
     scalar,
 )
+from provision.core.manifest.yaml_parser import MAX_CHARACTERS
 from provision.core.planning.board_guess import guess_board
 from provision.core.planning.port_choice import described, lasting, matching
 from provision.engine.discover import Arrivals, FoundPort, named_ports
-from provision.errors import NoAnswer, PortNotFound, UsageError
+from provision.errors import LockError, NoAnswer, PortNotFound, UsageError
 from provision.interfaces import PortInfo
-from provision.lockfile.store import read_lock
+from provision.lockfile.entries import Lock
+from provision.lockfile.merge import Merged, merge_devices
+from provision.lockfile.store import read_lock, update_lock
+from provision.lockfile.yaml_format import parse_lock
 from provision.model.state import ActualState, PortSelector
 from provision.project.manifest_draft import ManifestDraft, manifest_path
+from provision.project.manifest_file import STDIN, STDIN_FILE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +56,79 @@ class NewManifest:
     path: Path
     devices: tuple[NamedBoard, ...]
     left_out: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FleetHosts:
+    """Which devices hang on which computer, by `host:`, and in which `groups` each device is;
+    `anywhere` are those that name none. All in the manifest's order; `lock` is its path."""
+
+    fleet: str
+    manifest: str
+    lock: str
+    hosts: dict[str, tuple[str, ...]]
+    anywhere: tuple[str, ...]
+    groups: dict[str, tuple[str, ...]]
+
+
+def hosts(
+    manifest: str | Path | None = None,
+    *,
+    limit: Sequence[str] = (),
+    secrets: Path | None = None,
+) -> FleetHosts:
+    """Who is to be asked to do what of a manifest. Its sources are not looked at."""
+    loaded = load_manifest(manifest, secrets)
+    where = loaded.hosts()
+    by_host: dict[str, tuple[str, ...]] = {}
+    anywhere: tuple[str, ...] = ()
+    names = loaded.names(limit)
+    for name in names:
+        host = where[name]
+        if host is None:
+            anywhere += (name,)
+        else:
+            by_host[host] = (*by_host.get(host, ()), name)
+    return FleetHosts(
+        fleet=loaded.manifest.fleet,
+        manifest=str(loaded.path),
+        lock=str(loaded.lock_path.resolve()),
+        hosts=by_host,
+        anywhere=anywhere,
+        groups={name: loaded.manifest.devices[name].groups for name in names},
+    )
+
+
+def merge_lock(
+    other: str | Path,
+    manifest: str | Path | None = None,
+    *,
+    accept_new_boards: Sequence[str] = (),
+) -> Merged:
+    """Add the boards that another fleet.lock knows, "-" for standard input, to that of a manifest;
+    it keeps its own firmware and packages. What cannot be taken over is in the result's
+    `conflicts`; `accept_new_boards` names devices, as `--limit` does, that may have another board
+    than before. LockError for a lock that cannot be read or written."""
+    loaded = load_manifest(manifest)
+    devices = loaded.names()
+    accepted = loaded.names(accept_new_boards) if accept_new_boards else ()
+    if str(other) == STDIN:
+        theirs = parse_lock(sys.stdin.read(MAX_CHARACTERS), STDIN_FILE)
+    else:
+        theirs = read_lock(Path(other))
+    if not theirs.devices and str(other) != STDIN and not Path(other).exists():
+        raise LockError(f"there is no {other}", hint="name the fleet.lock of a host, or - for it")
+    merged: list[Merged] = []
+
+    def merge(ours: Lock) -> Lock:
+        declared = loaded.declared_macs()
+        merged.append(
+            merge_devices(ours, theirs, declared=declared, devices=devices, accepted=accepted)
+        )
+        return merged[-1].lock
+
+    update_lock(loaded.lock_path, merge)
+    return merged[-1]
 
 
 def discover(manifest: str | Path | None = None, *, probe: bool = False) -> Sequence[FoundPort]:

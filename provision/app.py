@@ -170,6 +170,7 @@ def run_task(
         fail_fast=fail_fast,
         detailed_exit_code=detailed_exit_code,
     )
+    names = [state.device for state in states]
     with fleet.redactor.errors():
         report = run(
             states,
@@ -177,9 +178,7 @@ def run_task(
             context,
             cancel,
             fleet=fleet.name,
-            owned=fleet.loaded.ports(
-                leaving_out=[state.device for state in states], host=fleet.host
-            ),
+            owned=fleet.loaded.ports(leaving_out=names, host=fleet.host),
             manifest=str(fleet.loaded.path),
             commit=commit_of(fleet.loaded.folder),
             host=fleet.host,

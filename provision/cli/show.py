@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from provision.cli.options import (
     secrets_option,
 )
 from provision.cli.problems import masked, problem_data, report_problems, report_warnings
-from provision.core.wording import Redact, harmless_line
+from provision.core.wording import Redact, harmless_line, listed
 from provision.errors import ManifestError
 from provision.model.secret import MASK, Secret
 from provision.model.state import Check, DesiredFile, DesiredFirmware, DesiredState
@@ -37,6 +38,8 @@ from provision.output.style import Style, wants_colour
 @host_options
 @secrets_option
 @offline_option
+@click.option("--hosts", is_flag=True,
+              help="Only which devices hang on which computer; no more is resolved.")  # fmt: skip
 @json_option
 def command(
     *,
@@ -45,6 +48,7 @@ def command(
     where: Where,
     secrets: Path | None,
     offline: bool,
+    hosts: bool,
     as_json: bool,
 ) -> int:
     """Show the desired state of each device, secrets masked.
@@ -54,6 +58,8 @@ def command(
     went into shows *** for its sha256.
     """
     try:
+        if hosts:
+            return _show_hosts(api.hosts(manifest, limit=limits, secrets=secrets), as_json)
         fleet = api.load(
             manifest, limit=limits, secrets=secrets, offline=offline, **where.as_arguments()
         )
@@ -79,6 +85,18 @@ def command(
             click.echo("")
         for line in state_lines(state, fleet.masked, style):
             click.echo(line, color=style.colour)
+    return 0
+
+
+def _show_hosts(found: api.FleetHosts, as_json: bool) -> int:
+    if as_json:
+        click.echo(json.dumps(asdict(found), indent=2))
+        return 0
+    width = max(map(len, (*found.hosts, "-")))
+    for host, devices in found.hosts.items():
+        click.echo(f"{host.ljust(width)}  {listed(devices)}")
+    if found.anywhere:
+        click.echo(f"{'-'.ljust(width)}  {listed(found.anywhere)}")
     return 0
 
 

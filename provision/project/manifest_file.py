@@ -91,7 +91,7 @@ class Loaded:
         """The devices that `--limit` selects, in the manifest's order, with a `host` those of them
         that hang on it; UsageError for none."""
         names = select_devices(self.manifest, limits)
-        return names if host is None else devices_of(host, self._resolver().hosts(), names)
+        return names if host is None else devices_of(host, self.hosts(), names)
 
     def states(
         self, limits: Sequence[str] = (), host: str | None = None
@@ -163,6 +163,14 @@ class Loaded:
         made = self._with_manifest(manifest)
         (state,) = made.states([name])
         return made, state
+
+    def hosts(self) -> Mapping[str, str | None]:
+        """The host of each device, None for one that names none; ManifestError where it cannot be
+        told."""
+        resolver = self._resolver()
+        found = resolver.hosts()
+        self._fail(resolver.problems())
+        return found
 
     def ports(
         self, *, leaving_out: Collection[str] = (), host: str | None = None

@@ -278,3 +278,50 @@ def test_terminal_escapes_of_a_server_stay_out_of_the_list(cli: Cli) -> None:
     Cache(user_cache()).add(b"x", name="\x1b]0;evil\x07name", url="http://a/\x1b[2J")
     assert "\x1b" not in cli("cache", "list").out
     assert os.environ["PROVISION_CACHE_DIR"] in cli("cache", "list").out
+
+
+FLEET = "{defaults: {board: esp32}, devices: {kitchen: {}, hall: {mac: '5c:cf:7f:01:02:09'}}}"
+THEIRS = (
+    "{version: 1, devices: {kitchen: {mac: '5c:cf:7f:01:02:03'}, gone: {mac: '5c:cf:7f:01:02:04'}}}"
+)
+
+
+def test_the_boards_of_another_host_are_merged(cli: Cli, tmp_path: Path) -> None:
+    write_tree(tmp_path, {"fleet.yaml": FLEET, "room-1.lock": THEIRS})
+    ended = cli("lock", "--merge", "room-1.lock")
+    assert (ended.code, ended.out) == (0, "+ kitchen: 5c:cf:7f:01:02:03\n"), ended.err
+    assert lock_file(tmp_path)["devices"] == {"kitchen": {"mac": "5c:cf:7f:01:02:03"}}
+    assert cli("lock", "--merge", "room-1.lock").out == "the lock knows them all\n"
+
+    other = THEIRS.replace("02:03", "02:07").replace("gone", "hall")
+    write_tree(tmp_path, {"room-1.lock": other})
+    refused = cli("lock", "--merge", "room-1.lock", "--json")
+    assert refused.code == 3
+    assert refused.json["learned"] == {}
+    assert [each["device"] for each in refused.json["conflicts"]] == ["hall", "kitchen"]
+    assert "kitchen would be 5c:cf:7f:01:02:07, and is 5c:cf:7f:01:02:03" in refused.err
+    assert "`provision lock --merge room-1.lock --accept-new-board kitchen`" in refused.err
+    accepted = cli("lock", "--merge", "room-1.lock", "--accept-new-board", "kitchen")
+    assert accepted.code == 3, "what the manifest declares stays"
+    assert "change its `mac:` in the manifest" in accepted.err
+    assert lock_file(tmp_path)["devices"] == {"kitchen": {"mac": "5c:cf:7f:01:02:07"}}
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--merge", "none.lock"], 3, "there is no none.lock"),
+        (["--merge", "bad.lock"], 3, "it has no `version`"),
+        (["--merge", "bad.lock", "--check"], 2, "--merge goes with neither --check nor --upgrade"),
+        (["--accept-new-board", "kitchen"], 2, "--accept-new-board goes with --merge"),
+        (["--merge", "-", "--accept-new-board", "kitchn"], 2, "did you mean 'kitchen'?"),
+    ],
+)
+def test_a_merge_that_cannot_be(
+    cli: Cli, tmp_path: Path, words: list[str], code: int, said: str
+) -> None:
+    write_tree(tmp_path, {"fleet.yaml": FLEET, "bad.lock": "{devices: {}}"})
+    ended = cli("lock", *words)
+    assert ended.code == code, ended.err
+    assert said in ended.err
+    assert not (tmp_path / "fleet.lock").exists()

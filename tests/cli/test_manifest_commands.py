@@ -370,3 +370,19 @@ def test_validate_looks_into_image_files(cli: Cli, tmp_path: Path) -> None:
     assert "page.bin" in told[1][1]
     assert "1.20.0" in told[2][1]
     assert "no such file: 'gone.bin'" in told[3][1]
+
+
+def test_show_hosts_needs_neither_sources_nor_secrets(cli: Cli, tmp_path: Path) -> None:
+    write_tree(
+        tmp_path,
+        {
+            "fleet.yaml": "{defaults: {board: esp32, files: [gone.py]}, groups: {a: {host: pi}}, "
+            "devices: {'b-[1:2]': {groups: [a]}, c: {vars: {x: !secret y}}}}"
+        },
+    )
+    shown = cli("show", "--hosts")
+    assert (shown.code, shown.out) == (0, "pi  b-1 and b-2\n-   c\n"), shown.err
+    found = cli("show", "--hosts", "--json", "--limit", "b-*").json
+    assert found["hosts"] == {"pi": ["b-1", "b-2"]}
+    assert found["groups"] == {"b-1": ["a"], "b-2": ["a"]}
+    assert found["lock"] == str(tmp_path.resolve() / "fleet.lock")

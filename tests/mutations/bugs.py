@@ -910,7 +910,7 @@ BUGS = (
     Bug(
         name="resolve the devices that --limit leaves out",
         file="provision/app.py",
-        before="fleet.loaded.ports(leaving_out=[state.device for state in states])",
+        before="fleet.loaded.ports(leaving_out=names, host=fleet.host)",
         after="[state.port for state in fleet.loaded.states() if state.port]",
         tests=("tests/apply/test_api.py", "-k", "left_out"),
     ),
@@ -1290,5 +1290,26 @@ BUGS = (
         before="if found.serial_number != _serial(key_sha256):",
         after="if not found.serial_number:",
         tests=("tests/sources/test_certificates.py", "-k", "of_another"),
+    ),
+    Bug(
+        name="talk to a board that hangs on another computer",
+        file="provision/app.py",
+        before="        refuse_elsewhere(states, fleet.host)",
+        after="        pass",
+        tests=("tests/apply/test_hosts.py", "-k", "nothing_is_touched"),
+    ),
+    Bug(
+        name="take a port of another computer for one of this",
+        file="provision/project/manifest_file.py",
+        before="if name not in left_out and is_at(hosts.get(name), host)",
+        after="if name not in left_out",
+        tests=("tests/core/test_hosts.py", "-k", "other_computers"),
+    ),
+    Bug(
+        name="merge another board for a device without being told to",
+        file="provision/lockfile/merge.py",
+        before="and device not in accepted):",
+        after="and not devices):",
+        tests=("tests/lockfile/test_merge.py",),
     ),
 )
