@@ -1,4 +1,8 @@
-"""Safety rule 5: what a firmware update must leave alone, byte for byte."""
+"""Safety rule 5: what a firmware update must leave alone, byte for byte.
+
+An RP2040 and an RP2350 keep nothing of their own beside the filesystem: what becomes of that is in
+test_pico.py and test_every_chip.py.
+"""
 
 from __future__ import annotations
 

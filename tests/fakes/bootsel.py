@@ -46,10 +46,12 @@ class FakeVolumes:
 
 
 class Rom:
-    """The boot ROM behind a drive: once all blocks of a file are in, the drive goes."""
+    """The boot ROM behind a drive: `after` so many seconds from when all blocks of a file are in,
+    the drive goes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, after: float = 0.0) -> None:
         self.taken = b""
+        self._after = after
         self._folder = folder
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch)
@@ -69,6 +71,7 @@ class Rom:
                 blocks = int.from_bytes(data[24:28], "little")
                 if len(data) >= 512 and len(data) == 512 * blocks:
                     self.taken = data
+                    self._stop.wait(self._after)
                     shutil.rmtree(self._folder)
                     return
             time.sleep(0.002)  # as a board looks at its drive

@@ -29,6 +29,10 @@ FILE = "firmware.uf2"
 _PIECE = 1 << 16  # bytes that are written, and told of, at a time
 _GONE = (errno.ENOENT, errno.EIO, errno.ENODEV, errno.ENXIO, errno.ENOTDIR, errno.ESTALE)
 VANISHES_WITHIN = 20.0  # seconds from the last block: the ROM waits one, and then restarts
+# Seconds, besides, for each sector of a file that may not have reached the flash when the copy has
+# ended: twice what it takes typically to erase and to program one (Winbond W25Q32, data sheet).
+_SECTOR_WITHIN = 0.1
+_SECTOR_IN_FILE = 16 * 512
 _LOOK = 0.05  # seconds between two looks
 
 
@@ -111,8 +115,8 @@ def copy(
     vanishes_within: float = VANISHES_WITHIN,
 ) -> None:
     """Write a UF2 file to a board's drive and see the drive go. `exists` tells whether it is still
-    there; `progress` counts bytes of the file; `vanishes_within` seconds from the last of them the
-    drive has to be gone."""
+    there; `progress` counts bytes of the file; `vanishes_within` seconds from when the last of them
+    is in the flash the drive has to be gone."""
     folder = board.volume.path
     if folder is None:
         raise _unmounted(board.volume, device)
@@ -133,7 +137,9 @@ def copy(
         # With the last block in, the board goes to start; systems differ in what they call that.
         if done < len(data) or (error.errno not in _GONE and exists()):
             raise copy_failed(error, board, done, len(data), device) from error
-    _await_end(board, exists, vanishes_within, device)
+    # A system may take the last bytes long before the flash has them.
+    behind = _SECTOR_WITHIN * len(data) / _SECTOR_IN_FILE
+    _await_end(board, exists, vanishes_within + behind, device)
 
 
 def _await_end(board: Bootsel, exists: Callable[[], bool], seconds: float, device: str) -> None:
