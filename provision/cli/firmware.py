@@ -20,6 +20,8 @@ from provision.model.board import BoardProfile
 from provision.model.firmware import FilesystemPlace, Firmware
 from provision.model.state import ActualState
 
+_USUAL_FLASH = 4 << 20
+
 
 @click.group("firmware")
 def command() -> None:
@@ -64,7 +66,6 @@ def firmware_data(firmware: Firmware, board: BoardProfile | None) -> dict[str, A
     """All that is known of an image, as JSON data: sizes and offsets in bytes."""
     identity = firmware.identity
     family = family_of(firmware.chip)
-    place = family.filesystem_place(firmware, board, None)
     data: dict[str, Any] = {
         "file": firmware.name,
         "chip": identity.chip.name,
@@ -75,7 +76,7 @@ def firmware_data(firmware: Firmware, board: BoardProfile | None) -> dict[str, A
         "sha256": firmware.sha256,
         "offset": firmware.file_offset,
         **family.describe(firmware),
-        "filesystem": _filesystem_data(place),
+        "filesystem": _filesystem_data(firmware, board),
     }
     if board is not None:
         data["board"] = {
@@ -126,12 +127,25 @@ def firmware_lines(data: dict[str, Any], words: Sequence[tuple[str, str]]) -> li
 
 def _on(data: dict[str, Any]) -> str:
     """On which flash it lies there, where that is not the same on every one."""
+    if "flash_size" in data["filesystem"]:
+        return f" on a flash of {memory_size(data['filesystem']['flash_size'])}"
     if "board" in data:
         return " on a flash of this board"
     return f" on a flash of {data['header']['size']}" if "header" in data else ""
 
 
-def _filesystem_data(place: FilesystemPlace | None) -> dict[str, int] | None:
-    if place is None:
+def _filesystem_data(firmware: Firmware, board: BoardProfile | None) -> dict[str, int] | None:
+    family = family_of(firmware.chip)
+    place = family.filesystem_place(firmware, board, None)
+    if place is not None:
+        return _place_data(place)
+    # The header of an ESP8266's release names 512 KB, and is made to fit when it is flashed.
+    board = board or profiles().get(firmware.chip.name)
+    if board is None or board.flash_size is not None:
         return None
+    place = family.filesystem_place(firmware, board, _USUAL_FLASH)
+    return {**_place_data(place), "flash_size": _USUAL_FLASH} if place is not None else None
+
+
+def _place_data(place: FilesystemPlace) -> dict[str, int]:
     return {"offset": place.offset, "size": place.size, "blocks": place.blocks}

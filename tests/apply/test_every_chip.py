@@ -1,7 +1,7 @@
 """Every chip of every family through the whole job at once: one fleet, a board of each.
 
-Where an image begins is asked of esptool's own classes, or of the addresses in a UF2 file, which are
-nobody's table here; the virtual boards' ROMs start from nowhere else.
+Where an image begins is asked of esptool's own classes, or of the addresses in a UF2 file: no table
+of ours. The virtual boards' ROMs start from nowhere else.
 """
 
 from __future__ import annotations

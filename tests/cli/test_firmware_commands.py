@@ -57,6 +57,20 @@ def test_a_real_image_is_shown(tmp_path: Path) -> None:
     assert "fits esp32" in result.stdout
 
 
+@pytest.mark.parametrize("board", [(), ("--board", "esp8266")])
+def test_a_release_whose_header_names_the_smallest_flash(
+    board: tuple[str, ...], tmp_path: Path
+) -> None:
+    """As that of an ESP8266 does: `esptool` makes it fit when it is flashed."""
+    image = bytearray(build(ESP8266, "1.24.1"))
+    image[3] &= 0x0F
+    (tmp_path / "fw.bin").write_bytes(image)
+    result = provision(tmp_path, "firmware", "show", "fw.bin", *board)
+    assert result.returncode == 0, result.stderr
+    assert "size 512KB" in result.stdout
+    assert "LittleFS at 0x100000, 2.98047 MB on a flash of 4 MB" in result.stdout
+
+
 def test_an_image_that_does_not_fit_the_board(tmp_path: Path) -> None:
     (tmp_path / "a.bin").write_bytes(build(ESP8266, "1.24.1"))
     result = provision(tmp_path, "firmware", "show", "a.bin", "--board", "esp8266-1m", "--json")
