@@ -66,7 +66,14 @@ class Rp2Family:
         return image_refusals(firmware, board, actual)
 
     def variant_notes(self, firmware: Firmware, actual: ActualState) -> tuple[str, ...]:
-        return ()  # a build with too large a flash is refused
+        running = actual.firmware.machine if actual.firmware is not None else ""
+        if not releases.loses_wifi(running, firmware.identity.machine):
+            return ()  # a build with too large a flash is refused
+        build = "RPI_PICO_W" if firmware.chip == RP2040 else "RPI_PICO2_W"
+        return (
+            f"a build with Wi-Fi is on the board, {firmware.name} is one without: the board's "
+            f"radio is out of reach; {build} has it",
+        )
 
     def regions(
         self, firmware: Firmware, board: BoardProfile, flash_size: int | None

@@ -17,12 +17,20 @@ _RASPBERRY_PI = {
     "RPI_PICO2_W": RP2350,
 }
 _RISCV_VARIANT = "RISCV"
+_WITH_WIFI = re.compile(r"Raspberry Pi Pico ?2? W with ")
+_WITHOUT_WIFI = re.compile(r"Raspberry Pi Pico ?2? with ")
 
 
 def chip_of_machine(machine: str) -> Chip | None:
     """The chip named in a banner's last part: "Raspberry Pi Pico2 with RP2350-RISCV"."""
     found = _CHIP.search(machine.rpartition(" with ")[2]) or _CHIP.search(machine)
     return _BY_NUMBER[found[1]] if found else None
+
+
+def loses_wifi(running: str, wanted: str) -> bool:
+    """Whether the board runs a build for a Pico W, by the machine in its banner, and is to get one
+    for the same without Wi-Fi. One for another named board knows what is on it."""
+    return bool(_WITH_WIFI.match(running) and _WITHOUT_WIFI.match(wanted))
 
 
 def chip_of_release(board: str) -> Chip | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -205,3 +206,30 @@ def test_any_bytes_have_binary_info_or_none(data: bytes) -> None:
     marker = bytes.fromhex("f2eb8871")
     flash = data[:40] + marker + data[40:]
     read_binary_info(lambda offset, size: flash[offset : offset + size], len(flash))
+
+
+PICO, PICO_W = "Raspberry Pi Pico with RP2040", "Raspberry Pi Pico W with RP2040"
+PICO2, PICO2_W = "Raspberry Pi Pico2 with RP2350", "Raspberry Pi Pico 2 W with RP2350"
+
+
+@pytest.mark.parametrize(
+    ("chip", "running", "wanted", "build"),
+    [
+        (RP2040, PICO_W, PICO, "RPI_PICO_W"),
+        (RP2350, PICO2_W, PICO2, "RPI_PICO2_W"),
+        (RP2350, PICO2_W, f"{PICO2}-RISCV", "RPI_PICO2_W"),
+        (RP2040, PICO_W, PICO_W, None),
+        (RP2040, PICO, PICO, None),
+        (RP2040, PICO, PICO_W, None),
+        (RP2040, PICO_W, "Pimoroni Tiny 2040 8MB with RP2040", None),
+    ],
+)
+def test_a_build_that_leaves_the_radio_out_of_reach(
+    chip: Chip, running: str, wanted: str, build: str | None
+) -> None:
+    firmware = read_firmware(uf2(chip, machine=wanted), "x.uf2")
+    board = ActualState(chip=chip, firmware=replace(firmware.identity, machine=running))
+    notes = FAMILY.variant_notes(firmware, board)
+    assert [note for note in notes if f"; {build} has it" in note] == list(notes)
+    assert bool(notes) == (build is not None)
+    assert FAMILY.variant_notes(firmware, ActualState(chip=chip)) == ()
