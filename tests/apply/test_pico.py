@@ -116,6 +116,26 @@ def test_an_image_for_another_chip_reaches_no_flash(station: Station) -> None:
     assert station.digest("x") == before
 
 
+def test_an_image_of_another_family_is_refused_on_a_blank_board(station: Station) -> None:
+    """Nobody looks for what it would find there."""
+    chips = {"a": (RP2040, "pico", ESP8266), "b": (ESP8266, "wemos-d1-mini", RP2040)}
+    text = "devices:\n"
+    for name, (chip, board, other) in chips.items():
+        station.board(name, chip)
+        image = station.firmware(other)
+        text += f"  {name}: {{board: {board}, port: sim://{name}, firmware: {{file: {image}}}}}\n"
+    station.write("fleet.yaml", text)
+    before = {name: station.digest(name) for name in chips}
+    ended = station.apply("--yes", code=4)
+    assert set(ended.outcomes.values()) == {"refused"}
+    for name, (chip, board, other) in chips.items():
+        said = ended.finished(name)["error"]
+        assert said == (
+            f"the firmware is for the {other.label}, the board {board} has an {chip.label}"
+        )
+        assert station.digest(name) == before[name]
+
+
 @EACH
 def test_a_firmware_whose_app_does_not_run_is_rolled_back(station: Station, chip: Chip) -> None:
     """What is replaced is read by what runs there, before the board is a drive."""

@@ -13,11 +13,13 @@ import pytest
 
 from provision.core.chips.esp.chips import CHIPS, ESP32, ESP8266
 from provision.core.chips.esp.firmware import read_firmware
+from provision.core.chips.rp2.chips import RP2040
 from provision.model.chip import Chip
 from provision.sim.esp.firmware import build
 from tests.cli.conftest import Cli
 from tests.filesystems import read_filesystem
 from tests.images import real_images
+from tests.sim.bench import release
 
 
 def provision(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -172,6 +174,19 @@ def test_an_image_of_firmware_and_files(
     bare = provision(tmp_path, "image", "build", "bare", "-o", "x.bin")
     assert (bare.returncode, "bare has no firmware" in bare.stderr) == (2, True)
     assert not (tmp_path / "x.bin").exists()
+
+
+@pytest.mark.parametrize("chip", [ESP8266, RP2040])
+def test_an_image_of_another_chip_is_built_into_none(chip: Chip, tmp_path: Path) -> None:
+    (tmp_path / "fleet.yaml").write_text(
+        "devices: {a: {port: /dev/ttyUSB0, board: esp32, firmware: {file: fw.bin}}}\n"
+    )
+    (tmp_path / "fw.bin").write_bytes(release(chip, "1.24.1"))
+    result = provision(tmp_path, "image", "build", "a", "-o", "a.bin")
+    assert result.returncode == 4
+    assert f"fw.bin is for the {chip.label}, the board esp32 has an ESP32" in result.stderr
+    assert "choose a build of ESP32_GENERIC" in result.stderr
+    assert not (tmp_path / "a.bin").exists()
 
 
 def test_a_filesystem_that_cannot_be_built(tmp_path: Path) -> None:

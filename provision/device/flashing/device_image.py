@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from provision.core.chips.registry import family_of
 from provision.device.flashing.littlefs import build_filesystem
 from provision.device.flashing.nvs_image import nvs_partition
-from provision.errors import UsageError
+from provision.errors import Refused, UsageError
 from provision.model.board import BoardProfile
 from provision.model.firmware import FilesystemPlace, Firmware, Region
-from provision.model.state import DesiredState
+from provision.model.state import ActualState, DesiredState
 from provision.model.unit_data import NVS_NAME
 
 
@@ -38,8 +38,16 @@ class DeviceImage:
 
 
 def build_device_image(state: DesiredState, firmware: Firmware) -> DeviceImage:
-    """The image of a device; UsageError where its filesystem cannot be built on this computer,
-    OutOfSpace where its files do not fit."""
+    """The image of a device; Refused where the firmware must not be written to such a board,
+    UsageError where its filesystem cannot be built on this computer, OutOfSpace where its files do
+    not fit."""
+    refusals = family_of(state.board.chip).image_refusals(firmware, state.board, ActualState())
+    if refusals:
+        raise Refused(
+            "; ".join(refusal.message for refusal in refusals),
+            hint=refusals[0].hint,
+            device=state.device,
+        )
     family = family_of(firmware.chip)
     place = family.filesystem_place(firmware, state.board, None)
     if place is None:

@@ -36,6 +36,7 @@ from provision.engine.tasks.last_apply import tell_last_apply
 from provision.engine.unit_data.certificate import with_certificate
 from provision.errors import OutOfSpace
 from provision.model.event import DevicePlanned, FileDiffed, Notice, Outcome
+from provision.model.firmware import Firmware
 from provision.model.plan import Plan, Refusal, WriteFile
 from provision.model.state import ActualState, DesiredState, Filesystem
 
@@ -112,8 +113,30 @@ def observe_and_plan(device: DeviceContext, *, contents: bool) -> tuple[ActualSt
 
 def look_and_compare(device: DeviceContext, *, announce: bool = False) -> tuple[ActualState, Plan]:
     """The same, told as an event if `announce` says so."""
-    desired = device.desired
-    request = scan_request(desired)
+    if (image := device.firmware) is not None and not _same_family(image, device.desired):
+        # No family can say what another one's image would find on the board: it is not looked at.
+        actual = ActualState(chip=device.desired.board.chip)
+        plan = diff(device.desired, actual)
+    else:
+        actual, plan = _compare(device)
+    device.plan = plan
+    if actual.mac is not None and not plan.refusals:
+        device.claim(actual.mac)  # a board that is refused is left to the device that it is
+    if announce:
+        device.run.emit(DevicePlanned(device=device.desired.device, plan=plan))
+    refuse(plan.refusals)
+    if announce and plan.flashes:
+        tell_of_variants(device, actual)
+    return actual, plan
+
+
+def _same_family(image: Firmware, desired: DesiredState) -> bool:
+    return family_of(image.chip) is family_of(desired.board.chip)
+
+
+def _compare(device: DeviceContext) -> tuple[ActualState, Plan]:
+    """What the board is, by as many looks as it takes, and what is to be done."""
+    request = scan_request(device.desired)
     device.session.stage("observe")
     device.actual = actual = remembered(device, observe(device, request))
     desired = certified(device, actual)
@@ -131,14 +154,6 @@ def look_and_compare(device: DeviceContext, *, announce: bool = False) -> tuple[
         plan = replace(plan, refusals=tuple(impossible(device, actual, plan)))
         if plan.refusals:
             plan = replace(plan, actions=())
-    device.plan = plan
-    if actual.mac is not None and not plan.refusals:
-        device.claim(actual.mac)  # a board that is refused is left to the device that it is
-    if announce:
-        device.run.emit(DevicePlanned(device=desired.device, plan=plan))
-    refuse(plan.refusals)
-    if announce and plan.flashes:
-        tell_of_variants(device, actual)
     return actual, plan
 
 
