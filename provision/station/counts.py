@@ -20,7 +20,7 @@ class Counts:
     amiss: int = 0
 
     def after(self, verdict: Verdict) -> Counts:
-        if verdict.cut:
+        if verdict.cut or verdict.again:
             return self
         if verdict.look:
             amiss = self.amiss + (not verdict.passed)

@@ -6,9 +6,12 @@ work comes to.
 A port counts once it was seen twice: its links and the leave to open it come a moment after it.
 While a board is worked on its port may vanish and come back, as that of a chip with its own USB
 does with every reset; whoever works on it finds out. Once it is done, a port that comes back with
-the same USB serial number within `GRACE` is the same board still. A UART bridge's is taken away by
-no reset: whatever comes back there was plugged in by a hand, and is looked at, also where that was
-amid the last steps of a board that then passed (its label was still being printed).
+the same USB serial number within `GRACE` is the same board still, or with one that is its MAC: many
+a chip has another number in its boot loader than in its firmware. One that comes with any other
+number is asked, and where its MAC is that of the board before it is no new visit. A UART bridge's
+is taken away by no reset: whatever comes back there was plugged in by a hand, and is looked at,
+also where that was amid the last steps of a board that then passed (its label was still being
+printed).
 """
 
 from __future__ import annotations
@@ -33,7 +36,8 @@ class SeenPort:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
     """What became of a board. `advice` is what to do next, `known` that its number was its own
-    before, `look` that it was only looked at, `cut` that the station was stopped."""
+    before, `look` that it was only looked at, `cut` that the station was stopped. `again`: it was
+    told before, of a board whose own USB has come back since with another serial number."""
 
     passed: bool
     seconds: float
@@ -45,13 +49,14 @@ class Verdict:
     known: bool = False
     look: bool = False
     cut: bool = False
+    again: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SocketState:
     """`lost` is since when the port of a board that was begun is not there, `replugged` whether
     a hand has taken it away meanwhile; `verdict` is of the board that is there, or of the last
-    one."""
+    one. `perhaps` is the verdict on the board before, which this one may be still."""
 
     phase: Phase = "empty"
     port: SeenPort | None = None
@@ -61,6 +66,7 @@ class SocketState:
     number: str | None = None
     mac: str | None = None
     verdict: Verdict | None = None
+    perhaps: Verdict | None = None
 
 
 def looked(state: SocketState, port: SeenPort | None, now: float) -> tuple[SocketState, bool]:
@@ -72,7 +78,7 @@ def looked(state: SocketState, port: SeenPort | None, now: float) -> tuple[Socke
             if port is None:
                 return replace(state, phase="empty", port=None, since=now), False
             if port != state.port:
-                return _found(state, port, now), False
+                return replace(_found(state, port, now), perhaps=state.perhaps), False
             return replace(state, phase="proving", since=now, verdict=None), True
         case "proving" | "working":
             if port is None:
@@ -87,12 +93,14 @@ def looked(state: SocketState, port: SeenPort | None, now: float) -> tuple[Socke
                 return replace(state, lost=lost), False
             same = port == state.port and state.lost is None
             if port.serial is not None:
-                same = state.port is not None and port.serial == state.port.serial
+                same = port.serial == (state.port.serial if state.port is not None else None)
+                same = same or _is_mac(port.serial, state.verdict)
             if state.phase == "passed" and state.replugged:
                 same = False  # who knows whether this is the one that has passed
             if same:
-                return replace(state, lost=None), False
-            return _found(state, port, now), False
+                return replace(state, lost=None, port=port), False
+            perhaps = state.verdict if port.serial is not None else None
+            return replace(_found(state, port, now), perhaps=perhaps), False
 
 
 def proved(state: SocketState, *, number: str | None, mac: str, now: float) -> SocketState:
@@ -111,6 +119,14 @@ def ended(state: SocketState, verdict: Verdict, now: float) -> SocketState:
 
 def _found(state: SocketState, port: SeenPort, now: float) -> SocketState:
     return SocketState(phase="found", port=port, since=now, verdict=state.verdict)
+
+
+def _is_mac(serial: str, verdict: Verdict | None) -> bool:
+    """Whether a USB serial number is the MAC of the board that was told of, however it is written:
+    `F4:12:FA:00:00:01` of a chip's own USB-serial, `f412fa000001` of a firmware's."""
+    if verdict is None or verdict.mac is None:
+        return False
+    return serial.replace(":", "").replace("-", "").lower() == verdict.mac.replace(":", "").lower()
 
 
 def _first(lost: float | None, now: float) -> float:

@@ -158,14 +158,18 @@ class Station:
             self._put(socket, before, after)
             if begin:
                 assert after.port is not None
-                self._begin(socket, after.port)
+                self._begin(socket, after.port, after.perhaps)
 
-    def _begin(self, socket: str, port: SeenPort) -> None:
+    def _begin(self, socket: str, port: SeenPort, perhaps: Verdict | None) -> None:
         self._busy.add(socket)
 
         def work() -> None:
             verdict = serve(
-                self._orders, socket, port.path, lambda said: self._said.put((socket, said))
+                self._orders,
+                socket,
+                port.path,
+                lambda said: self._said.put((socket, said)),
+                perhaps,
             )
             self._said.put((socket, verdict))
 
@@ -191,7 +195,7 @@ class Station:
                 case Verdict():
                     self._busy.discard(socket)
                     self.counts = self.counts.after(said)
-                    self.cut += said.cut
+                    self.cut += said.cut and not said.again
                     self._put(socket, before, machine.ended(before, said, now))
                     return
 

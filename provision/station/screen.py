@@ -88,7 +88,8 @@ class Screen:
 
     def changed(self, socket: str, state: SocketState, counts: Counts) -> None:
         self._station.changed(socket, state, counts)
-        if state.phase in ("passed", "failed"):
+        told = state.verdict is not None and not state.verdict.again
+        if told and state.phase in ("passed", "failed"):
             self._console.bell()
 
     def progress(self, socket: str, stage: str, fraction: float | None) -> None:

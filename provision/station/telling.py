@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Protocol
 
 from provision.core.wording import harmless_line, plural
@@ -85,6 +86,9 @@ def told(state: SocketState) -> str:
 
 def of_verdict(verdict: Verdict) -> str:
     """`PASS PV-001000 (24:6f:28:…) in 12.3 s; take it away`."""
+    if verdict.again:
+        said = of_verdict(replace(verdict, again=False))
+        return f"the same board still: {said}"
     who = verdict.name or verdict.number or "a board"
     mac = f" ({verdict.mac})" if verdict.mac else ""
     reason = f": {verdict.reason}" if verdict.reason else ""
@@ -113,6 +117,7 @@ def socket_data(state: SocketState) -> dict[str, Any]:
             advice=verdict.advice,
             known=verdict.known,
             look=verdict.look,
+            again=verdict.again,
         )
     return data
 

@@ -62,9 +62,12 @@ class Orders:
     cancel: api.Cancellation = field(default_factory=api.Cancellation)
 
 
-def serve(orders: Orders, socket: str, port: str, tell: Tell) -> Verdict:
-    """Do all of it with the board at a port; never raises."""
-    return _Visit(orders, socket, port, tell).verdict()
+def serve(
+    orders: Orders, socket: str, port: str, tell: Tell, perhaps: Verdict | None = None
+) -> Verdict:
+    """Do all of it with the board at a port; never raises. Where it is the board that was told of
+    just now, nothing is done, and that is told `again`."""
+    return _Visit(orders, socket, port, tell, perhaps).verdict()
 
 
 class _Failed(Exception):
@@ -84,11 +87,14 @@ class _Failed(Exception):
 
 
 class _Visit:
-    def __init__(self, orders: Orders, socket: str, port: str, tell: Tell) -> None:
+    def __init__(
+        self, orders: Orders, socket: str, port: str, tell: Tell, perhaps: Verdict | None
+    ) -> None:
         self.orders = orders
         self.socket = socket
         self.port = port
         self.tell = tell
+        self.perhaps = perhaps
         self.started = time.monotonic()
         self.mac: str | None = None
         self.reserved: Reservation | None = None
@@ -107,7 +113,10 @@ class _Visit:
     def verdict(self) -> Verdict:
         passed, reason, advice, cut = False, None, None, False
         try:
-            reason = self._all()
+            self.mac = self._ask()
+            if self.perhaps is not None and self.perhaps.mac == self.mac:
+                return replace(self.perhaps, again=True)
+            reason = self._all(self.mac)
             passed = True
         except _Failed as failed:
             reason, advice, cut = failed.reason, failed.advice, failed.cut
@@ -129,13 +138,12 @@ class _Visit:
             cut=cut,
         )
 
-    def _all(self) -> str | None:
-        self.mac = self._ask()
+    def _all(self, mac: str) -> str | None:
         if self.orders.dry:
-            return self._dry(self.mac)
+            return self._dry(mac)
         ledger = self.orders.ledger
         visit = Visit(
-            mac=self.mac,
+            mac=mac,
             station=self.orders.station,
             socket=self.socket,
             operator=self.orders.operator,
@@ -143,7 +151,7 @@ class _Visit:
         self.reserved = ledger.reserve(visit, self.orders.numbers, rework=self.orders.rework)
         unit = self.reserved.unit
         self.number, self.known = unit.number, self.reserved.known
-        self.tell(Proved(mac=self.mac, number=self.number))
+        self.tell(Proved(mac=mac, number=self.number))
         self.look = unit.state == "done"
         try:
             return self._look(unit) if self.look else self._make(unit)
@@ -242,7 +250,7 @@ class _Visit:
     def _make(self, unit: Unit) -> str | None:
         assert self.reserved is not None
         assert unit.mac is not None
-        self._hook("before", unit)
+        notes = [self._hook("before", unit)]
         fleet = self._unit(unit.number, unit.mac)
         run = api.apply(
             fleet,
@@ -267,13 +275,13 @@ class _Visit:
             seconds=self.seconds,
         )
         try:
-            self._hook("after", done)
+            notes.append(self._hook("after", done))
         except _Failed as failed:
             self.orders.ledger.note(self.reserved.attempt, failed.reason)
             raise _Committed(
                 f"{unit.number} is made and in the ledger, but {failed.reason}", failed.advice
             ) from None
-        return None
+        return "; ".join(note for note in notes if note) or None
 
     def _unit(self, number: str, mac: str) -> api.Fleet:
         try:
@@ -285,14 +293,15 @@ class _Visit:
         (self.name,) = (state.device for state in fleet.states)
         return fleet
 
-    def _hook(self, which: str, unit: Unit) -> None:
+    def _hook(self, which: str, unit: Unit) -> str | None:
+        """What is to be told of it, though it went well."""
         settings = self.orders.manifest.settings
         hook = settings.before if which == "before" else settings.after
         if hook is None or not self.orders.hooks:
-            return
+            return None
         self.tell(Progress(stage=f"hook {which}"))
         try:
-            run_hook(
+            return run_hook(
                 which, hook, self._row(unit), self.orders.manifest.folder,
                 self.orders.manifest.masked,
             )  # fmt: skip

@@ -17,7 +17,8 @@ def comports():
         listed = json.load(file)
     for location, (path, serial) in listed.items():
         port = list_ports_common.ListPortInfo(path, skip_link_detection=True)
-        port.vid, port.pid, port.location, port.serial_number = 0x1a86, 0x7523, location, serial
+        port.vid, port.pid = (0x303a, 0x4001) if serial else (0x1a86, 0x7523)
+        port.location, port.serial_number = location, serial
         yield port
 list_ports.comports = comports
 del sys.argv[1:3]

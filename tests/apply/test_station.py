@@ -112,6 +112,27 @@ def test_a_board_is_proved_numbered_made_and_remembered(station: Station, socket
     assert not (station.home.parent / "state" / "applies").exists()
 
 
+def test_a_board_whose_usb_number_changes_is_counted_once(
+    station: Station, sockets: Sockets
+) -> None:
+    """As an S2's does, whose boot loader has another one than its firmware: the MAC decides."""
+    station.board("a")
+    mac = station.board("b")
+    run = work(station, "--yes", "--stop-after", "2")
+    sockets.plug("1-1", "a", "0")
+    at(run, "left", "passed")
+    sockets.plug("1-1", "a", "123456")
+    again = at(run, "left", "passed", nth=2)
+    assert (again["again"], again["number"]) == (True, "001000")
+    sockets.plug("1-1", "b", "654321")  # a quick hand
+    new = at(run, "left", "passed", nth=3)
+    assert (new["again"], new["number"], new["mac"]) == (False, "001001", mac)
+    ended = run.end()
+    assert ended.events[-1]["message"].startswith("2 passed, 0 failed")
+    assert "looked at" not in ended.events[-1]["message"]
+    assert outcomes(station, "001000") == ["passed"]
+
+
 def test_a_wrong_and_a_dead_board_cost_no_number(station: Station, sockets: Sockets) -> None:
     station.board("wrong", ESP8266)
     station.board("dead")
@@ -319,7 +340,8 @@ def test_hooks_run_where_they_are_allowed(station: Station, sockets: Sockets) ->
             '  before: {command: [python3, make.py]}\n  after: {command: "python3 label.py"}\n'
         )
     station.write("make.py", "import sys, json; unit = json.load(sys.stdin)\n"
-                  "open('main.py', 'w').write(f'# {unit[\"number\"]}')\n")  # fmt: skip
+                  "open('main.py', 'w').write(f'# {unit[\"number\"]}')\n"
+                  "import subprocess; subprocess.Popen(['sleep', '3600'])\n")  # fmt: skip
     station.write("label.py", "import sys, json; unit = json.load(sys.stdin)\n"
                   "open('label', 'w').write(json.dumps(unit))\n"
                   "print('no paper'); sys.exit(unit['number'] != '001000')\n")  # fmt: skip
@@ -330,7 +352,8 @@ def test_hooks_run_where_they_are_allowed(station: Station, sockets: Sockets) ->
     assert not (station.work / "fleet.ledger").exists()
     run = work(station, "--yes", "--allow-hooks", "--stop-after", "2")
     sockets.plug("1-1", "a")
-    at(run, "left", "passed")
+    reason = at(run, "left", "passed")["reason"]
+    assert reason == "what the hook `before` left running was ended"
     label = json.loads((station.work / "label").read_text())
     assert (label["number"], label["state"], label["name"]) == ("001000", "done", "PV-001000")
     sockets.plug("1-2", "b")

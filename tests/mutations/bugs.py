@@ -53,6 +53,13 @@ BUGS = (
         tests=("tests/station/test_machine.py",),
     ),
     Bug(
+        name="make a board anew at a station because its USB serial number has changed",
+        file="provision/station/worker.py",
+        before="if self.perhaps is not None and self.perhaps.mac == self.mac:",
+        after="if self.perhaps is None:",
+        tests=("tests/apply/test_station.py", "-k", "usb_number"),
+    ),
+    Bug(
         name="run the programs of a manifest unasked",
         file="provision/station/shift.py",
         before="if hooks and not allowed:",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from provision.station.counts import Counts
 from provision.station.machine import (
     GRACE,
     SeenPort,
@@ -19,7 +20,8 @@ OTHER = SeenPort(path="/dev/ttyUSB1")
 NATIVE = SeenPort(path="/dev/ttyACM0", serial="AA")
 RENAMED = SeenPort(path="/dev/ttyACM1", serial="AA")
 OTHER_NATIVE = SeenPort(path="/dev/ttyACM0", serial="BB")
-PASS = Verdict(passed=True, seconds=1.0, number="1")
+MAC_NATIVE = SeenPort(path="/dev/ttyACM0", serial="F4:12:FA:00:00:01")
+PASS = Verdict(passed=True, seconds=1.0, number="1", mac="f4:12:fa:00:00:01")
 FAIL = Verdict(passed=False, seconds=1.0, number="1", reason="the check failed")
 
 # Looks are a second apart. A port is a look that sees it, None one that sees nothing; "P" is a
@@ -52,6 +54,11 @@ CASES: dict[str, list[tuple[Seen, str]]] = {
     "another number at once is another board": [
         (NATIVE, "found"), (NATIVE, "proving!"), ("P", "working"), (PASS, "passed"),
         (OTHER_NATIVE, "found"), (OTHER_NATIVE, "proving!"),
+    ],
+    "one that comes back with its MAC for a number is the same board": [
+        (NATIVE, "found"), (NATIVE, "proving!"), ("P", "working"), (PASS, "passed"),
+        (None, "passed"), (MAC_NATIVE, "passed"), (MAC_NATIVE, "passed"), (None, "passed"),
+        (MAC_NATIVE, "passed"),
     ],
     "a bridge that comes back was plugged in by a hand": [
         (BRIDGE, "found"), (BRIDGE, "proving!"), ("P", "working"), (PASS, "passed"),
@@ -96,6 +103,23 @@ def test_a_socket(steps: list[tuple[Seen, str]]) -> None:
                 now += 1.0
                 state, begin = looked(state, seen, now)
         assert state.phase + ("!" if begin else "") == expected
+
+
+def test_a_board_with_another_number_may_be_the_one_before() -> None:
+    """Whoever asks it is told what became of that one: of a chip's own USB, within `GRACE`."""
+    for back, perhaps in ((OTHER_NATIVE, PASS), (OTHER, None)):
+        state = SocketState()
+        for port in (NATIVE, NATIVE):
+            state, begin = looked(state, port, 0.0)
+        state = ended(proved(state, number="1", mac="aa", now=0.0), PASS, 0.0)
+        for port in (None, back, back):
+            state, begin = looked(state, port, 1.0)
+        assert (begin, state.phase, state.perhaps) == (True, "proving", perhaps)
+        told = Verdict(passed=True, seconds=1.0, again=True)
+        state = ended(state, told, 2.0)
+        assert (state.phase, Counts().after(told)) == ("passed", Counts())
+        state, begin = looked(state, back, 3.0)
+        assert (begin, state.phase) == (False, "passed")
 
 
 def test_the_last_verdict_is_seen_until_the_next_board_is_begun() -> None:
