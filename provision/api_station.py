@@ -15,12 +15,10 @@ from provision.core.manifest.resolve.units import UnitValues
 from provision.core.planning.port_choice import matching
 from provision.errors import UsageError
 from provision.interfaces import PortInfo
-from provision.model.state import DesiredFirmware, PortSelector
+from provision.model.state import DesiredFirmware, DesiredState, PortSelector
 from provision.model.station import StationSettings
 from provision.project.fleet import Fleet
 from provision.project.git.commit import commit_of
-
-_NO_MAC = "02:00:00:00:00:00"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,15 +64,31 @@ class StationManifest:
     def prober(self, port: str) -> Fleet:
         """A fleet of whatever board is at a port, for `facts`: it is asked as the template's board
         is, and nothing is known of it."""
-        unit = self.unit(serial=self._sample, mac=_NO_MAC, station="station", port=port, bare=True)
-        (state,) = unit.states
-        return replace(unit, states=(replace(state, mac=None),))
+        return self.unit(serial=self._sample, mac=None, station="station", port=port, bare=True)
+
+    def bare_firmware(self, port: str) -> Fleet | None:
+        """A fleet of whatever board is at a port, to be given its firmware and nothing that only
+        a unit has: for a board that says who it is only by what runs on it. None where the template
+        has no firmware."""
+        prober = self.prober(port)
+        (state,) = prober.states
+        if state.firmware is None:
+            return None
+        bare = DesiredState(
+            device=state.device,
+            board=state.board,
+            port=state.port,
+            firmware=state.firmware,
+            baud=state.baud,
+            transfer_baud=state.transfer_baud,
+        )
+        return replace(prober, states=(bare,))
 
     def unit(
         self,
         *,
         serial: str,
-        mac: str,
+        mac: str | None,
         station: str,
         port: str,
         bare: bool = False,

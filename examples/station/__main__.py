@@ -33,9 +33,9 @@ from provision.station.ledger import Ledger  # noqa: E402
 from provision.station.machine import SocketState  # noqa: E402
 from provision.station.numbers import Counter  # noqa: E402
 from provision.station.runner import Layout, Station  # noqa: E402
-from provision.station.counts import Counts
+from provision.station.machine import Counts
 from provision.station.telling import Lines, Teller  # noqa: E402
-from provision.station.worker import Orders  # noqa: E402
+from provision.station.orders import Orders  # noqa: E402
 
 FLEET = HERE / "fleet.yaml"
 LEDGER = HERE / "fleet.ledger"

@@ -1,8 +1,8 @@
 """A label for each unit: the hook `after` of this example. The unit comes as JSON on standard input.
 
 Writes `labels/NAME.zpl` for a Zebra printer, which draws the QR code by itself, and where segno is
-installed (`pip install segno`) `labels/NAME.svg` for any other. To print instead of keeping it:
-`lp -d zebra -o raw`, or the printer's own port 9100.
+installed (`pip install segno`) `labels/NAME.png`, the QR code for any other. To print instead of
+keeping it: `lp -d zebra -o raw labels/NAME.zpl`, or the printer's own port 9100.
 """
 
 import json
@@ -29,4 +29,4 @@ try:
 except ImportError:
     pass
 else:
-    segno.make(code, error="m").save(str(labels / f"{name}.svg"), scale=4)
+    segno.make_qr(code, error="m").save(str(labels / f"{name}.png"), scale=8)

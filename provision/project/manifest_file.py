@@ -143,7 +143,7 @@ class Loaded:
         except FileNotFoundError:
             why = "no such file"
         except UnicodeDecodeError:
-            why = "it is not UTF-8"
+            why = "it is not UTF-8; save it as CSV in UTF-8"
         except OSError as error:
             why = error.strerror or str(error)
         except ValueError as error:

@@ -110,9 +110,18 @@ def failure(path: Path, error: sqlite3.Error) -> LedgerError:
             "perhaps, then go on",
         )
     if getattr(error, "sqlite_errorcode", 0) == _FULL or "full" in str(error):
-        return LedgerError(f"{path} cannot be written: the disk is full", hint="make room, go on")
-    if isinstance(error, sqlite3.OperationalError) and "readonly" in str(error):
-        return LedgerError(f"{path} cannot be written", hint="check its permissions")
+        return LedgerError(
+            f"{path} cannot be written: the disk is full",
+            hint="make room on its disk, then plug the board in again: it keeps its number",
+        )
+    if isinstance(error, sqlite3.OperationalError) and (
+        "readonly" in str(error) or "unable to open" in str(error)
+    ):
+        return LedgerError(
+            f"{path} cannot be written, or its folder cannot: SQLite keeps a log beside it",
+            hint="see to the permissions of both; to look at one in a read-only place, copy it to "
+            "another folder and name the copy with --ledger",
+        )
     return LedgerError(f"{path} cannot be used: {error}")
 
 

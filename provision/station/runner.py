@@ -18,10 +18,10 @@ from provision.core.planning.port_choice import matching
 from provision.interfaces import PortInfo
 from provision.model.state import PortSelector
 from provision.station import machine
-from provision.station.counts import Counts
-from provision.station.machine import GRACE, SeenPort, SocketState, Verdict
+from provision.station.machine import GRACE, Counts, SeenPort, SocketState, Verdict
+from provision.station.orders import Orders, Place, Progress, Proved
 from provision.station.telling import Lines, Teller, ending
-from provision.station.worker import Orders, Progress, Proved, serve
+from provision.station.worker import serve
 
 LOOK = 0.25  # seconds between two looks at the ports, which no event tells of
 
@@ -163,18 +163,24 @@ class Station:
     def _begin(self, socket: str, port: SeenPort, perhaps: Verdict | None) -> None:
         self._busy.add(socket)
 
+        def tell(said: Proved | Progress) -> None:
+            self._said.put((socket, said))
+
         def work() -> None:
-            verdict = serve(
-                self._orders,
-                socket,
-                port.path,
-                lambda said: self._said.put((socket, said)),
-                perhaps,
-            )
+            place = Place(socket=socket, port=port.path, where=lambda: self._port_at(socket))
+            verdict = serve(self._orders, place, tell, perhaps)
             self._said.put((socket, verdict))
 
         # A second Ctrl-C must not wait for it.
         threading.Thread(target=work, name=f"socket {socket}", daemon=True).start()
+
+    def _port_at(self, socket: str) -> str | None:
+        """What is at a socket just now, for whoever serves its board."""
+        try:
+            seen = self._layout.seen(self._ports())
+        except OSError:
+            return None
+        return seen[socket].path if socket in seen else None
 
     def _listen(self, seconds: float) -> None:
         """Take in what the threads say, for so long or until one has ended."""

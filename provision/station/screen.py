@@ -21,8 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from provision.core.wording import shorten
-from provision.station.counts import Counts
-from provision.station.machine import SocketState
+from provision.station.machine import Counts, SocketState
 from provision.station.view import LiveView, SocketView
 
 REDRAWS_A_SECOND = 8

@@ -23,12 +23,12 @@ from provision.core.wording import harmless_line, listed
 from provision.errors import UsageError
 from provision.interfaces import PortInfo
 from provision.model.station import StationSettings, TableSettings
-from provision.station.counts import Counts
 from provision.station.ledger import Ledger
+from provision.station.machine import Counts
 from provision.station.numbers import Counter, Numbers, Table
+from provision.station.orders import Orders
 from provision.station.runner import Layout, Station, seen_port
 from provision.station.telling import Teller
-from provision.station.worker import Orders
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,8 +9,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from provision.core.wording import harmless_line, plural
-from provision.station.counts import Counts
-from provision.station.machine import SocketState, Verdict
+from provision.station.machine import Counts, SocketState, Verdict
 
 VERSION = 1
 

@@ -12,8 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from provision.core.wording import harmless_line
-from provision.station.counts import Counts
-from provision.station.machine import Phase, SocketState, Verdict
+from provision.station.machine import Counts, Phase, SocketState, Verdict
 
 _MOST_NOTICES = 200
 

@@ -7,92 +7,50 @@ unit committed. Whatever goes wrong before the first write gives the number back
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
 
 from provision import api
 from provision.core.wording import listed, plural
-from provision.errors import DeviceError, LedgerError, ManifestError, ProvisionError
+from provision.errors import DeviceError, LedgerError, ProvisionError
 from provision.model.event import DeviceFinished, StageProgress, StageStarted
 from provision.station.hooks import run_hook
-from provision.station.ledger import Ledger, Reservation, Visit
+from provision.station.ledger import Reservation, Visit
 from provision.station.machine import Verdict
-from provision.station.numbers import Numbers, Table
+from provision.station.numbers import Table
+from provision.station.orders import (
+    Committed,
+    Failed,
+    Orders,
+    Place,
+    Progress,
+    Proved,
+    Tell,
+    Unknown,
+)
 from provision.station.records import Evidence, Unit, UnitResult, unit_data
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Proved:
-    """A board has said who it is; its number, None where none was reserved."""
-
-    mac: str
-    number: str | None
+_BACK_WITHIN = 60.0  # seconds: a first start makes a filesystem, on a computer that may be busy
+_LOOK = 0.1
+_STOPPED = ("the station was stopped", "start it again, and plug this board in")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Progress:
-    """What is being done with it, and how far that is, from 0 to 1."""
-
-    stage: str
-    fraction: float | None = None
-
-
-Tell = Callable[[Proved | Progress], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Orders:
-    """What is done with every board. `yes`: boards may be erased; `rework`: those that are done are
-    made again; `dry`: nothing is written, neither to boards nor into the ledger; `hooks`: the
-    manifest's programs are run."""
-
-    manifest: api.StationManifest
-    ledger: Ledger
-    numbers: Numbers
-    station: str
-    operator: str
-    yes: bool = False
-    rework: bool = False
-    dry: bool = False
-    hooks: bool = False
-    cancel: api.Cancellation = field(default_factory=api.Cancellation)
-
-
-def serve(
-    orders: Orders, socket: str, port: str, tell: Tell, perhaps: Verdict | None = None
-) -> Verdict:
+def serve(orders: Orders, place: Place, tell: Tell, perhaps: Verdict | None = None) -> Verdict:
     """Do all of it with the board at a port; never raises. Where it is the board that was told of
     just now, nothing is done, and that is told `again`."""
-    return _Visit(orders, socket, port, tell, perhaps).verdict()
-
-
-class _Failed(Exception):
-    """The board failed for this reason, with what to do next."""
-
-    def __init__(self, reason: str, advice: str | None = None, *, cut: bool = False) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.advice = advice
-        self.cut = cut
-
-    @classmethod
-    def of(cls, error: ProvisionError) -> _Failed:
-        if isinstance(error, ManifestError) and error.problems:
-            return cls(str(error.problems[0]), error.problems[0].hint or error.hint)
-        return cls(error.message, error.hint)
+    return _Visit(orders, place, tell, perhaps).verdict()
 
 
 class _Visit:
-    def __init__(
-        self, orders: Orders, socket: str, port: str, tell: Tell, perhaps: Verdict | None
-    ) -> None:
+    def __init__(self, orders: Orders, place: Place, tell: Tell, perhaps: Verdict | None) -> None:
         self.orders = orders
-        self.socket = socket
-        self.port = port
+        self.socket = place.socket
+        self.port = place.port
+        self.where = place.where
         self.tell = tell
         self.perhaps = perhaps
         self.started = time.monotonic()
@@ -118,7 +76,9 @@ class _Visit:
                 return replace(self.perhaps, again=True)
             reason = self._all(self.mac)
             passed = True
-        except _Failed as failed:
+        except Unknown as unknown:
+            passed, reason = True, str(unknown)
+        except Failed as failed:
             reason, advice, cut = failed.reason, failed.advice, failed.cut
         except ProvisionError as error:  # of the ledger
             reason, advice = error.message, error.hint
@@ -155,13 +115,13 @@ class _Visit:
         self.look = unit.state == "done"
         try:
             return self._look(unit) if self.look else self._make(unit)
-        except _Committed:
+        except Committed:
             raise
-        except _Failed as failed:
+        except Failed as failed:
             self._close(failed)
             raise
         except ProvisionError as error:  # an image that cannot be read, a ledger that is held
-            self._close(_Failed.of(error))
+            self._close(Failed.of(error))
             raise
         except Exception as error:  # nobody knows how far that came: the number stays the board's
             with suppress(LedgerError):  # that it had passed before
@@ -169,16 +129,16 @@ class _Visit:
                 ledger.fail(self.reserved.attempt, reason, seconds=self.seconds)
             raise
 
-    def _internal(self, error: Exception) -> _Failed:
+    def _internal(self, error: Exception) -> Failed:
         """A mistake of this tool, with the place where it is: there is no terminal to show all."""
         at = extract_tb(error.__traceback__)[-1]
         what = self.orders.manifest.masked(f"{type(error).__name__}: {error}")
-        return _Failed(
+        return Failed(
             f"internal: {what} ({Path(at.filename).name}:{at.lineno})",
             "report this line; the other sockets go on",
         )
 
-    def _close(self, failed: _Failed) -> None:
+    def _close(self, failed: Failed) -> None:
         """Write down how it ended, unless it was over before: then only a hook has failed."""
         assert self.reserved is not None
         ledger, attempt = self.orders.ledger, self.reserved.attempt
@@ -205,14 +165,58 @@ class _Visit:
         actual = report.actual
         (wanted,) = (state.board for state in fleet.states)
         if actual is not None and actual.chip is not None and actual.chip != wanted.chip:
-            raise _Failed(
+            raise Failed(
                 f"this is an {actual.chip.label}, and the station makes {wanted.chip.label} boards",
                 "take it away: it is of another kind",
             )
         mac = actual.mac if actual is not None else None
+        return mac if mac is not None else self._ask_its_firmware(actual)
+
+    def _ask_its_firmware(self, actual: api.ActualState | None) -> str:
+        """The MAC of a board that tells it only while its firmware runs, as a blank RP2040: it is
+        given that first, with nothing of a unit's, and no number is reserved yet. Nobody can look
+        at what such a board holds."""
+        what = actual.description if actual is not None and actual.description else "this board"
+        if self.orders.dry:
+            raise Unknown(f"{what}: it would get its firmware first, and say then who it is")
+        fleet = self.orders.manifest.bare_firmware(self.port)
+        if fleet is None:
+            raise Failed(
+                f"{what} tells no MAC, and the template has no firmware to give it",
+                "give the template a `firmware:`; a unit has to be told from others by its MAC",
+            )
+        if not self.orders.yes:
+            raise Failed(
+                f"{what} does not say who it is, and nobody can look at what it holds",
+                "start the station with --yes if boards may lose what they hold",
+            )
+        self._good(api.apply(fleet, yes=True, on_event=self._hear, cancel=self.orders.cancel))
+        self.wrote = False  # nothing of a unit's
+        self.port = self._port_again()
+        prober = self.orders.manifest.prober(self.port)
+        report = self._good(api.facts(prober, on_event=self._hear, cancel=self.orders.cancel))
+        mac = report.actual.mac if report.actual is not None else None
         if mac is None:
-            raise _Failed("this board tells no MAC", "a unit has to be told from others by one")
+            raise Failed(
+                "this board tells no MAC though its firmware runs",
+                "a unit has to be told from others by its MAC",
+            )
         return mac
+
+    def _port_again(self) -> str:
+        """Where the board is, once its USB is back from its last reset."""
+        deadline = time.monotonic() + _BACK_WITHIN
+        while (port := self.where()) is None:
+            if self.orders.cancel.cancelled():
+                raise Failed(*_STOPPED, cut=True)
+            if time.monotonic() >= deadline:
+                raise Failed(
+                    f"its firmware is written, and its port is not back after {_BACK_WITHIN:.0f} s",
+                    "plug it in again; where that is no help, `provision discover` tells what is "
+                    "there",
+                )
+            time.sleep(_LOOK)  # no system has an event for a port that comes, on all of them
+        return port
 
     def _dry(self, mac: str) -> str:
         known = self.orders.ledger.known(mac)
@@ -220,7 +224,7 @@ class _Visit:
             self.orders.numbers
         )  # fmt: skip
         if number is None:
-            raise _Failed("there is no further number", "give the station more in the manifest")
+            raise Failed("there is no further number", "give the station more in the manifest")
         self.number, self.known = number, known is not None
         self.tell(Proved(mac=mac, number=number))
         plan = self._plan(number, mac)
@@ -232,7 +236,7 @@ class _Visit:
         assert unit.mac is not None
         plan = self._plan(unit.number, unit.mac)
         if plan is not None and plan.change_count:
-            raise _Failed(
+            raise Failed(
                 f"{unit.number} was done, and is not as it was made: "
                 f"{plural(plan.change_count, 'change')} to come",
                 "start the station with --rework to make it again",
@@ -276,9 +280,9 @@ class _Visit:
         )
         try:
             notes.append(self._hook("after", done))
-        except _Failed as failed:
+        except Failed as failed:
             self.orders.ledger.note(self.reserved.attempt, failed.reason)
-            raise _Committed(
+            raise Committed(
                 f"{unit.number} is made and in the ledger, but {failed.reason}", failed.advice
             ) from None
         return "; ".join(note for note in notes if note) or None
@@ -289,7 +293,7 @@ class _Visit:
                 serial=number, mac=mac, station=self.orders.station, port=self.port
             )
         except ProvisionError as error:
-            raise _Failed.of(error) from error
+            raise Failed.of(error) from error
         (self.name,) = (state.device for state in fleet.states)
         return fleet
 
@@ -306,7 +310,7 @@ class _Visit:
                 self.orders.manifest.masked,
             )  # fmt: skip
         except DeviceError as error:
-            raise _Failed.of(error) from error
+            raise Failed.of(error) from error
 
     def _row(self, unit: Unit) -> Mapping[str, Any]:
         table = self.orders.numbers
@@ -326,16 +330,14 @@ class _Visit:
         if report.outcome in ("ok", "changed", "pending"):
             return report
         if report.outcome in ("interrupted", "skipped"):
-            raise _Failed(
-                "the station was stopped", "start it again, and plug this board in", cut=True
-            )
+            raise Failed(*_STOPPED, cut=True)
         if self.declined is not None:
             lost = listed(self.declined.losses)
             what = f"{lost} of this board would be lost" if lost else "this board would be erased"
-            raise _Failed(what, "start the station with --yes if boards may lose what they hold")
+            raise Failed(what, "start the station with --yes if boards may lose what they hold")
         error = report.error
         assert error is not None
-        raise _Failed(error.message, error.hint)
+        raise Failed(error.message, error.hint)
 
     def _decline(self, _device: str, plan: api.Plan) -> bool:
         self.declined = plan
@@ -351,10 +353,6 @@ class _Visit:
                 self.tell(Progress(stage=event.stage, fraction=event.done / event.total))
             case _:
                 pass
-
-
-class _Committed(_Failed):
-    """The unit is done; what failed came after."""
 
 
 def evidence_of(report: api.DeviceReport) -> Evidence:

@@ -26,6 +26,52 @@ from provision.__main__ import main
 sys.exit(main())
 """
 
+# Before LISTED, for boards that are a drive in BOOTSEL mode: what is listed then is the drive, in
+# place of the port, which is there only while a program runs that has one.
+DRIVES = """
+import json
+from dataclasses import replace
+from pathlib import Path
+from provision.device.flashing.uf2 import site
+from provision.device.transport import whereabouts
+from provision.device.transport.discovery import SerialDiscovery
+from provision.device.transport.uf2_drives import read_drive
+from provision.interfaces import Volume
+from provision.sim import client
+from serial.tools import list_ports
+def status(url):
+    return client.request(url.removeprefix("sim://"), "status")
+class Drives:
+    tells_sockets = True
+    def volumes(self):
+        with open("ports.json") as file:
+            listed = json.load(file)
+        for location, (url, _) in listed.items():
+            at = status(url)
+            told = read_drive(Path(at["volume"])) if at["volume"] else None
+            if told is not None:
+                yield Volume(path=Path(at["volume"]), kind=told[0], info=told[1],
+                             usb_serial=at["download_serial"], usb_location=location)
+def present():
+    for port in list_ports.comports():
+        at = status(port.device)
+        if at["present"]:
+            port.vid, port.pid, port.serial_number = 0x2e8a, 0x0005, at["serial"]
+            yield port
+def __init__(self, listing=present, links=(), volumes=None):
+    self._listing, self._links, self._volumes = present, (), Drives()
+SerialDiscovery.__init__ = __init__
+# A virtual board's USB socket is its name; here it is where it is plugged in.
+def socket(url):
+    with open("ports.json") as file:
+        return next((place for place, (path, _) in json.load(file).items() if path == url), url)
+by_system, volumes = whereabouts.place_of, client.volumes
+def place_of(address, usb):
+    return socket(address) if address.startswith("sim://") else by_system(address, usb)
+whereabouts.place_of = site.place_of = place_of
+client.volumes = lambda: [replace(one, name=socket("sim://" + one.name)) for one in volumes()]
+"""
+
 
 class Sockets:
     """USB locations, and the virtual board at each."""

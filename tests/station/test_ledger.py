@@ -295,6 +295,33 @@ def test_a_program_that_never_lets_go_is_told(
     other.reserve(visit("aa"), COUNTER)
 
 
+@pytest.mark.parametrize(
+    ("trouble", "told", "hint"),
+    [
+        ("PRAGMA max_page_count = 1", "the disk is full", "it keeps its number"),
+        ("PRAGMA query_only = ON", "cannot be written, or its folder cannot", "copy it to another"),
+    ],
+)
+def test_a_ledger_that_cannot_be_written_goes_on_when_it_can(
+    ledger: Ledger, trouble: str, told: str, hint: str
+) -> None:
+    """Amid the work: the board keeps its number, and is done when it comes back."""
+    began = ledger.reserve(visit("aa"), COUNTER)
+    long = replace(RESULT, files={"/" + "x" * 100_000: "0" * 64})
+    with ledger.using() as connection:
+        connection.execute(trouble)
+    with pytest.raises(LedgerError) as caught:
+        ledger.commit(began.attempt, long, name="x", seconds=1)
+    assert told in caught.value.message
+    assert hint in caught.value.hint
+    assert ledger.unit("001000").state == "reserved"
+    with ledger.using() as connection:
+        connection.execute("PRAGMA query_only = OFF")
+        connection.execute("PRAGMA max_page_count = 1000000")
+    assert made(ledger, "aa") == "001000"
+    assert outcomes(ledger, "001000") == [("make", "killed"), ("make", "passed")]
+
+
 def test_a_damaged_ledger_is_told(tmp_path: Path) -> None:
     path = tmp_path / "x.ledger"
     with Ledger.open(path, create=True) as ledger:

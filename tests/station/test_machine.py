@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from provision.station.counts import Counts
 from provision.station.machine import (
     GRACE,
+    Counts,
     SeenPort,
     SocketState,
     Verdict,

@@ -9,9 +9,9 @@ from provision.interfaces import PortInfo
 from provision.station.ledger import Ledger
 from provision.station.machine import GRACE
 from provision.station.numbers import Counter
+from provision.station.orders import Orders
 from provision.station.runner import Layout, Station, seen_port
 from provision.station.telling import Lines
-from provision.station.worker import Orders
 
 BRIDGE = PortInfo(path="/dev/ttyUSB0", usb_id="10c4:ea60", serial_number="0001", location="1-1")
 OWN = PortInfo(path="/dev/ttyACM0", usb_id="303a:1001", serial_number="AA", location="1-2")

@@ -7,8 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from provision.station.counts import Counts
-from provision.station.machine import SeenPort, SocketState, Verdict
+from provision.station.machine import Counts, SeenPort, SocketState, Verdict
 from provision.station.screen import Screen, large
 
 PORT = SeenPort(path="/dev/ttyUSB0")

@@ -9,8 +9,7 @@ import pytest
 
 from provision import api
 from provision.errors import UsageError
-from provision.station.counts import Counts
-from provision.station.machine import SeenPort, SocketState, Verdict
+from provision.station.machine import Counts, SeenPort, SocketState, Verdict
 from provision.station.shift import ShiftOptions, ShiftResult, open_shift
 from provision.station.view import LiveView, SocketView, Working, socket_view
 

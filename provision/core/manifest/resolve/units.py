@@ -28,11 +28,11 @@ _SAMPLE_MAC = "02:00:00:00:00:00"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UnitValues:
-    """What a unit differs by: its number, its board's MAC and port, the station, and the columns
-    of its row in the table."""
+    """What a unit differs by: its number, its board's MAC (None of one that has not said who it is
+    yet) and port, the station, and the columns of its row in the table."""
 
     serial: str
-    mac: str
+    mac: str | None
     station: str
     port: PortSelector
     columns: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -42,7 +42,7 @@ class UnitValues:
         return {
             **self.columns,
             "serial": self.serial,
-            "mac": self.mac,
+            "mac": self.mac or _SAMPLE_MAC,
             "station": self.station,
         }
 
@@ -85,7 +85,7 @@ def unit_manifest(manifest: Manifest, values: UnitValues) -> tuple[Manifest, str
             ),
             vars=MappingProxyType({**layer.vars, **own}),
         ),
-        mac=Text.at(values.mac, key.line, key.column, plain=False),
+        mac=Text.at(values.mac, key.line, key.column, plain=False) if values.mac else None,
     )
     return replace(manifest, devices=MappingProxyType({**manifest.devices, name: unit})), name
 

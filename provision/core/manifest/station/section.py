@@ -124,7 +124,24 @@ def _counter(
         message = f"{quoted(written)} cannot write a number; expected one such as '{{:06d}}'"
         reader.problem(written, (*path, "format"), message)
         return None
+    widest = _widest(str(written or ""))
+    if widest is not None:
+        room = f"does not fit into {quoted(str(written))}, which ends at {widest}"
+        for key, node, value in (("start", start, first), ("end", end, last)):
+            if value is not None and value > widest:
+                reader.problem(node or counter, (*path, key), f"{value} {room}")
+                return None
+        last = last if last is not None else widest
     return CounterSettings(start=first, end=last, format=str(written) if written else "{}")
+
+
+def _widest(written: str) -> int | None:
+    """The last number that a format of fixed width, such as `{:06d}`, has room for; None of one
+    that has no such width."""
+    width = re.search(r"\{:0([0-9]+)([dxX]?)\}", written)
+    if width is None or int(width[1]) < 1:
+        return None
+    return int((16 if width[2] in ("x", "X") else 10) ** int(width[1])) - 1
 
 
 def _sockets(reader: TableReader, table: Table) -> dict[str, PortSelector]:

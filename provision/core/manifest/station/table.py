@@ -5,20 +5,28 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Collection, Mapping
+from io import StringIO
 from types import MappingProxyType
 
 from provision.core.manifest.table_reader import NAME
 from provision.core.wording import quoted
 
 MOST_ROWS = 100_000
+_SEPARATORS = (",", ";", "\t")
 _VARIABLE = re.compile(r"[A-Za-z_]\w{0,99}", re.ASCII)
 
 
 def read_rows(text: str, key: str, *, built_in: Collection[str]) -> Mapping[str, Mapping[str, str]]:
     """The rows of a CSV text in their order, by the number in the column `key`; ValueError says
-    what is wrong, in which line. No column may have the name of a variable that is `built_in`."""
-    reader = csv.reader(text.removeprefix("\ufeff").splitlines(), strict=True)
+    what is wrong, in which line. Cells are separated by commas, or as a spreadsheet of another
+    country or a copy from one has it, by semicolons or tabs: by what the first line has most of.
+    No column may have the name of a variable that is `built_in`."""
+    text = text.removeprefix("\ufeff")
+    first = text.partition("\n")[0]
+    separator = max(_SEPARATORS, key=first.count)
+    reader = csv.reader(StringIO(text, newline=""), delimiter=separator, strict=True)
     rows: dict[str, Mapping[str, str]] = {}
+    lines: dict[str, int] = {}
     try:
         header = [name.strip() for name in next(reader, [])]
         _check_header(header, key, {*built_in} - {key})
@@ -36,9 +44,10 @@ def read_rows(text: str, key: str, *, built_in: Collection[str]) -> Mapping[str,
                     "digits, _, . and -"
                 )
             if number in rows:
-                raise ValueError(f"{where}: {quoted(number)} is there already")
+                raise ValueError(f"{where}: {quoted(number)} is in line {lines[number]} already")
             if len(rows) >= MOST_ROWS:
                 raise ValueError(f"more than {MOST_ROWS:,} rows")
+            lines[number] = reader.line_num
             rows[number] = MappingProxyType(dict(zip(header, cells, strict=True)))
     except csv.Error as error:
         raise ValueError(f"line {reader.line_num}: {error}") from None

@@ -49,6 +49,8 @@ def test_all_that_a_station_says(tmp_path: Path) -> None:
         before=Hook(command=("python3", "make it.py")),
         after=Hook(command=("lpr", "-P", "zebra"), timeout=5.0),
     )
+    counted = settings(tmp_path, "{template: unit, serial: {counter: {format: 'A{:03d}'}}}").serial
+    assert counted == CounterSettings(end=999, format="A{:03d}")  # no number is of another width
     table = settings(tmp_path, "{template: unit, serial: {csv: units.csv}}").serial
     assert table == TableSettings(file="units.csv", key="serial")
 
@@ -75,6 +77,10 @@ def test_no_other_command_applies_the_template(tmp_path: Path) -> None:
         ("{template: unit, serial: {key: x}}", "`key` names a column of `csv`, which is not given"),
         ("{template: unit, serial: {counter: {start: 5, end: 4}}}", "station.serial.counter.end: "
          "the last number, 4, is below the first, 5"),
+        ("{template: unit, serial: {counter: {start: 1, end: 100, format: '{:02d}'}}}",
+         "station.serial.counter.end: 100 does not fit into '{:02d}', which ends at 99"),
+        ("{template: unit, serial: {counter: {start: 256, format: 'A{:02x}'}}}",
+         "station.serial.counter.start: 256 does not fit into 'A{:02x}', which ends at 255"),
         ("{template: unit, serial: {counter: {format: '{0.__class__}'}}}", "cannot write a number"),
         ("{template: unit, serial: {counter: {format: '{:99999999d}'}}}", "cannot write a number"),
         ("{template: unit, sockets: {a b: 1-1}}", "'a b' cannot name a socket"),
