@@ -27,7 +27,7 @@ from provision.interfaces import FileSink
 from provision.model.report import RunReport
 from provision.model.state import BoardEntry
 from provision.output.scrub import scrub
-from provision.project.backups import NewBackup, SavedBackup
+from provision.project.backups import NewBackup, SavedBackup, saved_backups
 from provision.project.fleet import Fleet
 from provision.project.received_files import ReceivedFiles
 
@@ -222,6 +222,12 @@ def backup(
 def read_backup(folder: Path) -> SavedBackup:
     """A backup that `backup` made; UsageError where that is none, or not whole."""
     return SavedBackup(folder)
+
+
+def backups_of(folder: Path, device: str) -> list[SavedBackup]:
+    """The backups that `backup` has made of a device in `folder`, the newest first; what is none is
+    left out."""
+    return saved_backups(folder / plain_name(device))
 
 
 def restore(

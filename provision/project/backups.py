@@ -178,6 +178,15 @@ class SavedBackup:
         return data
 
 
+def saved_backups(folder: Path) -> list[SavedBackup]:
+    """Those in a folder that can be read, the newest first."""
+    found = []
+    for path in sorted(folder.glob(f"[!.]*/{RECORD}"), reverse=True):
+        with suppress(UsageError):
+            found.append(SavedBackup(path.parent))
+    return found
+
+
 def _read_record(folder: Path) -> Backup:
     shown = printable(str(folder))
     if folder.name.startswith(".") and folder.name.endswith(_UNFINISHED):

@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from provision.web.guard import Doorkeeper, Guard, Rejected
-from provision.web.pages import access, fleet, runs
+from provision.web.pages import access, device, fleet, runs
 from provision.web.site import Site
 
 
@@ -26,7 +26,12 @@ def create_app(site: Site, doorkeeper: Doorkeeper) -> ASGIApp:
         message = "there is no such page" if error.status_code == 404 else error.detail
         return site.rejected(request, Rejected(error.status_code, message))
 
-    routes: list[BaseRoute] = [*access.routes(doorkeeper), *fleet.routes(site), *runs.routes(site)]
+    routes: list[BaseRoute] = [
+        *access.routes(doorkeeper),
+        *fleet.routes(site),
+        *runs.routes(site),
+        *device.routes(site),
+    ]
     pages = Starlette(
         routes=routes, exception_handlers={Rejected: rejected, HTTPException: no_page}
     )

@@ -11,7 +11,9 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal, get_args
 
 from provision import api
@@ -19,11 +21,14 @@ from provision.api_runs import KeptRun, RunState, keep_run
 from provision.core.wording import Redact, listed
 from provision.errors import ProvisionError, UsageError
 from provision.model.event import Notice, RunFailed
+from provision.web.boards.notes import BoardNotes
 from provision.web.questions import Question, Questions
 from provision.web.run_view import HEAD, RunView
 
 Action = Literal["plan", "apply", "check", "reset", "backup"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
+Look = Literal["facts", "ls", "cp"]
+"""What is looked up of one board, for its page: what it is, what lies on it, one file of it."""
 
 MOST_WAITING = 20
 KEPT_IN_MEMORY = 20  # jobs that are over; what older ones told is in their records
@@ -37,13 +42,16 @@ class Job:
 
     def __init__(
         self,
-        action: Action,
+        action: Action | Look,
         devices: Sequence[str],
         *,
+        path: str | None = None,
         on_change: OnJob,
         suggest: Redact,
     ) -> None:
+        """`path` is that of the file which "cp" reads."""
         self.action = action
+        self.path = path
         self.cancel = api.Cancellation()
         self.questions = Questions(self.cancel, self._asked)
         self._on_change = on_change
@@ -59,6 +67,11 @@ class Job:
     @property
     def devices(self) -> tuple[str, ...]:
         return self.view.devices
+
+    @property
+    def looks(self) -> bool:
+        """Whether something is looked up of a board, and no more."""
+        return self.action in get_args(Look)
 
     def stop(self) -> None:
         """Ask it to end; writes in progress are finished first."""
@@ -78,7 +91,7 @@ class Job:
         """Say something in its record, and on its page."""
         self._kept.handle(Notice(message=message, device=device))
 
-    def run(self, load: Callable[[], api.Fleet], backups: Path) -> None:
+    def run(self, load: Callable[[], api.Fleet], backups: Path, notes: BoardNotes) -> None:
         """Do it, on the thread of the queue. Never raises: what went wrong is told."""
         state: RunState = "interrupted"
         try:
@@ -87,7 +100,7 @@ class Job:
             fleet = load()
             for warning in fleet.warnings:
                 self.tell(f"warning: {fleet.masked(warning)}")
-            report = self._report(fleet, backups)
+            report = self._report(fleet, backups, notes)
             state = "interrupted" if report.interrupted else "finished"
         except ProvisionError as error:
             self._kept.handle(RunFailed.of(error))
@@ -100,8 +113,9 @@ class Job:
             self.view.end(state)
             self._kept.close()
 
-    def _report(self, fleet: api.Fleet, backups: Path) -> api.RunReport:
+    def _report(self, fleet: api.Fleet, backups: Path, notes: BoardNotes) -> api.RunReport:
         devices = list(self.devices)
+        told, cancel = self._kept.handle, self.cancel
         match self.action:
             case "plan":
                 return api.plan(
@@ -130,6 +144,30 @@ class Job:
                 for device, path in where.items():
                     self.tell(f"backup in {path}", device)
                 return report
+            case "facts":
+                report = api.facts(fleet, limit=devices, on_event=told, cancel=cancel)
+                for item in report.devices:
+                    if item.actual is not None and item.error is None:
+                        notes.observed(item.device, item.actual)
+                return report
+            case "ls":
+                report, found = api.ls(
+                    fleet, dict.fromkeys(devices, ("/",)), recursive=True, on_event=told,
+                    cancel=cancel,
+                )  # fmt: skip
+                for device, entries in found.items():
+                    notes.listed(device, entries)
+                return report
+            case "cp":
+                (device,), path = devices, str(self.path)
+                with TemporaryDirectory() as folder:
+                    target = Path(folder) / "file"
+                    report = api.fetch(
+                        fleet, {device: [path]}, target, on_event=told, cancel=cancel
+                    )
+                    if target.is_file():
+                        notes.read(device, path, target.read_bytes(), fleet.masked)
+                return report
 
     def _handle(self, event: api.Event) -> None:
         self.view.handle(event)
@@ -149,13 +187,17 @@ class JobQueue:
         load: Callable[[], api.Fleet],
         *,
         backups: Path,
+        notes: BoardNotes,
+        claim: Callable[[Sequence[str]], AbstractContextManager[None]],
         on_change: OnJob,
         suggest: Redact = str,
     ) -> None:
-        """`load` reads the fleet anew before each job; `on_change` is told which pieces of which
-        job have changed, from any thread."""
+        """`load` reads the fleet anew before each job; `claim` has the ports of devices free while
+        it lasts; `on_change` is told which pieces of which job have changed, from any thread."""
         self._load = load
         self._backups = backups
+        self._notes = notes
+        self._claim = claim
         self._on_change = on_change
         self._suggest = suggest
         self._changed = threading.Condition()
@@ -184,7 +226,9 @@ class JobQueue:
         """The job of that id, while it is remembered here."""
         return next((job for job in self.jobs if job.id == run), None)
 
-    def submit(self, action: Action, devices: Sequence[str]) -> Job:
+    def submit(
+        self, action: Action | Look, devices: Sequence[str], *, path: str | None = None
+    ) -> Job:
         """Queue a job; UsageError for one too many, and for one that waits already."""
         with self._changed:
             if self._closed:
@@ -196,11 +240,11 @@ class JobQueue:
             same = [
                 job
                 for job in self._waiting
-                if job.action == action and set(job.devices) == set(devices)
+                if (job.action, job.path) == (action, path) and set(job.devices) == set(devices)
             ]
             if same:
                 return same[0]  # a button that was pressed twice
-            job = Job(action, devices, on_change=self._on_change, suggest=self._suggest)
+            job = Job(action, devices, path=path, on_change=self._on_change, suggest=self._suggest)
             self._waiting.append(job)
             self._changed.notify_all()
         self._on_change(job, [HEAD])
@@ -215,7 +259,7 @@ class JobQueue:
                 self._over.append(job)
         job.stop()
         if waits:
-            job.run(self._load, self._backups)
+            job.run(self._load, self._backups, self._notes)
 
     def close(self) -> None:
         """No job is begun any more, and the one that runs is asked to end."""
@@ -239,7 +283,8 @@ class JobQueue:
                 if self._closed:
                     return
                 job = self._running = self._waiting.popleft()
-            job.run(self._load, self._backups)
+            with self._claim(job.devices):
+                job.run(self._load, self._backups, self._notes)
             with self._changed:
                 self._running = None
                 self._over.append(job)

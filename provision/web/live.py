@@ -72,13 +72,18 @@ class Topic:
     def since(self, mark: str) -> tuple[str, list[str]]:
         """The pieces that have changed since a mark, in the order of their changes; all of them
         for a mark of an earlier start, or none."""
-        epoch, _, number = mark.partition("-")
-        after = int(number) if epoch == self._epoch and number.isdecimal() else 0
+        after = self._number(mark)
         with self._lock:
             changed = sorted(
                 (version, key) for key, version in self._versions.items() if version > after
             )
             return self.mark, [key for _, key in changed]
+
+    def _number(self, mark: str) -> int:
+        """The number in a mark; 0 for one of an earlier start, or none."""
+        epoch, _, number = mark.partition("-")
+        known = epoch == self._epoch and number.isdecimal() and len(number) < 19
+        return int(number) if known else 0
 
     def html(self, key: str) -> str:
         """A piece as it is now; rendered once for all streams."""

@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from provision._version import __version__
 from provision.api_runs import STAGE_TEXTS, action_text, done_text, duration, step_text
-from provision.core.wording import plural
+from provision.core.wording import byte_size, memory_size, plural, printable
 from provision.web.run_view import BAD
 from provision.web.tiles import FILTERS, said
 
@@ -95,9 +95,15 @@ class Templates:
             step_text=step_text,
             duration=duration,
             plural=plural,
+            byte_size=byte_size,
+            memory_size=memory_size,
         )
         self._environment.filters.update(
-            local=local, shade=shade, symbol=lambda state: SYMBOLS.get(state, "•"), said=said
+            local=local,
+            shade=shade,
+            symbol=lambda state: SYMBOLS.get(state, "•"),
+            said=said,
+            printable=printable,
         )
 
     def render(self, template: str, **values: Any) -> str:

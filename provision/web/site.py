@@ -4,6 +4,7 @@ object, made when the server starts.
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -12,9 +13,15 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from provision.api import Fleet
+from provision import api
+from provision.api import Fleet, SavedBackup
+from provision.api_files import backups_of
 from provision.api_runs import RecordedRun, read_run, recorded_run, recorded_runs
 from provision.core.wording import Redact
+from provision.model.event import Event
+from provision.web.boards.console import STATE, Consoles
+from provision.web.boards.notes import BoardNotes, entry_id
+from provision.web.device_pieces import FACTS, FILE, FILES, ROW, TILE, device_piece
 from provision.web.guard import Rejected, session_of
 from provision.web.jobs import Job, JobQueue
 from provision.web.live import Streams, Topic
@@ -31,6 +38,8 @@ class Site:
     """The pages' common ground. Its state is changed by the queue's threads, and read by pages."""
 
     def __init__(self, load: Callable[[], Fleet], *, backups: Path, suggest: Redact = str) -> None:
+        self.backups = backups
+        self.notes = BoardNotes()
         self.templates = Templates()
         self.project = Project(load)
         self.tiles = Tiles(self.project)
@@ -39,8 +48,15 @@ class Site:
             lambda key: fleet_piece(self.templates, self.tiles, self.queue, key)
         )
         self._run_topics: dict[str, Topic] = {}
+        self._device_topics: dict[str, Topic] = {}
+        self.consoles = Consoles(self._listen, self._console_piece)
         self.queue = JobQueue(
-            self.project.reload, backups=backups, on_change=self._changed, suggest=suggest
+            self.project.reload,
+            backups=backups,
+            notes=self.notes,
+            claim=self.consoles.held,
+            on_change=self._changed,
+            suggest=suggest,
         )
         for run in reversed(self.recorded()[:REMEMBERED]):
             self.tiles.remember(run)
@@ -75,6 +91,42 @@ class Site:
                 self._run_topics.pop(run).close()
         return topic
 
+    def device_topic(self, device: str) -> Topic:
+        """What is live of a device's page, and of the pages of its files."""
+        topic = self._device_topics.get(device)
+        if topic is None:
+            topic = Topic(
+                lambda key: device_piece(
+                    device,
+                    key,
+                    templates=self.templates,
+                    tiles=self.tiles,
+                    notes=self.notes,
+                    queue=self.queue,
+                )
+            )
+            topic = self._device_topics.setdefault(device, topic)
+        return topic
+
+    def backups_of(self, device: str) -> list[SavedBackup]:
+        """Those of a device, the newest first."""
+        return backups_of(self.backups, device)
+
+    def restore_command(self, device: str, folder: Path) -> str:
+        """How a backup is put back, to be typed."""
+        words = ("provision", "restore", device, str(folder), "-m", str(self.project.path))
+        return shlex.join(words)
+
+    def _listen(
+        self, device: str, cancel: api.Cancellation, heard: Callable[[Event], None]
+    ) -> None:
+        api.logs(self.project.fleet, limit=[device], on_event=heard, cancel=cancel)
+
+    def _console_piece(self, device: str, key: str) -> str:
+        assert key == STATE
+        state = self.consoles.state(device)
+        return self.templates.piece("device_pieces.html", "console", device, state)
+
     def _changed(self, job: Job, keys: Iterable[str]) -> None:
         keys = list(keys)
         devices = [key for key in keys if key in job.view.rows]
@@ -88,14 +140,23 @@ class Site:
         topic = self._run_topics.get(job.id)
         if topic is not None:
             topic.touch(keys)
+        if job.looks:
+            pieces = [TILE, FACTS, FILES, *([FILE + entry_id(job.path)] if job.path else [])]
+        else:
+            pieces = [TILE, ROW]
+        for device in job.devices if HEAD in keys else devices:
+            if device in self._device_topics:
+                self._device_topics[device].touch(pieces)
 
     def close(self) -> None:
         """Nothing is live any more; jobs are asked to end."""
         self.queue.close()
+        self.consoles.shut()
 
     def close_streams(self) -> None:
         """Streams end, with what was the last to be told."""
-        for topic in (self.fleet_topic, *list(self._run_topics.values())):
+        others = [*self._run_topics.values(), *self._device_topics.values()]
+        for topic in (self.fleet_topic, *others):
             topic.close()
 
     def stream(self, request: Request, topic: Topic) -> Response:

@@ -20,6 +20,9 @@ from provision.model.state import DesiredState
 from provision.web.project import Project
 from provision.web.run_view import BAD, Row, RunView
 
+TELLING = ("plan", "apply", "check", "rollback")
+"""The tasks whose outcome is how a board stands to the manifest; that of a reset, or of a look into
+a board, is not."""
 WORKING = ("waiting", "working", "asking")
 FILTERS: Mapping[str, tuple[str, ...]] = {
     "well": ("ok", "changed"),
@@ -85,6 +88,8 @@ class Tiles:
 
     def remember(self, run: RecordedRun) -> None:
         """A run of an earlier day, the oldest first."""
+        if run.task not in TELLING:
+            return
         for device, outcome in run.outcomes.items():
             if outcome != "skipped":
                 self._seen[device] = Seen(
@@ -104,6 +109,8 @@ class Tiles:
                     continue
                 self._active.pop(device, None)
                 ended = row.finished
+                if view.task not in TELLING:
+                    continue
                 if ended is not None and ended.outcome != "skipped":
                     self._seen[device] = Seen(
                         run=view.id, task=view.task, outcome=ended.outcome, when=now,

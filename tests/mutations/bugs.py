@@ -25,6 +25,20 @@ class Bug:
 
 BUGS = (
     Bug(
+        name="show the secrets in a board's file on its page",
+        file="provision/web/boards/notes.py",
+        before="shown=masked(harmless(clean))",
+        after="shown=harmless(text)",
+        tests=("tests/web/boards/test_notes.py",),
+    ),
+    Bug(
+        name="listen to a board while a run is at work with it",
+        file="provision/web/boards/console.py",
+        before="self._held += 1\n            self._cancel.cancel()",
+        after="self._held += 0\n            self._cancel.cancel()",
+        tests=("tests/web/boards/test_console.py", "-k", "a_run_has_the_port"),
+    ),
+    Bug(
         name="let what a board says be markup in a report",
         file="provision/output/reports/html.py",
         before="autoescape=True,",

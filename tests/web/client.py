@@ -1,12 +1,19 @@
-"""A browser without a window: requests to an application in this process, with a jar of cookies."""
+"""A browser without a window: requests to an application in this process, with a jar of cookies.
+
+Its event loop has a thread of its own: that of a test may have one already, of the real browser.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import httpx
 from starlette.types import ASGIApp
+
+T = TypeVar("T")
 
 
 class Client:
@@ -14,6 +21,7 @@ class Client:
 
     def __init__(self, app: ASGIApp, base_url: str) -> None:
         self._loop = asyncio.new_event_loop()
+        self._thread = ThreadPoolExecutor(1)
         self._client = httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url=base_url, follow_redirects=False
         )
@@ -23,7 +31,10 @@ class Client:
         return self._client.cookies
 
     def request(self, method: str, url: str, **options: Any) -> httpx.Response:
-        return self._loop.run_until_complete(self._client.request(method, url, **options))
+        return self._run(self._client.request(method, url, **options))
+
+    def _run(self, what: Coroutine[Any, Any, T]) -> T:
+        return self._thread.submit(self._loop.run_until_complete, what).result()
 
     def get(self, url: str, **options: Any) -> httpx.Response:
         return self.request("GET", url, **options)
@@ -32,6 +43,7 @@ class Client:
         return self.request("POST", url, **options)
 
     def close(self) -> None:
-        self._loop.run_until_complete(self._client.aclose())
-        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        self._run(self._client.aclose())
+        self._run(self._loop.shutdown_default_executor())
+        self._thread.shutdown()
         self._loop.close()

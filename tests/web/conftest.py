@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from provision.web.access import ROLES
 from tests.apply.conftest import station
 from tests.apply.station import Run, Station
 from tests.web.browser import PATIENCE, chromium
@@ -49,7 +50,7 @@ def serve(station: Station) -> Serve:
 
     def start(*words: str) -> Run:
         run = station.start("serve", "--port", "0", *words)
-        run.until(lambda run: "Ctrl-C ends it" in run.err)
+        run.until(lambda run: "Ctrl-C ends it" in run.err and run.out.count("\n") == len(ROLES))
         return run
 
     return start

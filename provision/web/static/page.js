@@ -98,3 +98,19 @@ if (all && chosen) {
   for (const box of boxes) box.addEventListener("change", count);
   count();
 }
+
+// A console: what comes is appended; the end is kept in view by whoever is at the end, and no page
+// grows without bound.
+const printed = document.getElementById("console");
+if (printed && printed.matches("pre")) {
+  const most = 2000;
+  let atEnd = true;
+  printed.addEventListener("scroll", () => {
+    atEnd = printed.scrollTop + printed.clientHeight > printed.scrollHeight - 24;
+  });
+  new MutationObserver(() => {
+    while (printed.childElementCount > most) printed.firstElementChild.remove();
+    if (atEnd) printed.scrollTop = printed.scrollHeight;
+  }).observe(printed, { childList: true });
+  printed.scrollTop = printed.scrollHeight;
+}

@@ -1,0 +1,1 @@
+"""What the pages know of boards beyond their runs: what was looked up of them, what they print."""
