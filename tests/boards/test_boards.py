@@ -13,6 +13,7 @@ import yaml
 from referencing import Registry, Resource
 
 from provision.boards import profile_from, profiles
+from provision.core.chips.esp.chips import CHIPS as ESP_CHIPS
 from provision.core.chips.esp.chips import ESP8266
 from provision.core.chips.family import ChipFamily
 from provision.core.chips.registry import CHIPS, FAMILIES
@@ -104,6 +105,18 @@ def test_words_for_fingers_name_the_button() -> None:
     assert "hold the user button" in profiles()["olimex-esp8266-evb"].download.lower()
     assert "GPIO0 to ground" in profiles()["esp8266-bare"].download
     assert profiles()["esp8266-1m"].variant == "FLASH_1M"
+
+
+# esptool, docs/en/advanced-topics/boot-mode-selection.rst: IO9 where nothing else is said.
+BOOT_PINS = {"esp32": 0, "esp32s2": 0, "esp32s3": 0, "esp32p4": 35, "esp32c5": 28}
+
+
+@pytest.mark.parametrize("chip", [chip for chip in ESP_CHIPS if chip != ESP8266])
+def test_the_button_for_download_mode_is_at_the_chips_own_pin(chip: Chip) -> None:
+    pin = BOOT_PINS.get(chip.name, 9)
+    assert f"BOOT (IO{pin})" in profiles()[chip.name].download
+    quirks = [quirk for quirk in profiles()[chip.name].quirks if "boot pin" in quirk]
+    assert quirks == ([f"Its boot pin is IO{pin}, not IO0."] if pin else [])
 
 
 def test_a_board_of_ones_own_extends_another() -> None:

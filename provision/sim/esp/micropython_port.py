@@ -47,7 +47,9 @@ _FORCED_DOWNLOAD = frozenset({ESP32S2, ESP32S3, ESP32C2, ESP32C3, ESP32P4})
 NO_WIFI = frozenset({ESP32H2, ESP32P4})
 
 # Bytes that gc.mem_free() reports at the prompt of the generic builds, without PSRAM. Of the C2,
-# C5, C61, H2 and P4 nobody measured it: estimates, by their RAM.
+# C5, C61, H2 and P4 no measurement was found: estimates, by their RAM. MicroPython begins with
+# 36 KB on a C2 and 64 KB on the others, and counts what it may still take from ESP-IDF's heap
+# (ports/esp32/mpconfigport.h and gccollect.c).
 _FREE = {
     ESP8266: 36 << 10,
     ESP32: 160 << 10,
