@@ -17,6 +17,7 @@ after the other from a `stream`. Another thread stops a run by the `Cancellation
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,14 +26,12 @@ from provision.app import (
     LockResult,
     ValidManifest,
     VendorResult,
-    build_image_of,
-    lock_manifest,
     open_fleet,
     run_task,
     status_of,
-    validate_manifest,
-    vendor_manifest,
 )
+from provision.core.planning.rollout import draw_batches
+from provision.core.wording import listed
 from provision.engine.cancellation import Cancellation
 from provision.engine.context import MANUAL_TIMEOUT, Confirm
 from provision.engine.discover import Arrivals, FoundPort
@@ -43,10 +42,11 @@ from provision.engine.tasks.facts import FactsTask
 from provision.engine.tasks.plan import PlanTask
 from provision.engine.tasks.reset import ResetTask
 from provision.errors import UsageError
-from provision.model.event import Event, ManualActionNeeded
-from provision.model.plan import Plan
+from provision.model.event import Event, ManualActionNeeded, Notice
+from provision.model.plan import Batches, Plan, Rollout, Share
 from provision.model.report import DeviceReport, RunReport
 from provision.model.state import ActualState, BoardEntry
+from provision.output.scrub import scrub
 from provision.project.apply_records import LastApply
 from provision.project.device_status import DeviceStatus, FleetStatus
 from provision.project.fleet import Fleet
@@ -79,8 +79,10 @@ if TYPE_CHECKING:
         naming,
         ports_named,
     )
+    from provision.api_project.needs import build_image, lock, validate, vendor
+    from provision.api_project.plans import check_plan_path, made_here, open_planned, save_plan
     from provision.api_station import MadeUnit, StationManifest, open_station
-    from provision.device.flashing.device_image import DeviceImage
+    from provision.output.saved.plan_file import SavedPlan, is_saved_plan, read_plan
     from provision.project.backups import SavedBackup
     from provision.sources.lock_resolution import EVERYTHING
 
@@ -109,8 +111,11 @@ __all__ = [
     "Naming",
     "NewManifest",
     "Plan",
+    "Rollout",
     "RunReport",
     "SavedBackup",
+    "SavedPlan",
+    "Share",
     "ShownFile",
     "StationManifest",
     "ValidManifest",
@@ -122,26 +127,32 @@ __all__ = [
     "build_image",
     "cat",
     "check",
+    "check_plan_path",
     "discover",
     "facts",
     "fetch",
     "hosts",
     "init",
+    "is_saved_plan",
     "load",
     "lock",
     "logs",
     "ls",
+    "made_here",
     "merge_lock",
     "naming",
+    "open_planned",
     "open_station",
     "plan",
     "ports_named",
     "read_backup",
+    "read_plan",
     "repl",
     "reset",
     "restore",
     "rollback",
     "run_code",
+    "save_plan",
     "send",
     "status",
     "stream",
@@ -158,6 +169,9 @@ _ELSEWHERE = {
     "provision.api_import": "BoardImport Imported",
     "provision.api_manifest": "FleetHosts NamedBoard Naming NewManifest arrivals ask discover "
     "hosts init merge_lock naming ports_named",
+    "provision.api_project.needs": "build_image lock validate vendor",
+    "provision.api_project.plans": "check_plan_path made_here open_planned save_plan",
+    "provision.output.saved.plan_file": "SavedPlan is_saved_plan read_plan",
     "provision.api_station": "MadeUnit StationManifest open_station",
 }
 
@@ -239,6 +253,9 @@ def apply(
     accept_new_boards: Sequence[str] = (),
     diff: bool = False,
     fresh: bool = False,
+    rollout: Rollout | None = None,
+    resume: str | None = None,
+    saved: SavedPlan | None = None,
     operator: bool = False,
     manual_timeout: float = MANUAL_TIMEOUT,
     confirm: Confirm | None = None,
@@ -255,7 +272,30 @@ def apply(
     found by it on the ports of all selected devices and on those that are no device's. With
     `fail_fast`, no device is begun after one has failed. `fresh`, which is to be asked for before,
     deletes whatever no entry of the manifest manages, cards excepted, and restarts every board.
+    `rollout` has the devices begin in batches, in place of the manifest's own; where it stops,
+    `stopped` of the report says why. `resume` goes on with an earlier apply, by the id of its
+    record or as "last": with the devices that it did not leave as they have to be now, in its own
+    batches where no `rollout` is given. With a plan that was `saved`, and the fleet that
+    `open_planned` gives for it, a device is refused where there is anything else to be done now;
+    `fresh` and `accept_new_boards` are the plan's.
     """
+    if saved is not None:
+        fresh, accept_new_boards = saved.fresh, saved.accept_new
+        limit = [state.device for state in fleet.select(limit) if state.device in saved.devices]
+    batches: Batches | None = None
+    if resume is not None:
+        from provision.api_project.resume import go_on_with
+
+        left = go_on_with(fleet, limit, resume)
+        limit, resume, batches = left.devices, left.run, left.batches
+        if left.again and on_event is not None:
+            again = (
+                f"to be done again, as they have to be something else since: {listed(left.again)}"
+            )
+            on_event(Notice(message=again))
+    if rollout is not None or batches is None:
+        rollout = rollout or fleet.rollout
+        batches = draw_batches(fleet.select(limit), rollout) if rollout is not None else None
     return run_task(
         fleet,
         ApplyTask(
@@ -263,6 +303,7 @@ def apply(
             accept_new=fleet.select_new_boards(accept_new_boards, limit),
             contents=diff,
             fresh=fresh,
+            differs=partial(_differs, fleet, saved) if saved is not None else None,
         ),
         cancel,
         limit=limit,
@@ -273,7 +314,13 @@ def apply(
         confirm=confirm,
         forks=forks,
         fail_fast=fail_fast,
+        batches=batches,
+        resumes=resume,
     )
+
+
+def _differs(fleet: Fleet, saved: SavedPlan, plan: Plan, actual: ActualState) -> str | None:
+    return saved.devices[plan.device].differs(scrub(plan, fleet.masked), actual)
 
 
 def check(
@@ -361,56 +408,3 @@ def status(fleet: Fleet, *, limit: Sequence[str] = ()) -> FleetStatus:
     """What the last apply of each device came to, on this computer, and whether its port is plugged
     in. No board is touched; `plan` is what looks at them."""
     return status_of(fleet, limit)
-
-
-def validate(
-    manifest: str | Path | None = None,
-    *,
-    limit: Sequence[str] = (),
-    secrets: Path | None = None,
-) -> ValidManifest:
-    """Check a manifest as `load` does, and look into image files; ManifestError names every
-    problem. Lock, cache and network are left alone, so that packages are not looked into."""
-    return validate_manifest(manifest, limit=limit, secrets=secrets)
-
-
-def lock(
-    manifest: str | Path | None = None,
-    *,
-    upgrade: Sequence[str] = (),
-    check: bool = False,
-    secrets: Path | None = None,
-    offline: bool = False,
-) -> LockResult:
-    """Resolve a manifest's versions and packages and write them to fleet.lock, with URL, size and
-    sha256 of each file; SourceError for what cannot be had.
-
-    What is locked stays, but for the firmware and packages that `upgrade` names (EVERYTHING: all).
-    With `check` nothing is written: the result tells what is not up to date.
-    """
-    return lock_manifest(manifest, upgrade=upgrade, check=check, secrets=secrets, offline=offline)
-
-
-def vendor(
-    manifest: str | Path | None = None,
-    directory: Path | None = None,
-    *,
-    secrets: Path | None = None,
-    offline: bool = False,
-) -> VendorResult:
-    """Copy all firmware and packages that a manifest has locked into a directory: `vendor` beside
-    the manifest, where every run finds it, when none is named. UsageError when the lock is not up
-    to date."""
-    return vendor_manifest(manifest, directory, secrets=secrets, offline=offline)
-
-
-def build_image(
-    device: str,
-    manifest: str | Path | None = None,
-    *,
-    secrets: Path | None = None,
-    offline: bool = False,
-) -> DeviceImage:
-    """All that `apply` would put on a device's blank board as one image, for other flashing
-    tools. It holds the device's secrets."""
-    return build_image_of(manifest, device, secrets=secrets, offline=offline)

@@ -12,7 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provision.app_drives import board_drives, serial_discovery
+from provision.app_drives import (
+    board_drives,
+    register_virtual_boards,
+    serial_discovery,
+    url_fault,
+)
 from provision.core.hosts import refuse_elsewhere
 from provision.core.wording import Redact, did_you_mean
 from provision.engine.cancellation import Cancellation
@@ -23,15 +28,17 @@ from provision.errors import UsageError
 from provision.lockfile.entries import VENDOR, Lock
 from provision.lockfile.store import LearnedMacs, read_lock, update_lock
 from provision.model.event import Event
+from provision.model.plan import Batches
 from provision.model.report import RunReport
 from provision.output.download_progress import TerminalProgress
-from provision.output.run_log import state_directory
+from provision.output.run_log import state_directory, user_key
+from provision.output.saved.history import RunHistory
 from provision.output.scrub import scrub, scrub_report
 from provision.project.apply_records import ApplyRecords
 from provision.project.check_records import CheckRecords
 from provision.project.device_status import FleetStatus, recall
 from provision.project.flash_journal import FlashJournal
-from provision.project.fleet import Fleet
+from provision.project.fleet import Fleet, state_digest
 from provision.project.git.commit import commit_of
 from provision.project.manifest_file import Loaded, load
 from provision.project.rollback_records import RollbackRecords
@@ -55,9 +62,6 @@ if TYPE_CHECKING:
     from provision.sources.lock_resolution import Change
     from provision.sources.release_index import IndexUrls
     from provision.sources.vendoring import Vendored
-
-SIM_HANDLERS = "provision.sim"
-SIM_SCHEME = "sim"
 
 
 def open_fleet(
@@ -92,18 +96,21 @@ def load_manifest(manifest: str | Path | None, secrets: Path | None = None) -> L
         secrets=secrets,
         check_url=url_fault,
         passes=SchemaPasses(state_directory() / "valid-manifests"),
+        failed=_failed_devices,
     )
 
 
-def url_fault(url: str) -> str | None:
-    """What is wrong with the URL of a port, as far as it can be told without opening it."""
-    from provision.device.transport import transports
+def _failed_devices(manifest: Path) -> Callable[[], tuple[str, ...]]:
+    def look_up() -> tuple[str, ...]:
+        last = run_history().last(manifest)
+        return last.failed if last is not None else ()
 
-    if transports.scheme_of(url) != SIM_SCHEME:
-        return transports.url_fault(url)
-    from provision.sim.setup import address_fault
+    return look_up
 
-    return address_fault(url)
+
+def run_history() -> RunHistory:
+    """The runs that this user's records tell of."""
+    return RunHistory(state_directory() / "runs")
 
 
 def run_task(
@@ -120,6 +127,8 @@ def run_task(
     forks: int = 0,
     fail_fast: bool = False,
     detailed_exit_code: bool = False,
+    batches: Batches | None = None,
+    resumes: str | None = None,
 ) -> RunReport:
     """Do a task with the devices that `limit` selects, on real ports; see `engine.run.run`. What
     leaves it, events, questions, reports and errors, is masked."""
@@ -169,6 +178,7 @@ def run_task(
         forks=forks,
         fail_fast=fail_fast,
         detailed_exit_code=detailed_exit_code,
+        state_digest=state_digest(user_key()) if task.name == "apply" else None,
     )
     names = [state.device for state in states]
     with fleet.redactor.errors():
@@ -182,6 +192,8 @@ def run_task(
             manifest=str(fleet.loaded.path),
             commit=commit_of(fleet.loaded.folder),
             host=fleet.host,
+            batches=batches,
+            resumes=resumes,
         )
     return scrub_report(report, fleet.redactor)
 
@@ -208,14 +220,6 @@ def status_of(fleet: Fleet, limit: Sequence[str]) -> FleetStatus:
 
 def _masking(confirm: Confirm, redact: Redact) -> Confirm:
     return lambda device, plan: confirm(device, scrub(plan, redact))
-
-
-def register_virtual_boards() -> None:
-    """Let pyserial open sim:// URLs in this process."""
-    import serial
-
-    if SIM_HANDLERS not in serial.protocol_handler_packages:
-        serial.protocol_handler_packages.append(SIM_HANDLERS)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Where boards are found, as ports and as drives: adapters that `app.py` and `app_ports.py` share.
 
-Beside `app.py`, the place where adapters are built.
+Beside `app.py`, the place where adapters are built. The `sim://` URL handler is registered here;
+nothing else knows that such boards exist.
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ from provision.output.run_log import state_directory
 if TYPE_CHECKING:
     from provision.device.flashing.uf2.site import Drives
     from provision.device.transport.discovery import SerialDiscovery
+
+
+SIM_HANDLERS = "provision.sim"
+SIM_SCHEME = "sim"
 
 
 def board_drives() -> Drives:
@@ -72,3 +77,22 @@ class _AllVolumes:
                     )
                 )
         return found
+
+
+def url_fault(url: str) -> str | None:
+    """What is wrong with the URL of a port, as far as it can be told without opening it."""
+    from provision.device.transport import transports
+
+    if transports.scheme_of(url) != SIM_SCHEME:
+        return transports.url_fault(url)
+    from provision.sim.setup import address_fault
+
+    return address_fault(url)
+
+
+def register_virtual_boards() -> None:
+    """Let pyserial open sim:// URLs in this process."""
+    import serial
+
+    if SIM_HANDLERS not in serial.protocol_handler_packages:
+        serial.protocol_handler_packages.append(SIM_HANDLERS)

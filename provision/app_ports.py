@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from provision.app import load_manifest, register_virtual_boards, this_host
-from provision.app_drives import board_drives, serial_discovery
+from provision.app import load_manifest, this_host
+from provision.app_drives import board_drives, register_virtual_boards, serial_discovery
 from provision.core.hosts import is_at
 from provision.core.wording import Redact
 from provision.engine.discover import FoundPort, ask_boards, list_ports, named_ports

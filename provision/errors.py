@@ -6,7 +6,8 @@ The tree, with the exit code each ends a run with::
     ├── UsageError                     2  the command line asks for something impossible
     ├── ManifestError                  3  the manifest is invalid: every problem, located
     │   ├── TemplateError              3  a template cannot be rendered: one problem, in its file
-    │   └── LockError                  3  fleet.lock cannot be read or written
+    │   ├── LockError                  3  fleet.lock cannot be read or written
+    │   └── SavedPlanError             3  a saved plan is damaged, or none of ours
     ├── SourceError                    3  a firmware image or other input cannot be used
     │   ├── ImageError                 3  an image is damaged, truncated, or of another kind
     │   └── CompileError               3  a Python source does not compile
@@ -148,6 +149,19 @@ class LockError(ManifestError):
         super().__init__(problems, hint=hint)
         self.args = (message,)
         self.message = message
+
+
+class SavedPlanError(ManifestError):
+    """A file with a saved plan cannot be used; `problem` stands where."""
+
+    code = "saved-plan"
+    default_hint = "make it anew with `provision plan --out FILE`; it is not meant to be edited"
+
+    def __init__(self, problem: Problem, *, hint: str | None = None) -> None:
+        super().__init__([problem], hint=hint)
+        self.args = (str(problem),)
+        self.message = f"{problem.place.file} is no plan that can be carried out"
+        self.problem = problem
 
 
 class SourceError(ProvisionError):

@@ -165,12 +165,13 @@ def run_fleet_command(
     console: bool = False,
     directory: Path | None = None,
     rereads: bool = False,
+    open_fleet: Callable[[], Fleet] | None = None,
 ) -> int:
     """Read the manifest, open the outputs, `run`, and return the exit code. With `console` what
     boards print is the result, also in files of `directory`; `rereads`: the run follows what
-    becomes of the manifest."""
+    becomes of the manifest. `open_fleet` takes the place of `request.load`."""
     return run_command(
-        request.load,
+        open_fleet or request.load,
         run,
         json=request.json,
         verbose=request.verbose,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+
 import click
 
 from provision import api
@@ -11,24 +14,39 @@ from provision.cli.fleet_command import (
     common_options,
     run_fleet_command,
 )
+from provision.core.wording import listed, plural
+from provision.model.event import Notice
 
 
 @click.command(name="plan")
 @common_options
 @click.option("--fresh", is_flag=True, help="As for `provision apply --fresh`.")
-def command(*, request: FleetRequest, forks: int, manual_timeout: float, fresh: bool) -> int:
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="Save the plan: `provision apply FILE` carries out exactly that.")  # fmt: skip
+def command(
+    *, request: FleetRequest, forks: int, manual_timeout: float, fresh: bool, out: Path | None
+) -> int:
     """Observe every board of MANIFEST (fleet.yaml) and show what `apply` would change.
 
     Nothing is written, and a board whose REPL answers is not even reset.
     """
-    return run_plan(request, forks=forks, manual_timeout=manual_timeout, fresh=fresh)
+    return run_plan(request, forks=forks, manual_timeout=manual_timeout, fresh=fresh, out=out)
 
 
-def run_plan(request: FleetRequest, *, forks: int, manual_timeout: float, fresh: bool) -> int:
+def run_plan(
+    request: FleetRequest,
+    *,
+    forks: int,
+    manual_timeout: float,
+    fresh: bool,
+    out: Path | None = None,
+) -> int:
     """Also `apply --check`."""
 
     def run(command: FleetCommand) -> api.RunReport:
-        return api.plan(
+        if out is not None:
+            api.check_plan_path(command.fleet, out)
+        report = api.plan(
             command.fleet,
             forks=forks,
             accept_new_boards=request.accept_new,
@@ -41,5 +59,19 @@ def run_plan(request: FleetRequest, *, forks: int, manual_timeout: float, fresh:
             on_event=command.outputs.handle,
             cancel=command.cancel,
         )
+        if out is not None and not report.interrupted:
+            saved = api.save_plan(
+                command.fleet, report, out, fresh=fresh, accept_new_boards=request.accept_new
+            )
+            command.outputs.handle(Notice(message=_told(saved)))
+        return report
 
     return run_fleet_command(request, run)
+
+
+def _told(saved: api.SavedPlan) -> str:
+    names = listed(list(saved.left_out))
+    missing = f", without {names}, for which there is none" if names else ""
+    path = shlex.quote(str(saved.path))
+    devices = plural(len(saved.devices), "device")
+    return f"saved for {devices}{missing}: `provision apply {path}` carries out exactly this plan"

@@ -189,7 +189,7 @@ def run_tool(words: Sequence[str]) -> None:
     """Run an installed Python tool (esptool, mpremote …) so that it can open sim:// ports."""
     from importlib.metadata import entry_points
 
-    from provision.app import register_virtual_boards
+    from provision.app_drives import register_virtual_boards
     from provision.sim import modem_lines
 
     scripts = {script.name: script for script in entry_points(group="console_scripts")}

@@ -35,6 +35,9 @@ from provision.model.unit_data import CertificateFacts, NvsEntry
 MANUAL_TIMEOUT = 120.0  # seconds: to find the board, and its buttons
 
 
+StateDigest = Callable[[DesiredState, Firmware | None], str]
+"""What tells whether a device has to be the same in another run: see `desired_digest`."""
+
 Confirm = Callable[[str, Plan], bool]
 """Asks whether a device's plan, which erases, may be carried out. Called from the device's own
 thread; raises Interrupted when the run is cancelled while it waits for the answer."""
@@ -53,6 +56,7 @@ class RunContext:
     many devices at once, 0 for all; with `fail_fast` no device is begun after one has failed.
     With `match_by_mac`, a device whose MAC is known is looked for on all ports of the run.
     `declared_macs` are those of all devices of the manifest, also of those left out, by device.
+    `state_digest` is told of devices that were left as they have to be, for later runs.
     """
 
     discovery: Discovery
@@ -74,6 +78,7 @@ class RunContext:
     forks: int = 0
     fail_fast: bool = False
     detailed_exit_code: bool = False  # pending changes have an exit code of their own
+    state_digest: StateDigest | None = None
     clock: Callable[[], float] = time.monotonic
 
 

@@ -123,8 +123,13 @@ class DeviceRun:
                 board=None
                 if actual is None
                 else SeenBoard(mac=actual.mac, chip=actual.chip, firmware=actual.firmware),
+                state=self._state() if outcome in ("ok", "changed") else None,
             )
         )
+
+    def _state(self) -> str | None:
+        digest = self._context.state_digest
+        return digest(self._target.desired, self._target.firmware) if digest is not None else None
 
     def skip(self) -> None:
         """End without having begun: the run ended before this device's turn."""

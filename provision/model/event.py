@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 
 from provision.errors import ManifestError, ProvisionError
 from provision.model.chip import Chip
-from provision.model.plan import Action, Plan
+from provision.model.plan import Action, Batches, Plan
 from provision.model.state import FirmwareIdentity, StepResult
 
 EVENT_VERSION = 2
@@ -48,7 +48,8 @@ Outcome = Literal[
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunStarted:
     """`manifest` is an absolute path; `commit` what its git checkout was at, where it is in one;
-    `host` the computer that the run is on."""
+    `host` the computer that the run is on; `rollout` has the batches that the devices are begun in,
+    None where all are at once; `resumes` is the id of the run that this one goes on with."""
 
     kind: ClassVar[str] = "run-started"
     task: str  # the name of the task: plan, apply, rollback, run, logs, …
@@ -58,6 +59,18 @@ class RunStarted:
     manifest: str | None = None
     commit: str | None = None
     host: str | None = None
+    rollout: Batches | None = None
+    resumes: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BatchStarted:
+    """The devices of a batch are about to begin; it is number `number`, from 1, `of` so many."""
+
+    kind: ClassVar[str] = "batch-started"
+    number: int
+    of: int
+    devices: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -183,7 +196,7 @@ class DeviceFinished:
     """`error` is what the user reads, `code` its stable word, `board_state` what
     becomes of the board as it was left. `changes` are those that were made, also before an error;
     `partly`: another was begun, and nobody saw how far it came. `board` is None of one that nobody
-    saw."""
+    saw. `state` tells whether what the device had to be is the same as in another run."""
 
     kind: ClassVar[str] = "device-finished"
     device: str
@@ -196,6 +209,23 @@ class DeviceFinished:
     changes: int = 0
     partly: bool = False
     board: SeenBoard | None = None
+    state: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RolloutStopped:
+    """Devices that failed in the batch of this number, from 1, kept others from beginning:
+    `message` says why, and `not_started` which those are."""
+
+    kind: ClassVar[str] = "rollout-stopped"
+    batch: int
+    of: int
+    message: str
+    not_started: tuple[str, ...]
+    hint: str = (
+        "mend what failed, then go on with `provision apply --resume last`; devices that are done "
+        "are not done again"
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -275,6 +305,7 @@ def _mistakes(error: ProvisionError) -> tuple[Mistake, ...]:
 
 Event = (
     RunStarted
+    | BatchStarted
     | StageStarted
     | StageProgress
     | ManualActionNeeded
@@ -287,6 +318,7 @@ Event = (
     | ConsoleLine
     | DeviceUpdated
     | DeviceFinished
+    | RolloutStopped
     | RunFinished
     | RunFailed
     | EditFailed

@@ -1,7 +1,9 @@
-"""The plan: ordered actions that turn actual into desired, each with its reason."""
+"""The plan: ordered actions that turn actual into desired, each with its reason; and in which
+batches of devices plans are carried out."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -200,3 +202,62 @@ class Plan:
     @property
     def flashes(self) -> bool:
         return any(phase_of(action) == "flash" for action in self.actions)
+
+
+SAVED_PLAN = "provision plan"
+"""How a file begins that holds a plan; its version follows."""
+
+_SHARE = re.compile(r"([0-9]{1,6})(%?)", re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Share:
+    """So many devices of a run, or so many percent of them."""
+
+    number: int
+    percent: bool = False
+
+    @classmethod
+    def from_text(cls, text: str, *, least: int = 0) -> Share:
+        """As it is written, `5` or `10%`; ValueError says what is wrong with it."""
+        match = _SHARE.fullmatch(text.strip())
+        if match is None:
+            raise ValueError("expected a number of devices, as 5, or a part of them, as 10%")
+        share = cls(number=int(match[1]), percent=bool(match[2]))
+        if share.percent and share.number > 100:
+            raise ValueError("more than 100%")
+        if share.number < least:
+            raise ValueError(f"the least is {least}")
+        return share
+
+    def of(self, total: int) -> int:
+        """How many of so many devices that is, rounded down."""
+        return total * self.number // 100 if self.percent else self.number
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rollout:
+    """How a run goes from a few devices to all: the sizes of its batches, the last of which goes on
+    until no device is left, and how many devices may fail before no further one is begun."""
+
+    batches: tuple[Share, ...] = (Share(number=100, percent=True),)
+    max_failures: Share = Share(number=0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Batches:
+    """The devices of a run in the batches that they are begun in. `proving` says that the first of
+    them is that of the whole rollout, which has to converge whole before any other is begun."""
+
+    devices: tuple[tuple[str, ...], ...]
+    max_failures: int = 0
+    proving: bool = True
+
+    def may_fail(self, number: int) -> int:
+        """How many devices of the run may have failed while the batch of this number, from 0, is at
+        work, and before the next one begins."""
+        return 0 if self.proves(number) else self.max_failures
+
+    def proves(self, number: int) -> bool:
+        """Whether that is the batch that the change is proved on for the others."""
+        return self.proving and number == 0 and len(self.devices) > 1

@@ -31,11 +31,13 @@ class DeviceReport:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunReport:
-    """All devices in manifest order; `interrupted` when the user stopped the run."""
+    """All devices in manifest order; `interrupted` when the user stopped the run, `stopped` is why
+    devices that failed kept others from beginning."""
 
     devices: tuple[DeviceReport, ...]
     seconds: float
     interrupted: bool = False
+    stopped: str | None = None
 
     @property
     def pending(self) -> bool:
@@ -52,7 +54,7 @@ class RunReport:
         )
         if internal:
             return 1
-        if outcomes & _FAILED:
+        if outcomes & _FAILED or self.stopped is not None:
             return 4
         if "unreachable" in outcomes:
             return 5

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from provision.core.wording import one_line, plural
 from provision.model.event import (
+    BatchStarted,
     DeviceFinished,
     Event,
     ManualActionNeeded,
@@ -91,6 +92,7 @@ class FleetView:
         self._clock = clock
         self._started = clock()
         self._devices: dict[str, _Device] = {}
+        self._batch = ""
 
     def handle(self, event: Event) -> None:
         """Take in one event."""
@@ -98,6 +100,8 @@ class FleetView:
             case RunStarted():
                 self._started = self._clock()
                 self._devices = {name: _Device(name) for name in event.devices}
+            case BatchStarted():
+                self._batch = f"batch {event.number} of {event.of}"
             case StageStarted():
                 device = self._device(event.device)
                 device.stage, device.detail = event.stage, event.detail
@@ -141,7 +145,8 @@ class FleetView:
             for each in ("failed", "rolled-back", "refused", "unreachable", "interrupted")
         )
         waiting = len(devices) - len(active) - sum(outcomes.values())
-        parts = [f"{done} of {plural(len(devices), 'device')} done"]
+        parts = [self._batch] if self._batch else []
+        parts += [f"{done} of {plural(len(devices), 'device')} done"]
         if bad:
             parts.append(f"{bad} failed")
         if active:

@@ -29,7 +29,7 @@ def to_json(event: Event, seconds: float) -> dict[str, object]:
     }
     if isinstance(event, RunStarted):
         content["tool"] = __version__
-    plain = _plain(event)
+    plain = plain_data(event)
     assert isinstance(plain, dict)
     return content | plain
 
@@ -37,7 +37,8 @@ def to_json(event: Event, seconds: float) -> dict[str, object]:
 _ALREADY_PLAIN = frozenset({str, bool, int, float, type(None)})
 
 
-def _plain(value: object) -> object:
+def plain_data(value: object) -> object:
+    """What JSON can say of a value of the model: dataclasses as objects, chips as their names."""
     if type(value) in _ALREADY_PLAIN:
         return value
     if isinstance(value, Enum):
@@ -45,11 +46,11 @@ def _plain(value: object) -> object:
     if isinstance(value, Chip):
         return value.name
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain_data(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
-        return [_plain(item) for item in value]
+        return [plain_data(item) for item in value]
     if is_dataclass(value) and not isinstance(value, type):
-        content = {name: _plain(getattr(value, name)) for name in _fields(type(value))}
+        content = {name: plain_data(getattr(value, name)) for name in _fields(type(value))}
         kind = getattr(type(value), "kind", None)
         return {"kind": kind, **content} if isinstance(kind, str) else content
     return value

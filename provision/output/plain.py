@@ -13,6 +13,7 @@ from typing import TextIO
 from provision.core.wording import one_line, plural
 from provision.model.event import (
     ActionDone,
+    BatchStarted,
     ConsoleLine,
     DeviceFinished,
     DevicePlanned,
@@ -22,6 +23,7 @@ from provision.model.event import (
     FileDiffed,
     ManualActionNeeded,
     Notice,
+    RolloutStopped,
     RunFailed,
     RunFinished,
     RunStarted,
@@ -109,6 +111,9 @@ class Plain:
             case RunStarted():
                 devices = plural(len(event.devices), "device")
                 return [f"{event.task} {one_line(event.fleet)}: {devices}"]
+            case BatchStarted():
+                who = text.device_group(event.devices)
+                return [f"batch {event.number} of {event.of}: {who}"]
             case StageStarted():
                 self._reported_at[event.device] = self._clock()
                 if event.stage in _SHORT_STAGES and self._verbosity < 1:
@@ -122,7 +127,7 @@ class Plain:
             case StepChecked():
                 step = text.step_text(event.result)
                 return [f"{self._name(event.device)}: {step}"] if step else []
-            case DevicePlanned() | FileDiffed() | RunFinished():
+            case DevicePlanned() | FileDiffed() | RolloutStopped() | RunFinished():
                 return []  # results: PlanText and Recap have them
             case RunFailed():
                 return []  # the command says it last of all

@@ -8,11 +8,13 @@ from typing import Protocol, TextIO
 from provision.core.wording import listed, plural
 from provision.model.event import (
     ActionDone,
+    BatchStarted,
     DeviceFinished,
     DevicePlanned,
     Event,
     FileDiffed,
     ManualActionNeeded,
+    RolloutStopped,
     RunFinished,
     RunStarted,
     StageStarted,
@@ -80,6 +82,8 @@ class PlanText:
             case RunStarted():
                 self._early = event.changes_boards
                 self._order = {device: place for place, device in enumerate(event.devices)}
+                self._unplanned = set(event.devices)
+            case BatchStarted():
                 self._unplanned = set(event.devices)
             case DevicePlanned():
                 self._unplanned.discard(event.device)
@@ -159,6 +163,7 @@ class Recap:
         self._always = False
         self._finished: dict[str, DeviceFinished] = {}
         self._order: tuple[str, ...] = ()
+        self._stopped: RolloutStopped | None = None
 
     def handle(self, event: Event) -> None:
         """Collect outcomes, and print them when the run ends."""
@@ -167,6 +172,8 @@ class Recap:
                 self._order, self._always = event.devices, event.changes_boards
             case DeviceFinished():
                 self._finished[event.device] = event
+            case RolloutStopped():
+                self._stopped = event
             case RunFinished() if self._always or any(
                 one.error is not None for one in self._finished.values()
             ):
@@ -174,6 +181,8 @@ class Recap:
                 lines = recap_lines(
                     [*known, *self._finished.values()], event.seconds, self._style, self._width
                 )
+                if self._stopped is not None:
+                    lines += stopped_lines(self._stopped, self._style)
                 self._stream.write("".join(f"{line}\n" for line in lines))
                 self._stream.flush()
             case _:
@@ -181,3 +190,13 @@ class Recap:
 
     def close(self) -> None:
         """A run that broke off has no recap."""
+
+
+def stopped_lines(stopped: RolloutStopped, style: Style = PLAIN) -> list[str]:
+    """Where a rollout has stopped and why, which devices it did not begin, and what to do next."""
+    return [
+        f"{style('Rollout stopped', 'red', 'bold')} in batch {stopped.batch} of {stopped.of}: "
+        f"{stopped.message}",
+        f"  not started: {device_group(stopped.not_started)}",
+        f"  hint: {stopped.hint}",
+    ]

@@ -8,6 +8,7 @@ be looked up there, though nobody asked for a log at the time.
 from __future__ import annotations
 
 import os
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
@@ -16,12 +17,14 @@ from typing import TextIO
 
 import platformdirs
 
-from provision.atomic_files import private_directory
+from provision.atomic_files import locked, private_directory, read_plain_file, write_atomic
+from provision.errors import UsageError
 from provision.model.event import ConsoleLine, Event, StageProgress
 from provision.output.jsonlines import JsonLines
 from provision.output.plain import Plain
 
 RECORDS_KEPT = 100
+_KEY_BYTES = 32
 _EVERYTHING = 2
 
 
@@ -60,6 +63,21 @@ def state_directory(environment: Mapping[str, str] = os.environ) -> Path:
     """Where this user's records are kept; `PROVISION_STATE_DIR` names another place."""
     named = environment.get("PROVISION_STATE_DIR")
     return Path(named) if named else platformdirs.user_state_path("provision")
+
+
+def user_key() -> bytes:
+    """32 random bytes of this user's on this computer, made when they are first asked for: what is
+    digested with them tells nobody else anything. New ones each time where none can be kept."""
+    path = state_directory() / "key"
+    try:
+        with locked("key", str(path)):
+            if not path.exists():
+                private_directory(path.parent)
+                write_atomic(path, secrets.token_bytes(_KEY_BYTES), mode=0o600)
+            found = read_plain_file(path, most=_KEY_BYTES, root=None)
+    except (OSError, UsageError):
+        found = b""
+    return found if len(found) == _KEY_BYTES else secrets.token_bytes(_KEY_BYTES)
 
 
 class RunRecord:

@@ -7,8 +7,9 @@ problem that there is; `Loaded.states` are the resolved devices that `--limit` s
 from __future__ import annotations
 
 import os
+import shlex
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from provision.atomic_files import project_root, read_plain_file
 from provision.boards import profile_from, profiles
 from provision.boards.releases import release_profile
 from provision.core.hosts import devices_of, is_at
-from provision.core.manifest.device_filter import select_devices
+from provision.core.manifest.device_filter import Failed, select_devices
 from provision.core.manifest.manifest_builder import UrlCheck, any_url, build
 from provision.core.manifest.model import Manifest
 from provision.core.manifest.redact import Redactor
@@ -39,7 +40,8 @@ from provision.errors import ManifestError, Problem, UsageError
 from provision.lockfile.entries import VENDOR
 from provision.model.board import BoardProfile
 from provision.model.exhaustive import assert_never
-from provision.model.state import DesiredState, PortSelector
+from provision.model.plan import SAVED_PLAN
+from provision.model.state import Content, DesiredState, PortSelector
 from provision.model.station import TableSettings
 from provision.project import source_folder
 from provision.project.schema_passes import SchemaPasses
@@ -73,6 +75,8 @@ class Loaded:
     _check_image: ImageCheck | None = None
     _check_bytecode: BytecodeCheck | None = None
     _check_url: UrlCheck = any_url
+    _failed: Callable[[Path], Failed] | None = None
+    _hidden: frozenset[str] = frozenset()
 
     def with_library(self, library: Library) -> Loaded:
         """The same manifest, its packages and bytecode supplied by a library. Without one,
@@ -90,7 +94,8 @@ class Loaded:
     def names(self, limits: Sequence[str] = (), host: str | None = None) -> tuple[str, ...]:
         """The devices that `--limit` selects, in the manifest's order, with a `host` those of them
         that hang on it; UsageError for none."""
-        names = select_devices(self.manifest, limits)
+        failed = self._failed(self.path) if self._failed is not None else None
+        names = select_devices(self.manifest, limits, failed=failed)
         return names if host is None else devices_of(host, self.hosts(), names)
 
     def states(
@@ -194,6 +199,15 @@ class Loaded:
         return self._data
 
     @property
+    def sources(self) -> Mapping[str, Content]:
+        """The files that were read for the states that were asked for, by their paths in it."""
+        return self._sources.contents
+
+    def holds_secret(self, data: bytes) -> bool:
+        """Whether one of the secrets is in a file as it is."""
+        return any(secret and secret.encode() in data for secret in self._hidden)
+
+    @property
     def path(self) -> Path:
         """The manifest itself, absolute and links followed: which one it is, however named."""
         return (self.folder / Path(self.file).name).resolve()
@@ -213,7 +227,7 @@ class Loaded:
         are there or not, and the folders that were looked through for more."""
         files, folders = self._sources.looked_at
         own = {self.lock_path, self.folder / SECRETS_NAME, self.folder / source_filter.IGNORE_FILE}
-        own |= {self.folder / image for image in _image_files(self.manifest)}
+        own |= {self.folder / image for image in self.manifest.image_files}
         own |= {path for path in (self._secrets_file,) if path is not None}
         if self.file != STDIN_FILE:
             own.add(Path(self.file))
@@ -266,13 +280,15 @@ def load(
     environment: Mapping[str, str] | None = None,
     check_url: UrlCheck = any_url,
     passes: SchemaPasses | None = None,
+    failed: Callable[[Path], Failed] | None = None,
 ) -> Loaded:
     """Read a manifest: a path, a folder that holds a `fleet.yaml`, "-" for standard input, or
     None for `fleet.yaml` in the working directory.
 
     UsageError when there is no such file, ManifestError with every problem when it is invalid:
     those of the manifest itself and of all its devices. `check_url` judges the URLs of ports;
-    `passes` knows the manifests that need not be judged by the schema again.
+    `passes` knows the manifests that need not be judged by the schema again; `failed` finds the
+    devices that failed in the last apply of a manifest, by its absolute path.
     """
     environment = os.environ if environment is None else environment
     file, folder, data = _read(manifest)
@@ -308,12 +324,14 @@ def load(
         _data=data,
         _document=parsed.document,
         _sources=SourceFolder(
-            folder, own=dict(_own_files(file, folder, secrets, _image_files(built)))
+            folder, own=dict(_own_files(file, folder, secrets, built.image_files))
         ),
         _secrets=known,
         _environment=environment,
         _secrets_file=secrets,
         _check_url=check_url,
+        _failed=failed,
+        _hidden=frozenset(hidden),
     )
     if problems:
         # The rest is looked at too, so that one run tells everything.
@@ -350,16 +368,6 @@ def _own_files(
     yield folder / VENDOR, source_folder.VENDORED
 
 
-def _image_files(manifest: Manifest) -> Iterator[str]:
-    layers = (
-        manifest.defaults,
-        *manifest.groups.values(),
-        *(device.layer for device in manifest.devices.values()),
-    )
-    firmware = (*manifest.firmware.values(), *(layer.firmware for layer in layers))
-    return (str(entry.file) for entry in firmware if entry is not None and entry.file is not None)
-
-
 def _read(manifest: str | None) -> tuple[str, Path, bytes]:
     """The manifest's name for messages, the folder its paths are relative to, and its bytes."""
     if manifest == STDIN:
@@ -368,7 +376,13 @@ def _read(manifest: str | None) -> tuple[str, Path, bytes]:
     try:
         if path.is_dir():
             path = path / DEFAULT_NAME
-        return str(path), path.parent, manifest_bytes(path)
+        data = manifest_bytes(path)
+        if data.startswith(f"{SAVED_PLAN} ".encode()):
+            raise UsageError(
+                f"{path} is a saved plan, and no manifest",
+                hint=f"`provision apply {shlex.quote(str(path))}` carries it out",
+            )
+        return str(path), path.parent, data
     except FileNotFoundError:
         hint = "name the manifest, or change to its folder"
         raise UsageError(f"there is no {path}", hint=hint) from None

@@ -19,6 +19,7 @@ from provision.core.manifest.resolve.file_placement import Kind
 from provision.core.manifest.resolve.source_filter import Matcher, Selection
 from provision.core.wording import memory_size
 from provision.errors import ImageError
+from provision.model.plan import SAVED_PLAN
 from provision.model.state import Content
 
 MAX_FILE = 32 * 1024 * 1024
@@ -64,6 +65,8 @@ _FILES = {
     "secrets.yaml": SECRETS,
     SCHEMA_NAME: SCHEMA,
 }
+PLAN = "is a saved plan, and never goes to a board; leave this entry out"
+_PLAN_NAME = ".plan"
 _LITTER = "__pycache__"  # never looked into
 _IMAGE_NAMES = (".bin", ".uf2")
 _UF2 = b"UF2\n"
@@ -113,6 +116,11 @@ class SourceFolder:
         folders that were looked through: what is read here hangs on these alone."""
         asked = {self.folder / path for path in self._kinds.keys() | self._contents.keys()}
         return frozenset(asked | self._by_place.keys()), frozenset(self._walked)
+
+    @property
+    def contents(self) -> Mapping[str, Content]:
+        """What was read, by the path that it was asked for by."""
+        return dict(self._contents)
 
     def anew(self) -> SourceFolder:
         """The same, with nothing read yet."""
@@ -253,7 +261,15 @@ class SourceFolder:
         why = why or _FILES.get(place.name) or _FOLDERS.get(place.name)
         if why is None and place.suffix in _IMAGE_NAMES and self._is_image(place):
             return IMAGE
+        if why is None and place.suffix == _PLAN_NAME and self._is_plan(place):
+            return PLAN
         return why
+
+    def _is_plan(self, place: Path) -> bool:
+        try:
+            return self._content(place).data.startswith(f"{SAVED_PLAN} ".encode())
+        except OSError:
+            return False
 
     def _is_image(self, place: Path) -> bool:
         """Whether a file is what `firmware` takes. One that cannot be read is told when its

@@ -11,10 +11,13 @@ from dataclasses import replace
 from functools import cache
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from provision.boards import profiles
 from provision.core.chips.esp.chips import ESP32, ESP8266
 from provision.core.chips.esp.firmware import read_firmware
+from provision.core.planning.rollout import in_batches
 from provision.engine.cancellation import Cancellation
 from provision.engine.run import run
 from provision.engine.task import Task
@@ -26,14 +29,18 @@ from provision.model.board import ResetWiring
 from provision.model.chip import Chip
 from provision.model.event import (
     ActionDone,
+    BatchStarted,
     DeviceFinished,
     DevicePlanned,
     Event,
     ManualActionNeeded,
     Notice,
+    RolloutStopped,
+    RunFinished,
     StageStarted,
 )
 from provision.model.firmware import Firmware
+from provision.model.plan import Batches, Share
 from provision.model.report import RunReport
 from provision.model.state import (
     Check,
@@ -568,6 +575,97 @@ def test_fail_fast_starts_no_further_device() -> None:
     report = go(world, device("a"), device("b"), forks=1, fail_fast=True)
     assert outcomes(report) == {"a": "unreachable", "b": "skipped"}
     assert world.boards["/dev/b"].log == []
+
+
+def in_turn(world: FakeWorld, batches: Batches, **context: object) -> RunReport:
+    """Apply to the devices of these batches, given in the order of their names."""
+    names = sorted(name for batch in batches.devices for name in batch)
+    return run(
+        [device(name) for name in names],
+        ApplyTask(yes=True),
+        world.context(**context),
+        Cancellation(),
+        fleet="test",
+        batches=batches,
+    )
+
+
+def test_batches_begin_one_after_another() -> None:
+    world = FakeWorld(
+        {f"/dev/{name}": running(mac=f"24:6f:28:00:00:{name}") for name in ("a1", "b1", "c1")}
+    )
+    report = in_turn(world, Batches(devices=(("b1",), ("a1", "c1"))))
+    assert [item.outcome for item in report.devices] == ["changed"] * 3
+    assert [item.device for item in report.devices] == ["a1", "b1", "c1"]
+    assert report.stopped is None
+    seen = [
+        event.device if isinstance(event, DeviceFinished) else event.devices
+        for event in world.events
+        if isinstance(event, (BatchStarted, DeviceFinished))
+    ]
+    assert seen[:3] == [("b1",), "b1", ("a1", "c1")]
+
+
+def test_a_first_batch_that_does_not_converge_leaves_all_other_boards_alone() -> None:
+    world = FakeWorld({"/dev/a": converged(), "/dev/b": running(dead=True), "/dev/c": running()})
+    batches = Batches(devices=(("b",), ("a", "c")), max_failures=3)
+    report = in_turn(world, batches)
+    assert outcomes(report) == {"a": "skipped", "b": "unreachable", "c": "skipped"}
+    assert world.boards["/dev/a"].log == world.boards["/dev/c"].log == []
+    assert report.stopped == "1 device failed in the first batch, which has to converge whole"
+    assert report.exit_code() == 4
+    (stopped,) = [event for event in world.events if isinstance(event, RolloutStopped)]
+    assert (stopped.batch, stopped.of, stopped.not_started) == (1, 2, ("a", "c"))
+    assert isinstance(world.events[-1], RunFinished)
+    assert world.events[-1].exit_code == 4
+
+
+def test_failures_within_the_limit_stop_nothing() -> None:
+    world = FakeWorld({"/dev/b": running(dead=True), "/dev/a": running(), "/dev/c": converged()})
+    report = in_turn(world, Batches(devices=(("a",), ("b",), ("c",)), max_failures=1))
+    assert list(outcomes(report).values())[:2] == ["changed", "unreachable"]
+    assert outcomes(report)["c"] != "skipped"
+    assert report.stopped is None
+    assert not any(isinstance(event, RolloutStopped) for event in world.events)
+
+
+def test_nothing_has_stopped_where_the_last_batch_fails() -> None:
+    world = FakeWorld({"/dev/a": running(), "/dev/b": running(dead=True)})
+    report = in_turn(world, Batches(devices=(("a",), ("b",))))
+    assert outcomes(report) == {"a": "changed", "b": "unreachable"}
+    assert report.stopped is None
+    assert report.exit_code() == 5
+
+
+@given(
+    sizes=st.lists(st.integers(1, 4), min_size=1, max_size=4),
+    most=st.integers(0, 3),
+    bad=st.sets(st.integers(0, 7)),
+)
+def test_no_board_is_touched_that_the_rule_leaves_alone(
+    sizes: list[int], most: int, bad: set[int]
+) -> None:
+    """Whole batches at once: a board is touched where its batch begins, and in no other case."""
+    names = [f"d{number}" for number in range(8)]
+    macs = {name: f"24:6f:28:00:00:0{number}" for number, name in enumerate(names)}
+    dead = {f"d{number}" for number in bad}
+    world = FakeWorld(
+        {f"/dev/{name}": running(mac=macs[name], dead=name in dead) for name in names}
+    )
+    drawn = in_batches(names, names[::-1], [Share(number=size) for size in sizes])
+    batches = Batches(devices=drawn, max_failures=most)
+    report = in_turn(world, batches)
+    begun: set[str] = set()
+    for number, batch in enumerate(drawn):
+        if number and len(dead & begun) > (0 if number == 1 else most):
+            break
+        begun |= {*batch}
+    touched = {name for name in names if "write-file /main.py" in world.boards[f"/dev/{name}"].log}
+    assert touched <= begun - dead
+    if sum(map(len, drawn[:1])) and not any(one.outcome == "skipped" for one in report.devices):
+        assert touched == {*names} - dead
+    assert len({*dead} & begun) <= most + max(map(len, drawn))
+    assert {one.device for one in report.devices if one.outcome == "skipped"} >= {*names} - begun
 
 
 def test_two_devices_on_one_port_are_both_errors() -> None:

@@ -915,10 +915,24 @@ BUGS = (
         tests=("tests/security/test_project_files.py", "-k", "vendored"),
     ),
     Bug(
+        name="begin the next batch of a rollout while the one before is at work",
+        file="provision/engine/scheduler.py",
+        before="if not cancelled and any(left[:number]):",
+        after="if not cancelled and not left:",
+        tests=("tests/engine/test_scheduler.py", "-k", "batch"),
+    ),
+    Bug(
+        name="let the first batch of a rollout lose devices as later ones may",
+        file="provision/model/plan.py",
+        before="return 0 if self.proves(number) else self.max_failures",
+        after="return self.max_failures",
+        tests=("tests/core/planning/test_rollout.py", "-k", "written_down"),
+    ),
+    Bug(
         name="begin another device after the run was cancelled",
         file="provision/engine/scheduler.py",
-        before="if cancel.cancelled() or (fail_fast and failed):",
-        after="if fail_fast and failed:",
+        before="goes = not cancelled and may_begin(number, failed)",
+        after="goes = may_begin(number, failed)",
         tests=("tests/engine/test_cancellation.py",),
     ),
     Bug(

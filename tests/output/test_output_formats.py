@@ -22,6 +22,7 @@ from provision.model import event as events
 from provision.model.event import (
     EVENT_VERSION,
     ActionDone,
+    BatchStarted,
     ConsoleLine,
     DeviceFinished,
     DevicePlanned,
@@ -32,6 +33,7 @@ from provision.model.event import (
     ManualActionNeeded,
     Mistake,
     Notice,
+    RolloutStopped,
     RunFailed,
     RunFinished,
     RunStarted,
@@ -42,6 +44,7 @@ from provision.model.event import (
 )
 from provision.model.plan import (
     Action,
+    Batches,
     DeleteFile,
     EraseFlash,
     MakeDirectory,
@@ -127,7 +130,23 @@ WATCHED: tuple[Event, ...] = (
                problems=FAILED_RUN.problems),
     EditFailed(error="app/ is gone", hint="save again", code="manifest"),
 )  # fmt: skip
-EVERY_EVENT = (*RUN, FAILED_RUN, *WATCHED)
+ROLLOUT: tuple[Event, ...] = (
+    RunStarted(
+        task="apply", changes_boards=True, fleet="school", devices=("desk-1", "desk-2", "desk-3"),
+        rollout=Batches(devices=(("desk-2",), ("desk-1", "desk-3"))),
+        resumes="20250712T184100.000000Z-7",
+    ),
+    BatchStarted(number=1, of=2, devices=("desk-2",)),
+    DeviceFinished(device="desk-2", outcome="failed", seconds=1, error="no", state="0f" * 16),
+    DeviceFinished(device="desk-1", outcome="skipped", seconds=0),
+    DeviceFinished(device="desk-3", outcome="skipped", seconds=0),
+    RolloutStopped(
+        batch=1, of=2, message="1 device failed in the first batch, which has to converge whole",
+        not_started=("desk-1", "desk-3"), hint="go on",
+    ),
+    RunFinished(seconds=1, exit_code=4, outcomes={"desk-2": "failed"}),
+)  # fmt: skip
+EVERY_EVENT = (*RUN, FAILED_RUN, *WATCHED, *ROLLOUT)
 
 
 def valid(content: object) -> None:
@@ -334,6 +353,24 @@ def test_results_go_to_stdout_and_narration_to_stderr(streams: Streams, tmp_path
     assert (tmp_path / "log").exists()
     assert (tmp_path / "junit.xml").exists()
     assert len(list((tmp_path / "state" / "runs").iterdir())) == 1
+
+
+def test_what_a_rollout_did_not_start_is_told_everywhere(tmp_path: Path, streams: Streams) -> None:
+    path = tmp_path / "report.xml"
+    why = "1 device failed in the first batch, which has to converge whole"
+    out, err = streams.play(ROLLOUT, junit=path)
+    assert "batch 1 of 2: desk-2" in err
+    assert out[-4].endswith("failed=1 unreachable=0 skipped=2")
+    assert out[-3:] == [
+        f"Rollout stopped in batch 1 of 2: {why}",
+        "  not started: desk-1, desk-3 (2 devices)",
+        "  hint: go on",
+    ]
+    suite = ElementTree.parse(path).getroot().find("testsuite")
+    assert suite is not None
+    assert (suite.attrib["skipped"], suite.attrib["failures"]) == ("2", "1")
+    whys = [each.attrib["message"] for each in suite.iter("skipped")]
+    assert whys == [f"not started: {why}"] * 2
 
 
 def test_json_has_stdout_for_itself(streams: Streams) -> None:

@@ -1,15 +1,16 @@
 """`--limit`: which devices of a manifest a command is about; `--accept-new-board` alike.
 
 Patterns are separated by commas: a name, a name with `*` and `?`, a range as in the manifest,
-`@group` for a group's devices, and any of these behind `!` to leave devices out. What is left
-out stays out, whatever the order; exclusions alone start from all devices. An empty pattern is one
-that selects nothing: `--limit "$ROOM"`, with a variable that is not set, is no whole fleet.
+`@group` for a group's devices, `@failed` for those that failed in the last apply, and any of these
+behind `!` to leave devices out. What is left out stays out, whatever the order; exclusions alone
+start from all devices. An empty pattern is one that selects nothing: `--limit "$ROOM"`, with a
+variable that is not set, is no whole fleet.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from fnmatch import translate
 
 from provision.core.manifest.model import Manifest
@@ -19,15 +20,24 @@ from provision.errors import UsageError
 
 LIMIT = "--limit"
 NEW_BOARD = "--accept-new-board"
+FAILED = "@failed"
+
+Failed = Callable[[], Collection[str]]
+"""Looks up the devices that failed in the last apply."""
 
 
 def select_devices(
-    manifest: Manifest, limits: Sequence[str] = (), *, option: str = LIMIT
+    manifest: Manifest,
+    limits: Sequence[str] = (),
+    *,
+    option: str = LIMIT,
+    failed: Failed | None = None,
 ) -> tuple[str, ...]:
     """The names that the limits select, in the manifest's order; all for no limit.
 
     UsageError for a pattern that matches nothing, since it is a mistyped one more often than not,
-    and where no device is left. `option` is what the user gave the limits to.
+    and where no device is left. `option` is what the user gave the limits to; where nobody can say
+    which devices have `failed`, that is no pattern. A group of that name goes before it.
     """
     if not limits:
         return tuple(manifest.devices)
@@ -42,7 +52,11 @@ def select_devices(
     unwanted: set[str] = set()
     for pattern in filter(None, patterns):
         excluded = pattern.startswith("!")
-        found = _matches(manifest, pattern[1:] if excluded else pattern, option)
+        bare = pattern[1:] if excluded else pattern
+        if bare == FAILED and failed is not None and FAILED[1:] not in manifest.groups:
+            found = _failed(manifest, failed(), option, excluded)
+        else:
+            found = _matches(manifest, bare, option)
         if not excluded:
             _check_range(pattern, found, option)
         (unwanted if excluded else wanted).update(found)
@@ -85,6 +99,17 @@ def select_new_boards(
                 hint=f"change `mac:` of {name} in the manifest, and leave {NEW_BOARD} out",
             )
     return frozenset(names) & frozenset(run)
+
+
+def _failed(manifest: Manifest, names: Collection[str], option: str, excluded: bool) -> set[str]:
+    found = {*names} & {*manifest.devices}
+    if not found and not excluded:
+        raise UsageError(
+            f"{option} {FAILED} selects no device: none failed in the last apply of this manifest, "
+            "as far as this computer remembers",
+            hint="`provision status` tells what each device's last apply came to",
+        )
+    return found
 
 
 def _not_in_run(name: str) -> UsageError:

@@ -8,7 +8,7 @@ and the rest is read on, so that one run reports everything.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Literal, cast
@@ -41,10 +41,11 @@ from provision.core.manifest.table_reader import (
     read_nvs,
     read_packages,
 )
-from provision.core.manifest.yaml_tree import Document, Node, Table, Text, dotted
+from provision.core.manifest.yaml_tree import Document, Items, Node, Table, Text, dotted
 from provision.core.wording import did_you_mean, quoted
 from provision.errors import Problem
 from provision.model.board import BoardProfile
+from provision.model.plan import Rollout, Share
 from provision.model.state import PortKind
 
 _VERSION = re.compile(r"v?([0-9]+\.[0-9]+(?:\.[0-9]+)?(?:-[0-9A-Za-z.-]+)?)")
@@ -115,6 +116,7 @@ class _Builder(BoardReader):
             boards=MappingProxyType(self.boards),
             firmware_index=firmware_index,
             package_index=package_index,
+            rollout=self._rollout(tree),
         )
         self.problems += check_devices(manifest, self.document)
         return self._with_station(manifest, tree)
@@ -135,6 +137,41 @@ class _Builder(BoardReader):
         table = self.table(tree, "index")
         firmware, packages = self.text(table, "firmware"), self.text(table, "packages")
         return str(firmware) if firmware else None, str(packages) if packages else None
+
+    def _rollout(self, tree: Table) -> Rollout | None:
+        table, path = self.table(tree, "rollout"), ("rollout",)
+        if table is None:
+            return None
+        sizes: list[Share] = []
+        for text, where in self._sizes(table, (*path, "batches")):
+            size = self._share(text, where, least=1)
+            sizes += [size] if size is not None else []
+        written = self.node(table, "batches")
+        if isinstance(written, Items) and not written:
+            message = "expected sizes, as in [1, 10%, 100%]"
+            self.problem(written, (*path, "batches"), message)
+        failures = self.text(table, "max_failures")
+        most = self._share(failures, (*path, "max_failures")) if failures is not None else None
+        rollout = Rollout(batches=tuple(sizes)) if sizes else Rollout()
+        return replace(rollout, max_failures=most) if most is not None else rollout
+
+    def _sizes(
+        self, table: Table, path: tuple[str | int, ...]
+    ) -> Iterator[tuple[Text, tuple[str | int, ...]]]:
+        """The sizes of batches as they are written, in a list or in one text with commas."""
+        whole = self.text(table, "batches")
+        if whole is not None:
+            for part in whole.split(","):
+                yield Text.at(part.strip(), whole.line, whole.column), path
+        for position, text in self.texts(table, "batches"):
+            yield text, (*path, position)
+
+    def _share(self, text: Text, path: tuple[str | int, ...], *, least: int = 0) -> Share | None:
+        try:
+            return Share.from_text(text, least=least)
+        except ValueError as error:
+            self.problem(text, path, f"{quoted(text)}: {error}")
+            return None
 
     # -- tables that devices refer to ----------------------------------------------------------
 

@@ -13,6 +13,7 @@ from typing import Literal
 
 from provision.core.manifest.yaml_tree import Node, Table, Text
 from provision.model.board import BoardProfile
+from provision.model.plan import Rollout
 from provision.model.state import Check, PortKind
 from provision.model.station import StationSettings
 from provision.model.unit_data import NVS_TYPES, NvsType
@@ -171,6 +172,15 @@ class Manifest:
     firmware_index: str | None = None
     package_index: str | None = None
     station: StationEntry | None = None
+    rollout: Rollout | None = None
+
+    @property
+    def image_files(self) -> tuple[str, ...]:
+        """The images that it names as files, relative to its folder."""
+        devices = (device.layer for device in self.devices.values())
+        layers = (self.defaults, *self.groups.values(), *devices)
+        entries = (*self.firmware.values(), *(layer.firmware for layer in layers))
+        return tuple(str(each.file) for each in entries if each is not None and each.file)
 
     def layers(self, device: DeviceEntry) -> tuple[Layer, ...]:
         """What makes up a device, the weakest first: defaults, groups as listed, the device."""

@@ -205,6 +205,15 @@ def board_exchanged(before: ActualState, now: ActualState) -> Refusal | None:
     )
 
 
+def plan_outdated(why: str) -> Refusal:
+    """A saved plan is for a board as it was then."""
+    return Refusal(
+        kind="plan-outdated",
+        message=f"the board is no longer as it was when the plan was made: {why}",
+        hint="nothing was written; make a new plan with `provision plan --out FILE`",
+    )
+
+
 def another_board(desired: DesiredState, actual: ActualState) -> Iterator[Refusal]:
     """Why the board is not the one that is meant, whatever is to be done with it."""
     board = desired.board

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar
 
-from provision.core.planning.safety import declined, needs_consent
+from provision.core.planning.safety import declined, needs_consent, plan_outdated
 from provision.engine.app_check import prove_app
 from provision.engine.context import DeviceContext, RunContext
 from provision.engine.execute import carry_out
@@ -32,12 +32,14 @@ from provision.model.state import ActualState, DesiredState
 class ApplyTask:
     """`yes`: erase without asking; `accept_new`: the devices that may have got another board;
     `contents`: also tell how the files that are written change; `fresh`: whatever no entry manages
-    goes, and every board starts its app anew."""
+    goes, and every board starts its app anew; `differs`: why what there is to do now is not what
+    was agreed to, where that was said before."""
 
     yes: bool = False
     accept_new: frozenset[str] = frozenset()
     contents: bool = False
     fresh: bool = False
+    differs: Callable[[Plan, ActualState], str | None] | None = None
     name: ClassVar[str] = "apply"
     changes_boards: ClassVar[bool] = True
     writes: ClassVar[bool] = True
@@ -53,6 +55,9 @@ class ApplyTask:
         tell_last_apply(device, plan, actual)
         if plan.changes:
             device.board_state = "nothing was changed"
+            why = self.differs(plan, actual) if self.differs is not None else None
+            if why is not None:
+                raise refused(plan_outdated(why))
             if not self.yes:
                 ask_consent(device, actual, plan)
             device.actual = actual = apply_plan(device, plan, actual)

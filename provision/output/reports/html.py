@@ -38,6 +38,7 @@ from provision.model.event import (
     FileDiffed,
     Notice,
     Outcome,
+    RolloutStopped,
     RunFailed,
     RunFinished,
     RunStarted,
@@ -45,6 +46,7 @@ from provision.model.event import (
 )
 from provision.model.plan import Action, Plan, Refusal
 from provision.model.state import StepResult
+from provision.output.results import stopped_lines
 from provision.output.text import (
     device_group,
     device_ranges,
@@ -181,6 +183,8 @@ class HtmlReport:
                 self._notices += edit_lines(event)
             case DeviceFinished():
                 self._device(event.device).finished = event
+            case RolloutStopped():
+                self._notices += map(str.strip, stopped_lines(event))
             case RunFinished():
                 self._finished = event
             case RunFailed():

@@ -17,6 +17,7 @@ from provision.model.event import (
     DeviceFinished,
     DevicePlanned,
     Event,
+    RolloutStopped,
     RunFailed,
     RunFinished,
     RunStarted,
@@ -42,6 +43,7 @@ class JUnit:
         self._finished: dict[str, DeviceFinished] = {}
         self._seconds: float | None = None
         self._failed: RunFailed | None = None
+        self._stopped: RolloutStopped | None = None
 
     def handle(self, event: Event) -> None:
         """Collect what belongs in the report."""
@@ -54,6 +56,8 @@ class JUnit:
                 self._plans[event.device] = "\n".join(lines)
             case DeviceFinished():
                 self._finished[event.device] = event
+            case RolloutStopped():
+                self._stopped = event
             case RunFinished():
                 self._seconds = event.seconds
             case RunFailed():
@@ -115,7 +119,9 @@ class JUnit:
             message = finished.error or finished.outcome
             _problem(case, kind, finished.code or finished.outcome, message, error_lines(finished))
         elif finished.outcome == "skipped":
-            ElementTree.SubElement(case, "skipped")
+            skipped = ElementTree.SubElement(case, "skipped")
+            if self._stopped is not None:
+                skipped.set("message", _xml(f"not started: {one_line(self._stopped.message)}"))
         told = outcome_line(finished)
         if self._plans.get(device):
             told += "\n" + self._plans[device]

@@ -164,7 +164,15 @@ def test_a_mistake_in_a_device(tmp_path: Path, written: str, message: str) -> No
     assert message in found[0]
 
 
+ONE = "\ndevices: {d: {board: esp32}}\n"
 MANIFEST_MISTAKES = [
+    ("rollout: 3" + ONE, "1:10: rollout: expected a mapping, got '3'"),
+    ("rollout: {batches: 0}" + ONE, "1:20: rollout.batches: '0': the least is 1"),
+    ("rollout: {batches: '1,x%'}" + ONE, "rollout.batches: 'x%': expected a number of"),
+    ("rollout: {batches: [1, 200%]}" + ONE, "1:24: rollout.batches[1]: '200%': more than 100%"),
+    ("rollout: {batches: []}" + ONE, "rollout.batches: expected sizes, as in [1, 10%, 100%]"),
+    ("rollout: {max_failures: few}" + ONE, "rollout.max_failures: 'few': expected a"),
+    ("rollout: {max_failure: 1}" + ONE, "unknown key 'max_failure'; did you mean"),
     ("fleet: x\n", "fleet.yaml:1:1: the key 'devices' is missing"),
     ("devices: {}\n", "fleet.yaml:1:1: devices: there are no devices"),
     ("devices: [a]\n", "fleet.yaml:1:10: devices: expected a mapping, got a list"),

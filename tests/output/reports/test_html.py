@@ -21,6 +21,7 @@ from provision.model.event import (
     FileDiffed,
     Mistake,
     Notice,
+    RolloutStopped,
     RunFailed,
     RunFinished,
     RunStarted,
@@ -195,6 +196,21 @@ def test_a_run_that_was_cut_off_does_not_look_well(tmp_path: Path) -> None:
         texts(section(root, "attention"), ".//p[@class='error']")
         == ["the run ended before this device did"] * 6
     )
+
+
+def test_what_a_rollout_did_not_start(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    report = HtmlReport(page)
+    for event in (
+        RunStarted(task="apply", changes_boards=True, fleet="f", devices=("a", "b", "c")),
+        DeviceFinished(device="a", outcome="failed", seconds=1, error="no"),
+        RolloutStopped(batch=1, of=2, message="1 device failed", not_started=("b", "c")),
+    ):
+        report.handle(event)
+    report.close()
+    told = page.read_text("utf-8")
+    assert "Rollout stopped in batch 1 of 2: 1 device failed" in told
+    assert "not started: b, c (2 devices)" in told
 
 
 def test_a_run_that_could_not_begin(tmp_path: Path) -> None:

@@ -1,0 +1,133 @@
+"""Plans that are saved, and what they were made of. Its functions are `api`'s own."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+
+from provision._version import __version__
+from provision.app import open_fleet
+from provision.core.wording import listed, printable
+from provision.errors import Refused, UsageError
+from provision.model.report import RunReport
+from provision.model.secret import MASK
+from provision.output.run_log import user_key
+from provision.output.saved.plan_file import SavedPlan, is_saved_plan, saved_device, write_plan
+from provision.output.scrub import scrub
+from provision.project.fleet import Fleet
+from provision.project.manifest_file import STDIN_FILE, manifest_bytes
+
+
+def check_plan_path(fleet: Fleet, path: Path) -> None:
+    """UsageError where a plan of this fleet cannot be saved there: it would overwrite what is no
+    plan, or become a source of its own manifest."""
+    why, hint = None, "name another file, such as fleet.plan"
+    if fleet.loaded.file == STDIN_FILE:
+        why, hint = "the manifest came from standard input, and cannot be read again", "name a file"
+    elif path.is_dir():
+        why = "that is a directory"
+    elif not path.absolute().parent.is_dir():
+        why = f"there is no directory {path.absolute().parent}"
+    elif path.exists() and not is_saved_plan(path):
+        why = "there is another file of that name, which is no saved plan"
+    elif path.suffix != ".plan" and path.resolve().parent in fleet.loaded.looked_at[1]:
+        why = "it would be a file for the boards there; its name has to end in .plan"
+    if why is not None:
+        raise UsageError(f"the plan cannot be saved as {printable(str(path))}: {why}", hint=hint)
+
+
+def save_plan(
+    fleet: Fleet,
+    report: RunReport,
+    path: Path,
+    *,
+    fresh: bool = False,
+    accept_new_boards: Sequence[str] = (),
+) -> SavedPlan:
+    """Save what a run of `plan` has found to be done, for `apply` to carry out exactly that; the
+    arguments are those that it was given. Devices without a plan are left out, with the reason.
+    UsageError where it cannot be written, or where nothing was planned."""
+    check_plan_path(fleet, path)
+    key = user_key()
+    devices = {
+        each.device: saved_device(each.plan, each.actual)
+        for each in report.devices
+        if each.plan is not None and each.actual is not None and each.error is None
+    }
+    if not devices:
+        raise UsageError("no device has a plan that could be saved", hint="see above why")
+    made = SavedPlan(
+        path=path,
+        tool=__version__,
+        made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        fleet=fleet.name,
+        manifest=os.path.relpath(fleet.loaded.path, path.resolve().parent),
+        fresh=fresh,
+        accept_new=tuple(sorted(fleet.select_new_boards(accept_new_boards))),
+        loaded=fleet.devices,
+        left_out={
+            each.device: each.error.message if each.error is not None else each.outcome
+            for each in report.devices
+            if each.device not in devices
+        },
+        inputs=fleet.inputs(),
+        secrets=fleet.secret_digest(key),
+        key=_key_name(key),
+        devices=devices,
+    )
+    try:
+        write_plan(scrub(made, fleet.masked))
+    except OSError as error:
+        raise UsageError(
+            f"the plan cannot be saved as {path}: {error.strerror}", hint="name another file"
+        ) from error
+    return made
+
+
+def open_planned(saved: SavedPlan, *, secrets: Path | None = None, offline: bool = False) -> Fleet:
+    """The fleet that a plan was made for, as it is now; Refused, with what has changed, where it is
+    no longer what the plan was made of."""
+    manifest = saved.manifest_path
+    try:
+        digest = hashlib.sha256(manifest_bytes(manifest)).hexdigest()
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"the manifest of {saved.path}, {printable(str(manifest))}, cannot be read: {error}",
+            hint="a plan is kept where it was saved: what it names is found from there",
+        ) from error
+    if saved.inputs.get(manifest.name) not in (digest, MASK):
+        raise _outdated(saved, f"changed: {printable(manifest.name)}")
+    fleet = open_fleet(manifest, limit=saved.loaded, secrets=secrets, offline=offline)
+    now = fleet.inputs()
+    changed = [name for name in now if name in saved.inputs and now[name] != saved.inputs[name]]
+    parts = [
+        ("changed", changed),
+        ("new", [name for name in now if name not in saved.inputs]),
+        ("gone", [name for name in saved.inputs if name not in now]),
+    ]
+    told = [f"{how}: {listed(list(map(printable, names)), 4)}" for how, names in parts if names]
+    if not told and made_here(saved) and saved.secrets != fleet.secret_digest(user_key()):
+        told.append("changed: a secret")
+    if told:
+        raise _outdated(saved, "; ".join(told))
+    return fleet
+
+
+def made_here(saved: SavedPlan) -> bool:
+    """Whether this user made it on this computer, and so can tell whether secrets have changed."""
+    return saved.key == _key_name(user_key())
+
+
+def _outdated(saved: SavedPlan, why: str) -> Refused:
+    return Refused(
+        f"not what {saved.path} was made of any more: {why}",
+        hint="nothing was written; make a new plan with `provision plan --out FILE`",
+    )
+
+
+def _key_name(key: bytes) -> str:
+    """Tells keys apart, and gives none away."""
+    return hashlib.sha256(b"name:" + key).hexdigest()[:12]

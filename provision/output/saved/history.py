@@ -1,0 +1,162 @@
+"""Runs that are over, as their records tell: which devices they were about, in which batches, and
+how each fared. `apply --resume` goes on from there, and `--limit @failed` takes what failed.
+
+Records are this user's own; one that was cut short or damaged is read as far as it goes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from provision.model.plan import Batches
+
+LAST = "last"
+_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]{0,79}", re.ASCII)
+_DONE = frozenset({"ok", "changed"})
+_NOT_BEGUN = "skipped"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PastRun:
+    """One run. `outcomes` are those of the devices that ended; `states` tell, where a device was
+    left as it had to be, what that was (`DeviceFinished.state`). `resumes` is the id of the run
+    that it went on with."""
+
+    id: str
+    task: str
+    manifest: str | None
+    devices: tuple[str, ...]
+    batches: Batches | None
+    resumes: str | None
+    outcomes: Mapping[str, str]
+    states: Mapping[str, str]
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """The devices that it began and did not leave as they had to be."""
+        return tuple(
+            device
+            for device in self.devices
+            if self.outcomes.get(device, "unfinished") not in {*_DONE, _NOT_BEGUN}
+        )
+
+    def after(self, earlier: PastRun) -> PastRun:
+        """Both as one run, of which this was the later part."""
+        return replace(
+            self,
+            devices=tuple(dict.fromkeys([*earlier.devices, *self.devices])),
+            outcomes={**earlier.outcomes, **self.outcomes},
+            states={**earlier.states, **self.states},
+            batches=self.batches or earlier.batches,
+        )
+
+    def left(self, states: Mapping[str, str]) -> tuple[str, ...]:
+        """The devices that are still to be done, of those whose `states` are known: what each has
+        to be now. One that was done and has to be something else since is among them."""
+        return tuple(
+            device
+            for device in self.devices
+            if device in states
+            and (
+                self.outcomes.get(device) not in _DONE or self.states.get(device) != states[device]
+            )
+        )
+
+
+class RunHistory:
+    """Finds the runs of which there are records in a directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def last(self, manifest: Path, tasks: Collection[str] = ("apply",)) -> PastRun | None:
+        """The last run of a manifest, an absolute path, that did one of these tasks."""
+        for path in sorted(self.directory.glob("*.jsonl"), reverse=True):
+            started = _started(path)
+            if (
+                started is not None
+                and started.get("manifest") == str(manifest)
+                and started.get("task") in tasks
+            ):
+                return self.named(path.stem)
+        return None
+
+    def named(self, run: str) -> PastRun | None:
+        """The run with this id, its record's name, together with those that it went on with; None
+        where there is no such record."""
+        path = self.directory / f"{run}.jsonl"
+        found = _read(path) if _ID.fullmatch(run) else None
+        earlier, met = found, {run}
+        while found is not None and earlier is not None and earlier.resumes is not None:
+            if earlier.resumes in met or not _ID.fullmatch(earlier.resumes):
+                break
+            met.add(earlier.resumes)
+            earlier = _read(self.directory / f"{earlier.resumes}.jsonl")
+            found = found.after(earlier) if earlier is not None else found
+        return found
+
+
+def _started(path: Path) -> dict[str, Any] | None:
+    return next((event for event in _events(path) if event.get("kind") == "run-started"), None)
+
+
+def _read(path: Path) -> PastRun | None:
+    found: PastRun | None = None
+    outcomes: dict[str, str] = {}
+    states: dict[str, str] = {}
+    for event in _events(path):
+        if event.get("kind") == "run-started" and found is None:
+            found = _run(path.stem, event)
+        elif event.get("kind") == "device-finished":
+            device, outcome, state = (event.get(key) for key in ("device", "outcome", "state"))
+            if isinstance(device, str) and isinstance(outcome, str):
+                outcomes[device] = outcome
+                if isinstance(state, str):
+                    states[device] = state
+    return replace(found, outcomes=outcomes, states=states) if found is not None else None
+
+
+def _run(name: str, event: Mapping[str, Any]) -> PastRun:
+    manifest, resumes = event.get("manifest"), event.get("resumes")
+    return PastRun(
+        id=name,
+        task=str(event.get("task")),
+        manifest=manifest if isinstance(manifest, str) else None,
+        devices=_names(event.get("devices")),
+        batches=_batches(event.get("rollout")),
+        resumes=resumes if isinstance(resumes, str) else None,
+        outcomes={},
+        states={},
+    )
+
+
+def _batches(data: object) -> Batches | None:
+    if not isinstance(data, dict) or not isinstance(data.get("devices"), list):
+        return None
+    most = data.get("max_failures")
+    return Batches(
+        devices=tuple(_names(batch) for batch in data["devices"]),
+        max_failures=most if isinstance(most, int) else 0,
+        proving=data.get("proving") is not False,
+    )
+
+
+def _names(data: object) -> tuple[str, ...]:
+    return tuple(map(str, data)) if isinstance(data, list) else ()
+
+
+def _events(path: Path) -> Iterator[dict[str, Any]]:
+    """The events of a record, as many as can be read."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                event = json.loads(line)
+                if isinstance(event, dict):
+                    yield event
+    except (OSError, ValueError, RecursionError):
+        return  # its end was never written, or there is no such record any more
