@@ -18,10 +18,10 @@ import psutil
 
 from provision.core.wording import Redact
 from provision.model.event import Event, Outcome, RunFailed, RunFinished, RunStarted
-from provision.output.event_reader import read_events
 from provision.output.fanout import Fanout, Output
 from provision.output.results import erase_question
 from provision.output.run_log import RunRecord, state_directory
+from provision.output.saved.event_reader import read_events
 from provision.output.text import (
     STAGE_TEXTS,
     action_text,

@@ -6,14 +6,14 @@ Records are this user's own; one that was cut short or damaged is read as far as
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+from provision.model.event import DeviceFinished, Event, RunStarted
 from provision.model.plan import Batches
+from provision.output.saved.event_reader import read_events
 
 LAST = "last"
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]{0,79}", re.ASCII)
@@ -78,11 +78,7 @@ class RunHistory:
         """The last run of a manifest, an absolute path, that did one of these tasks."""
         for path in sorted(self.directory.glob("*.jsonl"), reverse=True):
             started = _started(path)
-            if (
-                started is not None
-                and started.get("manifest") == str(manifest)
-                and started.get("task") in tasks
-            ):
+            if started is not None and started.manifest == str(manifest) and started.task in tasks:
                 return self.named(path.stem)
         return None
 
@@ -101,8 +97,8 @@ class RunHistory:
         return found
 
 
-def _started(path: Path) -> dict[str, Any] | None:
-    return next((event for event in _events(path) if event.get("kind") == "run-started"), None)
+def _started(path: Path) -> RunStarted | None:
+    return next((event for event in _events(path) if isinstance(event, RunStarted)), None)
 
 
 def _read(path: Path) -> PastRun | None:
@@ -110,53 +106,32 @@ def _read(path: Path) -> PastRun | None:
     outcomes: dict[str, str] = {}
     states: dict[str, str] = {}
     for event in _events(path):
-        if event.get("kind") == "run-started" and found is None:
-            found = _run(path.stem, event)
-        elif event.get("kind") == "device-finished":
-            device, outcome, state = (event.get(key) for key in ("device", "outcome", "state"))
-            if isinstance(device, str) and isinstance(outcome, str):
-                outcomes[device] = outcome
-                if isinstance(state, str):
-                    states[device] = state
-    return replace(found, outcomes=outcomes, states=states) if found is not None else None
+        match event:
+            case RunStarted() if found is None:
+                found = PastRun(
+                    id=path.stem,
+                    task=event.task,
+                    manifest=event.manifest,
+                    devices=event.devices,
+                    batches=event.rollout,
+                    resumes=event.resumes,
+                    outcomes=outcomes,
+                    states=states,
+                )
+            case DeviceFinished():
+                outcomes[event.device] = event.outcome
+                if event.state is not None:
+                    states[event.device] = event.state
+            case _:
+                pass
+    return found
 
 
-def _run(name: str, event: Mapping[str, Any]) -> PastRun:
-    manifest, resumes = event.get("manifest"), event.get("resumes")
-    return PastRun(
-        id=name,
-        task=str(event.get("task")),
-        manifest=manifest if isinstance(manifest, str) else None,
-        devices=_names(event.get("devices")),
-        batches=_batches(event.get("rollout")),
-        resumes=resumes if isinstance(resumes, str) else None,
-        outcomes={},
-        states={},
-    )
-
-
-def _batches(data: object) -> Batches | None:
-    if not isinstance(data, dict) or not isinstance(data.get("devices"), list):
-        return None
-    most = data.get("max_failures")
-    return Batches(
-        devices=tuple(_names(batch) for batch in data["devices"]),
-        max_failures=most if isinstance(most, int) else 0,
-        proving=data.get("proving") is not False,
-    )
-
-
-def _names(data: object) -> tuple[str, ...]:
-    return tuple(map(str, data)) if isinstance(data, list) else ()
-
-
-def _events(path: Path) -> Iterator[dict[str, Any]]:
+def _events(path: Path) -> Iterator[Event]:
     """The events of a record, as many as can be read."""
     try:
         with path.open(encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                event = json.loads(line)
-                if isinstance(event, dict):
-                    yield event
-    except (OSError, ValueError, RecursionError):
-        return  # its end was never written, or there is no such record any more
+            for _, event in read_events(lines):
+                yield event
+    except OSError:
+        return  # there is no such record any more
