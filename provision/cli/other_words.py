@@ -55,7 +55,6 @@ _OPTIONS = {
     "--device": "--limit",
     "--devices": "--limit",
     "--group": "--limit",
-    "--host": "--limit",
     "--force": "--yes",
     "--assume-yes": "--yes",
     "--parallel": "--forks",
