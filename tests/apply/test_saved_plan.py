@@ -14,6 +14,7 @@ from tests.apply.station import Station
 from tests.secret_forms import FORMS
 
 SECRET = "correct-horse-battery"
+PLAIN = f"ssid=x\npass={SECRET}\n"  # a source that was not meant to hold it
 APP = "print('app: up')\n"
 
 
@@ -23,6 +24,7 @@ def planned(station: Station) -> Station:
     station.board("x", firmware=station.firmware(ESP32))
     station.write("app/main.py", APP)
     station.write("app/lib/a.py", "a = 1\n")
+    station.write("app/wifi.txt", PLAIN)
     station.write("conf.json.j2", '{"wifi": "{{ wifi }}"}\n')
     station.write("secrets.yaml", f"wifi: {SECRET}\n").chmod(0o600)
     station.write(
@@ -56,7 +58,7 @@ def test_a_plan_is_private_and_has_no_secret_and_no_digest_of_one(planned: Stati
     path = planned.work / "fleet.plan"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     text = path.read_text("utf-8")
-    for secret in (SECRET, f'{{"wifi": "{SECRET}"}}\n', f"wifi: {SECRET}\n"):
+    for secret in (SECRET, f'{{"wifi": "{SECRET}"}}\n', f"wifi: {SECRET}\n", PLAIN):
         assert [name for name, write in FORMS.items() if write(secret) in text] == []
     assert json.loads(text.splitlines()[1])["secrets"] is not None
 

@@ -915,6 +915,27 @@ BUGS = (
         tests=("tests/security/test_project_files.py", "-k", "vendored"),
     ),
     Bug(
+        name="carry out a saved plan on a board that has changed since",
+        file="provision/engine/tasks/apply.py",
+        before="why = self.differs(plan, actual) if self.differs is not None else None",
+        after="why = None",
+        tests=("tests/apply/test_saved_plan.py", "-k", "board_that_has_changed"),
+    ),
+    Bug(
+        name="tell the digest of a file that holds a secret in a saved plan",
+        file="provision/project/fleet.py",
+        before="return content.data in keys or self.loaded.holds_secret(content.data)",
+        after="return content.data in keys",
+        tests=("tests/apply/test_saved_plan.py", "-k", "no_digest"),
+    ),
+    Bug(
+        name="leave a device out of a run that goes on, though it has to be something else since",
+        file="provision/output/saved/history.py",
+        before=" or self.states.get(device) != states[device]",
+        after="",
+        tests=("tests/output/saved/test_history.py",),
+    ),
+    Bug(
         name="begin the next batch of a rollout while the one before is at work",
         file="provision/engine/scheduler.py",
         before="if not cancelled and any(left[:number]):",
