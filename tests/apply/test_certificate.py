@@ -139,3 +139,28 @@ def test_mistakes_are_told_where_they_are(station: Station) -> None:
     assert "'/main.py' is a file of the manifest already" in ended.said
     assert "'ca/ca-key.pem' is the CA's key, which never goes to a board" in ended.said
     assert "PRIVATE" not in ended.said
+
+
+@pytest.mark.parametrize("kind", ["ec", "rsa"])
+def test_the_boards_own_ssl_takes_it(station: Station, kind: str) -> None:
+    """MicroPython's, over mbed TLS as on the chips; it takes DER, by a path or as bytes, and no key
+    in PEM."""
+    station.board("x", ESP32, station.firmware(ESP32))
+    manifest(station, f"  key: {kind}")
+    station.apply()
+    assert kind.upper() in type(load_der_private_key(on_board(station)[1], None)).__name__.upper()
+    load = "load_cert_chain('/tls/cert.der', {!r})"
+    said = station.type(
+        "x",
+        "import ssl; c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)",
+        f"c.{load.format('/tls/key.der')}; print('taken')",
+    )
+    assert said == "taken"
+    said = station.type(
+        "x",
+        "read = lambda name: open('/tls/' + name, 'rb').read()",
+        "c.load_cert_chain(read('cert.der'), read('key.der')); print('taken')",
+    )
+    assert said == "taken"
+    station.put("x", {"/tls/other.pem": make_ca()[1].decode()})
+    assert "invalid key" in station.type("x", f"c.{load.format('/tls/other.pem')}")
