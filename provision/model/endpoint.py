@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from provision.lazy_dataclass import dataclass
 from provision.model.secret import Secret
 
 

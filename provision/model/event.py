@@ -6,10 +6,11 @@ EVENT_VERSION: it grows by new optional keys; anything else raises it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar, Literal
 
 from provision.errors import ManifestError, ProvisionError
+from provision.lazy_dataclass import dataclass
 from provision.model.chip import Chip
 from provision.model.plan import Action, Batches, Plan
 from provision.model.state import FirmwareIdentity, StepResult

@@ -10,7 +10,8 @@ import itertools
 import select
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from provision.lazy_dataclass import dataclass
 
 Callback = Callable[[], None]
 

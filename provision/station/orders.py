@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from provision import api
 from provision.errors import ManifestError, ProvisionError
+from provision.lazy_dataclass import dataclass
 from provision.station.ledger import Ledger
 from provision.station.numbers import Numbers
 

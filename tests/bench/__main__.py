@@ -142,7 +142,8 @@ def campaign(
             Line(chip=ESP8266, raised=True),
             Line(raised=True, timing=True),
             Line(chip=ESP8266, raised=True, timing=True),
-            Line(raised=True, server=True),
+            Line(raised=True, server="own"),
+            Line(raised=True, server="ser2net"),
         ]
     for plain in lines:
         line = replace(plain, scale=scale)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -11,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import serial
 
@@ -25,6 +28,7 @@ ROOT = Path(__file__).parents[2]
 VERSION = "1.24.1"
 PATIENCE = 60.0  # seconds
 BRIDGE = 921_600  # the highest rate of every unit's USB bridge
+SERVERS = {"": "", "own": ", by a serial server", "ser2net": ", by ser2net"}
 BOARDS = {ESP32: "esp32", ESP8266: "esp8266"}
 
 
@@ -37,13 +41,13 @@ class Line:
     latency: str = "1ms"
     timing: bool = False  # whether erasing and writing flash take a real chip's time
     raised: bool = False  # whether this project may raise the rate, over a bridge good to `BRIDGE`
-    server: bool = False  # whether a serial server, by RFC 2217, is between
+    server: str = ""  # the serial server between, by RFC 2217: "own", or the real one, "ser2net"
     scale: float = 1.0  # modelled seconds in one of the machine's
 
     def __str__(self) -> str:
         timing = ", flash timing" if self.timing else ""
         raised = f" raised to {self.rate}" if self.raised else ""
-        server = ", by a serial server" if self.server else ""
+        server = SERVERS[self.server]
         return f"{self.chip.label}, {self.baud} baud{raised}, {self.latency}{timing}{server}"
 
     @property
@@ -93,6 +97,7 @@ class Unit:
     name: str
     work: Path
     line: Line
+    served: str = ""  # the address at which a serial server offers it
 
     @property
     def own(self) -> str:
@@ -102,9 +107,7 @@ class Unit:
     @property
     def address(self) -> str:
         """Where a tool finds it."""
-        if self.line.server:
-            return str(client.request(self.name, "rfc2217")["rfc2217"])
-        return self.own
+        return self.served or self.own
 
     def run(self, *words: str) -> Measured:
         """`python -m provision …`, measured."""
@@ -208,6 +211,50 @@ def unit(work: Path, name: str, line: Line, *, blank: bool = False) -> Iterator[
                 port.rts = False
                 if not BoardRepl(port).await_prompt(30):
                     raise Failed(f"{name} does not come up")
-        yield Unit(name=name, work=work, line=line)
+        with server(work, name, line.server) as served:
+            yield Unit(name=name, work=work, line=line, served=served)
     finally:
         client.stop(name)
+
+
+@contextmanager
+def server(work: Path, name: str, kind: str) -> Iterator[str]:
+    """Where a serial server of a kind of `SERVERS` offers a board, "" without one. Failed tells
+    what is missing."""
+    if kind != "ser2net":
+        yield str(client.request(name, "rfc2217")["rfc2217"]) if kind else ""
+        return
+    program = shutil.which("ser2net", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if program is None:
+        raise Failed("ser2net is not installed: apt-get install ser2net")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    # A pseudo-terminal has no modem lines: so the board's own RFC 2217 is its serial device.
+    behind = urlsplit(str(client.request(name, "rfc2217")["rfc2217"]))
+    config = work / "ser2net.yaml"
+    config.write_text(
+        f"connection: &{name}\n  accepter: telnet(rfc2217),tcp,127.0.0.1,{port}\n"
+        f"  connector: telnet(rfc2217),tcp,{behind.hostname},{behind.port}\n"
+    )
+    process = subprocess.Popen(
+        [program, "-n", "-u", "-c", str(config), "-P", str(work / "ser2net.pid")],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,  # where it complains of mDNS
+    )
+    try:
+        _await_listener(process, port)
+        yield f"rfc2217://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _await_listener(process: subprocess.Popen[bytes], port: int) -> None:
+    """ser2net tells nobody when it listens, so its socket is looked for in the system's own list
+    (Linux): to connect would open the board's port."""
+    listening = f":{port:04X} 00000000:0000 0A "
+    end = time.monotonic() + PATIENCE
+    while listening not in Path("/proc/net/tcp").read_text():
+        if process.poll() is not None or time.monotonic() > end:
+            raise Failed("ser2net does not listen")
+        time.sleep(0.02)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import itertools
 import re
 import string
-from dataclasses import dataclass
+
+from provision.lazy_dataclass import dataclass
 
 MAX_DEVICES = 20_000
 

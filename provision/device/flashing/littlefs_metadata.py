@@ -8,7 +8,6 @@ written again without a loss. What is read may be damaged or forged: what makes 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 
 from provision.core.littlefs_blocks import (
     CHECKSUM,
@@ -21,6 +20,7 @@ from provision.core.littlefs_blocks import (
     Tag,
     checksum,
 )
+from provision.lazy_dataclass import dataclass
 
 _MOVE_STATE = 0x7FF
 _NULL = 0xFFFFFFFF

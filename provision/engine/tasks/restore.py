@@ -8,7 +8,7 @@ keeps beside files and firmware stays.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from provision.core.planning.diff import diff
@@ -22,6 +22,7 @@ from provision.engine.refusal import refused
 from provision.engine.task import Target
 from provision.engine.tasks.plan import observe_and_plan, with_known_boards
 from provision.errors import NoAnswer, Refused, SourceError, UsageError
+from provision.lazy_dataclass import dataclass
 from provision.model.backup import Backup
 from provision.model.event import Notice, Outcome
 from provision.model.firmware import Firmware

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
+from provision.lazy_dataclass import dataclass
 from provision.sim.setup import BoardSetup
 
 _FILE = "efuses.json"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from provision.lazy_dataclass import dataclass
 
 HEADER = struct.Struct("<BBHI")  # direction, operation, length of the data, checksum or value
 REQUEST, RESPONSE = 0, 1
