@@ -9,6 +9,7 @@ import itertools
 import json
 import re
 import tempfile
+from html import unescape
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -227,7 +228,8 @@ def test_no_output_holds_a_secret(secret: str, name: str, before: str, after: st
         for path in kept:
             text = path.read_text("utf-8")
             text = re.sub("(?s)<style>.*</style>", "", text)  # a colour can look like hex
-            said.append(text)
+            # `&quot;` is the format's own word, also where a secret has a quotation mark.
+            said.append(unescape(text) if path.suffix in (".xml", ".html") else text)
             if path.suffix == ".xml":
                 root = ElementTree.fromstring(text)
                 said += [
