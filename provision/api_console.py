@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from provision.app import run_task
 from provision.engine.cancellation import Cancellation
-from provision.engine.event_stream import OnEvent
+from provision.engine.event_stream import OnEvent, OnPrinted
 from provision.engine.tasks.logs import LogsTask
 from provision.engine.tasks.repl import ReplTask
 from provision.engine.tasks.run_code import RunCodeTask
@@ -61,13 +61,16 @@ def logs(
     since_boot: bool = False,
     limit: Sequence[str] = (),
     on_event: OnEvent | None = None,
+    on_printed: OnPrinted | None = None,
     cancel: Cancellation | None = None,
 ) -> RunReport:
     """What the boards print, as `ConsoleLine` events, for so many seconds or until `cancel` says
-    so. Not a byte is sent to them, unless they are to be restarted first, `since_boot`. A port that
-    goes away later on is waited for, and told in a `Notice`."""
+    so; with `on_printed` as `Printed` there, those of a board that came at once together, which
+    costs far less where boards print much, and not to `on_event`. Not a byte is sent to boards,
+    unless they are to be restarted first, `since_boot`. A port that goes away later on is waited
+    for, and told in a `Notice`."""
     task = LogsTask(seconds=seconds, since_boot=since_boot)
-    return run_task(fleet, task, cancel, limit=limit, on_event=on_event)
+    return run_task(fleet, task, cancel, limit=limit, on_event=on_event, on_printed=on_printed)
 
 
 def repl(

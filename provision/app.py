@@ -27,13 +27,13 @@ from provision.errors import UsageError
 from provision.lazy_dataclass import dataclass
 from provision.lockfile.entries import VENDOR, Lock
 from provision.lockfile.store import LearnedMacs, read_lock, update_lock
-from provision.model.event import Event
+from provision.model.event import Event, Printed
 from provision.model.plan import Batches
 from provision.model.report import RunReport
 from provision.output.download_progress import TerminalProgress
 from provision.output.run_log import state_directory, user_key
 from provision.output.saved.history import RunHistory
-from provision.output.scrub import scrub, scrub_report
+from provision.output.scrub import scrub, scrub_printed, scrub_report
 from provision.project.apply_records import ApplyRecords
 from provision.project.check_records import CheckRecords
 from provision.project.device_status import FleetStatus, recall
@@ -120,6 +120,7 @@ def run_task(
     *,
     limit: Sequence[str],
     on_event: Callable[[Event], None] | None,
+    on_printed: Callable[[Printed], None] | None = None,
     operator: bool = False,
     manual_timeout: float = MANUAL_TIMEOUT,
     confirm: Confirm | None = None,
@@ -153,6 +154,14 @@ def run_task(
             applies.handle(masked)
         emit(masked)
 
+    def tell_printed(said: Printed) -> None:
+        masked = scrub_printed(said, redact)
+        if on_printed is not None:
+            on_printed(masked)
+        else:
+            for line in masked.each():
+                emit(line)
+
     context = RunContext(
         discovery=discovery,
         connector=SerialConnector(
@@ -170,6 +179,7 @@ def run_task(
         checks=CheckRecords(state_directory() / "checks", fleet.loaded.path),
         rollbacks=RollbackRecords(state_directory() / "rollback", fleet.loaded.path),
         emit=tell,
+        emit_printed=tell_printed,
         declared_macs=fleet.loaded.declared_macs(),
         match_by_mac=match_by_mac,
         operator=operator,

@@ -61,6 +61,7 @@ def command(
             seconds=seconds,
             since_boot=since_boot,
             on_event=command.outputs.handle,
+            on_printed=command.outputs.handle_printed,
             cancel=command.cancel,
         )
 

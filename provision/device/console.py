@@ -27,9 +27,12 @@ from provision.interfaces import Say, Terminal
 
 MAX_CONSOLE = 64 * 1024  # bytes of output that are kept while waiting for a line
 PATIENCE = 0.25  # seconds that a read waits, and so until a run that is stopped has ended
-PAUSE = 0.1  # seconds between two reads: many boards that print at once cost a wake-up for each
-"""Seconds between two reads, so that they are few and large. A driver holds 4 kB at least; at
-115200 baud a quarter of it has come by then."""
+PAUSE = 0.1
+"""Seconds between two reads, so that they are few and large: many boards that print at once cost a
+wake-up for each."""
+MUCH = 1200
+"""Bytes that a driver may hold before they are read: it has room for 4096 at least. Where so much
+has come there is no pause, or a shorter one at a rate that would bring more."""
 END_KEY = b"\x1d"  # Ctrl-]
 KEY_LATENCY = 0.02  # seconds that a key may wait on a port that cannot be waited for with it
 AHEAD = 96  # bytes that are sent before their echo has come
@@ -38,24 +41,35 @@ LONGEST_LINE = 4096
 HOLD = 0.02  # seconds
 _PROMPTS = (b">>> ", b"... ", b"=== ")
 UNFINISHED = 1.0
-"""Seconds after which a line is said though its end has not come: a prompt has none."""
+"""Seconds after which a line is said though its end has not come."""
+PROMPT = 0.25  # the same of one that ends in a space, as prompts do
 
 
 class Lines:
     """Lines of a console, an unfinished one among them when nothing has followed for a while."""
 
-    def __init__(self, say: Say, redact: Redact, *, amid: bool = False) -> None:
+    def __init__(
+        self,
+        say: Say,
+        redact: Redact,
+        *,
+        amid: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._lines = ConsoleLines(say, redact, amid=amid)
+        self._clock = clock
         self._heard_at = 0.0
 
     def hear(self, data: bytes) -> None:
         """What came; b"" where nothing did."""
-        now = time.monotonic()
+        now = self._clock()
         if data:
             self._heard_at = now
             self._lines.feed(data)
-        elif self._lines.waiting and now - self._heard_at >= UNFINISHED:
-            self._lines.flush()
+        elif self._lines.waiting:
+            patience = PROMPT if self._lines.rest.endswith(" ") else UNFINISHED
+            if now - self._heard_at >= patience:
+                self._lines.flush()
 
     def close(self) -> None:
         self._lines.close()
@@ -122,11 +136,12 @@ def follow(
     """Give `heard` what comes, until `over` says so, which is asked every `patience` seconds at
     least; nothing is sent."""
     port.timeout = patience
+    pause = min(PAUSE, patience, MUCH * 10 / port.baudrate)
     while not over():
         data = port.read(min(MAX_READ, max(1, port.in_waiting)))
         heard(data)
-        if data:
-            time.sleep(min(PAUSE, patience))  # what comes meanwhile waits in the system's buffer
+        if 0 < len(data) < 2 * MUCH:
+            time.sleep(pause)  # what comes meanwhile waits in the system's buffer
 
 
 def wait_for_line(

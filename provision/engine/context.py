@@ -26,7 +26,7 @@ from provision.interfaces import (
     StoredFilesystem,
 )
 from provision.lazy_dataclass import dataclass
-from provision.model.event import ActionDone, Event
+from provision.model.event import ActionDone, Event, Printed
 from provision.model.firmware import Firmware, Region
 from provision.model.kept import KeptState
 from provision.model.plan import Action, Plan, phase_of
@@ -56,6 +56,7 @@ class RunContext:
     `manual_timeout` seconds; `confirm` is None where nobody can be asked at all. `forks` is how
     many devices at once, 0 for all; with `fail_fast` no device is begun after one has failed.
     With `match_by_mac`, a device whose MAC is known is looked for on all ports of the run.
+    `emit_printed` takes what boards print, as events of which many come at once.
     `declared_macs` are those of all devices of the manifest, also of those left out, by device.
     `state_digest` is told of devices that were left as they have to be, for later runs.
     """
@@ -69,6 +70,7 @@ class RunContext:
     checks: CheckRecords
     rollbacks: RollbackRecords
     emit: Callable[[Event], None]
+    emit_printed: Callable[[Printed], None]
     nvs_partition: NvsMaker
     certificates: CertificateAuthority
     declared_macs: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -116,6 +118,11 @@ class DeviceContext:
         if phase_of(action) != "finish":
             self.changes += 1
         self.run.emit(ActionDone(device=self.desired.device, action=action))
+
+    def printed(self, lines: Sequence[str], ended: bool) -> None:
+        """Tell what the board has printed: `interfaces.Say`."""
+        said = Printed(device=self.desired.device, lines=tuple(lines), ended=ended)
+        self.run.emit_printed(said)
 
     def note_state(self, board_state: str) -> None:
         """Set `board_state`, as a callback."""

@@ -14,11 +14,12 @@ from types import TracebackType
 from typing import ParamSpec
 
 from provision.engine.cancellation import Cancellation
-from provision.model.event import Event
+from provision.model.event import Event, Printed
 from provision.model.report import RunReport
 
 Arguments = ParamSpec("Arguments")
 OnEvent = Callable[[Event], None]
+OnPrinted = Callable[[Printed], None]
 
 
 def stream(

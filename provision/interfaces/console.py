@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-Say = Callable[[str, bool], None]
-"""Called with what a board has printed, without line ends, secrets masked, and whether its line has
-ended with it."""
+Say = Callable[[Sequence[str], bool], None]
+"""Called with the lines that a board has printed, those that came at once, without line ends and
+secrets masked, and whether the last of them has ended; the others have."""
 
 
 class Terminal(Protocol):

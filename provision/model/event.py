@@ -6,6 +6,7 @@ EVENT_VERSION: it grows by new optional keys; anything else raises it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import field
 from typing import ClassVar, Literal
 
@@ -174,6 +175,22 @@ class ConsoleLine:
     text: str
     ended: bool = True
     traceback: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Printed:
+    """Lines that a board has printed, those that were read at once: no event, but many, which need
+    not be dealt with one by one. All have ended but for the last, which may not have."""
+
+    device: str
+    lines: tuple[str, ...]
+    ended: bool = True
+
+    def each(self) -> Iterator[ConsoleLine]:
+        """The same as events."""
+        last = len(self.lines) - 1
+        for number, text in enumerate(self.lines):
+            yield ConsoleLine(device=self.device, text=text, ended=self.ended or number < last)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,7 +10,7 @@ from typing import TextIO
 
 from provision.core.file_names import plain_name
 from provision.errors import UsageError
-from provision.model.event import ConsoleLine, DeviceFinished, Event, RunStarted
+from provision.model.event import ConsoleLine, DeviceFinished, Event, Printed, RunStarted
 from provision.output.run_log import local_time
 from provision.output.style import PLAIN, Colour, Style
 
@@ -39,27 +39,41 @@ class ConsoleText:
                     name = self._style(device.ljust(width), _COLOURS[number % len(_COLOURS)])
                     self._heads[device] = f"{name} | "
             case ConsoleLine():
-                self._print(event)
+                self._write(self._shown(event))
             case DeviceFinished() if event.device == self._open:
                 self._end_line()
             case _:
                 pass
 
-    def _print(self, event: ConsoleLine) -> None:
+    def handle_printed(self, said: Printed) -> None:
+        """Print lines that a board has printed, in one go."""
+        if self._open is None and said.ended:
+            head = self._head(said.device)
+            between = f"\n{head}"
+            self._write(f"{head}{between.join(said.lines)}\n")
+        else:
+            self._write("".join(map(self._shown, said.each())))
+
+    def _shown(self, event: ConsoleLine) -> str:
         goes_on = self._open == event.device and not event.traceback
-        head = "" if goes_on else self._heads.get(event.device, f"{event.device} | ")
+        head = "" if goes_on else self._head(event.device)
         text = self._style(event.text, "red") if event.traceback else event.text
         end = "\n" if event.ended else ""
         before = "\n" if self._open is not None and not goes_on else ""
-        self._stream.write(f"{before}{head}{text}{end}")
-        self._stream.flush()
         self._open = None if event.ended else event.device
+        return f"{before}{head}{text}{end}"
+
+    def _head(self, device: str) -> str:
+        return self._heads.get(device) or f"{device} | "
 
     def _end_line(self) -> None:
         if self._open is not None:
             self._open = None
-            self._stream.write("\n")
-            self._stream.flush()
+            self._write("\n")
+
+    def _write(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()
 
     def close(self) -> None:
         """End the line that is open."""
@@ -88,17 +102,27 @@ class ConsoleFiles:
 
     def handle(self, event: Event) -> None:
         """Append what a board has printed."""
-        if not isinstance(event, ConsoleLine):
-            return
-        file = self._files.get(event.device)
-        if file is None:
-            path = self._directory / f"{plain_name(event.device)}.log"
-            file = path.open("a", encoding="utf-8", errors="backslashreplace")
-            self._files[event.device] = file
-        head = "" if event.device in self._open else f"{local_time(self._clock())} "
-        file.write(f"{head}{event.text}" + ("\n" if event.ended else ""))
+        if isinstance(event, ConsoleLine):
+            line = Printed(device=event.device, lines=(event.text,), ended=event.ended)
+            self.handle_printed(line)
+
+    def handle_printed(self, said: Printed) -> None:
+        """Append lines that a board has printed, with one time."""
+        file = self._file(said.device)
+        head = f"{local_time(self._clock())} "
+        first = "" if said.device in self._open else head
+        between, end = f"\n{head}", "\n" if said.ended else ""
+        file.write(f"{first}{between.join(said.lines)}{end}")
         file.flush()
-        (self._open.discard if event.ended else self._open.add)(event.device)
+        (self._open.discard if said.ended else self._open.add)(said.device)
+
+    def _file(self, device: str) -> TextIO:
+        file = self._files.get(device)
+        if file is None:
+            path = self._directory / f"{plain_name(device)}.log"
+            file = path.open("a", encoding="utf-8", errors="backslashreplace")
+            self._files[device] = file
+        return file
 
     def close(self) -> None:
         """Close the files."""

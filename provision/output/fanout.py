@@ -19,14 +19,16 @@ from provision.model.event import (
     FileDiffed,
     ManualActionNeeded,
     Notice,
+    Printed,
     Trace,
 )
-from provision.output.scrub import scrub
+from provision.output.scrub import scrub, scrub_printed
 
 
 class Output(Protocol):
     """Renders events; calls never overlap. `name` is for messages: "the log file run.log".
-    `asked_for` says whether a run that could not write it has not done all it was asked for."""
+    `asked_for` says whether a run that could not write it has not done all it was asked for. One
+    that has a method `handle_printed` gets there, as `Printed`, what boards print."""
 
     @property
     def name(self) -> str: ...
@@ -99,6 +101,16 @@ class Fanout:
                 return
             self._deliver_to_all(clean)
 
+    def handle_printed(self, said: Printed) -> None:
+        """Show lines that a board has printed: as `handle` of each."""
+        clean = scrub_printed(said, self._redact)
+        with self._lock:
+            if self._postponed is not None:
+                self._postponed += clean.each()
+                return
+            for output in list(self._outputs):
+                self._deliver_printed(output, clean)
+
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Nothing is written in this block: the caller has the terminal, for a prompt.
@@ -154,11 +166,23 @@ class Fanout:
     ) -> None:
         self.close()
 
+    def _deliver_printed(self, output: Output, said: Printed) -> None:
+        # Asking a protocol whether it is one takes longer than all the rest.
+        handle: Callable[[Printed], None] | None = getattr(output, "handle_printed", None)
+        if handle is None:
+            for line in said.each():
+                self._deliver(output, line)
+        else:
+            self._attempt(output, lambda: handle(said))
+
     def _deliver(self, output: Output, event: Event) -> None:
+        self._attempt(output, lambda: output.handle(event))
+
+    def _attempt(self, output: Output, deliver: Callable[[], None]) -> None:
         if output not in self._outputs:
             return
         try:
-            output.handle(event)
+            deliver()
         except OSError as error:
             self._outputs.remove(output)
             with suppress(OSError):

@@ -17,7 +17,7 @@ from typing import TextIO
 
 from provision._version import __version__
 from provision.model.chip import Chip
-from provision.model.event import EVENT_VERSION, Event, RunStarted, Trace
+from provision.model.event import EVENT_VERSION, Event, Printed, RunStarted, Trace
 
 
 def to_json(event: Event, seconds: float) -> dict[str, object]:
@@ -78,7 +78,18 @@ class JsonLines:
         """Write one event."""
         if isinstance(event, Trace) and event.level > self._verbosity:
             return
-        self._stream.write(json.dumps(to_json(event, self._clock())) + "\n")
+        self._write(json.dumps(to_json(event, self._clock())) + "\n")
+
+    def handle_printed(self, said: Printed) -> None:
+        """Write lines that a board has printed, with one time."""
+        events = said.each()
+        first = to_json(next(events), self._clock())
+        texts = [json.dumps(first)]
+        texts += [json.dumps({**first, "text": one.text, "ended": one.ended}) for one in events]
+        self._write("\n".join(texts) + "\n")
+
+    def _write(self, text: str) -> None:
+        self._stream.write(text)
         self._stream.flush()
 
     def close(self) -> None:

@@ -23,6 +23,7 @@ from provision.model.event import (
     FileDiffed,
     ManualActionNeeded,
     Notice,
+    Printed,
     RolloutStopped,
     RunFailed,
     RunFinished,
@@ -81,6 +82,12 @@ class Plain:
         if lines:
             self._stream.write("".join(f"{line}\n" for line in lines))
             self._stream.flush()
+
+    def handle_printed(self, said: Printed) -> None:
+        """As `handle` of each line."""
+        if self._console:
+            for line in said.each():
+                self.handle(line)
 
     def close(self) -> None:
         """The stream is its owner's to close."""

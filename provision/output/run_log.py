@@ -19,7 +19,7 @@ import platformdirs
 
 from provision.atomic_files import locked, private_directory, read_plain_file, write_atomic
 from provision.errors import UsageError
-from provision.model.event import ConsoleLine, Event, StageProgress
+from provision.model.event import ConsoleLine, Event, Printed, StageProgress
 from provision.output.jsonlines import JsonLines
 from provision.output.plain import Plain
 
@@ -107,6 +107,9 @@ class RunRecord:
         records too large."""
         if not isinstance(event, (StageProgress, ConsoleLine)):
             self._lines.handle(event)
+
+    def handle_printed(self, said: Printed) -> None:
+        """Of what boards print nothing is kept."""
 
     def close(self) -> None:
         """Close the file."""

@@ -1,8 +1,10 @@
-"""What a failed check shows of the console: the app's own last words."""
+"""What is shown of a console: lines, prompts, and of a failed check the app's own last words."""
 
 from __future__ import annotations
 
-from provision.device.console import without_prompt
+import pytest
+
+from provision.device.console import PROMPT, UNFINISHED, Lines, without_prompt
 
 
 def test_banner_and_prompt_do_not_hide_the_traceback() -> None:
@@ -19,3 +21,17 @@ def test_banner_and_prompt_do_not_hide_the_traceback() -> None:
 
 def test_an_app_that_talks_of_micropython_is_heard() -> None:
     assert without_prompt("this is MicroPython v1\r\n") == "this is MicroPython v1"
+
+
+@pytest.mark.parametrize(("text", "patience"), [(b">>> ", PROMPT), (b"half a li", UNFINISHED)])
+def test_a_prompt_is_shown_sooner_than_half_a_line(text: bytes, patience: float) -> None:
+    now = 100.0
+    said: list[tuple[list[str], bool]] = []
+    lines = Lines(lambda texts, ended: said.append(([*texts], ended)), str, clock=lambda: now)
+    lines.hear(text)
+    now += patience - 0.01
+    lines.hear(b"")
+    assert not said
+    now += 0.02
+    lines.hear(b"")
+    assert said == [([text.decode()], False)]

@@ -431,13 +431,13 @@ class FakeConnection:
     ) -> None:
         self.board.log.append("follow")
         for line in self.board.prints.splitlines():
-            say(line, True)
+            say([line], True)
 
     def hear(self, say: Say, stopping: Callable[[], bool], *, patience: float) -> None:
         if stopping():
             return
         for line in self.board.printed.splitlines():
-            say(line, True)
+            say([line], True)
         self.board.listens(stopping)
         if self.board.gone is not None:
             raise PortLost(self.board.gone)
@@ -474,7 +474,7 @@ class FakeConnection:
     def run_code(self, code: bytes, say: Say, stopping: Callable[[], bool]) -> str:
         self.board.log.append(f"run {code.decode()}")
         for line in self.board.printed.splitlines():
-            say(line, True)
+            say([line], True)
         if self.board.failures:
             raise self.board.failures.pop(0)
         return self.board.raises
@@ -699,5 +699,6 @@ class FakeWorld:
             "checks": self.checks,
             "rollbacks": self.rollbacks,
             "emit": self.events.append,
+            "emit_printed": lambda said: self.events.extend(said.each()),
         }
         return RunContext(**{**settings, **changes})  # type: ignore[arg-type]

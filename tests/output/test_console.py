@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import io
+from contextlib import nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from provision.core.manifest.redact import Redactor
 from provision.errors import UsageError
-from provision.model.event import ConsoleLine, DeviceFinished, Event, RunStarted
+from provision.model.event import ConsoleLine, DeviceFinished, Event, Printed, RunStarted
 from provision.output.console import ConsoleFiles, ConsoleText
+from provision.output.fanout import Fanout
+from provision.output.jsonlines import JsonLines
+from provision.output.plain import Plain
+from provision.output.run_log import RunRecord
 from provision.output.style import Style
 
 
@@ -73,6 +82,56 @@ def test_a_file_for_each_device(tmp_path: Path) -> None:
     lines = (logs / "shed.log").read_text(encoding="utf-8").splitlines()
     assert [each.partition(" ")[2] for each in lines] == ["ac", "d"] * 2
     assert len({each.partition(" ")[0] for each in lines}) == 1
+
+
+printed_blocks = st.builds(
+    Printed,
+    device=st.sampled_from(["shed", "kitchen"]),
+    lines=st.lists(
+        st.sampled_from(["", "a", "hunter2", "x hunter2\x1b[2J y", "grün", "\x9b1m", "…"]),
+        min_size=1,
+    ).map(tuple),
+    ended=st.booleans(),
+)
+
+
+@given(blocks=st.lists(printed_blocks, max_size=5))
+def test_lines_that_come_at_once_are_shown_as_one_by_one(blocks: list[Printed]) -> None:
+    """By each output of a console, masked and harmless, and after a question as before it."""
+    redact = Redactor(["hunter2"]).text
+    shown: list[list[str]] = []
+    for at_once in (True, False):
+        streams = [io.StringIO() for _ in range(4)]
+        outputs = (
+            ConsoleText(streams[0]),
+            ConsoleText(streams[1], style=Style(True)),
+            JsonLines(streams[2], clock=lambda: 0.0),
+            Plain(streams[3], console=True),
+        )
+        with (
+            TemporaryDirectory() as folder,
+            Fanout([*outputs, ConsoleFiles(Path(folder), clock=lambda: 0.0)], redact) as fanout,
+        ):
+            for number, block in enumerate(blocks):
+                with fanout.paused() if number == 2 else nullcontext():
+                    if at_once:
+                        fanout.handle_printed(block)
+                    else:
+                        for event in block.each():
+                            fanout.handle(event)
+            fanout.close()
+            files = [path.read_text("utf-8") for path in sorted(Path(folder).iterdir())]
+        shown.append([*(stream.getvalue() for stream in streams), *files])
+    assert shown[0] == shown[1]
+    assert "hunter2" not in "".join(shown[0])
+    assert "\x1b[2J" not in "".join(shown[0])
+
+
+def test_of_what_boards_print_no_record_is_kept(tmp_path: Path) -> None:
+    record = RunRecord(tmp_path)
+    with Fanout([record]) as fanout:
+        fanout.handle_printed(Printed(device="shed", lines=("a", "b")))
+    assert record.path.read_text(encoding="utf-8") == ""
 
 
 def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:

@@ -40,8 +40,14 @@ MOST_CUTS = 100
 """Of a text with more cuts than that, which no honest one has, the first and the last count."""
 
 REMEMBERED = 256
-"""How many texts without secrets, and of how many characters at most, are known when they come
-again: what a board prints is looked at on its way in, as an event, and before it is shown."""
+"""How many texts without secrets are known when they come again: what a board prints is looked at
+on its way in, as an event, and before it is shown."""
+
+LONGEST_REMEMBERED = 8192  # characters: the lines that a board has printed at once
+
+FEW = 150
+"""Beginnings of secrets, up to which a search for any of them is quicker than to look each place of
+a text up in a table of all."""
 
 _BETWEEN = "\ue000"  # in no text that a board says by itself
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]*")
@@ -97,6 +103,8 @@ class Redactor:
         self._by_start = {  # the longest first
             start: sorted(by_length.items(), reverse=True) for start, by_length in by_start.items()
         }
+        starts = map(re.escape, by_start)
+        self._start = re.compile("|".join(starts)) if len(by_start) <= FEW else None
         self._free: set[str] = set()  # texts that were found without, for whoever asks again
         self._sorted = sorted(forms)
         self._backwards = sorted(form[::-1] for form in forms)
@@ -114,15 +122,19 @@ class Redactor:
         free = self._free  # of these secrets, should more be learned meanwhile
         if text in free:
             return True
-        ends = range(SHORTEST, len(text) + 1)
-        starts = {text[end - SHORTEST : end] for end in ends}
-        if CUT in text or not self._by_start.keys().isdisjoint(starts):
+        if CUT in text or self._may_begin_in(text):
             return False
-        if len(text) <= REMEMBERED:
+        if len(text) <= LONGEST_REMEMBERED:
             if len(free) >= REMEMBERED:
                 free.clear()
             free.add(text)
         return True
+
+    def _may_begin_in(self, text: str) -> bool:
+        if self._start is not None:
+            return self._start.search(text) is not None
+        ends = range(SHORTEST, len(text) + 1)
+        return not self._by_start.keys().isdisjoint({text[end - SHORTEST : end] for end in ends})
 
     def _masked(self, text: str) -> Iterator[str]:
         masked = 0  # everything before it is done; what stands right before it is hidden

@@ -16,11 +16,12 @@ from provision.interfaces import Say
 LONGEST = 4096
 """Characters of a line that are kept; a longer one is said in pieces."""
 
-_RETURNS = re.compile("\r+")
+_RETURNS = re.compile("\r+\n?")
 
 
 class ConsoleLines:
-    """Give it what comes by `feed`; `say` is called for each line."""
+    """Give it what comes by `feed`; `say` is called with the lines that have ended, all at once:
+    what every line costs is paid hundreds of times a second and board."""
 
     def __init__(self, say: Say, redact: Redact = str, *, amid: bool = False) -> None:
         """`amid` where it may begin in the middle of a line, and so of a secret."""
@@ -36,16 +37,18 @@ class ConsoleLines:
         """Whether something has come that was not said."""
         return bool(self._rest) or bool(self._decoder.getstate()[0])
 
+    @property
+    def rest(self) -> str:
+        """What has come of a line that has not ended."""
+        return self._rest
+
     def feed(self, data: bytes) -> None:
         """More has come. A carriage return alone ends a line too, as a progress display's; at the
         end of what has come it may be half of a line's end."""
-        *lines, rest = (self._rest + self._decoder.decode(data)).split("\n")
-        for line in lines:
-            for part in _RETURNS.split(line.rstrip("\r")):
-                self._say_line(part)
-        *lines, self._rest = _RETURNS.split(rest.rstrip("\r"))
-        for line in lines:
-            self._say_line(line)
+        ended, end, rest = (self._rest + self._decoder.decode(data)).rpartition("\n")
+        lines = _lines(ended) if end else []
+        *more, self._rest = _lines(rest)
+        self._say_lines(lines + more)
         while len(self._rest) > LONGEST:
             piece, self._rest = self._rest[:LONGEST], self._rest[LONGEST:]
             self._say_piece(piece, ended=False)
@@ -57,7 +60,7 @@ class ConsoleLines:
         character of which a part has come is waited for."""
         rest, self._rest = self._rest, ""
         if rest.endswith("\r"):
-            self._say_line(rest.rstrip("\r"))
+            self._say_lines([rest.rstrip("\r")])
         elif rest:
             self._say_piece(rest, ended=False)
 
@@ -66,18 +69,32 @@ class ConsoleLines:
         self._rest += self._decoder.decode(b"", final=True)
         self.flush()
 
-    def _say_line(self, line: str) -> None:
-        if len(line) > LONGEST or self._cut:
-            while len(line) > LONGEST:
-                piece, line = line[:LONGEST], line[LONGEST:]
-                self._say_piece(piece, ended=False)
-            self._say_piece(line, ended=True)
-            self._cut = False
+    def _say_lines(self, lines: list[str]) -> None:
+        if self._cut and lines:
+            self._say_line(lines.pop(0))
+        if not lines:
+            return
+        text = "\n".join(lines)
+        if CUT in text or max(map(len, lines)) > LONGEST:
+            for line in lines:
+                self._say_line(line)
         else:
-            self._say(self._redact(line), True)
+            self._say(self._redact(text).split("\n"), True)
+
+    def _say_line(self, line: str) -> None:
+        while len(line) > LONGEST:
+            piece, line = line[:LONGEST], line[LONGEST:]
+            self._say_piece(piece, ended=False)
+        self._say_piece(line, ended=True)
+        self._cut = False
 
     def _say_piece(self, piece: str, *, ended: bool) -> None:
         before, after = CUT if self._cut else "", "" if ended else CUT
         masked = self._redact(f"{before}{piece}{after}")
         self._cut = True
-        self._say(masked.removeprefix(before).removesuffix(after), ended)
+        self._say([masked.removeprefix(before).removesuffix(after)], ended)
+
+
+def _lines(text: str) -> list[str]:
+    text = text.rstrip("\r").replace("\r\n", "\n")
+    return (_RETURNS.sub("\n", text) if "\r" in text else text).split("\n")

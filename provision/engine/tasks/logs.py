@@ -10,7 +10,7 @@ from provision.engine.task import Target
 from provision.engine.tasks.plan import with_known_boards
 from provision.engine.tasks.reset import restart
 from provision.lazy_dataclass import dataclass
-from provision.model.event import ConsoleLine, Notice, Outcome
+from provision.model.event import Notice, Outcome
 from provision.model.state import DesiredState
 
 
@@ -35,15 +35,11 @@ class LogsTask:
 
     def run(self, device: DeviceContext) -> Outcome:
         """As `Task.run`: "ok" of a board that was listened to until the end."""
-        name, emit = device.desired.device, device.run.emit
         if self.since_boot:
             restart(device)
 
-        def say(text: str, ended: bool) -> None:
-            emit(ConsoleLine(device=name, text=text, ended=ended))
-
         def note(text: str) -> None:
-            emit(Notice(device=name, message=text))
+            device.run.emit(Notice(device=device.desired.device, message=text))
 
-        device.session.follow(say, note, self.seconds, device.cancel.cancelled)
+        device.session.follow(device.printed, note, self.seconds, device.cancel.cancelled)
         return "ok"

@@ -34,11 +34,8 @@ class RunCodeTask:
         name, emit, session = device.desired.device, device.run.emit, device.session
         needs_repl(device)
 
-        def say(text: str, ended: bool) -> None:
-            emit(ConsoleLine(device=name, text=text, ended=ended))
-
         try:
-            traceback = session.run_code(self.code, say, device.cancel.cancelled)
+            traceback = session.run_code(self.code, device.printed, device.cancel.cancelled)
         except NoAnswer:
             if device.cancel.cancelled() and session.can_reset:
                 session.restart()  # the code heeds no Ctrl-C, and its app is to go on

@@ -41,7 +41,7 @@ from provision.errors import (
     Refused,
     Unreachable,
 )
-from provision.model.event import ConsoleLine, DeviceUpdated, Notice
+from provision.model.event import DeviceUpdated, Notice
 from provision.model.plan import Plan
 from provision.model.state import ActualState
 
@@ -86,14 +86,11 @@ class WatchedBoard:
     # -- what it says meanwhile ------------------------------------------------------------------
 
     def _hear(self) -> None:
-        def say(text: str, ended: bool) -> None:
-            self._device.run.emit(ConsoleLine(device=self._name, text=text, ended=ended))
-
         def over() -> bool:
             cancelled = self._device.cancel.cancelled()
             return cancelled or self._edits.of(self._name).number != self._done
 
-        self._device.session.hear(say, over, patience=PATIENCE)
+        self._device.session.hear(self._device.printed, over, patience=PATIENCE)
 
     def _await_port(self, lost: Unreachable) -> None:
         self._known, self._stopped = None, False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
@@ -18,7 +19,12 @@ SECRET = "correct horse"
 def said(*pieces: bytes | None, redact: Redact = str) -> list[tuple[str, bool]]:
     """What is said of these pieces; None is a silence."""
     heard: list[tuple[str, bool]] = []
-    lines = ConsoleLines(lambda text, ended: heard.append((text, ended)), redact)
+
+    def say(texts: Sequence[str], ended: bool) -> None:
+        last = len(texts) - 1
+        heard.extend((text, ended or number < last) for number, text in enumerate(texts))
+
+    lines = ConsoleLines(say, redact)
     for piece in pieces:
         if piece is None:
             lines.flush()
@@ -71,6 +77,27 @@ def test_where_it_is_cut_changes_nothing(data: bytes, cuts: list[int]) -> None:
     assert whole(*pieces) == whole(data)
 
 
+@given(st.text("correct horse\r\n…", max_size=200))
+def test_lines_that_come_at_once_are_masked_as_each_would_be(text: str) -> None:
+    redact = Redactor([SECRET, "r t"]).text
+    lines = text.encode().splitlines(keepends=True)
+    assert whole(text.encode(), redact=redact) == whole(*lines, redact=redact)
+
+
+def test_lines_that_come_at_once_are_said_at_once() -> None:
+    heard: list[Sequence[str]] = []
+    lines = ConsoleLines(lambda texts, _ended: heard.append(texts))
+    lines.feed(b"a\r\nb\r\n\r\nc")
+    lines.feed(b"\r\nd\n")
+    assert heard == [["a", "b", ""], ["c", "d"]]
+
+
+def test_a_secret_of_several_lines_is_masked_where_they_come_at_once() -> None:
+    key = "correct horse\nbattery staple"
+    text = f"key: {key}.\r\n".replace("\n", "\r\n").encode()
+    assert whole(text, redact=Redactor([key]).text) == "key: ***.\n"
+
+
 @pytest.mark.parametrize("place", range(1, len(SECRET)))
 def test_a_secret_is_masked_wherever_a_read_ends(place: int) -> None:
     text = f"wifi: {SECRET}.\r\n".encode()
@@ -96,6 +123,6 @@ def test_parts_of_a_secret_at_the_cut_of_a_long_line_are_masked() -> None:
 def test_a_part_of_a_secret_that_is_heard_first_is_masked(place: int) -> None:
     heard: list[str] = []
     redact = Redactor([SECRET]).text
-    lines = ConsoleLines(lambda text, _ended: heard.append(text), redact, amid=True)
+    lines = ConsoleLines(lambda texts, _ended: heard.extend(texts), redact, amid=True)
     lines.feed(SECRET[place:].encode() + b".\r\nnext\n")
     assert heard == ["***.", "next"]
