@@ -165,27 +165,31 @@ class ProjectReader:
         return new
 
     def _load(self, noticed: float) -> Fleet | None:
-        """The fleet as it is now, whose states are published; None where it is invalid."""
+        """The fleet as it is now, whose states are published; None where it is invalid, which is
+        told when it has not changed for a moment: amid a save nobody wants to know why."""
+        found = self._attempt(noticed)
+        for _ in range(MOST_PASSES):
+            if isinstance(found, Fleet):
+                return found
+            if found == self._failed or self._stop.wait(MID_SAVE):
+                return None
+            before, found = found, self._attempt(noticed)
+            if found == before:
+                break
+        if isinstance(found, Fleet):
+            return found
+        self._failed = found
+        self._emit(scrub(found, self._first.masked))
+        return None
+
+    def _attempt(self, noticed: float) -> Fleet | EditFailed:
         try:
             return self._publish(noticed)
         except ProvisionError as error:
             self._first.redactor.mask_error(error)
-            failed = EditFailed.of(error)
+            return EditFailed.of(error)
         except OSError as error:  # a file or a folder that vanishes while it is read
-            failed = EditFailed(
-                error=str(error), hint="save again when it is there", code="manifest"
-            )
-        if failed == self._failed:
-            return None
-        if self._failed is None and not self._stop.wait(MID_SAVE):
-            # Perhaps amid a save.
-            try:
-                return self._publish(noticed)
-            except (ProvisionError, OSError):
-                pass
-        self._failed = failed
-        self._emit(scrub(failed, self._first.masked))
-        return None
+            return EditFailed(error=str(error), hint="save again when it is there", code="manifest")
 
     def _publish(self, noticed: float) -> Fleet:
         fleet = self._reload()

@@ -50,6 +50,11 @@ class Session:
         return self.desired.device
 
     @property
+    def mac(self) -> str | None:
+        """That of the board, if it was told in any mode yet."""
+        return self._first.mac if self._first is not None else None
+
+    @property
     def capabilities(self) -> Capabilities:
         """What can be done over the link to the board."""
         return self._connection.capabilities

@@ -15,6 +15,10 @@ class CertificateAuthority(Protocol):
         as "it expires on 2026-12-01"; None where it need not be."""
         ...
 
+    def made_for(self, certificate: bytes, key_sha256: str) -> bool:
+        """Whether this is a certificate that `issue` has made, with the key of this digest."""
+        ...
+
     def facts(self, certificate: bytes) -> CertificateFacts | None:
         """What may be told of a certificate; None where it cannot be read."""
         ...

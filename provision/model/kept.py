@@ -46,7 +46,9 @@ class KeptState:
     the app changes them (`create_only`). `firmware` is what ran, `flash` its image and what lay
     beside it, where the apply writes firmware. The checks are those that the board had
     passed before, and has to pass since; None where there is none or nobody knows. `image` is the
-    firmware that the board was proved to run last.
+    firmware that the board was proved to run last. `keys` are the paths of private keys that the
+    apply replaced or deleted, and that are not kept. `mac` is the board's, also where only download
+    mode tells it.
     """
 
     phase: ApplyPhase
@@ -60,6 +62,8 @@ class KeptState:
     check_after: Check | None = None
     flash: KeptFlash | None = None
     image: KnownImage | None = None
+    keys: frozenset[str] = frozenset()
+    mac: str | None = None
 
     @property
     def unfinished(self) -> bool:

@@ -130,6 +130,8 @@ def _bytes_of(kept: KeptState) -> bytes:
         "made": sorted(kept.made),
         "removed": sorted(kept.removed),
         "spared": sorted(kept.spared),
+        "keys": sorted(kept.keys),
+        "mac": kept.mac,
         "firmware": asdict(kept.firmware) if kept.firmware is not None else None,
         "checks": [
             asdict(check) if check is not None else None
@@ -181,6 +183,8 @@ def _read(data: bytes, image: Callable[[str], bytes]) -> KeptState | None:
             made=frozenset(map(str, found["made"])),
             removed=frozenset(map(str, found["removed"])),
             spared=frozenset(map(str, found["spared"])),
+            keys=frozenset(map(str, found.get("keys", ()))),
+            mac=str(found["mac"]) if found.get("mac") is not None else None,
             firmware=_firmware(firmware) if firmware is not None else None,
             check_before=before,
             check_after=after,

@@ -9,6 +9,7 @@ the board computes. So whatever was cut between the writing of the two is notice
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
@@ -56,6 +57,10 @@ class FileAuthority:
         if expires <= today + timedelta(days=wanted.renew):
             return f"it expires on {expires.date()}"
         return None
+
+    def made_for(self, certificate: bytes, key_sha256: str) -> bool:
+        found = _read(certificate) if importlib.util.find_spec("cryptography") else None
+        return found is not None and found.serial_number == _serial(key_sha256)
 
     def facts(self, certificate: bytes) -> CertificateFacts | None:
         found = _read(certificate)

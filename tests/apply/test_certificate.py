@@ -108,6 +108,66 @@ def test_it_goes_with_the_firmware_of_a_blank_board(station: Station) -> None:
     assert found.public_key() == load_der_private_key(new_key, None).public_key()
 
 
+CHECK = "check: {console: '1', timeout: 20, on_failure: rollback}"
+
+
+@pytest.mark.parametrize("way", ["pruned", "moved", "replaced"])
+def test_no_rollback_keeps_a_key_that_the_manifest_names_no_more(
+    station: Station, way: str
+) -> None:
+    """The rest goes back, and both the apply and the rollback say that the key does not."""
+    station.board("x", ESP32, station.firmware(ESP32))
+    manifest(station, CHECK)
+    station.apply()
+    certificate, key = on_board(station)
+    other = make_ca()[1]
+    station.write("other.pem", other)
+    main = station.files("x")["/main.py"]
+    pruned, files = "prune: [/tls]", "[main.py]"
+    if way == "moved":
+        manifest(station, f"{CHECK}\n            prune: [/tls]")
+        text = (station.work / "fleet.yaml").read_text()
+        station.write("fleet.yaml", text.replace("/tls/key.der", "/tls/new.der"))
+    else:
+        if way == "replaced":
+            pruned = ""
+            station.write("cert.der", "another")
+            files = "[main.py, {src: other.pem, dest: /tls/key.der}, {src: cert.der, dest: /tls/}]"
+        station.write(
+            "fleet.yaml",
+            f"devices: {{x: {{port: sim://x, board: esp32, files: {files}, {CHECK}, {pruned}}}}}",
+        )
+    station.write("main.py", "print(11)")
+    ended = station.apply()
+    told = "/tls/key.der: no rollback keeps a private key"
+    assert ended.outcomes == {"x": "changed"}
+    assert told in ended.said
+    assert kept_anywhere(station, key[40:72]) == []
+    back = station.provision("rollback", "--json", "--yes")
+    assert back.outcomes == {"x": "changed"}, back.said
+    assert told in back.said
+    assert station.files("x").get("/tls/key.der") == (other if way == "replaced" else None)
+    assert station.files("x")["/main.py"] == main
+    if way != "moved":  # there the certificate is still that of `certificate:`
+        assert station.files("x")["/tls/cert.der"] == certificate
+    assert kept_anywhere(station, key[40:72]) == []
+
+
+def test_a_key_that_the_manifest_brings_itself_goes_back_as_any_file(station: Station) -> None:
+    station.board("x", ESP32, station.firmware(ESP32))
+    keys = make_ca()[1], make_ca()[1]
+    station.write("main.py", "print(1)")
+    files = "[main.py, {src: key.pem, dest: /key.pem}]"
+    station.write(
+        "fleet.yaml", f"devices: {{x: {{port: sim://x, board: esp32, files: {files}, {CHECK}}}}}"
+    )
+    for key in keys:
+        station.write("key.pem", key)
+        station.apply()
+    assert station.provision("rollback", "--json").outcomes == {"x": "changed"}
+    assert station.files("x")["/key.pem"] == keys[0]
+
+
 @pytest.mark.parametrize("lost", ["/tls/key.der", "/tls/cert.der"])
 def test_where_one_of_the_two_is_gone_both_are_made_anew(station: Station, lost: str) -> None:
     """Also where an update was cut between the two: they are never of different pairs."""

@@ -94,6 +94,7 @@ class FakeBoard:
     hogged: bool = False  # its app keeps the REPL away, but not after a reset
     dead: bool = False  # nothing answers at all
     worn: bool = False  # what is written over the REPL does not stick
+    nameless: bool = False  # only its boot ROM tells its MAC
     damaged: bool = False  # its filesystem can be read by nobody but its firmware
     unverified: bool = False  # what is written to its flash does not read back
     answers: list[str] = field(default_factory=lambda: ["True"])
@@ -190,7 +191,7 @@ class FakeRepl:
         assert self.board.firmware is not None
         return ActualState(
             chip=self.board.firmware.chip,
-            mac=self.board.mac,
+            mac=None if self.board.nameless else self.board.mac,
             flash_size=self.board.flash_size,
             firmware=self.board.firmware,
         )

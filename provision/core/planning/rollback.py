@@ -57,8 +57,12 @@ def kept_for(
     last: KeptState | None,
 ) -> KeptState:
     """What to keep before `plan` is carried out, `contents` being what its files hold now. After a
-    run that ended in the middle the state before is still the one before that run."""
+    run that ended in the middle the state before is still the one before that run. What it changes
+    and neither `contents` nor that run has are private keys, which nobody keeps."""
     changed = changed_files(desired, plan, actual.filesystem)
+    known = last.files.keys() if last is not None and last.unfinished else frozenset()
+    keys = changed.keys() - contents.keys() - known
+    changed = {path: digest for path, digest in changed.items() if path not in keys}
     there = actual.filesystem.directories if actual.filesystem is not None else frozenset()
     gone = there if plan.erases else frozenset()
     made = frozenset(one.path for one in plan.actions if isinstance(one, MakeDirectory))
@@ -77,6 +81,7 @@ def kept_for(
         firmware=actual.firmware,
         check_after=desired.check,
         image=last.image if last is not None else None,
+        keys=frozenset(keys),
     )
     if last is None:
         return kept
@@ -97,6 +102,7 @@ def kept_for(
         firmware=last.firmware,
         flash=last.flash,
         check_before=last.check_before,
+        keys=last.keys | kept.keys,
     )
 
 

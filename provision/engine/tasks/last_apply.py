@@ -5,9 +5,11 @@ changes it. And what the runs after it tell of an apply that did not come to its
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import suppress
 from dataclasses import replace
 
+from provision.core.planning.private_keys import is_private_key
 from provision.core.planning.rollback import (
     FilesFound,
     changed_files,
@@ -16,7 +18,7 @@ from provision.core.planning.rollback import (
     kept_for,
     told,
 )
-from provision.core.wording import printable
+from provision.core.wording import listed, printable
 from provision.engine.context import DeviceContext
 from provision.engine.files.memory import Memory
 from provision.engine.files.source import BoardFiles, ReplFiles, StoredFiles, fetch, known_contents
@@ -43,12 +45,51 @@ def wants_rollback(device: DeviceContext) -> bool:
     return check is not None and check.on_failure == "rollback"
 
 
+def last_kept(device: DeviceContext, mac: str | None) -> KeptState | None:
+    """What is kept of the board that tells this MAC, in the mode that it is in. One that tells it
+    in download mode alone is known there by what its record says, at its REPL by the device."""
+    last, name = device.run.rollbacks.last, device.desired.device
+    if mac is None:
+        known = device.session.mac
+        return last(None, name) or (last(known, name) if known is not None else None)
+    found = last(mac, name)
+    if found is None:
+        found = last(None, name)
+        if found is not None and found.mac != mac:
+            return None  # of another board
+    return found
+
+
+def keep(device: DeviceContext, mac: str | None, kept: KeptState) -> None:
+    """Keep it of the board that tells this MAC, in the one place where it is looked for."""
+    records, name, known = device.run.rollbacks, device.desired.device, mac or device.session.mac
+    records.keep(mac, name, replace(kept, mac=known))
+    for other in {None, known} - {mac}:
+        _forget(device, other, known)
+
+
+def forget_kept(device: DeviceContext, mac: str | None) -> None:
+    """Drop what is kept of the board, wherever it is."""
+    known = mac or device.session.mac
+    device.run.rollbacks.forget(mac, device.desired.device)
+    for other in {None, known} - {mac}:
+        _forget(device, other, known)
+
+
+def _forget(device: DeviceContext, mac: str | None, known: str | None) -> None:
+    """Drop a record if it is of the board that is `known`."""
+    records, name = device.run.rollbacks, device.desired.device
+    found = records.last(mac, name)
+    if found is not None and (mac is not None or found.mac in (None, known)):
+        records.forget(mac, name)
+
+
 def tell_last_apply(device: DeviceContext, plan: Plan, actual: ActualState) -> None:
     """Say what became of the last apply where it did not come to its end, and which state the
     board is in. A board that is as the manifest wants it, and proved to be, has nothing to
     tell."""
     name = device.desired.device
-    kept = device.run.rollbacks.last(actual.mac, name)
+    kept = last_kept(device, actual.mac)
     if kept is None or not plan.changes:
         return
     again = changed_files(device.desired, plan).keys() & kept.files.keys()
@@ -78,12 +119,11 @@ def keep_replaced(device: DeviceContext, plan: Plan, actual: ActualState) -> Non
     """Before the first write: keep what the plan replaces, durably, as `device.kept`, which is None
     where there will be nothing to go back to. What is in flash beside the files follows when the
     board is in download mode (`keep_flash`), and all of it is made durable there."""
-    name, records = device.desired.device, device.run.rollbacks
-    last = records.last(actual.mac, name)
+    last = last_kept(device, actual.mac)
     amid = last if last is not None and last.unfinished else None
     if not wants_rollback(device) or not _known(plan, actual, amid):
         if plan.change_count:
-            records.forget(actual.mac, name)
+            forget_kept(device, actual.mac)
         return
     known = amid.files if amid is not None else {}
     if not plan.change_count and not known:
@@ -91,11 +131,12 @@ def keep_replaced(device: DeviceContext, plan: Plan, actual: ActualState) -> Non
     actual = _with_all_files(device, plan, actual)
     changed = changed_files(device.desired, plan, actual.filesystem)
     paths = [path for path in changed if path not in known]
-    contents = _contents(device, actual, paths)
+    contents = _without_keys(device, _contents(device, actual, paths))
     device.cancel.check()
     device.kept = kept_for(device.desired, plan, actual, contents, last)
+    tell_keys(device, device.kept)
     if not plan.flashes:
-        records.keep(actual.mac, name, device.kept)
+        keep(device, actual.mac, device.kept)
 
 
 def _known(plan: Plan, actual: ActualState, amid: KeptState | None) -> bool:
@@ -119,7 +160,7 @@ def keep_flash(device: DeviceContext, actual: ActualState) -> None:
     """In download mode, before the first byte of the flash is written: keep what it replaces, and
     all that `keep_replaced` has found. Of a flash that an earlier run has begun to write, what that
     has kept; where there is no MicroPython to go back to, nothing."""
-    kept, records, name = device.kept, device.run.rollbacks, device.desired.device
+    kept, name = device.kept, device.desired.device
     proved = device.session.flasher().identify()
     mac = actual.mac or proved.mac
     if kept is None:
@@ -135,18 +176,18 @@ def keep_flash(device: DeviceContext, actual: ActualState) -> None:
         if found is None:
             device.kept = None
             device.run.emit(Notice(device=name, message=why + _NO_WAY_BACK))
-            records.forget(actual.mac, name)
+            forget_kept(device, actual.mac)
             return
         kept = replace(kept, firmware=found[0], flash=found[1])
     device.kept = kept
     device.cancel.check()
-    records.keep(actual.mac, name, kept)
+    keep(device, actual.mac, kept)
 
 
 def _images(device: DeviceContext, kept: KeptState, mac: str | None) -> list[Firmware]:
     """What may be in the flash, of what this computer has."""
     found = [device.run.images.known(kept.image)] if kept.image is not None else []
-    last = device.run.rollbacks.last(mac, device.desired.device)
+    last = last_kept(device, mac)
     if last is not None and last.flash is not None:
         with suppress(ImageError):
             found.append(firmware_before(last.flash, None))
@@ -156,11 +197,11 @@ def _images(device: DeviceContext, kept: KeptState, mac: str | None) -> list[Fir
 def proved(device: DeviceContext, actual: ActualState, kept: KeptState | None) -> None:
     """The board is as the manifest wants it, and its check passed: the last apply, of which `kept`
     is kept where it changed something, has come to its end."""
-    records, name, check = device.run.rollbacks, device.desired.device, device.desired.check
-    last = kept or records.last(actual.mac, name)
+    check = device.desired.check
+    last = kept or last_kept(device, actual.mac)
     if not wants_rollback(device):
         if last is not None:
-            records.forget(actual.mac, name)
+            forget_kept(device, actual.mac)
         return
     if last is None or (kept is None and last.phase == "rolled-back"):
         end = KeptState(phase="applied", check_after=check)  # of what is wanted nothing was written
@@ -173,7 +214,7 @@ def proved(device: DeviceContext, actual: ActualState, kept: KeptState | None) -
     elif last is not None:
         end = replace(end, image=last.image)
     if end != last:
-        records.keep(actual.mac, name, end)
+        keep(device, actual.mac, end)
 
 
 def _contents(
@@ -199,6 +240,37 @@ def _contents(
             raise BoardError(f"{printable(gone[0])} is gone from the board meanwhile")
     files = {path: bytes(data) for path, data in memory.files.items()}
     return {path: files.get(path) for path in paths}
+
+
+def _without_keys(
+    device: DeviceContext, contents: dict[str, bytes | None]
+) -> dict[str, bytes | None]:
+    """The same without private keys that are the board's alone: those that the manifest does not
+    name any more, and those that `certificate:` has made where it names another in their place,
+    which their certificates tell."""
+    there = [data for data in contents.values() if data is not None]
+
+    def made(data: bytes) -> bool:
+        digest = hashlib.sha256(data).hexdigest()
+        return any(device.run.certificates.made_for(other, digest) for other in there)
+
+    named = device.desired.files_by_dest
+    return {
+        path: data
+        for path, data in contents.items()
+        if data is None or not is_private_key(data) or (path in named and not made(data))
+    }
+
+
+def tell_keys(device: DeviceContext, kept: KeptState) -> None:
+    """Say which private keys no rollback brings back."""
+    if kept.keys:
+        which = listed([printable(path) for path in sorted(kept.keys)])
+        message = (
+            f"{which}: no rollback keeps a private key, and none brings it back; "
+            "an apply with its `certificate:` makes another"
+        )
+        device.run.emit(Notice(device=device.desired.device, message=message))
 
 
 def _source(device: DeviceContext, actual: ActualState) -> BoardFiles:

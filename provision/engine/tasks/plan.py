@@ -32,7 +32,7 @@ from provision.engine.observe import (
 )
 from provision.engine.refusal import refuse
 from provision.engine.task import Target
-from provision.engine.tasks.last_apply import tell_last_apply
+from provision.engine.tasks.last_apply import last_kept, tell_last_apply
 from provision.engine.unit_data.certificate import with_certificate
 from provision.errors import OutOfSpace
 from provision.lazy_dataclass import dataclass
@@ -195,7 +195,7 @@ def remembered(device: DeviceContext, actual: ActualState) -> ActualState:
         last = device.run.checks.last(actual.mac, desired.device)
         actual = replace(actual, last_check=last)
     if actual.repl_unresponsive and not answers and mode is None and desired.firmware is None:
-        before = device.run.rollbacks.last(actual.mac, desired.device)
+        before = last_kept(device, actual.mac)
         if before is not None and device.stored is not None:  # no firmware was written since
             actual = replace(actual, firmware=before.firmware)
     return actual

@@ -20,6 +20,7 @@ from provision.engine.execute import execute
 from provision.engine.observe import observe, scan_request
 from provision.engine.refusal import refused
 from provision.engine.task import Target
+from provision.engine.tasks.last_apply import forget_kept
 from provision.engine.tasks.plan import observe_and_plan, with_known_boards
 from provision.errors import NoAnswer, Refused, SourceError, UsageError
 from provision.lazy_dataclass import dataclass
@@ -126,7 +127,7 @@ class RestoreTask:
             if not self.yes:
                 _ask(device, plan)
         if plan.changes:
-            device.run.rollbacks.forget(actual.mac, device.desired.device)  # another state
+            forget_kept(device, actual.mac)  # another state
             device.actual = actual = _carry_out(device, plan, actual)
         if actual.mac is not None:
             device.run.journal.end(actual.mac)

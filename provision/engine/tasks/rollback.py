@@ -18,7 +18,13 @@ from provision.engine.flash.replaced import firmware_before
 from provision.engine.observe import identify, prove
 from provision.engine.refusal import refuse, refused
 from provision.engine.task import Target
-from provision.engine.tasks.last_apply import find_kept, wants_rollback
+from provision.engine.tasks.last_apply import (
+    find_kept,
+    keep,
+    last_kept,
+    tell_keys,
+    wants_rollback,
+)
 from provision.engine.tasks.plan import look_and_compare, with_known_boards
 from provision.errors import CheckFailed, Interrupted, ProvisionError, RolledBack
 from provision.interfaces import ScanRequest
@@ -51,7 +57,7 @@ class RollbackTask:
         device.session.stage("observe")
         actual, _ = identify(device.session, ScanRequest())
         prove(device, actual)
-        kept = device.run.rollbacks.last(actual.mac, name)
+        kept = last_kept(device, actual.mac)
         if kept is None or kept.empty:
             raise refused(nothing_kept(name, keeps=wants_rollback(device)))
         plan = put_back(device, kept, by_hand=True, yes=self.yes)
@@ -95,10 +101,11 @@ def put_back(device: DeviceContext, kept: KeptState, *, by_hand: bool, yes: bool
     """Make the board what it was before its last apply, and prove it; what had to be done for it.
     Raises CheckFailed where all is back and the check of then fails, and whatever else ends it in
     the middle."""
-    records, name, flash = device.run.rollbacks, device.desired.device, kept.flash
+    name, flash = device.desired.device, kept.flash
     back = f"the {what_was_before(kept)} are back"
     if flash is not None:
         device.firmware, device.beside = firmware_before(flash, kept.firmware), flash.data
+    tell_keys(device, kept)
     before = state_before(device.desired, kept, others=not by_hand)
     aim_at(device, before)
     actual, plan = look_and_compare(device)
@@ -115,7 +122,7 @@ def put_back(device: DeviceContext, kept: KeptState, *, by_hand: bool, yes: bool
         raise refused(would_be_lost(name, plan.losses))
     if plan.changes:
         device.cancel.check()
-        records.keep(actual.mac, name, replace(kept, phase="rolling-back"))
+        keep(device, actual.mac, replace(kept, phase="rolling-back"))
         device.note_state(ROLLING_BACK)
         device.actual = actual = carry_out(device, plan, actual)
         device.note_state(back)
@@ -124,12 +131,12 @@ def put_back(device: DeviceContext, kept: KeptState, *, by_hand: bool, yes: bool
         if plan.changes:
             prove_app(device, actual, back)
     except CheckFailed:
-        records.keep(actual.mac, name, after)
+        keep(device, actual.mac, after)
         raise
     if by_hand and plan.changes and kept.check_before is None:
         device.run.emit(Notice(device=name, message=f"{back}; {NO_CHECK}"))
     if after != kept:
-        records.keep(actual.mac, name, after)
+        keep(device, actual.mac, after)
     return plan
 
 

@@ -340,6 +340,50 @@ def test_a_firmware_whose_check_fails_goes_back_with_the_files_and_nvs(erase: An
     assert bench.as_before
 
 
+@pytest.mark.parametrize("new_tells", [True, False])
+@pytest.mark.parametrize("cut_flash", [True, False])
+def test_a_board_whose_mac_only_download_mode_tells_has_one_record(
+    cut_flash: bool, new_tells: bool
+) -> None:
+    """Also where the firmware that is written tells it. Whichever mode it is in when it is looked
+    at next, what is kept is found, and of another board at its port nothing is."""
+    bench = Flashed()
+    bench.world.rollbacks.kept.clear()
+    bench.world.identities.macs.clear()
+    bench.board.nameless = True
+
+    def start() -> None:
+        running = bench.board.firmware
+        new = running is not None and running.version == "1.25.0"
+        bench.board.nameless = not (new and new_tells)
+
+    bench.board.runs = start
+    state = replace(NEW, firmware=WITH)
+    if cut_flash:
+        bench.board.cut_flash = True
+        assert bench.go(state) == "unreachable"
+    else:
+        bench.cut_amid(state)
+    records = bench.world.rollbacks.kept
+    assert len(records) == 1
+    assert [kept.mac for kept in records.values()] == [MAC]
+    assert bench.go(state, PlanTask()) == "pending"
+    assert any("its last apply did not come to its end" in one for one in bench.notices)
+    bench.board.mac, mac = "24:6f:28:00:00:99", bench.board.mac
+    if not bench.board.nameless or cut_flash:
+        assert bench.go(state, RollbackTask()) == "refused"
+    bench.board.mac = mac
+    assert bench.go(state, RollbackTask()) == "changed"
+    assert bench.as_before
+    assert len(records) == 1
+    assert bench.go(replace(MENDED, firmware=WITH)) == "changed"
+    assert len(records) == 1
+    if not new_tells:  # else the lock knows it by now, and wants to be told it at any time
+        assert bench.go(replace(MENDED, firmware=WITH), RollbackTask()) == "changed"
+        assert bench.as_before
+        assert len(records) == 1
+
+
 def test_a_firmware_that_does_not_start_goes_back() -> None:
     bench = Flashed()
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
 
 from provision import api
-from provision.model.event import Event, Notice
+from provision.app_watch import ProjectReader
+from provision.engine.watch.edits import Edits
+from provision.errors import SourceError
+from provision.model.event import EditFailed, Event, Notice
+from tests.fakes.world import FakeWorld
 
 MANIFEST = """
 devices:
@@ -51,3 +56,28 @@ def test_a_device_that_the_run_leaves_out_is_none_that_is_new(
     assert [text for text in said if "new in the manifest" in text] == [
         "new in the manifest: well; start `provision watch` again for it"
     ]
+
+
+def test_of_a_file_that_is_half_saved_the_error_is_not_told(fleet: api.Fleet) -> None:
+    """But the one that is there when the save has ended."""
+    saves = iter(["half of it", "more of it"])
+    told = threading.Event()
+    events: list[Event] = []
+
+    def reload() -> api.Fleet:
+        raise SourceError(next(saves, "all of it"), hint="mend it")
+
+    def listen(event: Event) -> None:
+        events.append(event)
+        told.set()
+
+    edits = Edits()
+    reader = ProjectReader(fleet, reload, edits, listen, end_run=told.set)
+    edits.begin([], FakeWorld({}).context())
+    thread = threading.Thread(target=reader.run)
+    thread.start()
+    assert told.wait(60)
+    reader.stop()
+    thread.join()
+    assert reader.fault is None
+    assert [event.error for event in events if isinstance(event, EditFailed)] == ["all of it"]
