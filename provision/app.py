@@ -21,6 +21,7 @@ from provision.core.hosts import refuse_elsewhere
 from provision.core.wording import Redact, did_you_mean
 from provision.engine.cancellation import Cancellation
 from provision.engine.context import MANUAL_TIMEOUT, Confirm, RunContext
+from provision.engine.event_stream import one_by_one
 from provision.engine.run import run
 from provision.engine.task import Task
 from provision.errors import UsageError
@@ -154,14 +155,6 @@ def run_task(
             applies.handle(masked)
         emit(masked)
 
-    def tell_printed(said: Printed) -> None:
-        masked = scrub_printed(said, redact)
-        if on_printed is not None:
-            on_printed(masked)
-        else:
-            for line in masked.each():
-                emit(line)
-
     context = RunContext(
         discovery=discovery,
         connector=SerialConnector(
@@ -179,7 +172,7 @@ def run_task(
         checks=CheckRecords(state_directory() / "checks", fleet.loaded.path),
         rollbacks=RollbackRecords(state_directory() / "rollback", fleet.loaded.path),
         emit=tell,
-        emit_printed=tell_printed,
+        emit_printed=lambda said: (on_printed or one_by_one(emit))(scrub_printed(said, redact)),
         declared_macs=fleet.loaded.declared_macs(),
         match_by_mac=match_by_mac,
         operator=operator,

@@ -22,6 +22,16 @@ OnEvent = Callable[[Event], None]
 OnPrinted = Callable[[Printed], None]
 
 
+def one_by_one(on_event: OnEvent) -> OnPrinted:
+    """What boards print, for somebody who takes events alone."""
+
+    def tell(said: Printed) -> None:
+        for line in said.each():
+            on_event(line)
+
+    return tell
+
+
 def stream(
     call: Callable[Arguments, RunReport], *args: Arguments.args, **kwargs: Arguments.kwargs
 ) -> EventStream:

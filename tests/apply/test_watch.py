@@ -16,6 +16,8 @@ import pytest
 
 from provision import load
 from provision.core.chips.esp.chips import ESP32
+from provision.core.chips.rp2.chips import RP2040
+from provision.model.chip import Chip
 from tests.apply.station import CARRIERS, PATIENCE, Run, Station
 from tests.apply.test_outputs import validate
 from tests.project.watching.test_watching import backup_and_rename, rename_over, rewrite
@@ -34,16 +36,19 @@ defaults:
 """
 
 
-def project(station: Station, *names: str, carrier: str = "sim", **settings: str) -> None:
+def project(
+    station: Station, *names: str, carrier: str = "sim", chip: Chip = ESP32, **settings: str
+) -> None:
     for name in names:
-        station.board(name, firmware=station.firmware(ESP32), **settings)
+        station.board(name, chip, station.firmware(chip), **settings)
     ports = {name: station.port(name, carrier) for name in names}
     devices = "".join(f"  {name}: {{port: '{port}'}}\n" for name, port in ports.items())
     station.write("secrets.yaml", "wifi: correct-horse\n").chmod(0o600)
     station.write("config.json.j2", '{"topic": "{{ topic }}", "wifi": "{{ wifi }}"}\n')
     station.write("app/main.py", APP.format(0))
     station.write("app/lib/a.py", "a = 1\n")
-    station.write("fleet.yaml", f"{MANIFEST}devices:\n{devices}")
+    board = "esp32" if chip is ESP32 else "pico"
+    station.write("fleet.yaml", f"{MANIFEST.replace('esp32', board)}devices:\n{devices}")
 
 
 def printed(run: Run, device: str, text: str) -> bool:
@@ -65,20 +70,23 @@ def wanted(station: Station) -> dict[str, dict[str, bytes]]:
     }
 
 
-def differing(station: Station) -> dict[str, set[str]]:
+def differing(station: Station, chip: Chip = ESP32) -> dict[str, set[str]]:
     """What is not so on which board. A boot.py of the firmware's own is nobody's."""
     found = {}
     for name, files in wanted(station).items():
-        there = {path: data for path, data in station.files(name).items() if path != "/boot.py"}
+        on_board = station.files(name, chip)
+        there = {path: data for path, data in on_board.items() if path != "/boot.py"}
         keys = {path for path in {*files, *there} if files.get(path) != there.get(path)}
         if keys:
             found[name] = keys
     return found
 
 
-def until_in_step(station: Station, run: Run, *, but: frozenset[str] = frozenset()) -> None:
+def until_in_step(
+    station: Station, run: Run, *, but: frozenset[str] = frozenset(), chip: Chip = ESP32
+) -> None:
     deadline = time.monotonic() + PATIENCE
-    while left := differing(station).keys() - but:
+    while left := differing(station, chip).keys() - but:
         assert time.monotonic() < deadline, f"{left}\n{run.err}"
         assert run.process.poll() is None, run.err
         time.sleep(0.05)  # files on a board are looked at from outside: no event
@@ -108,6 +116,27 @@ def test_a_save_is_on_the_board_and_its_app_is_heard(station: Station, carrier: 
     assert [event["paths"] for event in updates[-3:]] == [["/main.py"]] * 3
     assert station.order("x", "status")["boots"] == boots
     assert "horse" not in ended.said
+    assert station.provision("plan", "--detailed-exitcode").code == 0
+
+
+def test_a_pico_follows_its_folder(station: Station) -> None:
+    """Over its own USB, whose port stays; and when it was unplugged."""
+    project(station, "x", chip=RP2040)
+    run = station.start("watch", "--json")
+    run.until(lambda run: printed(run, "x", "edit 0 wifi ***"))
+    boots = station.order("x", "status")["boots"]
+    rewrite(station.work / "app" / "main.py", APP.format(1))
+    run.until(lambda run: printed(run, "x", "edit 1 wifi ***"))
+    assert station.order("x", "status")["boots"] == boots, "by a soft reset alone"
+    station.fault("x", "unplug")
+    run.until(lambda run: "waiting for it to come back" in run.err)
+    rewrite(station.work / "app" / "main.py", APP.format(2))
+    station.fault("x", "replug")
+    run.until(lambda run: printed(run, "x", "edit 2 wifi ***"))
+    until_in_step(station, run, chip=RP2040)
+    run.signal(signal.SIGINT)
+    ended = run.end()
+    assert (ended.code, ended.outcomes) == (130, {"x": "ok"}), ended.said
     assert station.provision("plan", "--detailed-exitcode").code == 0
 
 
