@@ -5,7 +5,7 @@ looked at, copied, backed up, restored and rolled back. `api.py` has it with the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from posixpath import basename
@@ -24,7 +24,6 @@ from provision.engine.tasks.rollback import RollbackTask
 from provision.engine.tasks.send import SendTask
 from provision.errors import UsageError
 from provision.interfaces import FileSink
-from provision.lazy_dataclass import dataclass
 from provision.model.report import RunReport
 from provision.model.state import BoardEntry
 from provision.output.scrub import scrub

@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 
@@ -21,7 +22,6 @@ from provision.engine.event_stream import OnEvent
 from provision.engine.tasks.import_files import ImportTask
 from provision.errors import ManifestError, ProvisionError, UsageError
 from provision.interfaces import FileSink
-from provision.lazy_dataclass import dataclass
 from provision.lockfile.store import read_lock
 from provision.model.board_path import LIBRARY
 from provision.model.report import RunReport

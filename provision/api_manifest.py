@@ -8,7 +8,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from provision.app import load_manifest
@@ -29,7 +29,6 @@ from provision.core.planning.port_choice import described, lasting, matching
 from provision.engine.discover import Arrivals, FoundPort, named_ports
 from provision.errors import LockError, NoAnswer, PortNotFound, UsageError
 from provision.interfaces import PortInfo
-from provision.lazy_dataclass import dataclass
 from provision.lockfile.entries import Lock
 from provision.lockfile.merge import Merged, merge_devices
 from provision.lockfile.store import read_lock, update_lock

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +17,6 @@ from typing import Literal
 import psutil
 
 from provision.core.wording import Redact
-from provision.lazy_dataclass import dataclass
 from provision.model.event import Event, Outcome, RunFailed, RunFinished, RunStarted
 from provision.output.fanout import Fanout, Output
 from provision.output.results import erase_question

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,7 +15,6 @@ from provision.core.manifest.resolve.units import UnitValues
 from provision.core.planning.port_choice import matching
 from provision.errors import UsageError
 from provision.interfaces import PortInfo
-from provision.lazy_dataclass import dataclass
 from provision.model.state import DesiredFirmware, DesiredState, PortSelector
 from provision.model.station import StationSettings
 from provision.project.fleet import Fleet

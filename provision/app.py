@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,6 @@ from provision.engine.event_stream import one_by_one
 from provision.engine.run import run
 from provision.engine.task import Task
 from provision.errors import UsageError
-from provision.lazy_dataclass import dataclass
 from provision.lockfile.entries import VENDOR, Lock
 from provision.lockfile.store import LearnedMacs, read_lock, update_lock
 from provision.model.event import Event, Printed

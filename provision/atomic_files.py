@@ -161,33 +161,18 @@ def take_lock(path: Path, *, wait: bool) -> BinaryIO | None:
     file stays where it is: removing it would let two callers lock two files of one name. Its
     content is the holder's to write; on Windows nobody else can read the first byte.
     """
+    from filelock import lock_descriptor  # here, since most commands take no lock
+
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     file = os.fdopen(descriptor, "r+b", buffering=0)
     try:
-        if _lock(descriptor, wait):
+        if lock_descriptor(descriptor, blocking=wait, poll_interval=_POLL_INTERVAL):
             return file
     except BaseException:
         file.close()
         raise
     file.close()
     return None
-
-
-def _lock(descriptor: int, wait: bool) -> bool:
-    if sys.platform == "win32":
-        from filelock import lock_descriptor
-
-        return lock_descriptor(descriptor, blocking=wait, poll_interval=_POLL_INTERVAL)
-    # As filelock does here, whose import is a twelfth of what an apply without changes computes.
-    import fcntl
-
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in (errno.EACCES, errno.EAGAIN):
-            return False
-        raise
-    return True
 
 
 @contextmanager

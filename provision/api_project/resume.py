@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from provision.app import run_history
 from provision.core.planning.rollout import remaining
 from provision.core.wording import printable
 from provision.errors import UsageError
-from provision.lazy_dataclass import dataclass
 from provision.model.plan import Batches
 from provision.output.run_log import user_key
 from provision.output.saved.history import LAST, PastRun

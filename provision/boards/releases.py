@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
@@ -17,7 +17,6 @@ from types import MappingProxyType
 from provision.boards import profiles
 from provision.core.chips.registry import CHIPS
 from provision.core.wording import closest, quoted
-from provision.lazy_dataclass import dataclass
 from provision.model.board import BoardProfile
 
 

@@ -10,7 +10,7 @@ import functools
 import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,6 @@ from provision.cli.options import (
 from provision.cli.suggestions import about_the_manifest
 from provision.core.wording import printable
 from provision.errors import UsageError
-from provision.lazy_dataclass import dataclass
 from provision.output.fanout import Fanout
 from provision.output.setup import open_outputs
 

@@ -6,7 +6,7 @@ import functools
 import select
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ from provision.cli.options import (
 )
 from provision.cli.suggestions import about_the_manifest, complete
 from provision.errors import ProvisionError, UsageError
-from provision.lazy_dataclass import dataclass
 from provision.model.event import Notice, RunFailed
 from provision.model.plan import Plan
 from provision.output.fanout import Fanout

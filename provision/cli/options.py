@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +16,6 @@ from provision.cli.named_manifest import named_by_option, the_manifest
 from provision.cli.suggestions import complete
 from provision.core.hosts import host_fault
 from provision.errors import ManifestError, ProvisionError, UsageError
-from provision.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,10 +14,8 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Protocol
-
-from provision.lazy_dataclass import dataclass
 
 VERSION_2_0 = 0x00020000
 VERSION_2_1 = 0x00020001

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
-from provision.lazy_dataclass import dataclass
 from provision.model.unit_data import NvsEntry, NvsType
 
 PAGE = 4096

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from provision.engine.cancellation import Cancellation
@@ -25,7 +25,6 @@ from provision.interfaces import (
     RollbackRecords,
     StoredFilesystem,
 )
-from provision.lazy_dataclass import dataclass
 from provision.model.event import ActionDone, Event, Printed
 from provision.model.firmware import Firmware, Region
 from provision.model.kept import KeptState

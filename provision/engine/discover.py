@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from provision.core.planning.port_choice import matching
 from provision.engine.locate import likely_boards
 from provision.errors import ProvisionError
 from provision.interfaces import PortInfo
-from provision.lazy_dataclass import dataclass
 from provision.model.board import BoardProfile
 from provision.model.state import ActualState, DesiredState
 

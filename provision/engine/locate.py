@@ -13,12 +13,12 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from provision.core.planning.port_choice import candidates
 from provision.core.wording import plural
 from provision.errors import DeviceError, NoAnswer, PortNotFound, ProvisionError
 from provision.interfaces import Connector, Discovery, PortInfo
-from provision.lazy_dataclass import dataclass
 from provision.model.board import BoardProfile, ResetWiring
 from provision.model.endpoint import Endpoint
 from provision.model.state import ActualState, DesiredState, PortSelector

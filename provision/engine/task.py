@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from provision.engine.context import DeviceContext, RunContext
-from provision.lazy_dataclass import dataclass
 from provision.model.event import Outcome
 from provision.model.firmware import Firmware
 from provision.model.state import DesiredState

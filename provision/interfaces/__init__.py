@@ -7,7 +7,7 @@ Every method raises errors of `provision.errors` and nothing else.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from provision.interfaces.certificates import CertificateAuthority as CertificateAuthority
@@ -26,7 +26,6 @@ from provision.interfaces.ports import Volumes as Volumes
 from provision.interfaces.records import CheckRecords as CheckRecords
 from provision.interfaces.records import Identities as Identities
 from provision.interfaces.records import RollbackRecords as RollbackRecords
-from provision.lazy_dataclass import dataclass
 from provision.model.board import BoardProfile
 from provision.model.endpoint import Capabilities, Endpoint
 from provision.model.firmware import FilesystemPlace, Firmware, Region

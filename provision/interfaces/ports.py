@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from provision.lazy_dataclass import dataclass
 from provision.model.state import PortSelector
 
 VolumeKind = Literal["uf2", "circuitpython", "daplink"]

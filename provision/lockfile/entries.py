@@ -7,11 +7,9 @@ writes the file. Keys that this version does not know are kept in `unknown` and 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
-
-from provision.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from provision.model.state import FirmwareSource

@@ -8,9 +8,8 @@ a conflict that a person decides, and so is a board that is two devices'.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
-from provision.lazy_dataclass import dataclass
 from provision.lockfile.entries import Lock
 
 

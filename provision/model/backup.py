@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
-from provision.lazy_dataclass import dataclass
 from provision.model.firmware import FlashPart
 from provision.model.state import FirmwareIdentity
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from provision.lazy_dataclass import dataclass
+from dataclasses import dataclass
+
 from provision.model.secret import Secret
 
 

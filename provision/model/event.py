@@ -7,11 +7,10 @@ EVENT_VERSION: it grows by new optional keys; anything else raises it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from provision.errors import ManifestError, ProvisionError
-from provision.lazy_dataclass import dataclass
 from provision.model.chip import Chip
 from provision.model.plan import Action, Batches, Plan
 from provision.model.state import FirmwareIdentity, StepResult

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-from provision.lazy_dataclass import dataclass
 from provision.model.chip import Chip
 from provision.model.state import FirmwareIdentity
 

@@ -4,9 +4,9 @@ batches of devices plans are carried out."""
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from provision.lazy_dataclass import dataclass
 from provision.model.exhaustive import assert_never
 from provision.model.state import Check, FirmwareIdentity
 from provision.model.unit_data import NvsType

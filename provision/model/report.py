@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from provision.errors import ProvisionError
-from provision.lazy_dataclass import dataclass
 from provision.model.event import Outcome
 from provision.model.plan import Plan
 from provision.model.state import ActualState, StepResult

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 from typing import Literal
 
-from provision.lazy_dataclass import dataclass
 from provision.model.board import BoardProfile
 from provision.model.chip import Chip
 from provision.model.unit_data import DesiredCertificate, NvsEntry

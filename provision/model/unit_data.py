@@ -6,10 +6,8 @@ firmware, Wi-Fi settings among them; a program reads it without a filesystem.
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Literal, get_args
-
-from provision.lazy_dataclass import dataclass
 
 NvsType = Literal["u8", "i8", "u16", "i16", "u32", "i32", "u64", "i64", "str", "blob"]
 NVS_TYPES: tuple[NvsType, ...] = get_args(NvsType)

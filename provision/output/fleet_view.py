@@ -10,9 +10,9 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from provision.core.wording import one_line, plural
-from provision.lazy_dataclass import dataclass
 from provision.model.event import (
     BatchStarted,
     DeviceFinished,

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import get_args
 
 from provision.core.wording import one_line, plural, shorten
-from provision.lazy_dataclass import dataclass
 from provision.model.event import DeviceFinished, Outcome
 from provision.output.style import PLAIN, Style
 from provision.output.text import device_group, duration

@@ -13,12 +13,11 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 from provision.atomic_files import private_directory, read_plain_file, write_atomic
-from provision.lazy_dataclass import dataclass
 from provision.model.event import DeviceFinished, Event, RunStarted
 
 _VERSION = 1

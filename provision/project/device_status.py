@@ -4,9 +4,9 @@ apply and check, and whether their ports are plugged in."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from provision.errors import PortNotFound, UsageError
-from provision.lazy_dataclass import dataclass
 from provision.model.state import CheckOutcome, DesiredState, PortSelector
 from provision.project.apply_records import ApplyRecords, LastApply
 from provision.project.check_records import CheckRecords

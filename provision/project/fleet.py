@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -14,7 +15,6 @@ from provision.core.manifest.redact import Redactor
 from provision.core.planning.desired_digest import desired_digest
 from provision.errors import UsageError
 from provision.interfaces import Images
-from provision.lazy_dataclass import dataclass
 from provision.lockfile.entries import bytecode_name
 from provision.lockfile.store import read_lock
 from provision.model.firmware import Firmware

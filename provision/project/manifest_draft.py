@@ -8,7 +8,7 @@ import codecs
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
@@ -22,7 +22,6 @@ from provision.core.manifest.authoring.insertion import (
 from provision.core.manifest.table_reader import NAME
 from provision.core.manifest.yaml_parser import decode
 from provision.errors import UsageError
-from provision.lazy_dataclass import dataclass
 from provision.model.board import BoardProfile
 from provision.model.state import PortSelector
 from provision.project.manifest_file import DEFAULT_NAME, Loaded, manifest_bytes

@@ -10,7 +10,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,6 @@ from provision.core.manifest.station.table import read_rows
 from provision.core.manifest.yaml_parser import MAX_CHARACTERS, NotText, decode, parse
 from provision.core.manifest.yaml_tree import Document, Items, Node, Table, Text
 from provision.errors import ManifestError, Problem, UsageError
-from provision.lazy_dataclass import dataclass
 from provision.lockfile.entries import VENDOR
 from provision.model.board import BoardProfile
 from provision.model.exhaustive import assert_never

@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from provision.atomic_files import project_root, read_plain_file
 from provision.core.manifest.yaml_parser import NotText, decode, parse
 from provision.core.manifest.yaml_tree import Document, Text
 from provision.errors import Problem, UsageError
-from provision.lazy_dataclass import dataclass
 from provision.model.secret import Secret
 from provision.project.git.index import is_tracked
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -18,7 +19,6 @@ from provision.core.manifest.resolve.file_placement import Kind
 from provision.core.manifest.resolve.source_filter import Matcher, Selection
 from provision.core.wording import memory_size
 from provision.errors import ImageError
-from provision.lazy_dataclass import dataclass
 from provision.model.plan import SAVED_PLAN
 from provision.model.state import Content
 

@@ -19,12 +19,12 @@ import sys
 import time
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from provision.atomic_files import private_directory
 from provision.errors import SimulatorError
-from provision.lazy_dataclass import dataclass
 from provision.sim import paths
 
 ANSWER_LIMIT = 1 << 20

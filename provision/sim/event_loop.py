@@ -10,8 +10,7 @@ import itertools
 import select
 import time
 from collections.abc import Callable
-
-from provision.lazy_dataclass import dataclass
+from dataclasses import dataclass
 
 Callback = Callable[[], None]
 

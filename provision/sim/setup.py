@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -31,7 +31,6 @@ from provision.core.chips.esp.chips import (
 from provision.core.chips.registry import CHIPS, chip_named
 from provision.core.chips.rp2.chips import RP2040, RP2350
 from provision.errors import SimulatorError
-from provision.lazy_dataclass import dataclass
 from provision.model.board import ResetWiring
 from provision.model.chip import Chip
 

@@ -19,6 +19,7 @@ import re
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
@@ -31,7 +32,6 @@ from provision.atomic_files import (
     write_atomic,
 )
 from provision.errors import SourceError, UsageError
-from provision.lazy_dataclass import dataclass
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _DAY = 86400.0

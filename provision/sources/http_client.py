@@ -15,13 +15,13 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urljoin
 
 from provision._version import __version__
 from provision.core.wording import plural
 from provision.errors import SourceError
-from provision.lazy_dataclass import dataclass
 from provision.sources.http_response import (
     HttpSettings,
     TransientError,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from provision.errors import SourceError
-from provision.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     import httpx

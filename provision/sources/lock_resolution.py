@@ -7,11 +7,11 @@ is to be upgraded. Images that are files are read every time: they are part of t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from provision.core.wording import did_you_mean, plural
 from provision.errors import UsageError
-from provision.lazy_dataclass import dataclass
 from provision.lockfile.entries import (
     Lock,
     LockedFile,

@@ -14,14 +14,13 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import field
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from provision.core.wording import closest
 from provision.errors import SourceError
-from provision.lazy_dataclass import dataclass
 from provision.lockfile.entries import SOURCE_CODE, LockedFile, LockedPackage, bytecode_name
 from provision.model.board_path import TEMPORARY_NAME
 from provision.sources.http_client import DownloadRequest

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 
 from provision.core.chips.registry import chip_of_release, family_of
 from provision.errors import SourceError
-from provision.lazy_dataclass import dataclass
 from provision.sources.http_response import public_url
 from provision.sources.releases import LATEST, Version
 

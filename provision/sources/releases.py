@@ -7,11 +7,11 @@ file name, and an image in its banner. This module compares the three.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from provision.core.chips.registry import chip_of_release, family_of, is_generic_release
 from provision.errors import SourceError
-from provision.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from provision.model.state import FirmwareIdentity, FirmwareSource

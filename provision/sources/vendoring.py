@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from provision.errors import SourceError
-from provision.lazy_dataclass import dataclass
 from provision.lockfile.entries import Lock
 from provision.sources.cache import Cache
 from provision.sources.http_client import DownloadRequest, HttpClient

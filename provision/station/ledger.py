@@ -12,6 +12,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Literal
@@ -19,7 +20,6 @@ from uuid import uuid4
 
 from provision.core.wording import did_you_mean, harmless_line, quoted
 from provision.errors import LedgerError
-from provision.lazy_dataclass import dataclass
 from provision.station.ledger_file import connect, failure, transaction
 from provision.station.numbers import Counter, Numbers, exhausted
 from provision.station.records import Attempt, AttemptOutcome, Evidence, Unit, UnitResult

@@ -16,10 +16,8 @@ printed).
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
-
-from provision.lazy_dataclass import dataclass
 
 GRACE = 3.0  # seconds that a board's own USB may take to come back after its last reset
 

@@ -13,11 +13,10 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from provision.core.wording import listed
 from provision.errors import LedgerError
-from provision.lazy_dataclass import dataclass
 from provision.station.ledger import Ledger
 from provision.station.ledger_file import transaction
 from provision.station.records import Attempt, Unit

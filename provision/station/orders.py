@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from provision import api
 from provision.errors import ManifestError, ProvisionError
-from provision.lazy_dataclass import dataclass
 from provision.station.ledger import Ledger
 from provision.station.numbers import Numbers
 

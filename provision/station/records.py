@@ -8,11 +8,9 @@ written, and is given again; "reserved" is a board's, on which something may hav
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field, fields
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Literal
-
-from provision.lazy_dataclass import dataclass
 
 UnitState = Literal["free", "reserved", "done", "scrapped"]
 AttemptOutcome = Literal["working", "passed", "failed", "released", "interrupted", "killed"]

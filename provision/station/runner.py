@@ -11,12 +11,11 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from provision.core.planning.port_choice import matching
 from provision.interfaces import PortInfo
-from provision.lazy_dataclass import dataclass
 from provision.model.state import PortSelector
 from provision.station import machine
 from provision.station.machine import GRACE, Counts, SeenPort, SocketState, Verdict

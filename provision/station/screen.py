@@ -7,6 +7,7 @@ this module of the station imports rich. What is shown comes from `view.py`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TextIO
 
 from rich import box
@@ -20,7 +21,6 @@ from rich.table import Table
 from rich.text import Text
 
 from provision.core.wording import shorten
-from provision.lazy_dataclass import dataclass
 from provision.station.machine import Counts, SocketState
 from provision.station.view import LiveView, SocketView
 

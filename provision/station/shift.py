@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,7 +22,6 @@ from provision.atomic_files import lock_path, project_root, take_lock
 from provision.core.wording import harmless_line, listed
 from provision.errors import UsageError
 from provision.interfaces import PortInfo
-from provision.lazy_dataclass import dataclass
 from provision.model.station import StationSettings, TableSettings
 from provision.station.ledger import Ledger
 from provision.station.machine import Counts

@@ -9,10 +9,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from provision.core.wording import harmless_line
-from provision.lazy_dataclass import dataclass
 from provision.station.machine import Counts, Phase, SocketState, Verdict
 
 _MOST_NOTICES = 200

@@ -17,12 +17,12 @@ import secrets
 import stat
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 from provision.atomic_files import read_plain_file
 from provision.errors import UsageError
-from provision.lazy_dataclass import dataclass
 
 Role = Literal["view", "operate"]
 ROLES: tuple[Role, ...] = get_args(Role)

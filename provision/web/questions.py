@@ -9,11 +9,10 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from provision.api import Cancellation
 from provision.api_runs import erase_question
-from provision.lazy_dataclass import dataclass
 from provision.model.plan import Plan
 
 

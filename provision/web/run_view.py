@@ -11,11 +11,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from provision.api_runs import RunState
-from provision.lazy_dataclass import dataclass
 from provision.model.event import (
     ActionDone,
     DeviceFinished,

@@ -14,6 +14,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -21,7 +22,6 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from provision.errors import UsageError
-from provision.lazy_dataclass import dataclass
 from provision.web.live import MOST_STREAMS
 from provision.web.site import Site
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from provision.api import DeviceStatus, LastApply
 from provision.api_runs import STAGE_TEXTS, RecordedRun
 from provision.core.wording import plural
-from provision.lazy_dataclass import dataclass
 from provision.model.state import DesiredState
 from provision.web.project import Project
 from provision.web.run_view import BAD, Row, RunView

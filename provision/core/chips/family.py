@@ -7,10 +7,10 @@ lists them. Everything here is pure: bytes and facts in, values out.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from provision.interfaces import FlashRead, IsBlank
-from provision.lazy_dataclass import dataclass
 from provision.model.board import BoardProfile
 from provision.model.chip import Chip
 from provision.model.firmware import FilesystemPlace, Firmware, FlashData, FlashPart, Region

@@ -7,12 +7,11 @@ templates and secrets are still as they were written; `resolve/` resolves them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
 from provision.core.manifest.yaml_tree import Node, Table, Text
-from provision.lazy_dataclass import dataclass
 from provision.model.board import BoardProfile
 from provision.model.plan import Rollout
 from provision.model.state import Check, PortKind

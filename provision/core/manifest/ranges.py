@@ -9,8 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 import string
-
-from provision.lazy_dataclass import dataclass
+from dataclasses import dataclass
 
 MAX_DEVICES = 20_000
 

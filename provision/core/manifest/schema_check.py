@@ -12,12 +12,12 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from provision.core.manifest.schema_errors import Finding, findings
 from provision.core.manifest.yaml_tree import Document, Items, Node, Table, Text, dotted
 from provision.errors import Problem
-from provision.lazy_dataclass import dataclass
 from provision.model.exhaustive import assert_never
 
 # Parts of the manifest with many entries of one kind, and the schema of each entry.

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from provision.core.manifest.yaml_tree import Items, Node, Table, Text
 from provision.core.wording import did_you_mean, quoted
-from provision.lazy_dataclass import dataclass
 from provision.model.exhaustive import assert_never
 
 if TYPE_CHECKING:

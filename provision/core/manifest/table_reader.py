@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from provision.core.manifest.check_expression import expression_fault
 from provision.core.manifest.console_pattern import compile_console
@@ -22,7 +23,6 @@ from provision.core.manifest.model import (
 from provision.core.manifest.yaml_tree import Document, Items, Node, Table, Text, dotted
 from provision.core.wording import did_you_mean, quoted
 from provision.errors import Problem
-from provision.lazy_dataclass import dataclass
 from provision.model.board import BoardProfile
 from provision.model.state import Check
 

@@ -12,12 +12,12 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from provision.core.wording import did_you_mean
 from provision.errors import Place, Problem, TemplateError
-from provision.lazy_dataclass import dataclass
 from provision.model.secret import Secret
 from provision.model.state import Content
 

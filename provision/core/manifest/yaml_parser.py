@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -17,7 +18,6 @@ from yaml.reader import Reader
 
 from provision.core.manifest.yaml_tree import Document, Items, Node, Table, Text, dotted
 from provision.errors import Problem
-from provision.lazy_dataclass import dataclass
 
 MAX_CHARACTERS = 32 * 1024 * 1024
 MAX_NODES = 4_000_000

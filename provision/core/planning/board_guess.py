@@ -7,9 +7,9 @@ decides.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from provision.core.wording import listed, memory_size
-from provision.lazy_dataclass import dataclass
 from provision.model.board import BoardProfile, ResetWiring
 from provision.model.chip import Chip
 

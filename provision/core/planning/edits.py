@@ -7,11 +7,10 @@ Pure.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from provision.core.planning.diff import diff
 from provision.core.planning.flash_plan import flash_actions
-from provision.lazy_dataclass import dataclass
 from provision.model.plan import DeleteFile, MakeDirectory, Plan, Reset, RestoreFile, WriteFile
 from provision.model.state import ActualState, DesiredState, FileState
 

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from provision.core.wording import plural
-from provision.lazy_dataclass import dataclass
 from provision.model.board_path import below
 from provision.model.kept import ApplyPhase, KeptState
 from provision.model.plan import DeleteFile, MakeDirectory, Plan, RemoveDirectory, WriteFile

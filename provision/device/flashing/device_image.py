@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from provision.core.chips.registry import family_of
 from provision.device.flashing.littlefs import build_filesystem
 from provision.device.flashing.nvs_image import nvs_partition
 from provision.errors import Refused, UsageError
-from provision.lazy_dataclass import dataclass
 from provision.model.board import BoardProfile
 from provision.model.firmware import FilesystemPlace, Firmware, Region
 from provision.model.state import ActualState, DesiredState

@@ -8,7 +8,7 @@ partition may hold anything.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import cast
 
 import littlefs
@@ -17,7 +17,6 @@ from littlefs.errors import LittleFSError
 from provision.core.littlefs_blocks import VERSION_2_0
 from provision.core.wording import memory_size, plural
 from provision.errors import ImageError, OutOfSpace
-from provision.lazy_dataclass import dataclass
 from provision.model.board_path import ancestors
 from provision.model.firmware import LITTLEFS_BLOCK, FilesystemPlace, Region
 

@@ -8,6 +8,7 @@ written again without a loss. What is read may be damaged or forged: what makes 
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 
 from provision.core.littlefs_blocks import (
     CHECKSUM,
@@ -20,7 +21,6 @@ from provision.core.littlefs_blocks import (
     Tag,
     checksum,
 )
-from provision.lazy_dataclass import dataclass
 
 _MOVE_STATE = 0x7FF
 _NULL = 0xFFFFFFFF

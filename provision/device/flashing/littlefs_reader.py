@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cached_property
 
 from provision.core.littlefs_blocks import (
@@ -27,7 +28,6 @@ from provision.core.wording import printable
 from provision.device.flashing.littlefs_metadata import Entry, GlobalState, Log, Pair, read_log
 from provision.errors import BoardError
 from provision.interfaces import FlashRead
-from provision.lazy_dataclass import dataclass
 from provision.model.firmware import FilesystemPlace
 
 _READ_AHEAD = 16  # blocks of a file that are read at once, as long as they lie side by side

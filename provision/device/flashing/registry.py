@@ -8,12 +8,12 @@ and what a connection needs besides, to take a board to download mode and out of
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from provision.device.flashing.uf2.site import Site
 from provision.device.transport.serial_port import Port
 from provision.interfaces import Flasher
-from provision.lazy_dataclass import dataclass
 from provision.model.board import BoardProfile
 
 WaitForOperator = Callable[[float], bool]

@@ -12,13 +12,13 @@ import binascii
 import hashlib
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TypeVar
 
 from provision.core.chips.registry import chip_of_machine
 from provision.core.wording import printable
 from provision.device.micropython.raw_repl import RawRepl
 from provision.errors import BoardError
-from provision.lazy_dataclass import dataclass
 from provision.model.board_path import path_of_bytes
 from provision.model.state import ActualState, FirmwareIdentity
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from posixpath import basename
 
 from provision.device.micropython import agent_source
 from provision.device.micropython.replies import MalformedReply, decode_base64, lines, literal
 from provision.interfaces import ScanRequest
-from provision.lazy_dataclass import dataclass
 from provision.model.board_path import (
     STARTUP_FILES,
     TEMPORARY_NAME,

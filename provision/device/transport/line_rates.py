@@ -8,10 +8,10 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from provision.atomic_files import private_directory, write_atomic
-from provision.lazy_dataclass import dataclass
 
 _RATE = re.compile(rb"\d{4,7}\n")
 WEEK = 7 * 24 * 3600.0  # seconds

@@ -9,13 +9,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from provision.atomic_files import lock_path, take_lock
 from provision.device.transport.transports import scheme_of, transport_of
-from provision.lazy_dataclass import dataclass
 
 # What stands first in the lock file: Windows locks that byte against reading.
 _LOCKED_BYTE = b"\n"

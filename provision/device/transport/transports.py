@@ -9,13 +9,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
 import serial
-
-from provision.lazy_dataclass import dataclass
 
 WRITE_TIMEOUT = 10.0
 """Seconds for a write to be taken: esptool's own figure; a board that reads takes far less."""

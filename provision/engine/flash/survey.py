@@ -5,7 +5,7 @@ that there is nothing.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from provision.core.chips.registry import family_of
@@ -15,7 +15,6 @@ from provision.engine.context import DeviceContext
 from provision.engine.session import Session
 from provision.errors import BoardError, NoAnswer
 from provision.interfaces import FlashRead, IsBlank, ScanRequest, StoredFilesystem
-from provision.lazy_dataclass import dataclass
 from provision.model.firmware import FilesystemPlace
 from provision.model.state import Filesystem, FirmwareIdentity, FlashContents
 

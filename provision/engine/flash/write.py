@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from provision.core.chips.registry import family_of
 from provision.core.planning.diff import diff
@@ -19,7 +19,6 @@ from provision.engine.refusal import refuse, refused
 from provision.engine.safe_boot import restore_app
 from provision.errors import BoardError, ProvisionError
 from provision.interfaces import Flasher, FlashMode, SavedFlash, ScanRequest
-from provision.lazy_dataclass import dataclass
 from provision.model.board_path import STARTUP_FILES
 from provision.model.event import Notice
 from provision.model.firmware import Firmware, Region

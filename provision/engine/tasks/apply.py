@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar
 
@@ -23,7 +23,6 @@ from provision.engine.tasks.plan import observe_and_plan, read_targets
 from provision.engine.tasks.reset import restart_proved
 from provision.engine.tasks.rollback import roll_back
 from provision.errors import CheckFailed, FlashFailed, NoAnswer
-from provision.lazy_dataclass import dataclass
 from provision.model.event import Outcome
 from provision.model.plan import Plan
 from provision.model.state import ActualState, DesiredState

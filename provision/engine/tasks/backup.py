@@ -6,7 +6,7 @@ A backup is one once all of it is there: until then it has another name.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import ClassVar, Protocol
 
@@ -21,7 +21,6 @@ from provision.engine.tasks.files import tell_left_out
 from provision.engine.tasks.plan import read_targets, with_known_boards
 from provision.errors import BoardError, NoAnswer, ProvisionError, SourceError
 from provision.interfaces import FileSink
-from provision.lazy_dataclass import dataclass
 from provision.model.backup import BackedUpFile, Backup
 from provision.model.event import Notice, Outcome
 from provision.model.firmware import Firmware, FlashPart

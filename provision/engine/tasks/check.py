@@ -7,6 +7,7 @@ says whether its app runs, but proves nothing of what the manifest wants.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 from provision.engine.app_check import begin_check, prove_app, report_passed, run_check
@@ -14,7 +15,6 @@ from provision.engine.context import DeviceContext, RunContext
 from provision.engine.task import Target
 from provision.engine.tasks.last_apply import proved
 from provision.engine.tasks.plan import look_and_compare, read_targets
-from provision.lazy_dataclass import dataclass
 from provision.model.event import Outcome
 from provision.model.state import DesiredState
 

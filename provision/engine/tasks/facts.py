@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from provision.core.chips.registry import family_of
@@ -12,7 +12,6 @@ from provision.engine.observe import identify
 from provision.engine.task import Target
 from provision.engine.tasks.plan import with_known_boards
 from provision.interfaces import ScanRequest
-from provision.lazy_dataclass import dataclass
 from provision.model.event import Outcome
 from provision.model.state import DesiredState
 

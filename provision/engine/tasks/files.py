@@ -6,7 +6,7 @@ What was found is on the task when the run is over, by device. Nothing on a boar
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
 from provision.core.wording import byte_size, printable
@@ -17,7 +17,6 @@ from provision.engine.task import Target
 from provision.engine.tasks.plan import with_known_boards
 from provision.errors import BoardError
 from provision.interfaces import FileSink
-from provision.lazy_dataclass import dataclass
 from provision.model.event import Notice, Outcome
 from provision.model.state import BoardEntry, DesiredState
 

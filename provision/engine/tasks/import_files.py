@@ -7,6 +7,7 @@ runs it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 from provision.engine.context import DeviceContext, RunContext
@@ -15,7 +16,6 @@ from provision.engine.task import Target
 from provision.engine.tasks.files import tell_left_out
 from provision.engine.tasks.plan import with_known_boards
 from provision.interfaces import FileSink
-from provision.lazy_dataclass import dataclass
 from provision.model.event import Outcome
 from provision.model.state import BoardEntry, DesiredState
 

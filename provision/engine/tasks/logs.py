@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 from provision.engine.context import DeviceContext, RunContext
 from provision.engine.task import Target
 from provision.engine.tasks.plan import with_known_boards
 from provision.engine.tasks.reset import restart
-from provision.lazy_dataclass import dataclass
 from provision.model.event import Notice, Outcome
 from provision.model.state import DesiredState
 

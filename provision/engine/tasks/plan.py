@@ -7,7 +7,7 @@ compare.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from provision.core.chips.registry import family_of
@@ -35,7 +35,6 @@ from provision.engine.task import Target
 from provision.engine.tasks.last_apply import last_kept, tell_last_apply
 from provision.engine.unit_data.certificate import with_certificate
 from provision.errors import OutOfSpace
-from provision.lazy_dataclass import dataclass
 from provision.model.event import DevicePlanned, FileDiffed, Notice, Outcome
 from provision.model.firmware import Firmware
 from provision.model.plan import Plan, Refusal, WriteFile

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 from provision.engine.context import DeviceContext, RunContext
@@ -10,7 +11,6 @@ from provision.engine.observe import needs_repl
 from provision.engine.task import Target
 from provision.engine.tasks.plan import with_known_boards
 from provision.interfaces import Terminal
-from provision.lazy_dataclass import dataclass
 from provision.model.event import Notice, Outcome
 from provision.model.state import DesiredState
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 from provision.engine.context import DeviceContext, RunContext
@@ -11,7 +12,6 @@ from provision.engine.task import Target
 from provision.engine.tasks.plan import with_known_boards
 from provision.errors import NoAnswer
 from provision.interfaces import ScanRequest
-from provision.lazy_dataclass import dataclass
 from provision.model.event import ActionDone, Outcome
 from provision.model.plan import Reset
 from provision.model.state import DesiredState

@@ -8,7 +8,7 @@ keeps beside files and firmware stays.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from provision.core.planning.diff import diff
@@ -23,7 +23,6 @@ from provision.engine.task import Target
 from provision.engine.tasks.last_apply import forget_kept
 from provision.engine.tasks.plan import observe_and_plan, with_known_boards
 from provision.errors import NoAnswer, Refused, SourceError, UsageError
-from provision.lazy_dataclass import dataclass
 from provision.model.backup import Backup
 from provision.model.event import Notice, Outcome
 from provision.model.firmware import Firmware

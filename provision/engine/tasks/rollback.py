@@ -5,7 +5,7 @@ the last apply, as a desired state like any other, and run the check that it had
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from provision.core.planning.diff import diff
@@ -28,7 +28,6 @@ from provision.engine.tasks.last_apply import (
 from provision.engine.tasks.plan import look_and_compare, with_known_boards
 from provision.errors import CheckFailed, Interrupted, ProvisionError, RolledBack
 from provision.interfaces import ScanRequest
-from provision.lazy_dataclass import dataclass
 from provision.model.event import DevicePlanned, Notice, Outcome
 from provision.model.kept import KeptState
 from provision.model.plan import Plan, Refusal

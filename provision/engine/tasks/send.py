@@ -7,7 +7,7 @@ what stands in the way is told before anything is written.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from provision.core.wording import printable
@@ -16,7 +16,6 @@ from provision.engine.execute import execute
 from provision.engine.files.source import asking_nothing
 from provision.engine.task import Target
 from provision.engine.tasks.plan import observe_and_plan, with_known_boards
-from provision.lazy_dataclass import dataclass
 from provision.model.board_path import at_or_below, below
 from provision.model.event import Notice, Outcome
 from provision.model.state import Content, DesiredFile, DesiredState

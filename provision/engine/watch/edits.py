@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from provision.core.planning.edits import concerns
 from provision.engine.context import RunContext
 from provision.engine.task import Target
 from provision.engine.tasks.plan import read_targets
 from provision.interfaces import Images
-from provision.lazy_dataclass import dataclass
 from provision.model.state import DesiredState
 
 

@@ -16,7 +16,7 @@ import shlex
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -27,7 +27,6 @@ from markupsafe import Markup, escape
 from provision._version import __version__
 from provision.atomic_files import write_atomic
 from provision.core.wording import harmless_line, plural
-from provision.lazy_dataclass import dataclass
 from provision.model.event import (
     ActionDone,
     ConsoleLine,

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from provision.lazy_dataclass import dataclass
 from provision.model.event import DeviceFinished, Event, RunStarted
 from provision.model.plan import Batches
 from provision.output.saved.event_reader import read_events

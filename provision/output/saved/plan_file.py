@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ from provision._version import __version__
 from provision.atomic_files import read_plain_file, write_atomic
 from provision.core.wording import listed, printable, quoted
 from provision.errors import Place, Problem, SavedPlanError, UsageError
-from provision.lazy_dataclass import dataclass
 from provision.model.plan import SAVED_PLAN, Action, Plan
 from provision.model.state import ActualState
 from provision.output.jsonlines import plain_data

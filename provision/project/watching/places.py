@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-
-from provision.lazy_dataclass import dataclass
 
 Stamp = tuple[int, ...]
 """What differs between a file, or a folder, before and after a change; () where there is none."""

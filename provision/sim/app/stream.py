@@ -7,8 +7,7 @@ chip's line ends, and the unix port's banner is replaced by that of the flashed 
 from __future__ import annotations
 
 from collections.abc import Iterator
-
-from provision.lazy_dataclass import dataclass
+from dataclasses import dataclass
 
 RAW_PROMPT = b"raw REPL; CTRL-B to exit\r\n"
 

@@ -7,11 +7,11 @@ folder of its own (`provision/sim/esp`) and is listed in `provision/sim/families
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
-from provision.lazy_dataclass import dataclass
 from provision.model.firmware import FilesystemPlace
 from provision.sim.chip.flash import Flash
 from provision.sim.event_loop import EventLoop

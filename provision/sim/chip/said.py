@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-from provision.lazy_dataclass import dataclass
 from provision.model.state import FirmwareIdentity
 
 # The sub-version of the bytecode's format 6, and the first release with it.

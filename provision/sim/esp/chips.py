@@ -7,7 +7,7 @@ banner, baud). Addresses and fields are those that esptool's `targets/` read.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from provision.core.chips.esp.chips import (
     ESP32,
@@ -22,7 +22,6 @@ from provision.core.chips.esp.chips import (
     ESP32S3,
     ESP8266,
 )
-from provision.lazy_dataclass import dataclass
 from provision.model.chip import Chip
 from provision.sim.esp import efuses
 from provision.sim.esp.efuses import Security

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from provision.lazy_dataclass import dataclass
 from provision.sim.setup import BoardSetup
 
 _FILE = "efuses.json"

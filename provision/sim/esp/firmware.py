@@ -12,6 +12,7 @@ import hashlib
 import random
 import re
 import struct
+from dataclasses import dataclass
 
 from provision.core.chips.esp.chips import (
     ESP32,
@@ -39,7 +40,6 @@ from provision.core.chips.esp.image import (
 )
 from provision.core.chips.esp.partition_table import TABLE_OFFSET, Partition, build_table
 from provision.errors import UsageError
-from provision.lazy_dataclass import dataclass
 from provision.model.chip import Chip
 
 DATE = "2024-11-29"

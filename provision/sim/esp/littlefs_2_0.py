@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from provision.core.littlefs_blocks import (
     FCRC,
@@ -22,7 +23,6 @@ from provision.core.littlefs_blocks import (
     checksum,
     read_metadata,
 )
-from provision.lazy_dataclass import dataclass
 
 _PROGRAM_UNIT = 32  # bytes; MicroPython's progsize, unless an app asks for another
 _ERASED = b"\xff"

@@ -7,6 +7,7 @@ that the first boot writes, modules that came with a version, the heap.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from provision.core.chips.esp.boot import Bootable
 from provision.core.chips.esp.chips import (
@@ -26,7 +27,6 @@ from provision.core.chips.esp.chips import (
 from provision.core.chips.esp.filesystem_place import filesystem_place
 from provision.core.chips.esp.image import size_bytes
 from provision.core.chips.esp.partition_table import Partition
-from provision.lazy_dataclass import dataclass
 from provision.model.firmware import FilesystemPlace
 from provision.model.state import FirmwareIdentity
 from provision.sim.chip.flash import Flash

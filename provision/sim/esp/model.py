@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from provision.core.chips.esp.boot import Bootable, NotBootable, boot_of
 from provision.core.chips.esp.chips import ESP8266
 from provision.core.chips.esp.filesystem_place import filesystem_place
 from provision.core.chips.esp.image import size_bytes
 from provision.errors import SimulatorError
-from provision.lazy_dataclass import dataclass
 from provision.model.chip import Chip
 from provision.model.firmware import FilesystemPlace
 from provision.sim.chip.flash import Flash

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-
-from provision.lazy_dataclass import dataclass
+from dataclasses import dataclass
 
 HEADER = struct.Struct("<BBHI")  # direction, operation, length of the data, checksum or value
 REQUEST, RESPONSE = 0, 1

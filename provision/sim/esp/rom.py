@@ -7,10 +7,10 @@ first byte, writes each block before it answers, and reads it back.
 from __future__ import annotations
 
 import zlib
+from dataclasses import dataclass
 from typing import Any
 
 from provision.core.chips.esp.chips import ESP32, ESP32S3, ESP8266
-from provision.lazy_dataclass import dataclass
 from provision.sim.chip.flash import BLOCK, SECTOR
 from provision.sim.esp import slip
 from provision.sim.esp.commands import Command, DownloadMode, LoaderCommands

@@ -10,11 +10,10 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 from provision.core.chips.esp.chips import ESP8266
-from provision.lazy_dataclass import dataclass
 from provision.sim.chip.flash import ERASED, SECTOR
 from provision.sim.esp import slip
 from provision.sim.esp.commands import Command, DownloadMode, LoaderCommands

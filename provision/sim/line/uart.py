@@ -6,7 +6,8 @@ choose. A program on the board writes them through `machine.mem32`; the wire fol
 
 from __future__ import annotations
 
-from provision.lazy_dataclass import dataclass
+from dataclasses import dataclass
+
 from provision.sim.setup import CONSOLE_BAUD
 
 _WORD = 0xFFFFFFFF

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from provision.lazy_dataclass import dataclass
 from provision.sim.event_loop import EventLoop, Timer
 from provision.sim.setup import WireModel
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from provision.core.chips.esp.chips import CHIPS as ESP_CHIPS
 from provision.errors import SimulatorError
-from provision.lazy_dataclass import dataclass
 from provision.sim.chip.board import Board
 from provision.sim.chip.flash import Work
 from provision.sim.esp.efuses import burn_efuses

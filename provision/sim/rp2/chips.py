@@ -6,6 +6,7 @@ Read from the sources of both boot ROMs (pico-bootrom-rp2040, pico-bootrom-rp235
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from provision.core.chips.rp2.chips import RP2040, RP2350
@@ -17,7 +18,6 @@ from provision.core.chips.rp2.uf2 import (
     RP2350_ARM_FAMILY,
     RP2350_RISCV_FAMILY,
 )
-from provision.lazy_dataclass import dataclass
 from provision.model.chip import Chip
 
 

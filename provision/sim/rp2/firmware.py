@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 import struct
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from provision.core.chips.rp2.chips import RP2040, RP2350
 from provision.core.chips.rp2.memory import PAGE, XIP_BASE
@@ -21,7 +21,6 @@ from provision.core.chips.rp2.uf2 import (
     RP2350_RISCV_FAMILY,
 )
 from provision.errors import UsageError
-from provision.lazy_dataclass import dataclass
 from provision.model.chip import Chip
 from provision.sim.rp2.program import (
     BLOCK_END,

@@ -6,10 +6,10 @@ From the sources of ports/rp2, releases 1.19 to 1.29.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from provision.core.chips.rp2.chips import RP2040, RP2350
 from provision.core.chips.rp2.memory import XIP_BASE
-from provision.lazy_dataclass import dataclass
 from provision.model.firmware import FilesystemPlace
 from provision.model.state import FirmwareIdentity
 from provision.sim.chip.flash import Flash

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from provision.core.chips.rp2.memory import PAGE, SECTOR
 from provision.errors import SimulatorError
-from provision.lazy_dataclass import dataclass
 from provision.model.chip import Chip
 from provision.model.firmware import FilesystemPlace
 from provision.sim.chip.flash import Flash

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import struct
 import zlib
+from dataclasses import dataclass
 
 from provision.core.chips.identity import read_banner
 from provision.core.chips.rp2.binary_info import read_binary_info
 from provision.core.chips.rp2.chips import RP2040
 from provision.core.chips.rp2.firmware import place_of
 from provision.core.chips.rp2.memory import PAGE
-from provision.lazy_dataclass import dataclass
 from provision.model.chip import Chip
 from provision.model.firmware import FilesystemPlace
 from provision.model.state import FirmwareIdentity

@@ -7,9 +7,9 @@ counts, any other is forgotten. Pure: what is to be done to the flash comes out 
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 
 from provision.core.chips.rp2.memory import PAGE, SECTOR, XIP_BASE
-from provision.lazy_dataclass import dataclass
 from provision.sim.rp2.chips import ChipFacts
 
 BLOCK = 512

@@ -9,11 +9,10 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from provision.core.file_names import plain_name
 from provision.core.wording import Redact, harmless
-from provision.lazy_dataclass import dataclass
 from provision.model.state import ActualState, BoardEntry
 
 MOST_READ = 32 << 20  # bytes of all files that are remembered; the last one is, however large

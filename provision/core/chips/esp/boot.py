@@ -8,6 +8,7 @@ a value, either what would run or what the chip would complain of.
 from __future__ import annotations
 
 import binascii
+from dataclasses import dataclass
 from typing import Literal
 
 from provision.core.chips.esp.chips import ESP8266
@@ -15,7 +16,6 @@ from provision.core.chips.esp.firmware import ESP8266_CODE, esp8266_fault
 from provision.core.chips.esp.image import BOOT_OFFSETS, Buffer, EspImage, Fault, read_image
 from provision.core.chips.esp.partition_table import TABLE_OFFSET, Partition, TableFault, read_table
 from provision.core.chips.identity import read_banner
-from provision.lazy_dataclass import dataclass
 from provision.model.chip import Chip
 from provision.model.state import FirmwareIdentity
 

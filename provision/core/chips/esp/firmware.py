@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from provision.core.chips.esp.chips import CHIPS, ESP8266
 from provision.core.chips.esp.image import (
@@ -33,7 +34,6 @@ from provision.core.chips.esp.partition_table import (
 )
 from provision.core.chips.identity import read_banner
 from provision.errors import ImageError
-from provision.lazy_dataclass import dataclass
 from provision.model.board import BoardProfile
 from provision.model.firmware import Firmware, FlashPart, Region
 

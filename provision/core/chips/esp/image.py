@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
@@ -27,7 +28,6 @@ from provision.core.chips.esp.chips import (
     ESP8266,
 )
 from provision.errors import UsageError
-from provision.lazy_dataclass import dataclass
 from provision.model.chip import Chip
 
 Buffer = bytes | bytearray | memoryview

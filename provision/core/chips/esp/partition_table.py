@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from dataclasses import dataclass
 from typing import Literal
 
 from provision.core.chips.esp.image import Buffer
 from provision.core.wording import printable
-from provision.lazy_dataclass import dataclass
 
 TABLE_OFFSET = 0x8000  # CONFIG_PARTITION_TABLE_OFFSET; every MicroPython build has it here
 TABLE_SIZE = 0xC00  # 95 entries and the MD5 row

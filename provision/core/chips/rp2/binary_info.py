@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from provision.core.chips.rp2.memory import SECTOR, XIP_BASE
 from provision.interfaces import FlashRead
-from provision.lazy_dataclass import dataclass
 
 _MARKER_START = 0x7188EBF2
 _MARKER_END = 0xE71AA390

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from provision.core.chips.identity import read_banner
 from provision.core.chips.rp2.binary_info import BinaryInfo, BlockDevice, read_binary_info
@@ -17,7 +17,6 @@ from provision.core.chips.rp2.releases import chip_of_machine
 from provision.core.chips.rp2.uf2 import MAGIC, RP2350_RISCV_FAMILY, read_uf2
 from provision.core.wording import printable
 from provision.errors import ImageError
-from provision.lazy_dataclass import dataclass
 from provision.model.firmware import LITTLEFS_BLOCK, FilesystemPlace, Firmware, Region
 
 _CIRCUITPYTHON = re.compile(rb"Adafruit CircuitPython ([\x21-\x7e]{1,40})")

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from provision.core.chips.rp2.chips import RP2040, RP2350
 from provision.core.chips.rp2.memory import PAGE, SECTOR, WINDOW, XIP_BASE
 from provision.core.wording import listed, plural
 from provision.errors import ImageError
-from provision.lazy_dataclass import dataclass
 from provision.model.chip import Chip
 from provision.model.firmware import Region
 

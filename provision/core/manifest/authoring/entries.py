@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 
 from provision.core.manifest.ranges import is_range
 from provision.core.manifest.table_reader import NAME
 from provision.core.wording import printable
-from provision.lazy_dataclass import dataclass
 from provision.model.state import PortSelector
 
 _COMMENT_MOST = 160  # characters

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from provision.core.manifest.device_checks import uses_variables
@@ -24,7 +24,6 @@ from provision.core.manifest.resolve.source_filter import DEFAULT_EXCLUDES, IGNO
 from provision.core.manifest.yaml_tree import Node, Text
 from provision.core.wording import quoted
 from provision.errors import TemplateError
-from provision.lazy_dataclass import dataclass
 from provision.model.board_path import LIBRARY, STARTUP_FILES, ancestors, folded
 from provision.model.state import Content
 

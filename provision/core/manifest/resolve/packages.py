@@ -8,6 +8,7 @@ that replaces it, so it must be gone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from provision.core.manifest.model import Layer, PackageEntry
@@ -16,7 +17,6 @@ from provision.core.manifest.resolve.file_placement import FilePlacement
 from provision.core.manifest.yaml_tree import Node
 from provision.core.wording import quoted
 from provision.errors import CompileError, SourceError
-from provision.lazy_dataclass import dataclass
 from provision.model.board_path import LIBRARY, ancestors, below, folded
 from provision.model.chip import Chip
 from provision.model.state import Content, DesiredFile, FirmwareSource

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import re
 import warnings
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from provision.core.wording import quoted
-from provision.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
@@ -81,71 +81,28 @@ class Selection:
 
     def matcher(self) -> Matcher:
         """ValueError names a pattern that cannot be matched."""
-        if self.patterns == DEFAULT_EXCLUDES and not self.beside:
-            return DefaultMatcher()
-        return PatternMatcher(_spec(self.patterns), _spec(self.beside), self.prefix)
+        return Matcher(_spec(self.patterns), _spec(self.beside), self.prefix)
 
 
-class Matcher(Protocol):
+class Matcher:
     """A selection, ready to be asked. Paths are relative to the directory, with forward slashes."""
-
-    def takes(self, file: str) -> bool:
-        """Whether a file is taken."""
-        ...
-
-    def looks_into(self, directory: str) -> bool:
-        """False where nothing below a directory can be taken."""
-        ...
-
-
-class PatternMatcher:
-    """Implements `Matcher`, of any patterns."""
 
     def __init__(self, spec: GitIgnoreSpec, beside: GitIgnoreSpec, prefix: str) -> None:
         pairs = ((spec, ""), (beside, prefix))
         self._specs = tuple((each, start) for each, start in pairs if each.patterns)
 
     def takes(self, file: str) -> bool:
+        """Whether a file is taken."""
         return not any(spec.match_file(_encodable(start + file)) for spec, start in self._specs)
 
     def looks_into(self, directory: str) -> bool:
-        """A `!pattern` may take something back, so that everything must be looked into."""
+        """False where nothing below a directory can be taken. A `!pattern` may take something
+        back, so that everything must be looked into."""
         return not any(
             all(pattern.include is not False for pattern in spec.patterns)
             and spec.match_file(_encodable(f"{start}{directory}/"))
             for spec, start in self._specs
         )
-
-
-class DefaultMatcher:
-    """Implements `Matcher`, of DEFAULT_EXCLUDES alone: without pathspec, whose import and patterns
-    were a twelfth of what `provision apply` computes where nothing changed."""
-
-    def takes(self, file: str) -> bool:
-        return not _defaults().search(file)
-
-    def looks_into(self, directory: str) -> bool:
-        return not _defaults().search(directory + "/")
-
-
-@lru_cache(maxsize=1)
-def _defaults() -> re.Pattern[str]:
-    """DEFAULT_EXCLUDES as Python's `re` has them: names in a path, of a folder where `/` ends
-    them."""
-    names = "|".join(_as_regex(pattern) for pattern in DEFAULT_EXCLUDES)
-    return re.compile(f"(?:^|/)(?:{names})")
-
-
-def _as_regex(pattern: str) -> str:
-    end = "/" if pattern.endswith("/") else r"(?:/|\Z)"
-    parts = re.findall(r"\\.|\[.*?\]|.", pattern.rstrip("/"))
-    return "".join(map(_part_as_regex, parts)) + end
-
-
-def _part_as_regex(part: str) -> str:
-    if part == "*":
-        return "[^/]*"
-    return part if part[0] == "[" else re.escape(part[-1])
 
 
 def _encodable(path: str) -> str:

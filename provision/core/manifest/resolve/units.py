@@ -7,7 +7,7 @@ made of it then is what is made of any device.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from provision.core.manifest.device_checks import uses_variables
@@ -18,7 +18,6 @@ from provision.core.manifest.template import render_path
 from provision.core.manifest.yaml_tree import Node, Text
 from provision.core.wording import quoted
 from provision.errors import TemplateError
-from provision.lazy_dataclass import dataclass
 from provision.model.state import PortSelector
 
 VARIABLES = BUILT_IN | {"serial", "mac", "station"}

@@ -12,10 +12,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from provision.lazy_dataclass import dataclass
 
 Trace = Callable[[int, str], None]
 """Called with a level (1: what esptool says, 2: every packet) and one line of text."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from provision.core.chips.esp.erase_plan import Stretches
-from provision.lazy_dataclass import dataclass
 from provision.model.firmware import Region
 
 STUB_WINDOW = 1 << 15  # bytes that the stub inflates before it writes them

@@ -13,13 +13,13 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from provision.core.chips.rp2.chips import RP2040, RP2350
 from provision.core.wording import listed
 from provision.errors import FlashFailed, PortDenied, PortLost, Refused
 from provision.interfaces import Progress, Volume
-from provision.lazy_dataclass import dataclass
 from provision.model.chip import Chip
 
 CHIPS = {"RPI-RP2": RP2040, "RP2350": RP2350}

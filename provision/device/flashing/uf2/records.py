@@ -12,12 +12,11 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from provision.atomic_files import private_directory, state_not_written, write_atomic
 from provision.interfaces import Volume, Volumes
-from provision.lazy_dataclass import dataclass
 
 _ID = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){7}")
 _ID_DIGITS = 16

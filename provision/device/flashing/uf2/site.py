@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from provision.device.flashing.uf2.drive import Bootsel, boards_in_bootsel, is_at
@@ -12,7 +13,6 @@ from provision.device.transport.serial_port import Port
 from provision.device.transport.whereabouts import Whereabouts, place_of
 from provision.errors import PortLost
 from provision.interfaces import Volumes
-from provision.lazy_dataclass import dataclass
 from provision.model.state import ActualState
 
 

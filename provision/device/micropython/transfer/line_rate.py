@@ -10,14 +10,13 @@ RateUncertain: it is recovered then, as one whose host died is, and goes on at i
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from provision.core.chips.family import RateRegisters
 from provision.core.chips.registry import family_of
 from provision.device.micropython.raw_repl import BoardException, RawRepl
 from provision.device.transport.buffered_serial import ReadTimeout
-from provision.lazy_dataclass import dataclass
 from provision.model.chip import Chip
 
 RATES = (921_600, 460_800, 230_400)

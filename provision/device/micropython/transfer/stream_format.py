@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 
 from provision.core.chips.family import Pace
 from provision.device.micropython.transfer.deflate import FleetDeflate
 from provision.errors import BoardError
-from provision.lazy_dataclass import dataclass
 from provision.model.board_path import path_bytes
 from provision.model.exhaustive import assert_never
 from provision.model.plan import DeleteFile, FileAction, MakeDirectory, RemoveDirectory, WriteFile

@@ -7,6 +7,7 @@ neither, or damages them, gets mpremote's commands.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from provision.device.micropython.agent_runner import AgentRunner
 from provision.device.micropython.raw_repl import RawRepl
@@ -14,7 +15,6 @@ from provision.device.micropython.transfer import small_file, stream_transfer
 from provision.device.micropython.transfer.line_rate import LineRate
 from provision.device.transport.buffered_serial import Tracer
 from provision.interfaces import Progress
-from provision.lazy_dataclass import dataclass
 from provision.model.chip import Chip
 from provision.model.plan import FileAction
 from provision.model.state import Content

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from provision.core.manifest.resolve.source_filter import (
     DEFAULT_EXCLUDES,
-    DefaultMatcher,
     Matcher,
     Selection,
 )
@@ -142,23 +141,3 @@ def test_a_name_that_is_no_text_is_matched_all_the_same() -> None:
 
 def test_every_litter_pattern_is_one() -> None:
     assert len(set(DEFAULT_EXCLUDES)) == len(DEFAULT_EXCLUDES)
-
-
-NAMES = [
-    *(pattern.strip("/") for pattern in DEFAULT_EXCLUDES),
-    *("a", "x.pyc", ".pyc", "b~", "~", ".a.swq", ".a.swp", "v.sw", "#a#", "##", "#", ".#b", "._"),
-    *("__pycache__x", "x.ledger", "s.ledger-wal2", "desktop_ini", "xThumbs.db"),
-]
-
-
-@given(st.lists(st.sampled_from(NAMES) | st.text(alphabet="./~#a\u00e4", max_size=4), min_size=1))
-def test_the_defaults_alone_are_matched_as_pathspec_does(names: list[str]) -> None:
-    path = "/".join(name.strip("/") or "n" for name in names)
-    if any(part in (".", "..", "") for part in path.split("/")):
-        return
-    by_patterns = matcher(exclude=("no-such-name",))
-    alone = matcher()
-    assert isinstance(alone, DefaultMatcher)
-    assert not isinstance(by_patterns, DefaultMatcher)
-    assert alone.takes(path) == by_patterns.takes(path)
-    assert alone.looks_into(path) == by_patterns.looks_into(path)
