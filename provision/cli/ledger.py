@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -16,14 +13,16 @@ from provision.core.wording import harmless_line, plural
 from provision.errors import UsageError
 from provision.station.ledger import Ledger
 from provision.station.merge import merge
-from provision.station.records import Attempt, Evidence, Unit, attempt_data, unit_data
+from provision.station.records import (
+    Attempt,
+    Evidence,
+    Unit,
+    ledger_json,
+    unit_data,
+    units_csv,
+)
 
 _DEFAULT = "fleet.ledger"
-_COLUMNS = (
-    "number", "state", "changed", "name", "mac", "station", "socket", "operator", "seconds",
-    "reason", "commit", "firmware_version", "firmware_sha256", "files", "checks",
-    "certificate",
-)  # fmt: skip
 
 
 @click.group("ledger")
@@ -124,7 +123,7 @@ def export(path: Path, kind: str, output: Path | None) -> int:
     """Write all units as CSV, or with all attempts as JSON."""
     with Ledger.open(path) as ledger:
         units, attempts = ledger.units(), ledger.attempts()
-    text = _as_csv(units) if kind == "csv" else _as_json(units, attempts)
+    text = units_csv(units) if kind == "csv" else ledger_json(units, attempts)
     if output is None:
         click.echo(text, nl=False)
         return 0
@@ -197,32 +196,3 @@ def _attempt_line(attempt: Attempt) -> str:
         f"{attempt.operator}{reason}",
     )
     return "  ".join(map(harmless_line, said))
-
-
-def _as_csv(units: list[Unit]) -> str:
-    lines = StringIO()
-    writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    for unit in units:
-        data = unit_data(unit)
-        writer.writerow([_cell(data[name]) for name in _COLUMNS])
-    return lines.getvalue()
-
-
-def _cell(value: Any) -> str:
-    """No text may be a formula to the spreadsheet that opens it: a board has a say in some."""
-    if value is None:
-        return ""
-    if isinstance(value, (dict, list)):
-        return json.dumps(value, sort_keys=True) if value else ""
-    text = str(value)
-    return f"'{text}" if text[:1] in "=+-@\t\r" and text else text
-
-
-def _as_json(units: list[Unit], attempts: list[Attempt]) -> str:
-    data = {
-        "version": 1,
-        "units": [unit_data(unit) for unit in units],
-        "attempts": [attempt_data(attempt) for attempt in attempts],
-    }
-    return json.dumps(data, indent=2) + "\n"

@@ -71,6 +71,17 @@ INTERRUPTED = 130
     metavar="DIR",
     help="The folder that backups go to.",
 )
+@click.option(
+    "--ledger",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The ledger of the station, in place of the manifest's.",
+)
+@click.option(
+    "--allow-hooks",
+    is_flag=True,
+    help="A station that is started on its page may run the programs that the manifest names.",
+)
 def command(
     *,
     manifest: str | None,
@@ -83,6 +94,8 @@ def command(
     tls_cert: Path | None,
     tls_key: Path | None,
     backups: Path,
+    ledger: Path | None,
+    allow_hooks: bool,
 ) -> int:
     """Show the fleet of MANIFEST (fleet.yaml) and its runs in a browser, and start from there what
     the command line can. Ctrl-C ends it, once what is being written is written.
@@ -121,6 +134,9 @@ def command(
     access = read_token_file(token_file) if token_file is not None else Access.random()
     site = Site(
         lambda: api.load(manifest, secrets=secrets, offline=offline),
+        load_station=lambda: api.open_station(manifest, secrets=secrets, offline=offline),
+        ledger=ledger,
+        allow_hooks=allow_hooks,
         backups=backups,
         suggest=about_the_manifest(click.get_current_context()),
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -46,6 +46,23 @@ class Reservation:
     unit: Unit
     attempt: str
     known: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Totals:
+    """Of a whole ledger: units by state, attempts by kind and outcome, and the seconds that those
+    took which made a unit."""
+
+    units: Mapping[str, int]
+    attempts: Mapping[tuple[str, str], int]
+    seconds: float
+
+    @property
+    def yield_ratio(self) -> float | None:
+        """Of the attempts to make a unit that came to an end, those that passed; None before."""
+        passed = self.attempts.get(("make", "passed"), 0)
+        failed = sum(self.attempts.get(("make", each), 0) for each in ("failed", "released"))
+        return passed / (passed + failed) if passed + failed else None
 
 
 class Ledger:
@@ -253,6 +270,18 @@ class Ledger:
             return [attempt_of(row) for row in self._rows(
                 f"{statement} WHERE number = ? ORDER BY started, rowid", (number,))]  # fmt: skip
         return [attempt_of(row) for row in self._rows(f"{statement} ORDER BY started, rowid")]
+
+    def totals(self) -> Totals:
+        """How many there are of what."""
+        units = self._rows("SELECT state, count(*) FROM unit GROUP BY state")
+        attempts = self._rows(
+            "SELECT kind, outcome, count(*), total(seconds) FROM attempt GROUP BY kind, outcome"
+        )
+        return Totals(
+            units=dict(tuple(row) for row in units),
+            attempts={(row[0], row[1]): row[2] for row in attempts},
+            seconds=sum(row[3] for row in attempts if (row[0], row[1]) == ("make", "passed")),
+        )
 
     # -- within a transaction --------------------------------------------------------------------
 

@@ -7,8 +7,11 @@ written, and is given again; "reserved" is a board's, on which something may hav
 
 from __future__ import annotations
 
+import csv
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from io import StringIO
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -102,3 +105,41 @@ def _evidence_data(evidence: Evidence) -> dict[str, Any]:
         "checks": [dict(check) for check in evidence.checks],
         "certificate": dict(certificate) if certificate is not None else None,
     }
+
+
+_COLUMNS = (
+    "number", "state", "changed", "name", "mac", "station", "socket", "operator", "seconds",
+    "reason", "commit", "firmware_version", "firmware_sha256", "files", "checks",
+    "certificate",
+)  # fmt: skip
+
+
+def units_csv(units: Sequence[Unit]) -> str:
+    """All units as CSV, for a spreadsheet."""
+    lines = StringIO()
+    writer = csv.writer(lines, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for unit in units:
+        data = unit_data(unit)
+        writer.writerow([_cell(data[name]) for name in _COLUMNS])
+    return lines.getvalue()
+
+
+def _cell(value: Any) -> str:
+    """No text may be a formula to the spreadsheet that opens it: a board has a say in some."""
+    if value is None:
+        return ""
+    if isinstance(value, (dict, list)):
+        return json.dumps(value, sort_keys=True) if value else ""
+    text = str(value)
+    return f"'{text}" if text[:1] in "=+-@\t\r" and text else text
+
+
+def ledger_json(units: Sequence[Unit], attempts: Sequence[Attempt]) -> str:
+    """All units and attempts as one JSON document."""
+    data = {
+        "version": 1,
+        "units": [unit_data(unit) for unit in units],
+        "attempts": [attempt_data(attempt) for attempt in attempts],
+    }
+    return json.dumps(data, indent=2) + "\n"

@@ -120,7 +120,7 @@ def open_shift(opened: api.StationManifest, options: ShiftOptions) -> Iterator[S
     """
     _refuse_hooks(opened.settings, allowed=options.allow_hooks or options.dry)
     station = _station_name(options.station)
-    path, root = ledger_of(opened, options.ledger)
+    path, root = ledger_of(opened.path, opened.settings, options.ledger)
     with _ledger(path, root, dry=options.dry) as ledger:
         lock = take_lock(lock_path("station", f"{path.resolve()}\0{station}"), wait=False)
         if lock is None:
@@ -132,13 +132,15 @@ def open_shift(opened: api.StationManifest, options: ShiftOptions) -> Iterator[S
             yield Shift(opened=opened, ledger=ledger, station=station, options=options)
 
 
-def ledger_of(opened: api.StationManifest, named: Path | None = None) -> tuple[Path, Path | None]:
+def ledger_of(
+    manifest: Path, settings: StationSettings | None, named: Path | None = None
+) -> tuple[Path, Path | None]:
     """Where the ledger is, and what it must lie in: one that the manifest names in its project."""
     if named is not None:
         return named, None
-    own = opened.settings.ledger
-    path = opened.folder / own if own is not None else opened.path.with_suffix(".ledger")
-    return path, project_root(opened.folder)
+    own = settings.ledger if settings is not None else None
+    path = manifest.parent / own if own is not None else manifest.with_suffix(".ledger")
+    return path, project_root(manifest.parent)
 
 
 def _refuse_hooks(settings: StationSettings, *, allowed: bool) -> None:

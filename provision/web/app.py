@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from provision.web.guard import Doorkeeper, Guard, Rejected
-from provision.web.pages import access, device, fleet, runs
+from provision.web.pages import access, device, fleet, ledger, metrics, runs, station
 from provision.web.site import Site
 
 
@@ -31,6 +31,9 @@ def create_app(site: Site, doorkeeper: Doorkeeper) -> ASGIApp:
         *fleet.routes(site),
         *runs.routes(site),
         *device.routes(site),
+        *station.routes(site),
+        *ledger.routes(site),
+        *metrics.routes(site),
     ]
     pages = Starlette(
         routes=routes, exception_handlers={Rejected: rejected, HTTPException: no_page}

@@ -74,7 +74,9 @@ class Project:
         self.devices: Mapping[str, DesiredState] = {one.device: one for one in fleet.states}
 
     def _look(self) -> None:
-        found = api.status(self.fleet)
-        self.status: Mapping[str, DeviceStatus] = {one.device: one for one in found.devices}
-        self.commit = found.commit
+        # A manifest may have a station alone.
+        found = api.status(self.fleet) if self.fleet.states else None
+        devices = found.devices if found is not None else ()
+        self.status: Mapping[str, DeviceStatus] = {one.device: one for one in devices}
+        self.commit = found.commit if found is not None else None
         self._looked = self._clock()

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,11 @@ from provision import api
 from provision.api import Fleet, SavedBackup
 from provision.api_files import backups_of
 from provision.api_runs import RecordedRun, read_run, recorded_run, recorded_runs
+from provision.api_station import StationManifest, open_station
 from provision.core.wording import Redact
 from provision.model.event import Event
+from provision.station.ledger import Ledger
+from provision.station.shift import ledger_of
 from provision.web.boards.console import STATE, Consoles
 from provision.web.boards.notes import BoardNotes, entry_id
 from provision.web.device_pieces import FACTS, FILE, FILES, ROW, TILE, device_piece
@@ -29,15 +33,30 @@ from provision.web.pieces import COUNTS, JOBS, fleet_piece, run_piece
 from provision.web.project import Project
 from provision.web.rendering import Templates
 from provision.web.run_view import HEAD, RunView
+from provision.web.station_desk import StationDesk
 from provision.web.tiles import Tiles
 
+STATION, VERDICTS = "station", "verdicts"  # the pieces of its page
 REMEMBERED = 20  # runs of earlier days that tiles are made of
 
 
 class Site:
     """The pages' common ground. Its state is changed by the queue's threads, and read by pages."""
 
-    def __init__(self, load: Callable[[], Fleet], *, backups: Path, suggest: Redact = str) -> None:
+    def __init__(
+        self,
+        load: Callable[[], Fleet],
+        *,
+        load_station: Callable[[], StationManifest] = open_station,
+        ledger: Path | None = None,
+        allow_hooks: bool = False,
+        backups: Path,
+        suggest: Redact = str,
+    ) -> None:
+        """`ledger` is in place of the manifest's; `allow_hooks`: a station that is started here may
+        run the manifest's programs."""
+        self.ledger = ledger
+        self.allow_hooks = allow_hooks
         self.backups = backups
         self.notes = BoardNotes()
         self.templates = Templates()
@@ -49,6 +68,10 @@ class Site:
         )
         self._run_topics: dict[str, Topic] = {}
         self._device_topics: dict[str, Topic] = {}
+        self.station_topic = Topic(self._station_piece)
+        self.desk = StationDesk(
+            load_station, on_change=lambda: self.station_topic.touch([STATION, VERDICTS])
+        )
         self.consoles = Consoles(self._listen, self._console_piece)
         self.queue = JobQueue(
             self.project.reload,
@@ -108,6 +131,27 @@ class Site:
             topic = self._device_topics.setdefault(device, topic)
         return topic
 
+    @property
+    def has_station(self) -> bool:
+        """Whether the manifest has one."""
+        return self.project.fleet.loaded.manifest.station is not None
+
+    @contextmanager
+    def open_ledger(self) -> Iterator[Ledger | None]:
+        """The ledger of the station, None while there is none."""
+        station = self.project.fleet.loaded.manifest.station
+        settings = station.settings if station is not None else None
+        path, root = ledger_of(self.project.path, settings, self.ledger)
+        if not path.exists():
+            yield None
+            return
+        with Ledger.open(path, root=root) as ledger:
+            yield ledger
+
+    def _station_piece(self, key: str) -> str:
+        macro = "station" if key == STATION else "verdicts"
+        return self.templates.piece("station_pieces.html", macro, self.desk)
+
     def backups_of(self, device: str) -> list[SavedBackup]:
         """Those of a device, the newest first."""
         return backups_of(self.backups, device)
@@ -152,11 +196,14 @@ class Site:
         """Nothing is live any more; jobs are asked to end."""
         self.queue.close()
         self.consoles.shut()
+        self.desk.close()
 
     def close_streams(self) -> None:
-        """Streams end, with what was the last to be told."""
+        """Streams end, with what was the last to be told: what the station has begun is finished
+        first."""
+        self.desk.join()
         others = [*self._run_topics.values(), *self._device_topics.values()]
-        for topic in (self.fleet_topic, *others):
+        for topic in (self.fleet_topic, self.station_topic, *others):
             topic.close()
 
     def stream(self, request: Request, topic: Topic) -> Response:

@@ -25,6 +25,13 @@ class Bug:
 
 BUGS = (
     Bug(
+        name="let a cell of the ledger be a formula to a spreadsheet",
+        file="provision/station/records.py",
+        before='if text[:1] in "=+-@\\t\\r" and text',
+        after='if text[:1] in "\\t\\r" and text',
+        tests=("tests/web/pages/test_ledger_and_metrics.py", "-k", "no_cell_is_a_formula"),
+    ),
+    Bug(
         name="show the secrets in a board's file on its page",
         file="provision/web/boards/notes.py",
         before="shown=masked(harmless(clean))",

@@ -99,6 +99,12 @@ if (all && chosen) {
   count();
 }
 
+const full = document.getElementById("full");
+if (full && document.fullscreenEnabled) {
+  full.hidden = false;
+  full.addEventListener("click", () => document.documentElement.requestFullscreen());
+}
+
 // A console: what comes is appended; the end is kept in view by whoever is at the end, and no page
 // grows without bound.
 const printed = document.getElementById("console");
