@@ -406,6 +406,13 @@ def test_a_flipped_bit_in_a_small_file_touches_no_other_path(part: int) -> None:
         flipped_in_program(place, 1 << place % 8)
 
 
+def test_no_flipped_bit_makes_another_program_of_the_one_that_writes_it() -> None:
+    """Of all that may become of the deflated source: a path that went on into the content."""
+    code = small_file.program(b"/old.py", b"y = 2\n" * 20)
+    for place in range(code.index(b"BytesIO(") + 140, code.index(b"BytesIO(") + 180):
+        flipped_in_program(place, 2)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("bit", [1 << number for number in range(8)])
 def test_no_flipped_bit_in_a_small_file_touches_another_path(bit: int) -> None:

@@ -1,8 +1,9 @@
 """One small file to a board within the program that writes it there.
 
 A stream needs a receiver, which is a kilobyte to send; the file that was just edited has less. Raw
-paste paces what is sent, and a digest proves it (agent/put.py). What does not go this way goes as a
-stream.
+paste paces what is sent, and two digests prove it: of the agent's source, without which a flipped
+bit could have it write another path, and of the file (agent/put.py). What does not go this way goes
+as a stream.
 """
 
 from __future__ import annotations
@@ -65,8 +66,16 @@ def program(path: bytes, content: bytes) -> bytes:
     squeezer = zlib.compressobj(9, zlib.DEFLATED, -_WINDOW, 9)
     what = hashlib.sha256(rest).digest()[:CONTENT_DIGEST] + rest
     packed = squeezer.compress(source + what) + squeezer.flush()
+    proof = hashlib.sha256(source).digest()[:CONTENT_DIGEST]
     return (
-        b"_r={}\nimport deflate,uio\n_r[0]=deflate.DeflateIO(uio.BytesIO(%s),1,%d)\n"
-        b'exec(_r[0].read(%d),_r)\nif _r["_put"](_r[0].read()):del _r\n'
-        % (agent_source.literal(packed), _WINDOW, len(source))
+        b"_r={}\nimport deflate,uio,uhashlib\n_r[0]=deflate.DeflateIO(uio.BytesIO(%s),1,%d)\n"
+        b"_r[1]=_r[0].read(%d)\nif uhashlib.sha256(_r[1]).digest()[:%d]==%s:exec(_r[1],_r)\n"
+        b'if _r["_put"](_r[0].read()):del _r\n'
+        % (
+            agent_source.literal(packed),
+            _WINDOW,
+            len(source),
+            CONTENT_DIGEST,
+            agent_source.literal(proof),
+        )
     )
