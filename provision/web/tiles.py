@@ -162,7 +162,7 @@ class Tiles:
             device=device,
             groups=desired.groups,
             board=desired.board.name,
-            wanted=desired.firmware.source.name if desired.firmware is not None else None,
+            wanted=desired.firmware.source.version if desired.firmware is not None else None,
             state=word,
             what=what,
             percent=percent,
