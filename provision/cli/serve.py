@@ -6,13 +6,21 @@ Whatever the pages need is imported here, and comes with `pip install 'micropyth
 from __future__ import annotations
 
 import platform
+import sys
+import traceback
 from pathlib import Path
 
 import click
 
 from provision import api
 from provision.atomic_files import lock_path, take_lock
-from provision.cli.options import manifest_argument, offline_option, secrets_option
+from provision.cli.options import (
+    Where,
+    host_options,
+    manifest_argument,
+    offline_option,
+    secrets_option,
+)
 from provision.cli.suggestions import about_the_manifest
 from provision.errors import UsageError
 
@@ -21,10 +29,12 @@ INTERRUPTED = 130
 
 @click.command(name="serve")
 @manifest_argument
+@host_options
 @secrets_option
 @offline_option
 @click.option(
-    "--host",
+    "--bind",
+    "address",
     default="127.0.0.1",
     show_default=True,
     metavar="ADDRESS",
@@ -87,7 +97,8 @@ def command(
     manifest: str | None,
     secrets: Path | None,
     offline: bool,
-    host: str,
+    where: Where,
+    address: str,
     port: int,
     names: tuple[str, ...],
     token_file: Path | None,
@@ -125,20 +136,21 @@ def command(
     if tls_cert is not None and tls_key is not None:
         tls = server.Certificate(certificate=tls_cert, key=tls_key)
         tls.check()
-    alone = is_loopback(host)
+    alone = is_loopback(address)
     if not alone and token_file is None:
         raise UsageError(
-            f"other computers reach {host}, and would need a token that lasts",
+            f"other computers reach {address}, and would need a token that lasts",
             hint="add `--token-file tokens`: the file is made, and holds a token for each role",
         )
     access = read_token_file(token_file) if token_file is not None else Access.random()
     site = Site(
-        lambda: api.load(manifest, secrets=secrets, offline=offline),
+        lambda: api.load(manifest, secrets=secrets, offline=offline, **where.as_arguments()),
         load_station=lambda: api.open_station(manifest, secrets=secrets, offline=offline),
         ledger=ledger,
         allow_hooks=allow_hooks,
         backups=backups,
         suggest=about_the_manifest(click.get_current_context()),
+        tell_bug=_tell_bug,
     )
     path = site.project.path
     lock = take_lock(lock_path("serve", str(path.resolve())), wait=False)
@@ -147,10 +159,14 @@ def command(
             f"another `provision serve` is at work with {path}",
             hint="open the link that it has printed, or end it",
         )
-    with lock, server.listen(host, port) as listening:
+    with lock, server.listen(address, port) as listening:
         port = listening.getsockname()[1]
         scheme = "https" if tls is not None else "http"
-        known = [host if ":" not in host else f"[{host}]", *names, *_own_names(alone=alone)]
+        known = [
+            address if ":" not in address else f"[{address}]",
+            *names,
+            *_own_names(alone=alone),
+        ]
         doorkeeper = Doorkeeper(
             access,
             HostNames(known, port, addresses=not alone),
@@ -162,7 +178,7 @@ def command(
                 "warning: without TLS whoever is on the way reads the token and what the pages "
                 "show; give --tls-cert and --tls-key"
             )
-        shown = _shown_host(host, names)
+        shown = _shown_host(address, names)
         for role, token in access.tokens.items():
             what = "to operate" if role == "operate" else "to look only"
             click.echo(f"{what}: {scheme}://{shown}:{port}/?token={token}")
@@ -180,11 +196,25 @@ def _own_names(*, alone: bool) -> list[str]:
     return [node, node.partition(".")[0], f"{node.partition('.')[0]}.local"] if node else []
 
 
-def _shown_host(host: str, names: tuple[str, ...]) -> str:
+def _shown_host(address: str, names: tuple[str, ...]) -> str:
     """What the link names: an address that means all of them is none to open."""
-    if host in ("0.0.0.0", "::", ""):
+    if address in ("0.0.0.0", "::", ""):
         return names[0] if names else platform.node() or "localhost"
-    return f"[{host}]" if ":" in host else host
+    return _as_host(address)
+
+
+def _as_host(address: str) -> str:
+    """An address as a URL has it."""
+    return f"[{address}]" if ":" in address else address
+
+
+def _tell_bug(error: Exception) -> None:
+    """As for any command, but that this one goes on."""
+    if "--debug" in sys.argv:
+        traceback.print_exception(error)
+    else:
+        _say(f"error: internal: {type(error).__name__}: {error}")
+        _say("hint: run again with --debug and report what it prints")
 
 
 def _say(text: str) -> None:

@@ -21,6 +21,16 @@ def create_app(site: Site, doorkeeper: Doorkeeper) -> ASGIApp:
         assert isinstance(error, Rejected)
         return site.rejected(request, error)
 
+    async def bug(request: Request, error: Exception) -> Response:
+        return site.rejected(
+            request,
+            Rejected(
+                500,
+                f"that is a mistake of this tool: {type(error).__name__}",
+                "the terminal that `provision serve` runs in says more; jobs go on",
+            ),
+        )
+
     async def no_page(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         message = "there is no such page" if error.status_code == 404 else error.detail
@@ -36,7 +46,8 @@ def create_app(site: Site, doorkeeper: Doorkeeper) -> ASGIApp:
         *metrics.routes(site),
     ]
     pages = Starlette(
-        routes=routes, exception_handlers={Rejected: rejected, HTTPException: no_page}
+        routes=routes,
+        exception_handlers={Rejected: rejected, HTTPException: no_page, Exception: bug},
     )
     pages.router.redirect_slashes = False
-    return Guard(pages, doorkeeper, show=site.rejected)
+    return Guard(pages, doorkeeper, show=site.rejected, tell_bug=site.tell_bug)

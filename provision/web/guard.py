@@ -124,12 +124,21 @@ class Doorkeeper:
 
 
 class Guard:
-    """Implements ASGI around the pages. `show` makes the answer to a request that is rejected."""
+    """Implements ASGI around the pages. `show` makes the answer to a request that is rejected;
+    `tell_bug` is told of a mistake of this tool, which ends one request and nothing else."""
 
-    def __init__(self, app: ASGIApp, doorkeeper: Doorkeeper, *, show: ShowRejected) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        doorkeeper: Doorkeeper,
+        *,
+        show: ShowRejected,
+        tell_bug: Callable[[Exception], None],
+    ) -> None:
         self._app = app
         self._doorkeeper = doorkeeper
         self._show = show
+        self._tell_bug = tell_bug
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -142,7 +151,10 @@ class Guard:
             answer = await self._let_in(request, state)
         except Rejected as rejected:
             answer = self._show(request, rejected)
-        await (answer or self._app)(scope, receive, sender)
+        try:
+            await (answer or self._app)(scope, receive, sender)
+        except Exception as error:  # noqa: BLE001 - the page that says so has been sent
+            self._tell_bug(error)
 
     async def _let_in(self, request: Request, state: dict[str, Any]) -> Response | None:
         """An answer where no page is to give one."""

@@ -8,7 +8,6 @@ that the page may be closed and the server killed: what is known of the run is f
 from __future__ import annotations
 
 import threading
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -91,9 +90,15 @@ class Job:
         """Say something in its record, and on its page."""
         self._kept.handle(Notice(message=message, device=device))
 
-    def run(self, load: Callable[[], api.Fleet], backups: Path, notes: BoardNotes) -> None:
+    def run(
+        self,
+        load: Callable[[], api.Fleet],
+        backups: Path,
+        notes: BoardNotes,
+        tell_bug: Callable[[Exception], None],
+    ) -> None:
         """Do it, on the thread of the queue. Never raises: what went wrong is told."""
-        state: RunState = "interrupted"
+        state: RunState = "cancelled"
         try:
             if self.cancel.cancelled():
                 return
@@ -101,12 +106,12 @@ class Job:
             for warning in fleet.warnings:
                 self.tell(f"warning: {fleet.masked(warning)}")
             report = self._report(fleet, backups, notes)
-            state = "interrupted" if report.interrupted else "finished"
+            state = "cancelled" if report.interrupted else "finished"
         except ProvisionError as error:
             self._kept.handle(RunFailed.of(error))
             state = "failed"
         except Exception as error:  # noqa: BLE001 - a bug; the other jobs go on
-            traceback.print_exc()
+            tell_bug(error)
             self._kept.handle(RunFailed.of(ProvisionError(f"{type(error).__name__}: {error}")))
             state = "failed"
         finally:
@@ -190,7 +195,8 @@ class JobQueue:
         notes: BoardNotes,
         claim: Callable[[Sequence[str]], AbstractContextManager[None]],
         on_change: OnJob,
-        suggest: Redact = str,
+        suggest: Redact,
+        tell_bug: Callable[[Exception], None],
     ) -> None:
         """`load` reads the fleet anew before each job; `claim` has the ports of devices free while
         it lasts; `on_change` is told which pieces of which job have changed, from any thread."""
@@ -200,6 +206,7 @@ class JobQueue:
         self._claim = claim
         self._on_change = on_change
         self._suggest = suggest
+        self._tell_bug = tell_bug
         self._changed = threading.Condition()
         self._waiting: deque[Job] = deque()
         self._running: Job | None = None
@@ -259,7 +266,7 @@ class JobQueue:
                 self._over.append(job)
         job.stop()
         if waits:
-            job.run(self._load, self._backups, self._notes)
+            job.run(self._load, self._backups, self._notes, self._tell_bug)
 
     def close(self) -> None:
         """No job is begun any more, and the one that runs is asked to end."""
@@ -284,7 +291,7 @@ class JobQueue:
                     return
                 job = self._running = self._waiting.popleft()
             with self._claim(job.devices):
-                job.run(self._load, self._backups, self._notes)
+                job.run(self._load, self._backups, self._notes, self._tell_bug)
             with self._changed:
                 self._running = None
                 self._over.append(job)

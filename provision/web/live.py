@@ -21,6 +21,9 @@ SILENCE = 15.0  # seconds after which an empty line tells that the stream is ali
 STALLED = 30.0  # seconds that a browser may leave what it was sent unread
 MOST_STREAMS = 400
 
+GONE = b"event: gone\ndata:\n\n"
+"""Tells a browser that nothing more comes of the page it has: it is to be loaded anew."""
+
 _ALIVE = b": \n\n"  # a comment, which browsers leave out
 
 Render = Callable[[str], str]
@@ -69,6 +72,11 @@ class Topic:
         """The number of the last change, for a page that is rendered now."""
         return f"{self._epoch}-{self._last}"
 
+    def knows(self, mark: str) -> bool:
+        """Whether a mark is of this start of the server. A page with another one shows what may
+        have changed while nobody watched, and has to be loaded anew."""
+        return not mark or mark.partition("-")[0] == self._epoch
+
     def since(self, mark: str) -> tuple[str, list[str]]:
         """The pieces that have changed since a mark, in the order of their changes; all of them
         for a mark of an earlier start, or none."""
@@ -111,11 +119,21 @@ class Topic:
         return True
 
 
+class GoneAnswer(Response):
+    """The answer to a browser that would follow what is no longer live."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self) -> None:
+        super().__init__(GONE)
+
+
 class Streams:
     """The streams that are open, of all topics."""
 
-    def __init__(self, most: int = MOST_STREAMS) -> None:
+    def __init__(self, most: int = MOST_STREAMS, *, stalled: float = STALLED) -> None:
         self.most = most
+        self.stalled = stalled
         self._open = 0
 
     @property
@@ -155,23 +173,31 @@ class EventStreamAnswer(Response):
             self._streams.opened(-1)
             for task in (left, sending):
                 task.cancel()
-            await asyncio.gather(left, sending, return_exceptions=True)
+            _, ended = await asyncio.gather(left, sending, return_exceptions=True)
+        if isinstance(ended, Exception) and not isinstance(ended, asyncio.TimeoutError):
+            raise ended
 
     async def _send(self, send: Send) -> None:
-        await _written(send, _ALIVE)  # the browser knows now that it is connected
-        while True:
+        await self._write(send, _ALIVE)  # the browser knows now that it is connected
+        while self._topic.knows(self._mark):
             last = self._topic.closed
             mark, keys = self._topic.since(self._mark)
             if keys:
-                await _written(send, message(mark, (self._topic.html(key) for key in keys)))
+                await self._write(send, message(mark, (self._topic.html(key) for key in keys)))
             self._mark = mark
             if last:
                 break
             # Else a board's progress would be a message for every byte of it.
             await asyncio.sleep(LEAST_PAUSE)
             if not await self._topic.changed(mark, SILENCE):
-                await _written(send, _ALIVE)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+                await self._write(send, _ALIVE)
+        gone = b"" if self._topic.knows(self._mark) else GONE
+        await send({"type": "http.response.body", "body": gone, "more_body": False})
+
+    async def _write(self, send: Send, body: bytes) -> None:
+        """Send, and give up on a browser that leaves it unread: it will come back."""
+        part = {"type": "http.response.body", "body": body, "more_body": True}
+        await asyncio.wait_for(send(part), self._streams.stalled)
 
 
 def message(mark: str, pieces: Iterable[str]) -> bytes:
@@ -179,13 +205,6 @@ def message(mark: str, pieces: Iterable[str]) -> bytes:
     lines = "\n".join(pieces).splitlines()
     data = "".join(f"data: {line}\n" for line in lines)
     return f"event: update\nid: {mark}\n{data}\n".encode("utf-8", "replace")
-
-
-async def _written(send: Send, body: bytes) -> None:
-    """Send, and give up on a browser that leaves it unread: it will come back."""
-    await asyncio.wait_for(
-        send({"type": "http.response.body", "body": body, "more_body": True}), STALLED
-    )
 
 
 async def _left(receive: Receive) -> None:

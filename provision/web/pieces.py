@@ -23,7 +23,7 @@ def fleet_piece(templates: Templates, tiles: Tiles, queue: JobQueue, key: str) -
     if key == JOBS:
         return templates.piece("fleet_pieces.html", "jobs", active_jobs(queue))
     if key == COUNTS:
-        return templates.piece("fleet_pieces.html", "counts", summary(tiles.all()))
+        return templates.piece("fleet_pieces.html", "live_counts", summary(tiles.all()))
     tile = tiles.tile(key.removeprefix("tile "))
     return templates.piece("fleet_pieces.html", "tile", tile) if tile is not None else ""
 
@@ -31,7 +31,7 @@ def fleet_piece(templates: Templates, tiles: Tiles, queue: JobQueue, key: str) -
 def run_piece(templates: Templates, view: RunView, job: Job | None, key: str) -> str:
     """A piece of a run's page: its head, its failures, or the row of a device."""
     if key == HEAD:
-        return templates.piece("run_pieces.html", "head", view, job)
+        return templates.piece("run_pieces.html", "live_head", view, job)
     if key == FAILURES:
         return templates.piece("run_pieces.html", "failures", view)
     row = view.rows.get(key)

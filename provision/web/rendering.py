@@ -33,6 +33,7 @@ SYMBOLS: Mapping[str, str] = {
     "refused": "⊘",
     "unreachable": "⚡",
     "interrupted": "‖",
+    "cancelled": "‖",
     "skipped": "–",
     "waiting": "…",
     "queued": "…",
@@ -47,7 +48,7 @@ def shade(state: str) -> str:
     """Which of the few colours a state has."""
     if state in ("ok", "changed", "finished"):
         return "well"
-    if state in BAD:
+    if state in BAD or state == "cancelled":
         return "bad"
     if state in ("pending", "asking"):
         return "attention"

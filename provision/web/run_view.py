@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from provision.api_runs import RunState
+from provision.errors import Interrupted
 from provision.model.event import (
     ActionDone,
     DeviceFinished,
@@ -38,7 +39,7 @@ BAD: frozenset[str] = frozenset({"failed", "rolled-back", "refused", "unreachabl
 MOST_NOTICES = 50  # of a device, and of a run
 HEAD, FAILURES = "head", "failures"  # the pieces of a page beside its rows
 
-State = Literal["queued", "running", "asking", "finished", "failed", "interrupted"]
+State = Literal["queued", "asking"] | RunState
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,7 +108,7 @@ class RunView:
 
     @property
     def over(self) -> bool:
-        return self.state in ("finished", "failed", "interrupted")
+        return self.state in ("finished", "cancelled", "failed", "interrupted")
 
     @property
     def failures(self) -> list[Row]:
@@ -155,11 +156,9 @@ class RunView:
                 self.rows = {name: known.get(name, Row(device=name)) for name in event.devices}
                 return [HEAD]
             case RunFinished():
-                self.state, self.seconds, self.exit_code = (
-                    "finished",
-                    event.seconds,
-                    event.exit_code,
-                )
+                cut = event.exit_code == Interrupted.exit_code
+                self.state = "cancelled" if cut else "finished"
+                self.seconds, self.exit_code = event.seconds, event.exit_code
                 return [HEAD]
             case RunFailed():
                 self.state, self.failed, self.exit_code = "failed", event, event.exit_code

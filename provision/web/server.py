@@ -8,6 +8,7 @@ what it has left.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -61,7 +62,7 @@ def listen(host: str, port: int) -> socket.socket:
         raise UsageError(
             f"cannot listen at {host}, port {port}: {why}",
             hint="name another port with --port (0 for any that is free), or an address of this "
-            "computer with --host",
+            "computer with --bind",
         ) from error
 
 
@@ -76,6 +77,9 @@ class PageServer(uvicorn.Server):
         tls: Certificate | None,
         say: Callable[[str], None],
     ) -> None:
+        # What it has to say of connections is nothing that anybody can act on.
+        logging.getLogger("uvicorn").addHandler(logging.NullHandler())
+        logging.getLogger("uvicorn").propagate = False
         super().__init__(
             uvicorn.Config(
                 app,

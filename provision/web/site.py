@@ -40,6 +40,10 @@ STATION, VERDICTS = "station", "verdicts"  # the pieces of its page
 REMEMBERED = 20  # runs of earlier days that tiles are made of
 
 
+def _raise(error: Exception) -> None:
+    raise error
+
+
 class Site:
     """The pages' common ground. Its state is changed by the queue's threads, and read by pages."""
 
@@ -52,11 +56,14 @@ class Site:
         allow_hooks: bool = False,
         backups: Path,
         suggest: Redact = str,
+        tell_bug: Callable[[Exception], None] = _raise,
     ) -> None:
         """`ledger` is in place of the manifest's; `allow_hooks`: a station that is started here may
-        run the manifest's programs."""
+        run the manifest's programs. `tell_bug` is told of a mistake of this tool, which ends one
+        request or one job."""
         self.ledger = ledger
         self.allow_hooks = allow_hooks
+        self.tell_bug = tell_bug
         self.backups = backups
         self.notes = BoardNotes()
         self.templates = Templates()
@@ -80,6 +87,7 @@ class Site:
             claim=self.consoles.held,
             on_change=self._changed,
             suggest=suggest,
+            tell_bug=tell_bug,
         )
         for run in reversed(self.recorded()[:REMEMBERED]):
             self.tiles.remember(run)

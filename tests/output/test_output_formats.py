@@ -7,7 +7,7 @@ import io
 import json
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 from xml.etree import ElementTree
@@ -64,6 +64,7 @@ from provision.output.jsonlines import JsonLines, to_json
 from provision.output.plain import QUIET, Plain
 from provision.output.reports.junit import JUnit
 from provision.output.run_log import LogFile, RunRecord, state_directory
+from provision.output.saved.event_reader import read_events
 from provision.output.setup import open_outputs
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "event.schema.json").read_text())
@@ -174,6 +175,34 @@ def test_every_event_is_valid_by_the_schema(event: Event) -> None:
     valid(json.loads(json.dumps(content)))
     assert content["version"] == EVENT_VERSION
     assert content["time"] == "2025-07-12T18:41:18.900+00:00"
+
+
+@pytest.mark.parametrize("event", EVERY_EVENT, ids=lambda event: event.kind)
+def test_every_event_is_read_back_as_it_was(event: Event) -> None:
+    line = json.dumps(to_json(event, 1752345678.9))
+    assert list(read_events([line])) == [(1752345678.9, event)]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda line: line[:-5],
+        lambda line: line.replace('"version": 2', '"version": 1'),
+        lambda line: line.replace("device-finished", "nothing"),
+        lambda line: line.replace('"outcome": "unreachable"', '"outcome": "splendid"'),
+        lambda line: line.replace('"seconds": 1', '"seconds": "1"'),
+        lambda line: line.replace('"shed"', '["shed"]'),
+        lambda line: line.replace('"board": null', '"board": {"chip": "z80"}'),
+        lambda line: line.replace("2025-07-12", "2025-27-12"),
+        lambda line: "[" * 100_000,
+        lambda line: "[]",
+    ],
+)
+def test_a_line_of_a_record_that_cannot_be_read_is_left_out(damage: Callable[[str], str]) -> None:
+    whole = json.dumps(to_json(RUN[-3], 1752345678.9))
+    damaged = damage(whole)
+    assert damaged != whole
+    assert [event for _, event in read_events([damaged, whole])] == [RUN[-3]]
 
 
 def definitions() -> Iterator[tuple[type, dict[str, Any]]]:

@@ -40,8 +40,18 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def page(context: BrowserContext) -> Page:
-    return context.new_page()
+def page(context: BrowserContext) -> Iterator[Page]:
+    """A tab. No page of ours has a script that fails, or anything that its policy forbids."""
+    faults: list[str] = []
+    context.on("weberror", lambda error: faults.append(str(error.error)))
+    context.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
+    yield context.new_page()
+    # A server that is killed, or refuses, is told there too; so is a piece of the fleet that a page
+    # with a filter does not show.
+    expected = (
+        "Failed to load resource", "htmx:sseError", "[object Event]", "htmx:oobErrorNoTarget",
+    )  # fmt: skip
+    assert [fault for fault in faults if not any(each in fault for each in expected)] == []
 
 
 @pytest.fixture

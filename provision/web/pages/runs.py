@@ -14,6 +14,7 @@ from starlette.routing import Route
 from provision.errors import UsageError
 from provision.web.guard import Rejected, form_of
 from provision.web.jobs import ACTIONS, Job
+from provision.web.live import GoneAnswer
 from provision.web.site import Site
 
 
@@ -50,7 +51,8 @@ def routes(site: Site) -> Sequence[Route]:
         return site.page(request, "run.html", view=view, job=job, mark=mark)
 
     async def live(request: Request) -> Response:
-        return site.stream(request, site.run_topic(_job(site, request)))
+        job = site.queue.job(request.path_params["run"])
+        return GoneAnswer() if job is None else site.stream(request, site.run_topic(job))
 
     async def answer(request: Request, agreed: bool) -> Response:
         job = _job(site, request)

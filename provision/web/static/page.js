@@ -28,6 +28,7 @@ class LiveSource extends EventTarget {
     this.inner = new EventSource(url);
     this.inner.onopen = (event) => this.onopen && this.onopen(event);
     this.inner.onerror = (event) => this.onerror && this.onerror(event);
+    this.inner.addEventListener("gone", () => location.reload());
     this.names.forEach((name) => this.pass(name));
   }
 
