@@ -37,7 +37,12 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 def run(environment: dict[str, str], *words: str) -> str:
     ended = subprocess.run(
-        words, cwd=environment["PLACE"], env=environment, capture_output=True, text=True, check=False
+        words,
+        cwd=environment["PLACE"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout

@@ -47,11 +47,12 @@ options:
   secrets_file:
     description:
       - A secrets file on the host, whose values replace those of the project's C(secrets.yaml).
+      - Not with O(secrets).
     type: path
   secrets:
     description:
-      - Secrets of the manifest by name, as from a vault. They go before O(secrets_file), reach the
-        host by Ansible's own connection, and are in no file there once the task is done.
+      - Secrets of the manifest by name, as from a vault. They reach the host by Ansible's own
+        connection and the command by a pipe; this module writes them to no file.
     type: dict
   executable:
     description:

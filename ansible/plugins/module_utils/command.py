@@ -4,12 +4,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 import tarfile
-import tempfile
 
 CHANGES_PENDING = 6  # exit code of `--detailed-exitcode`
 FAILED = ("failed", "rolled-back", "refused", "unreachable", "interrupted")
@@ -120,26 +118,14 @@ class Fleet:
         for pattern in parameters["limit"]:
             line += ["--limit", pattern]
         line += words
-        secrets = self._secrets()
-        if secrets is not None:
-            line += ["--secrets", secrets]
-        try:
-            code, out, err = self.module.run_command(line)
-        finally:
-            if secrets is not None and secrets != parameters["secrets_file"]:
-                os.unlink(secrets)
-        return code, out, err
-
-    def _secrets(self):
-        """The secrets file to name: the one that was given, or one for the time of a command. JSON
-        is YAML; values are texts."""
-        values = self.parameters["secrets"]
-        if not values:
-            return self.parameters["secrets_file"]
-        handle, path = tempfile.mkstemp(dir=self.module.tmpdir, prefix="secrets", suffix=".yaml")
-        with os.fdopen(handle, "w") as file:
-            json.dump({str(name): str(value) for name, value in values.items()}, file)
-        return path
+        secrets = parameters["secrets"]
+        if secrets:  # JSON is YAML; by a pipe, so that they are in no file whatever becomes of us
+            values = {str(name): str(value) for name, value in secrets.items()}
+            line += ["--secrets", "/dev/stdin"]
+            return self.module.run_command(line, data=json.dumps(values))
+        if parameters["secrets_file"]:
+            line += ["--secrets", parameters["secrets_file"]]
+        return self.module.run_command(line)
 
     def events(self, command, *words):
         """The same with the events that it printed. Ends the module where there are none."""
@@ -233,15 +219,6 @@ def _failure(name, event):
 def _label(action):
     what = action.get("path") or (action.get("identity") or {}).get("version", "")
     return ("%s %s" % (action["kind"], what)).strip()
-
-
-def digest_of(path):
-    """The sha256 of a file."""
-    total = hashlib.sha256()
-    with open(path, "rb") as file:
-        for piece in iter(lambda: file.read(1 << 20), b""):
-            total.update(piece)
-    return total.hexdigest()
 
 
 def _members(archive):

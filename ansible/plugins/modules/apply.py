@@ -118,7 +118,7 @@ def main():
             "match_by_mac": {"type": "bool", "default": False},
             "offline": {"type": "bool", "default": False},
         },
-        mutually_exclusive=[("project", "manifest")],
+        mutually_exclusive=[("project", "manifest"), ("secrets", "secrets_file")],
         supports_check_mode=True,
     )
     fleet = Fleet(module)

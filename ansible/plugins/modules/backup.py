@@ -83,7 +83,7 @@ def main():
             "fetch_to": {"type": "path"},
             "flash": {"type": "bool", "default": False},
         },
-        mutually_exclusive=[("project", "manifest")],
+        mutually_exclusive=[("project", "manifest"), ("secrets", "secrets_file")],
         supports_check_mode=True,
     )
     if module.check_mode:

@@ -71,7 +71,7 @@ def main():
     """Runs `provision check`; in check mode, which may restart no app, nothing."""
     module = AnsibleModule(
         argument_spec={**OPTIONS, "match_by_mac": {"type": "bool", "default": False}},
-        mutually_exclusive=[("project", "manifest")],
+        mutually_exclusive=[("project", "manifest"), ("secrets", "secrets_file")],
         supports_check_mode=True,
     )
     if module.check_mode:

@@ -70,7 +70,7 @@ def main():
     """Runs `provision facts`, which changes nothing."""
     module = AnsibleModule(
         argument_spec={**OPTIONS, "gather": {"type": "bool", "default": True}},
-        mutually_exclusive=[("project", "manifest")],
+        mutually_exclusive=[("project", "manifest"), ("secrets", "secrets_file")],
         supports_check_mode=True,
     )
     fleet = Fleet(module)
