@@ -302,4 +302,7 @@ class Rooms:
                 with suppress(ProcessLookupError):
                     os.kill(int(process), signal.SIGKILL)
             _run("ip", "netns", "del", name)
+        for host in self.hosts.values():
+            if host.sshd is not None:
+                host.sshd.wait()
         shutil.rmtree(f"/tmp/{self.controller}", ignore_errors=True)
