@@ -76,7 +76,7 @@ def test_a_guide_names_files_that_are_there(guide: str) -> None:
 
 
 def texts() -> list[Path]:
-    folders = ("provision", "schemas", "examples", "docs", "tests", "tools", ".ci")
+    folders = ("provision", "schemas", "examples", "docs", "tests", "tools", "ansible", ".ci")
     files = [*ROOT.glob("*.*"), *(path for one in folders for path in (ROOT / one).rglob("*"))]
     return [
         path

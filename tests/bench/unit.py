@@ -257,4 +257,4 @@ def _await_listener(process: subprocess.Popen[bytes], port: int) -> None:
     while listening not in Path("/proc/net/tcp").read_text():
         if process.poll() is not None or time.monotonic() > end:
             raise Failed("ser2net does not listen")
-        time.sleep(0.02)
+        time.sleep(0.02)  # no event tells that it does
