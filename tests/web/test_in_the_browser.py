@@ -175,29 +175,6 @@ def test_what_a_hostile_board_prints_is_text(station: Station, serve: Serve, pag
     assert "<script>" in page.locator("#tile-kitchen .why").inner_text()
 
 
-def test_the_keyboard_alone_will_do(station: Station, serve: Serve, page: Page) -> None:
-    fleet(station, "kitchen")
-    page.goto(link(serve()))
-    seen = []
-    while "kitchen" not in seen:
-        page.keyboard.press("Tab")
-        seen.append(
-            page.evaluate("document.activeElement.value || document.activeElement.innerText")
-        )
-        assert len(seen) < 30
-        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
-    assert seen[0] == "To the content"
-    page.keyboard.press("Space")
-    while page.evaluate("document.activeElement.innerText") != "Plan":
-        page.keyboard.press("Shift+Tab")
-    page.keyboard.press("Enter")
-    page.get_by_text("1 of 1 device done").wait_for()
-    assert page.locator("#row-kitchen .badge").inner_text() == "△ changes pending"
-    page.locator("#plan-of-kitchen").focus()
-    page.keyboard.press("Enter")
-    assert "write /main.py" in page.locator("#row-kitchen").inner_text()
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_wrong(
     station: Station, serve: Serve, page: Page, scheme: Literal["light", "dark"]

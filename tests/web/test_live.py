@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -67,7 +68,9 @@ Scene = Callable[[], Coroutine[Any, Any, None]]
 
 
 def play(scene: Scene) -> None:
-    asyncio.run(asyncio.wait_for(scene(), 60))
+    """In a thread of its own: a worker that has run the real browser has a loop already."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, asyncio.wait_for(scene(), 60)).result()
 
 
 def test_each_change_arrives_as_it_is_when_it_is_sent() -> None:
