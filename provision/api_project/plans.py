@@ -108,9 +108,10 @@ def open_planned(saved: SavedPlan, *, secrets: Path | None = None, offline: bool
         ("new", [name for name in now if name not in saved.inputs]),
         ("gone", [name for name in saved.inputs if name not in now]),
     ]
+    if made_here(saved) and saved.secrets != fleet.secret_digest(user_key()):
+        # A source that held the old one is no input with a name until then, and is now.
+        parts = [("changed", [*changed, "a secret"])]
     told = [f"{how}: {listed(list(map(printable, names)), 4)}" for how, names in parts if names]
-    if not told and made_here(saved) and saved.secrets != fleet.secret_digest(user_key()):
-        told.append("changed: a secret")
     if told:
         raise _outdated(saved, "; ".join(told))
     return fleet
