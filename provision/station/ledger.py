@@ -264,12 +264,11 @@ class Ledger:
         return unit_of(rows[0])
 
     def attempts(self, number: str | None = None) -> list[Attempt]:
-        """The attempts of a unit, or all, the eldest first."""
-        statement = "SELECT * FROM attempt"
-        if number is not None:
-            return [attempt_of(row) for row in self._rows(
-                f"{statement} WHERE number = ? ORDER BY started, rowid", (number,))]  # fmt: skip
-        return [attempt_of(row) for row in self._rows(f"{statement} ORDER BY started, rowid")]
+        """The attempts of a unit, or all, the eldest first; of one moment, by number, so that
+        ledgers that were merged tell them in one order."""
+        where, values = ("WHERE number = ?", (number,)) if number is not None else ("", ())
+        statement = f"SELECT * FROM attempt {where} ORDER BY started, number, rowid"
+        return [attempt_of(row) for row in self._rows(statement, values)]
 
     def totals(self) -> Totals:
         """How many there are of what."""

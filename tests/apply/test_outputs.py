@@ -79,6 +79,8 @@ def test_every_line_of_a_whole_run_is_valid_by_the_schema(station: Station) -> N
         "console-line",
         "device-updated",
         "edit-failed",
+        "batch-started",
+        "rollout-stopped",
     }
     assert ended.events[0]["kind"] == "run-started"
     assert ended.events[-1]["kind"] == "run-finished"

@@ -11,6 +11,7 @@ import pytest
 
 from provision.core.chips.esp.chips import ESP32
 from tests.apply.station import Ended, Station
+from tests.apply.test_outputs import validate
 
 GOOD = "print('app: up')\n"
 BAD = "print('app: down')\n"
@@ -75,6 +76,7 @@ def test_a_bad_change_touches_one_board_and_the_rest_goes_on_later(station: Stat
     assert {board: station.files(board) for board in boards} == before
     (stopped,) = run.of("rollout-stopped")
     assert stopped["not_started"] == ["desk-2", "desk-3"]
+    validate(run.events)
     cases = ElementTree.parse(station.work / "report.xml").iter("testcase")
     skipped = [case.get("name") for case in cases if case.find("skipped") is not None]
     assert skipped == ["desk-2", "desk-3"]

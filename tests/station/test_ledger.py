@@ -444,6 +444,22 @@ def test_what_another_station_may_have_written_is_not_free(tmp_path: Path) -> No
         assert (here.unit("001000").state, here.unit("001000").mac) == ("reserved", "aa")
 
 
+def test_merged_ledgers_tell_attempts_of_one_moment_in_one_order(tmp_path: Path) -> None:
+    ranges = {"one": Counter(start=1000), "two": Counter(start=2000)}
+    ledgers = [Ledger.open(tmp_path / name, create=True) for name in ranges]
+    for ledger, numbers, mac in zip(ledgers, ranges.values(), ("aa", "bb")):
+        for why in ("first", "second"):
+            ledger.release(ledger.reserve(visit(mac), numbers).attempt, why, seconds=0)
+        with sqlite3.connect(ledger.path) as at:
+            at.execute("UPDATE attempt SET started = '2026-11-29T23:57:59.579+00:00'")
+    merge(*ledgers)
+    merge(*ledgers[::-1])
+    for ledger in ledgers:
+        assert [(one.number, one.reason) for one in ledger.attempts()] == [
+            ("1000", "first"), ("1000", "second"), ("2000", "first"), ("2000", "second"),
+        ]  # fmt: skip
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_whatever_two_stations_did_both_ledgers_say_the_same_in_the_end(
     tmp_path: Path, seed: int
