@@ -447,7 +447,7 @@ def test_what_another_station_may_have_written_is_not_free(tmp_path: Path) -> No
 def test_merged_ledgers_tell_attempts_of_one_moment_in_one_order(tmp_path: Path) -> None:
     ranges = {"one": Counter(start=1000), "two": Counter(start=2000)}
     ledgers = [Ledger.open(tmp_path / name, create=True) for name in ranges]
-    for ledger, numbers, mac in zip(ledgers, ranges.values(), ("aa", "bb")):
+    for ledger, numbers, mac in zip(ledgers, ranges.values(), ("aa", "bb"), strict=True):
         for why in ("first", "second"):
             ledger.release(ledger.reserve(visit(mac), numbers).attempt, why, seconds=0)
         with sqlite3.connect(ledger.path) as at:
