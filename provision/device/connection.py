@@ -237,10 +237,9 @@ class SerialConnection:
             except waited_for as error:
                 if over():
                     return error
-                # pyserial has no event for a USB device that comes back. A reset's is awaited by
-                # the moment; one that somebody has unplugged need not be.
+                # A reset's is awaited by the moment; one that somebody has unplugged need not be.
                 soon = time.monotonic() - began < USB_RETURN_TIMEOUT
-                time.sleep(0.1 if soon else 1.0)  # until the next look at the port
+                time.sleep(0.1 if soon else 1.0)  # no event, on all systems, for a port that comes
             else:
                 self._trace(1, f"the port came back as {self._port.address}")
                 return None

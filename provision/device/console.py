@@ -141,7 +141,7 @@ def follow(
         data = port.read(min(MAX_READ, max(1, port.in_waiting)))
         heard(data)
         if 0 < len(data) < 2 * MUCH:
-            time.sleep(pause)  # what comes meanwhile waits in the system's buffer
+            time.sleep(pause)  # fewer wake-ups: what comes meanwhile waits in the driver's buffer
 
 
 def wait_for_line(

@@ -6,7 +6,12 @@ is skipped. Nothing is killed.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 from provision.errors import Interrupted
+
+_LOOK = 0.02  # seconds
 
 
 class Cancellation:
@@ -30,3 +35,16 @@ class Cancellation:
         """Interrupted if somebody has asked: for the points where a run may end."""
         if self._cancelled:
             raise Interrupted("the run was cancelled")
+
+    def wait(
+        self,
+        seconds: float,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> bool:
+        """Wait for so long at most, or until somebody asks; whether somebody has."""
+        until = clock() + seconds
+        while not self._cancelled and (left := until - clock()) > 0:
+            sleep(min(left, _LOOK))  # no event: its lock could be held by what a signal interrupts
+        return self._cancelled

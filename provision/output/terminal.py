@@ -91,8 +91,7 @@ class Terminal:
     def wait(self, seconds: float, descriptor: int | None) -> bool:
         """Until something is typed or this file is readable; whether the file is."""
         if sys.platform == "win32":
-            # It can wait for keys or for a port, not for both: they are looked at in turn.
-            time.sleep(min(seconds, 0.02))
+            time.sleep(min(seconds, 0.02))  # a poll: it waits for keys or a port, never for either
             return True
         others = [descriptor] if descriptor is not None else []
         readable = select.select([sys.stdin.fileno(), *others], [], [], seconds)[0]

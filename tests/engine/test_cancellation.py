@@ -37,6 +37,25 @@ def test_a_token_stays_cancelled() -> None:
         cancel.check()
 
 
+def test_a_wait_is_as_long_as_asked_or_until_the_token_is_cancelled() -> None:
+    cancel, now = Cancellation(), [10.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+        if now[0] > 13:
+            cancel.cancel()
+
+    def clock() -> float:
+        return now[0]
+
+    assert not cancel.wait(2.0, clock=clock, sleep=sleep)
+    assert now == [pytest.approx(12.0)]
+    assert cancel.wait(60.0, clock=clock, sleep=sleep)
+    assert now[0] < 13.1
+    assert cancel.wait(60.0, clock=clock, sleep=sleep)
+    assert now[0] < 13.1, "no wait for a run that is to end"
+
+
 def test_another_thread_stops_a_run_whose_flash_is_finished_first() -> None:
     first, second = FakeBoard(), running()
     world = FakeWorld({"/dev/a": first, "/dev/b": second}, {"new": image()})

@@ -130,7 +130,7 @@ class RawRepl:
         heard = b""
         while self.serial.left(deadline) > 0 and prompt not in heard:
             self.serial.write(b"\x03" * FLOOD)
-            self.clock.sleep(FLOOD * 10 / baud)
+            self.clock.sleep(FLOOD * 10 / baud)  # as long as the line carries them
             heard = heard[-256:] + self.serial.read_available()
             self._raise_without_firmware(heard)
             self._note_interrupt(heard)
@@ -393,7 +393,7 @@ class RawRepl:
         """The raw REPL before MicroPython 1.13: no flow control, so in pieces with pauses."""
         for start in range(0, len(code), 128):
             self.serial.write(code[start : start + 128])
-            self.clock.sleep(0.015)
+            self.clock.sleep(0.015)  # the board says nothing while it takes them
         self.serial.write(b"\x04")
         self.serial.read_until(b"OK", timeout=EXEC_TIMEOUT)
 

@@ -237,8 +237,9 @@ def _denied(address: str) -> PortDenied:
 
 
 def _group(address: str) -> str | None:
-    with suppress(OSError, KeyError, NotImplementedError):  # the last: Windows has no groups
-        return Path(address).group()
+    if sys.platform != "win32":  # where files belong to no group
+        with suppress(OSError, KeyError):
+            return Path(address).group()
     return None
 
 

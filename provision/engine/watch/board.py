@@ -8,7 +8,6 @@ the proof of it in one program. Anything else, and any doubt, is a look at the w
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 from provision.core.planning.edits import (
@@ -97,9 +96,7 @@ class WatchedBoard:
         self._notice(f"{lost.message}; waiting for it to come back")
         clock = self._device.run.clock
         if clock() - self._back < SOON:
-            until = time.monotonic() + SOON
-            while time.monotonic() < until and not self._device.cancel.cancelled():
-                time.sleep(PATIENCE)  # a port that just went is not hurried after; see SOON
+            self._device.cancel.wait(SOON)
         if self._device.session.reconnect(self._device.cancel.cancelled):
             self._notice("its port is back")
             self._back = clock()

@@ -128,7 +128,7 @@ def _strategies(tools: Esptool, port: Port, wiring: ResetWiring) -> Iterator[Any
 def _sync(tools: Esptool, loader: Any, tries: int) -> bool:
     for attempt in range(tries):
         if attempt:
-            time.sleep(_SYNC_PAUSE)  # the ROM measures the rate anew
+            time.sleep(_SYNC_PAUSE)  # a ROM that measures the line's rate anew tells nobody of it
         with suppress(tools.FatalError):
             loader.flush_input()
             loader.sync()
