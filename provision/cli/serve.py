@@ -8,6 +8,7 @@ from __future__ import annotations
 import platform
 import sys
 import traceback
+from functools import partial
 from pathlib import Path
 
 import click
@@ -22,9 +23,11 @@ from provision.cli.options import (
     secrets_option,
 )
 from provision.cli.suggestions import about_the_manifest
-from provision.errors import UsageError
+from provision.errors import Interrupted, UsageError
 
-INTERRUPTED = 130
+_file_option = partial(
+    click.option, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE"
+)
 
 
 @click.command(name="serve")
@@ -54,25 +57,13 @@ INTERRUPTED = 130
     metavar="NAME",
     help="A further name by which browsers find this computer.",
 )
-@click.option(
+@_file_option(
     "--token-file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
     help="Tokens that stay the same: lines `operate TOKEN` and `view TOKEN`. Made where there is "
     "none.",
 )
-@click.option(
-    "--tls-cert",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Serve HTTPS with this certificate (PEM).",
-)
-@click.option(
-    "--tls-key",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="The key of --tls-cert (PEM).",
-)
+@_file_option("--tls-cert", help="Serve HTTPS with this certificate (PEM).")
+@_file_option("--tls-key", help="The key of --tls-cert (PEM).")
 @click.option(
     "--backups",
     type=click.Path(path_type=Path, file_okay=False),
@@ -81,12 +72,7 @@ INTERRUPTED = 130
     metavar="DIR",
     help="The folder that backups go to.",
 )
-@click.option(
-    "--ledger",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="The ledger of the station, in place of the manifest's.",
-)
+@_file_option("--ledger", help="The ledger of the station, in place of the manifest's.")
 @click.option(
     "--allow-hooks",
     is_flag=True,
@@ -163,7 +149,7 @@ def command(
         port = listening.getsockname()[1]
         scheme = "https" if tls is not None else "http"
         known = [
-            address if ":" not in address else f"[{address}]",
+            _as_host(address),
             *names,
             *_own_names(alone=alone),
         ]
@@ -185,7 +171,7 @@ def command(
         _say("Ctrl-C ends it")
         running = server.PageServer(create_app(site, doorkeeper), site, tls=tls, say=_say)
         running.serve_pages(listening)
-    return INTERRUPTED if running.cut else 0
+    return Interrupted.exit_code if running.cut else 0
 
 
 def _own_names(*, alone: bool) -> list[str]:

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal, get_args
+from typing import Literal, TypedDict, get_args
 
 from provision import api
 from provision.api_runs import KeptRun, RunState, keep_run
-from provision.core.wording import Redact, listed
+from provision.core.wording import Redact
 from provision.errors import ProvisionError, UsageError
 from provision.model.event import Notice, RunFailed
 from provision.web.boards.notes import BoardNotes
@@ -31,9 +31,14 @@ Look = Literal["facts", "ls", "cp"]
 
 MOST_WAITING = 20
 KEPT_IN_MEMORY = 20  # jobs that are over; what older ones told is in their records
-MANUAL_TIMEOUT = 120.0  # seconds, as on the command line
 
 OnJob = Callable[["Job", Iterable[str]], None]
+
+
+class _Told(TypedDict):
+    limit: Sequence[str]
+    on_event: Callable[[api.Event], None]
+    cancel: api.Cancellation
 
 
 class Job:
@@ -121,36 +126,25 @@ class Job:
     def _report(self, fleet: api.Fleet, backups: Path, notes: BoardNotes) -> api.RunReport:
         devices = list(self.devices)
         told, cancel = self._kept.handle, self.cancel
+        together: _Told = {"limit": devices, "on_event": told, "cancel": cancel}
         match self.action:
             case "plan":
-                return api.plan(
-                    fleet, limit=devices, diff=True, operator=True,
-                    manual_timeout=MANUAL_TIMEOUT, on_event=self._kept.handle, cancel=self.cancel,
-                )  # fmt: skip
+                return api.plan(fleet, diff=True, operator=True, **together)
             case "apply":
                 return api.apply(
-                    fleet, limit=devices, diff=True, operator=True, confirm=self.questions,
-                    manual_timeout=MANUAL_TIMEOUT, on_event=self._kept.handle, cancel=self.cancel,
-                )  # fmt: skip
-            case "check":
-                return api.check(
-                    fleet, limit=devices, operator=True,
-                    manual_timeout=MANUAL_TIMEOUT, on_event=self._kept.handle, cancel=self.cancel,
-                )  # fmt: skip
-            case "reset":
-                return api.reset(
-                    fleet, limit=devices, operator=True,
-                    manual_timeout=MANUAL_TIMEOUT, on_event=self._kept.handle, cancel=self.cancel,
-                )  # fmt: skip
-            case "backup":
-                report, where = api.backup(
-                    fleet, backups, limit=devices, on_event=self._kept.handle, cancel=self.cancel
+                    fleet, diff=True, operator=True, confirm=self.questions, **together
                 )
+            case "check":
+                return api.check(fleet, operator=True, **together)
+            case "reset":
+                return api.reset(fleet, operator=True, **together)
+            case "backup":
+                report, where = api.backup(fleet, backups, **together)
                 for device, path in where.items():
                     self.tell(f"backup in {path}", device)
                 return report
             case "facts":
-                report = api.facts(fleet, limit=devices, on_event=told, cancel=cancel)
+                report = api.facts(fleet, **together)
                 for item in report.devices:
                     if item.actual is not None and item.error is None:
                         notes.observed(item.device, item.actual)
@@ -236,7 +230,8 @@ class JobQueue:
     def submit(
         self, action: Action | Look, devices: Sequence[str], *, path: str | None = None
     ) -> Job:
-        """Queue a job; UsageError for one too many, and for one that waits already."""
+        """Queue a job, or give the same one that waits already, as for a button that is pressed
+        twice; UsageError for one too many."""
         with self._changed:
             if self._closed:
                 raise UsageError("this server is stopping", hint="start it again, and try again")
@@ -250,7 +245,7 @@ class JobQueue:
                 if (job.action, job.path) == (action, path) and set(job.devices) == set(devices)
             ]
             if same:
-                return same[0]  # a button that was pressed twice
+                return same[0]
             job = Job(action, devices, path=path, on_change=self._on_change, suggest=self._suggest)
             self._waiting.append(job)
             self._changed.notify_all()
@@ -296,8 +291,3 @@ class JobQueue:
                 self._running = None
                 self._over.append(job)
             self._on_change(job, [HEAD])
-
-    def describe(self) -> str:
-        """What goes on, in a line: for the terminal."""
-        job = self._running
-        return f"{job.action} of {listed(job.devices)}" if job is not None else "nothing"

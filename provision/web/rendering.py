@@ -5,7 +5,6 @@ states. A state is told by a word, a symbol and a colour, never by colour alone.
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
@@ -15,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from provision._version import __version__
-from provision.api_runs import STAGE_TEXTS, action_text, done_text, duration, step_text
+from provision.api_runs import STAGE_TEXTS, action_text, duration, step_text
 from provision.core.wording import byte_size, memory_size, plural, printable
 from provision.web.run_view import BAD
 from provision.web.tiles import FILTERS, said
@@ -90,9 +89,7 @@ class Templates:
             static=static,
             filters=FILTERS,
             stage_texts=STAGE_TEXTS,
-            now=time.time,
             action_text=action_text,
-            done_text=done_text,
             step_text=step_text,
             duration=duration,
             plural=plural,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -44,14 +43,12 @@ State = Literal["queued", "asking"] | RunState
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """One device in a run. `percent` is of the stage's bytes; `until` a moment, in seconds since
-    the epoch, when a person is no longer waited for."""
+    """One device in a run. `percent` is of the stage's bytes."""
 
     device: str
     stage: Stage | None = None
     detail: str = ""
     percent: int | None = None
-    until: float | None = None
     plan: Plan | None = None
     done: tuple[Action, ...] = ()
     steps: tuple[StepResult, ...] = ()
@@ -115,11 +112,6 @@ class RunView:
         """The devices that did not do well, in manifest order."""
         return [row for row in list(self.rows.values()) if row.bad]
 
-    @property
-    def counts(self) -> Mapping[str, int]:
-        """How many devices there are of each state."""
-        return Counter(row.state for row in list(self.rows.values()))
-
     def handle(self, event: Event, when: float | None = None) -> None:
         """Take in one event, which happened now or at so many seconds since the epoch."""
         when = time.time() if when is None else when
@@ -172,21 +164,20 @@ class RunView:
                 return [HEAD, event.device, *([FAILURES] if event.outcome in BAD else [])]
             case StageStarted():
                 return self._change(
-                    event.device, stage=event.stage, detail=event.detail, percent=None, until=None
+                    event.device, stage=event.stage, detail=event.detail, percent=None
                 )
             case StageProgress():
                 percent = 100 * event.done // event.total if event.total else None
                 row = self.rows.get(event.device)
                 if row is not None and (row.stage, row.percent) == (event.stage, percent):
                     return []
-                return self._change(event.device, stage=event.stage, percent=percent, until=None)
+                return self._change(event.device, stage=event.stage, percent=percent)
             case ManualActionNeeded():
                 return self._change(
                     event.device,
                     stage="manual-action",
                     detail=event.instructions,
                     percent=None,
-                    until=when + event.seconds,
                 )
             case DevicePlanned():
                 return self._change(event.device, plan=event.plan)
@@ -209,5 +200,6 @@ class RunView:
         return self.rows.get(device) or Row(device=device)
 
     def _change(self, device: str, **changes: object) -> list[str]:
+        # mypy cannot tell names that come by `**`: every caller is above, and names Row's own.
         self.rows[device] = replace(self._row(device), **changes)  # type: ignore[arg-type]
         return [device]

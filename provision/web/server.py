@@ -22,14 +22,13 @@ from types import FrameType
 import uvicorn
 from starlette.types import ASGIApp
 
-from provision.errors import UsageError
+from provision.errors import Interrupted, UsageError
 from provision.web.live import MOST_STREAMS
 from provision.web.site import Site
 
 MOST_CONNECTIONS = MOST_STREAMS + 200
 BACKLOG = 256
 CLOSING_SECONDS = 5  # for answers that are under way when the server ends
-ABORTED = 130
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,7 +125,7 @@ class PageServer(uvicorn.Server):
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         if self._stopping:
-            os._exit(ABORTED)
+            os._exit(Interrupted.exit_code)
         self._stopping = True
         self.cut = self._site.queue.running is not None
         # Not here: a signal may come while this very thread holds the queue's lock.
