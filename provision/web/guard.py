@@ -159,19 +159,20 @@ class Guard:
     async def _let_in(self, request: Request, state: dict[str, Any]) -> Response | None:
         """An answer where no page is to give one."""
         self._doorkeeper.check_place(request)
+        path: str = request.scope["path"]  # the very one by which a page is found
         if request.method not in ("GET", "HEAD", "POST"):
             raise Rejected(405, f"nothing here answers to {request.method[:20]}")
         session = state["session"] = self._doorkeeper.session(request.headers)
         if request.method == "POST":
             _check_ours(request)
             form = state["form"] = await _form(request)
-            if request.url.path != LOG_IN:
-                _check_may(session, form, request.url.path)
+            if path != LOG_IN:
+                _check_may(session, form, path)
             return None
         token = request.query_params.get("token")
         if token is not None:
             return self._doorkeeper.log_in(token, _without_token(request))
-        if session is None and not _is_open(request.url.path):
+        if session is None and not _is_open(path):
             raise Rejected(
                 401,
                 "you are not logged in",

@@ -162,11 +162,9 @@ class EventStreamAnswer(Response):
         self._mark = mark
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = [(b"content-type", b"text/event-stream"), (b"x-accel-buffering", b"no")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        self._streams.opened(1)
         left = asyncio.ensure_future(_left(receive))
         sending = asyncio.ensure_future(self._send(send))
-        self._streams.opened(1)
         try:
             await asyncio.wait({left, sending}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -178,6 +176,8 @@ class EventStreamAnswer(Response):
             raise ended
 
     async def _send(self, send: Send) -> None:
+        headers = [(b"content-type", b"text/event-stream"), (b"x-accel-buffering", b"no")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
         await self._write(send, _ALIVE)  # the browser knows now that it is connected
         while self._topic.knows(self._mark):
             last = self._topic.closed

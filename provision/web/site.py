@@ -77,9 +77,11 @@ class Site:
         self._device_topics: dict[str, Topic] = {}
         self.station_topic = Topic(self._station_piece)
         self.desk = StationDesk(
-            load_station, on_change=lambda: self.station_topic.touch([STATION, VERDICTS])
+            load_station,
+            on_change=lambda: self.station_topic.touch([STATION, VERDICTS]),
+            tell_bug=tell_bug,
         )
-        self.consoles = Consoles(self._listen, self._console_piece)
+        self.consoles = Consoles(self._listen, self._console_piece, tell_bug=tell_bug)
         self.queue = JobQueue(
             self.project.reload,
             backups=backups,

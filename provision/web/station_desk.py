@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
 
@@ -14,13 +13,19 @@ from provision.station.view import LiveView, StationView
 
 
 class StationDesk:
-    """The station of one server. `on_change` is called from any thread, and must be quick."""
+    """The station of one server. `on_change` is called from any thread, and must be quick;
+    `tell_bug` is told of a mistake of this tool, which ends the shift."""
 
     def __init__(
-        self, load: Callable[[], api.StationManifest], *, on_change: Callable[[], None]
+        self,
+        load: Callable[[], api.StationManifest],
+        *,
+        on_change: Callable[[], None],
+        tell_bug: Callable[[Exception], None],
     ) -> None:
         self._load = load
         self._on_change = on_change
+        self._tell_bug = tell_bug
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._cancel = api.Cancellation()
@@ -87,19 +92,22 @@ class StationDesk:
                 live = LiveView(shift.sockets, on_change=self._on_change)
                 self._live, self._name = live, shift.station
                 begun.set_result(None)
-                self._run(shift.run, live)
+                shift.run(live, cancel=self._cancel)
         except Exception as error:  # noqa: BLE001 - whoever has pressed the button is told
-            if not begun.done():
+            if begun.done():
+                self._failed(error)
+            else:
                 begun.set_exception(error)
         finally:
             self._running = False
             self._on_change()
 
-    def _run(self, run: Callable[..., object], live: LiveView) -> None:
-        try:
-            run(live, cancel=self._cancel)
-        except ProvisionError as error:
-            live.said(f"{error.message}; {error.hint}")
-        except Exception as error:  # noqa: BLE001 - a bug; the server goes on
-            traceback.print_exc()
-            live.said(f"internal: {type(error).__name__}: {error}")
+    def _failed(self, error: Exception) -> None:
+        """What ended the shift is said where the station is shown."""
+        said = f"internal: {type(error).__name__}: {error}"
+        if isinstance(error, ProvisionError):
+            said = f"{error.message}; {error.hint}"
+        else:
+            self._tell_bug(error)
+        if self._live is not None:
+            self._live.said(said)

@@ -76,8 +76,8 @@ BUGS = (
     Bug(
         name="show pages without a cookie",
         file="provision/web/guard.py",
-        before="if session is None and not _is_open(request.url.path):",
-        after="if session is None and not request.url.path:",
+        before="if session is None and not _is_open(path):",
+        after="if session is None and not path:",
         tests=("tests/web/test_rules.py", "-k", "without_a_cookie"),
     ),
     Bug(

@@ -317,3 +317,16 @@ def test_a_token_file_that_will_not_do(tmp_path: Path, text: str, mode: int, sai
 def test_which_addresses_only_this_computer_reaches() -> None:
     assert all(map(is_loopback, ("127.0.0.1", "127.8.8.8", "::1", "localhost")))
     assert not any(map(is_loopback, ("0.0.0.0", "::", "192.168.1.1", "localhost.evil", "")))
+
+
+def test_the_page_of_a_device_follows_the_manifest(
+    tmp_path: Path, site: Site, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("provision.web.project.FRESH", 0.0)
+    log_in(client, "view")
+    assert client.get("/devices/attic").status_code == 404
+    write_tree(tmp_path, {"fleet.yaml": MANIFEST.replace("shed", "attic")})
+    assert client.get("/devices/attic").status_code == 200
+    gone = client.get("/devices/shed")
+    assert gone.status_code == 404
+    assert "the manifest has no such device" in gone.text

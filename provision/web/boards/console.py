@@ -70,10 +70,17 @@ class ConsoleTopic(Topic):
 class Console:
     """One board that is listened to, on a thread of its own."""
 
-    def __init__(self, device: str, listen: Listen, topic: ConsoleTopic) -> None:
+    def __init__(
+        self,
+        device: str,
+        listen: Listen,
+        topic: ConsoleTopic,
+        tell_bug: Callable[[Exception], None],
+    ) -> None:
         self.device = device
         self.topic = topic
         self._listen = listen
+        self._tell_bug = tell_bug
         self._changed = threading.Condition()
         self._held = 0  # runs that are at work with the board
         self._ended = False
@@ -128,6 +135,9 @@ class Console:
                 self._listen(self.device, cancel, self._heard)
             except ProvisionError as error:
                 self._say(f"{error.message}; {error.hint}")
+            except Exception as error:  # noqa: BLE001 - a bug; the page must not say it listens
+                self._tell_bug(error)
+                self._say(f"internal: {type(error).__name__}: {error}")
             finally:
                 with self._changed:
                     self._listening = False
@@ -156,11 +166,18 @@ class Consoles:
     """Those of one server: at most one a board, whoever looks."""
 
     def __init__(
-        self, listen: Listen, render: Callable[[str, str], str], *, grace: float = GRACE
+        self,
+        listen: Listen,
+        render: Callable[[str, str], str],
+        *,
+        tell_bug: Callable[[Exception], None],
+        grace: float = GRACE,
     ) -> None:
-        """`render` makes the HTML of a piece of a device's console; `grace` is for how many seconds
-        nobody may look before the port is given back."""
+        """`render` makes the HTML of a piece of a device's console; `tell_bug` is told of a mistake
+        of this tool, which ends the listening; `grace` is for how many seconds nobody may look
+        before the port is given back."""
         self._grace = grace
+        self._tell_bug = tell_bug
         self._listen = listen
         self._render = render
         self._lock = threading.Lock()
@@ -194,7 +211,7 @@ class Consoles:
             console = self._consoles.get(device)
             if self._closed or (console is not None and console.open):
                 return
-            console = self._consoles[device] = Console(device, self._listen, topic)
+            console = self._consoles[device] = Console(device, self._listen, topic, self._tell_bug)
             for _ in range(self._held.get(device, 0)):
                 console.hold()
             console.start()
@@ -267,6 +284,6 @@ class Consoles:
     def _unwatched(self, device: str) -> None:
         with self._lock:
             self._timers.pop(device, None)
-            if self._watchers.get(device):
-                return
-        self.close(device)
+            # With the lock: who looks again now has either stopped this, or has it to open anew.
+            if not self._watchers.get(device):
+                self.close(device)

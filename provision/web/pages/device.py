@@ -29,11 +29,12 @@ _LOOKS: dict[str, Look] = {"facts": "facts", "list": "ls", "read": "cp"}
 
 def routes(site: Site) -> Sequence[Route]:
     async def show(request: Request) -> Response:
+        await run_in_threadpool(site.project.refresh)  # the device may be new, or gone
         device = _device(site, request)
-        await run_in_threadpool(site.project.refresh)
         topic = site.device_topic(device)
         mark = topic.mark
-        desired = site.project.devices[device]
+        desired, tile = site.project.devices[device], site.tiles.tile(device)
+        plugged = site.project.status.get(device)
         recorded = await run_in_threadpool(site.recorded)
         runs = [run for run in recorded if device in run.devices]
         row, run = await run_in_threadpool(last_row, site.queue, device, runs, site.view)
@@ -43,8 +44,8 @@ def routes(site: Site) -> Sequence[Route]:
             "device.html",
             device=device,
             desired=desired,
-            plugged=site.project.status.get(device),
-            tile=site.tiles.tile(device),
+            plugged=plugged,
+            tile=tile,
             row=row,
             row_run=run,
             facts=site.notes.facts(device),

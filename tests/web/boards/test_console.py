@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from provision.api import Cancellation
@@ -37,12 +37,18 @@ class Board:
 
 
 @contextmanager
-def consoles(listen: Callable[..., None], grace: float = PATIENCE) -> Iterator[Consoles]:
-    made = Consoles(listen, lambda device, key: f"{device} {key}", grace=grace)
+def consoles(
+    listen: Callable[..., None], grace: float = PATIENCE, expected: Sequence[str] = ()
+) -> Iterator[Consoles]:
+    bugs: list[Exception] = []
+    made = Consoles(
+        listen, lambda device, key: f"{device} {key}", tell_bug=bugs.append, grace=grace
+    )
     try:
         yield made
     finally:
         made.shut()
+    assert [str(bug) for bug in bugs] == [*expected]
 
 
 def said(topic: ConsoleTopic) -> str:
@@ -114,6 +120,18 @@ def test_what_ends_it_is_said_and_it_may_be_begun_again() -> None:
             assert text.count("&lt;gone&gt;") == number
             assert text.count("no port; plug it in") == number
             assert text.count("it is taken; end it") == number
+
+
+def test_a_mistake_of_this_tool_ends_it_and_the_page_says_so() -> None:
+    def broken(_device: str, _cancel: Cancellation, _heard: Callable[[Event], None]) -> None:
+        raise LookupError("no such thing")
+
+    with consoles(broken, expected=["no such thing"]) as made:
+        mark = made.topic("x").mark
+        made.open("x")
+        while made.state("x") != "closed":
+            made.topic("x").since(mark)
+        assert "internal: LookupError: no such thing" in said(made.topic("x"))
 
 
 def test_pieces_are_sent_once_each_and_a_gap_is_said() -> None:
