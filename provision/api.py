@@ -280,8 +280,9 @@ def apply(
     `fresh` and `accept_new_boards` are the plan's.
     """
     if saved is not None:
-        fresh, accept_new_boards = saved.fresh, saved.accept_new
-        limit = [state.device for state in fleet.select(limit) if state.device in saved.devices]
+        from provision.api_project.plans import planned_of
+
+        fresh, limit = saved.fresh, planned_of(fleet, saved, limit)
     batches: Batches | None = None
     if resume is not None:
         from provision.api_project.resume import go_on_with
@@ -296,6 +297,8 @@ def apply(
     if rollout is not None or batches is None:
         rollout = rollout or fleet.rollout
         batches = draw_batches(fleet.select(limit), rollout) if rollout is not None else None
+    if saved is not None:
+        accept_new_boards = [device for device in saved.accept_new if device in limit]
     return run_task(
         fleet,
         ApplyTask(

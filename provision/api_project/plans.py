@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -87,9 +88,18 @@ def save_plan(
     return made
 
 
-def open_planned(saved: SavedPlan, *, secrets: Path | None = None, offline: bool = False) -> Fleet:
-    """The fleet that a plan was made for, as it is now; Refused, with what has changed, where it is
-    no longer what the plan was made of."""
+def open_planned(
+    saved: SavedPlan,
+    *,
+    limit: Sequence[str] = (),
+    secrets: Path | None = None,
+    offline: bool = False,
+    here: bool = False,
+    host: str | None = None,
+) -> Fleet:
+    """The fleet that a plan was made for, as it is now, with those of its devices that `limit`,
+    `here` and `host` select as of `load`; Refused, with what has changed, where any of it is no
+    longer what the plan was made of."""
     manifest = saved.manifest_path
     try:
         digest = hashlib.sha256(manifest_bytes(manifest)).hexdigest()
@@ -100,7 +110,7 @@ def open_planned(saved: SavedPlan, *, secrets: Path | None = None, offline: bool
         ) from error
     if saved.inputs.get(manifest.name) not in (digest, MASK):
         raise _outdated(saved, f"changed: {printable(manifest.name)}")
-    fleet = open_fleet(manifest, limit=saved.loaded, secrets=secrets, offline=offline)
+    fleet = open_fleet(manifest, limit=saved.loaded, secrets=secrets, offline=offline, host=host)
     now = fleet.inputs()
     changed = [name for name in now if name in saved.inputs and now[name] != saved.inputs[name]]
     parts = [
@@ -114,7 +124,24 @@ def open_planned(saved: SavedPlan, *, secrets: Path | None = None, offline: bool
     told = [f"{how}: {listed(list(map(printable, names)), 4)}" for how, names in parts if names]
     if told:
         raise _outdated(saved, "; ".join(told))
-    return fleet
+    wanted = {state.device for state in fleet.select(limit)}
+    if here:
+        wanted &= {*fleet.loaded.names(limit, fleet.host)}
+    return replace(fleet, states=tuple(each for each in fleet.states if each.device in wanted))
+
+
+def planned_of(fleet: Fleet, saved: SavedPlan, limit: Sequence[str]) -> list[str]:
+    """The devices that `limit` selects and that a plan was made for; UsageError for none."""
+    selected = [state.device for state in fleet.select(limit)] if fleet.states else []
+    planned = [device for device in selected if device in saved.devices]
+    if not planned:
+        about = listed(selected, 4) or "what hangs here"
+        raise UsageError(
+            f"{saved.path} has no plan for {about}",
+            hint=f"it has one for {listed(list(saved.devices), 4)}; to have one for others, make a "
+            "new plan with `provision plan --out FILE`",
+        )
+    return planned
 
 
 def made_here(saved: SavedPlan) -> bool:

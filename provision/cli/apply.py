@@ -25,15 +25,18 @@ from provision.model.event import Notice
 def _shares(
     _context: click.Context, parameter: click.Parameter, text: str | None
 ) -> tuple[api.Share, ...]:
-    """The sizes of `--batches`, or the one of `--max-failures`; none where it is not given."""
+    """The sizes of `--batches`, or the one of `--max-failures`; none where it is not given. An
+    empty one, of a variable that is not set, is a mistake: it must not mean all at once."""
+    if text is None:
+        return ()
     sizes = parameter.name == "batches"
     try:
-        parts = (text or "").split(",") if sizes else [text or ""]
+        parts = text.split(",") if sizes else [text]
         least = 1 if sizes else 0
-        return tuple(api.Share.from_text(part, least=least) for part in parts) if text else ()
+        return tuple(api.Share.from_text(part, least=least) for part in parts)
     except ValueError as error:
         raise UsageError(
-            f"{parameter.opts[0]} {quoted(text or '')}: {error}",
+            f"{parameter.opts[0]} {quoted(text)}: {error}",
             hint="write " + ("`--batches 1,10%,100%`" if sizes else "`--max-failures 5%`"),
         ) from None
 
@@ -82,6 +85,11 @@ def command(
             f"{planned.file} is a saved plan, which says itself what is to be done",
             hint="leave --check, --fresh and --accept-new-board out, or make a new plan with them",
         )
+    if check and resume is not None:
+        raise UsageError(
+            "--check looks at devices as they are, and --resume goes on with a run",
+            hint="leave one of them out; `provision plan --limit @failed` looks at what failed",
+        )
     if check:
         return run_plan(request, forks=forks, manual_timeout=manual_timeout, fresh=fresh)
 
@@ -128,16 +136,20 @@ class _Planned:
             return self._request.load()
         self.saved = api.read_plan(self.file)
         remember(click.get_current_context(), str(self.saved.manifest_path))
-        fleet = api.open_planned(
-            self.saved, secrets=self._request.secrets, offline=self._request.offline
+        return api.open_planned(
+            self.saved,
+            limit=self._request.limits,
+            secrets=self._request.secrets,
+            offline=self._request.offline,
+            **self._request.where.as_arguments(),
         )
-        wanted = {state.device for state in fleet.select(self._request.limits)}
-        kept = tuple(state for state in fleet.states if state.device in wanted)
-        return replace(fleet, states=kept)
 
 
 def _about(saved: api.SavedPlan) -> str:
     parts = [f"carrying out {saved.path} of {saved.made}"]
+    if saved.accept_new:
+        names = listed(list(saved.accept_new))
+        parts.append(f"as was said when it was made, {names} may have another board than before")
     if saved.left_out:
         parts.append(f"without {listed(list(saved.left_out))}, for which it has no plan")
     if saved.secrets is not None and not api.made_here(saved):

@@ -189,6 +189,8 @@ def test_fifty_rollouts_change_no_more_boards_than_the_rule_allows(station: Stat
     [
         (("--batches", "1,,2"), "--batches '1,,2': expected a number of devices, as 5"),
         (("--batches", "0"), "--batches '0': the least is 1"),
+        (("--batches", ""), "--batches '': expected a number of devices, as 5"),
+        (("--max-failures", ""), "--max-failures '': expected a number of devices, as 5"),
         (("--max-failures", "many"), "--max-failures 'many': expected a number of devices"),
         (("--max-failures", "101%"), "--max-failures '101%': more than 100%"),
     ],

@@ -133,6 +133,7 @@ def test_what_is_no_place_for_a_plan_and_no_place_for_a_manifest(planned: Statio
         (("plan", "--out", "no/fleet.plan"), "there is no directory"),
         (("plan", "fleet.plan"), "fleet.plan is a saved plan, and no manifest"),
         (("apply", "fleet.plan", "--check"), "which says itself what is to be done"),
+        (("apply", "--check", "--resume", "last"), "--resume goes on with a run"),
         (("apply", "fleet.plan", "--limit", "y"), "no device matches 'y'"),
     ):
         run = planned.provision(*words)

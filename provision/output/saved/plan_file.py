@@ -3,7 +3,8 @@
 The first line says what it is and in which version; below it stands JSON, one object a line: what
 the plan is about, each device's actions, and a digest of all of it. It holds no secret and no
 digest of one: what secrets there were is told by a key that stays with its user. It may come from
-anywhere: whatever it says is only compared, and what is written comes from manifest and lock.
+anywhere: its actions are only compared, and what is written comes from manifest and lock. What it
+says of `--fresh` is asked again, and of `--accept-new-board` told, before any board is touched.
 """
 
 from __future__ import annotations
