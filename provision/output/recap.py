@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -22,19 +22,29 @@ ALIKE = 3  # lines of a larger fleet, from which on one stands for them
 _BAD: tuple[Outcome, ...] = ("failed", "rolled-back", "refused", "unreachable", "interrupted")
 _FIRST: tuple[Outcome, ...] = (*_BAD, "skipped", "pending", "changed", "ok")
 assert set(_FIRST) == set(get_args(Outcome))
-# What differs from device to device in what is said of one cause: ports, addresses, numbers.
-_OWN = re.compile(r"[^\s'\"`()]*[\d/\\][^\s'\"`()]*")
+# What differs from device to device in what is said of one cause: ports, MACs, times, amounts. What
+# is no device's own stays: chips, versions, files of a board, numbers of errors. Each begins where
+# nothing of its kind is before it, so that no text, however long, is looked at twice.
+_OWN = re.compile(
+    r"""(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,20}://[^\s'"`()]+
+    | /dev/[^\s'"`()]+
+    | \bCOM\d{1,4}\b
+    | (?<![\w:-])[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5,7}(?![\w:-])
+    | \b(?:0x[0-9A-Fa-f]+|[0-9A-Fa-f]{16})\b
+    | \b\d{8}T\d{6}[\w.]*
+    | (?<![\w.,-])(?<!Errno[ ])(?<!OSError:[ ])\d[\d,]*(?:\.\d+)?(?![\w-]|\.\d)""",
+    re.VERBOSE,
+)
 
 
 def cause(finished: DeviceFinished) -> tuple[str, ...]:
-    """What is the same for devices that failed alike, whatever their names, ports and numbers."""
+    """What is the same for devices that failed alike, whatever their names, ports and amounts."""
     texts = (finished.error or "", finished.hint or "", finished.board_state or "")
+    if not any(texts):
+        return (finished.outcome, finished.code or "", *texts)
     own = re.compile(rf"(?<![\w-]){re.escape(finished.device)}(?![\w-])")
-    return (
-        finished.outcome,
-        finished.code or "",
-        *(_OWN.sub("#", own.sub("#", one_line(each))) for each in texts),
-    )
+    alike = (_OWN.sub("#", own.sub("#", one_line(each))) for each in texts)
+    return (finished.outcome, finished.code or "", *alike)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +64,11 @@ def recap_lines(
     seconds: float,
     style: Style = PLAIN,
     width: int | None = None,
+    left_out: Collection[str] = (),
 ) -> list[str]:
-    """The end of a run. `width` cuts long lines, if given."""
-    rows = _rows(finished)
+    """The end of a run. `width` cuts long lines, if given. Devices that are `left_out` are told of
+    elsewhere, and count in the totals alone."""
+    rows = _rows([one for one in finished if one.device not in left_out])
     column = max((len(row.who) for row in rows), default=0)
     lines = [style("Recap", "bold")]
     for row in rows:
@@ -73,7 +85,8 @@ def recap_lines(
             rest = shorten(rest, room)
         lines.append(f"{head}{style.outcome(one.outcome, 13)}{rest}".rstrip())
         if len(row.devices) > 1 and one.hint:
-            lines.append(f"  hint: {one_line(one.hint)}")
+            differ = any(each.hint != one.hint for each in row.devices)
+            lines.append(f"  hint: {f'as {one.device}: ' if differ else ''}{one_line(one.hint)}")
     return [*lines, totals_line(finished, seconds, style)]
 
 

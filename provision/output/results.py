@@ -178,11 +178,16 @@ class Recap:
                 one.error is not None for one in self._finished.values()
             ):
                 known = [self._finished.pop(name) for name in self._order if name in self._finished]
+                stopped = self._stopped
                 lines = recap_lines(
-                    [*known, *self._finished.values()], event.seconds, self._style, self._width
+                    [*known, *self._finished.values()],
+                    event.seconds,
+                    self._style,
+                    self._width,
+                    left_out=frozenset(stopped.not_started) if stopped is not None else (),
                 )
-                if self._stopped is not None:
-                    lines += stopped_lines(self._stopped, self._style)
+                if stopped is not None:
+                    lines += stopped_lines(stopped, self._style)
                 self._stream.write("".join(f"{line}\n" for line in lines))
                 self._stream.flush()
             case _:

@@ -21,6 +21,7 @@ from provision.model.event import (
     FileDiffed,
     ManualActionNeeded,
     Notice,
+    RolloutStopped,
     RunFinished,
     RunStarted,
     StageProgress,
@@ -45,7 +46,7 @@ from provision.model.state import Check, FirmwareIdentity
 from provision.output import text
 from provision.output.fanout import Fanout
 from provision.output.plain import QUIET, Plain
-from provision.output.recap import recap_lines, totals_line
+from provision.output.recap import cause, recap_lines, totals_line
 from provision.output.results import PlanText, Recap
 from provision.output.scrub import scrub
 from provision.output.style import Style, is_terminal, wants_colour
@@ -379,6 +380,54 @@ def test_few_boards_have_a_line_each_and_what_differs_stays_apart() -> None:
     assert len(recap_lines(other, 1.0)) == 2 + 3 * 2  # three causes, each with its hint
     parts = [replace(one, changes=n) for n, one in enumerate(alike)]
     assert len(recap_lines([*parts, failed("x", "there is no port")], 1.0)) == 11
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        ("there is no /dev/ttyUSB0", "there is no /dev/serial/by-id/usb-a_b", True),
+        ("COM3 failed while in use", "COM14 failed while in use", True),
+        ("rfc2217://pi-a:4000 broke", "rfc2217://pi-b:4001 broke", True),
+        ("its MAC is 5c:cf:7f:01:02:03", "its MAC is 5c:cf:7f:01:02:04", True),
+        ("its id is e6614103e7234b2c", "its id is e6614103e7234b2f", True),
+        ("123,456 bytes, and 1,234 are free", "123,456 bytes, and 99 are free", True),
+        ("no answer in 2.5 s at 0x1000", "no answer in 13 s at 0xfe", True),
+        ("desk-1 is /s/20261130T050400Z/x", "desk-2 is /s/20261130T050401Z/x", True),
+        ("OSError: [Errno 28] ENOSPC", "OSError: [Errno 19] ENODEV", False),
+        ("OSError: [Errno 28]", "OSError: [Errno 19]", False),
+        ("OSError: 28", "OSError: 19", False),
+        ("this is an ESP32-C3", "this is an ESP32-S3", False),
+        ("it runs 1.24.1", "it runs 1.24.0", False),
+        ("/lib/a1.py cannot be written", "/lib/a2.py cannot be written", False),
+    ],
+)
+def test_what_is_no_device_s_own_is_another_cause(one: str, other: str, alike: bool) -> None:
+    assert (cause(failed("desk-1", one)) == cause(failed("desk-2", other))) is alike
+
+
+@pytest.mark.parametrize("piece", ["a", "a1-", "1,", "1", "\\", "ab:", "a://", "aA", "1.1"])
+def test_a_cause_of_any_length_is_found_at_once(piece: str) -> None:
+    """In steps that grow with the text alone: what took a square of them would not end."""
+    cause(failed("desk-1", piece * 200_000))
+
+
+def test_devices_that_a_rollout_did_not_begin_are_told_once() -> None:
+    stream = io.StringIO()
+    recap = Recap(stream)
+    names = ("a", "b", "c", "d")
+    recap.handle(RunStarted(task="apply", changes_boards=True, fleet="f", devices=names))
+    recap.handle(failed("a", "it is gone"))
+    for name in names[1:]:
+        recap.handle(DeviceFinished(device=name, outcome="skipped", seconds=0))
+    recap.handle(RolloutStopped(batch=1, of=2, message="1 device failed", not_started=names[1:]))
+    recap.handle(RunFinished(seconds=1, exit_code=4))
+    assert stream.getvalue().splitlines()[:5] == [
+        "Recap",
+        "a  unreachable  changed=0       1.0 s  port-not-found: it is gone",
+        "4 devices in 1.0 s: changed=0 ok=0 failed=0 unreachable=1 skipped=3",
+        "Rollout stopped in batch 1 of 2: 1 device failed",
+        "  not started: b, c, d (3 devices)",
+    ]
 
 
 def test_what_follows_a_failure_is_told_once_for_those_that_failed_alike() -> None:
