@@ -65,6 +65,17 @@ class RunStarted:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RunQueued:
+    """A run waits for its turn in the queue of `provision serve`: in its record alone, which has
+    `RunStarted` once it has begun. The rest as there."""
+
+    kind: ClassVar[str] = "run-queued"
+    task: str
+    devices: tuple[str, ...]
+    manifest: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class BatchStarted:
     """The devices of a batch are about to begin; it is number `number`, from 1, `of` so many."""
 
@@ -322,6 +333,7 @@ def _mistakes(error: ProvisionError) -> tuple[Mistake, ...]:
 
 Event = (
     RunStarted
+    | RunQueued
     | BatchStarted
     | StageStarted
     | StageProgress

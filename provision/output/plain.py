@@ -27,6 +27,7 @@ from provision.model.event import (
     RolloutStopped,
     RunFailed,
     RunFinished,
+    RunQueued,
     RunStarted,
     Stage,
     StageProgress,
@@ -136,8 +137,8 @@ class Plain:
                 return [f"{self._name(event.device)}: {step}"] if step else []
             case DevicePlanned() | FileDiffed() | RolloutStopped() | RunFinished():
                 return []  # results: PlanText and Recap have them
-            case RunFailed():
-                return []  # the command says it last of all
+            case RunFailed() | RunQueued():
+                return []  # the command says the one last of all; the other is in records alone
             case _:
                 return assert_never(event)
 

@@ -54,14 +54,20 @@ def last_row(
     """What the last run with a plan told of a device, and which run that was: a job, or one of
     these, as `view` reads them."""
     for job in queue.jobs:
-        if _plans(job.action, job.devices, device) and device in job.view.rows:
+        if _plans(job.action, job.devices, device) and _tells(job.view, device):
             return job.view.rows[device], job.id
     for run in recorded:
         if _plans(run.task, run.devices, device):
             found = view(run.id)
-            if found is not None and device in found.rows:
+            if found is not None and _tells(found, device):
                 return found.rows[device], run.id
     return None, None
+
+
+def _tells(view: RunView, device: str) -> bool:
+    """Whether a run has something to tell of a device, or will have: not one that ended before its
+    turn came."""
+    return device in view.rows and (view.begun or not view.over)
 
 
 def _plans(task: str, devices: Sequence[str], device: str) -> bool:

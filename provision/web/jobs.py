@@ -18,8 +18,8 @@ from typing import Literal, TypedDict, get_args
 from provision import api
 from provision.api_runs import KeptRun, RunState, keep_run
 from provision.core.wording import Redact
-from provision.errors import ProvisionError, UsageError
-from provision.model.event import Notice, RunFailed
+from provision.errors import Interrupted, ProvisionError, UsageError
+from provision.model.event import Notice, RunFailed, RunFinished, RunQueued
 from provision.web.boards.notes import BoardNotes
 from provision.web.questions import Question, Questions
 from provision.web.run_view import HEAD, RunView
@@ -83,6 +83,20 @@ class Job:
         self.questions.give_up()
         self._changed([HEAD])
 
+    def queued(self, manifest: Path) -> None:
+        """It waits for its turn: said in its record, so that it is found again there."""
+        if not self.looks:
+            self._kept.handle(
+                RunQueued(task=self.action, devices=self.devices, manifest=str(manifest))
+            )
+
+    def leave(self, *, cancelled: bool) -> None:
+        """Its turn does not come: somebody has `cancelled` it, or the server ends."""
+        if cancelled:
+            self._kept.handle(RunFinished(seconds=0.0, exit_code=Interrupted.exit_code))
+        self.view.end("cancelled" if cancelled else "not-started")
+        self._kept.close()
+
     def answer(self, ids: Iterable[str], agreed: bool) -> tuple[Question, ...]:
         """Answer questions of it; which of them were still open."""
         answered = self.questions.answer(ids, agreed)
@@ -103,10 +117,11 @@ class Job:
         tell_bug: Callable[[Exception], None],
     ) -> None:
         """Do it, on the thread of the queue. Never raises: what went wrong is told."""
-        state: RunState = "cancelled"
+        if self.cancel.cancelled():
+            self.leave(cancelled=True)
+            return
+        state: RunState = "failed"
         try:
-            if self.cancel.cancelled():
-                return
             fleet = load()
             for warning in fleet.warnings:
                 self.tell(f"warning: {fleet.masked(warning)}")
@@ -114,11 +129,9 @@ class Job:
             state = "cancelled" if report.interrupted else "finished"
         except ProvisionError as error:
             self._kept.handle(RunFailed.of(error))
-            state = "failed"
         except Exception as error:  # noqa: BLE001 - a bug; the other jobs go on
             tell_bug(error)
             self._kept.handle(RunFailed.of(ProvisionError(f"{type(error).__name__}: {error}")))
-            state = "failed"
         finally:
             self.view.end(state)
             self._kept.close()
@@ -185,6 +198,7 @@ class JobQueue:
         self,
         load: Callable[[], api.Fleet],
         *,
+        manifest: Path,
         backups: Path,
         notes: BoardNotes,
         claim: Callable[[Sequence[str]], AbstractContextManager[None]],
@@ -195,6 +209,7 @@ class JobQueue:
         """`load` reads the fleet anew before each job; `claim` has the ports of devices free while
         it lasts; `on_change` is told which pieces of which job have changed, from any thread."""
         self._load = load
+        self._manifest = manifest
         self._backups = backups
         self._notes = notes
         self._claim = claim
@@ -247,6 +262,7 @@ class JobQueue:
             if same:
                 return same[0]
             job = Job(action, devices, path=path, on_change=self._on_change, suggest=self._suggest)
+            job.queued(self._manifest)
             self._waiting.append(job)
             self._changed.notify_all()
         self._on_change(job, [HEAD])
@@ -254,23 +270,30 @@ class JobQueue:
 
     def stop(self, job: Job) -> None:
         """Ask a job to end; one that waits is over at once."""
+        if self._withdraw(job):
+            job.leave(cancelled=True)
+        else:
+            job.stop()
+
+    def _withdraw(self, job: Job) -> bool:
+        """Take a job out that waits; whether it did."""
         with self._changed:
             waits = job in self._waiting
             if waits:
                 self._waiting.remove(job)
                 self._over.append(job)
-        job.stop()
-        if waits:
-            job.run(self._load, self._backups, self._notes, self._tell_bug)
+            return waits
 
     def close(self) -> None:
-        """No job is begun any more, and the one that runs is asked to end."""
+        """No job is begun any more, and the one that runs is asked to end. Of those that wait the
+        records tell the next server that they were not started."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
             waiting, running = list(self._waiting), self._running
         for job in waiting:
-            self.stop(job)
+            if self._withdraw(job):
+                job.leave(cancelled=False)
         if running is not None:
             running.stop()
 

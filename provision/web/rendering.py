@@ -33,6 +33,7 @@ SYMBOLS: Mapping[str, str] = {
     "unreachable": "⚡",
     "interrupted": "‖",
     "cancelled": "‖",
+    "not-started": "‖",
     "skipped": "–",
     "waiting": "…",
     "queued": "…",
@@ -49,7 +50,7 @@ def shade(state: str) -> str:
         return "well"
     if state in BAD or state == "cancelled":
         return "bad"
-    if state in ("pending", "asking"):
+    if state in ("pending", "asking", "not-started"):
         return "attention"
     return "busy" if state in ("working", "running") else "calm"
 

@@ -38,7 +38,7 @@ BAD: frozenset[str] = frozenset({"failed", "rolled-back", "refused", "unreachabl
 MOST_NOTICES = 50  # of a device, and of a run
 HEAD, FAILURES = "head", "failures"  # the pieces of a page beside its rows
 
-State = Literal["queued", "asking"] | RunState
+State = Literal["asking"] | RunState
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,15 +56,15 @@ class Row:
     diffs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     finished: DeviceFinished | None = None
     asked: bool = False  # somebody has to agree before it goes on
-    cut: bool = False  # the run ended without a word of this device
+    cut: Literal["interrupted", "skipped"] | None = None  # the run ended without a word of it
 
     @property
     def state(self) -> str:
         """A word for what it is at: an outcome, "asking" a person, "working", "waiting"."""
         if self.finished is not None:
             return self.finished.outcome
-        if self.cut:
-            return "interrupted"
+        if self.cut is not None:
+            return self.cut
         if self.asked or self.stage == "manual-action":
             return "asking"
         return "working" if self.stage is not None else "waiting"
@@ -105,7 +105,12 @@ class RunView:
 
     @property
     def over(self) -> bool:
-        return self.state in ("finished", "cancelled", "failed", "interrupted")
+        return self.state not in ("queued", "running", "asking")
+
+    @property
+    def begun(self) -> bool:
+        """Whether its turn has come: until then no board is touched."""
+        return self.started is not None
 
     @property
     def failures(self) -> list[Row]:
@@ -130,13 +135,15 @@ class RunView:
         self._on_change([HEAD, device])
 
     def end(self, state: RunState) -> None:
-        """Nothing more will be told; devices that have told no end are cut."""
+        """Nothing more will be told; devices that have told no end are cut, or were skipped where
+        the turn of the run never came."""
         with self._lock:
             if not self.over:
                 self.state = "interrupted" if state == "running" else state
             left = [row for row in self.rows.values() if row.finished is None]
             for row in left:
-                self.rows[row.device] = replace(row, cut=True, asked=False)
+                cut: Literal["interrupted", "skipped"] = "interrupted" if self.begun else "skipped"
+                self.rows[row.device] = replace(row, cut=cut, asked=False)
         self._on_change([HEAD, FAILURES, *(row.device for row in left)])
 
     def _handle(self, event: Event, when: float) -> list[str]:
@@ -150,7 +157,8 @@ class RunView:
             case RunFinished():
                 cut = event.exit_code == Interrupted.exit_code
                 self.state = "cancelled" if cut else "finished"
-                self.seconds, self.exit_code = event.seconds, event.exit_code
+                self.seconds = event.seconds if self.begun else None
+                self.exit_code = event.exit_code
                 return [HEAD]
             case RunFailed():
                 self.state, self.failed, self.exit_code = "failed", event, event.exit_code

@@ -8,6 +8,7 @@ import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,7 @@ class Site:
         self.consoles = Consoles(self._listen, self._console_piece, tell_bug=tell_bug)
         self.queue = JobQueue(
             self.project.reload,
+            manifest=self.project.path,
             backups=backups,
             notes=self.notes,
             claim=self.consoles.held,
@@ -91,7 +93,11 @@ class Site:
             suggest=suggest,
             tell_bug=tell_bug,
         )
-        for run in reversed(self.recorded()[:REMEMBERED]):
+        recorded = self.recorded()
+        self.not_started = [
+            *takewhile(lambda run: run.state == "not-started", recorded)
+        ]  # when the server before this one ended, and nothing was since
+        for run in reversed(recorded[:REMEMBERED]):
             self.tiles.remember(run)
 
     def recorded(self) -> list[RecordedRun]:
@@ -109,7 +115,7 @@ class Site:
         view = RunView(id=run, task=found.task, devices=found.devices, state="running")
         for when, event in read_run(run):
             view.handle(event, when)
-        if found.state != "running":
+        if found.state not in ("running", "queued"):
             view.end(found.state)
         return view
 

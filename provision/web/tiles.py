@@ -200,7 +200,8 @@ def summary(tiles: list[Tile]) -> dict[str, int]:
 
 def said(outcome: str) -> str:
     """An outcome as the page has it: the words of the command line."""
-    return {"ok": "as the manifest says", "pending": "changes pending"}.get(outcome, outcome)
+    words = {"ok": "as the manifest says", "pending": "changes pending"}
+    return words.get(outcome, outcome.replace("-", " "))
 
 
 def _error(seen: Seen | None, last: LastApply | None) -> str | None:

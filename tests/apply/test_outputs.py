@@ -81,6 +81,7 @@ def test_every_line_of_a_whole_run_is_valid_by_the_schema(station: Station) -> N
         "edit-failed",
         "batch-started",
         "rollout-stopped",
+        "run-queued",
     }
     assert ended.events[0]["kind"] == "run-started"
     assert ended.events[-1]["kind"] == "run-finished"

@@ -36,6 +36,7 @@ from provision.model.event import (
     RolloutStopped,
     RunFailed,
     RunFinished,
+    RunQueued,
     RunStarted,
     StageProgress,
     StageStarted,
@@ -147,7 +148,8 @@ ROLLOUT: tuple[Event, ...] = (
     ),
     RunFinished(seconds=1, exit_code=4, outcomes={"desk-2": "failed"}),
 )  # fmt: skip
-EVERY_EVENT = (*RUN, FAILED_RUN, *WATCHED, *ROLLOUT)
+QUEUED = RunQueued(task="apply", devices=("kitchen", "shed"), manifest="/fleet.yaml")
+EVERY_EVENT = (*RUN, FAILED_RUN, *WATCHED, *ROLLOUT, QUEUED)
 
 
 def valid(content: object) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
-from typing import TYPE_CHECKING, Literal
-
-import pytest
+from typing import TYPE_CHECKING
 
 from provision.core.chips.esp.chips import ESP32
 from tests.apply.station import Station
@@ -117,11 +115,18 @@ def test_a_server_that_is_killed_amid_a_run_finds_it_again(
     start(page, "Apply", "kitchen", "shed")
     page.get_by_role("button", name="Go on with kitchen").wait_for()
     page.locator("#row-shed .badge").get_by_text("changed").wait_for()
+    waiting = page.context.new_page()
+    waiting.goto(place)
+    start(waiting, "Plan", "shed")
+    waiting.locator("#progress").get_by_text("queued").wait_for()
     run.kill()
     page.get_by_text("No connection to the server").wait_for()
 
     port = re.findall(r":(\d+)/", place)[0]
     serve("--token-file", "tokens", "--port", port)
+    waiting.goto(place)
+    waiting.get_by_role("link", name="plan of 1 device").click()
+    page.bring_to_front()
     page.locator("#lost").wait_for(state="hidden")
     page.reload()
     assert "interrupted" in page.locator("#progress").inner_text()
@@ -133,6 +138,11 @@ def test_a_server_that_is_killed_amid_a_run_finds_it_again(
     page.get_by_role("button", name="Go on with kitchen").click()
     page.get_by_text("1 of 1 device done").wait_for()
     assert page.locator("#row-kitchen .badge").inner_text() == "✓ changed"
+
+    waiting.reload()
+    waiting.get_by_text("The server ended before its turn came: no board was touched.").wait_for()
+    waiting.get_by_role("button", name="Plan them").click()
+    waiting.get_by_text("1 of 1 device done").wait_for()
 
 
 def test_a_board_that_is_unplugged_is_told_first_with_what_to_do(
@@ -173,36 +183,3 @@ def test_what_a_hostile_board_prints_is_text(station: Station, serve: Serve, pag
         assert page.title() != "owned"
         assert page.locator("main script, main img").count() == 0
     assert "<script>" in page.locator("#tile-kitchen .why").inner_text()
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_wrong(
-    station: Station, serve: Serve, page: Page, scheme: Literal["light", "dark"]
-) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    fleet(station, "kitchen", "shed", blank=("kitchen",))
-    page.emulate_media(color_scheme=scheme)
-    page.set_viewport_size({"width": 360, "height": 740})
-    run = serve()
-
-    def check() -> None:
-        found = axe.run(page)
-        assert found.violations_count == 0, found.generate_report()
-        wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
-        assert not page.evaluate(wide), "a phone has to scroll sideways"
-
-    page.goto(link(run).partition("?")[0])
-    check()
-    page.goto(link(run))
-    check()
-    start(page, "Apply", "kitchen", "shed")
-    page.get_by_role("button", name="Go on with kitchen").wait_for()
-    check()
-    page.get_by_role("button", name="Leave kitchen as it is").click()
-    page.get_by_text("2 of 2 devices done, 1 failed").wait_for()
-    page.locator("#plan-of-shed").click()
-    check()
-    page.get_by_role("link", name="Runs").click()
-    check()
-    page.get_by_role("link", name="Fleet", exact=True).click()
-    check()

@@ -11,7 +11,14 @@ import pytest
 from provision import api
 from provision.api_runs import keep_run, read_run, recorded_run, recorded_runs
 from provision.errors import Interrupted, UsageError
-from provision.model.event import DeviceFinished, Notice, RunFailed, RunFinished, RunStarted
+from provision.model.event import (
+    DeviceFinished,
+    Notice,
+    RunFailed,
+    RunFinished,
+    RunQueued,
+    RunStarted,
+)
 from provision.model.plan import DeleteFile, EraseFlash, Plan
 from provision.web.jobs import MOST_WAITING, Job
 from provision.web.questions import Questions
@@ -98,7 +105,8 @@ def test_a_job_that_waits_is_cancelled_at_once_and_does_nothing(tmp_path: Path) 
     assert second.view.state == "cancelled"
     site.queue.start()
     ended(site, first)
-    assert [run.id for run in recorded_runs(site.project.path)] == [first.id]
+    states = {run.id: run.state for run in recorded_runs(site.project.path)}
+    assert states == {first.id: "finished", second.id: "cancelled"}
     site.close()
     with pytest.raises(UsageError):
         site.queue.submit("plan", ["kitchen"])
@@ -190,7 +198,11 @@ def test_records_tell_how_a_run_ended(tmp_path: Path) -> None:
         if end is not None:
             kept.handle(end)
         kept.close()
-    keep_run(lambda _event: None).close()  # one that never began
+    waiting = keep_run(lambda _event: None)
+    waiting.handle(RunQueued(task="apply", devices=("a",), manifest=str(manifest)))
+    waiting.close()
+    ids["queued"] = waiting.id
+    keep_run(lambda _event: None).close()  # one that tells nothing
     other = keep_run(lambda _event: None)
     other.handle(started(tmp_path / "other.yaml", "a"))
     other.close()
@@ -208,11 +220,38 @@ def test_a_record_whose_process_is_gone_is_of_an_interrupted_run(
     kept.handle(started(manifest, "a", "b"))
     kept.handle(DeviceFinished(device="a", outcome="ok", seconds=1.0))
     kept.close()
-    folder = own_directories / "state" / "runs"
-    gone = f"{kept.id.rpartition('-')[0]}-{2**22 + 1}"  # no process has a number that high
-    (folder / f"{kept.id}.jsonl").rename(folder / f"{gone}.jsonl")
+    gone = orphan(kept.id, own_directories)
     (run,) = recorded_runs(manifest)
     assert (run.id, run.state) == (gone, "interrupted")
+
+
+def orphan(run: str, own_directories: Path) -> str:
+    """Have the record of a run be of a process that is gone; its new id."""
+    folder = own_directories / "state" / "runs"
+    gone = f"{run.rpartition('-')[0]}-{2**22 + 1}"  # no process has a number that high
+    (folder / f"{run}.jsonl").rename(folder / f"{gone}.jsonl")
+    return gone
+
+
+def test_a_job_whose_turn_never_came_is_found_again_not_started(
+    tmp_path: Path, own_directories: Path
+) -> None:
+    write_tree(tmp_path, {"fleet.yaml": MANIFEST})
+    site = Site(lambda: api.load(tmp_path / "fleet.yaml"), backups=tmp_path)
+    job = site.queue.submit("apply", ["kitchen", "shed"])
+    look = site.queue.submit("facts", ["kitchen"])
+    site.close()
+    assert (job.view.state, look.view.state) == ("not-started", "not-started")
+    gone = orphan(job.id, own_directories)
+    again = Site(lambda: api.load(tmp_path / "fleet.yaml"), backups=tmp_path)
+    assert [(run.id, run.task, run.seconds) for run in again.not_started] == [(gone, "apply", None)]
+    view = again.view(gone)
+    assert view is not None
+    assert (view.state, view.over, view.begun, view.failures) == ("not-started", True, False, [])
+    assert [row.state for row in view.rows.values()] == ["skipped", "skipped"]
+    tile = again.tiles.tile("kitchen")
+    assert tile is not None
+    assert tile.state == "new"
 
 
 @pytest.mark.parametrize("run", ["", "..", "../applies/x", "20260101T000000.000000Z-1/../x", "x"])

@@ -14,11 +14,13 @@ from typing import Literal
 import psutil
 
 from provision.errors import Interrupted
-from provision.model.event import Event, Outcome, RunFailed, RunFinished, RunStarted
+from provision.model.event import Event, Outcome, RunFailed, RunFinished, RunQueued, RunStarted
 from provision.output.run_log import state_directory
 from provision.output.saved.event_reader import read_events
 
-RunState = Literal["running", "finished", "cancelled", "failed", "interrupted"]
+RunState = Literal[
+    "queued", "running", "finished", "cancelled", "failed", "interrupted", "not-started"
+]
 
 _NAME = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)-(\d{1,10})")
 _HEAD = 1 << 20  # bytes that a run has begun within: it names its devices
@@ -28,10 +30,11 @@ _CLOCK_STEP = 2.0  # seconds that the clocks of a process and of its record may 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordedRun:
-    """One run that this computer remembers. `started` is in seconds since the epoch; "failed" is
-    one that ended before any board was touched, "cancelled" one that somebody has ended early,
-    "interrupted" one whose process is gone without a word: its boards may be half updated, and
-    `apply` again converges them."""
+    """One run that this computer remembers. `started` is in seconds since the epoch, of one that
+    never began since when it waited; "failed" is one that ended before any board was touched,
+    "cancelled" one that somebody has ended early, "interrupted" one whose process is gone without a
+    word: its boards may be half updated, and `apply` again converges them. "not-started" is one
+    whose turn had not come when its process ended: no board was touched."""
 
     id: str
     state: RunState
@@ -85,20 +88,20 @@ def _summary(path: Path, manifest: Path) -> RecordedRun | None:
     except OSError:
         return None
     began = _find(_lines(head), RunStarted)
-    if began is None:
-        return None
-    started, event = began
-    if not isinstance(event, RunStarted) or event.manifest != str(manifest):
+    queued = _find(_lines(head), RunQueued) if began is None else None
+    when, event = began or queued or (0.0, None)
+    if not isinstance(event, (RunStarted, RunQueued)) or event.manifest != str(manifest):
         return None
     ended = _find(reversed(_lines(tail)), RunFinished, RunFailed)
+    state: RunState = "interrupted" if queued is None else "not-started"
+    if _alive(int(name[2]), when):
+        state = "running" if queued is None else "queued"
     run = RecordedRun(
-        id=path.stem,
-        state="running" if _alive(int(name[2]), started) else "interrupted",
-        started=started,
-        task=event.task,
-        devices=event.devices,
+        id=path.stem, state=state, started=when, task=event.task, devices=event.devices
     )
-    return run if ended is None else _ended(run, *ended)
+    if ended is not None:
+        run = _ended(run, *ended)
+    return run if queued is None else replace(run, seconds=None)
 
 
 def _ended(run: RecordedRun, when: float, event: Event) -> RecordedRun:

@@ -35,6 +35,7 @@ def routes(site: Site) -> Sequence[Route]:
             wanted=wanted,
             actions=ACTIONS,
             jobs=active_jobs(site.queue),
+            not_started=site.not_started if not site.queue.jobs else (),
             mark=mark,
         )
 
