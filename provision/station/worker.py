@@ -207,15 +207,14 @@ class _Visit:
         """Where the board is, once its USB is back from its last reset."""
         deadline = time.monotonic() + _BACK_WITHIN
         while (port := self.where()) is None:
-            if self.orders.cancel.cancelled():
-                raise Failed(*_STOPPED, cut=True)
             if time.monotonic() >= deadline:
                 raise Failed(
                     f"its firmware is written, and its port is not back after {_BACK_WITHIN:.0f} s",
                     "plug it in again; where that is no help, `provision discover` tells what is "
                     "there",
                 )
-            time.sleep(_LOOK)  # no system has an event for a port that comes, on all of them
+            if self.orders.cancel.wait(_LOOK):  # no event, on all systems, for a port that comes
+                raise Failed(*_STOPPED, cut=True)
         return port
 
     def _dry(self, mac: str) -> str:

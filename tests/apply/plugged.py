@@ -1,12 +1,54 @@
-"""A hand at the sockets: which virtual boards `provision` finds among the serial ports of this
-computer, by a listing in a file that a test changes."""
+"""A station: its project, its ledger, and a hand at its sockets: which virtual boards `provision`
+finds among the serial ports of this computer, by a listing in a file that a test changes."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 
+from provision.core.chips.esp.chips import ESP32
+from provision.model.chip import Chip
+from provision.station.ledger import Ledger
+from provision.station.records import Unit
 from tests.apply.station import Station
+
+MANIFEST = """
+fleet: pv
+devices:
+  unit:
+    board: %s
+    firmware: {file: %s, version: 1.24.1}
+    files:
+      - main.py
+      - {src: id.j2, dest: /id.txt, template: true}
+    check: {expression: "open('/id.txt').read() != ''", timeout: 20}
+station:
+  template: unit
+  name: "PV-{{ serial }}"
+  serial: {counter: {start: 1000, format: "{:06d}"}}
+  sockets: %s
+"""
+
+
+def write_station(
+    station: Station,
+    *,
+    chip: Chip = ESP32,
+    board: str = "esp32",
+    sockets: str = "{left: 1-1, right: {location: 1-2}}",
+    app: str = "print('ready')\n",
+) -> None:
+    """A project whose station makes units PV-001000 and so on."""
+    station.write("fleet.yaml", MANIFEST % (board, station.firmware(chip), sockets))
+    station.write("main.py", app)
+    station.write("id.j2", "{{ name }} {{ serial }} {{ mac }} {{ station }}")
+
+
+def units(station: Station) -> dict[str, Unit]:
+    """What the ledger has, by number; its integrity is checked."""
+    with Ledger.open(station.work / "fleet.ledger", check=True) as ledger:
+        return {unit.number: unit for unit in ledger.units()}
+
 
 # Of each port its path, and the USB serial number where there is one.
 LISTED = """

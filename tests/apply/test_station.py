@@ -14,36 +14,16 @@ import pytest
 
 from provision.core.chips.esp.chips import ESP32, ESP8266
 from provision.station.ledger import Ledger
-from provision.station.records import Unit
-from tests.apply.plugged import LISTED, Sockets
+from tests.apply.plugged import LISTED, Sockets, units, write_station
 from tests.apply.station import Run, Station
 from tests.cas import make_ca
 
 pytest.importorskip("micropython_unix")
 
-MANIFEST = """
-fleet: pv
-devices:
-  unit:
-    board: esp32
-    firmware: {file: %s, version: 1.24.1}
-    files:
-      - main.py
-      - {src: id.j2, dest: /id.txt, template: true}
-    check: {expression: "open('/id.txt').read() != ''", timeout: 20}
-station:
-  template: unit
-  name: "PV-{{ serial }}"
-  serial: {counter: {start: 1000, format: "{:06d}"}}
-  sockets: {left: 1-1, right: {location: 1-2}}
-"""
-
 
 @pytest.fixture
 def sockets(station: Station) -> Sockets:
-    station.write("fleet.yaml", MANIFEST % station.firmware(ESP32))
-    station.write("main.py", "print('ready')\n")
-    station.write("id.j2", "{{ name }} {{ serial }} {{ mac }} {{ station }}")
+    write_station(station)
     return Sockets(station)
 
 
@@ -64,11 +44,6 @@ def at(run: Run, socket: str, phase: str, *, nth: int = 1) -> dict[str, Any]:
 
     run.until(lambda run: len(found(run)) >= nth)
     return found(run)[nth - 1]
-
-
-def units(station: Station) -> dict[str, Unit]:
-    with Ledger.open(station.work / "fleet.ledger", check=True) as ledger:
-        return {unit.number: unit for unit in ledger.units()}
 
 
 def outcomes(station: Station, number: str) -> list[str]:

@@ -10,9 +10,7 @@ import pytest
 
 from provision.core.chips.rp2.chips import RP2040, RP2350
 from provision.model.chip import Chip
-from provision.station.ledger import Ledger
-from provision.station.records import Unit
-from tests.apply.plugged import DRIVES, LISTED, Sockets
+from tests.apply.plugged import DRIVES, LISTED, Sockets, units, write_station
 from tests.apply.station import Run, Station
 from tests.apply.test_station import at
 
@@ -20,38 +18,15 @@ pytest.importorskip("micropython_unix")
 
 BOARDS = {RP2040: "pico", RP2350: "pico2"}
 EACH = pytest.mark.parametrize("chip", [RP2040, pytest.param(RP2350, marks=pytest.mark.slow)])
-MANIFEST = """
-fleet: pv
-devices:
-  unit:
-    board: %s
-    firmware: {file: %s, version: 1.24.1}
-    files:
-      - main.py
-      - {src: id.j2, dest: /id.txt, template: true}
-    check: {expression: "open('/id.txt').read() != ''", timeout: 20}
-station:
-  template: unit
-  name: "PV-{{ serial }}"
-  serial: {counter: {start: 1000, format: "{:06d}"}}
-  sockets: {left: 1-1, right: 1-2}
-"""
 
 
 def begun(station: Station, chip: Chip, *words: str) -> Run:
-    station.write("fleet.yaml", MANIFEST % (BOARDS[chip], station.firmware(chip)))
-    station.write("main.py", "print('ready')\n")
-    station.write("id.j2", "{{ name }} {{ mac }}")
+    write_station(station, chip=chip, board=BOARDS[chip])
     return station.start("station", "--station", "bench", "--json", *words, wrapper=DRIVES + LISTED)
 
 
 def mac_of(station: Station, name: str) -> str:
     return bytes.fromhex(station.order(name, "status")["serial"]).hex(":")
-
-
-def units(station: Station) -> dict[str, Unit]:
-    with Ledger.open(station.work / "fleet.ledger", check=True) as ledger:
-        return {unit.number: unit for unit in ledger.units()}
 
 
 @EACH
@@ -73,7 +48,7 @@ def test_a_blank_board_is_a_drive_and_gets_its_number_once_it_says_who_it_is(
         unit = units(station)[passed[socket]["number"]]
         assert (unit.state, unit.mac) == ("done", macs[socket])
         told = station.files(name, chip)["/id.txt"].decode()
-        assert told == f"{unit.name} {unit.mac}"
+        assert told == f"{unit.name} {unit.number} {unit.mac} bench"
     phases = [event["phase"] for event in ended.events if event.get("socket") == "left"]
     assert phases.count("passed") == 1
 
@@ -95,7 +70,7 @@ def test_a_board_with_firmware_is_sent_to_be_a_drive_and_followed(
     again = at(run, "right", "passed")
     assert (again["number"], again["look"]) == ("001000", True)
     run.end()
-    assert station.files("a", chip)["/id.txt"].decode() == f"PV-001000 {mac}"
+    assert station.files("a", chip)["/id.txt"].decode() == f"PV-001000 001000 {mac} bench"
 
 
 def test_a_drive_that_tells_nobody_is_written_only_with_yes(station: Station) -> None:

@@ -14,33 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from provision.core.chips.esp.chips import ESP32
 from provision.sim import client
-from provision.station.ledger import Ledger
 from provision.station.records import Unit
-from tests.apply.plugged import LISTED, Sockets
+from tests.apply.plugged import LISTED, Sockets, units, write_station
 from tests.apply.station import Event, Run, Station
 
 pytest.importorskip("micropython_unix")
 
 HAND = 0.6  # seconds that no hand is faster than between a board and the next
 SOCKETS = [f"bay-{number}" for number in range(1, 9)]
-MANIFEST = """
-fleet: pv
-devices:
-  unit:
-    board: esp32
-    firmware: {file: %s, version: 1.24.1}
-    files:
-      - main.py
-      - {src: id.j2, dest: /id.txt, template: true}
-    check: {expression: "open('/id.txt').read() != ''", timeout: 20}
-station:
-  template: unit
-  name: "PV-{{ serial }}"
-  serial: {counter: {start: 1000, format: "{:06d}"}}
-  sockets: %s
-"""
 
 
 class Shift:
@@ -54,9 +36,7 @@ class Shift:
         self.left: dict[str, float] = {}  # when a socket was left empty
         self.read = 0
         places = json.dumps({name: f"1-{name}" for name in SOCKETS})
-        station.write("fleet.yaml", MANIFEST % (station.firmware(ESP32), places))
-        station.write("main.py", "# " + random.Random(1).randbytes(8_000).hex())
-        station.write("id.j2", "{{ name }} {{ serial }} {{ mac }} {{ station }}")
+        write_station(station, sockets=places, app="# " + random.Random(1).randbytes(8_000).hex())
 
     def start(self, *words: str) -> Run:
         self.read = 0
@@ -86,8 +66,7 @@ class Shift:
         return self.at.pop(socket)
 
     def units(self) -> dict[str, Unit]:
-        with Ledger.open(self.station.work / "fleet.ledger", check=True) as ledger:
-            return {unit.mac or unit.number: unit for unit in ledger.units()}
+        return {unit.mac or unit.number: unit for unit in units(self.station).values()}
 
     def agree(self, board: str, unit: Unit) -> None:
         """The flash of a board, read past our own code, holds what the ledger says."""
