@@ -44,16 +44,12 @@ from provision.project.git.commit import commit_of
 from provision.project.manifest_file import Loaded, load
 from provision.project.rollback_records import RollbackRecords
 from provision.project.schema_passes import SchemaPasses
+from provision.project.user.secrets_command import users_command
 from provision.sources.bytecode import bytecode_check
 from provision.sources.cache import Cache
 from provision.sources.certificates import FileAuthority
 from provision.sources.http_client import HttpClient
-from provision.sources.images import (
-    FirmwareResolver,
-    ImageStore,
-    LocalImages,
-    project_cache,
-)
+from provision.sources.images import FirmwareResolver, ImageStore, LocalImages, project_cache
 from provision.sources.library import ProjectLibrary
 from provision.sources.mpy_cross import Compiler
 from provision.sources.packages import PackageResolver, PackageStore
@@ -90,7 +86,9 @@ def this_host() -> str:
     return socket.gethostname()
 
 
-def load_manifest(manifest: str | Path | None, secrets: Path | None = None) -> Loaded:
+def load_manifest(
+    manifest: str | Path | None, secrets: Path | None = None, *, fetches: bool = True
+) -> Loaded:
     """A manifest, whose URLs of ports are judged by who opens them; see `manifest_file.load`."""
     return load(
         str(manifest) if manifest is not None else None,
@@ -98,6 +96,8 @@ def load_manifest(manifest: str | Path | None, secrets: Path | None = None) -> L
         check_url=url_fault,
         passes=SchemaPasses(state_directory() / "valid-manifests"),
         failed=_failed_devices,
+        secrets_command=users_command(),
+        fetches=fetches,
     )
 
 
@@ -201,8 +201,7 @@ def run_task(
     return scrub_report(report, fleet.redactor)
 
 
-def _ignore(_event: Event) -> None:
-    """Nobody listens."""
+def _ignore(_event: Event) -> None: ...
 
 
 def _apply_records(fleet: Fleet) -> ApplyRecords:
@@ -267,7 +266,8 @@ def _indexes(loaded: Loaded) -> IndexUrls:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ValidManifest:
-    """What `validate` found in a manifest without problems; secrets in its texts are masked."""
+    """What `validate` found in a manifest without problems, and the secrets that it left to the
+    user's command; secrets in its texts are masked."""
 
     file: str
     fleet: str
@@ -275,6 +275,7 @@ class ValidManifest:
     groups: int
     files: int
     warnings: tuple[str, ...]
+    not_looked_up: tuple[str, ...]
 
 
 def validate_manifest(
@@ -282,7 +283,7 @@ def validate_manifest(
 ) -> ValidManifest:
     """Read a manifest, resolve the devices that `limit` selects, one after the other, and look
     into their image files; ManifestError with every problem. Nothing is looked up elsewhere."""
-    loaded = load_manifest(manifest, secrets)
+    loaded = load_manifest(manifest, secrets, fetches=False)
     images = LocalImages(loaded.folder)
     loaded = loaded.with_image_check(images.problem)
     loaded = loaded.with_bytecode_check(bytecode_check(images.known_version))
@@ -299,13 +300,13 @@ def validate_manifest(
         groups=len(loaded.manifest.groups),
         files=files,
         warnings=tuple(map(loaded.redactor.text, loaded.warnings)),
+        not_looked_up=loaded.not_looked_up(limit),
     )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LockResult:
-    """What `lock` changed in the lock at `path`, or would change; `warnings` tell of the manifest
-    and of packages that name no version."""
+    """What `lock` changed in the lock at `path`, or would; `warnings` of manifest and packages."""
 
     path: Path
     changes: tuple[Change, ...]
@@ -320,8 +321,8 @@ def lock_manifest(
     secrets: Path | None,
     offline: bool,
 ) -> LockResult:
-    """Resolve what a manifest's devices require and write it to the lock; with `check`, only tell
-    what is not up to date. `upgrade` names what is looked up anew, EVERYTHING all of it."""
+    """Resolve what devices require and write it to the lock; with `check`, only tell what is not up
+    to date. `upgrade` names what is looked up anew, EVERYTHING all of it."""
     from provision.sources.lock_resolution import (
         Requirements,
         changes_between,
@@ -329,7 +330,7 @@ def lock_manifest(
         resolve_requirements,
     )
 
-    loaded = load_manifest(manifest, secrets)
+    loaded = load_manifest(manifest, secrets, fetches=False)
     supplies = supply(loaded, offline=offline)
     requirements = Requirements.of(loaded.required_states())
     before, firmware = supplies.locked, supplies.firmware_resolver()
@@ -358,8 +359,7 @@ def lock_manifest(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VendorResult:
-    """What `vendor` left in a directory. `found` says whether commands find it there by
-    themselves."""
+    """What `vendor` left in a directory; `found` where commands find it by themselves."""
 
     directory: Path
     content: Vendored
@@ -369,12 +369,12 @@ class VendorResult:
 def vendor_manifest(
     manifest: str | Path | None, directory: Path | None, *, secrets: Path | None, offline: bool
 ) -> VendorResult:
-    """Fetch every file that a manifest has locked into a directory, `vendor` beside the manifest
-    for None, and remove what nothing needs there; UsageError when the lock is not up to date."""
+    """Fetch what a manifest has locked into a directory, None for `vendor` beside it, and remove
+    what nothing needs there; UsageError when the lock is not up to date."""
     from provision.sources.lock_resolution import Requirements, pending_changes
     from provision.sources.vendoring import refuse_links, vendor_locked
 
-    loaded = load_manifest(manifest, secrets)
+    loaded = load_manifest(manifest, secrets, fetches=False)
     supplies = supply(loaded, offline=offline)
     missing = pending_changes(
         Requirements.of(loaded.required_states()), supplies.locked, supplies.firmware_resolver()

@@ -29,7 +29,7 @@ def discover_ports(
     macs: dict[str, str] = {}
     redact: Redact = str
     if manifest is not None:
-        loaded = load_manifest(manifest)
+        loaded = load_manifest(manifest, fetches=probe)
         redact = loaded.redactor.text
         host = this_host()
         states = [state for state in loaded.states() if is_at(state.host, host)]

@@ -6,6 +6,7 @@ The tree, with the exit code each ends a run with::
     ├── UsageError                     2  the command line asks for something impossible
     ├── ManifestError                  3  the manifest is invalid: every problem, located
     │   ├── TemplateError              3  a template cannot be rendered: one problem, in its file
+    │   ├── ConfigError                3  the user's configuration file is invalid
     │   ├── LockError                  3  fleet.lock cannot be read or written
     │   └── SavedPlanError             3  a saved plan is damaged, or none of ours
     ├── SourceError                    3  a firmware image or other input cannot be used
@@ -135,6 +136,19 @@ class TemplateError(ManifestError):
         self.args = (str(problem),)
         self.message = str(problem)
         self.problem = problem
+
+
+class ConfigError(ManifestError):
+    """The user's configuration is invalid; `problems` holds every located problem."""
+
+    code = "config"
+    default_hint = "correct the lines named above, then try `provision config`"
+
+    def __init__(self, problems: Sequence[Problem], *, hint: str | None = None) -> None:
+        super().__init__(problems, hint=hint or self.default_hint)
+        count = len(self.problems)
+        self.message = f"the configuration has {count} problem{'s' if count != 1 else ''}"
+        self.args = (self.message,)
 
 
 class LockError(ManifestError):

@@ -98,4 +98,5 @@ def own_directories(
     monkeypatch.setenv("PROVISION_RUNTIME_DIR", str(path / "run"))
     monkeypatch.setenv("PROVISION_STATE_DIR", str(path / "state"))
     monkeypatch.setenv("PROVISION_CACHE_DIR", str(path / "cache"))
+    monkeypatch.setenv("PROVISION_CONFIG", str(path / "config.yaml"))
     return path

@@ -16,9 +16,11 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from provision.core.chips.registry import chip_named, family_of
+from provision.core.manifest.yaml_tree import Items, Node, Table, Text
 from provision.core.wording import parse_size_code
 from provision.model.board import BoardProfile, ResetWiring
 from provision.model.chip import Chip
+from provision.model.exhaustive import assert_never
 
 _E = TypeVar("_E", bound=Enum)
 
@@ -61,6 +63,23 @@ def profile_from(name: str, data: Mapping[str, object], base: BoardProfile | Non
             f"chip: {base.name} has an {base.chip.label}; a board that extends it has no {chip}"
         )
     return _profile(name, data, base, title=name)
+
+
+def profile_from_table(name: str, body: Table, base: BoardProfile | None) -> BoardProfile:
+    """The same of what a manifest says."""
+    return profile_from(name, {str(key): _plain(value) for key, value in body.items()}, base)
+
+
+def _plain(node: Node) -> Any:
+    match node:
+        case Table():
+            return {str(key): _plain(value) for key, value in node.items()}
+        case Items():
+            return [_plain(item) for item in node]
+        case Text():
+            return None if node.null else str(node)
+        case _:
+            return assert_never(node)
 
 
 def _profile(

@@ -48,6 +48,9 @@ _EXAMPLES = (
     ("provision explain port-busy", "what an error means, and what to do"),
 )
 
+# What helps to mend the user's configuration does without it.
+_NEED_NO_DEFAULTS = ("help", "explain", "completion", "config")
+
 # How the module of a command begins: its name, and the line that --help shows.
 _TITLE = re.compile(r'"""`provision ([a-z]+)`: (.+\.)"*')
 
@@ -106,6 +109,8 @@ class LazyGroup(click.Group):
             meant = command_meant(word)
             guess = f"; did you mean '{meant}'?" if meant else did_you_mean(word, commands())
             raise click.UsageError(f"there is no command '{word}'{guess}", ctx)
+        if word not in _NEED_NO_DEFAULTS and not {"-h", "--help"} & set(args):
+            _take_defaults()
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -120,6 +125,17 @@ class LazyGroup(click.Group):
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Examples"):
             formatter.write_dl(_EXAMPLES)
+
+
+def _take_defaults() -> None:
+    """What the user's configuration says, if there is one: only then is more imported."""
+    from provision.project.user.config_path import config_file
+
+    if os.path.lexists(config_file()):
+        from provision.cli.config import into_environment
+        from provision.project.user.config import read_config
+
+        into_environment(read_config(), os.environ)
 
 
 @contextmanager

@@ -104,6 +104,7 @@ Option = Callable[[Callable[..., int]], Callable[..., int]]
 FORKS: Option = click.option(
     "--forks",
     type=click.IntRange(min=0),
+    envvar="PROVISION_FORKS",
     default=0,
     show_default="all",
     help="How many devices to work on at once.",

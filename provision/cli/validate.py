@@ -48,12 +48,15 @@ def command(
             "devices": valid.devices,
             "groups": valid.groups,
             "files": valid.files,
+            "secrets_not_looked_up": list(valid.not_looked_up),
         }
         click.echo(json.dumps(result, indent=2))
         return 0
     report_warnings(valid.warnings)
+    left = plural(len(valid.not_looked_up), "secret")
     click.echo(
         f"{valid.file}: valid: fleet '{harmless(valid.fleet)}' with "
         f"{plural(valid.devices, 'device')} and {plural(valid.files, 'file')}"
+        + (f"; your command was not asked for {left}" if valid.not_looked_up else "")
     )
     return 0

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 MASK = "***"
 
+PLACEHOLDER = "placeholder-of-a-secret"
+"""Stands for a secret that was not looked up, where nothing is asked of its value."""
+
 
 class Secret:
     """One resolved `!secret` or `!env` value; `name` may be shown, the value never."""

@@ -12,10 +12,9 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from provision.atomic_files import project_root, read_plain_file
-from provision.boards import profile_from, profiles
+from provision.boards import profile_from_table, profiles
 from provision.boards.releases import release_profile
 from provision.core.hosts import devices_of, is_at
 from provision.core.manifest.device_filter import Failed, select_devices
@@ -32,22 +31,22 @@ from provision.core.manifest.resolve.units import (
     sample_values,
     unit_manifest,
 )
-from provision.core.manifest.resolve.variables import unrendered_variables
+from provision.core.manifest.resolve.variables import secret_names, unrendered_variables
 from provision.core.manifest.station.table import read_rows
 from provision.core.manifest.yaml_parser import MAX_CHARACTERS, NotText, decode, parse
-from provision.core.manifest.yaml_tree import Document, Items, Node, Table, Text
+from provision.core.manifest.yaml_tree import Document, Node
 from provision.errors import ManifestError, Problem, UsageError
 from provision.lockfile.entries import VENDOR
-from provision.model.board import BoardProfile
-from provision.model.exhaustive import assert_never
 from provision.model.plan import SAVED_PLAN
 from provision.model.state import Content, DesiredState, PortSelector
 from provision.model.station import TableSettings
 from provision.project import source_folder
 from provision.project.schema_passes import SchemaPasses
 from provision.project.secrets_files import FILE_NAME as SECRETS_NAME
-from provision.project.secrets_files import SecretsFiles, read_secrets
+from provision.project.secrets_files import read_secrets
 from provision.project.source_folder import SourceFolder
+from provision.project.user.known_secrets import KnownSecrets
+from provision.project.user.secrets_command import SecretsCommand
 
 DEFAULT_NAME = "fleet.yaml"
 STDIN = "-"
@@ -68,7 +67,7 @@ class Loaded:
     _data: bytes
     _document: Document
     _sources: SourceFolder
-    _secrets: SecretsFiles
+    _secrets: KnownSecrets
     _environment: Mapping[str, str]
     _secrets_file: Path | None = None  # named by the user
     _library: Library | None = None
@@ -76,7 +75,7 @@ class Loaded:
     _check_bytecode: BytecodeCheck | None = None
     _check_url: UrlCheck = any_url
     _failed: Callable[[Path], Failed] | None = None
-    _hidden: frozenset[str] = frozenset()
+    _fetches: bool = False
 
     def with_library(self, library: Library) -> Loaded:
         """The same manifest, its packages and bytecode supplied by a library. Without one,
@@ -109,6 +108,8 @@ class Loaded:
     ) -> Iterator[DesiredState]:
         """As `states`, one after another; the error comes after the last."""
         names = self.names(limits, host)
+        if self._fetches:
+            self._secrets.fetch(self.secret_names(names))
         resolver = self._resolver()
         yield from resolver.states(names)
         if len(names) == len(self.manifest.devices):
@@ -205,7 +206,15 @@ class Loaded:
 
     def holds_secret(self, data: bytes) -> bool:
         """Whether one of the secrets is in a file as it is."""
-        return any(secret and secret.encode() in data for secret in self._hidden)
+        return self._secrets.are_in(data)
+
+    def not_looked_up(self, limits: Sequence[str] = ()) -> tuple[str, ...]:
+        """The secrets of these devices for which there are placeholders."""
+        return self._secrets.not_looked_up(self.secret_names(self.names(limits)))
+
+    def secret_names(self, devices: Iterable[str]) -> Iterator[str]:
+        """What `!secret` asks for in anything that these devices are made of."""
+        return secret_names(self.manifest, (self.manifest.devices[name] for name in devices))
 
     @property
     def path(self) -> Path:
@@ -254,9 +263,10 @@ class Loaded:
             self.manifest,
             self._document,
             sources=self._sources,
-            secrets=self._secrets.values,
+            secrets=self._secrets.values(self.secret_names(self.manifest.devices)),
             environment=self._environment,
             no_secrets=self._secrets.missing_file_note,
+            secret_faults=self._secrets.faults,
             library=self._library,
             check_image=self._check_image,
             check_bytecode=self._check_bytecode,
@@ -281,6 +291,8 @@ def load(
     check_url: UrlCheck = any_url,
     passes: SchemaPasses | None = None,
     failed: Callable[[Path], Failed] | None = None,
+    secrets_command: SecretsCommand | None = None,
+    fetches: bool = True,
 ) -> Loaded:
     """Read a manifest: a path, a folder that holds a `fleet.yaml`, "-" for standard input, or
     None for `fleet.yaml` in the working directory.
@@ -288,7 +300,8 @@ def load(
     UsageError when there is no such file, ManifestError with every problem when it is invalid:
     those of the manifest itself and of all its devices. `check_url` judges the URLs of ports;
     `passes` knows the manifests that need not be judged by the schema again; `failed` finds the
-    devices that failed in the last apply of a manifest, by its absolute path.
+    devices that failed in the last apply of a manifest, by its absolute path. `secrets_command`
+    knows the secrets that no file has; where nothing `fetches` them there are placeholders.
     """
     environment = os.environ if environment is None else environment
     file, folder, data = _read(manifest)
@@ -297,11 +310,12 @@ def load(
     except NotText as error:
         raise ManifestError([error.problem]) from None
     problems = list(parsed.problems)
-    known = read_secrets(folder, secrets, environment)
+    known = read_secrets(folder, secrets, environment, decrypts=secrets_command is not None)
     problems += known.problems
     hidden = {secret.reveal() for secret in known.values.values()}
     hidden.update(environment.get(name, "") for name in parsed.environment)
-    redactor = Redactor(hidden)
+    secrets_known = KnownSecrets(known, hidden, folder, secrets_command)
+    redactor = secrets_known.redactor
     if parsed.tree is None:
         raise ManifestError([redactor.problem(each) for each in problems])
     report = (passes or SchemaPasses(None)).judge(parsed.tree, parsed.document, data)
@@ -310,7 +324,7 @@ def load(
         parsed.document,
         unusable=report.unusable,
         profiles=profiles(),
-        make_board=_make_board,
+        make_board=profile_from_table,
         find_board=release_profile,
         check_url=check_url,
     )
@@ -326,12 +340,12 @@ def load(
         _sources=SourceFolder(
             folder, own=dict(_own_files(file, folder, secrets, built.image_files))
         ),
-        _secrets=known,
+        _secrets=secrets_known,
         _environment=environment,
         _secrets_file=secrets,
         _check_url=check_url,
         _failed=failed,
-        _hidden=frozenset(hidden),
+        _fetches=fetches,
     )
     if problems:
         # The rest is looked at too, so that one run tells everything.
@@ -397,19 +411,3 @@ def _read(manifest: str | None) -> tuple[str, Path, bytes]:
 def manifest_bytes(path: Path) -> bytes:
     """What is in a manifest's file; OSError as `atomic_files.read_plain_file`."""
     return read_plain_file(path, most=_MOST, root=project_root(path.parent))
-
-
-def _make_board(name: str, body: Table, base: BoardProfile | None) -> BoardProfile:
-    return profile_from(name, {str(key): _plain(value) for key, value in body.items()}, base)
-
-
-def _plain(node: Node) -> Any:
-    match node:
-        case Table():
-            return {str(key): _plain(value) for key, value in node.items()}
-        case Items():
-            return [_plain(item) for item in node]
-        case Text():
-            return None if node.null else str(node)
-        case _:
-            return assert_never(node)

@@ -15,6 +15,13 @@ def fleet_schema() -> dict[str, Any]:
     return schema
 
 
+@cache
+def config_schema() -> dict[str, Any]:
+    """`schemas/config.schema.json`, parsed."""
+    schema: dict[str, Any] = json.loads(schema_text("config"))
+    return schema
+
+
 def schema_text(name: str) -> str:
     """A schema as it is written: "fleet" or another of `schemas/`."""
     package = Path(__file__).resolve().parents[1]

@@ -1,6 +1,7 @@
 """The secrets files: `secrets.yaml` beside the manifest and what `--secrets` names.
 
-Each is one flat mapping of names to texts; a value may be `!env NAME`. Nothing that is reported
+Each is one flat mapping of names to texts; a value may be `!env NAME`. One that sops has encrypted
+is read by the user's command alone (`user/secrets_command.py`). Nothing that is reported
 about such a file shows a line of it: a password that is not quoted may be what is wrong.
 """
 
@@ -14,13 +15,18 @@ from pathlib import Path
 
 from provision.atomic_files import project_root, read_plain_file
 from provision.core.manifest.yaml_parser import NotText, decode, parse
-from provision.core.manifest.yaml_tree import Document, Text
+from provision.core.manifest.yaml_tree import Document, Table, Text
 from provision.errors import Problem, UsageError
 from provision.model.secret import Secret
 from provision.project.git.index import is_tracked
 
 FILE_NAME = "secrets.yaml"
 _MOST = 1024 * 1024  # bytes
+
+_ENCRYPTED = (
+    "encrypted by sops: have `secrets: {command: [sops, --decrypt, '{folder}/secrets.yaml']}` in "
+    "the file that `provision config path` names"
+)
 
 # What the parser says without quoting the file; anything else it says is told in general words.
 _SAFE_MESSAGES = (
@@ -45,8 +51,11 @@ class SecretsFiles:
     missing_file_note: str
 
 
-def read_secrets(folder: Path, extra: Path | None, environment: Mapping[str, str]) -> SecretsFiles:
-    """`secrets.yaml` of a folder and, over it, the file given with --secrets.
+def read_secrets(
+    folder: Path, extra: Path | None, environment: Mapping[str, str], *, decrypts: bool = False
+) -> SecretsFiles:
+    """`secrets.yaml` of a folder and, over it, the file given with --secrets; of those that are
+    encrypted nothing where a command `decrypts` them, else that nobody does is a problem.
 
     UsageError when a file cannot be read. What is wrong inside one is a located problem; one
     that git tracks, or that others on this computer may read, is a warning.
@@ -60,6 +69,9 @@ def read_secrets(folder: Path, extra: Path | None, environment: Mapping[str, str
     warnings: list[str] = []
     for path in paths:
         found, mistakes = _read(path, environment, named=path is extra)
+        if found is None:  # to be shared as it is
+            problems += () if decrypts else mistakes
+            continue
         values.update(found)
         problems += mistakes
         warnings += exposures(path)
@@ -85,9 +97,9 @@ def exposures(path: Path) -> Iterator[str]:
 
 def _read(
     path: Path, environment: Mapping[str, str], *, named: bool
-) -> tuple[dict[str, Secret], list[Problem]]:
-    """The texts in a file, and its mistakes. The one `named` by the user may lie anywhere, and be
-    the pipe of a password manager."""
+) -> tuple[dict[str, Secret] | None, list[Problem]]:
+    """The texts in a file, None where it is encrypted, and its mistakes. The one `named` by the
+    user may lie anywhere, and be the pipe of a password manager."""
     try:
         if named:
             with path.open("rb") as stream:
@@ -104,6 +116,8 @@ def _read(
         raise UsageError(f"{path} cannot be read: {error.strerror}", hint=hint) from None
     except NotText as error:
         return {}, [error.problem]
+    if parsed.tree is not None and (node := _encrypted(parsed.tree)) is not None:
+        return None, [replace(parsed.document.problem(node, "sops", _ENCRYPTED), source=None)]
     problems = [_discreet(problem) for problem in parsed.problems if not _empty(problem, path)]
     values: dict[str, Secret] = {}
     document = Document(str(path), "")
@@ -126,6 +140,12 @@ def _read(
         if message is not None:
             problems.append(replace(document.problem(value, str(name), message), source=None))
     return values, problems
+
+
+def _encrypted(tree: Table) -> Table | None:
+    """What sops writes beside the values that it has encrypted."""
+    found = {str(key): value for key, value in tree.items()}.get("sops")
+    return found if isinstance(found, Table) and "mac" in found else None
 
 
 def _empty(problem: Problem, path: Path) -> bool:

@@ -65,6 +65,7 @@ def test_a_valid_manifest_as_json(cli: Cli, tmp_path: Path) -> None:
         "devices": 2,
         "groups": 1,
         "files": 4,
+        "secrets_not_looked_up": [],
     }
 
 

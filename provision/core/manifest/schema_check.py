@@ -33,7 +33,7 @@ class SchemaReport:
 
 
 def check_schema(tree: Table, document: Document, schema: Mapping[str, Any]) -> SchemaReport:
-    """Judge a manifest's tree by the schema (the parsed `fleet.schema.json`)."""
+    """Judge a tree by the schema: a manifest's by the parsed `fleet.schema.json`."""
     validator = _SchemaValidator(schema)
     found = list(validator.findings(tree))
     return SchemaReport(
@@ -53,7 +53,7 @@ class _SchemaValidator:
         outline.line, outline.column = tree.line, tree.column
         for key, name in _REPEATED.items():
             entries = tree.get(key)  # type: ignore[call-overload]
-            if isinstance(entries, Table):
+            if isinstance(entries, Table) and key in self.schema["properties"]:
                 emptied = Table()
                 emptied.line, emptied.column = entries.line, entries.column
                 written = tree.key(key)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from provision.core.hosts import host_fault
 from provision.core.manifest.device_checks import (
@@ -69,7 +70,8 @@ class Resolver:
     """Resolves the devices of one manifest; `problems()` tells what was found so far.
 
     `secrets` and `environment` answer `!secret` and `!env`; `no_secrets` is added to the message
-    about an unknown secret (such as that there is no secrets file at all). `library` supplies
+    about an unknown secret (such as that there is no secrets file at all), `secret_faults` says of
+    some why they are unknown. `library` supplies
     packages and bytecode; without one, packages have no files and source stays as it is.
     `check_image` looks into image files; without it they only have to be there. `check_bytecode`
     judges `.mpy` files, `check_url` the URLs of ports.
@@ -84,6 +86,7 @@ class Resolver:
         secrets: Mapping[str, Secret],
         environment: Mapping[str, str],
         no_secrets: str = "",
+        secret_faults: Mapping[str, str] = MappingProxyType({}),
         library: Library | None = None,
         check_image: ImageCheck | None = None,
         check_bytecode: BytecodeCheck | None = None,
@@ -92,7 +95,14 @@ class Resolver:
         self.manifest = manifest
         self.document = document
         self.sources = sources
-        self.variables = Variables(manifest, secrets, environment, no_secrets, self._report)
+        self.variables = Variables(
+            manifest,
+            secrets=secrets,
+            environment=environment,
+            no_secrets=no_secrets,
+            secret_faults=secret_faults,
+            report=self._report,
+        )
         self.placer = FilePlacer(sources, self._report)
         self.check_image = check_image
         self.check_bytecode = check_bytecode

@@ -21,6 +21,7 @@ from provision.core.manifest.template import PATH, render, render_path
 from provision.core.wording import byte_size, quoted
 from provision.errors import TemplateError
 from provision.model.board import BoardProfile
+from provision.model.secret import PLACEHOLDER
 from provision.model.state import Content, DesiredFile
 from provision.model.unit_data import (
     DesiredCertificate,
@@ -66,6 +67,8 @@ def _entry(
 ) -> NvsEntry | None:
     try:
         content = _content(one, variables, sources)
+        if PLACEHOLDER in content.secrets:
+            return None
         kind, data = _typed(one, content)
     except TemplateError as error:
         report(one.value, one.path, error.problem.message)

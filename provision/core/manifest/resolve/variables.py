@@ -7,14 +7,15 @@ until a template renders it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 from provision.core.manifest.model import DeviceEntry, Layer, Manifest
+from provision.core.manifest.resolve.packages import Report
 from provision.core.manifest.yaml_tree import Document, Items, Node, Table, Text
 from provision.core.wording import did_you_mean, printable, quoted
 from provision.model.exhaustive import assert_never
-from provision.model.secret import Secret
+from provision.model.secret import PLACEHOLDER, Secret
 
 _TRUTHS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 BUILT_IN = frozenset({"name", "fleet", "board", "index", "number"})
@@ -25,21 +26,25 @@ _FLOAT = re.compile(r"-?[0-9]+\.[0-9]+", re.ASCII)
 class Variables:
     """The variables of one manifest's devices; what is wrong with one goes to `report`.
 
-    `no_secrets` is added to the message about an unknown secret.
+    `no_secrets` is added to the message about an unknown secret; `secret_faults` says of some why
+    they are.
     """
 
     def __init__(
         self,
         manifest: Manifest,
+        *,
         secrets: Mapping[str, Secret],
         environment: Mapping[str, str],
         no_secrets: str,
-        report: Callable[[Node, str, str], None],
+        secret_faults: Mapping[str, str],
+        report: Report,
     ) -> None:
         self._manifest = manifest
         self._secrets = secrets
         self._environment = environment
         self._no_secrets = no_secrets
+        self._secret_faults = secret_faults
         self._report = report
         self._by_layer: dict[int, Mapping[str, object]] = {}
 
@@ -83,6 +88,7 @@ class Variables:
     def _secret(self, node: Text, path: str) -> Secret:
         name = node.strip()
         found: Secret | None
+        hint = None
         if node.tag == "!env":
             value = self._environment.get(name)
             found = Secret(name, value) if value is not None else None
@@ -91,11 +97,24 @@ class Variables:
             found = self._secrets.get(name)
             message = f"unknown secret {quoted(name)}"
             message += did_you_mean(name, self._secrets) or self._no_secrets
+            if name in self._secret_faults:
+                message = f"the secret {quoted(name)} {self._secret_faults[name]}"
+                hint = "try the command by hand; `provision config` shows it"
         if found is None:
             if name:
-                self._report(node, path, message)
-            return Secret(name, "")
+                self._report(node, path, message, hint=hint)
+            return Secret(name, PLACEHOLDER)  # of whose value nothing more is said
         return found
+
+
+def secret_names(manifest: Manifest, devices: Iterable[DeviceEntry]) -> Iterator[str]:
+    """What `!secret` asks for in anything that these devices are made of."""
+    layers = {id(layer): layer for device in devices for layer in manifest.layers(device)}
+    for layer in layers.values():
+        for node in layer.vars.values():
+            for text, _ in _texts(node, ""):
+                if text.tag == "!secret" and text.strip():
+                    yield text.strip()
 
 
 def unrendered_variables(manifest: Manifest, document: Document) -> Iterator[str]:
@@ -108,6 +127,8 @@ def unrendered_variables(manifest: Manifest, document: Document) -> Iterator[str
     for layer in layers.values():
         for name, node in layer.vars.items():
             for text, path in _texts(node, f"{layer.path}.vars.{name}"):
+                if text.tag is not None:
+                    continue
                 used = next((m[1] for m in _IN_BRACES.finditer(text) if m[1] in names), None)
                 if used is not None:
                     place = document.problem(text, path, "").place
@@ -126,8 +147,7 @@ def _texts(node: Node, path: str) -> Iterator[tuple[Text, str]]:
             for place, item in enumerate(node):
                 yield from _texts(item, f"{path}[{place}]")
         case Text():
-            if node.tag is None:
-                yield node, path
+            yield node, path
         case _:
             assert_never(node)
 

@@ -1,0 +1,67 @@
+"""`provision config`: what holds, from where, and that commands go by it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Cli
+
+
+@pytest.fixture
+def configured(monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("PROVISION_CACHE_DIR")
+    monkeypatch.setenv("PROVISION_FORKS", "")  # so that what commands put there goes with the test
+    path = Path(os.environ["PROVISION_CONFIG"])
+    path.write_text("color: always\nforks: 3\ncache: /srv/cache\n")
+    path.chmod(0o600)
+    return path
+
+
+def test_what_holds_and_from_where(
+    configured: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROVISION_MANIFEST", "room.yaml")
+    assert cli("config").out.splitlines() == [
+        f"color             always  ({configured})",
+        f"forks             3  ({configured})",
+        f"cache             /srv/cache  ({configured})",
+        "manifest          room.yaml  (PROVISION_MANIFEST)",
+        "secrets.command   none  (built in)",
+    ]
+    found = cli("config", "--json").json
+    assert found["file"] == str(configured)
+    assert found["settings"]["forks"] == {"value": "3", "source": str(configured)}
+
+
+def test_without_a_file(configured: Path, cli: Cli) -> None:
+    configured.unlink()
+    ended = cli("config")
+    assert "forks             0  (built in)" in ended.out
+    assert ended.err == f"there is no {configured} yet\n"
+    assert cli("config", "path").out == f"{configured}\n"
+
+
+def test_a_mistake_is_located_and_stops_commands_but_help(configured: Path, cli: Cli) -> None:
+    configured.write_text("color: red\n")
+    for words in (("validate",), ("config",)):
+        ended = cli(*words)
+        assert ended.code == 3
+        assert f"{configured}:1:8: color:" in ended.err
+        assert "the configuration has 1 problem" in ended.err
+    assert cli("explain", "config").code == 0
+
+
+def test_commands_go_by_it(
+    configured: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    configured.write_text(f"color: always\ncache: {cache}\n")
+    monkeypatch.setenv("FORCE_COLOR", "")
+    monkeypatch.setenv("PROVISION_CACHE_DIR", "")
+    assert str(cache) in cli("cache", "list").out
+    assert "\x1b[" in cli("boards").out
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[" not in cli("boards").out
