@@ -14,6 +14,7 @@ import re
 import threading
 import types
 import zlib
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from posixpath import dirname
@@ -465,7 +466,10 @@ class MicroPython:
                 stdout=module(write=self._write),
                 implementation=module(_mpy=11014),
             ),
-            "machine": module(unique_id=lambda: b"\x24\x6f\x28\x00\x00\x01"),
+            "machine": module(
+                unique_id=lambda: b"\x24\x6f\x28\x00\x00\x01",
+                mem32=defaultdict(int),  # no fuse is burned
+            ),
             "esp": module(flash_size=lambda: 4 << 20),
             "flashbdev": module(bdev=module(ioctl=ioctl)),
             "micropython": module(kbd_intr=kbd_intr),

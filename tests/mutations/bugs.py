@@ -256,11 +256,11 @@ BUGS = (
         tests=("tests/device/micropython/test_agent.py", "-k", "promised"),
     ),
     Bug(
-        name="run the program with a small file in it unproved",
-        file="provision/device/micropython/transfer/small_file.py",
-        before="[:%d]==%s:exec",
-        after="[:%d]!=%s[:0]:exec",
-        tests=(FAULTS, "-k", "another_program"),
+        name="run a program that changes the board unproved",
+        file="provision/device/micropython/agent_source.py",
+        before="[:%d]!=%s:raise",
+        after="[:%d]==%s[:0]:raise",
+        tests=("tests/device/micropython/test_damaged_programs.py", "-k", "no_flipped_bit"),
     ),
     Bug(
         name="skip the sha256 of a file that comes within a program",

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from provision.device.micropython import agent_source
 from provision.device.micropython.raw_repl import EXEC_TIMEOUT, BoardException, RawRepl
-from provision.device.micropython.replies import MalformedReply
+from provision.device.micropython.replies import DamagedProgram, MalformedReply
 from provision.device.transport.buffered_serial import Tracer
 from provision.errors import BoardError, NoAnswer, ReadOnly
 
@@ -45,30 +45,51 @@ class AgentRunner:
     ) -> str:
         """Execute agent files and call one of their functions; what it printed, or what `listen`
         makes of that, which raises BoardException as `RawRepl.result` does."""
-        if self.deflates:
+
+        def code() -> bytes:
+            code = agent_source.program(
+                *names, call=call, arguments=arguments, deflate=self.deflates, follow=follow
+            )
+            return agent_source.by_plain_names(code) if self._by_plain_names else code
+
+        return self._as_it_takes_it(lambda: self._execute(code(), timeout, listen))
+
+    def change(self, *names: str, call: str, arguments: bytes) -> str:
+        """As `run`, for what changes the board: proved before it runs. DamagedProgram where it
+        arrived as something else, and nothing was changed."""
+
+        def code() -> bytes:
+            return agent_source.changing_program(
+                *names,
+                call=call,
+                arguments=arguments,
+                deflate=self.deflates,
+                plain_names=self._by_plain_names,
+            )
+
+        return self._as_it_takes_it(lambda: self._execute(code(), EXEC_TIMEOUT, None))
+
+    def _as_it_takes_it(self, execute: Callable[[], str]) -> str:
+        """Execute in the form that this firmware takes, which is found on the way."""
+        while True:
             try:
-                return self._execute(
-                    agent_source.program(
-                        *names, call=call, arguments=arguments, deflate=True, follow=follow
-                    ),
-                    timeout,
-                    listen,
-                )
+                return execute()
             except BoardException as error:
-                if error.name not in _NO_MODULE or "flashbdev" in error.last:
+                if agent_source.DAMAGED in error.last:
+                    self._trace(1, "a program arrived damaged, and was not run")
+                    raise DamagedProgram(error.last) from error
+                lacks = error.name in _NO_MODULE and "flashbdev" not in error.last
+                if not lacks or self._by_plain_names:
                     raise self._board_error(error) from error
-                self.deflates = False
-                self._trace(1, "this firmware has no deflate")
-        plain = agent_source.program(*names, call=call, arguments=arguments, deflate=False)
-        if self._plain_names:
-            plain = agent_source.by_plain_names(plain)
-        try:
-            return self._execute(plain, timeout, listen)
-        except BoardException as error:
-            if self._plain_names or error.name not in _NO_MODULE or "flashbdev" in error.last:
-                raise self._board_error(error) from error
-        self._plain_names = True
-        return self.run(*names, call=call, arguments=arguments, timeout=timeout, listen=listen)
+                if self.deflates:
+                    self.deflates = False
+                    self._trace(1, "this firmware has no deflate")
+                else:
+                    self._plain_names = True
+
+    @property
+    def _by_plain_names(self) -> bool:
+        return self._plain_names and not self.deflates
 
     def _execute(self, code: bytes, timeout: float, listen: Callable[[], str] | None) -> str:
         if listen is None:
@@ -106,7 +127,7 @@ def _spoilt(error: BoardError) -> bool:
     cause = error.__cause__
     if isinstance(cause, BoardException):
         return cause.name != "OSError"
-    return isinstance(cause, MalformedReply)
+    return isinstance(cause, MalformedReply) and not isinstance(cause, DamagedProgram)
 
 
 def _spoilt_again(error: BoardError) -> NoAnswer:

@@ -10,6 +10,7 @@ Modules are imported by the names that reach the firmware's own, `uos` and its l
 from __future__ import annotations
 
 import ast
+import hashlib
 import io
 import keyword
 import re
@@ -28,6 +29,10 @@ SCAN, SCAN_ACROSS = "_scan", "_scan_across"
 # which may be a folder of mpremote's whose host is gone. Without a filesystem there is no `chdir`.
 _FIRST = ("facts",), ("mount",), ("edit/take",)  # what an interpreter is asked first
 HOME = b'getattr(__import__("uos"),"chdir",len)("/")\n'
+
+DAMAGED = "damaged on the line"
+"""What a board says of a program that does not match its digest: nothing of it was run."""
+_PROOF = 8  # bytes of a sha256
 
 # A window of 1 kB, which even an ESP8266's heap gives, and no snippet is much longer.
 PACK_WINDOW = 10
@@ -51,8 +56,12 @@ def source(*names: str) -> str:
 @cache
 def packed(*names: str) -> bytes:
     """`source(*names)` deflated, as a bytes literal."""
+    return _squeezed(source(*names).encode())
+
+
+def _squeezed(code: bytes) -> bytes:
     squeezer = zlib.compressobj(9, zlib.DEFLATED, -PACK_WINDOW, 9)
-    return literal(squeezer.compress(source(*names).encode()) + squeezer.flush())
+    return literal(squeezer.compress(code) + squeezer.flush())
 
 
 def program(
@@ -81,6 +90,40 @@ def program(
     if call:
         code += b'if %s["%s"](%s):' % (home, called, arguments)
     return code + b"del %s\n" % home
+
+
+def changing_program(
+    *names: str, call: str, arguments: bytes, deflate: bool = True, plain_names: bool = False
+) -> bytes:
+    """As `program`, for what changes the board: source, call and arguments are proved by a digest
+    before any of it runs. A flipped bit in deflated text makes other text, now and then a program
+    still, which would rename or write something else."""
+    code = b"%sdef _c():\n return %s(%s)\n" % (source(*names).encode(), call.encode(), arguments)
+    if plain_names:
+        code = by_plain_names(code)
+    hashing = b"hashlib" if plain_names else b"uhashlib"
+    if deflate:
+        text = b"deflate.DeflateIO(uio.BytesIO(%s),1,%d).read()" % (_squeezed(code), PACK_WINDOW)
+    else:
+        text = literal(code)
+    return b'%s_r={}\nimport %s%s\n_r[0]=%s\n%sexec(_r.pop(0),_r)\nif _r["_c"]():del _r\n' % (
+        HOME if names[:1] in _FIRST else b"",
+        b"deflate,uio," if deflate else b"",
+        hashing,
+        text,
+        proof(b"_r[0]", code, hashing),
+    )
+
+
+def proof(name: bytes, code: bytes, hashing: bytes = b"uhashlib") -> bytes:
+    """A line that raises ValueError(DAMAGED) where `name` holds anything else than `code`."""
+    return b'if %s.sha256(%s).digest()[:%d]!=%s:raise ValueError("%s")\n' % (
+        hashing,
+        name,
+        _PROOF,
+        literal(hashlib.sha256(code).digest()[:_PROOF]),
+        DAMAGED.encode(),
+    )
 
 
 def literal(data: bytes) -> bytes:

@@ -314,7 +314,7 @@ class BoardRepl:
         """Which start-up files are under another name after it."""
 
         def attempt() -> frozenset[str]:
-            answer = self.agent.run("startup", call="_startup", arguments=arguments)
+            answer = self.agent.change("startup", call="_startup", arguments=arguments)
             _, found, names = answer.rpartition("\x02")
             if not found:
                 raise MalformedReply(answer)

@@ -75,7 +75,10 @@ class NvsAccess:
             )
         )
         try:
-            answer = self._agent.run("nvs", call="_set_nvs", arguments=arguments)
+            answer = retry(
+                self._raw,
+                lambda: self._agent.change("nvs", call="_set_nvs", arguments=arguments),
+            )
         except BoardError as error:
             if any(code in error.message for code in _NO_ROOM):
                 raise OutOfSpace(

@@ -44,13 +44,24 @@ class MalformedReply(Exception):
     """An answer that cannot be read: something else on the board printed in between."""
 
 
+class DamagedProgram(MalformedReply):
+    """What arrived is not the program that was sent: nothing of it was run."""
+
+
 def retry(raw: RawRepl, attempt: Callable[[], T]) -> T:
-    """Once more when something else on the board printed into the answer."""
+    """Once more when something else on the board printed into the answer, or the line damaged what
+    was sent."""
     try:
         return attempt()
     except MalformedReply:
         try:
             return attempt()
+        except DamagedProgram as error:
+            raise BoardError(
+                "the line damages what is sent to the board: a program arrived changed, twice, and "
+                "was not run",
+                hint="try another cable or USB port, or a shorter cable; then run again",
+            ) from error
         except MalformedReply as error:
             raise BoardError(
                 f"the board's answer cannot be read: {raw.excerpt(str(error))!r}",

@@ -33,7 +33,9 @@ give a rate up."""
 START_TIMEOUT = 30.0  # seconds for a board's first word: it compiles the program before
 READY_TIMEOUT = 5.0  # and for its offer of the next rate
 GARBAGE = 0.2
-"""Seconds of calls that make no sense, after which a rate is given up for good."""
+NOISE = 16
+"""Seconds of calls that make no sense, and bytes of them, after which a rate is given up for good.
+A board calls two hundred times a second; a few bytes are what it said at another rate."""
 PAUSE = 0.005  # seconds, besides a round trip: until what was written is out of a bridge's buffer
 EXCHANGE = 0.15
 """Seconds that going to another rate and back costs, the program for it included, at 115200 baud
@@ -208,7 +210,7 @@ class RateExchange:
         try:
             serial.read_until(CALL, timeout=GARBAGE)
         except ReadTimeout as timed_out:
-            if timed_out.heard:
+            if len(timed_out.heard) >= NOISE:
                 self._hopeless.add(rate)
                 return False
             try:

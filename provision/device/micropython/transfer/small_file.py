@@ -66,16 +66,13 @@ def program(path: bytes, content: bytes) -> bytes:
     squeezer = zlib.compressobj(9, zlib.DEFLATED, -_WINDOW, 9)
     what = hashlib.sha256(rest).digest()[:CONTENT_DIGEST] + rest
     packed = squeezer.compress(source + what) + squeezer.flush()
-    proof = hashlib.sha256(source).digest()[:CONTENT_DIGEST]
     return (
         b"_r={}\nimport deflate,uio,uhashlib\n_r[0]=deflate.DeflateIO(uio.BytesIO(%s),1,%d)\n"
-        b"_r[1]=_r[0].read(%d)\nif uhashlib.sha256(_r[1]).digest()[:%d]==%s:exec(_r[1],_r)\n"
-        b'if _r["_put"](_r[0].read()):del _r\n'
+        b'_r[1]=_r[0].read(%d)\n%sexec(_r[1],_r)\nif _r["_put"](_r[0].read()):del _r\n'
         % (
             agent_source.literal(packed),
             _WINDOW,
             len(source),
-            CONTENT_DIGEST,
-            agent_source.literal(proof),
+            agent_source.proof(b"_r[1]", source),
         )
     )

@@ -96,6 +96,8 @@ def transfer(
     try:
         choice = _started(raw, choices, exchange)
     except BoardException as error:
+        if agent_source.DAMAGED in error.last:
+            raise StreamDamaged("its receiver arrived as another program") from error
         raw.trace(1, f"this board takes no stream: {raw.raised(error)}")
         if error.name not in ("ImportError", "AttributeError", "MemoryError"):
             raise BoardError(f"the board raised {raw.raised(error)}") from error
@@ -129,11 +131,11 @@ def start_receiver(
     names = ["receive"]
     if exchange is not None:
         names.append("rate")
-        arguments += b',_r["_rate"](%s)' % exchange.begin(round_trip)
+        arguments += b",_rate(%s)" % exchange.begin(round_trip)
     call = "_receive"
     if take is not None:
         names, call, arguments = ["edit/take", *names], "_take", take + b"," + arguments
-    raw.start(agent_source.program(*names, call=call, arguments=arguments, deflate=True))
+    raw.start(agent_source.changing_program(*names, call=call, arguments=arguments))
 
 
 def _started(raw: RawRepl, choices: Sequence[Pace], exchange: RateExchange | None) -> int:
