@@ -44,6 +44,7 @@ from provision.project.git.commit import commit_of
 from provision.project.manifest_file import Loaded, load
 from provision.project.rollback_records import RollbackRecords
 from provision.project.schema_passes import SchemaPasses
+from provision.project.user.known_secrets import Lookup
 from provision.project.user.secrets_command import users_command
 from provision.sources.bytecode import bytecode_check
 from provision.sources.cache import Cache
@@ -87,7 +88,7 @@ def this_host() -> str:
 
 
 def load_manifest(
-    manifest: str | Path | None, secrets: Path | None = None, *, fetches: bool = True
+    manifest: str | Path | None, secrets: Path | None = None, *, lookup: Lookup = Lookup.NOW
 ) -> Loaded:
     """A manifest, whose URLs of ports are judged by who opens them; see `manifest_file.load`."""
     return load(
@@ -95,18 +96,15 @@ def load_manifest(
         secrets=secrets,
         check_url=url_fault,
         passes=SchemaPasses(state_directory() / "valid-manifests"),
-        failed=_failed_devices,
+        failed=lambda path: lambda: _failed_devices(path),
         secrets_command=users_command(),
-        fetches=fetches,
+        lookup=lookup,
     )
 
 
-def _failed_devices(manifest: Path) -> Callable[[], tuple[str, ...]]:
-    def look_up() -> tuple[str, ...]:
-        last = run_history().last(manifest)
-        return last.failed if last is not None else ()
-
-    return look_up
+def _failed_devices(manifest: Path) -> tuple[str, ...]:
+    last = run_history().last(manifest)
+    return last.failed if last is not None else ()
 
 
 def run_history() -> RunHistory:
@@ -279,11 +277,11 @@ class ValidManifest:
 
 
 def validate_manifest(
-    manifest: str | Path | None, *, limit: Sequence[str], secrets: Path | None
+    manifest: str | Path | None, *, limit: Sequence[str], secrets: Path | None, lookup: Lookup
 ) -> ValidManifest:
     """Read a manifest, resolve the devices that `limit` selects, one after the other, and look
     into their image files; ManifestError with every problem. Nothing is looked up elsewhere."""
-    loaded = load_manifest(manifest, secrets, fetches=False)
+    loaded = load_manifest(manifest, secrets, lookup=lookup)
     images = LocalImages(loaded.folder)
     loaded = loaded.with_image_check(images.problem)
     loaded = loaded.with_bytecode_check(bytecode_check(images.known_version))
@@ -320,6 +318,7 @@ def lock_manifest(
     check: bool,
     secrets: Path | None,
     offline: bool,
+    lookup: Lookup = Lookup.LATER,
 ) -> LockResult:
     """Resolve what devices require and write it to the lock; with `check`, only tell what is not up
     to date. `upgrade` names what is looked up anew, EVERYTHING all of it."""
@@ -330,7 +329,7 @@ def lock_manifest(
         resolve_requirements,
     )
 
-    loaded = load_manifest(manifest, secrets, fetches=False)
+    loaded = load_manifest(manifest, secrets, lookup=lookup)
     supplies = supply(loaded, offline=offline)
     requirements = Requirements.of(loaded.required_states())
     before, firmware = supplies.locked, supplies.firmware_resolver()
@@ -374,7 +373,7 @@ def vendor_manifest(
     from provision.sources.lock_resolution import Requirements, pending_changes
     from provision.sources.vendoring import refuse_links, vendor_locked
 
-    loaded = load_manifest(manifest, secrets, fetches=False)
+    loaded = load_manifest(manifest, secrets, lookup=Lookup.LATER)
     supplies = supply(loaded, offline=offline)
     missing = pending_changes(
         Requirements.of(loaded.required_states()), supplies.locked, supplies.firmware_resolver()

@@ -18,6 +18,7 @@ from provision.interfaces import PortInfo
 from provision.lockfile.store import read_lock
 from provision.model.state import DesiredState
 from provision.output.scrub import scrub
+from provision.project.user.known_secrets import Lookup
 
 
 def discover_ports(
@@ -29,7 +30,7 @@ def discover_ports(
     macs: dict[str, str] = {}
     redact: Redact = str
     if manifest is not None:
-        loaded = load_manifest(manifest, fetches=probe)
+        loaded = load_manifest(manifest, lookup=Lookup.NOW if probe else Lookup.LATER)
         redact = loaded.redactor.text
         host = this_host()
         states = [state for state in loaded.states() if is_at(state.host, host)]

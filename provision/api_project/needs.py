@@ -15,6 +15,7 @@ from provision.app import (
     validate_manifest,
     vendor_manifest,
 )
+from provision.project.user.known_secrets import Lookup
 
 if TYPE_CHECKING:
     from provision.device.flashing.device_image import DeviceImage
@@ -25,10 +26,12 @@ def validate(
     *,
     limit: Sequence[str] = (),
     secrets: Path | None = None,
+    no_secrets: bool = False,
 ) -> ValidManifest:
     """Check a manifest as `load` does, and look into image files; ManifestError names every
-    problem. Lock, cache and network are left alone, so that packages are not looked into."""
-    return validate_manifest(manifest, limit=limit, secrets=secrets)
+    problem. Lock, cache and network are left alone, so that packages are not looked into. With
+    `no_secrets`, placeholders stand for those that are in no file."""
+    return validate_manifest(manifest, limit=limit, secrets=secrets, lookup=_lookup(no_secrets))
 
 
 def lock(
@@ -38,14 +41,27 @@ def lock(
     check: bool = False,
     secrets: Path | None = None,
     offline: bool = False,
+    no_secrets: bool = False,
 ) -> LockResult:
     """Resolve a manifest's versions and packages and write them to fleet.lock, with URL, size and
     sha256 of each file; SourceError for what cannot be had.
 
     What is locked stays, but for the firmware and packages that `upgrade` names (EVERYTHING: all).
-    With `check` nothing is written: the result tells what is not up to date.
+    With `check` nothing is written: the result tells what is not up to date. `no_secrets` as of
+    `validate`.
     """
-    return lock_manifest(manifest, upgrade=upgrade, check=check, secrets=secrets, offline=offline)
+    return lock_manifest(
+        manifest,
+        upgrade=upgrade,
+        check=check,
+        secrets=secrets,
+        offline=offline,
+        lookup=_lookup(no_secrets),
+    )
+
+
+def _lookup(no_secrets: bool) -> Lookup:
+    return Lookup.NEVER if no_secrets else Lookup.LATER
 
 
 def vendor(

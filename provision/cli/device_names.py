@@ -39,11 +39,12 @@ def board_paths(context: click.Context, _parameter: click.Parameter, typed: str)
 def _dests(context: click.Context, device: str) -> list[str]:
     """What the manifest puts on a device, or on all; what packages hold is not known here."""
     from provision.project.manifest_file import load
+    from provision.project.user.known_secrets import Lookup
     from provision.project.user.secrets_command import users_command
 
     try:
         loaded = load(
-            context.params.get("manifest"), secrets_command=users_command(), fetches=False
+            context.params.get("manifest"), secrets_command=users_command(), lookup=Lookup.LATER
         )
         states = loaded.states([device] if device else ())
     except (ProvisionError, OSError):

@@ -10,7 +10,13 @@ from pathlib import Path
 import click
 
 from provision import api
-from provision.cli.options import json_option, manifest_argument, offline_option, secrets_option
+from provision.cli.options import (
+    json_option,
+    manifests_argument,
+    no_secrets_option,
+    offline_option,
+    secrets_option,
+)
 from provision.cli.problems import report_error, report_warnings
 from provision.core.wording import harmless, harmless_line
 from provision.errors import LockError, UsageError
@@ -19,7 +25,7 @@ from provision.sources.lock_resolution import Change
 
 
 @click.command("lock")
-@manifest_argument
+@manifests_argument
 @click.option(
     "--upgrade",
     "-U",
@@ -48,6 +54,7 @@ from provision.sources.lock_resolution import Change
     help="With --merge: these devices may have another board than before; patterns as of --limit.",
 )
 @secrets_option
+@no_secrets_option
 @offline_option
 @json_option
 def command(
@@ -58,6 +65,7 @@ def command(
     other: str | None,
     accept_new: tuple[str, ...],
     secrets: Path | None,
+    no_secrets: bool,
     offline: bool,
     as_json: bool,
 ) -> int:
@@ -77,7 +85,14 @@ def command(
         raise UsageError(
             "--accept-new-board goes with --merge", hint="write `provision lock --merge FILE …`"
         )
-    result = api.lock(manifest, upgrade=upgrades, check=check, secrets=secrets, offline=offline)
+    result = api.lock(
+        manifest,
+        upgrade=upgrades,
+        check=check,
+        secrets=secrets,
+        offline=offline,
+        no_secrets=no_secrets,
+    )
     _tell(result.changes, as_json, changed=not check)
     report_warnings(result.warnings)
     if check and result.changes:

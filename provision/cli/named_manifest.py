@@ -14,6 +14,7 @@ from provision.cli.suggestions import remember
 from provision.core.wording import closest, printable
 from provision.errors import ProvisionError, UsageError
 from provision.project.manifest_file import DEFAULT_NAME, STDIN, load
+from provision.project.secrets_files import FILE_NAME as SECRETS_FILE
 
 ENVIRONMENT = "PROVISION_MANIFEST"
 _SUFFIXES = {".yaml", ".yml"}
@@ -43,6 +44,11 @@ def the_manifest(
     for word in words:
         if word != STDIN and not _is_there(word):
             raise _missing(context, word, words)
+        if _is_secrets_file(word):  # what is wrong with a line of it would be shown
+            raise UsageError(
+                f"{printable(word)} holds secrets and is no manifest",
+                hint=f"name the manifest, as in `{context.command_path} path/to/{DEFAULT_NAME}`",
+            )
     if len(words) > 1:
         raise UsageError(
             f"one manifest at a time, not {printable(', '.join(words))}",
@@ -50,6 +56,26 @@ def the_manifest(
         )
     remember(context, words[0])
     return words[0]
+
+
+def the_manifests(
+    context: click.Context, parameter: click.Parameter, words: Sequence[str]
+) -> tuple[str | None, ...]:
+    """All the words that were given, of several without secrets files; one that may be None."""
+    if len(words) < 2:
+        return (the_manifest(context, parameter, words),)
+    for word in words:
+        if not _is_there(word):
+            raise _missing(context, word, words)
+    found = tuple(word for word in words if not _is_secrets_file(word))
+    for word in words:
+        if word not in found:
+            click.echo(f"{printable(word)} holds secrets and is no manifest: left out", err=True)
+    return found or (the_manifest(context, parameter, words[:1]),)
+
+
+def _is_secrets_file(word: str) -> bool:
+    return Path(word).name == SECRETS_FILE
 
 
 def named_by_option(

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import click
 
 from provision.cli.device_names import patterns
-from provision.cli.named_manifest import named_by_option, the_manifest
-from provision.cli.suggestions import complete
+from provision.cli.named_manifest import named_by_option, the_manifest, the_manifests
+from provision.cli.suggestions import complete, remember
 from provision.core.hosts import host_fault
 from provision.errors import ManifestError, ProvisionError, UsageError
 
@@ -37,6 +37,46 @@ def manifest_argument(function: F) -> F:
     # As many words as there are, so that devices named in its place can be told from manifests.
     return click.argument(
         "manifest", nargs=-1, metavar="[MANIFEST]", callback=the_manifest, type=click.UNPROCESSED
+    )(function)
+
+
+def manifests_argument(function: Callable[..., int]) -> Callable[..., int]:
+    """Any number of manifests, to the command one after the other: as a hook of version control
+    names them, or `*.yaml`. What is wrong with one hides nothing of the next."""
+
+    @functools.wraps(function)
+    def each(*arguments: Any, manifest: tuple[str | None, ...], **options: Any) -> int:
+        if len(manifest) == 1:
+            return function(*arguments, manifest=manifest[0], **options)
+        from provision.cli.problems import report_error
+
+        codes = []
+        for one in manifest:
+            context = click.get_current_context()
+            remember(context, one)
+            try:
+                codes.append(function(*arguments, manifest=one, **options))
+            except ProvisionError as error:
+                complete(error, context)
+                report_error(error)
+                codes.append(error.exit_code)
+        return max(codes)
+
+    return click.argument(
+        "manifest",
+        nargs=-1,
+        metavar="[MANIFEST]...",
+        callback=the_manifests,
+        type=click.UNPROCESSED,
+    )(each)
+
+
+def no_secrets_option(function: F) -> F:
+    return click.option(
+        "--no-secrets",
+        is_flag=True,
+        help="Take a placeholder for each secret that no file has, and each variable of the "
+        "environment that is not set.",
     )(function)
 
 

@@ -225,9 +225,12 @@ def _boards_of(
 ) -> list[tuple[str, dict[str, str]]]:
     """Name and settings of the board behind each sim:// port of a manifest."""
     from provision.project.manifest_file import load
+    from provision.project.user.known_secrets import Lookup
     from provision.project.user.secrets_command import users_command
 
-    loaded = load(manifest or None, secrets=secrets, secrets_command=users_command(), fetches=False)
+    loaded = load(
+        manifest or None, secrets=secrets, secrets_command=users_command(), lookup=Lookup.LATER
+    )
     boards = []
     for state in loaded.states(limits):
         if state.port is None or not state.port.value.startswith(f"{SCHEME}://"):

@@ -8,29 +8,41 @@ from pathlib import Path
 import click
 
 from provision import api
-from provision.cli.options import json_option, limit_option, manifest_argument, secrets_option
+from provision.cli.options import (
+    json_option,
+    limit_option,
+    manifests_argument,
+    no_secrets_option,
+    secrets_option,
+)
 from provision.cli.problems import problem_data, report_problems, report_warnings
 from provision.core.wording import harmless, plural
 from provision.errors import ManifestError
 
 
 @click.command("validate")
-@manifest_argument
+@manifests_argument
 @limit_option
 @secrets_option
+@no_secrets_option
 @json_option
 def command(
-    manifest: str | None, limits: tuple[str, ...], secrets: Path | None, as_json: bool
+    *,
+    manifest: str | None,
+    limits: tuple[str, ...],
+    secrets: Path | None,
+    no_secrets: bool,
+    as_json: bool,
 ) -> int:
     """Check a manifest without touching any board.
 
     MANIFEST is a file, a folder that holds a fleet.yaml, or - for standard input; fleet.yaml in
-    the working directory when left out. Every device's templates are rendered, every source is
-    looked for, and image files are read. Exits with 0 for a valid manifest and 3 for an invalid
-    one.
+    the working directory when left out; several are checked one after the other. Every device's
+    templates are rendered, every source is looked for, and image files are read. Exits with 0 for
+    a valid manifest and 3 for an invalid one.
     """
     try:
-        valid = api.validate(manifest, limit=limits, secrets=secrets)
+        valid = api.validate(manifest, limit=limits, secrets=secrets, no_secrets=no_secrets)
     except ManifestError as error:
         if as_json:
             problems = [problem_data(problem) for problem in error.problems]
@@ -57,6 +69,6 @@ def command(
     click.echo(
         f"{valid.file}: valid: fleet '{harmless(valid.fleet)}' with "
         f"{plural(valid.devices, 'device')} and {plural(valid.files, 'file')}"
-        + (f"; your command was not asked for {left}" if valid.not_looked_up else "")
+        + (f"; {left} not looked up" if valid.not_looked_up else "")
     )
     return 0

@@ -38,6 +38,7 @@ from provision.core.manifest.yaml_tree import Document, Node
 from provision.errors import ManifestError, Problem, UsageError
 from provision.lockfile.entries import VENDOR
 from provision.model.plan import SAVED_PLAN
+from provision.model.secret import PLACEHOLDER
 from provision.model.state import Content, DesiredState, PortSelector
 from provision.model.station import TableSettings
 from provision.project import source_folder
@@ -45,7 +46,7 @@ from provision.project.schema_passes import SchemaPasses
 from provision.project.secrets_files import FILE_NAME as SECRETS_NAME
 from provision.project.secrets_files import read_secrets
 from provision.project.source_folder import SourceFolder
-from provision.project.user.known_secrets import KnownSecrets
+from provision.project.user.known_secrets import FilledEnvironment, KnownSecrets, Lookup
 from provision.project.user.secrets_command import SecretsCommand
 
 DEFAULT_NAME = "fleet.yaml"
@@ -75,7 +76,6 @@ class Loaded:
     _check_bytecode: BytecodeCheck | None = None
     _check_url: UrlCheck = any_url
     _failed: Callable[[Path], Failed] | None = None
-    _fetches: bool = False
 
     def with_library(self, library: Library) -> Loaded:
         """The same manifest, its packages and bytecode supplied by a library. Without one,
@@ -108,8 +108,7 @@ class Loaded:
     ) -> Iterator[DesiredState]:
         """As `states`, one after another; the error comes after the last."""
         names = self.names(limits, host)
-        if self._fetches:
-            self._secrets.fetch(self.secret_names(names))
+        self._secrets.fetch(self.secret_names(names))
         resolver = self._resolver()
         yield from resolver.states(names)
         if len(names) == len(self.manifest.devices):
@@ -292,7 +291,7 @@ def load(
     passes: SchemaPasses | None = None,
     failed: Callable[[Path], Failed] | None = None,
     secrets_command: SecretsCommand | None = None,
-    fetches: bool = True,
+    lookup: Lookup = Lookup.NOW,
 ) -> Loaded:
     """Read a manifest: a path, a folder that holds a `fleet.yaml`, "-" for standard input, or
     None for `fleet.yaml` in the working directory.
@@ -301,7 +300,8 @@ def load(
     those of the manifest itself and of all its devices. `check_url` judges the URLs of ports;
     `passes` knows the manifests that need not be judged by the schema again; `failed` finds the
     devices that failed in the last apply of a manifest, by its absolute path. `secrets_command`
-    knows the secrets that no file has; where nothing `fetches` them there are placeholders.
+    knows the secrets that no file has; `lookup` says whether it is asked, and where it is not there
+    are placeholders.
     """
     environment = os.environ if environment is None else environment
     file, folder, data = _read(manifest)
@@ -310,11 +310,13 @@ def load(
     except NotText as error:
         raise ManifestError([error.problem]) from None
     problems = list(parsed.problems)
+    hidden = {environment.get(name, "") for name in parsed.environment}
+    if lookup is Lookup.NEVER:
+        environment = FilledEnvironment(environment)
     known = read_secrets(folder, secrets, environment, decrypts=secrets_command is not None)
     problems += known.problems
-    hidden = {secret.reveal() for secret in known.values.values()}
-    hidden.update(environment.get(name, "") for name in parsed.environment)
-    secrets_known = KnownSecrets(known, hidden, folder, secrets_command)
+    hidden |= {secret.reveal() for secret in known.values.values()} - {PLACEHOLDER}
+    secrets_known = KnownSecrets(known, hidden, folder, secrets_command, lookup)
     redactor = secrets_known.redactor
     if parsed.tree is None:
         raise ManifestError([redactor.problem(each) for each in problems])
@@ -345,7 +347,6 @@ def load(
         _secrets_file=secrets,
         _check_url=check_url,
         _failed=failed,
-        _fetches=fetches,
     )
     if problems:
         # The rest is looked at too, so that one run tells everything.

@@ -387,3 +387,49 @@ def test_show_hosts_needs_neither_sources_nor_secrets(cli: Cli, tmp_path: Path) 
     assert found["hosts"] == {"pi": ["b-1", "b-2"]}
     assert found["groups"] == {"b-1": ["a"], "b-2": ["a"]}
     assert found["lock"] == str(tmp_path.resolve() / "fleet.lock")
+
+
+def test_several_manifests_are_checked_each(cli: Cli, tmp_path: Path) -> None:
+    """As `*.yaml` names them, secrets among them, of which nothing is shown."""
+    more = {"a.yaml": "devices: {x: {boar: esp32}}\n", "b/fleet.yaml": "fleet: [\n"}
+    write_tree(tmp_path, {**FILES, **more})
+    ended = cli("validate", "a.yaml", "b", "fleet.yaml", "secrets.yaml")
+    assert ended.code == 3
+    assert ended.out == "fleet.yaml: valid: fleet 'greenhouse' with 2 devices and 4 files\n"
+    assert "a.yaml:1:15: devices.x.boar" in ended.err
+    assert "b/fleet.yaml:2:1:" in ended.err
+    assert "secrets.yaml holds secrets and is no manifest: left out" in ended.err
+    assert "correct horse" not in ended.everything
+    assert cli("validate", "fleet.yaml", "gone.yaml").code == 2
+    ended = cli("lock", "--check", "fleet.yaml", "a.yaml")
+    assert ended.code == 3
+    assert "fleet.lock is not up to date" in ended.err
+    assert "a.yaml:1:15: devices.x.boar" in ended.err
+
+
+def test_a_secrets_file_is_no_manifest(cli: Cli, tmp_path: Path) -> None:
+    write_tree(tmp_path, FILES)
+    for command in ("validate", "plan"):
+        ended = cli(command, "secrets.yaml")
+        assert ended.code == 2
+        assert "secrets.yaml holds secrets and is no manifest" in ended.err
+        assert "correct horse" not in ended.everything
+
+
+@pytest.mark.parametrize("secrets", [None, "wifi: !env GONE\n"])
+def test_without_secrets(cli: Cli, tmp_path: Path, secrets: str | None) -> None:
+    """As a checkout of a CI has none; also where a number is to be made of one."""
+    nvs = 'nvs: {app: {pin: {u8: "{{ pin }}"}}}'
+    vars_ = "vars: {wifi: !secret wifi, pin: !env PIN_OF_NOBODY}\n    board: esp32\n    " + nvs
+    manifest = MANIFEST.replace("vars: {wifi: !secret wifi}", vars_)
+    write_tree(tmp_path, {**FILES, "fleet.yaml": manifest})
+    (tmp_path / "secrets.yaml").unlink()
+    if secrets is not None:
+        write_tree(tmp_path, {"secrets.yaml": secrets})
+    assert cli("validate").code == 3
+    ended = cli("validate", "--no-secrets")
+    assert ended.code == 0, ended.err
+    assert "; 1 secret not looked up" in ended.out
+    ended = cli("lock", "--check", "--no-secrets")
+    assert "fleet.lock is not up to date" in ended.err, "and nothing else"
+    assert "unknown secret" not in ended.err

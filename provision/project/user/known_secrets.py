@@ -4,7 +4,8 @@ been asked for. They are known to the redactor before anybody can show them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from enum import Enum
 from pathlib import Path
 
 from provision.core.manifest.redact import Redactor
@@ -13,9 +14,17 @@ from provision.project.secrets_files import SecretsFiles
 from provision.project.user.secrets_command import SecretsCommand
 
 
+class Lookup(Enum):
+    """Whether values are asked for: of the user's command; of files alone, what only the command
+    knows is left open; not even that, and what no file has is left open."""
+
+    NOW = "now"
+    LATER = "later"
+    NEVER = "never"
+
+
 class KnownSecrets:
-    """`hidden` are texts that nobody is to be shown. Without a `command` there are no secrets but
-    those of the files; with one, a secret that it was not asked for is a placeholder."""
+    """`hidden` are texts that nobody is to be shown. What is left open is a placeholder."""
 
     def __init__(
         self,
@@ -23,6 +32,7 @@ class KnownSecrets:
         hidden: Iterable[str],
         folder: Path,
         command: SecretsCommand | None,
+        lookup: Lookup,
     ) -> None:
         self.redactor = Redactor(hidden := frozenset(hidden))
         self.faults: dict[str, str] = {}
@@ -30,6 +40,7 @@ class KnownSecrets:
         self._hidden = hidden
         self._folder = folder
         self._command = command
+        self._lookup = lookup
         self._fetched: dict[str, Secret] = {}
 
     @property
@@ -43,8 +54,8 @@ class KnownSecrets:
         return tuple(name for name, one in found if one and one.reveal() == PLACEHOLDER)
 
     def values(self, names: Iterable[str]) -> Mapping[str, Secret]:
-        """All that are known, and placeholders for those of `names` that only the command knows."""
-        if self._command is None:
+        """All that are known, and placeholders for those of `names` that are left open."""
+        if self._command is None and self._lookup is not Lookup.NEVER:
             return self._files.values
         placeholders = {
             name: Secret(name, PLACEHOLDER) for name in names if name not in self.faults
@@ -52,8 +63,8 @@ class KnownSecrets:
         return {**placeholders, **self._fetched, **self._files.values}
 
     def fetch(self, names: Iterable[str]) -> None:
-        """Ask the command for those of `names` that nobody has told yet."""
-        if self._command is None:
+        """Ask the command for those of `names` that nobody has told yet, if it is to be asked."""
+        if self._command is None or self._lookup is not Lookup.NOW:
             return
         known = self._files.values.keys() | self._fetched.keys()
         missing = [name for name in dict.fromkeys(names) if name not in known]
@@ -68,3 +79,22 @@ class KnownSecrets:
         """Whether one of the secrets is in a file as it is."""
         fetched = {value.reveal() for value in self._fetched.values()}
         return any(secret and secret.encode() in data for secret in self._hidden | fetched)
+
+
+class FilledEnvironment(Mapping[str, str]):
+    """An environment where every variable is set, those that are not to a placeholder."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+
+    def __getitem__(self, name: str) -> str:
+        return self._environment.get(name, PLACEHOLDER)
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._environment)
+
+    def __len__(self) -> int:
+        return len(self._environment)
