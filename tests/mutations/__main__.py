@@ -1,7 +1,8 @@
-"""`python -m tests.mutations [word …] [--table]`: put each bug in, and see that a test falls.
+"""`python -m tests.mutations [word …] [--new] [--table]`: put each bug in; see that a test falls.
 
 The package and its tests are copied to a temporary directory; the checkout is not touched. With
-words, only bugs whose name holds one of them; with --table the result is docs/mutations.md.
+words, only bugs whose name holds one of them; with --new, only those of which docs/mutations.md has
+no row. With --table the result goes there, and rows of bugs that were not run stay as they are.
 Exit code 1 when a bug goes unseen.
 """
 
@@ -21,6 +22,8 @@ from tests.mutations.bugs import BUGS, Bug
 
 ROOT = Path(__file__).resolve().parents[2]
 NEEDED = ("provision", "tests", "schemas", "examples", "docs", "README.md", "pyproject.toml")
+PAGE = ROOT / "docs" / "mutations.md"
+NOTHING = "**nothing**"
 PATIENCE = 900.0  # seconds for the tests of one bug: one that hangs is caught as well
 
 
@@ -61,25 +64,43 @@ def _failing(bug: Bug, room: Path) -> Iterator[str]:
     yield from re.findall(r"^FAILED (.+?)(?: - .*)?$", ended.stdout, re.MULTILINE)
 
 
-def table(results: list[tuple[Bug, list[str]]]) -> str:
-    caught = sum(bool(tests) for _, tests in results)
+def table(results: list[tuple[Bug, list[str]]], before: str) -> str:
+    """The page with a row for each bug that was run, now or `before`, when it was this page."""
+    rows = rows_of(before)
+    ran = {bug.name: _row(bug, tests) for bug, tests in results}
+    known = [ran.get(bug.name) or rows.get(bug.name) for bug in BUGS]
+    told = [row for row in known if row is not None]
+    caught = sum(NOTHING not in row for row in told)
     lines = [
         "# Deliberate bugs",
         "",
         "Each of these was put into a copy of the package, and the tests that should see it were",
-        "run: the last column is the first that fell. `python -m tests.mutations --table` does it",
-        "again and writes this page; that each bug still fits the source is tested in every run.",
+        "run: beside it stand the first that fell, and the commit at which that was so. `python -m",
+        "tests.mutations --table` does all of it again and writes this page, with `--new` what has",
+        "no row yet; that each bug still fits the source is tested in every run.",
         "",
-        f"Last run on {datetime.now(timezone.utc):%Y-%m-%d}, commit {_commit()}: "
-        f"{caught} of {len(results)} caught.",
+        f"{caught} of {len(told)} caught; the last on {datetime.now(timezone.utc):%Y-%m-%d}. "
+        f"{len(BUGS) - len(told)} of the list were not run yet.",
         "",
-        "| bug | in | caught by |",
-        "| --- | --- | --- |",
+        "| bug | in | caught by | at |",
+        "| --- | --- | --- | --- |",
+        *told,
     ]
-    for bug, tests in results:
-        found = f"`{tests[0]}`".replace("|", "\\|") if tests else "**nothing**"
-        lines.append(f"| {bug.name} | `{bug.file}` | {found} |")
     return "\n".join(lines) + "\n"
+
+
+def rows_of(page: str) -> dict[str, str]:
+    """The rows of the page as it is, by the name of the bug."""
+    return {
+        row[2:].partition(" | ")[0]: row
+        for row in page.splitlines()
+        if row.startswith("| ") and "`provision/" in row
+    }
+
+
+def _row(bug: Bug, tests: list[str]) -> str:
+    found = f"`{tests[0]}`".replace("|", "\\|") if tests else NOTHING
+    return f"| {bug.name} | `{bug.file}` | {found} | {_commit()} |"
 
 
 def _commit() -> str:
@@ -89,9 +110,15 @@ def _commit() -> str:
 
 
 def main(words: list[str]) -> int:
-    tabled = "--table" in words
-    words = [word for word in words if word != "--table"]
-    chosen = [bug for bug in BUGS if not words or any(word in bug.name for word in words)]
+    tabled, new = "--table" in words, "--new" in words
+    words = [word for word in words if word not in ("--table", "--new")]
+    before = PAGE.read_text("utf-8")
+    known = rows_of(before) if new else {}
+    chosen = [
+        bug
+        for bug in BUGS
+        if bug.name not in known and (not words or any(word in bug.name for word in words))
+    ]
     results = []
     with tempfile.TemporaryDirectory(prefix="mutations") as name:
         room = Path(name)
@@ -105,9 +132,9 @@ def main(words: list[str]) -> int:
         for bug in chosen:
             tests = caught_by(bug, room)
             results.append((bug, tests))
+            if tabled:  # after each: what was run is not lost with what is still to come
+                PAGE.write_text(table(results, before), "utf-8")
             print(f"{bug.name}: {tests[0] if tests else 'NOT CAUGHT'}", file=sys.stderr, flush=True)
-    if tabled:
-        (ROOT / "docs" / "mutations.md").write_text(table(results), "utf-8")
     missed = sum(not tests for _, tests in results)
     print(f"{len(results)} bugs, {len(results) - missed} caught")
     return 1 if missed else 0

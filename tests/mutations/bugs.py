@@ -25,6 +25,20 @@ class Bug:
 
 BUGS = (
     Bug(
+        name="do all devices where a saved plan has none of those that are selected",
+        file="provision/api_project/plans.py",
+        before="    if not planned:\n",
+        after="    if planned is None:\n",
+        tests=("tests/project/test_other_hosts.py", "-k", "without_a_plan"),
+    ),
+    Bug(
+        name="tell two errors of boards as one because only their numbers differ",
+        file="provision/output/recap.py",
+        before="(?<!Errno[ ])",
+        after="",
+        tests=("tests/output/test_output_text.py", "-k", "no_device_s_own"),
+    ),
+    Bug(
         name="let a cell of the ledger be a formula to a spreadsheet",
         file="provision/station/records.py",
         before='if text[:1] in "=+-@\\t\\r" and text',
