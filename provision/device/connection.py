@@ -169,7 +169,7 @@ class SerialConnection:
                 "it has, unplug it and plug it in again",
             )
         repl = self._past_a_return(self._enter_repl)
-        self._booting = False
+        self._booting, self._heard = False, b""
         self._repl = repl
         if self._kind.by_drive and self._drives is not None:
             self._drives.records.back(address=self._endpoint.address, place=self._where.place)
@@ -351,8 +351,9 @@ class SerialConnection:
             with suppress(NoAnswer):  # what the app said first went to a port that was not there
                 self.repl(reset=False)
                 self.resume()
+        begun, self._heard = self._heard, b""
         found, heard = self._past_a_return(
-            lambda: console.wait_for_line(self._bytes, pattern, timeout, stopping)
+            lambda: console.wait_for_line(self._bytes, pattern, timeout, stopping, begun)
         )
         if found is None and stopping():
             raise Interrupted("the run was cancelled")
@@ -364,8 +365,9 @@ class SerialConnection:
         return excerpt(found, self._redact)
 
     def listen(self, seconds: float, stopping: Stopping = never) -> str:
+        begun, self._heard = self._heard, b""
         heard = self._past_a_return(
-            lambda: console.read_lines(self._bytes, seconds, lambda _text: False, stopping)
+            lambda: console.read_lines(self._bytes, seconds, stopping, begun)
         )
         return excerpt(heard, self._redact, 4000)
 

@@ -145,10 +145,11 @@ def follow(
 
 
 def wait_for_line(
-    port: BytePort, pattern: str, timeout: float, stopping: Stopping
+    port: BytePort, pattern: str, timeout: float, stopping: Stopping, begun: bytes = b""
 ) -> tuple[str | None, str]:
     """The first line that comes in which a regular expression is found, None where none does in
-    `timeout` seconds or until `stopping` says so; and all that was heard."""
+    `timeout` seconds or until `stopping` says so; and all that was heard. `begun` has come
+    already."""
     found: list[str] = []
     matches = compile_console(pattern)
     deadline = time.monotonic() + timeout
@@ -163,18 +164,22 @@ def wait_for_line(
                     break
         return False
 
-    heard = read_lines(port, timeout, look, stopping)
+    heard = read_lines(port, timeout, stopping, begun, look)
     return next(iter(found), None), heard
 
 
 def read_lines(
-    port: BytePort, seconds: float, enough: Callable[[str], bool], stopping: Stopping
+    port: BytePort,
+    seconds: float,
+    stopping: Stopping,
+    begun: bytes = b"",
+    enough: Callable[[str], bool] = lambda _text: False,
 ) -> str:
     """What the board prints in whole lines until `enough` or `stopping` says so, or the time is
-    over."""
+    over; `begun` has come already."""
     deadline = time.monotonic() + seconds
     heard = ""
-    line = BufferedSerial(port)
+    line = BufferedSerial(port, read=begun)
     while (left := deadline - time.monotonic()) > 0 and not stopping():
         try:
             text = line.read_until(

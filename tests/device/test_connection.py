@@ -14,6 +14,7 @@ import pytest
 
 from provision.core.chips.esp.chips import ESP32C3
 from provision.device.connection import SerialConnection, SerialConnector
+from provision.device.micropython.raw_repl import BANNER, RAW_PASTE
 from provision.errors import CheckFailed, ManualActionRequired, NoAnswer, PortLost, PortNotFound
 from provision.interfaces import PortInfo
 from provision.model.board import ResetWiring
@@ -246,6 +247,40 @@ def test_what_the_app_prints_is_waited_for(usb: Usb, connect: Connect) -> None:
     assert connection.console("ready: (.*)", 5.0) == "ready: kitchen"
     with pytest.raises(CheckFailed):
         connection.console("never", 0.05)
+
+
+class Prompt:
+    """A board at its raw REPL that is up again, and has said its only word, by the time that the
+    answer to its reset is read."""
+
+    def __init__(self) -> None:
+        self._heard = b""
+        self._pasting = False
+
+    def hear(self, data: bytes) -> None:
+        self._heard += data
+
+    def say(self) -> bytes:
+        if self._pasting and self._heard.endswith(b"\x04"):
+            self._heard, self._pasting = b"", False
+            return b"\x04\x04\x04>booting\r\nready: kitchen\r\n"
+        if RAW_PASTE in self._heard:
+            self._heard, self._pasting = b"", True
+            return BANNER + b"R\x01\x00\x10"
+        return b""
+
+
+@pytest.mark.parametrize("listens", [False, True])
+def test_an_app_that_is_quicker_than_this_computer_is_heard(
+    usb: Usb, connect: Connect, listens: bool
+) -> None:
+    path = usb.plug()
+    connection = connect(path)
+    with playing(usb.master(path), Prompt()):
+        connection.repl(reset=False)
+        connection.restart(None, 0.0)
+        heard = connection.listen(0.1) if listens else connection.console("ready: ", 1.0)
+    assert heard.strip().endswith("ready: kitchen")
 
 
 def test_a_check_ends_whatever_its_pattern_and_the_line(usb: Usb, connect: Connect) -> None:

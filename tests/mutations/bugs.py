@@ -25,6 +25,13 @@ class Bug:
 
 BUGS = (
     Bug(
+        name="leave unheard what an app has said before the answer to its reset was read",
+        file="provision/device/console.py",
+        before="line = BufferedSerial(port, read=begun)",
+        after="line = BufferedSerial(port)",
+        tests=("tests/device/test_connection.py", "-k", "quicker_than"),
+    ),
+    Bug(
         name="do all devices where a saved plan has none of those that are selected",
         file="provision/api_project/plans.py",
         before="    if not planned:\n",

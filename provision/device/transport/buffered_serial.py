@@ -76,10 +76,11 @@ class BufferedSerial:
     Raises what pyserial raises: whoever owns the port knows how to translate it.
     """
 
-    def __init__(self, port: BytePort, clock: Clock = time) -> None:
+    def __init__(self, port: BytePort, clock: Clock = time, *, read: bytes = b"") -> None:
+        """`read` was read of the port before."""
         self._port = port
         self.clock = clock
-        self._buffer = bytearray()
+        self._buffer = bytearray(read)
         self._seen = clock.monotonic()  # when this process last knew that it runs
         self._not_listened = 0.0  # seconds that count for no deadline
         self._base = port.baudrate
