@@ -61,13 +61,14 @@ def test_each_option_of_a_module_is_documented(environment: dict[str, str], modu
     code = f"""
 import json, sys
 sys.path.insert(0, {environment["ANSIBLE_COLLECTIONS_PATH"]!r})
+from ansible_collections.provision.boards.plugins.module_utils import command
 from ansible_collections.provision.boards.plugins.modules import {module} as module
 found = {{}}
 class Asked(Exception): pass
 def given(argument_spec, **more):
     found.update(argument_spec)
     raise Asked
-module.AnsibleModule = given
+command.AnsibleModule = given
 try:
     module.main()
 except Asked:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Options that every module of the collection has."""
+    """Options that every module of the collection has, and BY_MAC of those that look for boards."""
 
     DOCUMENTATION = r"""
 options:
@@ -59,4 +59,16 @@ options:
       - The C(provision) command on the host.
       - Found in C(PATH), C(~/.local/bin) and C(/opt/provision/bin) if left out.
     type: path
+requirements:
+  - provision on the host, as the role M(provision.boards.station) installs it
+  - provision on the controller, where O(project) is used
+"""
+
+    BY_MAC = r"""
+options:
+  match_by_mac:
+    description:
+      - Find each board that is known by its MAC, whichever port of the host it is on.
+    type: bool
+    default: false
 """

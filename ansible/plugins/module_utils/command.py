@@ -8,11 +8,15 @@ import json
 import os
 import shutil
 import tarfile
+from contextlib import contextmanager
+
+from ansible.module_utils.basic import AnsibleModule
 
 CHANGES_PENDING = 6  # exit code of `--detailed-exitcode`
 FAILED = ("failed", "rolled-back", "refused", "unreachable", "interrupted")
 PLACES = ("~/.local/bin", "/opt/provision/bin", "/usr/local/bin")
 STAMP = ".provision-project"
+LEARNED = ".provision-learned.lock"
 
 OPTIONS = {
     "project": {"type": "path"},
@@ -29,14 +33,20 @@ OPTIONS = {
     "_digest": {"type": "str"},
     "_name": {"type": "str"},
 }
+BY_MAC = {"match_by_mac": {"type": "bool", "default": False}}
 
 
 class Fleet:
     """The boards of this host, as a module was asked for them."""
 
-    def __init__(self, module):
-        self.module = module
-        self.parameters = module.params
+    def __init__(self, **options):
+        """`options` are the module's own, beside those that all have."""
+        self.module = AnsibleModule(
+            argument_spec={**OPTIONS, **options},
+            mutually_exclusive=[("project", "manifest"), ("secrets", "secrets_file")],
+            supports_check_mode=True,
+        )
+        self.parameters = self.module.params
 
     def project(self):
         """Unpacks what the action plugin brought, and ends the module where it has to bring it."""
@@ -46,54 +56,34 @@ class Fleet:
                 self.module.fail_json(msg="one of project and manifest is needed")
             return
         folder = self.parameters["project_dest"]
-        stamp = os.path.join(folder, STAMP)
-        known = _read_json(stamp)
         name = self.parameters["_name"]
         self.parameters["manifest"] = os.path.join(folder, name)
-        if known.get("digest") == digest:
+        if _read_stamp(folder)[0] == digest:
             return
         archive = self.parameters["_archive"]
         if archive is None:
             self.module.exit_json(changed=False, project_needed=True)
         with _locked(folder):
-            self._unpack(archive, folder, known.get("files", []), os.path.splitext(name)[0])
-            names = sorted(_members(archive))
-            _write_private(stamp, json.dumps({"digest": digest, "files": names}))
+            learned = self._put_aside(os.path.join(folder, os.path.splitext(name)[0] + ".lock"))
+            with unpacked(archive, folder, digest):
+                self._merge(learned)
 
-    def _unpack(self, archive, folder, before, stem):
-        """Replaces each file whole. The lock of the host has what it learned since: it is merged
-        into the one that comes."""
-        lock = os.path.join(folder, stem + ".lock")
-        kept = None
-        if os.path.isfile(lock):
-            kept = os.path.join(self.module.tmpdir, "learned.lock")
-            shutil.copyfile(lock, kept)
-        now = set()
-        with tarfile.open(archive) as tar:
-            for member in tar:
-                target = _inside(folder, member.name)
-                if not member.isfile():
-                    continue
-                now.add(member.name)
-                os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
-                if os.path.isdir(target) and not os.path.islink(target):
-                    shutil.rmtree(target)
-                beside = target + ".new"
-                with tar.extractfile(member) as source, open(beside, "wb") as copy:
-                    shutil.copyfileobj(source, copy)
-                os.chmod(beside, 0o700 if member.mode & 0o100 else 0o600)
-                os.replace(beside, target)
-        for name in before:
-            if name not in now:
-                gone = _inside(folder, name)
-                if os.path.isfile(gone) or os.path.islink(gone):
-                    os.unlink(gone)
-                _remove_empty(os.path.dirname(gone), folder)
-        if kept is not None:
-            command = [self.executable(), "lock", self.parameters["manifest"], "--merge", kept]
-            code, _out, err = self.module.run_command(command)
-            if code != 0:
-                self.module.warn("boards learned on this host were not kept: " + err.strip())
+    def _put_aside(self, lock):
+        """The path of what this host has learned, which the lock that comes is merged with."""
+        learned = os.path.join(os.path.dirname(lock), LEARNED)
+        if os.path.isfile(lock) and not os.path.isfile(learned):  # else an earlier task was cut off
+            shutil.copyfile(lock, learned + ".new")
+            os.replace(learned + ".new", learned)
+        return learned
+
+    def _merge(self, learned):
+        if not os.path.isfile(learned):
+            return
+        command = [self.executable(), "lock", self.parameters["manifest"], "--merge", learned]
+        code, _out, err = self.module.run_command(command)
+        if code != 0:
+            self.module.warn("not all boards that this host has learned are kept: " + err.strip())
+        os.unlink(learned)
 
     def executable(self):
         """The path of the command."""
@@ -135,7 +125,7 @@ class Fleet:
             try:
                 events.append(json.loads(line))
             except ValueError:
-                self._unreadable(code, out, err)
+                self.unreadable(code, out, err)
         for event in events:
             if event["kind"] == "run-failed":
                 text = event["error"]
@@ -143,10 +133,11 @@ class Fleet:
                     text += "\n{file}:{line}:{column}: {path}: {message}".format(**problem)
                 self.fail(text + "\nhint: " + event["hint"], exit_code=code)
         if all(event["kind"] != "run-finished" for event in events):
-            self._unreadable(code, out, err)
+            self.unreadable(code, out, err)
         return code, events
 
-    def _unreadable(self, code, out, err):
+    def unreadable(self, code, out, err):
+        """Ends the module where the command has printed what it must not."""
         self.fail(
             (err or out).strip() or "provision ended with %d and said nothing" % code,
             exit_code=code,
@@ -221,6 +212,36 @@ def _label(action):
     return ("%s %s" % (action["kind"], what)).strip()
 
 
+@contextmanager
+def unpacked(archive, folder, digest):
+    """Makes a folder what an archive has, and stamps it so once what is done in this block has been
+    done too. Until then it is no project that anybody knows: whoever is cut off half-way leaves
+    what the next one replaces, and removes."""
+    names = _members(archive)
+    before = _read_stamp(folder)[1]
+    _write_stamp(folder, None, sorted({*before, *names}))
+    for name in set(before).difference(names):
+        gone = _inside(folder, name)
+        if os.path.isfile(gone) or os.path.islink(gone):
+            os.unlink(gone)
+        _remove_empty(os.path.dirname(gone), folder)
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            target = _inside(folder, member.name)
+            if not member.isfile():
+                continue
+            os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
+            if os.path.isdir(target) and not os.path.islink(target):
+                shutil.rmtree(target)
+            beside = target + ".new"
+            with tar.extractfile(member) as source, open(beside, "wb") as copy:
+                shutil.copyfileobj(source, copy)
+            os.chmod(beside, 0o700 if member.mode & 0o100 else 0o600)
+            os.replace(beside, target)
+    yield
+    _write_stamp(folder, digest, sorted(names))
+
+
 def _members(archive):
     with tarfile.open(archive) as tar:
         return [member.name for member in tar if member.isfile()]
@@ -248,21 +269,22 @@ def _remove_empty(path, root):
         path = os.path.dirname(path)
 
 
-def _read_json(path):
+def _read_stamp(folder):
+    """The digest of the project in a folder, None of one that is not whole, and its files."""
     try:
-        with open(path) as file:
+        with open(os.path.join(folder, STAMP)) as file:
             found = json.load(file)
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        return found["digest"], found["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None, []
 
 
-def _write_private(path, text):
-    beside = path + ".new"
-    with open(beside, "w") as file:
-        file.write(text)
-    os.chmod(beside, 0o600)
-    os.replace(beside, path)
+def _write_stamp(folder, digest, files):
+    path = os.path.join(folder, STAMP)
+    with open(path + ".new", "w") as file:
+        json.dump({"digest": digest, "files": files}, file)
+    os.chmod(path + ".new", 0o600)
+    os.replace(path + ".new", path)
 
 
 class _locked:

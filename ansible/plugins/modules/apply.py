@@ -18,6 +18,7 @@ author:
   - The provision authors
 extends_documentation_fragment:
   - provision.boards.fleet
+  - provision.boards.fleet.by_mac
 attributes:
   check_mode:
     support: full
@@ -48,19 +49,11 @@ options:
       - Needs O(erase_new_boards).
     type: bool
     default: false
-  match_by_mac:
-    description:
-      - Find each board that is known by its MAC, whichever port of the host it is on.
-    type: bool
-    default: false
   offline:
     description:
       - Use no network, only what is in the project, vendored or in the host's cache.
     type: bool
     default: false
-requirements:
-  - provision on the host, as the role M(provision.boards.station) installs it
-  - provision on the controller, where O(project) is used
 """
 
 EXAMPLES = r"""
@@ -98,9 +91,8 @@ lock_changed:
   type: bool
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.provision.boards.plugins.module_utils.command import (
-    OPTIONS,
+    BY_MAC,
     Fleet,
     of_run,
 )
@@ -108,21 +100,16 @@ from ansible_collections.provision.boards.plugins.module_utils.command import (
 
 def main():
     """Runs `provision apply`, in check mode `apply --check`."""
-    module = AnsibleModule(
-        argument_spec={
-            **OPTIONS,
-            "accept_new_boards": {"type": "list", "elements": "str", "default": []},
-            "erase_new_boards": {"type": "bool", "default": False},
-            "fail_fast": {"type": "bool", "default": False},
-            "fresh": {"type": "bool", "default": False},
-            "match_by_mac": {"type": "bool", "default": False},
-            "offline": {"type": "bool", "default": False},
-        },
-        mutually_exclusive=[("project", "manifest"), ("secrets", "secrets_file")],
-        supports_check_mode=True,
+    fleet = Fleet(
+        accept_new_boards={"type": "list", "elements": "str", "default": []},
+        erase_new_boards={"type": "bool", "default": False},
+        fail_fast={"type": "bool", "default": False},
+        fresh={"type": "bool", "default": False},
+        offline={"type": "bool", "default": False},
+        **BY_MAC,
     )
-    fleet = Fleet(module)
     fleet.project()
+    module = fleet.module
     words = []
     if module.check_mode:
         words += ["--check", "--detailed-exitcode"]

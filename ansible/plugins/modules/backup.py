@@ -39,9 +39,6 @@ options:
       - Also the whole flash, through the bootloader.
     type: bool
     default: false
-requirements:
-  - provision on the host, as the role M(provision.boards.station) installs it
-  - provision on the controller, where O(project) is used
 """
 
 EXAMPLES = r"""
@@ -65,34 +62,24 @@ fetched:
 
 import os
 import tarfile
+import tempfile
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.provision.boards.plugins.module_utils.command import (
-    OPTIONS,
-    Fleet,
-    of_run,
-)
+from ansible_collections.provision.boards.plugins.module_utils.command import Fleet, of_run
 
 
 def main():
     """Runs `provision backup`; in check mode nothing."""
-    module = AnsibleModule(
-        argument_spec={
-            **OPTIONS,
-            "dest": {"type": "path", "default": "~/provision-backups"},
-            "fetch_to": {"type": "path"},
-            "flash": {"type": "bool", "default": False},
-        },
-        mutually_exclusive=[("project", "manifest"), ("secrets", "secrets_file")],
-        supports_check_mode=True,
+    fleet = Fleet(
+        dest={"type": "path", "default": "~/provision-backups"},
+        fetch_to={"type": "path"},
+        flash={"type": "bool", "default": False},
     )
-    if module.check_mode:
-        module.exit_json(changed=True, msg="would copy what is on the boards", backups={})
-    fleet = Fleet(module)
+    if fleet.module.check_mode:
+        fleet.exit(changed=True, msg="would copy what is on the boards", backups={})
     fleet.project()
-    dest = module.params["dest"]
+    dest = fleet.parameters["dest"]
     before = folders(dest)
-    words = ["--to", dest] + (["--flash"] if module.params["flash"] else [])
+    words = ["--to", dest] + (["--flash"] if fleet.parameters["flash"] else [])
     code, events = fleet.events("backup", *words)
     result = of_run(events)
     del result["diff"], result["macs"]
@@ -100,13 +87,15 @@ def main():
         device: sorted(names - before.get(device, set())) for device, names in folders(dest).items()
     }
     made = {device: os.path.join(dest, device, names[-1]) for device, names in new.items() if names}
-    if module.params["fetch_to"] and made:
-        archive = os.path.join(module.params["dest"], ".%d.tar.gz" % os.getpid())
-        with os.fdopen(os.open(archive, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            with tarfile.open(fileobj=file, mode="w:gz") as tar:
+    if fleet.parameters["fetch_to"] and made:
+        handle, result["archive"] = tempfile.mkstemp(dir=dest, prefix=".", suffix=".tar.gz")
+        try:
+            with os.fdopen(handle, "wb") as file, tarfile.open(fileobj=file, mode="w:gz") as tar:
                 for path in made.values():
                     tar.add(path, arcname=os.path.relpath(path, dest))
-        result["archive"] = archive
+        except OSError as error:
+            os.unlink(result.pop("archive"))
+            fleet.fail("the backups in %s cannot be packed for fetch_to: %s" % (dest, error))
     fleet.exit(changed=bool(made), exit_code=code, backups=made, **result)
 
 

@@ -16,6 +16,7 @@ author:
   - The provision authors
 extends_documentation_fragment:
   - provision.boards.fleet
+  - provision.boards.fleet.by_mac
 attributes:
   check_mode:
     support: none
@@ -23,15 +24,6 @@ attributes:
   diff_mode:
     support: none
     description: Nothing is written.
-options:
-  match_by_mac:
-    description:
-      - Find each board that is known by its MAC, whichever port of the host it is on.
-    type: bool
-    default: false
-requirements:
-  - provision on the host, as the role M(provision.boards.station) installs it
-  - provision on the controller, where O(project) is used
 """
 
 EXAMPLES = r"""
@@ -59,9 +51,8 @@ macs:
   sample: {"kitchen": "5c:cf:7f:01:02:03"}
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.provision.boards.plugins.module_utils.command import (
-    OPTIONS,
+    BY_MAC,
     Fleet,
     of_run,
 )
@@ -69,16 +60,11 @@ from ansible_collections.provision.boards.plugins.module_utils.command import (
 
 def main():
     """Runs `provision check`; in check mode, which may restart no app, nothing."""
-    module = AnsibleModule(
-        argument_spec={**OPTIONS, "match_by_mac": {"type": "bool", "default": False}},
-        mutually_exclusive=[("project", "manifest"), ("secrets", "secrets_file")],
-        supports_check_mode=True,
-    )
-    if module.check_mode:
-        module.exit_json(changed=False, skipped=True, msg="a check restarts the app of a board")
-    fleet = Fleet(module)
+    fleet = Fleet(**BY_MAC)
+    if fleet.module.check_mode:
+        fleet.exit(changed=False, skipped=True, msg="a check restarts the app of a board")
     fleet.project()
-    words = ["--match-by-mac"] if module.params["match_by_mac"] else []
+    words = ["--match-by-mac"] if fleet.parameters["match_by_mac"] else []
     code, events = fleet.events("check", *words)
     result = of_run(events)
     del result["diff"]

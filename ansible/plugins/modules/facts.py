@@ -28,9 +28,6 @@ options:
       - Keep them as the fact C(provision_boards) too.
     type: bool
     default: true
-requirements:
-  - provision on the host, as the role M(provision.boards.station) installs it
-  - provision on the controller, where O(project) is used
 """
 
 EXAMPLES = r"""
@@ -59,33 +56,27 @@ boards:
 
 import json
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.provision.boards.plugins.module_utils.command import (
-    OPTIONS,
-    Fleet,
-)
+from ansible_collections.provision.boards.plugins.module_utils.command import Fleet
 
 
 def main():
     """Runs `provision facts`, which changes nothing."""
-    module = AnsibleModule(
-        argument_spec={**OPTIONS, "gather": {"type": "bool", "default": True}},
-        mutually_exclusive=[("project", "manifest"), ("secrets", "secrets_file")],
-        supports_check_mode=True,
-    )
-    fleet = Fleet(module)
+    fleet = Fleet(gather={"type": "bool", "default": True})
     fleet.project()
     code, out, err = fleet.run("facts")
     try:
         boards = json.loads(out)
     except ValueError:
-        fleet.fail((err or out).strip(), exit_code=code)
+        fleet.unreadable(code, out, err)
     if isinstance(boards, dict):
         fleet.fail("%s\nhint: %s" % (boards["error"], boards["hint"]), exit_code=code)
     failures = ["%s: %s" % (board["device"], board["error"]) for board in boards if board["error"]]
     result = {"changed": False, "exit_code": code, "boards": boards, "failures": failures}
-    if module.params["gather"]:
-        facts = {board.pop("device"): board for board in json.loads(out)}
+    if fleet.parameters["gather"]:
+        facts = {
+            board["device"]: {name: value for name, value in board.items() if name != "device"}
+            for board in boards
+        }
         result["ansible_facts"] = {"provision_boards": facts}
     fleet.exit(**result)
 

@@ -179,12 +179,14 @@ class FleetAction(ActionBase):
         """Copies the new backups here, readable by their owner alone."""
         with tempfile.TemporaryDirectory(dir=constants.DEFAULT_LOCAL_TMP) as here:
             copy = os.path.join(here, "backups.tar.gz")
-            self._connection.fetch_file(archive, copy)
-            self._execute_module(
-                module_name="ansible.builtin.file",
-                module_args={"path": archive, "state": "absent"},
-                task_vars=task_vars,
-            )
+            try:
+                self._connection.fetch_file(archive, copy)
+            finally:  # it holds what the boards hold
+                self._execute_module(
+                    module_name="ansible.builtin.file",
+                    module_args={"path": archive, "state": "absent"},
+                    task_vars=task_vars,
+                )
             os.makedirs(folder, mode=0o700, exist_ok=True)
             with tarfile.open(copy) as tar:
                 tar.extractall(folder, filter="data")

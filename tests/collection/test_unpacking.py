@@ -1,0 +1,96 @@
+"""How a project is brought to a host: whole, or to be brought again."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Mapping
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+PLACE = Path(__file__).parents[2] / "ansible/plugins/module_utils/command.py"
+
+
+@pytest.fixture(scope="module")
+def command() -> ModuleType:
+    """The module as Ansible has it on a host."""
+    pytest.importorskip("ansible", reason="needs ansible-core")
+    spec = spec_from_file_location("command", PLACE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def packed(folder: Path, name: str, files: Mapping[str, str]) -> Path:
+    path = folder / f"{name}.tar"
+    with tarfile.open(path, "w") as tar:
+        for member, text in files.items():
+            entry = tarfile.TarInfo(member)
+            entry.size, entry.mode = len(text.encode()), 0o600
+            tar.addfile(entry, io.BytesIO(text.encode()))
+    return path
+
+
+def lying_in(folder: Path) -> dict[str, str]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {
+        path.relative_to(folder).as_posix(): path.read_text()
+        for path in files
+        if not path.name.startswith(".provision")
+    }
+
+
+def known(folder: Path) -> str | None:
+    digest: str | None = json.loads((folder / ".provision-project").read_text())["digest"]
+    return digest
+
+
+def test_a_project_that_was_cut_off_is_none(command: ModuleType, tmp_path: Path) -> None:
+    old = {"fleet.yaml": "a", "src/main.py": "old", "src/gone.py": "x"}
+    new = {"fleet.yaml": "b", "src": "a file now", "more/new.py": "y"}
+    one, two = packed(tmp_path, "one", old), packed(tmp_path, "two", new)
+    host = tmp_path / "host"
+    host.mkdir()
+    with command.unpacked(one, str(host), "1"):
+        assert known(host) is None
+    assert (lying_in(host), known(host)) == (old, "1")
+    with pytest.raises(KeyboardInterrupt), command.unpacked(two, str(host), "2"):
+        raise KeyboardInterrupt
+    assert known(host) is None, "it is neither the old one nor the new one"
+    with command.unpacked(two, str(host), "2"):
+        pass
+    assert (lying_in(host), known(host)) == (new, "2")
+    (host / "fleet.ledger").write_text("made here")
+    with command.unpacked(one, str(host), "1"):
+        pass
+    assert (lying_in(host), known(host)) == ({**old, "fleet.ledger": "made here"}, "1")
+
+
+@pytest.mark.parametrize("name", ["/etc/x", "../x", "a/../../x", "a//x"])
+def test_nothing_is_unpacked_elsewhere(command: ModuleType, tmp_path: Path, name: str) -> None:
+    host = tmp_path / "host"
+    host.mkdir()
+    evil = packed(tmp_path, "evil", {name: "x"})
+    with (
+        pytest.raises(ValueError, match="is no path of a project"),
+        command.unpacked(evil, str(host), "1"),
+    ):
+        pass
+    assert lying_in(tmp_path) == {"evil.tar": (tmp_path / "evil.tar").read_text()}
+
+
+def test_no_link_of_an_older_project_is_followed(command: ModuleType, tmp_path: Path) -> None:
+    host, elsewhere = tmp_path / "host", tmp_path / "elsewhere"
+    host.mkdir()
+    elsewhere.mkdir()
+    (host / "src").symlink_to(elsewhere)
+    with command.unpacked(packed(tmp_path, "one", {"src/main.py": "x"}), str(host), "1"):
+        pass
+    assert lying_in(elsewhere) == {}
+    assert lying_in(host) == {"src/main.py": "x"}
