@@ -45,7 +45,7 @@ from provision.errors import UsageError
 from provision.model.event import Event, ManualActionNeeded, Notice
 from provision.model.plan import Batches, Plan, Rollout, Share
 from provision.model.report import DeviceReport, RunReport
-from provision.model.state import ActualState, BoardEntry
+from provision.model.state import ActualState, BoardEntry, Part
 from provision.output.scrub import scrub
 from provision.project.apply_records import LastApply
 from provision.project.device_status import DeviceStatus, FleetStatus
@@ -210,6 +210,7 @@ def plan(
     accept_new_boards: Sequence[str] = (),
     diff: bool = False,
     fresh: bool = False,
+    only: Part | None = None,
     operator: bool = False,
     manual_timeout: float = MANUAL_TIMEOUT,
     detailed_exit_code: bool = False,
@@ -219,7 +220,7 @@ def plan(
     """Observe the boards and say what would change; nothing does.
 
     `limit` selects devices as `--limit` does; `forks` is how many at once, 0 for all. With `diff`,
-    `FileDiffed` events tell how text files would change. `fresh`, `match_by_mac`,
+    `FileDiffed` events tell how text files would change. `fresh`, `only`, `match_by_mac`,
     `accept_new_boards`, `operator` and `manual_timeout` are those of `apply`.
     `detailed_exit_code` has pending changes tell themselves as exit code 6 in the event
     `RunFinished`.
@@ -230,6 +231,7 @@ def plan(
             contents=diff,
             accept_new=fleet.select_new_boards(accept_new_boards, limit),
             fresh=fresh,
+            only=only,
         ),
         cancel,
         limit=limit,
@@ -253,6 +255,7 @@ def apply(
     accept_new_boards: Sequence[str] = (),
     diff: bool = False,
     fresh: bool = False,
+    only: Part | None = None,
     rollout: Rollout | None = None,
     resume: str | None = None,
     saved: SavedPlan | None = None,
@@ -272,6 +275,7 @@ def apply(
     found by it on the ports of all selected devices and on those that are no device's. With
     `fail_fast`, no device is begun after one has failed. `fresh`, which is to be asked for before,
     deletes whatever no entry of the manifest manages, cards excepted, and restarts every board.
+    `only` has it do the files, or the firmware, and leave the rest undone, which is told.
     `rollout` has the devices begin in batches, in place of the manifest's own; where it stops,
     `stopped` of the report says why. `resume` goes on with an earlier apply, by the id of its
     record or as "last": with the devices that it did not leave as they have to be now, in its own
@@ -306,6 +310,7 @@ def apply(
             accept_new=fleet.select_new_boards(accept_new_boards, limit),
             contents=diff,
             fresh=fresh,
+            only=only,
             differs=partial(_differs, fleet, saved) if saved is not None else None,
         ),
         cancel,

@@ -15,7 +15,7 @@ from provision.cli.fleet_command import (
     common_options,
     run_fleet_command,
 )
-from provision.cli.plan import run_plan
+from provision.cli.plan import check_part, run_plan
 from provision.cli.suggestions import remember
 from provision.core.wording import listed, quoted
 from provision.errors import Refused, UsageError
@@ -90,6 +90,7 @@ def command(
             "--check looks at devices as they are, and --resume goes on with a run",
             hint="leave one of them out; `provision plan --limit @failed` looks at what failed",
         )
+    check_part(request, fresh=fresh, saved=planned.file)
     if check:
         return run_plan(request, forks=forks, manual_timeout=manual_timeout, fresh=fresh)
 
@@ -107,6 +108,7 @@ def command(
             accept_new_boards=request.accept_new,
             diff=request.diff,
             fresh=fresh,
+            only=request.only,
             rollout=_rollout(command.fleet, batches, max_failures),
             resume=resume,
             saved=saved,

@@ -26,6 +26,7 @@ from provision.cli.suggestions import about_the_manifest, complete
 from provision.errors import ProvisionError, UsageError
 from provision.model.event import Notice, RunFailed
 from provision.model.plan import Plan
+from provision.model.state import Part
 from provision.output.fanout import Fanout
 from provision.output.results import erase_question
 from provision.output.setup import open_outputs, tell_failed
@@ -48,6 +49,7 @@ class FleetRequest:
     detailed: bool
     offline: bool
     accept_new: tuple[str, ...]
+    only: Part | None
     where: Where
 
     def load(self) -> Fleet:
@@ -72,7 +74,12 @@ def common_options(function: Callable[..., int]) -> Callable[..., int]:
         metavar="PATTERNS",
         help="Accept that these devices have new boards; patterns as of --limit.",
     )
-    return accept(diff(run_options(function)))
+    only = click.option(
+        "--only",
+        type=click.Choice(["files", "firmware"]),
+        help="Do this part of each device alone; what that leaves undone is told.",
+    )
+    return accept(only(diff(run_options(function))))
 
 
 def run_options(function: Callable[..., int]) -> Callable[..., int]:
@@ -143,7 +150,8 @@ def _gathering(function: Callable[..., int], options: Sequence[Option]) -> Calla
 
 # What commands have that lack the option.
 _ABSENT: dict[str, Any] = {
-    "diff": False, "accept_new": (), "detailed": False, "match_by_mac": False, "manifest": None,
+    "diff": False, "accept_new": (), "only": None, "detailed": False, "match_by_mac": False,
+    "manifest": None,
 }  # fmt: skip
 
 

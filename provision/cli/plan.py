@@ -15,6 +15,7 @@ from provision.cli.fleet_command import (
     run_fleet_command,
 )
 from provision.core.wording import listed, plural
+from provision.errors import UsageError
 from provision.model.event import Notice
 
 
@@ -42,6 +43,7 @@ def run_plan(
     out: Path | None = None,
 ) -> int:
     """Also `apply --check`."""
+    check_part(request, fresh=fresh, saved=out)
 
     def run(command: FleetCommand) -> api.RunReport:
         if out is not None:
@@ -52,6 +54,7 @@ def run_plan(
             accept_new_boards=request.accept_new,
             diff=request.diff,
             fresh=fresh,
+            only=request.only,
             match_by_mac=request.match_by_mac,
             operator=command.operator,
             manual_timeout=manual_timeout,
@@ -67,6 +70,20 @@ def run_plan(
         return report
 
     return run_fleet_command(request, run)
+
+
+def check_part(request: FleetRequest, *, fresh: bool, saved: Path | None) -> None:
+    """UsageError where `--only` goes with nothing else that is asked for."""
+    if request.only is not None and saved is not None:
+        raise UsageError(
+            f"--only {request.only} goes with no saved plan, which is all that is to be done",
+            hint="leave one of them out",
+        )
+    if request.only == "firmware" and fresh:
+        raise UsageError(
+            "--fresh is about files, and --only firmware leaves them as they are",
+            hint="leave one of them out",
+        )
 
 
 def _told(saved: api.SavedPlan) -> str:

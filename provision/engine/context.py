@@ -102,6 +102,7 @@ class DeviceContext:
     claim: Callable[[str], None]
     actual: ActualState | None = None
     plan: Plan | None = None
+    left: tuple[str, ...] = ()  # what a run that is for a part of it leaves undone
     board_state: str | None = None
     changes: int = 0
     underway: bool = False

@@ -96,6 +96,7 @@ class DeviceRun:
         plan = device.plan if device is not None else None
         actual = device.actual if device is not None else None
         changes = device.changes if device is not None else 0
+        left = device.left if device is not None and error is None else ()
         if outcome == "changed" and plan is not None:
             changes = plan.change_count  # what it had been announced to be
         self.report = DeviceReport(
@@ -123,7 +124,8 @@ class DeviceRun:
                 board=None
                 if actual is None
                 else SeenBoard(mac=actual.mac, chip=actual.chip, firmware=actual.firmware),
-                state=self._state() if outcome in ("ok", "changed") else None,
+                state=self._state() if outcome in ("ok", "changed") and not left else None,
+                left=left,
             )
         )
 

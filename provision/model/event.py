@@ -224,7 +224,8 @@ class DeviceFinished:
     """`error` is what the user reads, `code` its stable word, `board_state` what
     becomes of the board as it was left. `changes` are those that were made, also before an error;
     `partly`: another was begun, and nobody saw how far it came. `board` is None of one that nobody
-    saw. `state` tells whether what the device had to be is the same as in another run."""
+    saw. `state` tells whether what the device had to be is the same as in another run; `left` what
+    a run for a part of it has left undone."""
 
     kind: ClassVar[str] = "device-finished"
     device: str
@@ -238,6 +239,7 @@ class DeviceFinished:
     partly: bool = False
     board: SeenBoard | None = None
     state: str | None = None
+    left: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -209,14 +209,20 @@ class BoardOwner:
     declared: bool = False
 
 
+Part = Literal["files", "firmware"]
+"""What of a device a run may be for: its files, with what else goes over the REPL, or its
+firmware."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DesiredState:
     """What one device must be, everything resolved. `files` is sorted by dest, one each; `owners`
     are the boards that manifest and lock know, this device's and the others', by MAC. `directories`
     are to be there though nothing need lie in them. `nvs` is sorted by namespace and key. `origin`
     is what says so in place of the manifest, for people: "the backup". `fresh`: by this run,
-    whatever no entry manages goes. `transfer_baud` is the highest rate for sending files, 0 for
-    none but `baud`, None where the board's profile says it."""
+    whatever no entry manages goes; `only`: nothing but this part of it is done. `transfer_baud` is
+    the highest rate for sending files, 0 for none but `baud`, None where the board's profile says
+    it."""
 
     device: str
     board: BoardProfile
@@ -238,6 +244,7 @@ class DesiredState:
     packages: tuple[str, ...] = ()  # as asked for; what they hold is among the files
     origin: str | None = None
     fresh: bool = False
+    only: Part | None = None
     variables: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
 
     @property

@@ -80,6 +80,8 @@ def recap_lines(
             said = one_line(one.error)
             differ = any(each.error != one.error for each in row.devices)
             rest += f"  {one.code or 'error'}: {f'as {one.device}: ' if differ else ''}{said}"
+        elif one.left:
+            rest += f"  left undone: {one_line(one.left[0])}"
         room = None if width is None else max(width - len(head) - 13, 12)
         if room is not None and len(rest) > room:
             rest = shorten(rest, room)
@@ -94,7 +96,7 @@ def _rows(finished: Sequence[DeviceFinished]) -> list[_Row]:
     """Failures first; in a fleet that is not small, those that ended alike as one."""
     groups: dict[object, list[DeviceFinished]] = {}
     for one in finished:
-        groups.setdefault((one.changes, one.partly, *cause(one)), []).append(one)
+        groups.setdefault((one.changes, one.partly, one.left, *cause(one)), []).append(one)
     rows = []
     for alike in groups.values():
         if len(finished) > UNFOLDED and len(alike) >= ALIKE:

@@ -110,7 +110,7 @@ class ApplyRecords:
     def _keep(self, event: DeviceFinished, commit: str | None) -> None:
         now = self._now()
         board = event.board
-        if event.outcome not in _MADE or board is None:
+        if event.outcome not in _MADE or event.left or board is None:
             before = self.last(event.device)
             made = before.made if before is not None else None
         else:

@@ -105,6 +105,7 @@ def _desired(data: dict[str, Any]) -> DesiredState:
         absent=tuple(data.pop("absent", ())),
         prune=tuple(data.pop("prune", ())),
         fresh=data.pop("fresh", False),
+        only=data.pop("only", None),
         nvs=_nvs(data.pop("nvs", {})) or (),
         check=None if check is None else Check(expression=check),
     )

@@ -11,12 +11,15 @@ file in it, of unknown content. Where nobody could look at the files, each is wr
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from provision.core.planning.check_state import why_check
 from provision.core.planning.flash_plan import flash_actions
 from provision.core.planning.nvs_plan import nvs_actions, nvs_refusals
 from provision.core.planning.safety import refusals
+from provision.core.wording import plural, printable
 from provision.model.board_path import STARTUP_FILES, ancestors, at_or_below, below, depth
+from provision.model.exhaustive import assert_never
 from provision.model.plan import (
     Action,
     DeleteFile,
@@ -24,12 +27,15 @@ from provision.model.plan import (
     FileAction,
     MakeDirectory,
     Plan,
+    Refusal,
     RemoveDirectory,
     Reset,
     RestoreFile,
     RunCheck,
     WriteFile,
+    WriteFirmware,
     WriteNvs,
+    phase_of,
 )
 from provision.model.state import (
     ActualState,
@@ -47,8 +53,20 @@ def diff(desired: DesiredState, actual: ActualState) -> Plan:
     """The actions that make a board what it must be, in order, each with its reason.
 
     With a refusal there are none. No actions and no refusal: the board is as it must be, and its
-    check, if there is one, has passed on this very state.
+    check, if there is one, has passed on this very state; or it is so in what `desired.only` names,
+    and the rest is `left_undone`.
     """
+    plan = whole_diff(desired, actual)
+    if plan.refusals or not left_undone(desired, plan):
+        return plan
+    refused = tuple(_needs_firmware(desired, actual, plan)) if desired.only == "files" else ()
+    if refused:
+        return Plan(device=desired.device, refusals=refused)
+    return whole_diff(part_alone(desired), actual)
+
+
+def whole_diff(desired: DesiredState, actual: ActualState) -> Plan:
+    """The same for all of it, whatever the run is for."""
     flashing = flash_actions(desired, actual)
     erased = any(isinstance(action, EraseFlash) for action in flashing)
     files = FileDiff(desired, ERASED if erased else actual.filesystem, fresh=erased)
@@ -69,6 +87,80 @@ def diff(desired: DesiredState, actual: ActualState) -> Plan:
         *nvs_refusals(actual, flashing, settings),
     )
     return Plan(device=desired.device, actions=() if refused else tuple(actions), refusals=refused)
+
+
+def left_undone(desired: DesiredState, whole: Plan) -> tuple[str, ...]:
+    """What of the whole plan a run leaves undone that is for a part of it, in words; nothing where
+    that part is all there is to do."""
+    match desired.only:
+        case None:
+            return ()
+        case "files":
+            return tuple(
+                action.reason for action in whole.actions if isinstance(action, WriteFirmware)
+            )
+        case "firmware":
+            left = sum(
+                phase_of(action) in ("nvs", "files") and not isinstance(action, RestoreFile)
+                for action in whole.actions
+            )
+            return (f"{plural(left, 'change')} to its files",) if left else ()
+        case _:
+            return assert_never(desired.only)
+
+
+def part_alone(desired: DesiredState) -> DesiredState:
+    """What a run is for, where something else is left undone: without the check, which is of all of
+    it."""
+    if desired.only == "files":
+        return replace(desired, only=None, firmware=None, check=None)
+    return replace(
+        desired,
+        only=None,
+        check=None,
+        files=(),
+        directories=(),
+        absent=(),
+        prune=(),
+        fresh=False,
+        nvs=(),
+        certificate=None,
+    )
+
+
+def _needs_firmware(desired: DesiredState, actual: ActualState, whole: Plan) -> Iterator[Refusal]:
+    """Why files must not go onto the firmware that is there, which is to be another one."""
+    found, seen = actual.firmware, actual.filesystem
+    foreign = [
+        file.dest
+        for file in desired.files
+        if file.dest.endswith(".mpy") and not _imports(actual, file.content.data, whole)
+    ]
+    why = None
+    if found is None or found.chip != desired.board.chip or seen is None or not seen.mounted:
+        why = next(iter(left_undone(desired, whole)))
+    elif foreign:
+        why = f"{printable(foreign[0])} is bytecode that {found.version} may not import"
+    if why is not None:
+        yield Refusal(
+            kind="needs-firmware",
+            message=f"its files cannot go onto it before its firmware does: {why}",
+            hint="run `provision apply` without `--only`",
+        )
+
+
+def _imports(actual: ActualState, data: bytes, whole: Plan) -> bool:
+    """Whether the firmware that is on the board surely imports a `.mpy` that is for the one which
+    the plan writes: by what it says of itself (`sys.implementation._mpy`, in the bits of a file's
+    header), else as one of the same version."""
+    if actual.bytecode is None or data[:1] != b"M" or len(data) < 4:
+        wanted = {one.identity.version for one in whole.actions if isinstance(one, WriteFirmware)}
+        return actual.firmware is not None and actual.firmware.version in wanted
+    version, flags = data[1], data[2] & 0x3F
+    native = flags >> 2 != 0
+    return version == actual.bytecode & 0xFF and (
+        not native or flags == actual.bytecode >> 8 & 0x3F
+    )
 
 
 class FileDiff:

@@ -25,20 +25,22 @@ from provision.engine.tasks.rollback import roll_back
 from provision.errors import CheckFailed, FlashFailed, NoAnswer
 from provision.model.event import Outcome
 from provision.model.plan import Plan
-from provision.model.state import ActualState, DesiredState
+from provision.model.state import ActualState, DesiredState, Part
 
 
 @dataclass(frozen=True, kw_only=True)
 class ApplyTask:
     """`yes`: erase without asking; `accept_new`: the devices that may have got another board;
     `contents`: also tell how the files that are written change; `fresh`: whatever no entry manages
-    goes, and every board starts its app anew; `differs`: why what there is to do now is not what
-    was agreed to, where that was said before."""
+    goes, and every board starts its app anew; `only`: the part of each device that the run is for,
+    where what it leaves undone does not count as converged; `differs`: why what there is to do now
+    is not what was agreed to, where that was said before."""
 
     yes: bool = False
     accept_new: frozenset[str] = frozenset()
     contents: bool = False
     fresh: bool = False
+    only: Part | None = None
     differs: Callable[[Plan, ActualState], str | None] | None = None
     name: ClassVar[str] = "apply"
     changes_boards: ClassVar[bool] = True
@@ -46,11 +48,11 @@ class ApplyTask:
 
     def prepare(self, states: Sequence[DesiredState], context: RunContext) -> Sequence[Target]:
         """As `Task.prepare`."""
-        states = [replace(state, fresh=self.fresh) for state in states]
+        states = [replace(state, fresh=self.fresh, only=self.only) for state in states]
         return read_targets(states, context, accept_new=self.accept_new)
 
     def run(self, device: DeviceContext) -> Outcome:
-        """As `Task.run`: "changed" or "ok"."""
+        """As `Task.run`: "changed" or "ok", "pending" where nothing but the rest was to be done."""
         actual, plan = observe_and_plan(device, contents=self.contents)
         tell_last_apply(device, plan, actual)
         if plan.changes:
@@ -62,13 +64,16 @@ class ApplyTask:
                 ask_consent(device, actual, plan)
             device.actual = actual = apply_plan(device, plan, actual)
         else:
-            proved(device, actual, None)
+            if not device.left:
+                proved(device, actual, None)
             if self.fresh:
                 restart_proved(device, "a fresh start")
         if actual.mac is not None:
             device.run.journal.end(actual.mac)  # also of a run that was cut at its very end
             device.run.identities.learn(device.desired.device, actual.mac)
-        return "changed" if plan.change_count else "ok"  # a check that passed changes nothing
+        if plan.change_count:  # a check that passed changes nothing
+            return "changed"
+        return "pending" if device.left else "ok"
 
 
 def apply_plan(device: DeviceContext, plan: Plan, actual: ActualState) -> ActualState:

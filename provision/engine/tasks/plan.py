@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from provision.core.chips.registry import family_of
-from provision.core.planning.diff import diff
+from provision.core.planning.diff import diff, left_undone, part_alone, whole_diff
 from provision.core.planning.free_space import in_the_way, missing_bytes
 from provision.core.planning.ownership import board_owners
 from provision.core.planning.safety import (
@@ -38,16 +38,18 @@ from provision.errors import OutOfSpace
 from provision.model.event import DevicePlanned, FileDiffed, Notice, Outcome
 from provision.model.firmware import Firmware
 from provision.model.plan import Plan, Refusal, WriteFile
-from provision.model.state import ActualState, DesiredState, Filesystem
+from provision.model.state import ActualState, DesiredState, Filesystem, Part
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlanTask:
     """`contents`: also tell how the files that would be written change; `accept_new`: the devices
-    that may have got another board; `fresh`: whatever no entry manages is to go."""
+    that may have got another board; `fresh`: whatever no entry manages is to go; `only`: the part
+    of each device that the run is for."""
 
     contents: bool = False
     fresh: bool = False
+    only: Part | None = None
     accept_new: frozenset[str] = frozenset()
     name: ClassVar[str] = "plan"
     changes_boards: ClassVar[bool] = False
@@ -55,14 +57,14 @@ class PlanTask:
 
     def prepare(self, states: Sequence[DesiredState], context: RunContext) -> Sequence[Target]:
         """As `Task.prepare`."""
-        states = [replace(state, fresh=self.fresh) for state in states]
+        states = [replace(state, fresh=self.fresh, only=self.only) for state in states]
         return read_targets(states, context, accept_new=self.accept_new)
 
     def run(self, device: DeviceContext) -> Outcome:
         """As `Task.run`: "pending" or "ok"."""
         actual, plan = observe_and_plan(device, contents=self.contents)
         tell_last_apply(device, plan, actual)
-        return "pending" if plan.changes else "ok"
+        return "pending" if plan.changes or device.left else "ok"
 
 
 def with_known_boards(
@@ -125,9 +127,25 @@ def look_and_compare(device: DeviceContext, *, announce: bool = False) -> tuple[
     if announce:
         device.run.emit(DevicePlanned(device=device.desired.device, plan=plan))
     refuse(plan.refusals)
+    _go_for_part(device, actual)
     if announce and plan.flashes:
         tell_of_variants(device, actual)
     return actual, plan
+
+
+def _go_for_part(device: DeviceContext, actual: ActualState) -> None:
+    """From here on the device has to be no more than the part of it that the run is for, where that
+    leaves something undone, which is told."""
+    desired, only = device.desired, device.desired.only
+    device.left = left_undone(desired, whole_diff(desired, actual)) if only is not None else ()
+    if not device.left:
+        return
+    check = ", and its check is not run" if desired.check is not None else ""
+    message = f"only its {only}: left undone: {device.left[0]}{check}"
+    device.run.emit(Notice(device=desired.device, message=message))
+    device.desired = device.session.desired = part_alone(desired)
+    if only == "files":
+        device.firmware = None
 
 
 def _same_family(image: Firmware, desired: DesiredState) -> bool:

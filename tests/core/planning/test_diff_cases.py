@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from provision.core.planning.diff import diff
+from provision.model.state import Content
 from tests.cases.reading import CASES, diff_case, plan_data
 from tests.predict import predict
 
@@ -25,6 +27,7 @@ REFUSALS = {
     "directory-in-the-way",
     "file-in-the-way",
     "nvs-type",
+    "needs-firmware",
 }
 
 
@@ -57,3 +60,27 @@ def test_there_is_a_case_for_every_action_and_refusal() -> None:
         "check",
     }
     assert len(FILES) >= 40
+
+
+BYTECODE = [
+    (b"M\x06\x00\x1f", 0x2B06, True),  # of no chip
+    (b"M\x06\x2b\x1f", 0x2B06, True),  # machine code of its own chip, 6.3
+    (b"M\x06\x2a\x1f", 0x2B06, False),  # of 6.2
+    (b"M\x06\x27\x1f", 0x2B06, False),  # of another chip
+    (b"M\x05\x00\x1f", 0x2B06, False),
+    (b"M\x06", 0x2B06, False),
+    (b"print(1)", 0x2B06, False),
+    (b"M\x06\x00\x1f", None, False),  # nobody knows
+]
+
+
+@pytest.mark.parametrize(("data", "imports", "goes"), BYTECODE)
+def test_bytecode_goes_onto_another_firmware_that_imports_it(
+    data: bytes, imports: int | None, goes: bool
+) -> None:
+    case = diff_case(CASES / "diff" / "only-files-bytecode.json")
+    (file,) = case.desired.files
+    desired = replace(case.desired, files=(replace(file, content=Content(data=data)),))
+    plan = diff(desired, replace(case.actual, bytecode=imports))
+    assert [refusal.kind for refusal in plan.refusals] == ([] if goes else ["needs-firmware"])
+    assert bool(plan.actions) == goes

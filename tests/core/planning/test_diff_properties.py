@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from hypothesis import event, given, settings
+from dataclasses import replace
 
-from provision.core.planning.diff import diff
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from provision.core.planning.diff import diff, left_undone, part_alone, whole_diff
 from provision.model.board_path import STARTUP_FILES, ancestors, at_or_below, below
 from provision.model.plan import (
     Action,
@@ -20,8 +23,9 @@ from provision.model.plan import (
     WriteFile,
     WriteFirmware,
     WriteNvs,
+    phase_of,
 )
-from provision.model.state import ActualState, DesiredState, FileState, Filesystem
+from provision.model.state import ActualState, DesiredState, FileState, Filesystem, Part
 from tests.predict import predict
 from tests.strategies import actual_states, desired_states
 
@@ -135,3 +139,28 @@ def test_a_plan_refuses_or_acts_and_tells_no_secret(
     for file in desired.files:
         assert file.content.sha256 not in shown
         assert not any(f"'{secret}'" in shown for secret in file.content.secrets)
+
+
+@many
+@given(
+    desired=desired_states(), actual=actual_states(), only=st.sampled_from(["files", "firmware"])
+)
+def test_a_part_and_then_the_rest_is_the_whole(
+    desired: DesiredState, actual: ActualState, only: Part
+) -> None:
+    """A run for a part does nothing of the other, proves nothing of both, and keeps nothing from
+    being done afterwards."""
+    part = replace(desired, only=only)
+    whole, plan = whole_diff(desired, actual), planned(part, actual)
+    left = left_undone(part, whole)
+    if whole.refusals or not left:
+        assert plan == whole
+        return
+    assert not any(isinstance(action, RunCheck) for action in plan.actions)
+    done = [action for action in plan.actions if not isinstance(action, RestoreFile)]
+    phases = {phase_of(action) for action in done} - {"finish"}
+    assert phases <= ({"nvs", "files"} if only == "files" else {"flash"})
+    after = predict(part_alone(part), actual, plan)
+    rest = whole_diff(desired, after)
+    if not plan.refusals and not rest.refusals:
+        assert whole_diff(desired, predict(desired, after, rest)).actions == ()
