@@ -71,7 +71,7 @@ def user_key() -> bytes:
     path = state_directory() / "key"
     try:
         with locked("key", str(path)):
-            if not path.exists():
+            if not path.exists() or path.stat().st_size != _KEY_BYTES:  # as a full disk leaves it
                 private_directory(path.parent)
                 write_atomic(path, secrets.token_bytes(_KEY_BYTES), mode=0o600)
             found = read_plain_file(path, most=_KEY_BYTES, root=None)

@@ -58,6 +58,8 @@ def _value(kind: Any, data: Any) -> Any:
     if origin is tuple:
         return tuple(_value(get_args(kind)[0], each) for each in _list(data))
     if origin is dict or origin is Mapping:
+        if not isinstance(data, Mapping):
+            raise TypeError(f"{data!r} is no object")
         return {str(key): _value(get_args(kind)[1], each) for key, each in data.items()}
     if kind is Chip:
         return chip_named(data)

@@ -66,7 +66,8 @@ def read_run(run: str) -> Iterator[tuple[float, Event]]:
     what boards print are not kept. Nothing for an id that there is not."""
     if not _NAME.fullmatch(run):
         return
-    with suppress(OSError), (runs_directory() / f"{run}.jsonl").open(encoding="utf-8") as lines:
+    path = runs_directory() / f"{run}.jsonl"
+    with suppress(OSError), path.open(encoding="utf-8", errors="replace") as lines:
         yield from read_events(lines)
 
 
