@@ -1450,7 +1450,7 @@ BUGS = (
         file="provision/core/planning/rollback.py",
         before='if getattr(action, "path", None) in own:',
         after="if action in own:",
-        tests=("tests/apply/test_certificate.py", "-k", "made_once"),
+        tests=("tests/core/planning/test_rollback.py", "-k", "its_key"),
     ),
     Bug(
         name="take a certificate for one of the key beside it",

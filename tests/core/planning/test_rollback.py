@@ -27,16 +27,20 @@ from provision.engine.observe import scan_request
 from provision.interfaces import ScanRequest
 from provision.model.board_path import ancestors, at_or_below
 from provision.model.kept import ApplyPhase, KeptState
-from provision.model.plan import FileAction
+from provision.model.plan import FileAction, Plan, WriteFile
 from provision.model.state import (
     ActualState,
     Check,
+    Content,
+    DesiredFile,
     DesiredState,
     FileState,
     Filesystem,
     FirmwareIdentity,
 )
+from provision.model.unit_data import DesiredCertificate
 from tests.fakes.world import FakeBoard, FakeRepl
+from tests.images import profile
 from tests.strategies import desired_states, files_apart, paths
 
 FIRMWARE = FirmwareIdentity(version="1.24.1", machine="Generic module", chip=ESP8266)
@@ -62,6 +66,27 @@ def carry_out(board: FakeBoard, desired: DesiredState, actions: Sequence[FileAct
 
 def look(board: FakeBoard, request: ScanRequest) -> ActualState:
     return FakeRepl(board).observe(request)
+
+
+def test_a_certificate_and_its_key_are_no_files_that_come_back() -> None:
+    certificate = DesiredCertificate(
+        ca="ca.pem", ca_cert=b"c", ca_key=b"k", cn="x", dest_cert="/cert.der", dest_key="/key.der"
+    )
+    paths = ("/cert.der", "/key.der", "/main.py")
+    desired = DesiredState(
+        device="x",
+        board=profile(ESP8266),
+        port=None,
+        certificate=certificate,
+        files=tuple(
+            DesiredFile(dest=path, content=Content(data=path.encode()), source=path)
+            for path in paths
+        ),
+    )
+    writes = tuple(
+        WriteFile(path=path, size=1, sensitive=False, reason="it differs") for path in paths
+    )
+    assert changed_files(desired, Plan(device="x", actions=writes)).keys() == {"/main.py"}
 
 
 @settings(max_examples=300)
