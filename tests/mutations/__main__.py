@@ -64,10 +64,11 @@ def _failing(bug: Bug, room: Path) -> Iterator[str]:
     yield from re.findall(r"^FAILED (.+?)(?: - .*)?$", ended.stdout, re.MULTILINE)
 
 
-def table(results: list[tuple[Bug, list[str]]], before: str) -> str:
-    """The page with a row for each bug that was run, now or `before`, when it was this page."""
+def table(results: list[tuple[Bug, list[str]]], before: str, commit: str) -> str:
+    """The page with a row for each bug that was run, now at this commit, or `before`, when it was
+    this page."""
     rows = rows_of(before)
-    ran = {bug.name: _row(bug, tests) for bug, tests in results}
+    ran = {bug.name: _row(bug, tests, commit) for bug, tests in results}
     known = [ran.get(bug.name) or rows.get(bug.name) for bug in BUGS]
     told = [row for row in known if row is not None]
     caught = sum(NOTHING not in row for row in told)
@@ -98,9 +99,9 @@ def rows_of(page: str) -> dict[str, str]:
     }
 
 
-def _row(bug: Bug, tests: list[str]) -> str:
+def _row(bug: Bug, tests: list[str], commit: str) -> str:
     found = f"`{tests[0]}`".replace("|", "\\|") if tests else NOTHING
-    return f"| {bug.name} | `{bug.file}` | {found} | {_commit()} |"
+    return f"| {bug.name} | `{bug.file}` | {found} | {commit} |"
 
 
 def _commit() -> str:
@@ -112,7 +113,7 @@ def _commit() -> str:
 def main(words: list[str]) -> int:
     tabled, new = "--table" in words, "--new" in words
     words = [word for word in words if word not in ("--table", "--new")]
-    before = PAGE.read_text("utf-8")
+    before, commit = PAGE.read_text("utf-8"), _commit()
     known = rows_of(before) if new else {}
     chosen = [
         bug
@@ -133,7 +134,7 @@ def main(words: list[str]) -> int:
             tests = caught_by(bug, room)
             results.append((bug, tests))
             if tabled:  # after each: what was run is not lost with what is still to come
-                PAGE.write_text(table(results, before), "utf-8")
+                PAGE.write_text(table(results, before, commit), "utf-8")
             print(f"{bug.name}: {tests[0] if tests else 'NOT CAUGHT'}", file=sys.stderr, flush=True)
     missed = sum(not tests for _, tests in results)
     print(f"{len(results)} bugs, {len(results) - missed} caught")
