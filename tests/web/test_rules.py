@@ -14,10 +14,12 @@ from provision.errors import UsageError
 from provision.web.access import LEAST_TOKEN, Access, HostNames, is_loopback, token_file
 from provision.web.app import create_app
 from provision.web.guard import HEADERS, Doorkeeper
+from provision.web.pages import device, fleet, ledger, metrics, runs, station
 from provision.web.site import Site
 from tests.fleets import write_tree
 from tests.web.client import Client
 
+PAGES = (device, fleet, ledger, metrics, runs, station)
 PLACE = "http://127.0.0.1:8321"
 TOKENS = {"operate": "o" * 32, "view": "v" * 32}
 MANIFEST = """
@@ -83,11 +85,20 @@ def test_a_wrong_token_opens_nothing(client: Client, token: str) -> None:
     assert client.get("/").status_code == 401
 
 
-@pytest.mark.parametrize("path", ["/", "/runs", "/runs/x", "/live", "/runs/x/live", "/nowhere"])
-def test_without_a_cookie_nothing_is_shown(client: Client, path: str) -> None:
-    answer = client.get(path)
-    assert answer.status_code == 401
-    assert "kitchen" not in answer.text
+def addresses(site: Site, method: str) -> list[str]:
+    """All that the pages answer to by this method, whoever may ask."""
+    named = {"device": "kitchen", "run": "x", "file": "x", "what": "facts"}
+    routes = [route for page in PAGES for route in page.routes(site)]
+    return [route.path.format_map(named) for route in routes if method in (route.methods or ())]
+
+
+def test_without_a_cookie_nothing_is_shown(site: Site, client: Client) -> None:
+    paths = [*addresses(site, "GET"), "/nowhere"]
+    assert {"/devices/kitchen/files/x/save", "/ledger/ledger.json", "/metrics"} < set(paths)
+    for path in paths:
+        answer = client.get(path)
+        assert answer.status_code == 401, path
+        assert "kitchen" not in answer.text
 
 
 def test_a_cookie_that_this_server_did_not_make_is_none(client: Client) -> None:
@@ -170,10 +181,16 @@ def test_who_may_look_changes_nothing(site: Site, client: Client) -> None:
     csrf = log_in(client, "view")
     job = site.queue.submit("plan", ["kitchen"])
     assert plan(client, csrf) == 403
-    for what in ("cancel", "agree", "decline", "again"):
-        answer = client.post(f"/runs/{job.id}/{what}", data={"csrf": csrf, "action": "plan"})
-        assert answer.status_code == 403
+    paths = addresses(site, "POST")
+    assert {"/devices/kitchen/look/facts", "/devices/kitchen/console/open", "/station/start"} < (
+        set(paths)
+    )
+    for path in [*paths, *(f"/runs/{job.id}/{what}" for what in ("cancel", "agree", "again"))]:
+        answer = client.post(path, data={"csrf": csrf, "action": "plan"})
+        assert answer.status_code == 403, path
+    assert client.get("/devices/kitchen/files/x/save").status_code == 403
     assert site.queue.jobs == (job,)
+    assert site.consoles.state("kitchen") == "closed"
     assert not job.cancel.cancelled()
     assert client.post("/logout", data={"csrf": csrf}).status_code == 303
 

@@ -1,5 +1,5 @@
 """What somebody has looked up of boards from a page: their facts, what files they hold, and files
-that were read. It is remembered for as long as the server runs, within bounds, and never written.
+that were read. It is remembered for as long as the server runs, within bounds; none stays on disk.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from provision.web.access import Access, HostNames
 from provision.web.app import create_app
 from provision.web.guard import Doorkeeper
 from provision.web.pages.ledger import ON_A_PAGE
+from provision.web.pages.metrics import metric
 from provision.web.site import Site
 from tests.fleets import write_tree
 from tests.html_page import parsed, rows, texts
@@ -169,6 +170,11 @@ def test_metrics_are_prometheus_text(client: Client) -> None:
     assert found["provision_units_made_seconds"] == 8
     assert found["provision_station_running"] == 0
     assert found['provision_jobs{state="waiting"}'] == 0
+
+
+def test_no_label_adds_a_line() -> None:
+    text = "".join(metric("x", "y", [({"device": 'a"} 1\n\\evil'}, 1)]))
+    assert text.splitlines()[2:] == ['x{device="a\\"} 1\\n\\\\evil"} 1.0']
 
 
 def test_without_a_station_or_a_ledger_there_is_nothing_of_them(tmp_path: Path) -> None:
