@@ -74,6 +74,7 @@ class Plain:
         self._clock = clock
         self._fold = fold
         self._causes: set[tuple[str, ...]] = set()  # of the failures that were told
+        self._skipped: list[str] = []
         self._reported_at: dict[str, float] = {}  # device: when progress was last reported
         self._seconds_left: dict[str, float] = {}  # device: seconds left when last reported
 
@@ -135,7 +136,10 @@ class Plain:
             case StepChecked():
                 step = text.step_text(event.result)
                 return [f"{self._name(event.device)}: {step}"] if step else []
-            case DevicePlanned() | FileDiffed() | RolloutStopped() | RunFinished():
+            case RunFinished():
+                skipped, self._skipped = self._skipped, []
+                return [f"{text.device_group(skipped)}: skipped"] if skipped else []
+            case DevicePlanned() | FileDiffed() | RolloutStopped():
                 return []  # results: PlanText and Recap have them
             case RunFailed() | RunQueued():
                 return []  # the command says the one last of all; the other is in records alone
@@ -156,6 +160,9 @@ class Plain:
     def _finished_lines(self, event: DeviceFinished) -> list[str]:
         self._seconds_left.pop(event.device, None)
         if event.error is None and self._verbosity < 0:
+            return []
+        if event.outcome == "skipped" and event.error is None:
+            self._skipped.append(event.device)  # which are many where one is
             return []
         name = self._name(event.device)
         lines = [f"{name}: {text.outcome_line(event, self._style)}"]

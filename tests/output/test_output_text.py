@@ -411,6 +411,16 @@ def test_a_cause_of_any_length_is_found_at_once(piece: str) -> None:
     cause(failed("desk-1", piece * 200_000))
 
 
+def test_devices_that_were_not_begun_are_one_line_of_a_log() -> None:
+    events: list[Event] = [
+        DeviceFinished(device=f"desk-{number}", outcome="skipped", seconds=0)
+        for number in range(1, 5)
+    ]
+    events.append(RunFinished(seconds=1, exit_code=130))
+    assert plain(events) == ["desk-[1:4] (4 devices): skipped"]
+    assert plain(events, verbosity=QUIET) == []
+
+
 def test_devices_that_a_rollout_did_not_begin_are_told_once() -> None:
     stream = io.StringIO()
     recap = Recap(stream)
