@@ -267,6 +267,7 @@ def nameless(action: Action, device: str) -> Action:
         changes["path"] = own.sub("{{ name }}", path)
     if isinstance(action, WriteFile):
         changes["size"] = 0
+    # mypy cannot tell which keys a union of actions has: each is looked for above.
     return replace(action, **changes)  # type: ignore[arg-type]
 
 

@@ -55,6 +55,11 @@ def shade(state: str) -> str:
     return "busy" if state in ("working", "running") else "calm"
 
 
+def symbol(state: str) -> str:
+    """The sign of a state, for whoever cannot see its colour."""
+    return SYMBOLS.get(state, "•")
+
+
 def local(seconds: float | None) -> str:
     """A time since the epoch as this computer's clock has it; "" for none."""
     if seconds is None:
@@ -85,24 +90,13 @@ class Templates:
             lstrip_blocks=True,
             auto_reload=False,
         )
+        called = (action_text, step_text, duration, plural, byte_size, memory_size)
         self._environment.globals.update(
-            version=__version__,
-            static=static,
-            filters=FILTERS,
-            stage_texts=STAGE_TEXTS,
-            action_text=action_text,
-            step_text=step_text,
-            duration=duration,
-            plural=plural,
-            byte_size=byte_size,
-            memory_size=memory_size,
-        )
+            {each.__name__: each for each in called},
+            version=__version__, static=static, filters=FILTERS, stage_texts=STAGE_TEXTS,
+        )  # fmt: skip
         self._environment.filters.update(
-            local=local,
-            shade=shade,
-            symbol=lambda state: SYMBOLS.get(state, "•"),
-            said=said,
-            printable=printable,
+            {each.__name__: each for each in (local, shade, symbol, said, printable)}
         )
 
     def render(self, template: str, **values: Any) -> str:

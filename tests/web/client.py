@@ -6,7 +6,7 @@ Its event loop has a thread of its own: that of a test may have one already, of 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -14,6 +14,12 @@ import httpx
 from starlette.types import ASGIApp
 
 T = TypeVar("T")
+
+
+def play(scene: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """In a thread of its own: a worker that has run the real browser has a loop already."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, asyncio.wait_for(scene(), 60)).result()
 
 
 class Client:

@@ -11,7 +11,7 @@ from tests.apply.station import Station
 from tests.web.conftest import Serve, link
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 
 def fleet(station: Station, *devices: str, blank: tuple[str, ...] = ()) -> None:
@@ -72,7 +72,7 @@ def start(page: Page, action: str, *devices: str) -> None:
 
 
 def test_two_tabs_see_the_same_run_and_one_of_them_ends_it(
-    station: Station, serve: Serve, page: Page
+    station: Station, serve: Serve, page: Page, browser: Browser
 ) -> None:
     fleet(station, "kitchen", blank=("kitchen",))
     run = serve()
@@ -89,7 +89,7 @@ def test_two_tabs_see_the_same_run_and_one_of_them_ends_it(
     other.goto(page.url)
     other.reload()
     other.get_by_role("button", name="Leave kitchen as it is").wait_for()
-    onlooker = page.context.browser.new_page()  # type: ignore[union-attr]
+    onlooker = browser.new_page()
     onlooker.goto(link(run, "view"))
     onlooker.goto(page.url)
     onlooker.get_by_text("erase this board and every file on it").wait_for()

@@ -24,6 +24,7 @@ from provision.web.jobs import MOST_WAITING, Job
 from provision.web.questions import Questions
 from provision.web.site import Site
 from tests.fleets import write_tree
+from tests.web.client import play
 
 ERASE = Plan(device="a", actions=(EraseFlash(reason="a new layout", losses=("NVS", "/data.csv")),))
 MANIFEST = """
@@ -45,18 +46,15 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 def ended(site: Site, job: Job) -> Job:
     """The job, once the queue is done with it."""
-    over = threading.Event()
-    topic_touch = site.fleet_topic.touch
 
-    def touch(keys: object) -> None:
-        topic_touch(keys)  # type: ignore[arg-type]
-        if job.view.over and site.queue.running is not job:
-            over.set()
+    async def over() -> None:
+        while True:
+            mark = site.fleet_topic.mark
+            if job.view.over and site.queue.running is not job:
+                return
+            assert await site.fleet_topic.changed(mark, 60)
 
-    site.fleet_topic.touch = touch  # type: ignore[method-assign]
-    if not (job.view.over and site.queue.running is not job):
-        assert over.wait(60)
-    site.fleet_topic.touch = topic_touch  # type: ignore[method-assign]
+    play(over)
     return job
 
 

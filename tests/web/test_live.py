@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 from starlette.types import Message
 
 from provision.web.live import Streams, Topic, message
+from tests.web.client import play
 
 
 class Browser:
@@ -62,15 +60,6 @@ def topic() -> tuple[Topic, dict[str, int], list[str]]:
 
 def mark_in(said: str) -> str:
     return re.findall(r"^id: (\S+)$", said, re.MULTILINE)[-1]
-
-
-Scene = Callable[[], Coroutine[Any, Any, None]]
-
-
-def play(scene: Scene) -> None:
-    """In a thread of its own: a worker that has run the real browser has a loop already."""
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, asyncio.wait_for(scene(), 60)).result()
 
 
 def test_each_change_arrives_as_it_is_when_it_is_sent() -> None:

@@ -77,13 +77,16 @@ _BAD: tuple[Outcome, ...] = ("failed", "rolled-back", "refused", "unreachable", 
 _AGAIN = ("apply", "plan", "check", "rollback")  # tasks that take a manifest and no more
 
 
+ActionState = Literal["done", "planned", "not done"]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ActionRow:
     """An action of a plan, and what became of it."""
 
     text: str
     reason: str
-    state: Literal["done", "planned", "not done"]
+    state: ActionState
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,13 +134,13 @@ class DeviceStory:
             self.console.append(line.text)
         self.open_line = not line.ended
 
-    def actions(self, *, changes_boards: bool) -> list[tuple[Action, str]]:
+    def actions(self, *, changes_boards: bool) -> list[tuple[Action, ActionState]]:
         """What was done, then what was planned and was not."""
-        missed = "not done" if changes_boards else "planned"
+        missed: ActionState = "not done" if changes_boards else "planned"
         planned = self.plan.actions if self.plan else ()
         done = set(self.done)
-        rest = [(each, missed) for each in planned if each not in done]
-        return [*((each, "done") for each in self.done), *rest]
+        found: list[tuple[Action, ActionState]] = [(each, "done") for each in self.done]
+        return found + [(each, missed) for each in planned if each not in done]
 
 
 class HtmlReport:
@@ -272,7 +275,7 @@ class HtmlReport:
 
     def _changes(self, devices: Sequence[DeviceStory]) -> list[ChangeGroup]:
         changing = self._started is not None and self._started.changes_boards
-        alike: dict[object, list[tuple[str, list[tuple[Action, str]]]]] = {}
+        alike: dict[object, list[tuple[str, list[tuple[Action, ActionState]]]]] = {}
         for each in devices:
             actions = each.actions(changes_boards=changing)
             if actions:
@@ -290,9 +293,9 @@ class HtmlReport:
         ]
 
 
-def _row(column: Sequence[tuple[str, tuple[Action, str]]]) -> ActionRow:
+def _row(column: Sequence[tuple[str, tuple[Action, ActionState]]]) -> ActionRow:
     text, reason = joint_text([(name, action) for name, (action, _) in column])
-    return ActionRow(text=text, reason=reason, state=column[0][1][1])  # type: ignore[arg-type]
+    return ActionRow(text=text, reason=reason, state=column[0][1][1])
 
 
 def _counts(devices: Sequence[DeviceStory]) -> list[tuple[Outcome, int]]:
