@@ -40,7 +40,6 @@ from provision.engine.tasks.apply import ApplyTask
 from provision.engine.tasks.check import CheckTask
 from provision.engine.tasks.facts import FactsTask
 from provision.engine.tasks.plan import PlanTask
-from provision.engine.tasks.reset import ResetTask
 from provision.errors import UsageError
 from provision.model.event import Event, ManualActionNeeded, Notice
 from provision.model.plan import Batches, Plan, Rollout, Share
@@ -52,7 +51,7 @@ from provision.project.device_status import DeviceStatus, FleetStatus
 from provision.project.fleet import Fleet
 
 if TYPE_CHECKING:
-    from provision.api_console import logs, repl, run_code, watch
+    from provision.api_console import logs, repl, reset, run_code, watch
     from provision.api_files import (
         ShownFile,
         backup,
@@ -84,6 +83,7 @@ if TYPE_CHECKING:
     from provision.api_station import MadeUnit, StationManifest, open_station
     from provision.output.saved.plan_file import SavedPlan, is_saved_plan, read_plan
     from provision.project.backups import SavedBackup
+    from provision.rehearsal.rehearse import Rehearsal, Start, rehearse
     from provision.sources.lock_resolution import EVERYTHING
 
 __all__ = [
@@ -111,12 +111,14 @@ __all__ = [
     "Naming",
     "NewManifest",
     "Plan",
+    "Rehearsal",
     "Rollout",
     "RunReport",
     "SavedBackup",
     "SavedPlan",
     "Share",
     "ShownFile",
+    "Start",
     "StationManifest",
     "ValidManifest",
     "VendorResult",
@@ -147,6 +149,7 @@ __all__ = [
     "ports_named",
     "read_backup",
     "read_plan",
+    "rehearse",
     "repl",
     "reset",
     "restore",
@@ -163,7 +166,7 @@ __all__ = [
 
 _ELSEWHERE = {
     "provision.sources.lock_resolution": "EVERYTHING",
-    "provision.api_console": "logs repl run_code watch",
+    "provision.api_console": "logs repl reset run_code watch",
     "provision.api_files": "SavedBackup ShownFile backup cat fetch ls read_backup restore rollback "
     "send",
     "provision.api_import": "BoardImport Imported",
@@ -173,6 +176,7 @@ _ELSEWHERE = {
     "provision.api_project.plans": "check_plan_path made_here open_planned save_plan",
     "provision.output.saved.plan_file": "SavedPlan is_saved_plan read_plan",
     "provision.api_station": "MadeUnit StationManifest open_station",
+    "provision.rehearsal.rehearse": "Rehearsal Start rehearse",
 }
 
 
@@ -368,32 +372,6 @@ def check(
         match_by_mac=match_by_mac,
         forks=forks,
         detailed_exit_code=detailed_exit_code,
-    )
-
-
-def reset(
-    fleet: Fleet,
-    *,
-    limit: Sequence[str] = (),
-    forks: int = 0,
-    match_by_mac: bool = False,
-    operator: bool = False,
-    manual_timeout: float = MANUAL_TIMEOUT,
-    on_event: OnEvent | None = None,
-    cancel: Cancellation | None = None,
-) -> RunReport:
-    """Restart the boards; nothing is written. One that is not the device's own is refused. The
-    arguments are those of `plan`."""
-    return run_task(
-        fleet,
-        ResetTask(),
-        cancel,
-        limit=limit,
-        on_event=on_event,
-        operator=operator,
-        manual_timeout=manual_timeout,
-        match_by_mac=match_by_mac,
-        forks=forks,
     )
 
 

@@ -1,5 +1,6 @@
-"""The part of `api` that is about what boards print: of their apps, of code that is run on them,
-and while they follow a project that somebody edits. Its functions are `api`'s own."""
+"""The part of `api` that is about what boards do and print: of their apps, which it can restart, of
+code that is run on them, and while they follow a project that somebody edits. Its functions are
+`api`'s own."""
 
 from __future__ import annotations
 
@@ -7,9 +8,11 @@ from collections.abc import Callable, Sequence
 
 from provision.app import run_task
 from provision.engine.cancellation import Cancellation
+from provision.engine.context import MANUAL_TIMEOUT
 from provision.engine.event_stream import OnEvent, OnPrinted
 from provision.engine.tasks.logs import LogsTask
 from provision.engine.tasks.repl import ReplTask
+from provision.engine.tasks.reset import ResetTask
 from provision.engine.tasks.run_code import RunCodeTask
 from provision.errors import UsageError
 from provision.interfaces import Terminal
@@ -113,3 +116,29 @@ def watch(
     from provision.app_watch import watch_fleet
 
     return watch_fleet(fleet, reload, reset=reset, limit=limit, on_event=on_event, cancel=cancel)
+
+
+def reset(
+    fleet: Fleet,
+    *,
+    limit: Sequence[str] = (),
+    forks: int = 0,
+    match_by_mac: bool = False,
+    operator: bool = False,
+    manual_timeout: float = MANUAL_TIMEOUT,
+    on_event: OnEvent | None = None,
+    cancel: Cancellation | None = None,
+) -> RunReport:
+    """Restart the boards; nothing is written. One that is not the device's own is refused. The
+    arguments are those of `plan`."""
+    return run_task(
+        fleet,
+        ResetTask(),
+        cancel,
+        limit=limit,
+        on_event=on_event,
+        operator=operator,
+        manual_timeout=manual_timeout,
+        match_by_mac=match_by_mac,
+        forks=forks,
+    )

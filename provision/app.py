@@ -70,12 +70,13 @@ def open_fleet(
     offline: bool = False,
     here: bool = False,
     host: str | None = None,
+    lookup: Lookup = Lookup.NOW,
 ) -> Fleet:
     """Read a manifest and resolve the devices that `limit` selects, of them with `here` those of
     this computer, which is called `host`; ManifestError with every problem of the manifest and of
     these."""
     host = host or this_host()
-    loaded = load_manifest(manifest, secrets)
+    loaded = load_manifest(manifest, secrets, lookup=lookup)
     with loaded.redactor.errors():
         supplies = supply(loaded, offline=offline)
         states = supplies.loaded.states(limit, host if here else None)
@@ -144,7 +145,7 @@ def run_task(
     if not fleet.unit:
         refuse_elsewhere(states, fleet.host)
     redact = fleet.masked
-    discovery = serial_discovery()
+    discovery = serial_discovery(virtual=fleet.on_twins)
     applies = _apply_records(fleet)
 
     def tell(event: Event) -> None:
@@ -159,13 +160,13 @@ def run_task(
             discovery,
             redact=redact,
             rates=LineRates(state_directory() / "rates").of,
-            drives=board_drives(),
+            drives=board_drives(virtual=fleet.on_twins),
         ),
         images=fleet.images,
         filesystems=LittleFsStore(),
         nvs_partition=nvs_partition,
         certificates=FileAuthority(),
-        identities=LearnedMacs(fleet.loaded.lock_path, learns=not fleet.unit),
+        identities=LearnedMacs(fleet.lock_path, learns=not fleet.unit),
         journal=FlashJournal(state_directory() / "flashing", fleet.loaded.path),
         checks=CheckRecords(state_directory() / "checks", fleet.loaded.path),
         rollbacks=RollbackRecords(state_directory() / "rollback", fleet.loaded.path),

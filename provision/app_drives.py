@@ -21,44 +21,46 @@ SIM_HANDLERS = "provision.sim"
 SIM_SCHEME = "sim"
 
 
-def board_drives() -> Drives:
-    """The drives of boards in BOOTSEL mode, virtual ones included, and what is remembered of
-    them."""
+def board_drives(*, virtual: bool = False) -> Drives:
+    """The drives of boards in BOOTSEL mode, virtual ones included or alone, and what is remembered
+    of them."""
     from provision.device.flashing.uf2.records import BootselRecords, FollowedVolumes
     from provision.device.flashing.uf2.site import Drives
 
     records = BootselRecords(state_directory() / "bootsel")
-    return Drives(volumes=FollowedVolumes(_AllVolumes(), records), records=records)
+    return Drives(volumes=FollowedVolumes(_AllVolumes(virtual=virtual), records), records=records)
 
 
-def serial_discovery() -> SerialDiscovery:
-    """Finds the ports of this computer."""
+def serial_discovery(*, virtual: bool = False) -> SerialDiscovery:
+    """Finds the ports of this computer; with `virtual` none of them."""
     from provision.device.flashing.uf2.records import BootselRecords, FollowedVolumes
     from provision.device.transport.discovery import SerialDiscovery
     from provision.device.transport.uf2_drives import SystemVolumes
 
     records = BootselRecords(state_directory() / "bootsel")
+    if virtual:
+        return SerialDiscovery(listing=tuple, links=(), volumes=_AllVolumes(virtual=True))
     return SerialDiscovery(volumes=FollowedVolumes(SystemVolumes(), records))
 
 
 class _AllVolumes:
     """Implements `interfaces.Volumes`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, virtual: bool) -> None:
         from provision.device.transport.uf2_drives import SystemVolumes
 
-        self._system = SystemVolumes()
+        self._system = None if virtual else SystemVolumes()
 
     @property
     def tells_sockets(self) -> bool:
         """As `Volumes.tells_sockets`; where a virtual board is, is always told."""
-        return self._system.tells_sockets
+        return self._system is None or self._system.tells_sockets
 
     def volumes(self) -> Sequence[Volume]:
         """As `Volumes.volumes`."""
         from provision.device.transport.uf2_drives import read_drive
 
-        found = [*self._system.volumes()]
+        found = [*self._system.volumes()] if self._system is not None else []
         try:
             from provision.sim import client
         except ImportError:  # a system that has no virtual boards

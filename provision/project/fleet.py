@@ -35,13 +35,25 @@ class Fleet:
     """A manifest as it was read, and its devices with everything resolved: those that `load` was
     asked for, or all. `host` is what this computer is called in it. Of a station, a `unit` is its
     one device, of which nothing is kept where that of devices is: which board it is says the
-    ledger."""
+    ledger. `twins_lock` is the lock of a fleet whose boards are virtual twins: what is learned of
+    those goes there, and no port of this computer is looked at."""
 
     loaded: Loaded
     images: Images
     states: tuple[DesiredState, ...]
     host: str
     unit: bool = False
+    twins_lock: Path | None = None
+
+    @property
+    def lock_path(self) -> Path:
+        """Where is kept which board each device is."""
+        return self.twins_lock or self.loaded.lock_path
+
+    @property
+    def on_twins(self) -> bool:
+        """Whether there are no boards but virtual ones."""
+        return self.twins_lock is not None
 
     @property
     def name(self) -> str:

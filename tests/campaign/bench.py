@@ -21,16 +21,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from provision.core.rehearsal.faults import CABLE
 from provision.errors import SimulatorError
 from provision.model.chip import Chip
+from provision.rehearsal.twins import mend
 from provision.sim import client
 
 ROOT = Path(__file__).resolve().parents[2]
 BOUND = 240.0  # seconds within which the tool must end, whatever happens; minutes below a hang
 MOVED = "-moved"  # what a port is called, after its board's name, once it was renamed
 RENAMING = 10.0  # seconds for which a port may be between two names, on a busy computer
-CABLE = 0.3  # seconds for which a cable is out that is only briefly unplugged
-_KEEP = 10**9
 _DROP_CAPABILITY = 24  # prctl: PR_CAPBSET_DROP
 _OVERRIDES = (1, 2)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
 
@@ -121,12 +121,7 @@ class Bench:
         if not client.running(name):
             client.request(name + MOVED, "replug", name=name)
             self.status(name)
-        self.fault(name, "noise")
-        self.fault(name, "cut-erase", after=_KEEP)
-        self.fault(name, "cut-write", after=_KEEP)
-        self.fault(name, "unplug", bytes=_KEEP)
-        if not client.request(name, "status")["plugged"]:
-            client.request(name, "replug")
+        mend(name)
         self.fault(name, "exchange", mac=self.macs[name])
         self.power(name, True)
 

@@ -10,6 +10,8 @@ import random
 import signal
 from dataclasses import dataclass
 
+from provision.core.rehearsal.faults import BoardFault, draw_amounts
+
 FAMILIES = {
     "none": "none",
     "unplug": "cable",
@@ -52,15 +54,11 @@ EVERY_DEVICE = ("disk-full", "read-only", "rival")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fault:
-    """`bytes`: over the wire before the cable is pulled; `after`: erases, writes or starts before
-    the power goes or the board is exchanged; `rate`: of bytes lost or changed; `event` and
-    `delay`: after which line that the tool says, and how many seconds later, it happens; `pause`:
-    for how long the tool stands still; `limit`: bytes that a file of the tool may have."""
+class Fault(BoardFault):
+    """`after`: also starts before the board is exchanged; `rate`: of bytes lost or changed; `event`
+    and `delay`: after which line that the tool says, and how many seconds later, it happens;
+    `pause`: for how long the tool stands still; `limit`: bytes that a file of the tool may have."""
 
-    kind: str
-    bytes: int = 0
-    after: int = 1
     rate: float = 0.0
     event: int = 0
     delay: float = 0.0
@@ -70,10 +68,11 @@ class Fault:
 
 def _drawn(dice: random.Random, kind: str) -> Fault:
     widest = {"cut-write": 8, "exchange": 2.5}.get(kind, 4)
+    passed, work = draw_amounts(dice, widest)
     return Fault(
         kind=kind,
-        bytes=int(2 ** dice.uniform(0, 17.5)),
-        after=int(2 ** dice.uniform(0, widest)),
+        bytes=passed,
+        after=work,
         rate=10 ** dice.uniform(-5, -2.5),
         event=dice.randrange(26),
         delay=dice.uniform(0, 1) * dice.choice((0.0, 0.0, 0.05, 0.6)),

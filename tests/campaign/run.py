@@ -15,17 +15,17 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from provision.core.chips.esp.chips import ESP32, ESP8266
+from provision.core.rehearsal.faults import CABLE
 from tests.campaign import flash as flashes
 from tests.campaign.bench import (
     BOUND,
-    CABLE,
     MOVED,
     ROOT,
     Bench,
@@ -227,16 +227,13 @@ class Run:
         locked: list[Path] = []
         for fault in self.scenario.faults:
             match fault.kind:
-                case "unplug":
-                    self.bench.fault(self.name, "unplug", bytes=fault.bytes)
-                case "unplug-briefly":
-                    self.bench.fault(self.name, "unplug", bytes=fault.bytes, replug=CABLE)
+                case "unplug" | "unplug-briefly":
+                    self._order(fault)
                 case "port-renamed":
                     moved = {"replug": CABLE, "name": self.name + MOVED}
                     self.bench.fault(self.name, "unplug", bytes=fault.bytes, **moved)
                 case "cut-erase" | "cut-write":
-                    again = {} if self.scenario.power_off else {"again": 0.2}
-                    self.bench.fault(self.name, fault.kind, after=fault.after, **again)
+                    self._order(replace(fault, stays=self.scenario.power_off))
                 case "exchange":
                     arguments = {"mac": FOREIGN_MAC, "after": fault.after}
                     self.bench.fault(self.name, "exchange", **arguments)
@@ -257,6 +254,10 @@ class Run:
                 place.chmod(0o700)
         self._end_rival()
         return ended
+
+    def _order(self, fault: Fault) -> None:
+        name, arguments = fault.order
+        self.bench.fault(self.name, name, **arguments)
 
     def _locked(self) -> list[Path]:
         places = {"state": self.state, "run": self.folder / "run", "project": self.project}

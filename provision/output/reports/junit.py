@@ -76,7 +76,7 @@ class JUnit:
             seconds = max((one.seconds for one in self._finished.values()), default=0.0)
         suite = ElementTree.Element(
             "testsuite",
-            name=_xml(f"{self._task} {self._fleet}"),
+            name=xml_text(f"{self._task} {self._fleet}"),
             tests=str(len(cases)),
             failures=str(sum(case.find("failure") is not None for case in cases)),
             errors=str(sum(case.find("error") is not None for case in cases)),
@@ -92,7 +92,7 @@ class JUnit:
 
     def _run_case(self, failed: RunFailed) -> ElementTree.Element:
         case = ElementTree.Element(
-            "testcase", classname=_xml(self._fleet), name="the run", time="0.000"
+            "testcase", classname=xml_text(self._fleet), name="the run", time="0.000"
         )
         mistakes = [
             f"{each.file}:{each.line}:{each.column}: {each.path}{': ' * bool(each.path)}"
@@ -100,32 +100,34 @@ class JUnit:
             for each in failed.problems
         ]
         hint = [f"hint: {one_line(failed.hint)}"] if failed.hint else []
-        _problem(case, "error", failed.code, one_line(failed.error), [*mistakes, *hint])
+        failed_case(case, "error", failed.code, one_line(failed.error), [*mistakes, *hint])
         return case
 
     def _case(self, device: str) -> ElementTree.Element:
         finished = self._finished.get(device)
         case = ElementTree.Element(
             "testcase",
-            classname=_xml(self._fleet),
-            name=_xml(device),
+            classname=xml_text(self._fleet),
+            name=xml_text(device),
             time=f"{finished.seconds if finished else 0.0:.3f}",
         )
         if finished is None:
-            _problem(case, "error", "unfinished", "the run ended before this device did")
+            failed_case(case, "error", "unfinished", "the run ended before this device did")
             return case
         kind = _KINDS.get(finished.outcome)
         if kind is not None:
             message = finished.error or finished.outcome
-            _problem(case, kind, finished.code or finished.outcome, message, error_lines(finished))
+            failed_case(
+                case, kind, finished.code or finished.outcome, message, error_lines(finished)
+            )
         elif finished.outcome == "skipped":
             skipped = ElementTree.SubElement(case, "skipped")
             if self._stopped is not None:
-                skipped.set("message", _xml(f"not started: {one_line(self._stopped.message)}"))
+                skipped.set("message", xml_text(f"not started: {one_line(self._stopped.message)}"))
         told = outcome_line(finished)
         if self._plans.get(device):
             told += "\n" + self._plans[device]
-        ElementTree.SubElement(case, "system-out").text = _xml(told)
+        ElementTree.SubElement(case, "system-out").text = xml_text(told)
         return case
 
 
@@ -138,12 +140,14 @@ _KINDS = {
 }
 
 
-def _problem(
+def failed_case(
     case: ElementTree.Element, tag: str, kind: str, message: str, more: list[str] | None = None
 ) -> None:
-    element = ElementTree.SubElement(case, tag, type=_xml(kind), message=_xml(message))
-    element.text = _xml("\n".join([message, *(more or [])]))
+    """Have a case tell of a "failure" or an "error"."""
+    element = ElementTree.SubElement(case, tag, type=xml_text(kind), message=xml_text(message))
+    element.text = xml_text("\n".join([message, *(more or [])]))
 
 
-def _xml(text: str) -> str:
+def xml_text(text: str) -> str:
+    """A text as XML can hold it."""
     return _NOT_XML.sub("�", text)

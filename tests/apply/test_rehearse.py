@@ -1,0 +1,211 @@
+"""`provision rehearse`: planted mistakes are found, sound manifests pass, and nothing is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from provision.sim import paths
+from tests.apply.station import ROOT, Ended, Station
+
+APP = """
+import os, time
+try:
+    os.mkdir("/data")
+except OSError:
+    pass
+with open("/data/readings.csv", "a") as file:
+    file.write("1,2\\n")
+print("ready")
+while True:
+    time.sleep(1)
+"""
+DEAF = """
+import micropython
+micropython.kbd_intr(-1)
+while True:
+    pass
+"""
+BEFORE = """
+fleet: planted
+defaults: {board: esp32, firmware: {file: esp32.bin}, files: [main.py]}
+devices:
+  sound: {port: /dev/ttyUSB0}
+  deaf: {port: /dev/ttyUSB1}
+  large: {port: /dev/ttyUSB2}
+  unproved: {port: /dev/ttyUSB3}
+  losing: {port: /dev/ttyUSB4}
+"""
+AFTER = """
+fleet: planted
+defaults: {board: esp32, firmware: {file: esp32.bin}, files: [main.py]}
+devices:
+  sound: {port: /dev/ttyUSB0}
+  deaf: {port: /dev/ttyUSB1, files: [{src: deaf.py, dest: /main.py}]}
+  large: {port: /dev/ttyUSB2, files: [large.bin]}
+  unproved: {port: /dev/ttyUSB3, check: {console: "never printed", timeout: 1}}
+  losing: {port: /dev/ttyUSB4, prune: [/data], files: [{src: main.py, dest: /data/own.py}]}
+"""
+
+
+@pytest.fixture
+def project(station: Station) -> Station:
+    """A git project with a commit that is sound."""
+    firmware = station.work / "esp32.bin"
+    assert (
+        station.provision(
+            *("sim", "firmware", "--chip", "esp32", "--version", "1.24.1", "-o", str(firmware))
+        ).code
+        == 0
+    )
+    station.write("main.py", APP)
+    station.write("fleet.yaml", BEFORE)
+    git(station.work, "init", "-q")
+    commit(station.work)
+    return station
+
+
+def git(folder: Path, *words: str) -> str:
+    who = ("-c", "user.name=n", "-c", "user.email=e@example.org", "-c", "commit.gpgsign=false")
+    done = subprocess.run(
+        ["git", "-C", str(folder), *who, *words], check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+def commit(folder: Path) -> str:
+    git(folder, "add", "-A")
+    git(folder, "commit", "-q", "-m", "x")
+    return git(folder, "rev-parse", "HEAD")
+
+
+def rehearse(station: Station, *words: str) -> tuple[Ended, dict[str, Any]]:
+    ended = station.provision("rehearse", "--json", *words)
+    return ended, json.loads(ended.out)
+
+
+def findings(result: dict[str, Any]) -> dict[str, list[tuple[str, str]]]:
+    """By device: code and message of each."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for run in result["runs"]:
+        for twin in run["devices"]:
+            found.setdefault(twin["device"], [])
+            found[twin["device"]] += [(f["code"], f["message"]) for f in twin["findings"]]
+    return found
+
+
+def test_mistakes_of_an_update_are_found(project: Station, tmp_path: Path) -> None:
+    """On boards that hold what the commit before has put there, and what their app has made."""
+    project.write("deaf.py", DEAF)
+    project.write("large.bin", os.urandom(3 << 20))
+    project.write("fleet.yaml", AFTER)
+    before = git(project.work, "rev-parse", "HEAD")[:10]
+    lock = project.work / "fleet.lock"
+    ended, result = rehearse(project, "--start", "older", "--runs", "1", "--junit", "junit.xml")
+    found = findings(result)
+    assert ended.code == result["exit_code"] == 4
+    assert result["failed"] == ["deaf", "large", "unproved", "losing"]
+    assert found["sound"] == []
+    ((code, message),) = found["deaf"]
+    assert code == "repl-blocked"
+    assert "/main.py never yields the REPL" in message
+    ((code, message),) = found["large"]
+    assert code == "refused"
+    assert "more than the" in message
+    ((code, message),) = found["unproved"]
+    assert code == "check-failed"
+    assert "'never printed'" in message
+    ((code, message),) = found["losing"]
+    assert code == "data-lost"
+    assert "/data/readings.csv" in message
+    assert "`prune: [/data]`" in message
+
+    run = result["runs"][0]
+    assert run["commit"].startswith(before)
+    (losing,) = (each for each in run["devices"] if each["device"] == "losing")
+    again = losing["findings"][0]["repeat"]
+    assert again == (f"provision rehearse --seed 1 --runs 1 --start older:{before} --limit losing")
+    cases = ElementTree.parse(project.work / "junit.xml").getroot().iter("testcase")
+    bad = {case.get("name"): case.find("failure") for case in cases}
+    assert [name for name, failure in bad.items() if failure is not None] == result["failed"]
+    assert bad["losing"] is not None
+    assert again in (bad["losing"].text or "")
+
+    # Nothing of it is left, and nothing of the project has changed.
+    assert not lock.exists()
+    assert not [*paths.home().glob("*")]
+    assert "/dev/ttyUSB" not in ended.err
+
+
+def test_a_template_that_fails_for_one_device_is_told_before_any_board_starts(
+    project: Station,
+) -> None:
+    project.write("config.j2", "{{ topic }}\n")
+    project.write(
+        "fleet.yaml",
+        """
+        defaults: {board: esp32, firmware: {file: esp32.bin}}
+        groups:
+          sensors: {files: [{src: config.j2, dest: /config, template: true}]}
+        devices:
+          kitchen: {port: /dev/ttyUSB0, groups: [sensors], vars: {topic: air}}
+          garden: {port: /dev/ttyUSB1, groups: [sensors]}
+        """,
+    )
+    ended = project.provision("rehearse", "--junit", "junit.xml")
+    assert ended.code == 3
+    assert "config.j2:1" in ended.err
+    assert "garden" in ended.err
+    assert "topic" in ended.err
+    case = next(ElementTree.parse(project.work / "junit.xml").getroot().iter("testcase"))
+    assert case.find("error") is not None
+
+
+def test_faults_of_a_seed_are_survived_and_told(project: Station) -> None:
+    """Cables and power, on boards that get everything anew."""
+    words = ("--faults", "--seed", "3", "--runs", "1", "--start", "blank", "--limit")
+    ended, result = rehearse(project, *words, "sound,deaf")
+    assert (ended.code, result["passed"]) == (0, True)
+    told = {each["device"]: each["faults"] for each in result["runs"][0]["devices"]}
+    assert any(told.values())
+    again, repeated = rehearse(project, *words, "deaf")
+    assert again.code == 0
+    assert repeated["runs"][0]["devices"][0]["faults"] == told["deaf"]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("demo", ()),
+        ("greenhouse", ("--stand-in-firmware", "--limit", "north,well")),
+        ("classroom", ("--stand-in-firmware", "--limit", "desk-01,teacher")),
+    ],
+)
+def test_the_examples_pass(station: Station, name: str, options: tuple[str, ...]) -> None:
+    folder = station.work / name
+    shutil.copytree(
+        ROOT / "examples" / name, folder, ignore=shutil.ignore_patterns("firmware", "*.lock")
+    )
+    if name == "demo":
+        (folder / "firmware").mkdir()
+        for chip, suffix in {
+            "esp8266": "bin", "esp32": "bin", "esp32c3": "bin", "rp2040": "uf2",
+        }.items():  # fmt: skip
+            image = folder / "firmware" / f"{chip}-1.24.1.{suffix}"
+            station.provision(
+                *("sim", "firmware", "--chip", chip, "--version", "1.24.1", "-o", str(image))
+            )
+    ended = station.provision("rehearse", name, "--start", "blank", "--runs", "1", *options)
+    assert ended.code == 0, ended.said
+    assert ended.out.startswith("passed: ")
+    assert ("placeholders stand for the secrets wifi_password" in ended.err) == (
+        name == "greenhouse"
+    )
+    assert "placeholder-of-a-secret" not in ended.said
