@@ -19,17 +19,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provision.app import (
-    LockResult,
-    ValidManifest,
-    VendorResult,
-    open_fleet,
-    run_task,
-    status_of,
-)
+from provision.app import open_fleet as load
+from provision.app import run_task, status_of
 from provision.core.planning.rollout import draw_batches
 from provision.core.wording import listed
 from provision.engine.cancellation import Cancellation
@@ -78,7 +71,15 @@ if TYPE_CHECKING:
         naming,
         ports_named,
     )
-    from provision.api_project.needs import build_image, lock, validate, vendor
+    from provision.api_project.needs import (
+        LockResult,
+        ValidManifest,
+        VendorResult,
+        build_image,
+        lock,
+        validate,
+        vendor,
+    )
     from provision.api_project.plans import check_plan_path, made_here, open_planned, save_plan
     from provision.api_station import MadeUnit, StationManifest, open_station
     from provision.output.saved.plan_file import SavedPlan, is_saved_plan, read_plan
@@ -172,7 +173,8 @@ _ELSEWHERE = {
     "provision.api_import": "BoardImport Imported",
     "provision.api_manifest": "FleetHosts NamedBoard Naming NewManifest arrivals ask discover "
     "hosts init merge_lock naming ports_named",
-    "provision.api_project.needs": "build_image lock validate vendor",
+    "provision.api_project.needs": "LockResult ValidManifest VendorResult build_image lock "
+    "validate vendor",
     "provision.api_project.plans": "check_plan_path made_here open_planned save_plan",
     "provision.output.saved.plan_file": "SavedPlan is_saved_plan read_plan",
     "provision.api_station": "MadeUnit StationManifest open_station",
@@ -186,23 +188,6 @@ def __getattr__(name: str) -> object:
         if name in names.split():
             return getattr(import_module(module), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def load(
-    manifest: str | Path | None = None,
-    *,
-    limit: Sequence[str] = (),
-    secrets: Path | None = None,
-    offline: bool = False,
-    here: bool = False,
-    host: str | None = None,
-) -> Fleet:
-    """Read and check a manifest with all its devices, templates and packages included;
-    ManifestError names every problem. It is a file, a folder that holds a `fleet.yaml`, "-" for
-    standard input, or `fleet.yaml` in the working directory. With `limit`, selecting devices as
-    `--limit` does, those left out are neither resolved nor checked; with `here`, those of other
-    computers. `host` is what this one is called there. `offline` uses no network."""
-    return open_fleet(manifest, limit=limit, secrets=secrets, offline=offline, here=here, host=host)
 
 
 def plan(

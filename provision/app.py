@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from provision.app_drives import (
@@ -19,15 +20,14 @@ from provision.app_drives import (
     url_fault,
 )
 from provision.core.hosts import refuse_elsewhere
-from provision.core.wording import Redact, did_you_mean
+from provision.core.wording import Redact
 from provision.engine.cancellation import Cancellation
 from provision.engine.context import MANUAL_TIMEOUT, Confirm, RunContext
 from provision.engine.event_stream import one_by_one
 from provision.engine.run import run
 from provision.engine.task import Task
-from provision.errors import UsageError
-from provision.lockfile.entries import VENDOR, Lock
-from provision.lockfile.store import LearnedMacs, read_lock, update_lock
+from provision.lockfile.entries import Lock
+from provision.lockfile.store import LearnedMacs, read_lock
 from provision.model.event import Event, Printed
 from provision.model.plan import Batches
 from provision.model.report import RunReport
@@ -50,20 +50,17 @@ from provision.sources.bytecode import bytecode_check
 from provision.sources.cache import Cache
 from provision.sources.certificates import FileAuthority
 from provision.sources.http_client import HttpClient
-from provision.sources.images import FirmwareResolver, ImageStore, LocalImages, project_cache
+from provision.sources.images import FirmwareResolver, ImageStore, project_cache
 from provision.sources.library import ProjectLibrary
 from provision.sources.mpy_cross import Compiler
 from provision.sources.packages import PackageResolver, PackageStore
 
 if TYPE_CHECKING:
-    from provision.device.flashing.device_image import DeviceImage
-    from provision.sources.lock_resolution import Change
     from provision.sources.release_index import IndexUrls
-    from provision.sources.vendoring import Vendored
 
 
 def open_fleet(
-    manifest: str | Path | None,
+    manifest: str | Path | None = None,
     *,
     limit: Sequence[str] = (),
     secrets: Path | None = None,
@@ -71,12 +68,16 @@ def open_fleet(
     here: bool = False,
     host: str | None = None,
     lookup: Lookup = Lookup.NOW,
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> Fleet:
-    """Read a manifest and resolve the devices that `limit` selects, of them with `here` those of
-    this computer, which is called `host`; ManifestError with every problem of the manifest and of
-    these."""
+    """Read and check a manifest with all its devices, templates and packages included;
+    ManifestError names every problem. It is a file, a folder that holds a `fleet.yaml`, "-" for
+    standard input, or `fleet.yaml` in the working directory. With `limit`, selecting devices as
+    `--limit` does, those left out are neither resolved nor checked; with `here`, those of other
+    computers. `host` is what this one is called there. `offline` uses no network. `variables` go
+    before those of the manifest; `lookup` says whether secrets are asked for."""
     host = host or this_host()
-    loaded = load_manifest(manifest, secrets, lookup=lookup)
+    loaded = load_manifest(manifest, secrets, lookup=lookup, variables=variables)
     with loaded.redactor.errors():
         supplies = supply(loaded, offline=offline)
         states = supplies.loaded.states(limit, host if here else None)
@@ -89,7 +90,11 @@ def this_host() -> str:
 
 
 def load_manifest(
-    manifest: str | Path | None, secrets: Path | None = None, *, lookup: Lookup = Lookup.NOW
+    manifest: str | Path | None,
+    secrets: Path | None = None,
+    *,
+    lookup: Lookup = Lookup.NOW,
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> Loaded:
     """A manifest, whose URLs of ports are judged by who opens them; see `manifest_file.load`."""
     return load(
@@ -100,6 +105,7 @@ def load_manifest(
         failed=lambda path: lambda: _failed_devices(path),
         secrets_command=users_command(),
         lookup=lookup,
+        variables=variables,
     )
 
 
@@ -261,160 +267,3 @@ def _indexes(loaded: Loaded) -> IndexUrls:
 
     manifest = loaded.manifest
     return IndexUrls.choose(releases=manifest.firmware_index, packages=manifest.package_index)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ValidManifest:
-    """What `validate` found in a manifest without problems, and the secrets that it left to the
-    user's command; secrets in its texts are masked."""
-
-    file: str
-    fleet: str
-    devices: int
-    groups: int
-    files: int
-    warnings: tuple[str, ...]
-    not_looked_up: tuple[str, ...]
-
-
-def validate_manifest(
-    manifest: str | Path | None, *, limit: Sequence[str], secrets: Path | None, lookup: Lookup
-) -> ValidManifest:
-    """Read a manifest, resolve the devices that `limit` selects, one after the other, and look
-    into their image files; ManifestError with every problem. Nothing is looked up elsewhere."""
-    loaded = load_manifest(manifest, secrets, lookup=lookup)
-    images = LocalImages(loaded.folder)
-    loaded = loaded.with_image_check(images.problem)
-    loaded = loaded.with_bytecode_check(bytecode_check(images.known_version))
-    devices = files = 0
-    for state in loaded.each_state(limit):
-        devices += 1
-        files += len(state.files)
-    if not limit:
-        loaded.sample_unit()
-    return ValidManifest(
-        file=loaded.redactor.text(loaded.file),
-        fleet=loaded.redactor.text(loaded.manifest.fleet),
-        devices=devices,
-        groups=len(loaded.manifest.groups),
-        files=files,
-        warnings=tuple(map(loaded.redactor.text, loaded.warnings)),
-        not_looked_up=loaded.not_looked_up(limit),
-    )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LockResult:
-    """What `lock` changed in the lock at `path`, or would; `warnings` of manifest and packages."""
-
-    path: Path
-    changes: tuple[Change, ...]
-    warnings: tuple[str, ...]
-
-
-def lock_manifest(
-    manifest: str | Path | None,
-    *,
-    upgrade: Sequence[str],
-    check: bool,
-    secrets: Path | None,
-    offline: bool,
-    lookup: Lookup = Lookup.LATER,
-) -> LockResult:
-    """Resolve what devices require and write it to the lock; with `check`, only tell what is not up
-    to date. `upgrade` names what is looked up anew, EVERYTHING all of it."""
-    from provision.sources.lock_resolution import (
-        Requirements,
-        changes_between,
-        pending_changes,
-        resolve_requirements,
-    )
-
-    loaded = load_manifest(manifest, secrets, lookup=lookup)
-    supplies = supply(loaded, offline=offline)
-    requirements = Requirements.of(loaded.required_states())
-    before, firmware = supplies.locked, supplies.firmware_resolver()
-    if check:
-        changes = pending_changes(requirements, before, firmware)
-        return LockResult(path=loaded.lock_path, changes=tuple(changes), warnings=())
-    upgraded = requirements.upgrade(upgrade)
-    with supplies.http.session():
-        after = resolve_requirements(
-            requirements,
-            before,
-            firmware,
-            supplies.package_resolver(),
-            upgraded,
-        )
-    update_lock(
-        loaded.lock_path,
-        lambda lock: lock.with_sources(firmware=after.firmware, packages=after.packages),
-    )
-    return LockResult(
-        path=loaded.lock_path,
-        changes=tuple(changes_between(before, after)),
-        warnings=(*loaded.warnings, *requirements.warnings()),
-    )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class VendorResult:
-    """What `vendor` left in a directory; `found` where commands find it by themselves."""
-
-    directory: Path
-    content: Vendored
-    found: bool
-
-
-def vendor_manifest(
-    manifest: str | Path | None, directory: Path | None, *, secrets: Path | None, offline: bool
-) -> VendorResult:
-    """Fetch what a manifest has locked into a directory, None for `vendor` beside it, and remove
-    what nothing needs there; UsageError when the lock is not up to date."""
-    from provision.sources.lock_resolution import Requirements, pending_changes
-    from provision.sources.vendoring import refuse_links, vendor_locked
-
-    loaded = load_manifest(manifest, secrets, lookup=Lookup.LATER)
-    supplies = supply(loaded, offline=offline)
-    missing = pending_changes(
-        Requirements.of(loaded.required_states()), supplies.locked, supplies.firmware_resolver()
-    )
-    if missing:
-        more = " and so on" if len(missing) > 1 else ""
-        raise UsageError(
-            f"{loaded.lock_path} is not up to date: {missing[0].name}{more}",
-            hint="run `provision lock` first",
-        )
-    beside = loaded.folder / VENDOR
-    target = directory or beside
-    if directory is None:
-        refuse_links(beside)
-    return VendorResult(
-        directory=target,
-        content=vendor_locked(supplies.locked, supplies.http, supplies.cache, Cache(target)),
-        found=target.resolve() == beside.resolve(),
-    )
-
-
-def build_image_of(
-    manifest: str | Path | None, device: str, *, secrets: Path | None, offline: bool
-) -> DeviceImage:
-    """A device's firmware and filesystem as one image; UsageError for a device that is unknown
-    or has no firmware."""
-    from provision.device.flashing.device_image import build_device_image
-
-    supplies = supply(load_manifest(manifest, secrets), offline=offline)
-    known = supplies.loaded.names()
-    if device not in known:
-        raise UsageError(
-            f"there is no device {device!r} in this manifest{did_you_mean(device, known)}",
-            hint="`provision show` lists them",
-        )
-    (state,) = supplies.loaded.states([device])
-    if state.firmware is None:
-        raise UsageError(
-            f"{device} has no firmware to put into an image",
-            hint="give the device, its group or the defaults a `firmware:`",
-        )
-    with supplies.loaded.redactor.errors():
-        return build_device_image(state, supplies.images.firmware(state.firmware.source))

@@ -2,23 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from provision.app import (
-    LockResult,
-    ValidManifest,
-    VendorResult,
-    build_image_of,
-    lock_manifest,
-    validate_manifest,
-    vendor_manifest,
-)
+from provision.app import load_manifest, supply
+from provision.core.wording import did_you_mean
+from provision.errors import UsageError
+from provision.lockfile.entries import VENDOR
+from provision.lockfile.store import update_lock
 from provision.project.user.known_secrets import Lookup
+from provision.sources.bytecode import bytecode_check
+from provision.sources.cache import Cache
+from provision.sources.images import LocalImages
 
 if TYPE_CHECKING:
     from provision.device.flashing.device_image import DeviceImage
+    from provision.sources.lock_resolution import Change
+    from provision.sources.vendoring import Vendored
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ValidManifest:
+    """What `validate` found in a manifest without problems, and the secrets that it left to the
+    user's command; secrets in its texts are masked."""
+
+    file: str
+    fleet: str
+    devices: int
+    groups: int
+    files: int
+    warnings: tuple[str, ...]
+    not_looked_up: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LockResult:
+    """What `lock` changed in the lock at `path`, or would; `warnings` of manifest and packages."""
+
+    path: Path
+    changes: tuple[Change, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VendorResult:
+    """What `vendor` left in a directory; `found` where commands find it by themselves."""
+
+    directory: Path
+    content: Vendored
+    found: bool
 
 
 def validate(
@@ -27,11 +62,30 @@ def validate(
     limit: Sequence[str] = (),
     secrets: Path | None = None,
     no_secrets: bool = False,
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> ValidManifest:
     """Check a manifest as `load` does, and look into image files; ManifestError names every
     problem. Lock, cache and network are left alone, so that packages are not looked into. With
-    `no_secrets`, placeholders stand for those that are in no file."""
-    return validate_manifest(manifest, limit=limit, secrets=secrets, lookup=_lookup(no_secrets))
+    `no_secrets`, placeholders stand for those that are in no file; `variables` as of `load`."""
+    loaded = load_manifest(manifest, secrets, lookup=_lookup(no_secrets), variables=variables)
+    images = LocalImages(loaded.folder)
+    loaded = loaded.with_image_check(images.problem)
+    loaded = loaded.with_bytecode_check(bytecode_check(images.known_version))
+    devices = files = 0
+    for state in loaded.each_state(limit):
+        devices += 1
+        files += len(state.files)
+    if not limit:
+        loaded.sample_unit()
+    return ValidManifest(
+        file=loaded.redactor.text(loaded.file),
+        fleet=loaded.redactor.text(loaded.manifest.fleet),
+        devices=devices,
+        groups=len(loaded.manifest.groups),
+        files=files,
+        warnings=tuple(map(loaded.redactor.text, loaded.warnings)),
+        not_looked_up=loaded.not_looked_up(limit),
+    )
 
 
 def lock(
@@ -50,13 +104,37 @@ def lock(
     With `check` nothing is written: the result tells what is not up to date. `no_secrets` as of
     `validate`.
     """
-    return lock_manifest(
-        manifest,
-        upgrade=upgrade,
-        check=check,
-        secrets=secrets,
-        offline=offline,
-        lookup=_lookup(no_secrets),
+    from provision.sources.lock_resolution import (
+        Requirements,
+        changes_between,
+        pending_changes,
+        resolve_requirements,
+    )
+
+    loaded = load_manifest(manifest, secrets, lookup=_lookup(no_secrets))
+    supplies = supply(loaded, offline=offline)
+    requirements = Requirements.of(loaded.required_states())
+    before, firmware = supplies.locked, supplies.firmware_resolver()
+    if check:
+        changes = pending_changes(requirements, before, firmware)
+        return LockResult(path=loaded.lock_path, changes=tuple(changes), warnings=())
+    upgraded = requirements.upgrade(upgrade)
+    with supplies.http.session():
+        after = resolve_requirements(
+            requirements,
+            before,
+            firmware,
+            supplies.package_resolver(),
+            upgraded,
+        )
+    update_lock(
+        loaded.lock_path,
+        lambda lock: lock.with_sources(firmware=after.firmware, packages=after.packages),
+    )
+    return LockResult(
+        path=loaded.lock_path,
+        changes=tuple(changes_between(before, after)),
+        warnings=(*loaded.warnings, *requirements.warnings()),
     )
 
 
@@ -74,7 +152,29 @@ def vendor(
     """Copy all firmware and packages that a manifest has locked into a directory: `vendor` beside
     the manifest, where every run finds it, when none is named. UsageError when the lock is not up
     to date."""
-    return vendor_manifest(manifest, directory, secrets=secrets, offline=offline)
+    from provision.sources.lock_resolution import Requirements, pending_changes
+    from provision.sources.vendoring import refuse_links, vendor_locked
+
+    loaded = load_manifest(manifest, secrets, lookup=Lookup.LATER)
+    supplies = supply(loaded, offline=offline)
+    missing = pending_changes(
+        Requirements.of(loaded.required_states()), supplies.locked, supplies.firmware_resolver()
+    )
+    if missing:
+        more = " and so on" if len(missing) > 1 else ""
+        raise UsageError(
+            f"{loaded.lock_path} is not up to date: {missing[0].name}{more}",
+            hint="run `provision lock` first",
+        )
+    beside = loaded.folder / VENDOR
+    target = directory or beside
+    if directory is None:
+        refuse_links(beside)
+    return VendorResult(
+        directory=target,
+        content=vendor_locked(supplies.locked, supplies.http, supplies.cache, Cache(target)),
+        found=target.resolve() == beside.resolve(),
+    )
 
 
 def build_image(
@@ -86,4 +186,20 @@ def build_image(
 ) -> DeviceImage:
     """All that `apply` would put on a device's blank board as one image, for other flashing
     tools. It holds the device's secrets."""
-    return build_image_of(manifest, device, secrets=secrets, offline=offline)
+    from provision.device.flashing.device_image import build_device_image
+
+    supplies = supply(load_manifest(manifest, secrets), offline=offline)
+    known = supplies.loaded.names()
+    if device not in known:
+        raise UsageError(
+            f"there is no device {device!r} in this manifest{did_you_mean(device, known)}",
+            hint="`provision show` lists them",
+        )
+    (state,) = supplies.loaded.states([device])
+    if state.firmware is None:
+        raise UsageError(
+            f"{device} has no firmware to put into an image",
+            hint="give the device, its group or the defaults a `firmware:`",
+        )
+    with supplies.loaded.redactor.errors():
+        return build_device_image(state, supplies.images.firmware(state.firmware.source))

@@ -11,9 +11,11 @@ from provision.cli.fleet_command import (
     run_fleet_command,
     run_options,
 )
+from provision.cli.options import variables_option
 
 
 @click.command(name="check")
+@variables_option
 @run_options
 def command(*, request: FleetRequest, forks: int, manual_timeout: float) -> int:
     """Restart the boards of MANIFEST (fleet.yaml) that have a `check`, and run it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import select
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from provision.cli.options import (
     manifest_option,
     offline_option,
     secrets_option,
+    variables_option,
 )
 from provision.cli.suggestions import about_the_manifest, complete
 from provision.errors import ProvisionError, UsageError
@@ -50,6 +51,7 @@ class FleetRequest:
     offline: bool
     accept_new: tuple[str, ...]
     only: Part | None
+    variables: Mapping[str, str]
     where: Where
 
     def load(self) -> Fleet:
@@ -59,6 +61,7 @@ class FleetRequest:
             limit=self.limits,
             secrets=self.secrets,
             offline=self.offline,
+            variables=self.variables,
             **self.where.as_arguments(),
         )
 
@@ -79,7 +82,7 @@ def common_options(function: Callable[..., int]) -> Callable[..., int]:
         type=click.Choice(["files", "firmware"]),
         help="Do this part of each device alone; what that leaves undone is told.",
     )
-    return accept(only(diff(run_options(function))))
+    return accept(only(diff(variables_option(run_options(function)))))
 
 
 def run_options(function: Callable[..., int]) -> Callable[..., int]:
@@ -150,8 +153,8 @@ def _gathering(function: Callable[..., int], options: Sequence[Option]) -> Calla
 
 # What commands have that lack the option.
 _ABSENT: dict[str, Any] = {
-    "diff": False, "accept_new": (), "only": None, "detailed": False, "match_by_mac": False,
-    "manifest": None,
+    "diff": False, "accept_new": (), "only": None, "variables": {}, "detailed": False,
+    "match_by_mac": False, "manifest": None,
 }  # fmt: skip
 
 

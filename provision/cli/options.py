@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -123,6 +124,35 @@ def host_options(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(*arguments, where=where, **options)
 
     return here(host(placed))
+
+
+def variables_option(function: F) -> F:
+    return click.option(
+        "-e",
+        "variables",
+        multiple=True,
+        metavar="NAME=VALUE",
+        callback=_variables,
+        help="A variable for this run, in place of the manifest's, of every device.",
+    )(function)
+
+
+def _variables(
+    _context: click.Context, _parameter: click.Parameter, words: Sequence[str]
+) -> Mapping[str, str]:
+    found = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or not _VARIABLE.fullmatch(name):
+            raise UsageError(
+                "-e takes a name and a value, and a name is made of letters, digits and _",
+                hint="write `-e topic=garden`",
+            )
+        found[name] = value
+    return found
+
+
+_VARIABLE = re.compile(r"[A-Za-z_]\w{0,99}", re.ASCII)
 
 
 def secrets_option(function: F) -> F:

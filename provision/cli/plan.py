@@ -73,7 +73,12 @@ def run_plan(
 
 
 def check_part(request: FleetRequest, *, fresh: bool, saved: Path | None) -> None:
-    """UsageError where `--only` goes with nothing else that is asked for."""
+    """UsageError where `--only` or `-e` goes with nothing else that is asked for."""
+    if request.variables and saved is not None:
+        raise UsageError(
+            "-e goes with no saved plan, which is made of the manifest alone",
+            hint="write the variable into the manifest, or leave the plan out",
+        )
     if request.only is not None and saved is not None:
         raise UsageError(
             f"--only {request.only} goes with no saved plan, which is all that is to be done",

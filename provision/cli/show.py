@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from provision.cli.options import (
     manifest_argument,
     offline_option,
     secrets_option,
+    variables_option,
 )
 from provision.cli.problems import masked, problem_data, report_problems, report_warnings
 from provision.core.wording import Redact, harmless_line, listed
@@ -36,6 +37,7 @@ from provision.output.style import Style, wants_colour
 @manifest_argument
 @limit_option
 @host_options
+@variables_option
 @secrets_option
 @offline_option
 @click.option("--hosts", is_flag=True,
@@ -46,6 +48,7 @@ def command(
     manifest: str | None,
     limits: tuple[str, ...],
     where: Where,
+    variables: Mapping[str, str],
     secrets: Path | None,
     offline: bool,
     hosts: bool,
@@ -61,7 +64,12 @@ def command(
         if hosts:
             return _show_hosts(api.hosts(manifest, limit=limits, secrets=secrets), as_json)
         fleet = api.load(
-            manifest, limit=limits, secrets=secrets, offline=offline, **where.as_arguments()
+            manifest,
+            limit=limits,
+            secrets=secrets,
+            offline=offline,
+            variables=variables,
+            **where.as_arguments(),
         )
     except ManifestError as error:
         if as_json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -14,6 +15,7 @@ from provision.cli.options import (
     manifests_argument,
     no_secrets_option,
     secrets_option,
+    variables_option,
 )
 from provision.cli.problems import problem_data, report_problems, report_warnings
 from provision.core.wording import harmless, plural
@@ -23,6 +25,7 @@ from provision.errors import ManifestError
 @click.command("validate")
 @manifests_argument
 @limit_option
+@variables_option
 @secrets_option
 @no_secrets_option
 @json_option
@@ -30,6 +33,7 @@ def command(
     *,
     manifest: str | None,
     limits: tuple[str, ...],
+    variables: Mapping[str, str],
     secrets: Path | None,
     no_secrets: bool,
     as_json: bool,
@@ -42,7 +46,9 @@ def command(
     a valid manifest and 3 for an invalid one.
     """
     try:
-        valid = api.validate(manifest, limit=limits, secrets=secrets, no_secrets=no_secrets)
+        valid = api.validate(
+            manifest, limit=limits, secrets=secrets, no_secrets=no_secrets, variables=variables
+        )
     except ManifestError as error:
         if as_json:
             problems = [problem_data(problem) for problem in error.problems]

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from provision.atomic_files import project_root, read_plain_file
 from provision.boards import profile_from_table, profiles
@@ -22,6 +23,7 @@ from provision.core.manifest.manifest_builder import UrlCheck, any_url, build
 from provision.core.manifest.model import Manifest
 from provision.core.manifest.redact import Redactor
 from provision.core.manifest.resolve import source_filter
+from provision.core.manifest.resolve.given_variables import with_variables
 from provision.core.manifest.resolve.packages import Library
 from provision.core.manifest.resolve.resolver import BytecodeCheck, ImageCheck, Resolver
 from provision.core.manifest.resolve.units import (
@@ -292,6 +294,7 @@ def load(
     failed: Callable[[Path], Failed] | None = None,
     secrets_command: SecretsCommand | None = None,
     lookup: Lookup = Lookup.NOW,
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> Loaded:
     """Read a manifest: a path, a folder that holds a `fleet.yaml`, "-" for standard input, or
     None for `fleet.yaml` in the working directory.
@@ -301,7 +304,7 @@ def load(
     `passes` knows the manifests that need not be judged by the schema again; `failed` finds the
     devices that failed in the last apply of a manifest, by its absolute path. `secrets_command`
     knows the secrets that no file has; `lookup` says whether it is asked, and where it is not there
-    are placeholders.
+    are placeholders. `variables` go before those of the manifest.
     """
     environment = os.environ if environment is None else environment
     file, folder, data = _read(manifest)
@@ -331,11 +334,13 @@ def load(
         check_url=check_url,
     )
     problems += [*report.problems, *mistakes]
+    built, told, strange = with_variables(built, variables)
+    secrets_known.add(told)
     loaded = Loaded(
         manifest=built,
         file=file,
         folder=folder,
-        warnings=(*known.warnings, *unrendered_variables(built, parsed.document)),
+        warnings=(*known.warnings, *strange, *unrendered_variables(built, parsed.document)),
         redactor=redactor,
         _data=data,
         _document=parsed.document,

@@ -1021,7 +1021,7 @@ BUGS = (
     ),
     Bug(
         name="vendor through a link",
-        file="provision/app.py",
+        file="provision/api_project/needs.py",
         before="        refuse_links(beside)\n",
         after="        pass\n",
         tests=("tests/security/test_project_files.py", "-k", "vendored"),

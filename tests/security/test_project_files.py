@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.app import lock_manifest, vendor_manifest
+from provision.api_project.needs import lock, vendor
 from provision.atomic_files import read_plain_file
 from provision.core.chips.esp.chips import ESP32
 from provision.errors import LockError, SourceError, UsageError
@@ -136,7 +136,7 @@ def test_a_lock(project: Path, tmp_path: Path, make: Callable[[Path], None], sai
     with pytest.raises(LockError, match=said):
         update_lock(path, lambda lock: lock.with_macs({"d": MAC}))
     with pytest.raises(LockError, match=said):
-        lock_manifest(project / "fleet.yaml", upgrade=(), check=False, secrets=None, offline=True)
+        lock(project / "fleet.yaml", offline=True)
     after = {each: each.stat().st_mtime_ns for each in tmp_path.iterdir() if each.name != "run"}
     assert after == before
 
@@ -275,7 +275,7 @@ def test_nothing_is_vendored_through_a_link(project: Path, tmp_path: Path, link:
     (project / link).parent.mkdir(parents=True, exist_ok=True)
     (project / link).symlink_to(other)
     with pytest.raises(SourceError, match="is a link"):
-        vendor_manifest(project / "fleet.yaml", None, secrets=None, offline=True)
+        vendor(project / "fleet.yaml", offline=True)
     assert kept.read_bytes() == b"kept"
 
 

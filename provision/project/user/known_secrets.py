@@ -43,6 +43,12 @@ class KnownSecrets:
         self._lookup = lookup
         self._fetched: dict[str, Secret] = {}
 
+    def add(self, told: Mapping[str, Secret]) -> None:
+        """Secrets that somebody has told by another way."""
+        if told:
+            self.redactor.learn(Redactor(value.reveal() for value in told.values()))
+            self._fetched.update(told)
+
     @property
     def missing_file_note(self) -> str:
         return self._files.missing_file_note
@@ -56,7 +62,7 @@ class KnownSecrets:
     def values(self, names: Iterable[str]) -> Mapping[str, Secret]:
         """All that are known, and placeholders for those of `names` that are left open."""
         if self._command is None and self._lookup is not Lookup.NEVER:
-            return self._files.values
+            return {**self._fetched, **self._files.values}
         placeholders = {
             name: Secret(name, PLACEHOLDER) for name in names if name not in self.faults
         }
