@@ -183,6 +183,17 @@ def test_the_steps_of_a_pull_request(runner: Runner) -> None:
 
 
 @needs_bash
+def test_the_step_that_rehearses(runner: Runner) -> None:
+    pytest.importorskip("micropython_unix")
+    code, log = runner.step("provision rehearse", **{"rehearse-options": "--runs 1 --start blank"})
+    assert code == 0, log
+    assert "### provision rehearse fleet.yaml: passed" in runner.summary
+    assert "passed: 1 device in 1 run" in runner.summary
+    code, log = runner.step("provision rehearse", **{"rehearse-options": "--no-such-option"})
+    assert code == 2
+
+
+@needs_bash
 def test_secrets_are_in_a_file_while_they_are_needed(runner: Runner) -> None:
     code, log = runner.step("provision validate", secrets="wifi: correct-horse\n")
     assert code == 0, log
