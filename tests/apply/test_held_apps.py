@@ -118,7 +118,8 @@ def test_a_watchdog_that_bites_while_files_are_sent(station: Station, chip: Chip
     with station.console("x") as port:
         station.press("x", "reset")  # on the first boot of all it sets up its filesystem
         assert port.read_until(b">>> ")
-    app = "from machine import WDT\nw = WDT(timeout=3000)\nwhile 1: w.feed()\n"
+    app = "import time\nfrom machine import WDT\nw = WDT(timeout=3000)\n"
+    app += "while 1: w.feed(); time.sleep(0.1)\n"
     station.put("x", {"/main.py": app})
     station.press("x", "reset")
     content = random.Random(1).randbytes(60_000)
@@ -142,7 +143,8 @@ def test_a_watchdog_that_bites_in_a_long_look(station: Station, chip: Chip) -> N
         station.press("x", "reset")
         assert port.read_until(b">>> ")
     station.type("x", "f=open('/mine.bin','wb');f.write(b'mine'*5000);f.close()")
-    app = "from machine import WDT\nw = WDT(timeout=1000)\nwhile 1: w.feed()\n"
+    app = "import time\nfrom machine import WDT\nw = WDT(timeout=1000)\n"
+    app += "while 1: w.feed(); time.sleep(0.1)\n"
     station.put("x", {"/main.py": app})
     station.press("x", "reset")
     station.write("main.py", "print('well-behaved')\n")

@@ -48,7 +48,7 @@ READ_VERSION = "import os; print(os.uname().version)"
 # Programs that were on the board before, and keep the REPL for themselves.
 FOREIGN_APPS = {
     "busy": "while True:\n    pass\n",
-    "deaf": "import micropython\nmicropython.kbd_intr(-1)\nwhile True:\n    pass\n",
+    "deaf": "import micropython, time\nmicropython.kbd_intr(-1)\nwhile True:\n    time.sleep(1)\n",
 }
 
 

@@ -33,7 +33,10 @@ MAIN_PY: Mapping[str, str] = MappingProxyType(
             "    except KeyboardInterrupt:\n"
             "        print('no')\n"
         ),
-        "deaf": "import micropython\nmicropython.kbd_intr(-1)\nwhile True:\n    pass\n",
+        # Nothing interrupts it, whether it computes or not: it leaves the processor to others.
+        "deaf": (
+            "import micropython, time\nmicropython.kbd_intr(-1)\nwhile True:\n    time.sleep(1)\n"
+        ),
         "deepsleep": "import machine\nmachine.deepsleep()\n",
         "reset-loop": "import machine\nmachine.reset()\n",
         "soft-reset-loop": "import sys\nsys.exit()\n",
