@@ -69,6 +69,7 @@ class DownloadSession:
         self.board = board
         self.wiring = port.wiring(board)
         self.tools = esptool()
+        self._console_baud: int | None = None  # the port's rate before this
         self.esp: Any = None
         self.actual: ActualState | None = None
         self._clock = clock
@@ -81,6 +82,7 @@ class DownloadSession:
     def connect(self) -> None:
         """Enter download mode by the board's wiring, or wait for a person, and start the stub."""
         with self.talking("entering download mode"):
+            self._console_baud = self._console_baud or self.baud
             port = BoundedPort(self.port.serial, self.tools.FatalError, self._clock)
             stub = self._run_stub(port)
             self.esp = with_fast_transfers(
@@ -139,7 +141,7 @@ class DownloadSession:
     def restart(self) -> bool:
         """Leave download mode and boot; False where that needs a person (no reset lines)."""
         with self.talking("restarting the board"):
-            if hard_reset(self.tools, self.port, self.wiring):
+            if hard_reset(self.tools, self.port, self.wiring, self._console_baud):
                 return True
             if self.esp is not None and self.esp.CHIP_NAME == "ESP8266" and self.esp.IS_STUB:
                 self.esp.soft_reset(False)

@@ -87,9 +87,9 @@ def enter_download_mode(
     raise _no_answer(log, board, port)
 
 
-def hard_reset(tools: Esptool, port: Port, wiring: ResetWiring) -> bool:
-    """Pulse EN, so that the board boots what is in its flash; IO0 stays released. False where
-    no lines reach the chip."""
+def hard_reset(tools: Esptool, port: Port, wiring: ResetWiring, baud: int | None) -> bool:
+    """Pulse EN, so that the board boots what is in its flash; IO0 stays released, and what it says
+    then is heard at `baud`, if one is given. False where no lines reach the chip."""
     if wiring is ResetWiring.NONE:
         return False
     uses_usb = wiring is ResetWiring.USB_JTAG
@@ -98,6 +98,9 @@ def hard_reset(tools: Esptool, port: Port, wiring: ResetWiring) -> bool:
         # From DTR = RTS = 1, as a port is opened, DTR alone low first would pull EN.
         port.serial.rts = False
         port.serial.dtr = False
+        if baud is not None and port.serial.baudrate != baud:
+            port.serial.rts = True  # EN is low, so that not a word comes at the rate of before
+            port.serial.baudrate = baud
         tools.resets.HardReset(port.serial, uses_usb, flow_control=flow).reset()
     except OSError as error:
         if error.errno not in NO_LINES:

@@ -132,7 +132,28 @@ def test_a_carrier_without_lines_is_no_failure(number: int) -> None:
     lines = Lines(fails=number)
     assert not pulse_reset(port(lines), ResetWiring.AUTO)
     resets = Resets()
-    assert not hard_reset(tools(resets), port(lines), ResetWiring.AUTO)
+    assert not hard_reset(tools(resets), port(lines), ResetWiring.AUTO, 115200)
+
+
+def test_what_starts_is_heard_at_its_own_rate_from_its_first_word_on() -> None:
+    class Rated(Lines):
+        rate = 460800
+
+        @property
+        def baudrate(self) -> int:
+            return self.rate
+
+        @baudrate.setter
+        def baudrate(self, rate: int) -> None:
+            self.rate = rate
+            self.moves.append((f"{rate} baud", True))
+
+    lines, resets = Rated(), Resets()
+    lines.rate, lines.moves = 460800, []
+    assert hard_reset(tools(resets), port(lines), ResetWiring.AUTO, 115200)
+    assert lines.moves == [
+        ("rts", False), ("dtr", False), ("rts", True), ("115200 baud", True), ("HardReset", True),
+    ]  # fmt: skip
 
 
 def test_a_port_that_fails_under_a_reset_is_one() -> None:
@@ -142,7 +163,7 @@ def test_a_port_that_fails_under_a_reset_is_one() -> None:
     with pytest.raises(OSError, match="no"):
         pulse_reset(port(lines), ResetWiring.AUTO)
     with pytest.raises(OSError, match="no"):
-        hard_reset(kit, port(lines), ResetWiring.AUTO)
+        hard_reset(kit, port(lines), ResetWiring.AUTO, 115200)
     with pytest.raises(OSError, match="no"):
         enter_download_mode(kit, loader, port(lines), profile(ESP32C3), None)
 
