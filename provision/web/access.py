@@ -24,7 +24,7 @@ from typing import Literal, get_args
 from provision.atomic_files import read_plain_file
 from provision.errors import UsageError
 
-Role = Literal["view", "operate"]
+Role = Literal["operate", "view"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 LEAST_TOKEN = 20  # characters: a random token of that length cannot be guessed

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,22 +53,8 @@ def main() -> None:
     )
     parser.add_argument("--svg", type=Path, metavar="FILE", help="draw the curves into this file")
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        environment = os.environ | dict.fromkeys(
-            ("PROVISION_SIM_HOME", "PROVISION_STATE_DIR", "PROVISION_RUNTIME_DIR"), folder
-        )
-        _project(home, max(chosen.boards))
-        try:
-            for start in range(1, max(chosen.boards) + 1, SETTLE):
-                last = min(start + SETTLE - 1, max(chosen.boards))
-                _apply(home, environment, f"n-[{start:03}:{last:03}]")
-            costs = [_cost(home, environment, count) for count in chosen.boards]
-        finally:
-            subprocess.run(
-                [sys.executable, "-m", "provision", "sim", "rm", "--all"],
-                env=environment, check=True,
-            )  # fmt: skip
+    with fleet(max(chosen.boards)) as (home, environment):
+        costs = [_cost(home, environment, count) for count in chosen.boards]
     print(
         "| boards | wall (s) | CPU of the tool (s) | CPU a further board (ms) "
         "| the tool's share of all CPU | memory (MB) |"
@@ -83,6 +70,27 @@ def main() -> None:
         )
     if chosen.svg:
         chosen.svg.write_text(draw(costs))
+
+
+@contextmanager
+def fleet(boards: int) -> Iterator[tuple[Path, dict[str, str]]]:
+    """The folder of a manifest whose virtual boards are converged, and an environment for it."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        environment = os.environ | dict.fromkeys(
+            ("PROVISION_SIM_HOME", "PROVISION_STATE_DIR", "PROVISION_RUNTIME_DIR"), folder
+        )
+        _project(home, boards)
+        try:
+            for start in range(1, boards + 1, SETTLE):
+                last = min(start + SETTLE - 1, boards)
+                _apply(home, environment, f"n-[{start:03}:{last:03}]")
+            yield home, environment
+        finally:
+            subprocess.run(
+                [sys.executable, "-m", "provision", "sim", "rm", "--all"],
+                env=environment, check=True,
+            )  # fmt: skip
 
 
 def _project(home: Path, boards: int) -> None:

@@ -129,6 +129,9 @@ def test_another_address_wants_tokens_that_last_and_warns_without_tls(
     assert "--token-file tokens" in refused.err
     run = serve("--bind", "0.0.0.0", "--token-file", "tokens")
     assert "warning: without TLS" in run.err
+    assert [line.partition(":")[0] for line in run.out.splitlines()] == [
+        "to operate", "to look only",
+    ]  # fmt: skip
     port = urlsplit(link(run)).port
     token = link(run).partition("token=")[2]
     headers = {"authorization": f"Bearer {token}"}
