@@ -25,6 +25,13 @@ class Bug:
 
 BUGS = (
     Bug(
+        name="hear the first words of a board that was flashed at the rate of flashing",
+        file="provision/device/flashing/esptool/reset.py",
+        before="            port.serial.baudrate = baud\n",
+        after="            pass\n",
+        tests=("tests/device/flashing/esptool/test_reset_lines.py", "-k", "first_word"),
+    ),
+    Bug(
         name="leave unheard what an app has said before the answer to its reset was read",
         file="provision/device/console.py",
         before="line = BufferedSerial(port, read=begun)",
