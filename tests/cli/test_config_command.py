@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
+import yaml
+from jsonschema import Draft202012Validator
 
 from tests.cli.conftest import Cli
 
@@ -65,3 +68,14 @@ def test_commands_go_by_it(
     assert "\x1b[" in cli("boards").out
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b[" not in cli("boards").out
+
+
+def test_its_schema_is_for_editors(cli: Cli) -> None:
+    schema = cli("schema", "config").json
+    Draft202012Validator.check_schema(schema)
+    judge = Draft202012Validator(schema)
+    page = (Path(__file__).parents[2] / "docs" / "secrets.md").read_text("utf-8")
+    shown = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+    assert len(shown) == 3
+    assert not [error for one in shown for error in judge.iter_errors(one)]
+    assert cli("schema").json["title"] == "provision manifest"

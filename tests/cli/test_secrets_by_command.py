@@ -4,6 +4,9 @@ PATH, a `sops`, and who does not run them."""
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -163,3 +166,30 @@ def test_a_configuration_that_others_may_write_runs_nothing(asked: Path, cli: Cl
     assert asked.read_text() == ""
     assert cli("apply", "--help").code == 0
     assert cli("config", "path").out == f"{os.environ['PROVISION_CONFIG']}\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_who_interrupts_it_ends_what_it_has_started(
+    asked: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    """It is in a session of its own, which the terminal's Ctrl-C does not reach."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    program = tmp_path / "programs" / "pass"
+    program.write_text(
+        f"#!/bin/sh\nexec 3> {pipe}\necho begun >&3\nsleep 1000 &\nexec sleep 1000\n"
+    )
+    run = subprocess.Popen(
+        [sys.executable, "-m", "provision", "plan"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    with pipe.open() as stream:
+        assert stream.readline() == "begun\n"
+        run.send_signal(number)
+        said, _ = run.communicate(timeout=60)
+        assert (run.returncode, said.strip()) == (130, "interrupted")
+        assert set(stream.read().split()) <= {"begun"}, "nobody holds it open any more"
