@@ -95,6 +95,8 @@ class Workers:
 
     def _do(self, job: Job) -> _Part:
         began = time.monotonic()
+        if self._stopping:  # and nobody waits for what comes of it
+            return _Part(job, {"error": "stopped", "hint": "", "code": BROKE_OFF}, 0.0)
         job.folder.mkdir(mode=0o700)
         log = job.folder.with_suffix(".log")
         known = os.environ.get("PYTHONPATH", "")
