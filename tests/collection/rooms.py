@@ -176,6 +176,7 @@ class Rooms:
     folder: Path
     hosts: dict[str, Host] = field(default_factory=dict)
     made: list[str] = field(default_factory=list)
+    controller: str = ""
 
     @property
     def bin(self) -> Path:
@@ -305,4 +306,5 @@ class Rooms:
         for host in self.hosts.values():
             if host.sshd is not None:
                 host.sshd.wait()
-        shutil.rmtree(f"/tmp/{self.controller}", ignore_errors=True)
+        if self.controller:
+            shutil.rmtree(f"/tmp/{self.controller}", ignore_errors=True)

@@ -54,7 +54,10 @@ import subprocess
 
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
-from ansible_collections.provision.boards.plugins.plugin_utils.controller import provision_command
+from ansible_collections.provision.boards.plugins.plugin_utils.controller import (
+    NO_COMMAND,
+    provision_command,
+)
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable):
@@ -100,7 +103,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
     def _hosts(self, manifest, secrets):
         command = provision_command()
         if command is None:
-            raise AnsibleParserError("there is no provision command on the controller")
+            raise AnsibleParserError(NO_COMMAND)
         line = [command, "show", manifest, "--hosts", "--json"]
         line += ["--secrets", secrets] if secrets else []
         ended = subprocess.run(line, capture_output=True, text=True, check=False)

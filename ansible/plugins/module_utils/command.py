@@ -53,7 +53,10 @@ class Fleet:
         digest = self.parameters["_digest"]
         if digest is None:
             if not self.parameters["manifest"]:
-                self.module.fail_json(msg="one of project and manifest is needed")
+                self.module.fail_json(
+                    msg="which boards? name the manifest on the controller by project, or one on "
+                    "this host by manifest"
+                )
             return
         folder = self.parameters["project_dest"]
         name = self.parameters["_name"]

@@ -39,11 +39,9 @@ devices:
   type: dict
   sample:
     kitchen:
-      outcome: changed
-      changes: 2
-      done: [write-file /main.py, reset]
-      mac: "5c:cf:7f:01:02:03"
-      error: null
+      outcome: failed
+      checked: [{name: temperature, asked: t.read(), passed: false, value: "85", min: 5, max: 40}]
+      error: "the step temperature gave 85, more than 40"
 macs:
   description: Which boards the devices of this host are, by its C(fleet.lock).
   returned: always

@@ -23,6 +23,10 @@ from ansible.plugins.action import ActionBase
 LEFT_OUT = {".git", ".venv", "venv", "__pycache__", "node_modules", "backups", "collections"}
 NOT_FOR_HOSTS = (".ledger", ".ledger-wal", ".ledger-shm", ".retry", ".pyc", ".log")
 PREFIX = "provision.boards."
+NO_COMMAND = (
+    "there is no provision command on the controller, neither on its PATH nor beside the Python "
+    "that Ansible runs in: install it there, as by `pip install micropython-provision`"
+)
 
 
 def provision_command():
@@ -131,7 +135,10 @@ class FleetAction(ActionBase):
         if os.path.isdir(path):
             path = os.path.join(path, "fleet.yaml")
         if not os.path.isfile(path):
-            raise AnsibleActionFail("there is no %s on the controller" % path)
+            raise AnsibleActionFail(
+                "there is no %s on the controller: name the manifest, or its folder, by project"
+                % path
+            )
         return path
 
     def _bring(self, archive):
@@ -154,7 +161,7 @@ class FleetAction(ActionBase):
             return
         command = provision_command()
         if command is None:
-            self._failed(result, "there is no provision command on the controller")
+            self._failed(result, NO_COMMAND)
             return
         line = [command, "lock", project, "--merge", "-", "--json"]
         for pattern in arguments.get("accept_new_boards") or ():
