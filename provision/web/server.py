@@ -41,12 +41,16 @@ class Certificate:
     def check(self) -> None:
         """UsageError when it cannot be used."""
         try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.certificate, self.key)
+            # A pass phrase would be asked for at the terminal, and nobody may be there.
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+                self.certificate, self.key, password=""
+            )
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             raise UsageError(
                 f"no TLS with {self.certificate} and {self.key}: {why}",
-                hint="give a certificate and its key, both in PEM, with --tls-cert and --tls-key",
+                hint="give a certificate and its key, both in PEM and the key without a pass "
+                "phrase, with --tls-cert and --tls-key",
             ) from error
 
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 import re
 import signal
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
+from provision.errors import UsageError
 from provision.web.live import MOST_STREAMS
+from provision.web.server import Certificate
 from tests.apply.station import Run, Station
+from tests.cas import make_ca
 from tests.web.conftest import Serve, link
 
 PATIENCE = 60.0  # seconds
@@ -118,6 +123,37 @@ def test_strange_requests_hold_nobody_up(running: tuple[Run, httpx.Client]) -> N
         for request in STRANGE.values():
             strangers.enter_context(raw(client, request))
         assert client.get("/").status_code == 200
+
+
+def test_a_key_that_will_not_do_is_told_and_no_pass_phrase_asked_for(tmp_path: Path) -> None:
+    paths = {name: tmp_path / f"{name}.pem" for name in ("certificate", "key", "locked", "others")}
+    pair, locked, others = make_ca(), make_ca(password=b"secret"), make_ca()
+    contents = (*pair, locked[1], others[1])
+    for path, content in zip(paths.values(), contents, strict=True):
+        path.write_bytes(content)
+    Certificate(certificate=paths["certificate"], key=paths["key"]).check()
+    for wrong in (paths["locked"], paths["others"], paths["certificate"], tmp_path / "none"):
+        with pytest.raises(UsageError) as raised:
+            Certificate(certificate=paths["certificate"], key=wrong).check()
+        assert str(wrong) in raised.value.message
+        assert "without a pass phrase" in raised.value.hint
+
+
+def test_with_a_certificate_nothing_is_said_in_clear(station: Station, serve: Serve) -> None:
+    station.write("fleet.yaml", "devices: {a: {board: esp32, port: /dev/none}}\n")
+    certificate, key = make_ca("127.0.0.1")
+    (station.work / "certificate.pem").write_bytes(certificate)
+    (station.work / "key.pem").write_bytes(key)
+    run = serve("--tls-cert", "certificate.pem", "--tls-key", "key.pem")
+    assert link(run).startswith("https://127.0.0.1:")
+    trust = ssl.create_default_context(cadata=certificate.decode())
+    trust.check_hostname = False  # what is tried is the server's part
+    with httpx.Client(verify=trust, timeout=PATIENCE) as client:
+        answer = client.get(link(run))
+        assert answer.status_code == 303
+        assert "secure" in answer.headers["set-cookie"].lower()
+        with pytest.raises(httpx.TransportError):
+            client.get(link(run).replace("https:", "http:"))
 
 
 def test_another_address_wants_tokens_that_last_and_warns_without_tls(
