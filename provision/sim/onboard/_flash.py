@@ -24,6 +24,7 @@ _file = open(CONFIG["flash"], "r+b")
 _control = open(CONFIG["control"], "r+b")
 _orders = bytearray(16)
 SIZE = CONFIG["size"]
+_late = [0]  # microseconds that the last operation took longer than a chip's
 _asked = bytearray(1)
 _view = _answers = None
 if CONFIG["view"]:
@@ -63,15 +64,23 @@ def settle():
 
 
 def _due(which):
-    # Whether the power fails in this very operation. Takes the operation's time.
+    # Whether the power fails in this very operation.
     _control.seek(0)
     _control.readinto(_orders)
     left = struct.unpack_from("<I", _orders, which)[0]
     struct.pack_into("<I", _orders, which, left - (left > 0))
     _control.seek(which)
     _control.write(_orders[which : which + 4])
-    time.sleep_us(struct.unpack_from("<I", _orders, 8 + which)[0])
     return left == 1
+
+
+def _last(which, began):
+    # Takes the time of the operation that began then, as a chip would: what the files behind it
+    # took of that, and what this process slept too long the last time, is not slept once more.
+    duration = struct.unpack_from("<I", _orders, 8 + which)[0]
+    time.sleep_us(max(duration - time.ticks_diff(time.ticks_us(), began) - _late[0], 0))
+    took = time.ticks_diff(time.ticks_us(), began) + _late[0]
+    _late[0] = min(max(took - duration, 0), duration)
 
 
 def _program(file, offset, data, size):
@@ -107,13 +116,17 @@ def read(offset, buffer, file=_file):
 
 
 def write(offset, data, file=_file):
+    began = time.ticks_us()
     _NOTES[file is _view](offset // SECTOR, (offset + len(data) - 1) // SECTOR)
     _PROGRAMS[_due(_PROGRAM)](file, offset, data, len(data))
+    _last(_PROGRAM, began)
 
 
 def erase(sector, file=_file):
+    began = time.ticks_us()
     _NOTES[file is _view](sector, sector)
     _ERASES[_due(_ERASE)](file, sector)
+    _last(_ERASE, began)
     return 0
 
 
