@@ -102,6 +102,13 @@ BUGS = (
         tests=("tests/web/test_rules.py", "-k", "not_ours or strange_name"),
     ),
     Bug(
+        name="keep no record of jobs that wait",
+        file="provision/web/jobs.py",
+        before="        if not self.looks:\n            self._kept.handle(",
+        after="        if self.looks:\n            self._kept.handle(",
+        tests=("tests/web/test_jobs.py", "-k", "turn_never_came"),
+    ),
+    Bug(
         name="show pages without a cookie",
         file="provision/web/guard.py",
         before="if session is None and not _is_open(path):",

@@ -74,7 +74,7 @@ def routes(site: Site) -> Sequence[Route]:
                 raise _no_such_file(device)
             path, place = entry.path, f"{place}/files/{file}"
         try:
-            site.queue.submit(_LOOKS[what], [device], path=path)
+            await run_in_threadpool(site.queue.submit, _LOOKS[what], [device], path=path)
         except UsageError as error:
             raise Rejected(409, error.message, error.hint) from error
         return RedirectResponse(place if what == "read" else f"{place}#{what}", 303)

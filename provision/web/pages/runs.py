@@ -32,14 +32,16 @@ def routes(site: Site) -> Sequence[Route]:
 
     async def start(request: Request) -> Response:
         form = form_of(request)
-        return _started(site, form.get("action"), [str(each) for each in form.getlist("device")])
+        chosen = [str(each) for each in form.getlist("device")]
+        return await run_in_threadpool(_started, site, form.get("action"), chosen)
 
     async def again(request: Request) -> Response:
         view = await run_in_threadpool(site.view, request.path_params["run"])
         if view is None:
             raise _no_such_run()
         failed = [row.device for row in view.failures] if view.task != "plan" else []
-        return _started(site, form_of(request).get("action"), failed or view.devices)
+        action = form_of(request).get("action")
+        return await run_in_threadpool(_started, site, action, failed or view.devices)
 
     async def show(request: Request) -> Response:
         run = request.path_params["run"]
@@ -57,7 +59,7 @@ def routes(site: Site) -> Sequence[Route]:
     async def answer(request: Request, agreed: bool) -> Response:
         job = _job(site, request)
         questions = str(form_of(request).get("question", "")).split()
-        if not job.answer(questions, agreed):
+        if not await run_in_threadpool(job.answer, questions, agreed):
             raise Rejected(
                 409,
                 "that question is no longer asked",
@@ -89,7 +91,7 @@ def routes(site: Site) -> Sequence[Route]:
 
 
 def _started(site: Site, wanted: object, chosen: Sequence[str]) -> Response:
-    """Queue a job, and go to its page."""
+    """Queue a job, and go to its page. Its record is begun, on a disk that may be slow."""
     action = next((each for each in ACTIONS if each == wanted), None)
     if action is None:
         raise Rejected(400, "there is no such action", "use the buttons of the page")
