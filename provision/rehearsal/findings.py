@@ -14,11 +14,17 @@ from provision.model.state import DesiredState
 _HEARD = "; last heard: "
 
 
-def finding_of(error: ProvisionError, desired: DesiredState) -> Finding:
-    """Of an apply that did not end well."""
-    if isinstance(error, NoAnswer):  # a twin's line and supply are sound
+def finding_of(error: ProvisionError, desired: DesiredState, *, runs: bool) -> Finding:
+    """Of an apply that did not end well; `runs`: the twin's program does, and is neither asleep nor
+    being started."""
+    if isinstance(error, NoAnswer) and runs:  # a twin's line and supply are sound
         return repl_kept_away(error, desired)
     hint = error.hint
+    if isinstance(error, NoAnswer):
+        hint = (
+            "the twin was asleep, or restarting: have the app stay awake for a second after it "
+            "starts, so that apply can prove that it runs"
+        )
     if isinstance(error, CheckFailed | RolledBack) and desired.check is not None:
         hint = (
             "correct the app, or its `check:`. Nothing is wired to a twin's pins, and it is on no "

@@ -77,6 +77,16 @@ class Twin:
         status = client.request(self.name, "status")
         return bool(status["present"] or status["volume"])
 
+    @property
+    def runs(self) -> bool:
+        """Whether its program runs, and is neither asleep nor just being started."""
+        return bool(client.request(self.name, "status")["mode"] == "run")
+
+    @property
+    def starts(self) -> int:
+        """How often it was started since it was made."""
+        return int(client.request(self.name, "status")["boots"])
+
     def power(self, on: bool) -> None:
         client.request(self.name, "power", on=on)
 

@@ -216,7 +216,7 @@ class Rehearser:
             if report.plan is not None and plans is not None:
                 plans[report.device].append(report.plan)
             if report.error is not None:
-                self._find(report.device, finding_of(report.error, fleet.states[report.device]))
+                self._failed(report.device, report.error, fleet)
 
     def _apply_quietly(self, fleet: TwinFleet) -> tuple[str, ...]:
         """An apply of a state that is none of today's: the devices that it did not bring there."""
@@ -225,16 +225,20 @@ class Rehearser:
         return tuple(each.device for each in reports if each.error is not None)
 
     def _judge_prompts(self, now: TwinFleet) -> None:
+        """Of an app that sleeps deeply, or restarts its board, nobody expects a prompt: whether
+        apply gets at that board all the same is seen next."""
+        starts = {device: self._twins[device].starts for device in self._well()}
         for report in self._run(now, PromptTask(), self._well()):
-            if report.error is not None:
-                self._find(report.device, repl_kept_away(report.error, now.states[report.device]))
+            device, twin = report.device, self._twins[report.device]
+            if report.error is not None and twin.runs and twin.starts == starts[device]:
+                self._find(device, repl_kept_away(report.error, now.states[device]))
 
     def _judge_convergence(self, now: TwinFleet) -> None:
         """A second apply has nothing to do."""
         self._run_in()
         for report in self._run(now, ApplyTask(yes=self._job.options.yes), self._well()):
             if report.error is not None:
-                self._find(report.device, finding_of(report.error, now.states[report.device]))
+                self._failed(report.device, report.error, now)
             elif report.plan is not None and report.outcome != "ok":
                 changes = [each for each in report.plan.actions if phase_of(each) != "finish"]
                 texts = [one_line(f"{action_text(each)} ({each.reason})") for each in changes]
@@ -268,6 +272,10 @@ class Rehearser:
             for name, found in self._findings.items()
             if all(finding.code in allowed for finding in found)
         )
+
+    def _failed(self, device: str, error: ProvisionError, fleet: TwinFleet) -> None:
+        runs = self._twins[device].runs
+        self._find(device, finding_of(error, fleet.states[device], runs=runs))
 
     def _find(self, device: str, finding: Finding) -> None:
         if finding not in self._findings[device]:

@@ -180,6 +180,28 @@ def test_faults_of_a_seed_are_survived_and_told(project: Station) -> None:
     assert repeated["runs"][0]["devices"][0]["faults"] == told["deaf"]
 
 
+@pytest.mark.slow
+def test_an_app_that_sleeps_deeply_or_restarts_its_board_is_none_that_keeps_it(
+    project: Station,
+) -> None:
+    """Apply gets at such boards by a reset, in its own time."""
+    project.write("sleep.py", "import machine, time\ntime.sleep(1)\nmachine.deepsleep(5000)\n")
+    project.write("loop.py", "import machine, time\ntime.sleep(0.2)\nmachine.reset()\n")
+    project.write("deaf.py", DEAF)
+    project.write(
+        "fleet.yaml",
+        """
+        defaults: {board: esp32, firmware: {file: esp32.bin}}
+        devices:
+          sleeping: {port: /dev/ttyUSB0, files: [{src: sleep.py, dest: /main.py}]}
+          looping: {port: /dev/ttyUSB1, files: [{src: loop.py, dest: /main.py}]}
+          deaf: {port: /dev/ttyUSB2, files: [{src: deaf.py, dest: /main.py}]}
+        """,
+    )
+    _, result = rehearse(project, "--start", "blank", "--runs", "1")
+    assert result["failed"] == ["deaf"]
+
+
 @pytest.mark.parametrize(
     ("name", "options"),
     [

@@ -25,6 +25,20 @@ class Bug:
 
 BUGS = (
     Bug(
+        name="leave a device of a rehearsal at its own port",
+        file="provision/rehearsal/twin_fleet.py",
+        before='port=PortSelector(kind="url", value=twins[state.device].address)',
+        after="port=state.port",
+        tests=("tests/rehearsal/test_twin_fleet.py", "-k", "every_device_is_at_its_twin"),
+    ),
+    Bug(
+        name="pass an update that prunes what the app has made",
+        file="provision/core/rehearsal/verdict.py",
+        before="    own = [path for path in pruned if path not in named]",
+        after="    own = [path for path in pruned if path in ()]",
+        tests=("tests/core/rehearsal/test_verdict.py", "-k", "is_lost_only"),
+    ),
+    Bug(
         name="hear the first words of a board that was flashed at the rate of flashing",
         file="provision/device/flashing/esptool/reset.py",
         before="            port.serial.baudrate = baud\n",
