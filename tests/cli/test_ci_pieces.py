@@ -20,7 +20,15 @@ from tests.cli.conftest import Cli
 from tests.fleets import write_tree
 
 ROOT = Path(__file__).parents[2]
-SCHEMAS = {"action.yml": "vendor.github-actions", "workflow.yml": "vendor.github-workflows"}
+WORKFLOW = "workflow.yml"
+SCHEMAS = {
+    "action.yml": "vendor.github-actions",
+    WORKFLOW: "vendor.github-workflows",
+    ".github/ISSUE_TEMPLATE/board.yml": "vendor.github-issue-forms",
+    ".github/ISSUE_TEMPLATE/config.yml": "vendor.github-issue-config",
+    ".github/ISSUE_TEMPLATE/fault.yml": "vendor.github-issue-forms",
+    "CITATION.cff": "vendor.citation-file-format",
+}
 MANIFEST = """\
 devices:
   kitchen:
@@ -45,15 +53,12 @@ def in_docs(start: str) -> str:
 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_it_is_what_github_takes(tmp_path: Path, name: str) -> None:
-    text = (
-        (ROOT / name).read_text("utf-8")
-        if name == "action.yml"
-        else in_docs(".github/workflows/fleet.yml")
-    )
-    (tmp_path / name).write_text(text)
+    file = ROOT / name
+    if name == WORKFLOW:
+        file = tmp_path / name
+        file.write_text(in_docs(".github/workflows/fleet.yml"))
     done = subprocess.run(
-        [sys.executable, "-m", "check_jsonschema", "--builtin-schema", SCHEMAS[name], name],
-        cwd=tmp_path,
+        [sys.executable, "-m", "check_jsonschema", "--builtin-schema", SCHEMAS[name], file],
         capture_output=True,
         text=True,
         check=False,
