@@ -343,8 +343,7 @@ def check(
     if not names:
         raise UsageError(
             "none of these devices has a check",
-            hint="declare one, as in `check: {console: ready}`; the README's manifest reference "
-            "has its keys",
+            hint="declare one, as in `check: {console: ready}`; docs/manifest.md has its keys",
         )
     return run_task(
         fleet,

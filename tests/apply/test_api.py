@@ -32,10 +32,9 @@ def project(station: Station, monkeypatch: pytest.MonkeyPatch) -> Station:
     return station
 
 
-def test_the_readme_s_example_runs(project: Station) -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    section = text.split("## Python API")[1]
-    example = re.search(r"```python\n(.*?)```", section, re.DOTALL)
+def test_the_example_of_its_page_runs(project: Station) -> None:
+    text = (ROOT / "docs/python-api.md").read_text(encoding="utf-8")
+    example = re.search(r"```python\n(.*?)```", text, re.DOTALL)
     assert example is not None
     script = project.write("example.py", example[1])
     ran = subprocess.run(

@@ -1,20 +1,53 @@
-"""What the README shows of the command line is what the command line says."""
+"""What the documentation shows of the command line is what the command line says."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").rglob("*.md")]
+CODE = re.compile(r"^ *```.*?^ *```|`[^`\n]*`", re.DOTALL | re.MULTILINE)
 
 
-def test_the_help_in_the_readme_is_the_real_one() -> None:
+def anchors(page: Path) -> Iterator[str]:
+    """What a link may name in a page, as GitHub makes it of each heading."""
+    text = re.sub(r"^ *```.*?^ *```", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE):
+        yield re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+    wrong = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", CODE.sub("", page.read_text("utf-8"))):
+        if link.startswith(("https://", "http://", "mailto:")):
+            continue
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            wrong.append(link)
+    assert wrong == []
+
+
+def test_every_guide_is_reached_from_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    known = {"coverage.md", "mutations.md"}  # CONTRIBUTING.md has them
+    for page in (ROOT / "docs").glob("*.md"):
+        assert f"](docs/{page.name})" in readme or page.name in known, page.name
+
+
+def test_the_help_in_the_documentation_is_the_real_one() -> None:
     said = subprocess.run(
         [sys.executable, "-m", "provision", "--help"],
         cwd=ROOT, capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
-    assert said.strip() in (ROOT / "README.md").read_text()
+    assert said.strip() in (ROOT / "docs/commands.md").read_text()
 
 
 def test_every_command_is_lazy_and_documented() -> None:

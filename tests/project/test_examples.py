@@ -63,12 +63,13 @@ def test_an_example_names_its_schema(path: Path) -> None:
 
 
 def readme_manifests() -> list[str]:
-    text = (ROOT / "README.md").read_text("utf-8")
+    pages = (ROOT / "README.md", ROOT / "docs/manifest.md", ROOT / "docs/firmware.md")
+    text = "\n".join(page.read_text("utf-8") for page in pages)
     return [block for block in BLOCK.findall(text) if re.search(r"^devices:", block, re.MULTILINE)]
 
 
 @pytest.mark.parametrize("text", readme_manifests())
-def test_a_manifest_in_the_readme_is_valid(tmp_path: Path, text: str) -> None:
+def test_a_manifest_in_readme_or_reference_is_valid(tmp_path: Path, text: str) -> None:
     validate_as_editors_do(text)
     secrets = "".join(f"{name}: x\n" for name in re.findall(r"!secret (\w+)", text))
     environment = dict.fromkeys(re.findall(r"!env (\w+)", text), "x")
