@@ -51,15 +51,18 @@ class EarlierStates:
         found: dict[str, Path] = {}
         unusable: list[str] = []
         for commit in [history.commit(named)] if named is not None else history.commits():
-            folder = history.export(commit, self.folder / commit)
-            older = folder / self.manifest.name
+            older = history.export(commit, self.folder / commit) / self.manifest.name
+            if named is not None and not older.is_file():
+                raise NoHistory(f"{commit[:10]} has no {self.manifest.name} in this folder")
             try:
                 usable = self._wants_something_else(older) or named is not None
             except ProvisionError as error:
                 unusable.append(f"{commit[:10]} ({printable(error.message)})")
-                continue
+                usable = False
             if usable:
                 found[commit] = older
+            else:
+                shutil.rmtree(self.folder / commit, ignore_errors=True)
             if len(found) >= wanted:
                 break
         if found:

@@ -58,7 +58,12 @@ class History:
 
     def commit(self, name: str) -> str:
         """The whole name of a commit; NoHistory for none."""
-        return self._git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}").decode().strip()
+        try:
+            whole = self._git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
+        except NoHistory:
+            clone = "shallow clone" if self.shallow else "repository"
+            raise NoHistory(f"{name} is no commit of this {clone}, or of several") from None
+        return whole.decode().strip()
 
     def commits(self) -> Iterator[str]:
         """From HEAD on, the newest first, of those whose folder is alike only one."""

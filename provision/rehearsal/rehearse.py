@@ -70,6 +70,8 @@ def rehearse(
         notes = [*placeholders(fleet), *fetch_images(fleet, options), *_left_out(fleet)]
         states = EarlierStates(manifest=path, fleet=fleet, options=options, folder=folder / "older")
         older = states.find(commits_wanted(runs, faults=faults), start, notes)
+        if start is not None and start.commit is not None:
+            start = replace(start, commit=next(iter(older)))  # all its digits
         planned = draw_runs(seed, runs, faults=faults, commits=[*older], start=start)
         rehearsal = Rehearsal(
             fleet=fleet.masked(fleet.name),

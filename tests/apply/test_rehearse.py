@@ -107,9 +107,11 @@ def test_mistakes_of_an_update_are_found(project: Station, tmp_path: Path) -> No
     project.write("deaf.py", DEAF)
     project.write("large.bin", os.urandom(3 << 20))
     project.write("fleet.yaml", AFTER)
-    before = git(project.work, "rev-parse", "HEAD")[:10]
+    whole = git(project.work, "rev-parse", "HEAD")
+    before = whole[:10]
     lock = project.work / "fleet.lock"
-    ended, result = rehearse(project, "--start", "older", "--runs", "1", "--junit", "junit.xml")
+    start = ("--start", f"older:{before}", "--runs", "1")
+    ended, result = rehearse(project, *start, "--junit", "junit.xml")
     found = findings(result)
     assert ended.code == result["exit_code"] == 4
     assert result["failed"] == ["deaf", "large", "unproved", "losing"]
@@ -129,7 +131,7 @@ def test_mistakes_of_an_update_are_found(project: Station, tmp_path: Path) -> No
     assert "`prune: [/data]`" in message
 
     run = result["runs"][0]
-    assert run["commit"].startswith(before)
+    assert run["commit"] == whole
     (losing,) = (each for each in run["devices"] if each["device"] == "losing")
     again = losing["findings"][0]["repeat"]
     assert again == (f"provision rehearse --seed 1 --runs 1 --start older:{before} --limit losing")

@@ -134,5 +134,7 @@ def test_why_there_is_no_history_is_said(tmp_path: Path, repository: Path) -> No
     commit(repository, main="two")
     git(tmp_path, "clone", "-q", "--depth", "1", f"file://{repository}", "shallow")
     assert History(tmp_path / "shallow" / "fleet").shallow
-    with pytest.raises(NoHistory):
+    with pytest.raises(NoHistory, match="1234567 is no commit of this repository"):
         History(repository).commit("1234567")
+    with pytest.raises(NoHistory, match="1234567 is no commit of this shallow clone"):
+        History(tmp_path / "shallow" / "fleet").commit("1234567")
