@@ -4,6 +4,7 @@ the twins of some devices, and ended with whoever started them.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -23,6 +24,12 @@ from provision.rehearsal.worker import Job, twin_report
 
 _ENDING = 30.0  # seconds for a worker to stop its boards
 _HERE = str(Path(__file__).parents[2])
+WORKER = (
+    "import sys; sys.path[:] = filter(None, sys.path); "
+    "from provision.rehearsal.worker import main; sys.exit(main())"
+)
+"""`python -m` would take modules from the folder that the user is in, where a project for boards
+may well have a `secrets.py` or a `json.py` of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +97,7 @@ class Workers:
             run=run,
             options=self.options,
             folder=self.folder / f"{run.seed}-{number}",
-            older=self.older.get(run.start.commit or ""),
+            older=self.older[run.start.commit] if run.start.commit is not None else None,
         )
 
     def _do(self, job: Job) -> _Part:
@@ -104,7 +111,7 @@ class Workers:
         with (
             log.open("w", encoding="utf-8") as said,
             subprocess.Popen(
-                [sys.executable, "-m", "provision.rehearsal.worker"],
+                [sys.executable, "-c", WORKER],
                 env={**os.environ, **job.environment, "PYTHONPATH": path},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -118,8 +125,9 @@ class Workers:
                 process.terminate()
             assert process.stdin is not None
             assert process.stdout is not None
-            process.stdin.write(job.to_json() + "\n")
-            process.stdin.flush()  # and left open: the worker ends when it is closed
+            with contextlib.suppress(BrokenPipeError):  # its log says what it ended of
+                process.stdin.write(job.to_json() + "\n")
+                process.stdin.flush()  # and left open: the worker ends when it is closed
             line = process.stdout.readline()
         return _Part(job, _answer(line, log, process), time.monotonic() - began)
 

@@ -1,0 +1,30 @@
+"""The processes of a rehearsal, as seen by whoever starts them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from provision.core.rehearsal.schedule import PlannedRun, Start
+from provision.rehearsal.twin_fleet import Options
+from provision.rehearsal.worker import Job
+from provision.rehearsal.workers import WORKER
+
+
+def test_modules_of_the_users_folder_are_the_boards_not_the_workers(tmp_path: Path) -> None:
+    for name in ("json.py", "secrets.py", "provision.py"):
+        (tmp_path / name).write_text("raise SystemExit('a module of the project was imported')\n")
+    job = Job(
+        manifest=tmp_path / "missing.yaml",
+        devices=("one",),
+        run=PlannedRun(seed=1, start=Start(kind="blank")),
+        options=Options(),
+        folder=tmp_path / "job",
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", WORKER],
+        cwd=tmp_path, input=job.to_json() + "\n", capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "missing.yaml" in json.loads(done.stdout)["error"]
