@@ -356,9 +356,16 @@ def twin_report(data: Mapping[str, Any]) -> TwinReport:
     return TwinReport(**{**data, "findings": findings, "faults": tuple(data["faults"])})
 
 
+def remove_if_last(folder: Path) -> None:
+    """Remove a rehearsal's folder whose starter is no more, unless another job is in it yet, which
+    then does."""
+    if not any(each.is_dir() for each in folder.glob("*-*")):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def main() -> int:
     """The process: 0, and what came of the job on standard output."""
-    cancel, stopped = Cancellation(), threading.Event()
+    cancel, stopped, orphaned = Cancellation(), threading.Event(), threading.Event()
 
     def stop(*_: object) -> None:
         cancel.cancel()
@@ -370,6 +377,7 @@ def main() -> int:
 
     def end_with_starter() -> None:
         sys.stdin.read()
+        orphaned.set()
         stop()
 
     threading.Thread(target=end_with_starter, daemon=True).start()
@@ -385,6 +393,8 @@ def main() -> int:
         answer = {"error": told, "hint": "report it, with the command below", "code": BROKE_OFF}
     finally:
         shutil.rmtree(job.folder, ignore_errors=True)
+        if orphaned.is_set():
+            remove_if_last(job.folder.parent)
     sys.stdout.write(json.dumps(answer) + "\n")
     sys.stdout.flush()
     return 0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from provision.core.rehearsal.schedule import PlannedRun, Start
 from provision.rehearsal.twin_fleet import Options
-from provision.rehearsal.worker import Job
+from provision.rehearsal.worker import Job, remove_if_last
 from provision.rehearsal.workers import WORKER
 
 
@@ -28,3 +28,16 @@ def test_modules_of_the_users_folder_are_the_boards_not_the_workers(tmp_path: Pa
         cwd=tmp_path, input=job.to_json() + "\n", capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert "missing.yaml" in json.loads(done.stdout)["error"]
+
+
+def test_the_folder_of_a_rehearsal_that_was_killed_goes_with_its_last_job(tmp_path: Path) -> None:
+    folder = tmp_path / "rehearsal-x"
+    other = folder / "2-0"
+    other.mkdir(parents=True)
+    (folder / "1-0.log").touch()
+    (folder / "older" / "1a2b").mkdir(parents=True)
+    remove_if_last(folder)
+    assert folder.exists()
+    other.rmdir()
+    remove_if_last(folder)
+    assert [*tmp_path.iterdir()] == []

@@ -255,9 +255,11 @@ def main(arguments: list[str]) -> NoReturn:
         _send_answer(writer, failure(error))
         os._exit(1)
     except OSError as error:
-        _send_answer(
-            writer, failure(SimulatorError(f"the virtual board {name!r} cannot start: {error}"))
+        why = SimulatorError(
+            f"the virtual board {name!r} cannot start: {error}",
+            hint=f"see that {paths.home()} can be written to and has room, then try again",
         )
+        _send_answer(writer, failure(why))
         os._exit(1)
     process.start()
     _send_answer(writer, {})
