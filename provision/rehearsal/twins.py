@@ -183,3 +183,13 @@ def remove(twins: Iterable[Twin]) -> None:
     for twin in twins:
         client.stop(twin.name)
         shutil.rmtree(paths.directory(twin.name), ignore_errors=True)
+
+
+def remove_all() -> None:
+    """Stop and remove whatever boards there are in this process's home of boards, which has to be a
+    job's own: those that one who was killed has left."""
+    home = paths.home()
+    for entry in [*home.iterdir()] if home.is_dir() else []:
+        if entry.is_dir() and not entry.is_symlink():
+            client.stop(entry.name)
+            shutil.rmtree(entry, ignore_errors=True)

@@ -28,6 +28,7 @@ WORKER = (
     "import sys; sys.path[:] = filter(None, sys.path); "
     "from provision.rehearsal.worker import main; sys.exit(main())"
 )
+CLEANER = WORKER.replace("worker import main", "twins import remove_all as main")
 """`python -m` would take modules from the folder that the user is in, where a project for boards
 may well have a `secrets.py` or a `json.py` of its own."""
 
@@ -129,6 +130,14 @@ class Workers:
                 process.stdin.write(job.to_json() + "\n")
                 process.stdin.flush()  # and left open: the worker ends when it is closed
             line = process.stdout.readline()
+        if not line:  # killed, as by a system without memory: its boards run on
+            subprocess.run(
+                [sys.executable, "-c", CLEANER],
+                env={**os.environ, **job.environment, "PYTHONPATH": path},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+            )
         return _Part(job, _answer(line, log, process), time.monotonic() - began)
 
     def _joined(self, run: PlannedRun, parts: Sequence[_Part]) -> RunResult:

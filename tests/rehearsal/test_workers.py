@@ -7,10 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from provision.core.rehearsal.schedule import PlannedRun, Start
 from provision.rehearsal.twin_fleet import Options
 from provision.rehearsal.worker import Job, remove_if_last
-from provision.rehearsal.workers import WORKER
+from provision.rehearsal.workers import CLEANER, WORKER
+from provision.sim import client, paths
 
 
 def test_modules_of_the_users_folder_are_the_boards_not_the_workers(tmp_path: Path) -> None:
@@ -41,3 +44,14 @@ def test_the_folder_of_a_rehearsal_that_was_killed_goes_with_its_last_job(tmp_pa
     other.rmdir()
     remove_if_last(folder)
     assert [*tmp_path.iterdir()] == []
+
+
+def test_boards_of_a_worker_that_was_killed_are_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(paths.HOME_VARIABLE, str(tmp_path / "boards"))
+    client.ensure("one", {"chip": "esp32"})
+    assert client.running("one")
+    subprocess.run([sys.executable, "-c", CLEANER], check=True)
+    assert not client.running("one")
+    assert not paths.directory("one").exists()
