@@ -65,10 +65,11 @@ each() {
 
 case "${1:?}" in
 install)
-    python -m venv "$RUNNER_TEMP/provision"
+    # -I: a pip.py or venv.py of the repository, the current folder, is not imported.
+    python -I -m venv "$RUNNER_TEMP/provision"
     bin="$RUNNER_TEMP/provision/bin"
     if [ ! -d "$bin" ]; then bin="$RUNNER_TEMP/provision/Scripts"; fi # Windows
-    "$bin/python" -m pip install --quiet --disable-pip-version-check \
+    "$bin/python" -I -m pip install --quiet --disable-pip-version-check \
         "${GITHUB_ACTION_PATH:?}[sim,compile,certificates]"
     echo "$bin" >> "${GITHUB_PATH:?}"
     rm -f "$report"

@@ -163,6 +163,13 @@ def runner(tmp_path: Path) -> Runner:
     return Runner(folder, project)
 
 
+def test_no_module_of_the_checkout_is_imported_by_the_installation() -> None:
+    """`python -m` looks in the current folder first, where a pull request may have a pip.py."""
+    script = (ROOT / "tools" / "action.sh").read_text("utf-8")
+    calls = re.findall(r"(\S+) -m (\w+)", script)
+    assert calls == [("-I", "venv"), ("-I", "pip")]
+
+
 @needs_bash
 def test_the_steps_of_a_pull_request(runner: Runner) -> None:
     """From a fork: without secrets. A step that fails is told as the others are."""
