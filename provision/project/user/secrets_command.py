@@ -27,8 +27,14 @@ from provision.project.user.programs import Ended, NotRun, run_all
 
 MOST_OF_ONE = 64 * 1024  # bytes
 MOST_OF_ALL = 1024 * 1024
+MOST_IN_VAIN = 2 * 1024
+"""Bytes printed by what failed, up to which each part of them is looked for in what it said: that
+is slow, and takes many seconds for those of a megabyte."""
 _NAME = re.compile(r"\w[\w.@+-]*(?:/\w[\w.@+-]*)*", re.ASCII)
 _MOST_NAME = 200  # characters
+_QUOTED = re.compile(r"""(["'])((?:\\.|\1\1|(?!\1)[^\\])*)\1""", re.DOTALL)
+_VALUE = re.compile(r"[:=][ \t]*(\S.*)")
+_BETWEEN_WORDS = re.compile(r"""[\s"'{}\[\](),:=]+""")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,14 +86,14 @@ class SecretsCommand:
             found = self._known.get(line, {}).get(self._key(name))
             if found is not None:
                 values[name] = Secret(name, found)
-        in_vain = [
-            one.ended.output.decode("utf-8", "replace") for one in said.values() if one.ended
-        ]
-        parts = [part for text in in_vain for part in (text.strip(), *text.split())]
+        in_vain = [one.ended.output for one in said.values() if one.ended]
+        is_shown = sum(map(len, in_vain)) <= MOST_IN_VAIN
+        parts = {part for output in in_vain for part in parts_of(output)} if is_shown else ()
         masks = Redactor([*(value.reveal() for value in values.values()), *parts])
         for name, line in lines.items():
             if name not in values:
-                faults[name] = self._fault(name, line, said.get(line), (redactor, masks))
+                redactors = (redactor, masks) if is_shown else None
+                faults[name] = self._fault(name, line, said.get(line), redactors)
         return Answers(values=values, faults=faults)
 
     def _refusal(self, folder: Path) -> str | None:
@@ -159,10 +165,12 @@ class SecretsCommand:
         name: str,
         line: tuple[str, ...],
         said: _Said | None,
-        redactors: tuple[Redactor, ...],
+        redactors: tuple[Redactor, ...] | None,
     ) -> str:
+        """Why there is no such secret; without `redactors`, nothing of what the command said."""
+
         def redact(text: str) -> str:
-            for one in redactors:
+            for one in redactors or ():
                 text = one.text(text)
             return text
 
@@ -172,7 +180,11 @@ class SecretsCommand:
                 return f"is no text in what {shown} printed"
             return f"is in nothing that {shown} printed{did_you_mean(name, self._known[line])}"
         fault = f"could not be looked up: {shown} {said.fault}"
-        last = said.ended.complaint.decode("utf-8", "replace") if said.ended else ""
+        if said.ended is None or not said.ended.complaint.strip():
+            return fault
+        if redactors is None:
+            return f"{fault}; what it said is not shown, as it has printed much before"
+        last = said.ended.complaint.decode("utf-8", "replace")
         # Masked before the last line is looked for: a secret may have several.
         words = excerpt(redact(last).rstrip().rpartition("\n")[2], redact, 300, end=True)
         return f"{fault}: {words}" if words else fault
@@ -189,6 +201,22 @@ def users_command() -> SecretsCommand | None:
 def _command(settings: SecretsSettings) -> SecretsCommand:
     """The same one every time, for what it has been told."""
     return SecretsCommand(settings)
+
+
+def parts_of(output: bytes) -> frozenset[str]:
+    """All that may be a secret in what a program printed before it failed, in whatever notation:
+    the whole, lines, values, what stands in quotes, words."""
+    text = output.decode("utf-8", "replace")
+    quoted = [found[2] for found in _QUOTED.finditer(text)]
+    values = [found[1].rstrip().rstrip(",") for found in _VALUE.finditer(text)]
+    parts = {text, *text.splitlines(), *text.split(), *_BETWEEN_WORDS.split(text), *values, *quoted}
+    for one in quoted:
+        parts.add(one.replace("''", "'"))  # as YAML has it
+        try:
+            parts.add(json.loads(f'"{one}"', strict=False))
+        except ValueError:
+            continue
+    return frozenset(part for each in parts if _is_text(each) and (part := each.strip()))
 
 
 def _all_of(text: str) -> _Said:

@@ -12,7 +12,7 @@ import pytest
 from provision.core.manifest.redact import Redactor
 from provision.project.user.config import SecretsSettings
 from provision.project.user.programs import find_program
-from provision.project.user.secrets_command import Answers, SecretsCommand
+from provision.project.user.secrets_command import Answers, SecretsCommand, parts_of
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the commands are shell scripts")
 
@@ -121,6 +121,41 @@ def test_a_secret_of_several_lines_is_masked_whole(command: Make) -> None:
                 "{name}"), "key",
     )  # fmt: skip
     assert "line" not in answers.faults["key"].partition("ended with")[2]
+
+
+@pytest.mark.parametrize(
+    ("printed", "secret"),
+    [
+        ("hunter2", "hunter2"),
+        ("two words\n", "two words"),
+        ('{"wifi": "hunter2"}', "hunter2"),
+        ('{"wifi":"two words","pin":4711}', "two words"),
+        ('{"wifi":"two words","pin":4711}', "4711"),
+        ('{"data": {"wifi": "h\\"u\\u00e9"}}', 'h"ué'),
+        ("wifi: 'it''s'", "it's"),
+        ("wifi: two words  \npin: 1\n", "two words"),
+        ("wifi=hunter2", "hunter2"),
+        ("wifi: [hunter2", "hunter2"),
+    ],
+)
+def test_parts_of_what_is_printed_in_vain(printed: str, secret: str) -> None:
+    """Whatever the notation, and whether or not it is whole."""
+    assert secret in parts_of(printed.encode())
+
+
+def test_all_secrets_at_once_printed_in_vain_are_masked(command: Make) -> None:
+    made = command("""printf '{"wifi": "two words"}'; echo 'bad: two words' >&2; exit 1""")
+    assert ask(made, "wifi").faults["wifi"].endswith("ended with 1: bad: ***")
+
+
+def test_of_one_that_printed_much_in_vain_nothing_is_shown(command: Make) -> None:
+    """It would take long to look for each part of it."""
+    made = command("printf '%03000d' 7; echo hunter2 >&2; exit 1")
+    assert (
+        ask(made, "wifi")
+        .faults["wifi"]
+        .endswith("ended with 1; what it said is not shown, as it has printed much before")
+    )
 
 
 NAMES = [
