@@ -133,7 +133,8 @@ def variables_option(function: F) -> F:
         multiple=True,
         metavar="NAME=VALUE",
         callback=_variables,
-        help="A variable for this run, in place of the manifest's, of every device.",
+        help="A variable for this run, in place of the manifest's, of every device. Others on this "
+        "computer see it, and the shell's history keeps it: give secrets by --secrets.",
     )(function)
 
 

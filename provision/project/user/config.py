@@ -77,11 +77,13 @@ def read_config(environment: Mapping[str, str] = os.environ) -> UserConfig:
 
 def _own_file(file: Path) -> bytes | None:
     try:
-        with file.open("rb") as stream:
+        with open(file, "rb", opener=_without_waiting) as stream:
             status = os.fstat(stream.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise UsageError(f"{file} is no regular file", hint="put the file itself there")
-            for path, found in ((file, status), (file.parent, file.parent.stat())):
+            # Where it is a link, the folder that the file lies in counts as well.
+            folders = dict.fromkeys((file.parent, file.resolve().parent))
+            for path, found in ((file, status), *((one, one.stat()) for one in folders)):
                 fault = _fault_of_owner(found)
                 if fault is not None:
                     raise UsageError(
@@ -98,6 +100,11 @@ def _own_file(file: Path) -> bytes | None:
     if len(data) > _MOST:
         raise UsageError(f"{file} is larger than 1 MB", hint="`provision config` tells what it has")
     return data
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open for reading, not waiting for somebody to write where it is a pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _fault_of_owner(found: os.stat_result) -> str | None:

@@ -105,6 +105,26 @@ def test_one_that_others_may_write_is_refused(file: Path, what: str, mode: int) 
 
 
 @posix
+def test_a_link_into_a_folder_that_others_may_write_is_refused(file: Path) -> None:
+    elsewhere = file.parent / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "config.yaml").write_text("color: never\n")
+    (elsewhere / "config.yaml").chmod(0o600)
+    file.symlink_to(elsewhere / "config.yaml")
+    assert read_config({"PROVISION_CONFIG": str(file)}).color == "never"
+    elsewhere.chmod(0o777)
+    with pytest.raises(UsageError, match="elsewhere can be written by others"):
+        read_config({"PROVISION_CONFIG": str(file)})
+
+
+@posix
+def test_a_pipe_is_not_waited_for(file: Path) -> None:
+    os.mkfifo(file)
+    with pytest.raises(UsageError, match="is no regular file"):
+        read_config({"PROVISION_CONFIG": str(file)})
+
+
+@posix
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
 def test_one_of_another_user_is_refused(file: Path) -> None:
     file.write_text("color: never\n")
