@@ -91,7 +91,7 @@ def carry_out(
             device, plan, actual, disabled=disabled, before_first_write=before_flash
         )
         first_boot = plan.erases and not preloaded
-        actual = observe_flashed(session, prompts=first_boot or disabled, restore=not plan.erases)
+        actual = observe_flashed(device, prompts=first_boot or disabled, restore=not plan.erases)
         report(device, plan, RestoreFile)
         if actual.mac is not None:
             device.claim(actual.mac)  # its boot ROM may not have told it
@@ -154,11 +154,13 @@ boot.py in about two, a slow flash takes more."""
 BOOT = STARTUP_FILES[0]
 
 
-def observe_flashed(session: Session, *, prompts: bool, restore: bool) -> ActualState:
+def observe_flashed(device: DeviceContext, *, prompts: bool, restore: bool) -> ActualState:
     """Start the new firmware and see what it says of itself. `prompts`: nothing of an app starts,
     so it comes to its prompt by itself, and is not interrupted before: amid its first set-up, or
-    before it has mounted its filesystem. `restore`: disabled start-up files get their names back
-    before."""
+    before it has mounted its filesystem. Where an app that came with it keeps the REPL away, as one
+    that sleeps deeply at once, the firmware is proved without it. `restore`: disabled start-up
+    files get their names back before."""
+    session = device.session
 
     def look(repl: Repl) -> ActualState:
         if restore:
@@ -176,7 +178,17 @@ def observe_flashed(session: Session, *, prompts: bool, restore: bool) -> Actual
     except NoAnswer:
         if not session.can_reset:
             raise
+    try:
         return look(session.repl(reset=True))
+    except NoAnswer as error:
+        if prompts or not session.capabilities.reads_flash:
+            raise
+        session.note(f"{error.message}; once more without the app")
+        try:
+            return start_without_app(device, request)
+        except (NoAnswer, BoardError) as again:
+            session.note(again.message)
+            raise error from None
 
 
 def without_defaults(actual: ActualState, desired: DesiredState) -> ActualState:

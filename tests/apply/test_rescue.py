@@ -352,3 +352,17 @@ def test_what_an_app_keeps_outside_of_any_partition(station: Station, erase: str
     assert lost is (erase == "always")
     there = station.type("x", "import esp; b = bytearray(4); esp.flash_read(0x300000, b); print(b)")
     assert ("mine" in there) is not lost
+
+
+def test_a_blank_board_with_an_app_that_sleeps_at_once_is_proved_in_one_run(
+    station: Station,
+) -> None:
+    """As sensors on a battery do: a few lines with nothing in them that a Ctrl-C would reach."""
+    image = station.firmware(ESP32)
+    manifest(station, ESP32, image)
+    station.write("main.py", "import machine\nmachine.deepsleep(3000)\n")
+    station.board("x", ESP32)
+    run = station.apply("--yes", "-v")
+    assert run.outcomes == {"x": "changed"}
+    assert station.files("x")["/main.py"] == (station.work / "main.py").read_bytes()
+    assert station.apply().outcomes == {"x": "ok"}

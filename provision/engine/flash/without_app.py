@@ -38,6 +38,7 @@ def start_without_app(device: DeviceContext, request: ScanRequest) -> ActualStat
             "one `provision apply`",
         )
     before = [_as_it_is(device, region) for region in edits]
+    state = device.board_state or "nothing was changed"
     device.note_state(STARTUP_DISABLED)
     flasher.write(edits, lambda _done, _total: None)
     session.note("boot.py and main.py are disabled from outside")
@@ -49,7 +50,7 @@ def start_without_app(device: DeviceContext, request: ScanRequest) -> ActualStat
         return session.observe(request)
     except NoAnswer:
         session.flasher().write(before, lambda _done, _total: None)
-        device.note_state("nothing was changed")
+        device.note_state(state)
         raise
 
 
