@@ -149,6 +149,13 @@ def _variables(
                 "-e takes a name and a value, and a name is made of letters, digits and _",
                 hint="write `-e topic=garden`",
             )
+        try:
+            value.encode()
+        except UnicodeEncodeError:  # bytes that this locale cannot read
+            raise UsageError(
+                f"-e {name}: its value is no text in this terminal's encoding",
+                hint="write it in UTF-8, where the locale (LC_ALL, LANG) is a UTF-8 one",
+            ) from None
         found[name] = value
     return found
 

@@ -81,6 +81,13 @@ def test_what_is_no_variable(cli: Cli, word: str) -> None:
     assert "hint: write `-e topic=garden`" in ended.err
 
 
+def test_a_value_that_is_no_text_is_told_without_it(cli: Cli) -> None:
+    ended = cli("validate", "-e", "wifi=correct\udcff")
+    assert ended.code == 2
+    assert "-e wifi: its value is no text" in ended.err
+    assert "correct" not in ended.everything
+
+
 def test_a_saved_plan_has_none(cli: Cli) -> None:
     ended = cli("plan", "-e", "topic=x", "--out", "x.plan")
     assert ended.code == 2

@@ -1,6 +1,6 @@
 """Runs programs of the user's side by side, each with a time-out, and reads what they print.
 
-Each is in a session of its own and is killed with all that it has started: none can ask for a
+Each is in a session of its own and is killed with all that it has started there: none can ask for a
 password at the terminal, or go on when nobody waits for it any more. What they print goes through
 pipes and is on no disk.
 """
@@ -46,7 +46,8 @@ def run_all(
     lines: Sequence[Sequence[str]], *, timeout: float, most: int, folder: Path
 ) -> Sequence[Ended | NotRun]:
     """Run command lines in a folder, without input; each may take `timeout` seconds and print
-    `most` bytes. Whatever ends this one, Ctrl-C too, ends them."""
+    `most` bytes. Whatever ends this one, Ctrl-C too, ends them; SIGKILL
+    does not."""
     if not lines:
         return []
     running = _Running()
