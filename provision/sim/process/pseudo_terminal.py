@@ -11,6 +11,7 @@ import os
 import pty
 import termios
 import tty
+from contextlib import suppress
 from pathlib import Path
 
 from provision.sim import inotify
@@ -44,7 +45,6 @@ class Terminal:
         self.link = link
         os.set_blocking(self._master, False)
         self._output = WriteBuffer(loop, self._master)
-        self._users = 0
         self._watcher = inotify.watch(self.device, inotify.OPENED | inotify.CLOSED)
         if self._watcher is not None:
             loop.watch(self._watcher, self._openings)
@@ -92,9 +92,11 @@ class Terminal:
     def _openings(self) -> None:
         if self._watcher is None:
             return
-        for mask, _ in inotify.happened(self._watcher):
-            self._users += bool(mask & inotify.OPENED) - bool(mask & inotify.CLOSED)
-        if self._users > 0:
+        masks = [mask for mask, _ in inotify.happened(self._watcher)]
+        if not masks:
+            return
+        # They cannot be counted: two that are alike and not read yet are told as one.
+        if not any(mask & inotify.CLOSED for mask in masks) or _in_use(self.device):
             self._attach()
         else:
             self._readable()  # what was written just before the last one closed
@@ -122,3 +124,15 @@ class Terminal:
     def rate(self) -> int:
         """As its user has set it: a pseudo-terminal tells nobody, it must be asked."""
         return _RATES.get(termios.tcgetattr(self._master)[5], self._board.host_baud)
+
+
+def _in_use(device: str) -> bool:
+    """Whether another process of this user has it open."""
+    for process in Path("/proc").glob("[0-9]*"):
+        if process.name != str(os.getpid()):
+            with suppress(OSError):  # another user's, or gone meanwhile
+                for held in os.scandir(process / "fd"):
+                    with suppress(OSError):
+                        if str(Path(held.path).readlink()) == device:
+                            return True
+    return False

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import stat
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
@@ -156,3 +157,25 @@ def test_what_an_old_release_has_written_is_in_flash_whatever_ends_its_process(
     assert superblock_version(stored[: 2 * 4096], fcrc=False) == VERSION_2_0
     assert client.ensure("desk", board)["pid"] != status["pid"]
     assert bench.tool(*exec_, "print(open('/a.txt').read())").stdout.strip() == "content"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody tells who closes it")
+def test_two_that_close_a_terminal_at_once_are_seen_to_have(bench: Bench) -> None:
+    """The system tells a board's process of both as of one, if that has not come to look."""
+    pid = client.ensure("a", {"chip": "esp32"})["pid"]
+    link = client.request("a", "pty")["pty"]
+    holders = []
+    for _ in range(2):
+        code = "import sys; port = open(sys.argv[1], 'rb+', 0); print(flush=True); input()"
+        holder = subprocess.Popen(
+            [sys.executable, "-c", code, link], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        assert client.request("a", "status")["taken"]
+        holders.append(holder)
+    os.kill(pid, signal.SIGSTOP)
+    for holder in holders:
+        holder.communicate(b"\n")
+    os.kill(pid, signal.SIGCONT)
+    client.open_port("a", {}, dtr=True, rts=True, baud=115200)[0].close()
