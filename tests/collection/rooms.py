@@ -55,6 +55,11 @@ def _run(*words: str | Path, **options: Any) -> str:
     return ended.stdout
 
 
+def inside(namespace: str) -> list[int]:
+    """The processes of a namespace."""
+    return [int(pid) for pid in _run("ip", "netns", "pids", namespace).split()]
+
+
 @dataclass(frozen=True)
 class Ended:
     """A run of ansible-playbook that is over; `stats` are its recap by host."""
@@ -160,10 +165,9 @@ class Host:
 
     def kill(self) -> None:
         """All that runs on it, at once, as a power cut does; its boards are not in it."""
-        listed = _run("ip", "netns", "pids", self.namespace).split()
-        for process in listed:
+        for process in inside(self.namespace):
             with suppress(ProcessLookupError):
-                os.kill(int(process), signal.SIGKILL)
+                os.kill(process, signal.SIGKILL)
         if self.sshd is not None:
             self.sshd.wait()
         (self.folder / "sshd.log").unlink(missing_ok=True)
@@ -299,9 +303,9 @@ class Rooms:
             if boards.is_dir():
                 host.provision("sim", "rm", *(path.name for path in boards.glob("[!.]*")))
         for name in reversed(self.made):
-            for process in _run("ip", "netns", "pids", name).split():
+            for process in inside(name):
                 with suppress(ProcessLookupError):
-                    os.kill(int(process), signal.SIGKILL)
+                    os.kill(process, signal.SIGKILL)
             _run("ip", "netns", "del", name)
         for host in self.hosts.values():
             if host.sshd is not None:
