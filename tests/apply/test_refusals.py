@@ -299,7 +299,7 @@ def test_rule_2_a_known_board_that_falls_silent_does_not_lose_its_files_unasked(
 
 
 def test_rule_2_leave_to_erase_is_of_the_manifest_whose_run_was_cut(station: Station) -> None:
-    mac = station.board("bench")
+    mac = station.board("bench", timing="on")  # so that the kill comes amid it
     manifest = BLANK.format(image=station.firmware(ESP32))
     station.write("fleet.yaml", manifest)
     station.write("other.yaml", manifest)
