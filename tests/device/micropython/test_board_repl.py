@@ -158,7 +158,8 @@ APPS = {
         b" try:\n  while True: time.sleep(1)\n except KeyboardInterrupt:\n  n += 1\n"
     ),
     "one that catches all but now and then": (
-        b"import time\nprint('up')\nwhile True:\n try:\n  time.sleep_ms(5)\n except: pass\n"
+        b"import time\nprint('up')\nwhile True:\n"
+        b" try:\n  time.sleep_ms(5)\n except: pass\n time.sleep_us(500)\n"
     ),
     "one that reads its input": b"import sys\nprint('up')\nwhile True: sys.stdin.read(1)\n",
 }
