@@ -29,4 +29,9 @@ def leave(kind, payload=b""):
     micropython.kbd_intr(-1)
     tell(kind, payload)
     while True:
-        time.sleep(3600)  # until it is killed
+        time.sleep(3600)  # the supervisor kills it
+
+
+def not_modelled(what, address):
+    # An error, since an invented value would let a program pass that no chip runs so.
+    raise NotImplementedError("%s %#x" % (what, address))

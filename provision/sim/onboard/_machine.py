@@ -7,7 +7,7 @@ import time
 import _console
 import _time
 import umachine
-from _link import CONFIG, leave, tell
+from _link import CONFIG, leave, not_modelled, tell
 
 _ESP32 = CONFIG["platform"] == "esp32"
 
@@ -19,20 +19,19 @@ DEEPSLEEP = 4 if not _ESP32 else 7
 
 class _Registers:
     # The eFuses, and the registers that set the console's rate; this process has no others, and its
-    # own memory is nobody's to look at. To read any other is an error, since an invented value would
-    # let a program pass that no chip runs so.
+    # own memory is nobody's to look at.
 
     def __getitem__(self, address):
         for registers in (CONFIG["uart"], CONFIG["fuses"]):
             value = registers.get(str(address))
             if value is not None:
                 return value
-        raise NotImplementedError("register %#x" % address)
+        not_modelled("register", address)
 
     def __setitem__(self, address, value):
         name = str(address)
         if name not in CONFIG["uart"]:
-            raise NotImplementedError("register %#x" % address)
+            not_modelled("register", address)
         value &= 0xFFFFFFFF
         if address != CONFIG["uart_commit"]:  # which clears itself
             CONFIG["uart"][name] = value

@@ -6,7 +6,7 @@ import time
 import _flash
 import _machine
 import uctypes as _uctypes
-from _link import CONFIG, leave
+from _link import CONFIG, leave, not_modelled
 
 _BASE = CONFIG["flash_base"]
 _place = CONFIG["filesystem"] or (0, 0)
@@ -81,8 +81,7 @@ def country(*code):
 
 
 class _Memory:
-    # Of what a chip has in its address space, this process has the flash. To read anything else is
-    # an error: an invented value would let a program pass that no chip runs so.
+    # Of what a chip has in its address space, this process has the flash.
 
     def __init__(self, form):
         self._form = form
@@ -94,13 +93,13 @@ class _Memory:
 
     def __setitem__(self, address, value):
         # A chip faults at a write to its flash; its peripherals are not modelled.
-        raise NotImplementedError("address %#x" % address)
+        not_modelled("address", address)
 
 
 def _read(address, buffer):
     offset = address - _BASE
     if not 0 <= offset <= _flash.SIZE - len(buffer):
-        raise NotImplementedError("address %#x" % address)
+        not_modelled("address", address)
     _flash.read(offset, buffer)
 
 
