@@ -25,6 +25,7 @@ _control = open(CONFIG["control"], "r+b")
 _orders = bytearray(16)
 SIZE = CONFIG["size"]
 _late = [0]  # microseconds that the last operation took longer than a chip's
+_LATE_MOST = 1000  # a sleep's usual excess; on a busy computer no erase is shorter for the last
 _asked = bytearray(1)
 _view = _answers = None
 if CONFIG["view"]:
@@ -80,7 +81,7 @@ def _last(which, began):
     duration = struct.unpack_from("<I", _orders, 8 + which)[0]
     time.sleep_us(max(duration - time.ticks_diff(time.ticks_us(), began) - _late[0], 0))
     took = time.ticks_diff(time.ticks_us(), began) + _late[0]
-    _late[0] = min(max(took - duration, 0), duration)
+    _late[0] = min(max(took - duration, 0), duration, _LATE_MOST)
 
 
 def _program(file, offset, data, size):

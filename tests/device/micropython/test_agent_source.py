@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
+import sys
 import zlib
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -16,6 +19,11 @@ NAMES = sorted(
     for path in agent_source.AGENT.rglob("*.py")
 )
 CONTROLS = set(range(6)) | {0x0A, 0x0D}
+
+
+def spelled(code: bytes) -> str:
+    """CPython wants ASCII in a bytes literal, MicroPython takes any byte: those are spelled out."""
+    return "".join(chr(b) if b < 128 else f"\\x{b:02x}" for b in code)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -59,15 +67,47 @@ _result = outer(4, 5)
 def test_a_literal_reads_back_and_holds_no_control_byte(data: bytes) -> None:
     text = agent_source.literal(data)
     assert not CONTROLS & set(text)
-    # CPython wants ASCII in a bytes literal, MicroPython takes any byte: spell those out here.
-    spelled = "".join(chr(b) if b < 128 else f"\\x{b:02x}" for b in text)
-    assert ast.literal_eval(spelled) == data
+    assert ast.literal_eval(spelled(text)) == data
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_packed_code_unpacks_to_the_source(name: str) -> None:
     text = agent_source.packed(name)
-    spelled = "".join(chr(b) if b < 128 else f"\\x{b:02x}" for b in text)
-    unpacked = zlib.decompress(ast.literal_eval(spelled), wbits=-agent_source.PACK_WINDOW)
+    unpacked = zlib.decompress(ast.literal_eval(spelled(text)), wbits=-agent_source.PACK_WINDOW)
     assert unpacked.decode() == agent_source.source(name)
     assert not CONTROLS & set(text)
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_change_is_proved_on_a_firmware_with_neither_deflate_nor_names_with_a_u(
+    monkeypatch: pytest.MonkeyPatch, damaged: bool
+) -> None:
+    """Before MicroPython 1.16: such a program is one that any Python runs."""
+    renamed: list[tuple[str, str]] = []
+    there = {"/main.py"}
+
+    def stat(path: str) -> None:
+        if path not in there:
+            raise OSError(2)
+
+    def rename(old: str, new: str) -> None:
+        renamed.append((old, new))
+
+    monkeypatch.setitem(sys.modules, "uos", SimpleNamespace(stat=stat, rename=rename))
+    code = spelled(
+        agent_source.changing_program(
+            "startup",
+            call="_startup",
+            arguments=b"0,('main.py',),()",
+            deflate=False,
+            plain_names=True,
+        )
+    )
+    assert not re.search(r"\bu(hashlib|io|machine)\b", code)
+    if damaged:
+        with pytest.raises(ValueError, match=agent_source.DAMAGED):
+            exec(code.replace("main.py", "main.pz"), {})
+        assert renamed == []
+    else:
+        exec(code, {})
+        assert renamed == [("/main.py", "/.provision~main.py")]
