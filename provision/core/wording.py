@@ -32,9 +32,14 @@ def byte_size(size: float) -> str:
     return f"{size / 1_000_000:.2f} MB"
 
 
+def file_size(path: str, size: int) -> str:
+    """A file and its size: `/main.py, 1,234 bytes`."""
+    return f"{printable(path)}, {size:,} byte{'s' * (size != 1)}"
+
+
 def memory_size(size: int) -> str:
     """A size of memory as it is sold: `4 MB` is 4 x 1024 x 1024 bytes, `512 KB` is 512 x 1024."""
-    return f"{size / _MEGABYTE:g} MB" if size >= _MEGABYTE else f"{size // 1024} KB"
+    return f"{round(size / _MEGABYTE, 2):g} MB" if size >= _MEGABYTE else f"{size // 1024} KB"
 
 
 def size_code(size: int) -> str:

@@ -30,8 +30,8 @@ def test_byte_sizes(number: int, shown: str) -> None:
 
 
 def test_flash_sizes_are_written_as_they_are_sold() -> None:
-    sizes = (512 * 1024, 2**20, 3 * 2**19, 16 * 2**20)
-    assert [memory_size(size) for size in sizes] == ["512 KB", "1 MB", "1.5 MB", "16 MB"]
+    sizes = (512 * 1024, 2**20, 3 * 2**19, 16 * 2**20, 5_025_792)
+    assert [memory_size(size) for size in sizes] == ["512 KB", "1 MB", "1.5 MB", "16 MB", "4.79 MB"]
 
 
 @pytest.mark.parametrize(

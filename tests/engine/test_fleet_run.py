@@ -759,10 +759,11 @@ def test_a_board_without_reset_lines_waits_for_its_operator() -> None:
 
 def test_too_little_room_is_told_before_the_first_byte() -> None:
     board = running(free=8192)
-    state = device(files=(file("/big.bin", "x" * 20_000),))
+    state = device(files=(file("/a.py", "x"), file("/big.bin", "x" * 20_000)))
     report = go(FakeWorld({"/dev/kitchen": board}), state)
     assert outcomes(report) == {"kitchen": "refused"}
     assert "bytes more than the 8,192" in error_of(report)
+    assert "(the largest: /big.bin, 20,000 bytes)" in error_of(report)
     assert board.log == ["leave"]
 
 

@@ -101,6 +101,16 @@ def _beyond(action: Action, filesystem: Filesystem) -> bool:
     return path is not None and any(below(path, mount) for mount in filesystem.mounts)
 
 
+def largest_write(actions: Iterable[Action], filesystem: Filesystem) -> WriteFile | None:
+    """The largest of the files that take room in the flash; None where none is written."""
+    writes = [
+        action
+        for action in actions
+        if isinstance(action, WriteFile) and not _beyond(action, filesystem)
+    ]
+    return max(writes, key=lambda action: action.size, default=None)
+
+
 def in_the_way(actions: Sequence[Action], filesystem: Filesystem) -> Sequence[str]:
     """The fewest of the files to be replaced, largest first, without whose old content the actions
     would fit; none where that would not do either."""

@@ -11,13 +11,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from provision.core.chips.family import image_for_another_chip
 from provision.core.chips.registry import family_of
 from provision.core.planning.flash_plan import UNMOUNTABLE, lost_filesystem, unmountable
-from provision.core.wording import listed, memory_size, printable
+from provision.core.wording import file_size, listed, memory_size, printable
 from provision.model.plan import (
     Action,
     EraseFlash,
     Plan,
     Refusal,
     RewriteFilesystem,
+    WriteFile,
     phase_of,
 )
 from provision.model.state import ActualState, DesiredState, FirmwareIdentity
@@ -144,14 +145,20 @@ def declined(what: str = "erasing its board") -> Refusal:
 MOST_IN_A_HINT = 5
 
 
-def no_room(missing: int, free: int | None, in_the_way: Sequence[str] = ()) -> Refusal:
+def no_room(
+    missing: int,
+    free: int | None,
+    largest: WriteFile | None = None,
+    in_the_way: Sequence[str] = (),
+) -> Refusal:
     """The files do not fit beside what is on the board; without the old content of those that are
     in the way, they would."""
     entries = ", ".join(f"`{{dest: {path}, state: absent}}`" for path in in_the_way)
     room = "" if free is None else f" than the {free:,} that are free on the board"
+    named = f" (the largest: {file_size(largest.path, largest.size)})" if largest else ""
     return Refusal(
         kind="no-room",
-        message=f"the files need {missing:,} bytes more{room}",
+        message=f"the files need {missing:,} bytes more{room}{named}",
         hint="a file on the board stays until its new content is there and checked, which takes "
         f"room for both; to have it deleted first, run `provision apply` once with {entries} "
         "in place of what goes there"

@@ -15,7 +15,7 @@ import littlefs
 from littlefs.errors import LittleFSError
 
 from provision.core.littlefs_blocks import VERSION_2_0
-from provision.core.wording import memory_size, plural
+from provision.core.wording import file_size, memory_size, plural
 from provision.errors import ImageError, OutOfSpace
 from provision.model.board_path import ancestors
 from provision.model.firmware import LITTLEFS_BLOCK, FilesystemPlace, Region
@@ -170,7 +170,9 @@ def _out_of_space(place: FilesystemPlace, files: Mapping[str, bytes]) -> OutOfSp
     needed = sum(-(-len(content) // LITTLEFS_BLOCK) * LITTLEFS_BLOCK for content in files.values())
     needed += 2 * LITTLEFS_BLOCK * (1 + len({tuple(ancestors(path)) for path in files}))
     short = max(needed - place.size, LITTLEFS_BLOCK)
+    largest = max(files, key=lambda path: len(files[path]), default=None)
+    named = f" (the largest: {file_size(largest, len(files[largest]))})" if largest else ""
     return OutOfSpace(
-        f"{plural(len(files), 'file')} of about {memory_size(needed)} are wanted, "
+        f"{plural(len(files), 'file')} of about {memory_size(needed)} are wanted{named}, "
         f"the filesystem has {memory_size(place.size)}: {memory_size(short)} too little"
     )

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from provision.core.chips.registry import family_of
 from provision.core.planning.diff import diff, left_undone, part_alone, whole_diff
-from provision.core.planning.free_space import in_the_way, missing_bytes
+from provision.core.planning.free_space import in_the_way, largest_write, missing_bytes
 from provision.core.planning.ownership import board_owners
 from provision.core.planning.safety import (
     flash_size_unknown,
@@ -253,7 +253,12 @@ def impossible(device: DeviceContext, actual: ActualState, plan: Plan) -> Iterat
 def _without_room(plan: Plan, filesystem: Filesystem) -> Iterator[Refusal]:
     missing = missing_bytes(plan.actions, filesystem)
     if missing:
-        yield no_room(missing, filesystem.free, in_the_way(plan.actions, filesystem))
+        yield no_room(
+            missing,
+            filesystem.free,
+            largest_write(plan.actions, filesystem),
+            in_the_way(plan.actions, filesystem),
+        )
 
 
 def show_contents(device: DeviceContext, actual: ActualState, plan: Plan) -> None:

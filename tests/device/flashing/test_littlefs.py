@@ -65,8 +65,10 @@ def test_an_empty_filesystem_has_its_directories() -> None:
 
 def test_too_much_for_the_partition() -> None:
     small = FilesystemPlace(offset=0x99000, blocks=98)
-    with pytest.raises(OutOfSpace, match="the filesystem has 392 KB: 1") as caught:
-        build_filesystem(small, {"/big.bin": bytes(500_000)})
+    with pytest.raises(
+        OutOfSpace, match=r"\(the largest: /big.bin, 500,000 bytes\), the filesystem has 392 KB: 1"
+    ) as caught:
+        build_filesystem(small, {"/a": b"x", "/big.bin": bytes(500_000)})
     assert caught.value.hint
 
 
