@@ -47,11 +47,6 @@ class History:
             raise NoHistory("the manifest is in no git checkout")
 
     @property
-    def within(self) -> PurePosixPath:
-        """The folder, from the top of the checkout."""
-        return self._within
-
-    @property
     def shallow(self) -> bool:
         """Whether the clone has only the newest commits."""
         return self._git("rev-parse", "--is-shallow-repository").strip() == b"true"

@@ -3,7 +3,7 @@ that the apply itself has said of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from provision.core.rehearsal.report import Finding
 from provision.core.wording import listed, printable
@@ -34,7 +34,6 @@ def lost_files(
     *,
     named: Collection[str],
     plans: Sequence[Plan],
-    describe: Callable[[str], str] = printable,
 ) -> Iterator[Finding]:
     """What was on the board before, is gone, and may not be. `named` are the paths that some state
     of the manifest has put there: those are its own, and go where it prunes; all others the board
@@ -55,7 +54,7 @@ def lost_files(
     }
     own = [path for path in pruned if path not in named]
     if own:
-        yield pruned_data(desired, own, describe=describe)
+        yield pruned_data(desired, own)
     rest = [path for path in gone if path not in pruned]
     wanted = desired.firmware is not None and desired.firmware.erase == "always"
     unsaid = [path for path in rest if path not in deleted]
@@ -64,14 +63,14 @@ def lost_files(
         yield Finding(
             code="data-lost",
             message=f"apply erases the board ({erased}), and with it "
-            f"{_named(made, describe)}, made on the board",
+            f"{_named(made)}, made on the board",
             hint="`provision backup` saves the files of real boards before; where they may go, "
             "--allow data-lost",
         )
     elif unsaid and erased is None:
         yield Finding(
             code="data-lost",
-            message=f"{_named(unsaid, describe)} {'is' if len(unsaid) == 1 else 'are'} gone after "
+            message=f"{_named(unsaid)} {'is' if len(unsaid) == 1 else 'are'} gone after "
             "apply, and neither the manifest nor a plan says so",
             hint="that is a mistake of this tool: report it, with the command below",
         )
@@ -82,20 +81,18 @@ def lost_files(
         if before[path] != first and after[path] == first:
             yield Finding(
                 code="data-lost",
-                message=f"{describe(path)} was changed on the board, and is the manifest's again, "
+                message=f"{printable(path)} was changed on the board, and is the manifest's again, "
                 "though it is `create_only`",
                 hint="if the app does not do so itself, that is a mistake of this tool: report it",
             )
 
 
-def pruned_data(
-    desired: DesiredState, paths: Sequence[str], *, describe: Callable[[str], str] = printable
-) -> Finding:
+def pruned_data(desired: DesiredState, paths: Sequence[str]) -> Finding:
     """Of files that the board has made where the manifest prunes."""
     folders = sorted({each for each in desired.pruned for path in paths if at_or_below(path, each)})
     return Finding(
         code="data-lost",
-        message=f"apply deletes {_named(paths, describe)}, made on the board: no entry names "
+        message=f"apply deletes {_named(paths)}, made on the board: no entry names "
         f"{_it(paths)}, and `prune: [{', '.join(map(printable, folders))}]` deletes what none "
         "names",
         hint="have the app write elsewhere, or prune less; where it may go, --allow data-lost",
@@ -120,19 +117,17 @@ def unstable(
     )
 
 
-def wrong_files(
-    desired: DesiredState, after: Files, *, describe: Callable[[str], str] = printable
-) -> Iterator[Finding]:
+def wrong_files(desired: DesiredState, after: Files) -> Iterator[Finding]:
     """What is not as the manifest says, on a board that apply has called converged."""
     wrong = []
     for path, file in desired.files_by_dest.items():
         found = after.get(path)
         if found is None:
-            wrong.append(f"{describe(path)} is missing")
+            wrong.append(f"{printable(path)} is missing")
         elif not file.create_only and found != bytes.fromhex(file.content.sha256):
-            wrong.append(f"{describe(path)} has other bytes")
+            wrong.append(f"{printable(path)} has other bytes")
     wrong += [
-        f"{describe(path)} is still there"
+        f"{printable(path)} is still there"
         for path in sorted(after)
         if any(at_or_below(path, each) for each in desired.absent)
         and path not in desired.files_by_dest
@@ -155,8 +150,8 @@ def _erased(plans: Sequence[Plan]) -> str | None:
     return None
 
 
-def _named(paths: Sequence[str], describe: Callable[[str], str]) -> str:
-    return listed([describe(path) for path in paths], _MOST_NAMED)
+def _named(paths: Sequence[str]) -> str:
+    return listed([*map(printable, paths)], _MOST_NAMED)
 
 
 def _it(paths: Sequence[str]) -> str:
