@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from pathlib import Path
 
@@ -22,7 +21,6 @@ from provision.cli.suggestions import complete
 from provision.core.wording import quoted
 from provision.errors import ProvisionError, UsageError
 from provision.model.event import RunFailed
-from provision.output.reports.junit import JUnit
 from provision.output.reports.rehearsal import (
     as_data,
     opening_lines,
@@ -30,6 +28,7 @@ from provision.output.reports.rehearsal import (
     verdict_lines,
     write_junit,
 )
+from provision.output.setup import check_writable, tell_failed, unwritable
 
 FINDINGS = ("check-failed", "data-lost", "file-differs", "not-converged", "repl-blocked")
 """What may be allowed: what is not as it has to be, and can be meant all the same."""
@@ -96,6 +95,8 @@ def command(
     has made itself. Exits with 0 when all do, with 4 when one does not.
     """
     stop_signals.install()
+    if junit is not None:
+        check_writable(junit, "JUnit")
     again = ["provision", "rehearse", *([manifest] if manifest is not None else [])]
     for option, value in {
         "--allow": allow,
@@ -144,10 +145,7 @@ def command(
         try:
             write_junit(rehearsal, junit)
         except OSError as error:
-            raise UsageError(
-                f"the report {junit} cannot be written: {error.strerror}",
-                hint=f"name another file: `{shlex.join([*again, '--junit', 'report.xml'])}`",
-            ) from error
+            raise unwritable(junit, "JUnit", error.strerror or str(error)) from error
     return rehearsal.exit_code
 
 
@@ -161,7 +159,4 @@ def _tell_failed(error: ProvisionError, junit: Path | None, as_json: bool) -> No
     """A rehearsal that could not begin is one in the reports, too."""
     if as_json:
         click.echo(json.dumps(error_data(error), indent=2))
-    if junit is not None:
-        report = JUnit(junit)
-        report.handle(RunFailed.of(error))
-        report.close()
+    tell_failed(RunFailed.of(error), stdout=sys.stdout, junit=junit)

@@ -117,20 +117,20 @@ def _reports(junit: Path | None, html: Path | None) -> list[Output]:
     """Those that were asked for, which are written when the run is over."""
     outputs: list[Output] = []
     if junit is not None:
-        _check_writable(junit, "JUnit")
+        check_writable(junit, "JUnit")
         from provision.output.reports.junit import JUnit
 
         outputs.append(JUnit(junit))
     if html is not None:
-        _check_writable(html, "HTML")
+        check_writable(html, "HTML")
         from provision.output.reports.html import HtmlReport
 
         outputs.append(HtmlReport(html))
     return outputs
 
 
-def _check_writable(path: Path, kind: str) -> None:
-    """Before the run, since a report is written when it is over."""
+def check_writable(path: Path, kind: str) -> None:
+    """Before the run, since a report is written when it is over; UsageError where it cannot be."""
     parent = path.absolute().parent
     if path.is_dir():
         why = "that is a directory"
@@ -140,7 +140,12 @@ def _check_writable(path: Path, kind: str) -> None:
         why = f"no permission to write in {parent}"
     else:
         return
-    raise UsageError(
+    raise unwritable(path, kind, why)
+
+
+def unwritable(path: Path, kind: str, why: str) -> UsageError:
+    """Of a report, before the run or after it."""
+    return UsageError(
         f"the {kind} report {path} cannot be written: {why}",
         hint=f"give another path with --{kind.lower()} FILE",
     )

@@ -4,6 +4,7 @@ something else of the devices than the manifest does now.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,13 +12,14 @@ from pathlib import Path
 
 from provision.core.rehearsal.schedule import Start
 from provision.core.wording import listed, printable
-from provision.errors import ProvisionError, UsageError
+from provision.errors import ManifestError, ProvisionError, UsageError
 from provision.model.state import DesiredState
 from provision.project.fleet import Fleet
 from provision.rehearsal.history import History, NoHistory
 from provision.rehearsal.twin_fleet import Options, for_earlier, open_for_twins
 
 _MOST_TOLD = 3
+_LONGEST = 700  # characters of why there is none: that many commits, each with its first problem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,10 +42,10 @@ class EarlierStates:
         except NoHistory as error:
             if start is not None:
                 raise UsageError(
-                    f"there is no earlier state to begin with: {printable(str(error))}",
+                    f"there is no earlier state to begin with: {printable(str(error), _LONGEST)}",
                     hint="choose another --start: blank, locked or older:COMMIT",
                 ) from error
-            notes.append(f"no run from an earlier state: {printable(str(error))}")
+            notes.append(f"no run from an earlier state: {printable(str(error), _LONGEST)}")
             return {}
 
     def _find(self, wanted: int, named: str | None) -> Mapping[str, Path]:
@@ -57,7 +59,7 @@ class EarlierStates:
             try:
                 usable = self._wants_something_else(older) or named is not None
             except ProvisionError as error:
-                unusable.append(f"{commit[:10]} ({printable(error.message)})")
+                unusable.append(f"{commit[:10]} ({_why(error, older.parent)})")
                 usable = False
             if usable:
                 found[commit] = older
@@ -91,6 +93,15 @@ class EarlierStates:
             for source in {each.firmware.source for each in common if each.firmware}:
                 then.images.firmware(source)
         return any(_wanted(state) != _wanted(today[state.device]) for state in common)
+
+
+def _why(error: ProvisionError, folder: Path) -> str:
+    """Of a manifest that is invalid, its first problem, in the file as the project has it."""
+    if not isinstance(error, ManifestError) or not error.problems:
+        return printable(error.message)
+    first, *more = error.problems
+    told = str(first).removeprefix(f"{folder}{os.sep}")
+    return printable(told) + (f", and {len(more)} more" if more else "")
 
 
 def _wanted(state: DesiredState) -> object:

@@ -17,7 +17,7 @@ from provision.project.fleet import Fleet
 from provision.project.manifest_file import DEFAULT_NAME, STDIN
 from provision.rehearsal.earlier import EarlierStates
 from provision.rehearsal.twin_fleet import Options, fetch_images, open_for_twins, placeholders
-from provision.rehearsal.workers import Workers
+from provision.rehearsal.workers import Workers, room_for_twins
 from provision.sim.app.interpreter import find_library
 
 __all__ = ["Rehearsal", "Start", "rehearse"]
@@ -55,7 +55,8 @@ def rehearse(
     """
     path = _manifest(manifest)
     find_library()  # SimulatorError where there is none
-    folder = Path(tempfile.mkdtemp(prefix="rehearsal-"))
+    with room_for_twins():
+        folder = Path(tempfile.mkdtemp(prefix="rehearsal-"))
     began = time.monotonic()
     try:
         options = Options(
@@ -69,7 +70,8 @@ def rehearse(
         fleet = open_for_twins(path, options, limit=limit)
         notes = [*placeholders(fleet), *fetch_images(fleet, options), *_left_out(fleet)]
         states = EarlierStates(manifest=path, fleet=fleet, options=options, folder=folder / "older")
-        older = states.find(commits_wanted(runs, faults=faults), start, notes)
+        with room_for_twins():
+            older = states.find(commits_wanted(runs, faults=faults), start, notes)
         if start is not None and start.commit is not None:
             start = replace(start, commit=next(iter(older)))  # all its digits
         planned = draw_runs(seed, runs, faults=faults, commits=[*older], start=start)
@@ -95,10 +97,13 @@ def rehearse(
             forks=forks,
         )
         results: list[RunResult] = []
+        told = {*notes}
         interrupted = False
         try:
             for result in workers.carry_out(planned):
-                results.append(result.allowing(frozenset(allow)))
+                news = tuple(note for note in result.notes if note not in told)
+                told.update(news)
+                results.append(replace(result.allowing(frozenset(allow)), notes=news))
                 if on_run is not None:
                     on_run(results[-1])
         except KeyboardInterrupt:

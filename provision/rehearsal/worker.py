@@ -27,7 +27,7 @@ from provision.core.wording import listed, one_line
 from provision.engine.cancellation import Cancellation
 from provision.engine.task import Task
 from provision.engine.tasks.apply import ApplyTask
-from provision.errors import Interrupted, ProvisionError
+from provision.errors import Interrupted, ProvisionError, SimulatorError
 from provision.model.event import Event, ManualActionNeeded
 from provision.model.plan import Plan, phase_of
 from provision.model.report import DeviceReport
@@ -53,6 +53,7 @@ _MANUAL_TIMEOUT = 60.0
 _USB_UP = 10.0
 _POLL = 0.05  # no virtual board tells of its port by itself
 _PRESSED_AGAIN = 5  # calls for a person, one a second
+NO_ROOM_HINT = "see that the computer has memory and disk left, then run again"
 _SAMPLE = b"what a board has made itself\n" * 8
 
 
@@ -384,13 +385,16 @@ def main() -> int:
     answer: Mapping[str, Any]
     try:
         answer = Rehearser(job, cancel, stopped).rehearse()
+    except SimulatorError as error:  # its hint names a folder of this job, which is removed
+        answer = {"error": error.message, "hint": NO_ROOM_HINT, "code": BROKE_OFF}
     except ProvisionError as error:
         answer = {"error": error.message, "hint": error.hint, "code": error.code}
     except Exception as error:
         if os.environ.get("PROVISION_REHEARSAL_DEBUG"):
             raise
         told = f"{type(error).__name__}: {error}"
-        answer = {"error": told, "hint": "report it, with the command below", "code": BROKE_OFF}
+        hint = NO_ROOM_HINT if isinstance(error, OSError) else "report it, with the command below"
+        answer = {"error": told, "hint": hint, "code": BROKE_OFF}
     finally:
         shutil.rmtree(job.folder, ignore_errors=True)
         if orphaned.is_set():

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -19,8 +20,9 @@ from typing import Any
 from provision.core.rehearsal.report import BROKE_OFF, Finding, RunResult, TwinReport
 from provision.core.rehearsal.schedule import PlannedRun, in_groups
 from provision.core.wording import printable
+from provision.errors import UsageError
 from provision.rehearsal.twin_fleet import Options
-from provision.rehearsal.worker import Job, twin_report
+from provision.rehearsal.worker import NO_ROOM_HINT, Job, twin_report
 
 _ENDING = 30.0  # seconds for a worker to stop its boards
 _HERE = str(Path(__file__).parents[2])
@@ -31,6 +33,18 @@ WORKER = (
 CLEANER = WORKER.replace("worker import main", "twins import remove_all as main")
 """`python -m` would take modules from the folder that the user is in, where a project for boards
 may well have a `secrets.py` or a `json.py` of its own."""
+
+
+@contextlib.contextmanager
+def room_for_twins() -> Iterator[None]:
+    """While a rehearsal writes to its own folder; UsageError where that cannot be."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"no room for the twins in {tempfile.gettempdir()}: {error.strerror or error}",
+            hint="make room there, or have it elsewhere: `TMPDIR=/var/tmp provision rehearse`",
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +119,10 @@ class Workers:
         began = time.monotonic()
         if self._stopping:  # and nobody waits for what comes of it
             return _Part(job, {"error": "stopped", "hint": "", "code": BROKE_OFF}, 0.0)
-        job.folder.mkdir(mode=0o700)
         log = job.folder.with_suffix(".log")
+        with room_for_twins():
+            job.folder.mkdir(mode=0o700)
+            log.touch()
         known = os.environ.get("PYTHONPATH", "")
         path = os.pathsep.join(filter(None, (_HERE, known)))
         with (
@@ -174,7 +190,7 @@ def _answer(line: str, log: Path, process: subprocess.Popen[str]) -> Mapping[str
         why = last[-1] if last else f"exit code {process.returncode}"
         return {
             "error": f"its process ended without a result: {printable(why)}",
-            "hint": "see that the computer has memory and disk left, then run again",
+            "hint": NO_ROOM_HINT,
             "code": BROKE_OFF,
         }
     return answer

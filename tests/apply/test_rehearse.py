@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -15,6 +14,7 @@ import pytest
 from provision.core.rehearsal.faults import draw_board_faults
 from provision.sim import paths
 from tests.apply.station import ROOT, Ended, Station
+from tests.rehearsal.test_history import git
 
 APP = """
 import os, time
@@ -69,22 +69,9 @@ def project(station: Station) -> Station:
     station.write("main.py", APP)
     station.write("fleet.yaml", BEFORE)
     git(station.work, "init", "-q")
-    commit(station.work)
+    git(station.work, "add", "-A")
+    git(station.work, "commit", "-q", "-m", "x")
     return station
-
-
-def git(folder: Path, *words: str) -> str:
-    who = ("-c", "user.name=n", "-c", "user.email=e@example.org", "-c", "commit.gpgsign=false")
-    done = subprocess.run(
-        ["git", "-C", str(folder), *who, *words], check=True, capture_output=True, text=True
-    )
-    return done.stdout.strip()
-
-
-def commit(folder: Path) -> str:
-    git(folder, "add", "-A")
-    git(folder, "commit", "-q", "-m", "x")
-    return git(folder, "rev-parse", "HEAD")
 
 
 def rehearse(station: Station, *words: str) -> tuple[Ended, dict[str, Any]]:
@@ -116,19 +103,15 @@ def test_mistakes_of_an_update_are_found(project: Station, tmp_path: Path) -> No
     assert ended.code == result["exit_code"] == 4
     assert result["failed"] == ["deaf", "large", "unproved", "losing"]
     assert found["sound"] == []
-    ((code, message),) = found["deaf"]
-    assert code == "repl-blocked"
-    assert "/main.py never yields the REPL" in message
-    ((code, message),) = found["large"]
-    assert code == "refused"
-    assert "more than the" in message
-    ((code, message),) = found["unproved"]
-    assert code == "check-failed"
-    assert "'never printed'" in message
-    ((code, message),) = found["losing"]
-    assert code == "data-lost"
-    assert "/data/readings.csv" in message
-    assert "`prune: [/data]`" in message
+    for device, code, *says in (
+        ("deaf", "repl-blocked", "/main.py never yields the REPL"),
+        ("large", "refused", "more than the", "/large.bin, 3,145,728 bytes"),
+        ("unproved", "check-failed", "'never printed'"),
+        ("losing", "data-lost", "/data/readings.csv", "`prune: [/data]`"),
+    ):
+        ((found_code, message),) = found[device]
+        assert found_code == code
+        assert all(each in message for each in says), message
 
     run = result["runs"][0]
     assert run["commit"] == whole
@@ -162,6 +145,10 @@ def test_a_template_that_fails_for_one_device_is_told_before_any_board_starts(
           garden: {port: /dev/ttyUSB1, groups: [sensors]}
         """,
     )
+    ended = project.provision("rehearse", "--junit", "missing/junit.xml")
+    assert ended.code == 2
+    assert "there is no directory" in ended.err
+
     ended = project.provision("rehearse", "--junit", "junit.xml")
     assert ended.code == 3
     assert "config.j2:1" in ended.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from provision.app_drives import board_drives, serial_discovery
 from provision.boards import profiles
 from provision.core.rehearsal.schedule import draw_runs
-from provision.errors import PortNotFound, SimulatorError, SourceError
+from provision.errors import PortNotFound, SimulatorError, SourceError, UsageError
 from provision.model.board import BoardProfile
 from provision.model.state import DesiredState, FirmwareSource, PortSelector
 from provision.rehearsal.rehearse import rehearse
@@ -116,6 +117,15 @@ def test_without_the_virtual_boards_the_hint_is_the_usual_one(
     finally:
         find_library.cache_clear()
     assert "pip install 'micropython-provision[sim]'" in (raised.value.hint or "")
+
+
+def test_where_there_is_no_room_another_folder_is_suggested(
+    manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    with pytest.raises(UsageError, match=r"no room for the twins in .*missing: No such") as told:
+        rehearse(manifest)
+    assert "TMPDIR=" in (told.value.hint or "")
 
 
 def test_a_job_is_told_as_text(tmp_path: Path) -> None:
