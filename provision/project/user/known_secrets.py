@@ -44,7 +44,7 @@ class KnownSecrets:
         self._fetched: dict[str, Secret] = {}
 
     def add(self, told: Mapping[str, Secret]) -> None:
-        """Secrets that somebody has told by another way."""
+        """Secrets that are in no file."""
         if told:
             self.redactor.learn(Redactor(value.reveal() for value in told.values()))
             self._fetched.update(told)
@@ -77,8 +77,7 @@ class KnownSecrets:
         if not missing:
             return
         answers = self._command.answer(missing, self._folder, self.redactor)
-        self.redactor.learn(Redactor(value.reveal() for value in answers.values.values()))
-        self._fetched.update(answers.values)
+        self.add(answers.values)
         self.faults = {**self.faults, **answers.faults}
 
     def are_in(self, data: bytes) -> bool:

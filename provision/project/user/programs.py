@@ -27,27 +27,19 @@ _MOST_COMPLAINT = 64 * 1024  # bytes of its standard error that are kept, from t
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ended:
-    """A program that was run: `why` it did not end well, None where it did, and what it printed to
-    its standard output and error."""
+    """A program that was run, or could not be: `why` it did not end well, None where it did, and
+    what it printed to its standard output and error."""
 
     why: str | None
-    output: bytes
-    complaint: bytes
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NotRun:
-    """A program that could not be started."""
-
-    why: str
+    output: bytes = b""
+    complaint: bytes = b""
 
 
 def run_all(
     lines: Sequence[Sequence[str]], *, timeout: float, most: int, folder: Path
-) -> Sequence[Ended | NotRun]:
+) -> Sequence[Ended]:
     """Run command lines in a folder, without input; each may take `timeout` seconds and print
-    `most` bytes. Whatever ends this one, Ctrl-C too, ends them; SIGKILL
-    does not."""
+    `most` bytes. Whatever ends this one, Ctrl-C too, ends them; SIGKILL does not."""
     if not lines:
         return []
     running = _Running()
@@ -98,18 +90,14 @@ class _Running:
                 kill_group(process)
 
 
-def _run(
-    line: Sequence[str], timeout: float, most: int, folder: Path, running: _Running
-) -> Ended | NotRun:
+def _run(line: Sequence[str], timeout: float, most: int, folder: Path, running: _Running) -> Ended:
     until = monotonic() + timeout
     try:
         command = [find_program(line[0]), *line[1:]]
         process = running.start(command, folder)
-    except FileNotFoundError as error:
-        return NotRun(why=f"cannot be run: {error.strerror}")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        return NotRun(why=f"cannot be run: {reason}")
+        return Ended(why=f"cannot be run: {reason}")
     assert process.stdout is not None
     assert process.stderr is not None
     output = _Reading(process.stdout, most + 1, too_much=lambda: kill_group(process))

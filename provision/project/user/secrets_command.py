@@ -20,21 +20,15 @@ from threading import Lock
 from provision.core.manifest.redact import Redactor
 from provision.core.manifest.yaml_parser import parse
 from provision.core.manifest.yaml_tree import Text
-from provision.core.wording import did_you_mean, excerpt
+from provision.core.wording import Redact, did_you_mean, excerpt
 from provision.model.secret import Secret
 from provision.project.user.config import FOLDER, NAME, SecretsSettings, read_config
-from provision.project.user.programs import Ended, NotRun, run_all
+from provision.project.user.programs import Ended, run_all
 
 MOST_OF_ONE = 64 * 1024  # bytes
 MOST_OF_ALL = 1024 * 1024
-MOST_IN_VAIN = 2 * 1024
-"""Bytes printed by what failed, up to which each part of them is looked for in what it said: that
-is slow, and takes many seconds for those of a megabyte."""
 _NAME = re.compile(r"\w[\w.@+-]*(?:/\w[\w.@+-]*)*", re.ASCII)
 _MOST_NAME = 200  # characters
-_QUOTED = re.compile(r"""(["'])((?:\\.|\1\1|(?!\1)[^\\])*)\1""", re.DOTALL)
-_VALUE = re.compile(r"[:=][ \t]*(\S.*)")
-_BETWEEN_WORDS = re.compile(r"""[\s"'{}\[\](),:=]+""")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,13 +56,11 @@ class SecretsCommand:
     def __init__(self, settings: SecretsSettings) -> None:
         self.settings = settings
         self._lock = Lock()
-        self._known: dict[tuple[str, ...], Mapping[str, str]] = {}
-        self._unusable: dict[tuple[str, ...], frozenset[str]] = {}
+        self._known: dict[tuple[str, ...], _Said] = {}
 
     def answer(self, names: Iterable[str], folder: Path, redactor: Redactor) -> Answers:
         """Look up secrets for the manifest of a folder, those that take a command each side by
-        side. No fault shows a secret: those of `redactor`, any of these, or what was printed in
-        vain."""
+        side. No fault shows a secret, be it one of `redactor` or one of these."""
         folder = folder.resolve()
         why_not = self._refusal(folder)
         values: dict[str, Secret] = {}
@@ -83,17 +75,15 @@ class SecretsCommand:
         with self._lock:
             said = self._run(dict.fromkeys(lines.values()))
         for name, line in lines.items():
-            found = self._known.get(line, {}).get(self._key(name))
+            found = said[line].secrets.get(self._key(name))
             if found is not None:
                 values[name] = Secret(name, found)
-        in_vain = [one.ended.output for one in said.values() if one.ended]
-        is_shown = sum(map(len, in_vain)) <= MOST_IN_VAIN
-        parts = {part for output in in_vain for part in parts_of(output)} if is_shown else ()
-        masks = Redactor([*(value.reveal() for value in values.values()), *parts])
+        these = Redactor(value.reveal() for value in values.values())
         for name, line in lines.items():
             if name not in values:
-                redactors = (redactor, masks) if is_shown else None
-                faults[name] = self._fault(name, line, said.get(line), redactors)
+                faults[name] = _fault(
+                    name, line, said[line], lambda text: these.text(redactor.text(text))
+                )
         return Answers(values=values, faults=faults)
 
     def _refusal(self, folder: Path) -> str | None:
@@ -136,16 +126,11 @@ class SecretsCommand:
             most=MOST_OF_ONE if one_by_one else MOST_OF_ALL,
             folder=self.settings.source.parent,
         )
-        said = {}
-        for line, one in zip(asked, ended, strict=True):
-            result = said[line] = self._read(one)
-            if result.fault is None:
-                self._known[line], self._unusable[line] = result.secrets, result.unusable
-        return said
+        said = dict(zip(asked, map(self._read, ended), strict=True))
+        self._known |= {line: one for line, one in said.items() if one.fault is None}
+        return {**self._known, **said}
 
-    def _read(self, one: Ended | NotRun) -> _Said:
-        if isinstance(one, NotRun):
-            return _Said(fault=one.why)
+    def _read(self, one: Ended) -> _Said:
         if one.why is not None:
             return _Said(fault=one.why, ended=one)
         try:
@@ -159,35 +144,6 @@ class SecretsCommand:
         if self.settings.one_by_one:
             return _Said(secrets={"": text.removesuffix("\n").removesuffix("\r")})
         return _all_of(text)
-
-    def _fault(
-        self,
-        name: str,
-        line: tuple[str, ...],
-        said: _Said | None,
-        redactors: tuple[Redactor, ...] | None,
-    ) -> str:
-        """Why there is no such secret; without `redactors`, nothing of what the command said."""
-
-        def redact(text: str) -> str:
-            for one in redactors or ():
-                text = one.text(text)
-            return text
-
-        shown = f"`{shlex.join(line)}`"
-        if said is None or said.fault is None:
-            if name in self._unusable.get(line, ()):
-                return f"is no text in what {shown} printed"
-            return f"is in nothing that {shown} printed{did_you_mean(name, self._known[line])}"
-        fault = f"could not be looked up: {shown} {said.fault}"
-        if said.ended is None or not said.ended.complaint.strip():
-            return fault
-        if redactors is None:
-            return f"{fault}; what it said is not shown, as it has printed much before"
-        last = said.ended.complaint.decode("utf-8", "replace")
-        # Masked before the last line is looked for: a secret may have several.
-        words = excerpt(redact(last).rstrip().rpartition("\n")[2], redact, 300, end=True)
-        return f"{fault}: {words}" if words else fault
 
 
 def users_command() -> SecretsCommand | None:
@@ -203,20 +159,23 @@ def _command(settings: SecretsSettings) -> SecretsCommand:
     return SecretsCommand(settings)
 
 
-def parts_of(output: bytes) -> frozenset[str]:
-    """All that may be a secret in what a program printed before it failed, in whatever notation:
-    the whole, lines, values, what stands in quotes, words."""
-    text = output.decode("utf-8", "replace")
-    quoted = [found[2] for found in _QUOTED.finditer(text)]
-    values = [found[1].rstrip().rstrip(",") for found in _VALUE.finditer(text)]
-    parts = {text, *text.splitlines(), *text.split(), *_BETWEEN_WORDS.split(text), *values, *quoted}
-    for one in quoted:
-        parts.add(one.replace("''", "'"))  # as YAML has it
-        try:
-            parts.add(json.loads(f'"{one}"', strict=False))
-        except ValueError:
-            continue
-    return frozenset(part for each in parts if _is_text(each) and (part := each.strip()))
+def _fault(name: str, line: tuple[str, ...], said: _Said, redact: Redact) -> str:
+    """Why there is no such secret. What the command said is no part of it where it had printed
+    something: in that may be a secret, in whatever notation, and in what it said a piece of it."""
+    shown = f"`{shlex.join(line)}`"
+    if said.fault is None:
+        if name in said.unusable:
+            return f"is no text in what {shown} printed"
+        return f"is in nothing that {shown} printed{did_you_mean(name, said.secrets)}"
+    fault = f"could not be looked up: {shown} {said.fault}"
+    if said.ended is None or not said.ended.complaint.strip():
+        return fault
+    if said.ended.output.strip():
+        return f"{fault}; what it said is not shown, as it had printed what may be secret"
+    last = said.ended.complaint.decode("utf-8", "replace")
+    # Masked before the last line is looked for: a secret may have several.
+    words = excerpt(redact(last).rstrip().rpartition("\n")[2], redact, 300, end=True)
+    return f"{fault}: {words}" if words else fault
 
 
 def _all_of(text: str) -> _Said:
