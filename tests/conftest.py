@@ -90,7 +90,7 @@ def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str)
 def own_directories(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
-    """Run records and locks of this test; processes that it starts inherit the setting.
+    """Run records, locks and configuration of this test; what it starts inherits the setting.
 
     Locks are kept by the name of a port, and virtual boards of two tests may share one.
     """
@@ -98,5 +98,7 @@ def own_directories(
     monkeypatch.setenv("PROVISION_RUNTIME_DIR", str(path / "run"))
     monkeypatch.setenv("PROVISION_STATE_DIR", str(path / "state"))
     monkeypatch.setenv("PROVISION_CACHE_DIR", str(path / "cache"))
-    monkeypatch.setenv("PROVISION_CONFIG", str(path / "config.yaml"))
+    config = path / "config.yaml"
+    config.touch(mode=0o600)
+    monkeypatch.setenv("PROVISION_CONFIG", str(config))
     return path

@@ -128,10 +128,10 @@ class LazyGroup(click.Group):
 
 
 def _take_defaults() -> None:
-    """What the user's configuration says, if there is one: only then is more imported."""
-    from provision.project.user.config_path import config_file
+    """What the user's configuration says, if there is to be one: only then is more imported."""
+    from provision.project.user.config_path import FILE_VARIABLE, config_file
 
-    if os.path.lexists(config_file()):
+    if os.environ.get(FILE_VARIABLE) or os.path.lexists(config_file()):
         from provision.cli.config import into_environment
         from provision.project.user.config import read_config
 

@@ -39,11 +39,25 @@ def test_what_holds_and_from_where(
     assert found["settings"]["forks"] == {"value": "3", "source": str(configured)}
 
 
-def test_without_a_file(configured: Path, cli: Cli) -> None:
-    configured.unlink()
+def test_without_a_file(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("PROVISION_CONFIG")
+    for variable in ("XDG_CONFIG_HOME", "HOME"):
+        monkeypatch.setenv(variable, str(tmp_path))
     ended = cli("config")
     assert "forks             0  (built in)" in ended.out
-    assert ended.err == f"there is no {configured} yet\n"
+    file = cli("config", "path").out.strip()
+    assert ended.err == f"there is no {file} yet\n"
+    assert cli("boards").code == 0
+
+
+def test_one_that_is_named_and_is_not_there_is_a_mistake(configured: Path, cli: Cli) -> None:
+    """Without it a command would do what it says otherwise."""
+    configured.unlink()
+    for words in (("boards",), ("config",)):
+        ended = cli(*words)
+        assert ended.code == 2
+        assert f"there is no {configured}, which the environment variable PROVISION_" in ended.err
+        assert "hint: `unset PROVISION_CONFIG`, or set it to the whole path of" in ended.err
     assert cli("config", "path").out == f"{configured}\n"
 
 

@@ -18,7 +18,7 @@ from provision.core.manifest.yaml_parser import NotText, decode, parse
 from provision.core.manifest.yaml_tree import Document, Items, Node, Table, Text
 from provision.errors import ConfigError, Problem, UsageError
 from provision.project.schemas import config_schema
-from provision.project.user.config_path import config_file
+from provision.project.user.config_path import FILE_VARIABLE, config_file
 
 SECRETS_TIMEOUT = 30.0  # seconds
 NAME, FOLDER = "{name}", "{folder}"
@@ -54,11 +54,17 @@ class UserConfig:
 
 
 def read_config(environment: Mapping[str, str] = os.environ) -> UserConfig:
-    """What the user has set; nothing where there is no file. UsageError for one that cannot be
-    read or that others may write, ConfigError with every mistake in it."""
+    """What the user has set; nothing where there is no file and the environment names none.
+    UsageError for one that cannot be read or that others may write, ConfigError with every mistake
+    in it."""
     file = config_file(environment)
     data = _own_file(file)
     if data is None:
+        if environment.get(FILE_VARIABLE):
+            raise UsageError(
+                f"there is no {file}, which the environment variable {FILE_VARIABLE} names",
+                hint=f"`unset {FILE_VARIABLE}`, or set it to the whole path of your configuration",
+            )
         return UserConfig(file=file)
     try:
         parsed = parse(decode(data, str(file)), str(file))
