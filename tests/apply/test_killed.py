@@ -27,6 +27,7 @@ from provision.core.chips.rp2.chips import RP2040, RP2350
 from provision.model.chip import Chip
 from provision.model.firmware import LITTLEFS_BLOCK
 from provision.sim import client
+from tests.filesystems import read_filesystem
 from tests.sim.bench import release
 
 KILLS = {"quick": 2, "full": 60}
@@ -100,27 +101,11 @@ class Bench:
         )
         if geometry is None:
             return None
-        filesystem = littlefs.LittleFS(
-            block_size=LITTLEFS_BLOCK,
-            block_count=geometry.blocks,
-            read_size=32,
-            prog_size=32,
-            mount=False,
-        )
-        filesystem.context.buffer = bytearray(
-            data[geometry.offset : geometry.offset + geometry.blocks * LITTLEFS_BLOCK]
-        )
+        end = geometry.offset + geometry.blocks * LITTLEFS_BLOCK
         try:
-            filesystem.mount()
+            return read_filesystem(data[geometry.offset : end])
         except littlefs.LittleFSError:
             return None
-        files: dict[str, bytes] = {}
-        for folder, _, names in filesystem.walk("/"):
-            for name in names:
-                path = f"{folder.rstrip('/')}/{name}"
-                with filesystem.open(path, "rb") as file:
-                    files[path] = file.read()
-        return files
 
     def restore(self) -> None:
         """Back to the flash of version 1, as it was."""

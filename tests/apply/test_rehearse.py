@@ -11,6 +11,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from provision.core.chips.esp.chips import ESP32, ESP32C3, ESP8266
+from provision.core.chips.rp2.chips import RP2040
 from provision.core.rehearsal.faults import draw_board_faults
 from provision.sim import paths
 from tests.apply.station import ROOT, Ended, Station
@@ -59,13 +61,7 @@ devices:
 @pytest.fixture
 def project(station: Station) -> Station:
     """A git project with a commit that is sound."""
-    firmware = station.work / "esp32.bin"
-    assert (
-        station.provision(
-            *("sim", "firmware", "--chip", "esp32", "--version", "1.24.1", "-o", str(firmware))
-        ).code
-        == 0
-    )
+    shutil.copyfile(station.work / station.firmware(ESP32), station.work / "esp32.bin")
     station.write("main.py", APP)
     station.write("fleet.yaml", BEFORE)
     git(station.work, "init", "-q")
@@ -205,13 +201,9 @@ def test_the_examples_pass(station: Station, name: str, options: tuple[str, ...]
     )
     if name == "demo":
         (folder / "firmware").mkdir()
-        for chip, suffix in {
-            "esp8266": "bin", "esp32": "bin", "esp32c3": "bin", "rp2040": "uf2",
-        }.items():  # fmt: skip
-            image = folder / "firmware" / f"{chip}-1.24.1.{suffix}"
-            station.provision(
-                *("sim", "firmware", "--chip", chip, "--version", "1.24.1", "-o", str(image))
-            )
+        for chip in (ESP8266, ESP32, ESP32C3, RP2040):
+            image = f"{chip}-1.24.1.{'uf2' if chip == RP2040 else 'bin'}"
+            shutil.copyfile(station.work / station.firmware(chip), folder / "firmware" / image)
     ended = station.provision("rehearse", name, "--start", "blank", "--runs", "1", *options)
     assert ended.code == 0, ended.said
     assert ended.out.startswith("passed: ")
