@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -16,6 +14,7 @@ from typing import Any
 from provision.core.wording import Redact, excerpt
 from provision.errors import DeviceError
 from provision.model.station import Hook
+from provision.project.user.programs import kill_group
 
 _MOST_SAID = 1 << 16  # bytes of its output that are read, from the end
 
@@ -53,14 +52,14 @@ def run_hook(
         try:
             code = running.wait(hook.timeout)
         except subprocess.TimeoutExpired as error:
-            _end_group(running)
+            kill_group(running)
             running.wait()
             raise DeviceError(
                 f"the hook `{which}` ({program}) was not done after {hook.timeout:g} s, and was "
                 "ended",
                 hint=f"see what it waits for, or give `station.{which}.timeout` more seconds",
             ) from error
-        left = _end_group(running)
+        left = kill_group(running)
         if code:
             said.seek(max(0, said.seek(0, os.SEEK_END) - _MOST_SAID))
             text = excerpt(said.read().decode("utf-8", "replace"), redact, 300, end=True)
@@ -69,16 +68,3 @@ def run_hook(
                 hint="mend what it says; then plug the board in again",
             )
     return f"what the hook `{which}` left running was ended" if left else None
-
-
-def _end_group(running: subprocess.Popen[bytes]) -> bool:
-    """End a hook and what it has started; whether there was anything left of them."""
-    if sys.platform == "win32":  # which knows no such groups
-        left = running.poll() is None
-        running.kill()
-        return left
-    try:
-        os.killpg(running.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):  # macOS says the latter of none but the dead
-        return False
-    return True

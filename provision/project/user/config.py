@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -92,9 +93,10 @@ def _own_file(file: Path) -> bytes | None:
             for path, found in ((file, status), *((one, one.stat()) for one in folders)):
                 fault = _fault_of_owner(found)
                 if fault is not None:
+                    named = shlex.quote(str(path))
                     raise UsageError(
                         f"{path} {fault}, who could have programs run by it",
-                        hint=f"make it yours: `chown $USER {path}`, `chmod go-w {path}`",
+                        hint=f"make it yours: `chown $USER {named}`, `chmod go-w {named}`",
                     )
             data = stream.read(_MOST + 1)
     except (FileNotFoundError, NotADirectoryError):
@@ -104,7 +106,7 @@ def _own_file(file: Path) -> bytes | None:
             f"{file} cannot be read: {error.strerror}", hint="check its permissions"
         ) from None
     if len(data) > _MOST:
-        raise UsageError(f"{file} is larger than 1 MB", hint="`provision config` tells what it has")
+        raise UsageError(f"{file} is larger than 1 MB", hint="put your configuration there")
     return data
 
 

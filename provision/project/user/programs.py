@@ -129,7 +129,7 @@ class _Reading:
     """Reads a pipe to its end: with `too_much` its first bytes, and that is called where there are
     more; else its last."""
 
-    def __init__(self, pipe: IO[bytes], most: int, too_much: Callable[[], None] | None) -> None:
+    def __init__(self, pipe: IO[bytes], most: int, too_much: Callable[[], object] | None) -> None:
         self.data = bytearray()
         self._pipe = pipe
         self._most = most
@@ -171,15 +171,17 @@ def find_program(name: str, environment: Mapping[str, str] = os.environ) -> str:
     raise FileNotFoundError(None, f"there is no {name} in PATH")
 
 
-def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """End a process that leads a session, and all in it."""
+def kill_group(process: subprocess.Popen[bytes]) -> bool:
+    """End a process that leads a session, and all in it; whether anything was left of them."""
     if sys.platform == "win32":  # which knows no such groups
+        left = process.poll() is None
         process.kill()
-        return
+        return left
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):  # macOS says the latter of none but the dead
-        return
+        return False
+    return True
 
 
 def _signal_name(number: int) -> str:

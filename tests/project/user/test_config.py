@@ -17,7 +17,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="owners are POSIX's")
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    folder = tmp_path / "own"
+    folder = tmp_path / "its own"  # as macOS has one in "Application Support"
     folder.mkdir(mode=0o700)
     return folder / "config.yaml"
 
@@ -100,7 +100,7 @@ def test_one_that_others_may_write_is_refused(file: Path, what: str, mode: int) 
     place.chmod(mode)
     with pytest.raises(UsageError, match="can be written by others") as caught:
         read_config({"PROVISION_CONFIG": str(file)})
-    assert f"`chmod go-w {place}`" in caught.value.hint
+    assert f"`chmod go-w '{place}'`" in caught.value.hint
 
 
 @posix

@@ -99,7 +99,7 @@ class Variables:
             message += did_you_mean(name, self._secrets) or self._no_secrets
             if name in self._secret_faults:
                 message = f"the secret {quoted(name)} {self._secret_faults[name]}"
-                hint = "try the command by hand; `provision config` shows it"
+                hint = "`provision config` shows the command and its folders; try it by hand"
         if found is None:
             if name:
                 self._report(node, path, message, hint=hint)
