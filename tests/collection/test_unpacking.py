@@ -32,7 +32,7 @@ def packed(folder: Path, name: str, files: Mapping[str, str]) -> Path:
     with tarfile.open(path, "w") as tar:
         for member, text in files.items():
             entry = tarfile.TarInfo(member)
-            entry.size, entry.mode = len(text.encode()), 0o600
+            entry.size, entry.mode = len(text.encode()), 0o644
             tar.addfile(entry, io.BytesIO(text.encode()))
     return path
 
@@ -60,6 +60,7 @@ def test_a_project_that_was_cut_off_is_none(command: ModuleType, tmp_path: Path)
     with command.unpacked(one, str(host), "1"):
         assert known(host) is None
     assert (lying_in(host), known(host)) == (old, "1")
+    assert {path.stat().st_mode & 0o777 for path in host.rglob("*.*")} == {0o600}
     with pytest.raises(KeyboardInterrupt), command.unpacked(two, str(host), "2"):
         raise KeyboardInterrupt
     assert known(host) is None, "it is neither the old one nor the new one"
@@ -70,6 +71,17 @@ def test_a_project_that_was_cut_off_is_none(command: ModuleType, tmp_path: Path)
     with command.unpacked(one, str(host), "1"):
         pass
     assert (lying_in(host), known(host)) == ({**old, "fleet.ledger": "made here"}, "1")
+
+
+def test_what_a_host_has_learned_outlives_a_task_that_is_cut_off(
+    command: ModuleType, tmp_path: Path
+) -> None:
+    lock = tmp_path / "fleet.lock"
+    lock.write_text("learned here")
+    learned = Path(command.put_aside(str(lock)))
+    lock.write_text("the controller's, and then it was cut off")
+    assert command.put_aside(str(lock)) == str(learned)
+    assert learned.read_text() == "learned here"
 
 
 @pytest.mark.parametrize("name", ["/etc/x", "../x", "a/../../x", "a//x"])

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -67,17 +68,9 @@ class Fleet:
         if archive is None:
             self.module.exit_json(changed=False, project_needed=True)
         with _locked(folder):
-            learned = self._put_aside(os.path.join(folder, os.path.splitext(name)[0] + ".lock"))
+            learned = put_aside(os.path.join(folder, os.path.splitext(name)[0] + ".lock"))
             with unpacked(archive, folder, digest):
                 self._merge(learned)
-
-    def _put_aside(self, lock):
-        """The path of what this host has learned, which the lock that comes is merged with."""
-        learned = os.path.join(os.path.dirname(lock), LEARNED)
-        if os.path.isfile(lock) and not os.path.isfile(learned):  # else an earlier task was cut off
-            shutil.copyfile(lock, learned + ".new")
-            os.replace(learned + ".new", learned)
-        return learned
 
     def _merge(self, learned):
         if not os.path.isfile(learned):
@@ -215,6 +208,15 @@ def _label(action):
     return ("%s %s" % (action["kind"], what)).strip()
 
 
+def put_aside(lock):
+    """The path of what this host has learned, which the lock that comes is merged with."""
+    learned = os.path.join(os.path.dirname(lock), LEARNED)
+    if os.path.isfile(lock) and not os.path.isfile(learned):  # else an earlier task was cut off
+        shutil.copyfile(lock, learned + ".new")
+        os.replace(learned + ".new", learned)
+    return learned
+
+
 @contextmanager
 def unpacked(archive, folder, digest):
     """Makes a folder what an archive has, and stamps it so once what is done in this block has been
@@ -290,19 +292,11 @@ def _write_stamp(folder, digest, files):
     os.replace(path + ".new", path)
 
 
-class _locked:
+@contextmanager
+def _locked(folder):
     """One task at a time unpacks a project; its folder is made, for its owner alone."""
-
-    def __init__(self, folder):
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        os.chmod(folder, 0o700)
-        self.path = os.path.join(folder, STAMP + ".lock")
-
-    def __enter__(self):
-        import fcntl
-
-        self.file = open(self.path, "w")
-        fcntl.flock(self.file, fcntl.LOCK_EX)
-
-    def __exit__(self, *_what):
-        self.file.close()
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    os.chmod(folder, 0o700)
+    with open(os.path.join(folder, STAMP + ".lock"), "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
