@@ -20,6 +20,7 @@ from provision.model.event import (
     RunStarted,
 )
 from provision.model.plan import DeleteFile, EraseFlash, Plan
+from provision.web.device_pieces import last_row
 from provision.web.jobs import MOST_WAITING, Job
 from provision.web.questions import Questions
 from provision.web.site import Site
@@ -247,9 +248,15 @@ def test_a_job_whose_turn_never_came_is_found_again_not_started(
     assert view is not None
     assert (view.state, view.over, view.begun, view.failures) == ("not-started", True, False, [])
     assert [row.state for row in view.rows.values()] == ["skipped", "skipped"]
+    assert last_row(again.queue, "kitchen", again.recorded(), again.view) == (None, None)
     tile = again.tiles.tile("kitchen")
     assert tile is not None
     assert tile.state == "new"
+    kept = keep_run(lambda _event: None)
+    kept.handle(started(site.project.path, "kitchen"))
+    kept.close()
+    later = Site(lambda: api.load(tmp_path / "fleet.yaml"), backups=tmp_path)
+    assert later.not_started == [], "something was begun since"
 
 
 @pytest.mark.parametrize("run", ["", "..", "../applies/x", "20260101T000000.000000Z-1/../x", "x"])

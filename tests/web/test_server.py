@@ -6,6 +6,8 @@ import re
 import signal
 import socket
 import ssl
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -128,7 +130,7 @@ def test_strange_requests_hold_nobody_up(running: tuple[Run, httpx.Client]) -> N
 def test_a_key_that_will_not_do_is_told_and_no_pass_phrase_asked_for(tmp_path: Path) -> None:
     paths = {name: tmp_path / f"{name}.pem" for name in ("certificate", "key", "locked", "others")}
     pair, locked, others = make_ca(), make_ca(password=b"secret"), make_ca()
-    contents = (*pair, locked[1], others[1])
+    contents = (*pair, b"".join(locked), others[1])
     for path, content in zip(paths.values(), contents, strict=True):
         path.write_bytes(content)
     Certificate(certificate=paths["certificate"], key=paths["key"]).check()
@@ -137,6 +139,14 @@ def test_a_key_that_will_not_do_is_told_and_no_pass_phrase_asked_for(tmp_path: P
             Certificate(certificate=paths["certificate"], key=wrong).check()
         assert str(wrong) in raised.value.message
         assert "without a pass phrase" in raised.value.hint
+    code = "import sys; from pathlib import Path; from provision.web.server import Certificate; "
+    code += "both = Path(sys.argv[1]); Certificate(certificate=both, key=both).check()"
+    asked = subprocess.run(  # without a terminal OpenSSL would read it from there
+        [sys.executable, "-c", code, paths["locked"]],
+        input=b"secret\n", capture_output=True, start_new_session=True, check=False,
+    )  # fmt: skip
+    assert b"UsageError" in asked.stderr
+    assert b"pass phrase:" not in asked.stderr
 
 
 def test_with_a_certificate_nothing_is_said_in_clear(station: Station, serve: Serve) -> None:
