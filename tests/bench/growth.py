@@ -84,7 +84,7 @@ def fleet(boards: int) -> Iterator[tuple[Path, dict[str, str]]]:
         try:
             for start in range(1, boards + 1, SETTLE):
                 last = min(start + SETTLE - 1, boards)
-                _apply(home, environment, f"n-[{start:03}:{last:03}]")
+                apply(home, environment, "-l", f"n-[{start:03}:{last:03}]")
             yield home, environment
         finally:
             subprocess.run(
@@ -108,13 +108,21 @@ def _project(home: Path, boards: int) -> None:
     )
 
 
-def _apply(home: Path, environment: dict[str, str], limit: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "provision", "apply", str(home / "fleet.yaml"), "-l", limit],
-        env=environment, capture_output=True, text=True, check=False,
+def apply(home: Path, environment: dict[str, str], *words: str) -> tuple[str, float, int]:
+    """A `provision apply`, its progress not shown: what it printed, and what that process used, in
+    seconds of processor and bytes of memory."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "provision", "apply", str(home / "fleet.yaml"), *words],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     )  # fmt: skip
-    if done.returncode:
-        sys.exit(done.stdout + done.stderr)
+    assert process.stdout is not None
+    with process.stdout:
+        said = process.stdout.read()
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(said)
+    return said, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024
 
 
 def _cost(home: Path, environment: dict[str, str], boards: int) -> Cost:
@@ -122,21 +130,12 @@ def _cost(home: Path, environment: dict[str, str], boards: int) -> Cost:
     for _ in range(RUNS):
         before = machine.busy()
         started = time.monotonic()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "provision", "apply", str(home / "fleet.yaml"),
-             "-l", f"n-[001:{boards:03}]"],
-            env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        )  # fmt: skip
-        assert process.stdout is not None
-        with process.stdout:
-            said = process.stdout.read()
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        said, processor, memory = apply(home, environment, "-l", f"n-[001:{boards:03}]")
         wall = time.monotonic() - started
-        if process.returncode or f"changed=0 ok={boards} " not in said:
+        if f"changed=0 ok={boards} " not in said:
             sys.exit(f"not a no-op: {said}")
         everyone = machine.busy() - before
-        runs.append((wall, used.ru_utime + used.ru_stime, everyone, used.ru_maxrss * 1024))
+        runs.append((wall, processor, everyone, memory))
     return Cost(
         boards=boards,
         wall=statistics.median(run[0] for run in runs),

@@ -20,7 +20,7 @@ from typing import Any
 
 import psutil
 
-from tests.bench.growth import fleet
+from tests.bench.growth import apply, fleet
 from tests.web.browser import PATIENCE, chromium
 
 LOADS = 5
@@ -66,27 +66,6 @@ def served(home: Path, environment: dict[str, str]) -> Iterator[Server]:
     finally:
         process.terminate()
         process.communicate()
-
-
-def terminal(home: Path, environment: dict[str, str]) -> float:
-    """The CPU of an apply that somebody types, its progress not shown."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "provision", "apply", str(home / "fleet.yaml")],
-        env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    watched = psutil.Process(process.pid)
-    cpu = 0.0
-    while process.poll() is None:
-        with watched.oneshot():
-            if watched.status() != psutil.STATUS_ZOMBIE:
-                cpu = used(watched)
-        try:
-            process.wait(0.05)
-        except subprocess.TimeoutExpired:
-            continue
-    if process.returncode:
-        sys.exit(f"apply ended with {process.returncode}")
-    return cpu
 
 
 def renderer() -> psutil.Process:
@@ -145,7 +124,7 @@ def main() -> None:
                 if job == "a file changes":
                     (home / "app/main.py").write_text(f"print({way!r})\n")
                 if way == "terminal":
-                    print(f"{job}, terminal: {terminal(home, environment):.2f} s of CPU")
+                    print(f"{job}, terminal: {apply(home, environment)[1]:.2f} s of CPU")
                 else:
                     cost = applied(page, server, boards)
                     print(f"{job}, page: " + ", ".join(f"{k} {v:.2f}" for k, v in cost.items()))

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import resource
 import sys
@@ -23,6 +22,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import yaml
 
 from provision.core.chips.esp.chips import ESP32
@@ -42,12 +42,11 @@ LARGE = 20_000  # bytes of the new main.py: enough to be killed in the midst of
 
 def spent(pids: Iterable[int]) -> float:
     """CPU seconds of processes and of their children that have ended."""
-    total = 0
+    total = 0.0
     for pid in pids:
-        with suppress(OSError):
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            total += sum(map(int, fields[11:15]))
-    return total / os.sysconf("SC_CLK_TCK")
+        with suppress(psutil.Error):
+            total += sum(psutil.Process(pid).cpu_times()[:4])
+    return total
 
 
 def noted(folder: Path) -> float:
@@ -62,10 +61,9 @@ def memory(pids: Iterable[int]) -> int:
     """Megabytes; what processes share counts once."""
     total = 0
     for pid in pids:
-        with suppress(OSError, IndexError):
-            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-            total += int(rollup.partition("\nPss:")[2].split()[0])
-    return total >> 10
+        with suppress(psutil.Error):
+            total += int(psutil.Process(pid).memory_full_info().pss)
+    return total >> 20
 
 
 def family(pids: Iterable[int]) -> list[int]:
