@@ -266,7 +266,7 @@ class Loaded:
             sources=self._sources,
             secrets=self._secrets.values(self.secret_names(self.manifest.devices)),
             environment=self._environment,
-            no_secrets=self._secrets.missing_file_note,
+            no_secrets=self._secrets.unknown_note,
             secret_faults=self._secrets.faults,
             library=self._library,
             check_image=self._check_image,
@@ -316,7 +316,7 @@ def load(
     hidden = {environment.get(name, "") for name in parsed.environment}
     if lookup is Lookup.NEVER:
         environment = FilledEnvironment(environment)
-    known = read_secrets(folder, secrets, environment, decrypts=secrets_command is not None)
+    known = read_secrets(folder, secrets, environment)
     problems += known.problems
     hidden |= {secret.reveal() for secret in known.values.values()} - {PLACEHOLDER}
     secrets_known = KnownSecrets(known, hidden, folder, secrets_command, lookup)

@@ -24,8 +24,8 @@ FILE_NAME = "secrets.yaml"
 _MOST = 1024 * 1024  # bytes
 
 _ENCRYPTED = (
-    "encrypted by sops: have `secrets: {command: [sops, --decrypt, '{folder}/secrets.yaml']}` in "
-    "the file that `provision config path` names"
+    "; sops has encrypted {path}: have `secrets: {{command: [sops, --decrypt, "
+    "'{{folder}}/secrets.yaml']}}` in the file that `provision config path` names"
 )
 
 # What the parser says without quoting the file; anything else it says is told in general words.
@@ -43,19 +43,18 @@ _SAFE_MESSAGES = (
 
 @dataclass(frozen=True, kw_only=True)
 class SecretsFiles:
-    """The secrets; `missing_file_note` completes the message about an unknown one."""
+    """The secrets; `unknown_note` completes the message about an unknown one. Of a file that is
+    `encrypted` there are none."""
 
     values: Mapping[str, Secret]
     problems: tuple[Problem, ...]
     warnings: tuple[str, ...]
-    missing_file_note: str
+    unknown_note: str
+    encrypted: bool
 
 
-def read_secrets(
-    folder: Path, extra: Path | None, environment: Mapping[str, str], *, decrypts: bool = False
-) -> SecretsFiles:
-    """`secrets.yaml` of a folder and, over it, the file given with --secrets; of those that are
-    encrypted nothing where a command `decrypts` them, else that nobody does is a problem.
+def read_secrets(folder: Path, extra: Path | None, environment: Mapping[str, str]) -> SecretsFiles:
+    """`secrets.yaml` of a folder and, over it, the file given with --secrets.
 
     UsageError when a file cannot be read. What is wrong inside one is a located problem; one
     that git tracks, or that others on this computer may read, is a warning.
@@ -67,20 +66,24 @@ def read_secrets(
     values: dict[str, Secret] = {}
     problems: list[Problem] = []
     warnings: list[str] = []
+    encrypted = None
     for path in paths:
         found, mistakes = _read(path, environment, named=path is extra)
         if found is None:  # to be shared as it is
-            problems += () if decrypts else mistakes
+            encrypted = path
             continue
         values.update(found)
         problems += mistakes
         warnings += exposures(path)
-    missing_file_note = "" if paths else f"; there is no {FILE_NAME} beside the manifest"
+    note = "" if paths else f"; there is no {FILE_NAME} beside the manifest"
+    if encrypted is not None:
+        note = _ENCRYPTED.format(path=encrypted)
     return SecretsFiles(
         values=values,
         problems=tuple(problems),
         warnings=tuple(warnings),
-        missing_file_note=missing_file_note,
+        unknown_note=note,
+        encrypted=encrypted is not None,
     )
 
 
@@ -116,8 +119,8 @@ def _read(
         raise UsageError(f"{path} cannot be read: {error.strerror}", hint=hint) from None
     except NotText as error:
         return {}, [error.problem]
-    if parsed.tree is not None and (node := _encrypted(parsed.tree)) is not None:
-        return None, [replace(parsed.document.problem(node, "sops", _ENCRYPTED), source=None)]
+    if parsed.tree is not None and _is_encrypted(parsed.tree):
+        return None, []
     problems = [_discreet(problem) for problem in parsed.problems if not _empty(problem, path)]
     values: dict[str, Secret] = {}
     document = Document(str(path), "")
@@ -142,10 +145,10 @@ def _read(
     return values, problems
 
 
-def _encrypted(tree: Table) -> Table | None:
-    """What sops writes beside the values that it has encrypted."""
+def _is_encrypted(tree: Table) -> bool:
+    """Whether there is what sops writes beside the values that it has encrypted."""
     found = {str(key): value for key, value in tree.items()}.get("sops")
-    return found if isinstance(found, Table) and "mac" in found else None
+    return isinstance(found, Table) and "mac" in found
 
 
 def _empty(problem: Problem, path: Path) -> bool:

@@ -43,7 +43,7 @@ def messages(folder: Path, text: str) -> list[str]:
 def test_no_file_is_no_mistake(tmp_path: Path) -> None:
     found = read(tmp_path)
     assert (found.values, found.problems, found.warnings) == ({}, (), ())
-    assert "no secrets.yaml" in found.missing_file_note
+    assert "no secrets.yaml" in found.unknown_note
 
 
 @pytest.mark.parametrize("text", ["", "# nothing yet\n", "---\n"])

@@ -16,7 +16,8 @@ from provision.project.user.secrets_command import SecretsCommand
 
 class Lookup(Enum):
     """Whether values are asked for: of the user's command; of files alone, what only the command
-    knows is left open; not even that, and what no file has is left open."""
+    knows, or would tell of an encrypted file, is left open; not even that, and what no file has is
+    left open."""
 
     NOW = "now"
     LATER = "later"
@@ -41,6 +42,11 @@ class KnownSecrets:
         self._folder = folder
         self._command = command
         self._lookup = lookup
+        self._leaves_open = (
+            command is not None
+            or lookup is Lookup.NEVER
+            or (lookup is Lookup.LATER and files.encrypted)
+        )
         self._fetched: dict[str, Secret] = {}
 
     def add(self, told: Mapping[str, Secret]) -> None:
@@ -50,8 +56,8 @@ class KnownSecrets:
             self._fetched.update(told)
 
     @property
-    def missing_file_note(self) -> str:
-        return self._files.missing_file_note
+    def unknown_note(self) -> str:
+        return self._files.unknown_note
 
     def not_looked_up(self, names: Iterable[str]) -> tuple[str, ...]:
         """Those of `names` that are placeholders."""
@@ -61,7 +67,7 @@ class KnownSecrets:
 
     def values(self, names: Iterable[str]) -> Mapping[str, Secret]:
         """All that are known, and placeholders for those of `names` that are left open."""
-        if self._command is None and self._lookup is not Lookup.NEVER:
+        if not self._leaves_open:
             return {**self._fetched, **self._files.values}
         placeholders = {
             name: Secret(name, PLACEHOLDER) for name in names if name not in self.faults
