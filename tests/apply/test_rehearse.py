@@ -45,6 +45,7 @@ devices:
   large: {port: /dev/ttyUSB2}
   unproved: {port: /dev/ttyUSB3}
   losing: {port: /dev/ttyUSB4}
+  undoing: {port: /dev/ttyUSB5}
 """
 AFTER = """
 fleet: planted
@@ -54,7 +55,8 @@ devices:
   deaf: {port: /dev/ttyUSB1, files: [{src: deaf.py, dest: /main.py}]}
   large: {port: /dev/ttyUSB2, files: [large.bin]}
   unproved: {port: /dev/ttyUSB3, check: {console: "never printed", timeout: 1}}
-  losing: {port: /dev/ttyUSB4, prune: [/data], files: [{src: main.py, dest: /data/own.py}]}
+  losing: {port: /dev/ttyUSB4, prune: [/data], files: [{src: quiet.py, dest: /main.py}]}
+  undoing: {port: /dev/ttyUSB5, files: [{src: undo.py, dest: /main.py}, settings.txt]}
 """
 
 
@@ -89,6 +91,9 @@ def test_mistakes_of_an_update_are_found(project: Station, tmp_path: Path) -> No
     """On boards that hold what the commit before has put there, and what their app has made."""
     project.write("deaf.py", DEAF)
     project.write("large.bin", os.urandom(3 << 20))
+    project.write("quiet.py", "print('ready')\n")  # it makes no data anew that is seen to go
+    project.write("undo.py", "with open('/settings.txt', 'w') as file:\n    file.write('mine')\n")
+    project.write("settings.txt", "ours")
     project.write("fleet.yaml", AFTER)
     whole = git(project.work, "rev-parse", "HEAD")
     before = whole[:10]
@@ -97,13 +102,14 @@ def test_mistakes_of_an_update_are_found(project: Station, tmp_path: Path) -> No
     ended, result = rehearse(project, *start, "--junit", "junit.xml")
     found = findings(result)
     assert ended.code == result["exit_code"] == 4
-    assert result["failed"] == ["deaf", "large", "unproved", "losing"]
+    assert result["failed"] == ["deaf", "large", "unproved", "losing", "undoing"]
     assert found["sound"] == []
     for device, code, *says in (
         ("deaf", "repl-blocked", "/main.py never yields the REPL"),
         ("large", "refused", "more than the", "/large.bin, 3,145,728 bytes"),
         ("unproved", "check-failed", "'never printed'"),
         ("losing", "data-lost", "/data/readings.csv", "`prune: [/data]`"),
+        ("undoing", "not-converged", "would still write /settings.txt"),
     ):
         ((found_code, message),) = found[device]
         assert found_code == code
