@@ -54,8 +54,8 @@ FORMS: dict[str, Callable[[str], str]] = {
     "JSON": lambda secret: json.dumps(secret)[1:-1],
     "JSON, not in ASCII": lambda secret: json.dumps(secret, ensure_ascii=False)[1:-1],
     "JSON in repr": lambda secret: ascii(json.dumps(secret, ensure_ascii=False)),
-    "repr in JSON": lambda secret: json.dumps(repr(secret)),
-    "JSON in JSON": lambda secret: json.dumps(json.dumps(secret)),
+    "repr in JSON": lambda secret: json.dumps(repr(secret))[1:-1],
+    "JSON in JSON": lambda secret: json.dumps(json.dumps(secret))[1:-1],
     "HTML": html.escape,
     "HTML text": lambda secret: html.escape(secret, quote=False),
     "HTML in ASCII": lambda secret: _in_ascii(html.escape(secret)),
@@ -81,7 +81,8 @@ FORMS: dict[str, Callable[[str], str]] = {
     "sha256 in base64": lambda secret: base64.b64encode(_sha256(secret)).decode(),
 }
 EDGE = 2
-"""Characters of a form in base64 that hold bits of what stands beside the secret too."""
+"""Characters of a form in base64 that hold bits of what stands beside the secret too; those that a
+quotation mark takes in another."""
 
 
 def shown_of(secret: str, text: str, length: int) -> set[str]:
