@@ -8,6 +8,7 @@ about such a file shows a line of it: a password that is not quoted may be what 
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -89,11 +90,12 @@ def read_secrets(folder: Path, extra: Path | None, environment: Mapping[str, str
 
 def exposures(path: Path) -> Iterator[str]:
     """Warnings about who may read a secrets file. Nothing is said where nobody can tell."""
+    named = shlex.quote(str(path))
     if os.name == "posix" and path.stat().st_mode & stat.S_IROTH:
-        yield (f"{path} can be read by every user of this computer: chmod 600 {path.name}")
+        yield f"{path} can be read by every user of this computer: `chmod 600 {named}`"
     if is_tracked(path):
         yield (
-            f"{path} is tracked by git: `git rm --cached {path.name}`, add it to .gitignore, "
+            f"{path} is tracked by git: `git rm --cached {named}`, add it to .gitignore, "
             "and change the secrets that were in it"
         )
 

@@ -135,7 +135,7 @@ def test_a_file_that_others_may_read(tmp_path: Path) -> None:
     path = written(tmp_path, "a: x\n")
     assert read(tmp_path).warnings == ()
     path.chmod(0o644)
-    assert "chmod 600 secrets.yaml" in read(tmp_path).warnings[0]
+    assert f"`chmod 600 {path}`" in read(tmp_path).warnings[0]
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
