@@ -70,7 +70,7 @@ def test_a_release_whose_header_names_the_smallest_flash(
     result = provision(tmp_path, "firmware", "show", "fw.bin", *board)
     assert result.returncode == 0, result.stderr
     assert "size 512KB" in result.stdout
-    assert "LittleFS at 0x100000, 2.98047 MB on a flash of 4 MB" in result.stdout
+    assert "LittleFS at 0x100000, 2.98 MB on a flash of 4 MB" in result.stdout
 
 
 def test_an_image_that_does_not_fit_the_board(tmp_path: Path) -> None:
