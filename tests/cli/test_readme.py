@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").rglob("*.md")]
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")]
 CODE = re.compile(r"^ *```.*?^ *```|`[^`\n]*`", re.DOTALL | re.MULTILINE)
 
 
@@ -40,6 +40,20 @@ def test_every_guide_is_reached_from_the_readme() -> None:
     known = {"coverage.md", "mutations.md"}  # CONTRIBUTING.md has them
     for page in (ROOT / "docs").glob("*.md"):
         assert f"](docs/{page.name})" in readme or page.name in known, page.name
+
+
+def test_every_page_is_in_the_navigation_of_the_site() -> None:
+    nav = (ROOT / "mkdocs.yml").read_text("utf-8").partition("\nnav:")[2]
+    for page in (ROOT / "docs").rglob("*.md"):
+        assert f": {page.relative_to(ROOT / 'docs').as_posix()}\n" in nav, page.name
+
+
+def test_the_reference_is_what_schemas_commands_and_errors_say() -> None:
+    done = subprocess.run(
+        [sys.executable, "tools/docs_site/reference.py", "--check"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_help_in_the_documentation_is_the_real_one() -> None:
