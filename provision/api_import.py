@@ -13,6 +13,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from provision.app import open_fleet, run_task
+from provision.atomic_files import rename
 from provision.core.file_names import plain_name
 from provision.core.manifest.authoring.entries import Setting, is_scalar, scalar
 from provision.core.manifest.authoring.known_packages import known_packages
@@ -105,7 +106,7 @@ class BoardImport:
         odd = [path for path, place in places.items() if path != f"/{place.as_posix()}"]
         self._remove(self._partial, [places.pop(path) for path in odd])
         if places:
-            self._partial.replace(self._folder)
+            rename(self._partial, self._folder)
         settings = self._settings(files=bool(places))
         left = [
             *self._left,

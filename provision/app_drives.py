@@ -6,6 +6,7 @@ nothing else knows that such boards exist.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -61,10 +62,10 @@ class _AllVolumes:
         from provision.device.transport.uf2_drives import read_drive
 
         found = [*self._system.volumes()] if self._system is not None else []
-        try:
-            from provision.sim import client
-        except ImportError:  # a system that has no virtual boards
+        if sys.platform == "win32":  # which has no virtual boards
             return found
+        from provision.sim import client
+
         for each in client.volumes():
             told = read_drive(each.path)
             if told is not None:

@@ -30,6 +30,8 @@ from provision.errors import Interrupted, UsageError
 
 _MOST_LINKS = 40  # that lead from one to the next, as Linux has it
 _POLL_INTERVAL = 0.01  # seconds between two attempts at a lock that another one holds
+# Seconds that Windows' virus scanner, an indexer or another run may have a file open.
+_OPENED_ELSEWHERE = 3.0 if sys.platform == "win32" else 0.0
 
 
 def project_root(folder: Path) -> Path:
@@ -242,11 +244,28 @@ def write_atomic(
             os.fsync(file.fileno())
         if unchanged is not None and not unchanged():
             raise ChangedMeanwhile
-        beside.replace(path)
+        rename(beside, path)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
     sync_directory(path.parent)
+
+
+def rename(source: Path, target: Path, *, patience: float = _OPENED_ELSEWHERE) -> None:
+    """Give a file or folder another name; a file that has this name is replaced.
+
+    Windows refuses that while any program has either of them open, unlike other systems: then it is
+    tried again, for `patience` seconds. OSError.
+    """
+    until = time.monotonic() + patience
+    while True:
+        try:
+            source.replace(target)
+            return
+        except PermissionError:
+            if time.monotonic() >= until:
+                raise
+        time.sleep(_POLL_INTERVAL)  # no event tells that a file is not open any more
 
 
 def _is_stream(path: Path, mode: int) -> bool:

@@ -16,6 +16,7 @@ from provision.atomic_files import (
     lock_path,
     locked,
     plain_file,
+    rename,
     runtime_directory,
     sweep,
     take_lock,
@@ -225,3 +226,27 @@ def test_a_directory_for_locks_that_cannot_be_made(
     monkeypatch.setenv("PROVISION_RUNTIME_DIR", str(tmp_path / "file" / "below"))
     with pytest.raises(UsageError, match="cannot be created"):
         runtime_directory()
+
+
+class OpenElsewhere(type(Path())):  # type: ignore[misc]
+    """A file that Windows does not rename for as long as another program has it open."""
+
+    looks = 3
+
+    def replace(self, target: Path) -> Path:  # type: ignore[override]
+        self.looks -= 1
+        if self.looks > 0:
+            raise PermissionError(13, "Access is denied")
+        return Path(super().replace(target))
+
+
+def test_a_file_that_windows_holds_open_is_renamed_a_little_later(tmp_path: Path) -> None:
+    (tmp_path / "new").write_bytes(b"new")
+    (tmp_path / "old").write_bytes(b"old")
+    source = OpenElsewhere(tmp_path / "new")
+    with pytest.raises(PermissionError):
+        rename(source, tmp_path / "old", patience=0.0)
+    assert (tmp_path / "old").read_bytes() == b"old"
+    rename(source, tmp_path / "old", patience=60.0)
+    assert (tmp_path / "old").read_bytes() == b"new"
+    assert not source.exists()

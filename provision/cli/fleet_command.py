@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import select
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -23,6 +22,7 @@ from provision.cli.options import (
     secrets_option,
     variables_option,
 )
+from provision.cli.streams import typed_within
 from provision.cli.suggestions import about_the_manifest, complete
 from provision.errors import ProvisionError, UsageError
 from provision.model.event import Notice, RunFailed
@@ -294,7 +294,7 @@ _ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
 def _typed_line(cancel: Cancellation) -> str:
     """A line from the terminal; Interrupted as soon as the run is cancelled. This is no main
     thread, so that Ctrl-C does not end the reading by itself."""
-    while sys.platform != "win32" and not select.select([sys.stdin], [], [], 0.1)[0]:
+    while not typed_within(0.1):
         if cancel.cancelled():
             click.echo(err=True)
             cancel.check()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import select
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,6 +11,7 @@ import click
 
 from provision import api
 from provision.cli.options import json_option
+from provision.cli.streams import typed_within
 from provision.core.wording import harmless_line, memory_size, plural
 from provision.errors import UsageError
 
@@ -88,19 +87,11 @@ def _plugged_in(arrivals: api.Arrivals) -> Iterator[api.FoundPort]:
         _tell("plug in the next board; Enter ends")
         found: Sequence[api.FoundPort] = ()
         while not found:
-            if _line_within(_LOOK):
+            if typed_within(_LOOK):
                 sys.stdin.readline()
                 return
             found = arrivals.look()
         yield from found
-
-
-def _line_within(seconds: float) -> bool:
-    """Whether somebody has typed a line. On Windows nobody can tell, and Ctrl-C ends."""
-    if sys.platform == "win32":  # where `select` is for sockets alone
-        time.sleep(seconds)  # between two looks at the ports, which no event tells of
-        return False
-    return bool(select.select([sys.stdin], [], [], seconds)[0])
 
 
 def _asked_name(naming: api.Naming) -> str | None:

@@ -190,6 +190,8 @@ def run_tool(words: Sequence[str]) -> None:
     from importlib.metadata import entry_points
 
     from provision.app_drives import register_virtual_boards
+
+    paths.need_posix()
     from provision.sim import modem_lines
 
     scripts = {script.name: script for script in entry_points(group="console_scripts")}

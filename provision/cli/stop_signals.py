@@ -1,6 +1,7 @@
 """SIGTERM and SIGHUP end a command as Ctrl-C does: a service manager's stop, a closed terminal.
+On Windows, SIGBREAK does: Ctrl-Break, a closed window, the end of the session.
 
-All three raise KeyboardInterrupt in the main thread. A run takes the first as a request to finish
+All of them raise KeyboardInterrupt in the main thread. A run takes the first as a request to finish
 the writes in progress, the second as one to abort.
 """
 
@@ -9,11 +10,13 @@ from __future__ import annotations
 import signal
 from types import FrameType
 
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+
 
 def install() -> None:
     """Handle the signals that the system has and that nobody has chosen to ignore, as `nohup`
     does with SIGHUP."""
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+    for name in NAMES:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _stop)

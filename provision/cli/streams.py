@@ -6,13 +6,17 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from provision.errors import UsageError
+
+_LOOK = 0.02  # seconds between two looks at the keyboard
 
 
 def prepare_streams() -> None:
@@ -25,6 +29,21 @@ def prepare_streams() -> None:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
         elif number and isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def typed_within(seconds: float) -> bool:
+    """Whether somebody at the terminal types a line in that time, or has begun to on Windows, where
+    `select` is for sockets alone."""
+    if sys.platform != "win32":
+        return bool(select.select([sys.stdin], [], [], seconds)[0])
+    import msvcrt
+
+    until = time.monotonic() + seconds
+    while not msvcrt.kbhit():
+        if time.monotonic() >= until:
+            return False
+        time.sleep(_LOOK)  # no event tells of a key
+    return True
 
 
 def is_lost_output(error: OSError) -> bool:

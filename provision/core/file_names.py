@@ -8,7 +8,11 @@ from __future__ import annotations
 import hashlib
 import re
 
-_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?$", re.IGNORECASE)  # on Windows
+# On Windows, whatever follows the first dot, and with spaces before that: as `ntpath.isreserved`.
+_DEVICES = re.compile(
+    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[\d\u00b9\u00b2\u00b3]) *(\..*)?$",
+    re.IGNORECASE | re.DOTALL,
+)
 _UNSAFE = '<>:"/\\|?*%'
 _LONGEST = 240  # bytes, of the 255 of most systems: a suffix goes behind it
 

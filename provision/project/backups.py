@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from provision._version import __version__
-from provision.atomic_files import private_directory, read_plain_file, sync_directory
+from provision.atomic_files import private_directory, read_plain_file, rename, sync_directory
 from provision.core.chips.registry import chip_named
 from provision.core.file_names import plain_name
 from provision.core.wording import printable
@@ -111,7 +111,7 @@ class NewBackup:
         self.add(RECORD, iter([data]))
         try:
             sync_directory(self._work)
-            self._work.rename(self._final)
+            rename(self._work, self._final)
             sync_directory(self._final.parent)
         except OSError as error:
             raise _unwritable(self._final, error) from error

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from provision.atomic_files import (
     private_directory,
+    rename,
     state_not_written,
     sync_directory,
     write_atomic,
@@ -74,7 +75,7 @@ class FlashJournal:
         beside = self._directory / f"{_plain(mac)}{_SAVED}"
         aside = self._directory / f"saved-{_plain(mac)}-{secrets.token_hex(4)}.json"
         try:
-            beside.rename(aside)
+            rename(beside, aside)
         except OSError:
             self.end(mac)
             return None

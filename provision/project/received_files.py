@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from provision.atomic_files import rename
 from provision.core.file_names import plain_name
 from provision.core.wording import printable
 from provision.errors import BoardError, UsageError
@@ -59,7 +60,7 @@ class ReceivedFiles:
                     return False
                 os.fsync(file.fileno())
             target = self._free_name(beside.parent, self._plain(self._places[path][-1]))
-            beside.replace(target)
+            rename(beside, target)
             status = target.lstat()
             self._made.add((status.st_dev, status.st_ino))
             del self._beside[path]

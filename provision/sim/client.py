@@ -7,10 +7,8 @@ with one JSON line each way; what follows on an open port is described in `port_
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
-import pwd
 import signal
 import socket
 import struct
@@ -26,6 +24,10 @@ from typing import Any
 from provision.atomic_files import private_directory
 from provision.errors import SimulatorError
 from provision.sim import paths
+
+if sys.platform != "win32":
+    import fcntl
+    import pwd
 
 ANSWER_LIMIT = 1 << 20
 _START_LOCKS = 16

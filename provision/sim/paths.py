@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import sys
 import tempfile
 from pathlib import Path
 
@@ -18,8 +19,19 @@ _LONGEST_SOCKET = 100  # sun_path holds 104 bytes on macOS, 108 on Linux
 _SOCKET_NAME = 25  # characters
 
 
+def need_posix() -> None:
+    """SimulatorError on Windows: a virtual board is a process with a socket and a pseudo-terminal
+    of Linux' or macOS' kind."""
+    if sys.platform == "win32":
+        raise SimulatorError(
+            "there are no virtual boards on Windows: they need Linux or macOS",
+            hint="install a Linux beside it with `wsl --install`, and run the same command there",
+        )
+
+
 def home() -> Path:
     """The directory of all boards: PROVISION_SIM_HOME, or the user's own state directory."""
+    need_posix()
     chosen = os.environ.get(HOME_VARIABLE)
     if chosen:
         return Path(chosen).absolute()

@@ -10,11 +10,10 @@ from __future__ import annotations
 import array
 import contextlib
 import errno
-import fcntl
 import os
 import select
 import socket
-import termios
+import sys
 import time
 from typing import Any, ClassVar
 
@@ -29,6 +28,10 @@ from serial.serialutil import (
 from provision.errors import SimulatorError
 from provision.sim import client, port_frames
 from provision.sim.setup import parse_address
+
+if sys.platform != "win32":
+    import fcntl
+    import termios
 
 _CHUNK = 65536
 _USB_CHUNK = 512

@@ -27,6 +27,7 @@ import platformdirs
 from provision.atomic_files import (
     project_root,
     read_plain_file,
+    rename,
     sync_directory,
     take_lock,
     write_atomic,
@@ -119,7 +120,7 @@ class Cache:
         path = object_path(self.root, sha256)
         with self.translating_errors():
             path.parent.mkdir(parents=True, exist_ok=True)
-            partial.path.replace(path)
+            rename(partial.path, path)
             sync_directory(path.parent)
             self._annotate(path, name, url)
             partial.note.unlink(missing_ok=True)

@@ -29,3 +29,18 @@ def test_two_names_never_become_one(names: set[str]) -> None:
 @pytest.mark.parametrize("name", ["main.py", "données.txt", "b c.txt", ".hidden", "x.tar.gz"])
 def test_plain_names_stay(name: str) -> None:
     assert plain_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["CON", "con.txt", "NUL .txt", "nul..", "aux.tar.gz", "COM1", "COM\u00b9", "lpt\u00b3.log",
+     "CONIN$", "conout$.py"],
+)  # fmt: skip
+def test_names_of_windows_devices_are_no_names_of_files(name: str) -> None:
+    """As `ntpath.isreserved` of Python 3.13 has them."""
+    assert plain_name(name).startswith(f"%{ord(name[0]):02X}")
+
+
+@pytest.mark.parametrize("name", ["console.py", "null", "com.py", "COM10", "auxiliary", "$conin"])
+def test_names_that_only_resemble_them_stay(name: str) -> None:
+    assert plain_name(name) == name

@@ -44,7 +44,10 @@ def port_key(address: str) -> str:
         return f"{scheme_of(address)}://{place.lower() if transport.names_host else place}"
     if sys.platform == "win32":
         return address.upper().removeprefix("\\\\.\\")
-    return str(Path(address).resolve())
+    place = str(Path(address).resolve())
+    if sys.platform == "darwin":  # each port has two names there, for calling out and in
+        return place.replace("/dev/tty.", "/dev/cu.", 1)
+    return place
 
 
 def claim(address: str, device: str) -> BinaryIO | Owner | None:

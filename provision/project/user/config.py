@@ -10,6 +10,7 @@ import os
 import re
 import shlex
 import stat
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,7 +118,7 @@ def _without_waiting(path: str, flags: int) -> int:
 
 def _fault_of_owner(found: os.stat_result) -> str | None:
     """Why what lies there need not be the user's; None where nobody can tell."""
-    if os.name != "posix":
+    if sys.platform == "win32":  # which has other permissions
         return None
     if found.st_uid not in (0, os.geteuid()):
         return "belongs to another user"

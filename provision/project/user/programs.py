@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock, Thread
@@ -174,14 +175,28 @@ def find_program(name: str, environment: Mapping[str, str] = os.environ) -> str:
 def kill_group(process: subprocess.Popen[bytes]) -> bool:
     """End a process that leads a session, and all in it; whether anything was left of them."""
     if sys.platform == "win32":  # which knows no such groups
-        left = process.poll() is None
-        process.kill()
-        return left
+        return kill_tree(process)
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):  # macOS says the latter of none but the dead
         return False
     return True
+
+
+def kill_tree(process: subprocess.Popen[bytes]) -> bool:
+    """End a process and what it has started, as far as that can be seen: whatever lost its parent
+    is nobody's. Whether the process was still running."""
+    import psutil
+
+    below = []
+    with suppress(psutil.Error):
+        below = psutil.Process(process.pid).children(recursive=True)
+    left = process.poll() is None
+    for one in below:
+        with suppress(psutil.Error):
+            one.kill()
+    process.kill()
+    return left
 
 
 def _signal_name(number: int) -> str:

