@@ -19,8 +19,7 @@ from examples.environment import enter  # noqa: E402 - found through the line ab
 
 enter("sim")
 
-import subprocess  # noqa: E402
-
+from examples.virtual import firmware_image, provision, run  # noqa: E402
 from provision import apply, load  # noqa: E402
 from provision.api import Event, ManualActionNeeded  # noqa: E402
 from provision.output.setup import open_outputs  # noqa: E402
@@ -32,19 +31,10 @@ VERSION = "1.24.1"
 OLD = ("gate", "esp32", "1.20.0")  # this board is met with an older MicroPython
 
 
-def provision(*arguments: str) -> str:
-    """Run a command of the tool; its output."""
-    command = [sys.executable, "-m", "provision", *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
 def build(chip: str, version: str) -> Path:
     """A small firmware image for a virtual chip."""
-    path = FIRMWARE / f"{chip}-{version}.{'uf2' if chip == 'rp2040' else 'bin'}"
-    if not path.exists():
-        FIRMWARE.mkdir(exist_ok=True)
-        provision("sim", "firmware", "--chip", chip, "--version", version, "-o", str(path))
-    return path
+    suffix = "uf2" if chip == "rp2040" else "bin"
+    return firmware_image(FIRMWARE / f"{chip}-{version}.{suffix}", chip, version)
 
 
 def main() -> int:
@@ -69,4 +59,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

@@ -8,7 +8,8 @@ import sys
 
 from tests.apply.station import ROOT, Ended, Station
 
-_MADE = ("__pycache__", "firmware", "labels", "fleet.lock", "*.ledger*", ".venv")
+_MADE = ("__pycache__", "firmware", "labels", "ca", "fleet.lock", "*.ledger*", ".venv")
+_BESIDE = ("action.yml", ".pre-commit-hooks.yaml", "tools/action.sh")  # what examples/ci runs
 
 
 def run_example(station: Station, name: str) -> Ended:
@@ -17,6 +18,9 @@ def run_example(station: Station, name: str) -> Ended:
     if not (station.work / "examples").exists():
         ignored = shutil.ignore_patterns(*_MADE)
         shutil.copytree(ROOT / "examples", station.work / "examples", ignore=ignored)
+        for beside in _BESIDE:
+            (station.work / beside).parent.mkdir(exist_ok=True)
+            shutil.copyfile(ROOT / beside, station.work / beside)
         (station.work / ".venv").symlink_to(sys.prefix, target_is_directory=True)
     done = subprocess.run(
         [sys.executable, f"examples/{name}"],

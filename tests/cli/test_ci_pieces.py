@@ -24,6 +24,7 @@ WORKFLOW = "workflow.yml"
 SCHEMAS = {
     "action.yml": "vendor.github-actions",
     WORKFLOW: "vendor.github-workflows",
+    "examples/ci/repository/.github/workflows/fleet.yml": "vendor.github-workflows",
     ".github/ISSUE_TEMPLATE/board.yml": "vendor.github-issue-forms",
     ".github/ISSUE_TEMPLATE/config.yml": "vendor.github-issue-config",
     ".github/ISSUE_TEMPLATE/fault.yml": "vendor.github-issue-forms",
