@@ -92,7 +92,6 @@ def write(files: dict[str, bytes], folder: Path) -> None:
 
 def compressed(files: dict[str, bytes]) -> int:
     """Bytes of the tree's content as one raw deflate stream, the best a general tool can send."""
-    squeezer = zlib.compressobj(9, zlib.DEFLATED, -15, 9)
-    return len(squeezer.compress(b"".join(files[name] for name in sorted(files)))) + len(
-        squeezer.flush()
-    )
+    content = b"".join(files[name] for name in sorted(files))
+    squeezers = [zlib.compressobj(9, zlib.DEFLATED, -15, memory) for memory in range(5, 10)]
+    return min(len(one.compress(content)) + len(one.flush()) for one in squeezers)

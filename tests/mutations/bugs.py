@@ -335,8 +335,8 @@ BUGS = (
     Bug(
         name="leave the interrupt character off after a stream",
         file="provision/device/micropython/agent/receive.py",
-        before="        kbd_intr(3)\n",
-        after="        pass\n",
+        before="            kbd_intr(last)\n",
+        after="            pass\n",
         tests=(FAULTS, "-k", "any_chunking"),
     ),
     Bug(
@@ -1250,9 +1250,16 @@ BUGS = (
     Bug(
         name="leave the line's rate raised when a stream ends",
         file="provision/device/micropython/agent/rate.py",
-        before="            finally:\n                change(held, before)\n",
-        after="            finally:\n                pass\n",
+        before="                finally:\n                    change(held, before)\n",
+        after="                finally:\n                    pass\n",
         tests=(RATE, "-k", "whatever_ends_it"),
+    ),
+    Bug(
+        name="run a receiver of files that arrived as another program",
+        file="provision/device/micropython/agent/rate.py",
+        before="if sha256(there[0]).digest()[:8] != proof:",
+        after="if not there[0]:",
+        tests=(RATE, "-k", "arrives_damaged"),
     ),
     Bug(
         name="use a raised rate that was not proved",

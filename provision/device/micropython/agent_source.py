@@ -59,9 +59,25 @@ def packed(*names: str) -> bytes:
     return _squeezed(source(*names).encode())
 
 
+@cache
+def bare(*names: str) -> tuple[bytes, bytes]:
+    """`source(*names)` deflated, as what a program on the board reads (agent/rate.py), and the
+    literal that proves it."""
+    code = source(*names).encode()
+    return _deflated(code), _digest(code)
+
+
 def _squeezed(code: bytes) -> bytes:
+    return literal(_deflated(code))
+
+
+def _deflated(code: bytes) -> bytes:
     squeezer = zlib.compressobj(9, zlib.DEFLATED, -PACK_WINDOW, 9)
-    return literal(squeezer.compress(code) + squeezer.flush())
+    return squeezer.compress(code) + squeezer.flush()
+
+
+def _digest(code: bytes) -> bytes:
+    return literal(hashlib.sha256(code).digest()[:_PROOF])
 
 
 def program(
@@ -121,7 +137,7 @@ def proof(name: bytes, code: bytes, hashing: bytes = b"uhashlib") -> bytes:
         hashing,
         name,
         _PROOF,
-        literal(hashlib.sha256(code).digest()[:_PROOF]),
+        _digest(code),
         DAMAGED.encode(),
     )
 

@@ -630,7 +630,7 @@ def test_filler_brings_a_board_back_whose_host_died(pace: Pace, share: float) ->
 def test_the_receiver_takes_the_first_choice_that_fits_its_heap() -> None:
     offer = b"((4096,15),(4096,13),(4096,12)),0"
     program = agent_source.program("receive", call="_receive", arguments=offer, deflate=True)
-    for heap, chosen in (("100K", b"A"), ("56K", b"B"), ("44K", b"C")):
+    for heap, chosen in (("100K", b"A"), ("56K", b"B"), ("48K", b"C")):
         process = interpreter.start(interpreter.board(blocks=16) + program, heap=heap)
         try:
             assert interpreter.pipe(process.stdout).read(2) == b"\x01" + chosen, heap

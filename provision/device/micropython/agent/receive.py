@@ -6,8 +6,8 @@ port, so the host keeps what it sends ahead within the receive ring. Padding fil
 USB bridge that would hold a single byte back for its latency timer. New content goes to a file
 beside the old one, is checked by the first bytes of its sha256 and renamed over it; a path carries
 a digest of its own, so that no flipped bit removes another file. While frames arrive the interrupt
-character is data; whatever happens it is restored, after the line has fallen silent, so that no
-rest of a stream is taken for a program. So is the line's rate, if `rate` raises it (rate.py).
+character is data; whatever happens it is `last` in the end, after the line has fallen silent, so that
+no rest of a stream is taken for a program.
 """
 import gc
 import uos
@@ -19,7 +19,7 @@ from deflate import DeflateIO
 from micropython import kbd_intr
 
 
-def _receive(choices, padding, rate=None):
+def _receive(choices, padding, last=3):
     gc.collect()  # or the buffer would lie amid free memory, and split it
     port = sys.stdin.buffer
     out = sys.stdout
@@ -44,8 +44,6 @@ def _receive(choices, padding, rate=None):
     error = ""
     kbd_intr(-1)
     try:
-        if rate:
-            next(rate)
         out.write("\x01" + chr(65 + choice))
         while 1:
             source.readinto(header)
@@ -108,9 +106,5 @@ def _receive(choices, padding, rate=None):
         try:
             print("\x02" + error)
         finally:
-            try:
-                if rate:
-                    rate.close()
-            finally:
-                kbd_intr(3)
+            kbd_intr(last)
     return 1

@@ -14,6 +14,12 @@ from typing import Any, NamedTuple
 _WORTH = 1 << 14
 """Bytes in common from which on they are kept apart: below that, to deflate them is quicker."""
 
+_SHORT_BLOCKS = 6
+"""zlib's memLevel, which is how long its blocks are (2^(6 + that) symbols): each has codes of its
+own, so that text and what lies beside it, pictures and fonts, do not share theirs. With a window of
+32 kB the bench's app deflates to 60.9 kB, and to 63.5 with the longest; mpremote's sources, text
+alone, to 30.3 and 30.2. Shorter windows gain less from that than shorter blocks cost."""
+
 
 class _Common(NamedTuple):
     """A compressor that has taken `size` bytes, and what it has given for them; never used but
@@ -56,7 +62,8 @@ class FleetDeflate:
             return self._common
 
     def _compressor(self) -> Any:
-        return zlib.compressobj(9, zlib.DEFLATED, -self._window, 9)
+        memory = _SHORT_BLOCKS if self._window > 13 else _SHORT_BLOCKS + 1
+        return zlib.compressobj(9, zlib.DEFLATED, -self._window, memory)
 
 
 def common_prefix(one: bytes, other: bytes) -> int:

@@ -23,6 +23,7 @@ RATES = (921_600, 460_800, 230_400)
 """Best first: rates that every USB bridge is made for, and every UART divides to within 1 %."""
 READY, ANSWER, SKIP, KEEP, HELD, NONE = b"\x05", b"R", b"N", b"keep", b"held", b"none"
 ENDED = b"\x04>"
+GIVEN_UP = "ValueError: rate"  # what the board raises of an answer that is none
 CALL = b"!!"  # two of the board's calls: what a line at a wrong rate gives is no such thing
 PROBE = bytes(byte ^ shift for shift in (0x00, 0xA5) for byte in range(0, 256, 4))
 """128 bytes of every pattern, no more than any receive ring takes."""
@@ -121,7 +122,7 @@ class RateExchange:
         return saved > EXCHANGE * 115_200 / base
 
     def begin(self, round_trip: float) -> bytes:
-        """The arguments of the agent's `_rate`."""
+        """The arguments of the agent's `_rate`, from its third on."""
         self.uncertain = True
         self._pause = round_trip + PAUSE
         fast = self._registers.fast_clock
@@ -236,4 +237,6 @@ class RateExchange:
 
 def _ended(heard: bytes) -> Exception:
     problem = heard.partition(b"\x04")[2][: -len(ENDED)].decode("utf-8", "replace")
-    return BoardException(problem) if problem else RateUncertain("the board gave it up")
+    if problem.rstrip().endswith(GIVEN_UP):
+        return RateUncertain("the board gave it up")
+    return BoardException(problem)

@@ -46,6 +46,7 @@ _ERRNO = re.compile(r"OSError\((\d+)")
 _ENOSPC = 28
 _EROFS = 30
 _EINVAL = 22  # what DeflateIO makes of a damaged stream
+_GARBLED = ("OSError", "EOFError", "ValueError")  # what it and the digest make of the receiver
 
 
 class StreamUnsupported(Exception):
@@ -96,7 +97,9 @@ def transfer(
     try:
         choice = _started(raw, choices, exchange)
     except BoardException as error:
-        if agent_source.DAMAGED in error.last:
+        if agent_source.DAMAGED in error.last or (
+            exchange is not None and exchange.rate and error.name in _GARBLED
+        ):
             raise StreamDamaged("its receiver arrived as another program") from error
         raw.trace(1, f"this board takes no stream: {raw.raised(error)}")
         if error.name not in ("ImportError", "AttributeError", "MemoryError"):
@@ -122,18 +125,18 @@ def start_receiver(
     *,
     take: bytes | None = None,
 ) -> None:
-    """Have the receiver started; `receiver_choice` when it is. `take`: within
-    agent/edit/take.py, whose first arguments these are."""
+    """Have the receiver started; `receiver_choice` when it is. With `exchange` agent/rate.py is,
+    which waits for it once the rate is settled. `take`: within agent/edit/take.py, whose first
+    arguments these are."""
     offer = b"".join(b"(%d,%d)," % (pace.block, pace.window) for pace in choices)
     round_trip = raw.round_trip_time()
     padding = USB_PACKET - 1 if round_trip > SLOW_ROUND_TRIP else 0
-    arguments = b"(%s),%d" % (offer, padding)
-    names = ["receive"]
+    names, call, arguments = ["receive"], "_receive", b"(%s),%d" % (offer, padding)
     if exchange is not None:
-        names.append("rate")
-        arguments += b",_rate(%s)" % exchange.begin(round_trip)
-    call = "_receive"
-    if take is not None:
+        _, proof = agent_source.bare(*names)
+        names, call = ["rate"], "_rate"
+        arguments = b"%s,(%s),%s" % (proof, arguments, exchange.begin(round_trip))
+    elif take is not None:
         names, call, arguments = ["edit/take", *names], "_take", take + b"," + arguments
     raw.start(agent_source.changing_program(*names, call=call, arguments=arguments))
 
@@ -144,7 +147,8 @@ def _started(raw: RawRepl, choices: Sequence[Pace], exchange: RateExchange | Non
         return receiver_choice(raw, choices)
     try:
         exchange.negotiate()
-        return receiver_choice(raw, choices)
+        raw.serial.write(agent_source.bare("receive")[0])
+        return receiver_choice(raw, choices, exchange)
     except BoardException:
         raise  # its program has ended, and so restored the rate
     except (RateUncertain, NoAnswer, BoardError) as error:
@@ -164,15 +168,22 @@ def _recover(raw: RawRepl) -> None:
         raise NoAnswer(RESTART, hint=RESTART_HINT) from None
 
 
-def receiver_choice(raw: RawRepl, choices: Sequence[Pace]) -> int:
+def receiver_choice(
+    raw: RawRepl, choices: Sequence[Pace], exchange: RateExchange | None = None
+) -> int:
     """Which pace the board chose; BoardException when the receiver cannot run."""
     try:
-        answer = raw.serial.read_until(b"\x01", b"\x04", timeout=START_TIMEOUT)
+        answer = raw.serial.read_until(b"\x01", b"\x02", b"\x04", timeout=START_TIMEOUT)
         if answer.endswith(b"\x01"):
             choice = raw.serial.read_exactly(1, START_TIMEOUT)[0] - 65
             if not 0 <= choice < len(choices):
                 raise BoardError("the board chose transfer settings that were not offered")
             return choice
+        if answer.endswith(b"\x02"):
+            if exchange is not None and exchange.rate:
+                exchange.restore()
+            raw.result(timeout=START_TIMEOUT)
+            raise BoardError("the board gave up its receiver of files")
         problem = raw.serial.read_until(b"\x04>", timeout=START_TIMEOUT)[:-2]
     except ReadTimeout as timed_out:
         heard = raw.last_heard(timed_out.heard)

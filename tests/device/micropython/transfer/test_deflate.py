@@ -15,7 +15,7 @@ WINDOW = 12
 
 
 def alone(data: bytes) -> bytes:
-    compressor = zlib.compressobj(9, zlib.DEFLATED, -WINDOW, 9)
+    compressor = zlib.compressobj(9, zlib.DEFLATED, -WINDOW, 7)
     return compressor.compress(data) + compressor.flush()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ import serial
 
 from provision.core.chips.esp.chips import CHIPS, ESP32, ESP32C6, ESP8266
 from provision.core.chips.registry import family_of
+from provision.device.micropython import agent_source
 from provision.device.micropython.board_repl import BoardRepl
 from provision.device.micropython.transfer.line_rate import (
     ANSWER,
@@ -39,6 +41,8 @@ pytest.importorskip("micropython_unix")
 __all__ = ["bench"]
 
 DATA = random.Random(1).randbytes(12_000)
+RECEIVER = agent_source.bare("receive")[0]
+FULL = 25_000  # bytes that are left of a heap: for the exchange, not for the receiver
 
 
 @dataclass
@@ -258,6 +262,62 @@ def test_a_host_that_dies_amid_it_leaves_a_board_that_the_next_one_finds(
     assert client.request(NAME, "status")["boots"] == boots  # without a reset
 
 
+def test_a_host_that_dies_before_the_receiver_leaves_a_board_that_is_found(
+    make: Callable[..., Unit],
+) -> None:
+    unit = make(settings="&wiring=none")
+    boots = client.request(NAME, "status")["boots"]
+    unit.abandon(DATA, AtTheWord(RECEIVER))
+    assert unit.send() == 921_600
+    assert client.request(NAME, "status")["boots"] == boots
+
+
+@pytest.mark.parametrize(
+    "damage",
+    # The last one is waited for as long as a slow board may take.
+    ["another program", "not deflated", pytest.param("without an end", marks=pytest.mark.slow)],
+)
+def test_a_receiver_that_arrives_damaged_is_not_run(make: Callable[..., Unit], damage: str) -> None:
+    inflated = zlib.decompress(RECEIVER, -15)
+    other = inflated.replace(b"gc.collect()", b'uos.mkdir("/other")')
+    assert other != inflated
+    squeezer = zlib.compressobj(9, zlib.DEFLATED, -agent_source.PACK_WINDOW, 9)
+    sent = {
+        "another program": squeezer.compress(other) + squeezer.flush(),
+        "not deflated": b"\x06" + RECEIVER[1:],
+        "without an end": RECEIVER[:-3],
+    }[damage]
+    unit = make()
+    with unit.repl() as repl:
+        alive = repl.raw.serial.write
+        repl.raw.serial.write = (  # type: ignore[method-assign]
+            lambda words: alive(sent if words == RECEIVER and unit.rate() == 921_600 else words)
+        )
+        repl.transfer(*transfer_of([write_file("/a.bin", DATA)]), lambda *_: None)
+        assert repl.read("/a.bin", 20_000) == DATA
+        assert "other" not in repl.evaluate("__import__('os').listdir('/')", 5)
+    assert unit.rate() == 460_800  # since nobody knows whether the line did it
+    assert unit.at_rest()
+
+
+def test_a_board_without_memory_for_the_receiver_gets_its_files_at_its_own_rate(
+    make: Callable[..., Unit],
+) -> None:
+    unit = make(ESP8266)
+    with unit.repl() as repl:
+        repl.observe(ScanRequest())
+        repl.raw.execute(
+            b"import gc\ngc.collect()\nx=[bytearray(512)for _ in range((gc.mem_free()-%d)//512)]"
+            % FULL,
+            timeout=5,
+        )
+        repl.transfer(*transfer_of([write_file("/a.bin", DATA)]), lambda *_: None)
+        assert repl.read("/a.bin", 20_000) == DATA
+    assert unit.rate() == 460_800
+    assert any("takes no stream: MemoryError" in text for text in unit.said)
+    assert unit.at_rest()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("chip", [ESP32, ESP8266])
 def test_a_host_that_dies_at_any_word_of_the_exchange_leaves_a_board_that_is_found(
@@ -266,7 +326,7 @@ def test_a_host_that_dies_at_any_word_of_the_exchange_leaves_a_board_that_is_fou
     unit = make(chip, settings="&wiring=none")
     boots = client.request(NAME, "status")["boots"]
     for after in (False, True):
-        for word in (ANSWER, PROBE, KEEP):
+        for word in (ANSWER, PROBE, KEEP, RECEIVER):
             unit.abandon(DATA, AtTheWord(word, after=after))
             assert unit.send() > BASE, (word, after)
     assert client.request(NAME, "status")["boots"] == boots
