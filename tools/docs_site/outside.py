@@ -18,6 +18,8 @@ TOP = {
     "SECURITY.md": "security-policy.md",
 }
 CODE = re.compile(r"^ *```.*?^ *```|`[^`\n]*`", re.DOTALL | re.MULTILINE)
+# What a page says to who tests it.
+COMMENT = re.compile(r"^<!--.*?-->\n", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 ELSEWHERE = ("https://", "http://", "mailto:")
 LANGUAGES = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".py": "python", ".sh": "bash"}
@@ -75,7 +77,8 @@ class Repository:
             return relpath(self.uri(target), Path(uri).parent.as_posix()) + hash_sign + anchor
 
         return _outside_code(
-            markdown, lambda text: LINK.sub(lambda match: f"]({moved(match[1])})", text)
+            COMMENT.sub("", markdown),
+            lambda text: LINK.sub(lambda match: f"]({moved(match[1])})", text),
         )
 
     def _linked(self, page: Path) -> Iterator[Path]:

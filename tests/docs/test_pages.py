@@ -1,0 +1,102 @@
+"""Every command that a page shows is run, on virtual boards, and prints, in shape, what the page
+says it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from provision.core.chips.esp.chips import ESP32, ESP8266
+from provision.sim.esp.firmware import build
+from tests.docs.page_script import Command, NewFile, NotRun, PageScript, Setup
+from tests.docs.shape import differs
+from tests.docs.shell import Shell
+from tests.docs.site import ROOT
+from tests.fakes.indexes import serve_package, serve_releases
+from tests.fakes.web import serving
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+SCRIPTS = {page.relative_to(ROOT).as_posix(): PageScript.of(page) for page in PAGES}
+# Blocks of commands that cannot be run here, by page; each says why beside it.
+NOT_RUN = {
+    "README.md": 3,
+    "docs/console.md": 1,
+    "docs/first-manifest.md": 1,
+    "docs/station.md": 1,
+}
+# Pages whose commands nobody has made run here so far.
+NOT_YET = {
+    "docs/ansible.md",
+    "docs/boards.md",
+    "docs/ci.md",
+    "docs/coverage.md",
+    "docs/firmware.md",
+    "docs/rehearse.md",
+    "docs/rollback.md",
+    "docs/secrets.md",
+    "docs/unit-data.md",
+    "docs/virtual-boards.md",
+    "docs/web.md",
+}
+RUN = [name for name, script in SCRIPTS.items() if script.commands and name not in NOT_YET]
+
+
+@pytest.fixture(scope="module")
+def index() -> Iterator[str]:
+    """An index with the release and the package that pages name."""
+    with serving() as site:
+        for chip, board in ((ESP8266, "ESP8266_GENERIC"), (ESP32, "ESP32_GENERIC")):
+            serve_releases(site, board, {f"{board}-20241129-v1.24.1.bin": build(chip, "1.24.1")})
+        serve_package(site, "umqtt.simple", {"umqtt/simple.mpy": b"M\x06\x00\x1f"}, version="1.4.0")
+        serve_package(site, "umqtt.simple", {"umqtt/simple.py": b"x = 1\n"}, kind="py")
+        yield site.base
+
+
+@pytest.fixture
+def shell(tmp_path: Path, index: str) -> Iterator[Shell]:
+    made = Shell(tmp_path, index)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def test_what_is_not_run_is_counted() -> None:
+    left_out = {name: script.not_run for name, script in SCRIPTS.items() if script.not_run}
+    assert {name: len(blocks) for name, blocks in left_out.items()} == NOT_RUN
+    assert all(len(block.reason.split()) > 2 for blocks in left_out.values() for block in blocks)
+    assert all(SCRIPTS[name].commands for name in NOT_YET), "it has none any more"
+
+
+@pytest.mark.parametrize("name", RUN)
+def test_a_page_shows_what_its_commands_print(name: str, shell: Shell) -> None:
+    wrong = []
+    for step in SCRIPTS[name].steps:
+        match step:
+            case Setup():
+                shell.setup(step.script)
+            case NewFile():
+                shell.write(step.name, step.text)
+            case Command():
+                said = shell.run(step)
+                out, err = (
+                    each.replace(str(shell.home), "/home/you") for each in (said.out, said.err)
+                )
+                if (
+                    differs(step.shown, out, err, excerpt=not step.text)
+                    if step.shown
+                    else said.code != 0
+                ):
+                    wrong.append(_told(name, step, out, err))
+            case NotRun():
+                pass
+    assert not wrong, "\n\n".join(wrong)
+
+
+def _told(name: str, step: Command, out: str, err: str) -> str:
+    shown = "\n".join(step.shown)
+    return (
+        f"{name}:{step.line}: $ {step.text}\n--- shown\n{shown}\n--- stdout\n{out}--- stderr\n{err}"
+    )
