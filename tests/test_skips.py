@@ -9,6 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 NEEDS_GIT = "tests/project/test_secrets_files.py"
+NEEDS_NODE = "tests/project/test_editors.py"
 NEEDS_MICROPYTHON = "tests/device/flashing/test_filesystem_image.py"
 HIDE = """
 import sys
@@ -32,12 +33,14 @@ def pytest_without_tools(tmp_path: Path, *words: str) -> subprocess.CompletedPro
 
 
 def test_a_test_that_lacks_a_tool_fails_where_skips_fail(tmp_path: Path) -> None:
-    words = ("--continue-on-collection-errors", NEEDS_GIT, NEEDS_MICROPYTHON, "tests/hw", "-k")
-    words = (*words, "git_tracks or one_file_changed and real or used_blocks")
+    words = ("--continue-on-collection-errors", NEEDS_GIT, NEEDS_NODE, NEEDS_MICROPYTHON)
+    words = (*words, "tests/hw", "-k")
+    words = (*words, "git_tracks or one_file_changed and real or used_blocks or keys_are_explained")
     lenient = pytest_without_tools(tmp_path, *words)
     assert lenient.returncode == 0, lenient.stdout
     strict = pytest_without_tools(tmp_path, "--fail-skips", *words)
     assert strict.returncode == 1, strict.stdout
     assert "not run, and it must be: needs git" in strict.stdout
+    assert "not run, and it must be: needs node" in strict.stdout
     assert "not run, and it must be: could not import 'micropython_unix'" in strict.stdout
     assert "1 skipped" in strict.stdout, "the real board's"

@@ -25,6 +25,12 @@ def keys(part: Any, path: str = "") -> Iterator[tuple[str, Schema]]:
             yield from keys(inner, f"{path}/{name}")
 
 
+def examples(part: Schema) -> list[Any]:
+    """Those of a key; where one is a mapping it is a snippet, which editors can show by a name."""
+    snippets = part.get("defaultSnippets", ())
+    return [*part.get("examples", ()), *(snippet["body"] for snippet in snippets)]
+
+
 def needs_none(part: Schema) -> bool:
     """Whether its type says all that could be written, or the keys below it do."""
     kinds = [part, *part.get("anyOf", ())]
@@ -40,12 +46,12 @@ def test_every_key_has_an_example_that_is_valid(name: str) -> None:
     seen = 0
     for path, given in keys(schema):
         part = given
-        while "$ref" in part and "examples" not in part:
+        while "$ref" in part and not examples(part):
             part = definitions[part["$ref"].rpartition("/")[2]]
         if needs_none(part):
             continue
-        assert part.get("examples"), path
-        for example in part["examples"]:
+        assert examples(part), path
+        for example in examples(part):
             seen += 1
             checked = {"$schema": schema["$schema"], "$defs": definitions, **part}
             assert list(jsonschema.Draft202012Validator(checked).iter_errors(example)) == [], path

@@ -64,7 +64,10 @@ class KeysPage:
         yield f"{'#' * level} `{path}`"
         yield f"**{prose(whole['title'])}.** {prose(whole['description'])}"
         yield "\n".join(f"- {fact}" for fact in facts)
-        examples = whole.get("examples", ())
+        examples = [
+            *whole.get("examples", ()),
+            *(snippet["body"] for snippet in whole.get("defaultSnippets", ())),
+        ]
         if examples:
             yield "\n\n".join(block(name, example) for example in examples)
         yield from self.sections(part, path, min(level + 1, 4))
