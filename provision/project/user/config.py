@@ -87,6 +87,8 @@ def _own_file(file: Path) -> bytes | None:
     try:
         with open(file, "rb", opener=_without_waiting) as stream:
             status = os.fstat(stream.fileno())
+            if str(file) == os.devnull:  # as other tools are told to read none
+                return b""
             if not stat.S_ISREG(status.st_mode):
                 raise UsageError(f"{file} is no regular file", hint="put the file itself there")
             # Where it is a link, the folder that the file lies in counts as well.

@@ -28,6 +28,10 @@ def read(file: Path, text: str) -> UserConfig:
     return read_config({"PROVISION_CONFIG": str(file)})
 
 
+def test_the_null_device_is_no_configuration() -> None:
+    assert read_config({"PROVISION_CONFIG": os.devnull}) == UserConfig(file=Path(os.devnull))
+
+
 def test_where_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
