@@ -16,7 +16,17 @@ _SECTION = re.compile(r"^## ([a-z-]+)\n+(.*?)(?=^## |\Z)", re.MULTILINE | re.DOT
 
 def explanations() -> Mapping[str, str]:
     """What `errors.md` beside this module has below each error's code."""
-    text = (files("provision.cli") / "errors.md").read_text(encoding="utf-8")
+    return _sections("errors.md")
+
+
+def reasons() -> Mapping[str, str]:
+    """What `refusals.md` has below each kind of refusal and each finding of a rehearsal: words that
+    stand before a message as an error's code does."""
+    return _sections("refusals.md")
+
+
+def _sections(name: str) -> Mapping[str, str]:
+    text = (files("provision.cli") / name).read_text(encoding="utf-8")
     return {code: body.strip() for code, body in _SECTION.findall(text)}
 
 
@@ -26,11 +36,14 @@ def command(code: str | None) -> None:
     """What an error means, why it comes, and what to do: CODE is the word before the message, as in
     "port-busy: …". Without it, lists the codes.
     """
-    known = explanations()
+    errors, why = explanations(), reasons()
     if code is None:
-        for each, body in known.items():
-            click.echo(f"{each:<24}{body.partition(chr(10))[0]}")
+        for title, part in (("Errors", errors), ("Refusals, and findings of a rehearsal", why)):
+            click.echo(f"{title}:")
+            for each, body in part.items():
+                click.echo(f"  {each:<24}{body.partition(chr(10))[0]}")
         return
+    known = {**errors, **why}
     word = code.strip().rstrip(":").lower()
     if word not in known:
         raise UsageError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 from collections.abc import Iterator
@@ -12,8 +13,9 @@ import pytest
 
 from provision import errors
 from provision.cli import GROUPS, commands, main
-from provision.cli.explain import explanations
+from provision.cli.explain import explanations, reasons
 from provision.cli.other_words import _COMMANDS, _OPTIONS
+from provision.cli.rehearse import FINDINGS
 from provision.errors import ProvisionError
 from tests.cli.conftest import Cli
 
@@ -43,8 +45,8 @@ def test_every_errors_code_is_explained(cli: Cli) -> None:
         if isinstance(each, type) and issubclass(each, ProvisionError)
     }
     assert set(explanations()) == codes
-    listed = [line.split()[0] for line in cli("explain").out.splitlines()]
-    assert set(listed) == codes
+    listed = re.findall(r"^  ([a-z-]+) ", cli("explain").out, re.MULTILINE)
+    assert listed == [*explanations(), *reasons()]
     for code, text in explanations().items():
         error = next(
             each
@@ -54,10 +56,36 @@ def test_every_errors_code_is_explained(cli: Cli) -> None:
         assert f"exit code {error.exit_code}" in text.partition("\n\n")[0].replace("\n", " ") or (
             code == "internal"
         )
-        assert "What to do:" in text
+        assert code == "internal" or ("\n\nWhy: " in text and "\n\nWhat to do: " in text)
         assert cli("explain", f"{code}:").out.strip() == text
     ended = cli("explain", "port-bsy")
     assert (ended.code, "did you mean 'port-busy'?" in ended.err) == (2, True)
+
+
+def kinds_of_refusals() -> set[str]:
+    """Every `kind` that a `Refusal` is made with, read from the sources."""
+    found = set()
+    for path in (ROOT / "provision").rglob("*.py"):
+        text = path.read_text("utf-8")
+        if "Refusal(" not in text:
+            continue
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "Refusal":
+                (kind,) = [each.value for each in node.keywords if each.arg == "kind"]
+                assert isinstance(kind, ast.Constant), (path, node.lineno)
+                found.add(kind.value)
+    return found
+
+
+def test_every_refusal_and_finding_is_explained(cli: Cli) -> None:
+    findings = set(FINDINGS) - set(explanations())
+    kinds = kinds_of_refusals()
+    assert len(kinds) > 25
+    assert set(reasons()) == kinds | findings
+    assert not set(reasons()) & set(explanations())
+    for code, text in reasons().items():
+        assert re.search(r"\n\nWhy: .+\n\nWhat to do: ", text, re.DOTALL), code
+        assert cli("explain", code).out.strip() == text
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from markdown_text import prose, table
 
-from provision.cli.explain import explanations
+from provision.cli.explain import explanations, reasons
 from provision.errors import ProvisionError
 
 
@@ -28,6 +28,13 @@ def errors_page() -> str:
         ),
     ]
     for code, text in known.items():
+        parts += [f"## {code}", text]
+    parts += [
+        "# Refusals, and findings of a rehearsal",
+        "Why a device is refused (`refused`, exit code 4) is said below its name, as in "
+        "`wrong-mac: …`; so is what `provision rehearse` found.",
+    ]
+    for code, text in reasons().items():
         parts += [f"## {code}", text]
     return "\n\n".join(parts) + "\n"
 
