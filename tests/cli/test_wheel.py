@@ -59,6 +59,14 @@ def test_every_file_of_the_package_is_there(installed: Path) -> None:
     assert [path for path in sorted(wanted) if not (installed / path).is_file()] == []
 
 
+def test_each_man_page_is_there(installed: Path) -> None:
+    """Where pip puts `share/man/man1` of an environment or of the system."""
+    (folder,) = installed.glob("*.data/data/share/man/man1")
+    assert {path.name for path in folder.iterdir()} == {
+        path.name for path in (ROOT / "man").iterdir()
+    }
+
+
 def test_what_was_imported_is_the_wheel(installed: Path) -> None:
     where = run(installed, "import provision; print(provision.__file__)").strip()
     assert Path(where).is_relative_to(installed)
