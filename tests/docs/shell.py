@@ -153,7 +153,7 @@ class Shell:
         assert said.code == 0, f"setup:\n{script}\n{said.out}{said.err}"
 
     def write(self, name: str, text: str) -> None:
-        path = Path((self.home / "cwd").read_text()) / name
+        path = Path((self.home / "cwd").read_text().rstrip("\n")) / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 

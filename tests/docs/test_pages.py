@@ -24,7 +24,13 @@ NOT_RUN = {
     "README.md": 3,
     "docs/console.md": 1,
     "docs/first-manifest.md": 1,
+    "docs/guides/ci-rig.md": 1,
+    "docs/guides/esp8266.md": 4,
+    "docs/guides/factory.md": 1,
+    "docs/guides/offline.md": 1,
+    "docs/platforms.md": 2,
     "docs/station.md": 1,
+    "docs/tutorial.md": 1,
 }
 # Pages whose commands nobody has made run here so far.
 NOT_YET = {
