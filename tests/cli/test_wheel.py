@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
+
+
+in_a_clone = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="needs a clone")
 
 
 @pytest.fixture(scope="module")
@@ -50,12 +54,19 @@ def test_the_boards_are_there(installed: Path) -> None:
     assert "wemos-d1-mini" in command(installed, "boards")
 
 
+def tracked(*folders: str) -> list[str]:
+    listed = subprocess.run(
+        ["git", "ls-files", *folders], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.splitlines()
+    return [path for path in listed if (ROOT / path).exists()]
+
+
+@in_a_clone
 def test_every_file_of_the_package_is_there(installed: Path) -> None:
-    tracked = subprocess.run(
-        ["git", "ls-files", "provision", "schemas"],
-        cwd=ROOT, check=True, capture_output=True, text=True,
-    ).stdout.splitlines()  # fmt: skip
-    wanted = {f"provision/{path}" if path.startswith("schemas/") else path for path in tracked}
+    wanted = {
+        f"provision/{path}" if path.startswith("schemas/") else path
+        for path in tracked("provision", "schemas")
+    }
     assert [path for path in sorted(wanted) if not (installed / path).is_file()] == []
 
 
@@ -70,3 +81,17 @@ def test_each_man_page_is_there(installed: Path) -> None:
 def test_what_was_imported_is_the_wheel(installed: Path) -> None:
     where = run(installed, "import provision; print(provision.__file__)").strip()
     assert Path(where).is_relative_to(installed)
+
+
+@in_a_clone
+def test_the_sdist_has_every_file(tmp_path: Path) -> None:
+    """So has it all that is tested, and what its tests read."""
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(tmp_path)],
+        cwd=ROOT, check=True, capture_output=True,
+    )  # fmt: skip
+    (sdist,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        there = {name.partition("/")[2] for name in archive.getnames()}
+    assert sorted(set(tracked()) - there) == []
+    assert not [name for name in there if name.startswith((".git/", ".venv/"))]

@@ -31,7 +31,8 @@ def contexts(context: click.Context) -> Iterator[click.Context]:
 
 def test_each_command_has_its_page_with_each_option() -> None:
     seen = set()
-    for context in contexts(click.Context(main, info_name="provision")):
+    root = click.Context(main, info_name="provision", **main.context_settings)
+    for context in contexts(root):
         page = ROOT / "man" / f"{context.command_path.replace(' ', '-')}.1"
         seen.add(page)
         text = page.read_text("utf-8").replace("\\-", "-")

@@ -14,7 +14,7 @@ from provision.cli import GROUPS, main
 
 def commands_page() -> str:
     """docs/reference/commands.md."""
-    root = click.Context(main, info_name="provision", max_content_width=100)
+    root = click.Context(main, info_name="provision", **main.context_settings)
     parts = [
         "# Every command and its options",
         "This page is made from what `--help` says. [Commands](../commands.md) tells which command "

@@ -19,7 +19,7 @@ MADE = '.\\" Made by `python tools/docs_site/reference.py`; what is edited here 
 
 def man_pages() -> dict[str, str]:
     """Each page by its file's name: `provision-sim-up.1`."""
-    root = click.Context(main, info_name="provision", max_content_width=100)
+    root = click.Context(main, info_name="provision", **main.context_settings)
     return {
         f"{context.command_path.replace(' ', '-')}.1": MADE + "\n".join(_page(context)) + "\n"
         for context in _contexts(root)
@@ -73,7 +73,11 @@ def _page(context: click.Context) -> Iterator[str]:
         [
             *(f"\\fB{_text(one.command_path.replace(' ', '-'))}\\fR(1)" for one in others),
             *(f"\\fB{_text(f'{name}-{each}')}\\fR(1)" for each in inner),
-            *([] if name == "provision-explain" else ["\\fBprovision\\-explain\\fR(1)"]),
+            *(
+                []
+                if name == "provision-explain" or "explain" in inner
+                else ["\\fBprovision\\-explain\\fR(1)"]
+            ),
         ]
     )
 
