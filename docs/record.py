@@ -21,19 +21,28 @@ WIDTH = 108
 
 def apply() -> None:
     """Apply the demo fleet twice and export both screens."""
+    keep("apply", screens(demo(), demo()))
+
+
+def demo() -> str:
+    """What the demo shows, in colour."""
+    return subprocess.run(
+        [sys.executable, "examples/demo"],
+        cwd=ROOT,
+        env={**os.environ, "FORCE_COLOR": "1", "COLUMNS": str(WIDTH)},
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    ).stdout
+
+
+def screens(first: str, again: str) -> str:
+    """The drawing of two applies, one after the other."""
     console = Console(record=True, width=WIDTH, file=io.StringIO())
-    for prompt in ("provision apply", "provision apply   # again"):
-        shown = subprocess.run(
-            [sys.executable, "examples/demo"],
-            cwd=ROOT,
-            env={**os.environ, "FORCE_COLOR": "1", "COLUMNS": str(WIDTH)},
-            stdout=subprocess.PIPE,
-            check=True,
-            text=True,
-        ).stdout
+    for prompt, shown in (("provision apply", first), ("provision apply   # again", again)):
         console.print(Text(f"$ {prompt}", style="bold"))
         console.print(Text.from_ansi(shown))
-    keep("apply", console.export_svg(title="provision"))
+    return console.export_svg(title="provision")
 
 
 class Photograph:
