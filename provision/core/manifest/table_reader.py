@@ -237,6 +237,10 @@ def _step(tables: TableReader, check: Table, path: tuple[str | int, ...]) -> Che
         except ValueError as error:
             tables.problem(console, (*path, "console"), f"not a regular expression: {error}")
             return None
+        if "{{" in console:
+            what = "a check is no template: write what the board prints, or `\\{\\{` for two braces"
+            tables.problem(console, (*path, "console"), what)
+            return None
         for key in ("min", "max"):
             written = check.key(key)
             if written is not None:

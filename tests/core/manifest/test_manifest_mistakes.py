@@ -149,6 +149,7 @@ DEVICE_MISTAKES = [
     ('check: {console: "("}', "devices.d.check.console: not a regular expression: missing )"),
     ('check: {console: "(?<!un)ready"}',
      "devices.d.check.console: not a regular expression: invalid perl operator: (?<!; RE2, which"),
+    ('check: {console: "ready {{ name }}"}', "devices.d.check.console: a check is no template:"),
     ("check: {expression: a, timeout: 0}", "'0' is too small; it must be more than 0"),
     ("check: {expression: a, timeout: soon}", "timeout: expected a number, got 'soon'"),
 ]  # fmt: skip
