@@ -158,3 +158,12 @@ def test_what_is_no_board(data: dict[str, Any], message: str) -> None:
 def test_a_board_cannot_extend_one_with_another_chip() -> None:
     with pytest.raises(ValueError, match="wemos-d1-mini has an ESP8266"):
         profile_from("x", {"chip": "esp32"}, profiles()["wemos-d1-mini"])
+
+
+def test_editors_complete_every_built_in_board() -> None:
+    """By name, with its title beside; a board without its line there is valid all the same."""
+    schema = SCHEMAS["fleet.schema.json"]
+    assert schema["$defs"]["boardName"]["defaultSnippets"] == [
+        {"label": name, "description": one["title"], "body": name}
+        for name, one in sorted(WRITTEN.items())
+    ]

@@ -181,6 +181,7 @@ def is_for_the_user(message: str, snippet: str) -> bool:
 @pytest.mark.parametrize(
     ("text", "values"),
     [
+        ("devices:\n  k:\n    board: |\n", {"esp32", "pico-w", "wemos-d1-mini"}),
         ("devices:\n  k:\n    firmware:\n      verify: |\n", {"banner", "flash"}),
         ("devices:\n  k:\n    files:\n      - src: a\n        state: |\n", {"present", "absent"}),
         ("devices:\n  k:\n    check:\n      on_failure: |\n", {"keep", "rollback"}),

@@ -66,7 +66,11 @@ class KeysPage:
         yield "\n".join(f"- {fact}" for fact in facts)
         examples = [
             *whole.get("examples", ()),
-            *(snippet["body"] for snippet in whole.get("defaultSnippets", ())),
+            *(
+                snippet["body"]
+                for snippet in whole.get("defaultSnippets", ())
+                if not isinstance(snippet["body"], str)  # one of the values to choose from
+            ),
         ]
         if examples:
             yield "\n\n".join(block(name, example) for example in examples)
