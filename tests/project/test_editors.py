@@ -100,12 +100,16 @@ def test_the_first_line_goes_before_what_an_editor_knows_of_the_name(tmp_path: P
     assert not any("fleet.yaml" in pattern for pattern in entry["fileMatch"])
 
 
+MEANT = {"firmwear"}  # what the tutorial has its reader find
+
+
 def shipped() -> list[tuple[str, str]]:
     """Every whole manifest of the examples and of the documentation."""
     found = [(str(path.relative_to(ROOT)), path.read_text("utf-8")) for path in MANIFESTS]
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         for number, block in enumerate(BLOCK.findall(page.read_text("utf-8"))):
-            if re.search(r"^devices:", block, re.MULTILINE):
+            meant = any(word in block for word in MEANT)
+            if re.search(r"^devices:", block, re.MULTILINE) and not meant:
                 found.append((f"{page.stem}-{number}", block))
     return found
 
