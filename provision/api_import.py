@@ -74,7 +74,7 @@ class BoardImport:
                 f"{printable(self._name)} is no folder below that of the manifest",
                 hint="name one, as in `--to boards/kitchen`",
             )
-        self._draft = ManifestDraft.of(loaded, {})
+        self._draft = ManifestDraft.of_device(loaded, device)
         self._draft.check_settings(device, _KEYS)
         if os.path.lexists(self._folder):
             raise UsageError(
@@ -83,7 +83,8 @@ class BoardImport:
             )
         self._partial = self._folder.with_name(f".{self._folder.name}.{token_hex(6)}.partial")
         try:
-            self._source = scalar(f"{Path(self._name).as_posix()}/")
+            source = Path(os.path.relpath(self._folder, self._draft.path.parent))
+            self._source = scalar(f"{source.as_posix()}/")
         except ValueError as error:
             raise UsageError(str(error), hint="name another folder with --to DIR") from None
         self._found: dict[str, str] = {}
@@ -145,7 +146,7 @@ class BoardImport:
         draft, device = self._draft, self._state.device
         before = draft.add_settings(device, settings)
         try:
-            fleet = open_fleet(draft.path, limit=[device], secrets=self._secrets)
+            fleet = open_fleet(Path(self._fleet.loaded.file), limit=[device], secrets=self._secrets)
         except ProvisionError as error:
             draft.undo(before)
             told = error.message

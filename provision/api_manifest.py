@@ -35,7 +35,7 @@ from provision.lockfile.store import read_lock, update_lock
 from provision.lockfile.yaml_format import parse_lock
 from provision.model.state import ActualState, PortSelector
 from provision.project.manifest_draft import ManifestDraft, manifest_path
-from provision.project.manifest_file import STDIN, STDIN_FILE
+from provision.project.parts.main_file import STDIN, STDIN_FILE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -27,7 +27,7 @@ from provision.model.report import RunReport
 from provision.model.state import FirmwareSource
 from provision.output.scrub import scrub
 from provision.project.fleet import Fleet
-from provision.project.manifest_file import STDIN_FILE
+from provision.project.parts.main_file import STDIN_FILE
 from provision.project.watching.changes import Changes
 from provision.project.watching.places import Places, Stamp, stamp, unsettled
 

@@ -11,15 +11,16 @@ from pathlib import Path
 
 from provision._version import __version__
 from provision.app import open_fleet
+from provision.atomic_files import project_root, read_plain_file
 from provision.core.wording import listed, printable
-from provision.errors import Refused, UsageError
+from provision.errors import ManifestError, Refused, UsageError
 from provision.model.report import RunReport
 from provision.model.secret import MASK
 from provision.output.run_log import user_key
 from provision.output.saved.plan_file import SavedPlan, is_saved_plan, saved_device, write_plan
 from provision.output.scrub import scrub
 from provision.project.fleet import Fleet
-from provision.project.manifest_file import STDIN_FILE, manifest_bytes
+from provision.project.parts.main_file import MOST, STDIN_FILE, SUFFIXES, manifest_bytes
 
 
 def check_plan_path(fleet: Fleet, path: Path) -> None:
@@ -110,7 +111,15 @@ def open_planned(
         ) from error
     if saved.inputs.get(manifest.name) not in (digest, MASK):
         raise _outdated(saved, f"changed: {printable(manifest.name)}")
-    fleet = open_fleet(manifest, limit=saved.loaded, secrets=secrets, offline=offline, host=host)
+    try:
+        fleet = open_fleet(
+            manifest, limit=saved.loaded, secrets=secrets, offline=offline, host=host
+        )
+    except (ManifestError, UsageError) as error:  # of what it includes something has changed
+        changed = _changed_files(saved)
+        if changed:
+            raise _outdated(saved, f"changed: {listed(changed, 4)}") from error
+        raise
     now = fleet.inputs()
     changed = [name for name in now if name in saved.inputs and now[name] != saved.inputs[name]]
     parts = [
@@ -128,6 +137,24 @@ def open_planned(
     if here:
         wanted &= {*fleet.loaded.names(limit, fleet.host)}
     return replace(fleet, states=tuple(each for each in fleet.states if each.device in wanted))
+
+
+def _changed_files(saved: SavedPlan) -> list[str]:
+    """The files of the project that a plan names and that are others now, or gone."""
+    folder = saved.manifest_path.parent
+    changed = []
+    for name, digest in saved.inputs.items():
+        try:
+            data = read_plain_file(folder / name, most=MOST, root=project_root(folder))
+        except FileNotFoundError:
+            if not name.endswith((*SUFFIXES, ".csv")):  # images and packages are no files of it
+                continue
+            data = b""
+        except OSError:
+            continue
+        if hashlib.sha256(data).hexdigest() != digest != MASK:
+            changed.append(printable(name))
+    return changed
 
 
 def planned_of(fleet: Fleet, saved: SavedPlan, limit: Sequence[str]) -> list[str]:

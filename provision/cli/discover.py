@@ -19,7 +19,7 @@ from provision.core.wording import harmless_line, memory_size
 from provision.errors import ManifestError
 from provision.model.state import FirmwareIdentity
 from provision.output.style import Style, wants_colour
-from provision.project.manifest_file import DEFAULT_NAME
+from provision.project.parts.main_file import DEFAULT_NAME
 
 
 @click.command("discover")

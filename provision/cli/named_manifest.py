@@ -13,7 +13,8 @@ import click
 from provision.cli.suggestions import remember
 from provision.core.wording import closest, printable
 from provision.errors import ProvisionError, UsageError
-from provision.project.manifest_file import DEFAULT_NAME, STDIN, load
+from provision.project.manifest_file import load
+from provision.project.parts.main_file import DEFAULT_NAME, STDIN
 from provision.project.secrets_files import FILE_NAME as SECRETS_FILE
 
 ENVIRONMENT = "PROVISION_MANIFEST"

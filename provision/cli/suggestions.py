@@ -27,7 +27,7 @@ def remember(context: click.Context, manifest: str | None) -> None:
 def about_the_manifest(context: click.Context) -> Redact:
     """Has the commands in a text name the manifest of this command line. A text that has been
     through it stays as it is."""
-    from provision.project.manifest_file import DEFAULT_NAME, STDIN
+    from provision.project.parts.main_file import DEFAULT_NAME, STDIN
 
     manifest = context.meta.get(_META)
     if manifest in (None, DEFAULT_NAME, STDIN):

@@ -24,7 +24,8 @@ from provision.core.manifest.yaml_parser import decode
 from provision.errors import UsageError
 from provision.model.board import BoardProfile
 from provision.model.state import PortSelector
-from provision.project.manifest_file import DEFAULT_NAME, Loaded, manifest_bytes
+from provision.project.manifest_file import Loaded
+from provision.project.parts.main_file import DEFAULT_NAME, manifest_bytes
 from provision.project.schemas import schema_text
 from provision.project.source_folder import SCHEMA_NAME
 
@@ -81,6 +82,12 @@ class ManifestDraft:
             board=loaded.manifest.boards.get(str(board)) if board is not None else None,
             _on_disk=loaded.data,
         )
+
+    @classmethod
+    def of_device(cls, loaded: Loaded, device: str) -> ManifestDraft:
+        """The file that says this device: the manifest, or one that it includes."""
+        path, data = loaded.file_of(device)
+        return cls(path=path, text=decode(data, str(path)), _on_disk=data)
 
     def check(self) -> None:
         """UsageError where devices cannot be added to this text."""
@@ -148,7 +155,7 @@ class ManifestDraft:
             lines = ", ".join(f"`{each.key}`" for each in settings)
             raise UsageError(
                 f"lines with {lines} cannot be added to the device {device} of {self.path}: it has "
-                "them, is one of a range, or is written in braces",
+                "them, is one of a range or of a table, or is written in braces",
                 hint=f"write it on lines of its own, as in `{device}:` and its settings below",
             ) from None
 

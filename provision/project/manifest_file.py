@@ -7,14 +7,11 @@ problem that there is; `Loaded.states` are the resolved devices that `--limit` s
 from __future__ import annotations
 
 import os
-import shlex
-import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from provision.atomic_files import project_root, read_plain_file
 from provision.boards import profile_from_table, profiles
 from provision.boards.releases import release_profile
 from provision.core.hosts import devices_of, is_at
@@ -35,26 +32,26 @@ from provision.core.manifest.resolve.units import (
 )
 from provision.core.manifest.resolve.variables import secret_names, unrendered_variables
 from provision.core.manifest.station.table import read_rows
-from provision.core.manifest.yaml_parser import MAX_CHARACTERS, NotText, decode, parse
-from provision.core.manifest.yaml_tree import Document, Node
-from provision.errors import ManifestError, Problem, UsageError
-from provision.lockfile.entries import VENDOR
-from provision.model.plan import SAVED_PLAN
+from provision.core.manifest.yaml_parser import NotText
+from provision.core.manifest.yaml_tree import Node
+from provision.errors import ManifestError, Problem
 from provision.model.secret import PLACEHOLDER
 from provision.model.state import Content, DesiredState, PortSelector
 from provision.model.station import TableSettings
-from provision.project import source_folder
+from provision.project.parts.included import ManifestText, read_parts
+from provision.project.parts.main_file import (
+    STDIN_FILE,
+    lock_of,
+    manifest_bytes,
+    own_files,
+    read_manifest,
+)
 from provision.project.schema_passes import SchemaPasses
 from provision.project.secrets_files import FILE_NAME as SECRETS_NAME
 from provision.project.secrets_files import read_secrets
 from provision.project.source_folder import SourceFolder
 from provision.project.user.known_secrets import FilledEnvironment, KnownSecrets, Lookup
 from provision.project.user.secrets_command import SecretsCommand
-
-DEFAULT_NAME = "fleet.yaml"
-STDIN = "-"
-STDIN_FILE = "<stdin>"
-_MOST = 4 * MAX_CHARACTERS + 1  # bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +65,7 @@ class Loaded:
     warnings: tuple[str, ...]
     redactor: Redactor
     _data: bytes
-    _document: Document
+    _text: ManifestText
     _sources: SourceFolder
     _secrets: KnownSecrets
     _environment: Mapping[str, str]
@@ -200,10 +197,18 @@ class Loaded:
         """The manifest's file as it was read."""
         return self._data
 
+    def file_of(self, device: str) -> tuple[Path, bytes]:
+        """The file that says a device, the manifest or an included one, and what is in it."""
+        part = self._text.document.part(self.manifest.devices[device].key)
+        if part is self._text.document:
+            return Path(self.file), self._data
+        return Path(part.file), self._text.contents[part.path].data
+
     @property
     def sources(self) -> Mapping[str, Content]:
-        """The files that were read for the states that were asked for, by their paths in it."""
-        return self._sources.contents
+        """The files that were read for the states that were asked for, by their paths in it; those
+        that the manifest is made of among them."""
+        return {**self._text.contents, **self._sources.contents}
 
     def holds_secret(self, data: bytes) -> bool:
         """Whether one of the secrets is in a file as it is."""
@@ -229,7 +234,7 @@ class Loaded:
     @property
     def lock_path(self) -> Path:
         """The lock beside the manifest: fleet.lock for fleet.yaml, school.lock for school.yaml."""
-        return _lock_of(self.file, self.folder)
+        return lock_of(self.file, self.folder)
 
     @property
     def looked_at(self) -> tuple[frozenset[Path], frozenset[Path]]:
@@ -238,17 +243,18 @@ class Loaded:
         files, folders = self._sources.looked_at
         own = {self.lock_path, self.folder / SECRETS_NAME, self.folder / source_filter.IGNORE_FILE}
         own |= {self.folder / image for image in self.manifest.image_files}
+        own |= self._text.looked_for
         own |= {path for path in (self._secrets_file,) if path is not None}
         if self.file != STDIN_FILE:
             own.add(Path(self.file))
         return files | own, folders
 
     def changed(self) -> bool:
-        """Whether the manifest on disk is no longer the one that was read."""
+        """Whether the manifest, or a file that it is made of, is no longer what was read."""
         if self.file == STDIN_FILE:
             return False
         try:
-            return manifest_bytes(Path(self.file)) != self._data
+            return manifest_bytes(Path(self.file)) != self._data or self._text.changed()
         except OSError:
             return True
 
@@ -257,12 +263,14 @@ class Loaded:
 
     def _problem(self, node: Node, path: str, message: str) -> ManifestError:
         """A mistake of the manifest that shows only now."""
-        return ManifestError([self.redactor.problem(self._document.problem(node, path, message))])
+        return ManifestError(
+            [self.redactor.problem(self._text.document.problem(node, path, message))]
+        )
 
     def _resolver(self) -> Resolver:
         return Resolver(
             self.manifest,
-            self._document,
+            self._text.document,
             sources=self._sources,
             secrets=self._secrets.values(self.secret_names(self.manifest.devices)),
             environment=self._environment,
@@ -277,11 +285,6 @@ class Loaded:
     def _fail(self, problems: Sequence[Problem]) -> None:
         if problems:
             raise ManifestError([self.redactor.problem(each) for each in problems])
-
-
-def _lock_of(file: str, folder: Path) -> Path:
-    name = DEFAULT_NAME if file == STDIN_FILE else Path(file).name
-    return folder / Path(name).with_suffix(".lock")
 
 
 def load(
@@ -307,13 +310,14 @@ def load(
     are placeholders. `variables` go before those of the manifest.
     """
     environment = os.environ if environment is None else environment
-    file, folder, data = _read(manifest)
+    file, folder, data = read_manifest(manifest)
+    passes = passes or SchemaPasses(None)
     try:
-        parsed = parse(decode(data, file), file)
+        text = read_parts(file, folder, data, passes=passes, secrets=secrets)
     except NotText as error:
         raise ManifestError([error.problem]) from None
-    problems = list(parsed.problems)
-    hidden = {environment.get(name, "") for name in parsed.environment}
+    problems = text.problems
+    hidden = {environment.get(name, "") for name in text.environment}
     if lookup is Lookup.NEVER:
         environment = FilledEnvironment(environment)
     known = read_secrets(folder, secrets, environment)
@@ -321,31 +325,31 @@ def load(
     hidden |= {secret.reveal() for secret in known.values.values()} - {PLACEHOLDER}
     secrets_known = KnownSecrets(known, hidden, folder, secrets_command, lookup)
     redactor = secrets_known.redactor
-    if parsed.tree is None:
+    if text.tree is None:
         raise ManifestError([redactor.problem(each) for each in problems])
-    report = (passes or SchemaPasses(None)).judge(parsed.tree, parsed.document, data)
     built, mistakes = build(
-        parsed.tree,
-        parsed.document,
-        unusable=report.unusable,
+        text.tree,
+        text.document,
+        unusable=text.unusable,
         profiles=profiles(),
         make_board=profile_from_table,
         find_board=release_profile,
         check_url=check_url,
+        tables=text.tables,
     )
-    problems += [*report.problems, *mistakes]
+    problems += mistakes
     built, told, strange = with_variables(built, variables)
     secrets_known.add(told)
     loaded = Loaded(
         manifest=built,
         file=file,
         folder=folder,
-        warnings=(*known.warnings, *strange, *unrendered_variables(built, parsed.document)),
+        warnings=(*known.warnings, *strange, *unrendered_variables(built, text.document)),
         redactor=redactor,
         _data=data,
-        _document=parsed.document,
+        _text=text,
         _sources=SourceFolder(
-            folder, own=dict(_own_files(file, folder, secrets, built.image_files))
+            folder, own=dict(own_files(file, folder, secrets, built.image_files, text.contents))
         ),
         _secrets=secrets_known,
         _environment=environment,
@@ -361,59 +365,3 @@ def load(
         resolver.check_firmware_files()
         loaded._fail([*problems, *resolver.problems()])
     return loaded
-
-
-def _own_files(
-    file: str, folder: Path, secrets: Path | None, images: Iterable[str]
-) -> Iterator[tuple[Path, str]]:
-    """What belongs to a project, and why it never goes to a board: beside the manifest that was
-    read, the others that stand in its folder with a lock."""
-    for image in images:
-        yield folder / image, source_folder.IMAGE
-    try:
-        locks = sorted(folder.glob("*.lock"))
-    except OSError:  # nor will its sources be found
-        locks = []
-    if file != STDIN_FILE:
-        yield Path(file), source_folder.MANIFEST
-        locks.append(_lock_of(file, folder))
-    for lock in locks:
-        for manifest in (lock.with_suffix(".yaml"), lock.with_suffix(".yml")):
-            if lock == _lock_of(file, folder) or manifest.is_file():
-                yield lock, source_folder.LOCK
-                yield manifest, source_folder.MANIFEST
-    for path in (folder / SECRETS_NAME, secrets):
-        if path is not None:
-            yield path, source_folder.SECRETS
-    yield folder / VENDOR, source_folder.VENDORED
-
-
-def _read(manifest: str | None) -> tuple[str, Path, bytes]:
-    """The manifest's name for messages, the folder its paths are relative to, and its bytes."""
-    if manifest == STDIN:
-        return STDIN_FILE, Path(), sys.stdin.buffer.read(_MOST)
-    path = Path(DEFAULT_NAME if manifest is None else manifest)
-    try:
-        if path.is_dir():
-            path = path / DEFAULT_NAME
-        data = manifest_bytes(path)
-        if data.startswith(f"{SAVED_PLAN} ".encode()):
-            raise UsageError(
-                f"{path} is a saved plan, and no manifest",
-                hint=f"`provision apply {shlex.quote(str(path))}` carries it out",
-            )
-        return str(path), path.parent, data
-    except FileNotFoundError:
-        hint = "name the manifest, or change to its folder"
-        raise UsageError(f"there is no {path}", hint=hint) from None
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        hint = "check its permissions"
-        if not isinstance(error, OSError) or error.errno is None:
-            hint = "name the file itself, or `-` to read the manifest from standard input"
-        raise UsageError(f"{path} cannot be read: {reason}", hint=hint) from None
-
-
-def manifest_bytes(path: Path) -> bytes:
-    """What is in a manifest's file; OSError as `atomic_files.read_plain_file`."""
-    return read_plain_file(path, most=_MOST, root=project_root(path.parent))

@@ -39,6 +39,7 @@ MAX_DEPTH = 100
 
 # What files and folders are by their names, wherever they lie: the end of a sentence.
 MANIFEST = "is a manifest, and never goes to a board; leave this entry out"
+TABLE = "is a list that devices come from, and never goes to a board; leave this entry out"
 LOCK = "is a lock of provision, and never goes to a board; leave this entry out"
 SECRETS = (
     "holds the secrets, and never goes to a board; "

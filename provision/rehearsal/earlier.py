@@ -49,7 +49,8 @@ class EarlierStates:
             return {}
 
     def _find(self, wanted: int, named: str | None) -> Mapping[str, Path]:
-        history = History(self.manifest.parent)
+        beside = any(path.startswith("../") for path in self.fleet.loaded.sources)
+        history = History(self.manifest.parent, whole=beside)
         found: dict[str, Path] = {}
         unusable: list[str] = []
         for commit in [history.commit(named)] if named is not None else history.commits():

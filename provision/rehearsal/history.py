@@ -38,9 +38,11 @@ class NoHistory(Exception):
 
 
 class History:
-    """The commits of the checkout that a folder lies in; NoHistory where it lies in none."""
+    """The commits of the checkout that a folder lies in; NoHistory where it lies in none. `whole`:
+    what lies beside the folder matters too."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, whole: bool = False) -> None:
+        self._whole = whole
         self._root = project_root(folder)
         self._within = PurePosixPath(Path(os.path.realpath(folder)).relative_to(self._root))
         if not os.path.lexists(self._root / ".git"):
@@ -61,7 +63,7 @@ class History:
         return whole.decode().strip()
 
     def commits(self) -> Iterator[str]:
-        """From HEAD on, the newest first, of those whose folder is alike only one."""
+        """From HEAD on, the newest first, of those that are alike only one."""
         seen = set()
         options = ("--first-parent", f"--max-count={MOST_LOOKED_AT}")
         for commit in self._git("rev-list", *options, "HEAD").decode().split():
@@ -72,7 +74,8 @@ class History:
                     yield commit
 
     def _tree(self, commit: str) -> str | None:
-        within = f"{commit}:{self._within}" if self._within.parts else f"{commit}^{{tree}}"
+        part = self._within.parts and not self._whole
+        within = f"{commit}:{self._within}" if part else f"{commit}^{{tree}}"
         try:
             return self._git("rev-parse", "--verify", "--quiet", within).decode().strip()
         except NoHistory:  # the folder was not there yet

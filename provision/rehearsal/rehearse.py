@@ -14,7 +14,7 @@ from provision.core.rehearsal.schedule import Start, commits_wanted, draw_runs
 from provision.core.wording import listed, printable
 from provision.errors import UsageError
 from provision.project.fleet import Fleet
-from provision.project.manifest_file import DEFAULT_NAME, STDIN
+from provision.project.parts.main_file import DEFAULT_NAME, STDIN
 from provision.rehearsal.earlier import EarlierStates
 from provision.rehearsal.twin_fleet import Options, fetch_images, open_for_twins, placeholders
 from provision.rehearsal.workers import Workers, room_for_twins

@@ -128,3 +128,19 @@ def test_no_board_writes_into_a_manifest(
     (state,) = loaded.states()
     assert (state.device, state.mac, state.files, state.prune) == ("a", "5c:cf:7f:00:00:01", (), ())
     assert str(state.port) in ("COM3", f"serial {serial}")
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\n\n# the end\n"])
+def test_a_manifest_whose_devices_are_in_other_files_gets_its_own_after_it(
+    tmp_path: Path, end: str
+) -> None:
+    text = f"include: [rooms.yaml]\ndefaults: {{board: esp8266}}{end}"
+    (tmp_path / "fleet.yaml").write_text(text)
+    (tmp_path / "rooms.yaml").write_text("devices:\n  desk-1: {port: /dev/ttyUSB7}\n")
+    boards = naming(tmp_path)
+    assert boards.name_fault("desk-1") is not None  # of the other file
+    boards.add("desk-2", board(2))
+    boards.write()
+    assert (tmp_path / "fleet.yaml").read_text().startswith(text)
+    assert ports(tmp_path) == {"desk-2": SOCKET, "desk-1": "/dev/ttyUSB7"}
+    assert (tmp_path / "rooms.yaml").read_text().count("desk") == 1

@@ -159,3 +159,88 @@ def test_in_a_checkout_its_top_is_the_border(project: Path, tmp_path: Path) -> N
     assert list(state.files_by_dest) == ["/notes.txt"]
     (said,) = problems(project, MANIFEST % "{src: ../../, dest: /x}")
     assert REFUSED in said
+
+
+# How a manifest names a file that it is made of, and what is said of one that is none of those.
+PARTS = {
+    ".yaml": ("include: ['%s']\n", "the name of a manifest's file ends in .yaml or .yml"),
+    ".csv": (
+        "devices: {'d{{ n }}': {csv: '%s', board: esp32}}\n",
+        "the name of a table's file ends in .csv or .tsv or .txt",
+    ),
+}
+OF_THE_USER = "n: of the user\n"
+
+
+@pytest.mark.parametrize("suffix", PARTS)
+def test_a_manifest_is_made_of_files_of_its_project_alone(
+    project: Path, tmp_path: Path, suffix: str
+) -> None:
+    manifest, _ = PARTS[suffix]
+    (tmp_path / f"mine{suffix}").write_text(OF_THE_USER)
+    (tmp_path / "home" / f"mine{suffix}").write_text(OF_THE_USER)
+    (project / f"link{suffix}").symlink_to(f"../mine{suffix}")
+    (project / "door").symlink_to("../home")
+    said = {
+        f"../mine{suffix}": "it lies outside of the project in",
+        f"app/../../mine{suffix}": "it lies outside of the project in",
+        f"{tmp_path}/mine{suffix}": "is not relative to the file that names it",
+        f"link{suffix}": "it is a link that leads outside of the project in",
+        f"door/mine{suffix}": "it lies outside of the project in",
+    }
+    for path, why in said.items():
+        (told,) = problems(project, manifest % path)
+        assert why in told
+        assert "of the user" not in told
+
+
+@pytest.mark.parametrize("suffix", PARTS)
+def test_nor_of_other_files_of_it(project: Path, suffix: str) -> None:
+    """What is wrong with a line of a file is told with the line: so no file of other kinds."""
+    manifest, why = PARTS[suffix]
+    (project / ".git").mkdir()
+    (project / ".git/config").write_text("url = https://token@example.org\n")
+    (project / ".env").write_text("TOKEN=of the user\n")
+    (project / f"link{suffix}").symlink_to(".git/config")
+    for path in (".git/config", ".env", f"link{suffix}"):
+        (told,) = problems(project, manifest % path)
+        assert why in told
+
+
+@pytest.mark.parametrize("suffix", PARTS)
+def test_nor_of_its_secrets(project: Path, suffix: str) -> None:
+    manifest, _ = PARTS[suffix]
+    (project / "secrets.yaml").write_text("wifi: of the user\n")
+    (project / f"mine{suffix}").write_text("wifi: of the user\n")
+    (project / f"link{suffix}").symlink_to("secrets.yaml")
+    (project / f"other{suffix}").symlink_to(f"mine{suffix}")
+    for path in ("secrets.yaml", f"link{suffix}", f"mine{suffix}", f"other{suffix}"):
+        (told,) = problems(project, manifest % path, secrets=project / f"mine{suffix}")
+        assert f"'{path}' holds secrets, and is no part of a manifest" in told
+
+
+def test_in_a_checkout_a_part_may_lie_beside_the_folder(project: Path, tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "shared.yaml").write_text("devices: {'d{{ n }}': {csv: class.csv, board: esp32}}\n")
+    (tmp_path / "class.csv").write_text("n\n1\n")
+    assert fleet(project, "include: [../shared.yaml]\n").names() == ("d1",)
+    (tmp_path.parent / "shared.yaml").write_text(OF_THE_USER)
+    (told,) = problems(project, "include: [../../shared.yaml]\n")
+    assert "it lies outside of the project in" in told
+
+
+def test_included_files_and_tables_are_bounded(project: Path) -> None:
+    with (project / "large.yaml").open("wb") as file:
+        file.truncate(200 * 1024 * 1024)
+    (told,) = problems(project, "include: [large.yaml]\n")
+    assert "it is larger than 128 MB" in told
+    with (project / "large.csv").open("wb") as file:
+        file.truncate(20 * 1024 * 1024)
+    (told,) = problems(project, PARTS[".csv"][0] % "large.csv")
+    assert "it is larger than 16 MB" in told
+    (project / "long.csv").write_text("n\n" + "".join(f"{n}\n" for n in range(20_001)))
+    (told,) = problems(project, PARTS[".csv"][0] % "long.csv")
+    assert "long.csv:20002:1: more than 20,000 rows" in told
+    (project / "wide.csv").write_text(",".join(f"n{n}" for n in range(1_001)) + "\n")
+    (told,) = problems(project, PARTS[".csv"][0] % "wide.csv")
+    assert "wide.csv:1:1: more than 1,000 columns" in told

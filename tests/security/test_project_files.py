@@ -117,6 +117,23 @@ def test_a_manifest_that_changes_after_it_was_read(
     assert loaded.changed()
 
 
+PARTS = {
+    "rooms.yaml": "include: [rooms.yaml]\n",
+    "class.csv": "devices: {'d{{ n }}': {csv: class.csv, board: esp32}}\n",
+}
+
+
+@unusable
+@pytest.mark.parametrize("name", PARTS)
+def test_what_a_manifest_is_made_of(
+    project: Path, make: Callable[[Path], None], said: str, name: str
+) -> None:
+    make(project / name)
+    (told,) = problems(project, PARTS[name])
+    assert said.replace("\\", "") in told
+    assert "hunter2" not in told
+
+
 @unusable
 def test_a_secrets_file(project: Path, make: Callable[[Path], None], said: str) -> None:
     make(project / "secrets.yaml")

@@ -117,6 +117,21 @@ def test_nor_does_it_go_under_another_name(project: Path, target: str) -> None:
     assert "never goes to a board" in found
 
 
+def test_what_the_manifest_is_made_of(project: Path) -> None:
+    made = {
+        "app/room.yaml": "devices: {'r{{ n }}': {csv: class.csv, board: esp32, port: any}}\n",
+        "app/class.csv": "n,mac\n1,5c:cf:7f:00:00:01\n",
+    }
+    write_tree(project, made)
+    manifest = "include: [app/room.yaml]\n" + MANIFEST
+    everything = manifest % "{src: ., dest: /}"
+    states = fleet(project, everything, secrets=project / "mine.yaml").states()
+    assert sorted(states[0].files_by_dest) == WANTED
+    for name, said in {"app/room.yaml": "is a manifest", "app/class.csv": "is a list that"}.items():
+        told = problems(project, manifest % name)
+        assert any(f"'{name}' {said}" in one for one in told)
+
+
 def test_secrets_that_are_a_link(project: Path) -> None:
     (project / "secrets.yaml").rename(project / "app/hidden.txt")
     (project / "secrets.yaml").symlink_to("app/hidden.txt")

@@ -130,13 +130,15 @@ def check_devices(manifest: Manifest, document: Document) -> Iterator[Problem]:
             if other is not device and id(device.mac) not in told:
                 told.add(id(device.mac))
                 message = f"{mac} is the MAC of {other.name} already; every board has its own"
-                yield document.problem(device.mac, f"devices.{key}.mac", message)
+                named = device.name if device.row is not None else key
+                yield document.problem(device.mac, f"devices.{named}.mac", message)
         host = effective_host(manifest, device)
         if host is not None and id(host) not in told and not uses_variables(host):
             told.add(id(host))
             first = hosts.setdefault(host.casefold().partition(".")[0], host)
             if first.casefold() != host.casefold() and same_host(first, host):
-                message = f"{quoted(host)} is {quoted(first)} on line {first.line}, in other words"
+                there = f"{quoted(first)} on {document.line_name(first)}"
+                message = f"{quoted(host)} is {there}, in other words"
                 path = next(one.path for one in manifest.layers(device) if one.host is host)
                 yield document.problem(host, f"{path}.host", f"{message}; write one of them")
         port = effective_port(manifest, device)
@@ -158,8 +160,9 @@ def host_key(host: str | None) -> str:
 def port_taken(port: str, device: DeviceEntry, owner: DeviceEntry) -> str:
     """The message for two devices with one port."""
     if owner.key is device.key:
+        other = "{{ index }}" if device.row is None else "a column"
         return (
             f"{quoted(port)} would be the port of {owner.name} and of {device.name}; "
-            "tell them apart with {{ name }} or {{ index }}"
+            f"tell them apart with {{{{ name }}}} or {other}"
         )
     return f"{quoted(port)} is the port of {owner.name} already, so it cannot be {device.name}'s"

@@ -27,6 +27,8 @@ from provision.core.manifest.model import (
     Manifest,
     PortEntry,
 )
+from provision.core.manifest.parts.csv_text import CsvTable
+from provision.core.manifest.parts.rows import row_devices
 from provision.core.manifest.ranges import MAX_DEVICES, expand, is_range
 from provision.core.manifest.station.section import read_station
 from provision.core.manifest.table_reader import (
@@ -70,13 +72,15 @@ def build(
     make_board: BoardMaker,
     find_board: BoardFinder,
     check_url: UrlCheck = any_url,
+    tables: Mapping[str, CsvTable] = MappingProxyType({}),
 ) -> tuple[Manifest, tuple[Problem, ...]]:
     """The manifest as far as it can be read, and the problems found on the way.
 
-    `unusable`: identities of nodes that the schema refused; `profiles`: the built-in ones by name.
+    `unusable`: identities of nodes that the schema refused; `profiles`: the built-in ones by name;
+    `tables`: those that devices come from, by their paths.
     """
     boards = BoardSources(profiles=profiles, make=make_board, find=find_board)
-    reader = _Builder(document, unusable, boards, check_url)
+    reader = _Builder(document, unusable, boards, check_url, tables)
     return reader.manifest(tree), tuple(reader.problems)
 
 
@@ -87,8 +91,10 @@ class _Builder(BoardReader):
         unusable: frozenset[int],
         boards: BoardSources,
         check_url: UrlCheck,
+        tables: Mapping[str, CsvTable],
     ) -> None:
         super().__init__(document, unusable, boards)
+        self.tables = tables
         self.check_url = check_url
         self.firmware: dict[str, FirmwareEntry] = {}
         self.broken_firmware: set[str] = set()
@@ -190,7 +196,7 @@ class _Builder(BoardReader):
     def _firmware_entry(
         self, table: Table, path: tuple[str | int, ...], name: str | None
     ) -> FirmwareEntry | None:
-        file, url = self.text(table, "file"), self.text(table, "url")
+        file, url = self.source(table, "file"), self.text(table, "url")
         version = self.text(table, "version")
         number = _VERSION.fullmatch(version) if version is not None else None
         board, sha256 = self.text(table, "board"), self.text(table, "sha256")
@@ -326,49 +332,71 @@ class _Builder(BoardReader):
     def _devices(self, tree: Table) -> dict[str, DeviceEntry]:
         devices: dict[str, DeviceEntry] = {}
         table = self.table(tree, "devices")
-        if table is not None and not table:
+        if "devices" not in tree:
+            self.problem(tree, (), "the key 'devices' is missing")
+        elif table is not None and not table:
             key = tree.key("devices")
             self.problem(key if key is not None else table, ("devices",), "there are no devices")
         for key, body in self.entries(tree, "devices"):
-            path = ("devices", key)
-            try:
-                members = expand(key)
-            except ValueError as error:
-                self.problem(key, path, str(error))
-                continue
-            if not is_range(key):
-                if not self.check_name(key, "device", path):
-                    continue
-            elif not all(NAME.fullmatch(member.name) for member in members):
-                self.problem(
-                    key,
-                    path,
-                    f"{quoted(key)} cannot name devices; use letters, digits, _, . and -",
-                )
-                continue
-            layer = self._layer(body, path)
-            groups = self._membership(body, path)
-            mac = self.text(body, "mac")
-            for member in members:
-                other = devices.get(member.name)
+            for device in self._entry(key, body):
+                other = devices.get(device.name)
                 if other is not None:
-                    there = f"'{other.key}' on line {other.key.line}"
-                    message = f"'{member.name}' is a device already ({there})"
-                    self.problem(key, path, message)
-                    break
-                devices[member.name] = DeviceEntry(
-                    name=member.name,
-                    key=key,
-                    layer=layer,
-                    groups=groups,
-                    mac=mac,
-                    index=member.index,
-                    number=member.number,
-                )
+                    there = other.row if other.row is not None else other.key
+                    where = f"'{there}' on {self.document.line_name(there)}"
+                    message = f"'{device.name}' is a device already ({where})"
+                    self.problem(device.row or key, ("devices", key), message)
+                    if device.row is None:
+                        break  # a range is told once
+                    continue
+                devices[device.name] = device
             if len(devices) > MAX_DEVICES:
-                self.problem(key, path, f"more than {MAX_DEVICES:,} devices")
+                self.problem(key, ("devices", key), f"more than {MAX_DEVICES:,} devices")
                 break
         return devices
+
+    def _entry(self, key: Text, body: Table | None) -> Iterator[DeviceEntry]:
+        """The devices that an entry stands for: one, those of a range, or those of a table."""
+        path = ("devices", key)
+        if body is not None and "csv" in body:
+            yield from self._row_entries(key, body)
+            return
+        try:
+            members = expand(key)
+        except ValueError as error:
+            self.problem(key, path, str(error))
+            return
+        if not is_range(key):
+            if not self.check_name(key, "device", path):
+                return
+        elif not all(NAME.fullmatch(member.name) for member in members):
+            message = f"{quoted(key)} cannot name devices; use letters, digits, _, . and -"
+            self.problem(key, path, message)
+            return
+        layer = self._layer(body, path)
+        groups = self._membership(body, path)
+        mac = self.text(body, "mac")
+        if mac is not None and uses_variables(mac):
+            message = "a MAC is a template only beside `csv`, where each row has its own"
+            self.problem(mac, (*path, "mac"), message)
+        for member in members:
+            yield DeviceEntry(
+                name=member.name,
+                key=key,
+                layer=layer,
+                groups=groups,
+                mac=mac,
+                index=member.index,
+                number=member.number,
+            )
+
+    def _row_entries(self, key: Text, body: Table) -> Iterator[DeviceEntry]:
+        layer = self._layer(body, ("devices", key))
+        groups = self._membership(body, ("devices", key))
+        file = self.source(body, "csv")
+        table = self.tables.get(file) if file is not None else None
+        if table is not None:  # why there is none is told already
+            like = DeviceEntry(name=str(key), key=key, layer=layer, groups=groups)
+            yield from row_devices(self, like, body, table)
 
     def _membership(self, body: Table | None, path: tuple[str | int, ...]) -> tuple[str, ...]:
         names: dict[str, None] = {}

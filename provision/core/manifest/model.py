@@ -135,7 +135,8 @@ class Layer:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeviceEntry:
     """One device. Those of a range share `key` and `layer`; `index` is what the range put into
-    this one's name ("07"), `number` its position in the range, from 1."""
+    this one's name ("07"), `number` its position in the range, from 1. Those of a table share
+    `key`; `row` is the name at the cell of the table that it comes from."""
 
     name: str
     key: Text
@@ -144,6 +145,7 @@ class DeviceEntry:
     mac: Text | None = None
     index: str | None = None
     number: int | None = None
+    row: Text | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -50,6 +50,11 @@ class TableReader:
         found = self.node(table, key)
         return found if isinstance(found, Text) and found.tag is None else None
 
+    def source(self, table: Table | None, key: str) -> Text | None:
+        """A path, relative to the manifest's folder whichever file says it."""
+        text = self.text(table, key)
+        return self.document.source(text) if text is not None else None
+
     def table(self, table: Table | None, key: str) -> Table | None:
         found = self.node(table, key)
         return found if isinstance(found, Table) else None
@@ -102,7 +107,8 @@ def read_files(tables: TableReader, table: Table, path: str) -> tuple[FileEntry,
             continue
         if isinstance(item, Text):
             if item.tag is None:
-                entries.append(FileEntry(node=item, path=where, src=item, dest=None))
+                src = tables.document.source(item)
+                entries.append(FileEntry(node=item, path=where, src=src, dest=None))
         elif isinstance(item, Table):
             entry = _file(tables, item, where)
             if entry is not None:
@@ -111,7 +117,7 @@ def read_files(tables: TableReader, table: Table, path: str) -> tuple[FileEntry,
 
 
 def _file(tables: TableReader, item: Table, path: str) -> FileEntry | None:
-    src, dest = tables.text(item, "src"), tables.text(item, "dest")
+    src, dest = tables.source(item, "src"), tables.text(item, "dest")
     if src is not None and dest is not None and len(item) == 2:
         return FileEntry(node=item, path=path, src=src, dest=dest)  # as nearly all of them are
     absent = tables.text(item, "state") == "absent"
@@ -172,7 +178,13 @@ def read_nvs(
             if isinstance(node, Table):
                 written = {str(name): tables.text(node, name) or node for name in node}
             found += [
-                NvsSetting(namespace=namespace, key=key, form=form, value=value, path=dotted(where))
+                NvsSetting(
+                    namespace=namespace,
+                    key=key,
+                    form=form,
+                    value=tables.document.source(value) if form == "file" else value,
+                    path=dotted(where),
+                )
                 for form in NVS_FORMS
                 for value in (written.get(form),)
                 if isinstance(value, Text) and len(written) == 1
@@ -272,7 +284,7 @@ def read_certificate(
     ca = tables.table(node, "ca")
     if node is None or ca is None:
         return None
-    ca_cert, ca_key = tables.text(ca, "cert"), tables.text(ca, "key")
+    ca_cert, ca_key = tables.source(ca, "cert"), tables.source(ca, "key")
     cn, key = tables.text(node, "cn"), tables.text(node, "key")
     dest_cert, dest_key = tables.text(node, "dest_cert"), tables.text(node, "dest_key")
     days, renew = tables.text(node, "days"), tables.text(node, "renew")

@@ -35,12 +35,14 @@ _UNPRINTABLE: re.Pattern[str] = Reader.NON_PRINTABLE
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parsed:
     """What came of a text: the top-level table if there is one, every problem met, and the names
-    that `!env` asks for anywhere in it (their values are secrets)."""
+    that `!env` asks for anywhere in it (their values are secrets). `nodes` is how many values there
+    are, with those of the files before."""
 
     document: Document
     tree: Table | None
     problems: tuple[Problem, ...]
     environment: frozenset[str] = frozenset()
+    nodes: int = 0
 
 
 class _Unreadable(Exception):
@@ -57,14 +59,20 @@ def parse(text: str, file: str) -> Parsed:
     `file` is the name that problems carry. Duplicate keys, bad keys and unknown tags are
     collected; what makes the rest unreadable ends the reading with one problem more.
     """
-    document = Document(file, text)
+    return parse_document(Document(file, text))
+
+
+def parse_document(document: Document, nodes: int = 0) -> Parsed:
+    """As `parse`, of one file among several; they have so many `nodes` already."""
     problems: list[Problem] = []
     tree: Table | None = None
     environment: frozenset[str] = frozenset()
+    file = document.file
     try:
         _check_text(document)
-        builder = _Builder(document, problems)
+        builder = _Builder(document, problems, nodes)
         top = builder.build()
+        nodes = builder.nodes
         environment = frozenset(builder.environment)
         if isinstance(top, Table):
             tree = top
@@ -74,7 +82,13 @@ def parse(text: str, file: str) -> Parsed:
             problems.append(document.problem(top, "", "expected `key: value` lines at the top"))
     except _Unreadable as stop:
         problems.append(stop.problem)
-    return Parsed(document=document, tree=tree, problems=tuple(problems), environment=environment)
+    return Parsed(
+        document=document,
+        tree=tree,
+        problems=tuple(problems),
+        environment=environment,
+        nodes=nodes,
+    )
 
 
 def decode(data: bytes, file: str) -> str:
@@ -132,14 +146,15 @@ class _Frame:
 class _Builder:
     """Turns parser events into nodes, one document's worth."""
 
-    def __init__(self, document: Document, problems: list[Problem]) -> None:
+    def __init__(self, document: Document, problems: list[Problem], nodes: int = 0) -> None:
         self.document = document
         self.problems = problems
+        self.first_line = document.before + 1
         self.frames: list[_Frame] = []
         self.anchors: dict[str, tuple[Node, int] | None] = {}
         self.top: Node | None = None
         self.environment: set[str] = set()
-        self.nodes = 0
+        self.nodes = nodes
         self.aliased = 0
 
     def build(self) -> Node | None:
@@ -157,6 +172,7 @@ class _Builder:
 
     def _run(self, get_event: Callable[[], Any]) -> None:  # events are PyYAML's, untyped
         scalar_event = yaml.ScalarEvent
+        first_line = self.first_line
         documents = 0
         while True:
             event = get_event()
@@ -164,7 +180,7 @@ class _Builder:
             if kind is scalar_event:
                 mark = event.start_mark
                 text = Text(event.value)
-                text.line = mark.line + 1
+                text.line = mark.line + first_line
                 text.column = mark.column + 1
                 text.plain = not event.style  # None, or '' from libyaml
                 text.tag = None
@@ -190,7 +206,7 @@ class _Builder:
 
     def _open(self, node: Table | Items, event: Any) -> None:
         mark = event.start_mark
-        node.line = mark.line + 1
+        node.line = mark.line + self.first_line
         node.column = mark.column + 1
         if event.tag is not None and event.tag not in (
             "tag:yaml.org,2002:map",
@@ -263,7 +279,8 @@ class _Builder:
             frame.skipped = True
         elif node in table:
             first = table.key(node)
-            where = f" (first on line {first.line})" if first is not None else ""
+            line = first.line - self.document.before if first is not None else 0
+            where = f" (first on line {line})" if first is not None else ""
             self._problem(node, f"duplicate key '{node}'{where}", key=node)
             frame.skipped = True
         elif node.null:

@@ -9,6 +9,7 @@ found late still points at the place it was made. Nothing is converted: `1.20` s
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable
 from typing import TypeAlias, Union
 
@@ -26,7 +27,8 @@ _TRUTHS = {
     for word in ("false", "no", "off")
     for spelling in (word, word.capitalize(), word.upper())
 }
-_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
+LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 
 
 class Text(str):
@@ -105,25 +107,105 @@ Node: TypeAlias = Union[Text, Table, Items]  # noqa: UP007  (a forward reference
 
 
 class Document:
-    """One text file and its name, for problems that stand in it."""
+    """One text file and its name, for problems that stand in it; and the files that belong to it,
+    whose lines count on from its own: a node's line says in which file it stands.
 
-    def __init__(self, file: str, text: str) -> None:
+    `folder` is the file's, relative to that of the manifest ("" there, else "rooms/"), `before` the
+    number of lines of the files that came earlier, `note` what is said after each problem in it.
+    """
+
+    def __init__(
+        self, file: str, text: str, *, folder: str = "", before: int = 0, note: str = ""
+    ) -> None:
         self.file = file
         self.text = text
+        self.folder = folder
+        self.before = before
+        self.note = note
         self._lines: list[str] | None = None
+        self._parts: list[Document] = [self]
+
+    @property
+    def path(self) -> str:
+        """Where it is, relative to the manifest's folder."""
+        return self.folder + re.split(r"[/\\]", self.file)[-1]
+
+    @property
+    def after(self) -> int:
+        """How many lines there are up to the end of the last file."""
+        last = self._parts[-1]
+        return last.before + len(last._split()) + 1  # problems may stand just past the end
+
+    def add(self, part: Document) -> None:
+        """One file more, of lines after all that there are."""
+        assert part.before >= self.after
+        self._parts.append(part)
+
+    def part(self, node: Node) -> Document:
+        """The file that a node stands in."""
+        if len(self._parts) == 1:
+            return self
+        at = bisect_right(self._parts, node.line - 1, key=lambda part: part.before)
+        return self._parts[at - 1]
+
+    def has_file(self, file: str) -> bool:
+        """Whether a file of this name belongs to it."""
+        return any(part.file == file for part in self._parts)
+
+    def line_name(self, node: Node) -> str:
+        """Where another node stands, in a message: `line 3`, or `line 3 of rooms/a.yaml`."""
+        part = self.part(node)
+        line = f"line {node.line - part.before}"
+        return line if part is self else f"{line} of {part.file}"
+
+    def source(self, text: Text) -> Text:
+        """A path as the file that says it means it, made relative to the manifest's folder."""
+        folder = self.part(text).folder
+        if not folder:
+            return text
+        path = path_from(folder, text)
+        return Text.at(path, text.line, text.column, plain=text.plain, tag=text.tag)
 
     def line(self, number: int) -> str | None:
-        """The text of a line, counted from 1; None past the end."""
-        if self._lines is None:
-            self._lines = _LINE_BREAK.split(self.text)
-        return self._lines[number - 1] if 0 < number <= len(self._lines) else None
+        """The text of a line of this very file, counted from 1; None past the end."""
+        lines = self._split()
+        return lines[number - 1] if 0 < number <= len(lines) else None
 
     def problem(self, node: Node, path: str, message: str) -> Problem:
-        return self.problem_at(node.line, node.column, path, message)
+        part = self.part(node)
+        return part.problem_at(node.line - part.before, node.column, path, message)
 
     def problem_at(self, line: int, column: int, path: str, message: str) -> Problem:
+        """At a line of this very file."""
         place = Place(file=self.file, line=line, column=column)
-        return Problem(place=place, path=path, message=message, source=self.line(line))
+        return Problem(place=place, path=path, message=message + self.note, source=self.line(line))
+
+    def _split(self) -> list[str]:
+        if self._lines is None:
+            self._lines = LINE_BREAK.split(self.text)
+        return self._lines
+
+
+def path_from(folder: str, path: str) -> str:
+    """A relative path, as a file in `folder` ("rooms/", or "" for the manifest's own) means it,
+    seen from the manifest's folder. What follows the leading `..` stays as it is, templates too."""
+    if path.startswith(("/", "\\")) or _DRIVE.match(path):
+        return path
+    above = [part for part in folder.split("/") if part]
+    rest = path
+    while True:
+        first, slash, after = rest.partition("/")
+        if first == "." and slash:
+            rest = after
+        elif first == ".." and above and above[-1] != "..":
+            above.pop()
+            rest = after
+        else:
+            break
+        rest = rest.lstrip("/")
+    if not rest:
+        return "/".join(above) + "/" if above else "./"
+    return "/".join([*above, rest])
 
 
 def dotted(parts: Iterable[str | int]) -> str:

@@ -5,16 +5,14 @@ Where that cannot be done by adding lines, as in `devices: {kitchen: …}` on on
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from provision.core.manifest.authoring.entries import NewDevice, Setting
 from provision.core.manifest.yaml_parser import parse
-from provision.core.manifest.yaml_tree import Table
+from provision.core.manifest.yaml_tree import LINE_BREAK, Table
 
 _KEY = "devices"
-_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # as YAML has it
 _STEP = 2
 
 
@@ -26,9 +24,16 @@ def insert_devices(text: str, devices: Sequence[NewDevice]) -> str:
     """The text with these devices, whose names it has not, after its own. CannotInsert where the
     result would not be just that, or the text is no YAML mapping."""
     before = parse(text, "").tree
+    if before is not None and before.key(_KEY) is None and before.value("include") is not None:
+        breaks = [*LINE_BREAK.finditer(text)]  # all of its devices are in included files
+        ending = breaks[0].group() if breaks else "\n"
+        text = (
+            f"{text}{'' if not breaks or breaks[-1].end() == len(text) else ending}{_KEY}:{ending}"
+        )
+        before = parse(text, "").tree
     if before is None or before.key(_KEY) is None:
         raise CannotInsert
-    at, indent = _place(before, _LINE_BREAK.split(text))
+    at, indent = _place(before, LINE_BREAK.split(text))
     after = _inserted(
         text, at, [line for device in devices for line in device.lines(indent, _STEP)]
     )
@@ -57,7 +62,7 @@ def insert_settings(text: str, device: str, settings: Sequence[Setting]) -> str:
     written = NewDevice(name=device, settings=tuple(settings)).lines(0, 0)[1:]
     after = _inserted(
         text,
-        _end(_LINE_BREAK.split(text), name.line, indent),
+        _end(LINE_BREAK.split(text), name.line, indent),
         [inner + line for line in written],
     )
     added = parse("\n".join(written), "").tree
@@ -72,7 +77,7 @@ def insert_settings(text: str, device: str, settings: Sequence[Setting]) -> str:
 
 def _inserted(text: str, at: int, new: Sequence[str]) -> str:
     """The text with new lines after so many of its own, which end as its first does."""
-    breaks = [*_LINE_BREAK.finditer(text)]
+    breaks = [*LINE_BREAK.finditer(text)]
     ending = breaks[0].group() if breaks else "\n"
     cut = breaks[at - 1].end() if at <= len(breaks) else len(text)
     kept = text[:cut] if at <= len(breaks) else text + ending

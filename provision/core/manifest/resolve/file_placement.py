@@ -33,6 +33,8 @@ Kind = Literal["file", "folder", "other", "missing", "outside"]
 Render = Callable[[str], str]
 Report = Callable[[Node, str, str], None]
 """Called with the node that a problem stands at, its dotted path, and the message."""
+LineName = Callable[[Node], str]
+"""Where another node stands: `line 3`, or `line 3 of rooms/a.yaml`."""
 
 
 class Sources(Protocol):
@@ -83,9 +85,10 @@ class FileSet:
 class FilePlacer:
     """Works out layers' files, each shared one once."""
 
-    def __init__(self, sources: Sources, report: Report) -> None:
+    def __init__(self, sources: Sources, report: Report, line_name: LineName) -> None:
         self.sources = sources
         self.report = report
+        self.line_name = line_name
         self.layers: dict[int, FileSet] = {}
         self.joined: dict[tuple[int, ...], FileSet] = {}
         self.last: tuple[Layer, FileSet] | None = None
@@ -165,14 +168,13 @@ class FilePlacer:
         if here is there:
             message = f"'{other.source}' and '{placement.source}' both go to {dest}"
         elif (placement.source is None) != (other.source is None):
-            message = (
-                f"{dest} is absent and has a source too ({there.path}, line {there.node.line})"
-            )
+            where = f"({there.path}, {self.line_name(there.node)})"
+            message = f"{dest} is absent and has a source too {where}"
         elif placement.source is None:
-            message = f"{dest} is absent already (line {there.node.line})"
+            message = f"{dest} is absent already ({self.line_name(there.node)})"
         else:
             message = (
-                f"two sources for {dest}: '{other.source}' (line {there.node.line})"
+                f"two sources for {dest}: '{other.source}' ({self.line_name(there.node)})"
                 f" and '{placement.source}'"
             )
         self.report(node, here.path, message)

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from provision.core.manifest.model import Layer, PackageEntry
 from provision.core.manifest.resolve.destinations import case_message
-from provision.core.manifest.resolve.file_placement import FilePlacement
+from provision.core.manifest.resolve.file_placement import FilePlacement, LineName
 from provision.core.manifest.yaml_tree import Node
 from provision.core.wording import quoted
 from provision.errors import CompileError, SourceError
@@ -55,9 +55,10 @@ class Library(Protocol):
 class LibraryFiles:
     """Asks the library each question once, however many devices have it."""
 
-    def __init__(self, library: Library | None, report: Report) -> None:
+    def __init__(self, library: Library | None, report: Report, line_name: LineName) -> None:
         self._library = library
         self._report = report
+        self._line_name = line_name
         self._packages: dict[
             tuple[str, FirmwareSource | None], Sequence[DesiredFile] | SourceError
         ] = {}
@@ -185,7 +186,7 @@ class LibraryFiles:
             entry.text,
             entry.path,
             f"{quoted(file.dest)} of the package {quoted(entry.name)} cannot be there: "
-            f"{quoted(own.dest)} {what} ({own.entry.path}, line {own.entry.node.line})",
+            f"{quoted(own.dest)} {what} ({own.entry.path}, {self._line_name(own.entry.node)})",
         )
 
 

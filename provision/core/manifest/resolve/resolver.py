@@ -6,7 +6,7 @@ the template where it can be mended, and one that many devices have in common is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -26,14 +26,13 @@ from provision.core.manifest.device_checks import (
 )
 from provision.core.manifest.manifest_builder import UrlCheck, any_url
 from provision.core.manifest.model import DeviceEntry, FirmwareEntry, Layer, Manifest
-from provision.core.manifest.resolve.destinations import clean_dest, missing_source
+from provision.core.manifest.resolve.destinations import missing_source
 from provision.core.manifest.resolve.file_contents import FileContents
 from provision.core.manifest.resolve.file_placement import (
     FilePlacement,
     FilePlacer,
     FileSet,
     Sources,
-    into_folder,
 )
 from provision.core.manifest.resolve.packages import (
     Library,
@@ -41,6 +40,7 @@ from provision.core.manifest.resolve.packages import (
     joined_packages,
     shadowing_sources,
 )
+from provision.core.manifest.resolve.pruning import Pruning
 from provision.core.manifest.resolve.unit_data import certificate_of, nvs_entries
 from provision.core.manifest.resolve.variables import Variables
 from provision.core.manifest.template import render_path
@@ -48,7 +48,7 @@ from provision.core.manifest.yaml_tree import Document, Node
 from provision.core.wording import quoted
 from provision.errors import Problem, TemplateError
 from provision.model.board import BoardProfile
-from provision.model.board_path import LIBRARY, ancestors, at_or_below, below
+from provision.model.board_path import LIBRARY
 from provision.model.chip import Chip
 from provision.model.secret import Secret
 from provision.model.state import (
@@ -103,11 +103,12 @@ class Resolver:
             secret_faults=secret_faults,
             report=self._report,
         )
-        self.placer = FilePlacer(sources, self._report)
+        self.placer = FilePlacer(sources, self._report, document.line_name)
+        self._pruning = Pruning(self._report, document.line_name)
         self.check_image = check_image
         self.check_bytecode = check_bytecode
         self.check_url = check_url
-        self.library = LibraryFiles(library, self._report)
+        self.library = LibraryFiles(library, self._report, document.line_name)
         self.contents = FileContents(sources, self.library, self._report, self._add_problem)
         self._devices_by_problem: dict[Problem, list[str]] = {}
         self._device = ""
@@ -163,10 +164,13 @@ class Resolver:
             self._check_firmware_file(entry)
 
     def problems(self) -> tuple[Problem, ...]:
-        """What was found, each problem once; one in a template names the devices it is about."""
+        """What was found, each problem once; one in a template, or of the devices of a table,
+        names those it is about."""
         problems = []
         for problem, devices in self._devices_by_problem.items():
-            if devices and problem.place.file != self.document.file:
+            own = self.document.has_file(problem.place.file)
+            rows = [name for name in devices if self.manifest.devices[name].row is not None]
+            if devices and (rows or not own):
                 more = f" and {len(devices) - 1:,} more" if len(devices) > 1 else ""
                 problem = replace(problem, message=f"{problem.message} (for {devices[0]}{more})")  # noqa: PLW2901
             problems.append(problem)
@@ -195,9 +199,9 @@ class Resolver:
         files = placed.by_dest
         host = self._host(device)
         port = self._port(device, variables)
-        prune = self._prune(layers, files)
+        prune = self._pruning.roots(layers, files)
         packages = joined_packages(layers)
-        self._check_empty_sources(placed, prune, LIBRARY if packages else None)
+        self._pruning.check_empty_sources(placed, prune, LIBRARY if packages else None)
         firmware = next((layer.firmware for layer in reversed(layers) if layer.firmware), None)
         if firmware is not None:
             self._check_firmware_file(firmware)
@@ -309,51 +313,6 @@ class Resolver:
             if entry is not None and uses_variables(entry.value):
                 self._report(entry.value, entry.path, port_taken(port.value, device, owner))
                 return
-
-    def _prune(
-        self, layers: Iterable[Layer], files: Mapping[str, FilePlacement]
-    ) -> tuple[str, ...]:
-        paths: dict[str, None] = {}
-        for layer in layers:
-            for position, text in enumerate(layer.prune):
-                if not text.strip("/"):
-                    paths["/"] = None
-                    continue
-                try:
-                    path = clean_dest(text)
-                except ValueError as error:
-                    self._report(text, f"{layer.path}.prune[{position}]", str(error))
-                    continue
-                paths[path] = None
-                for folder in (*ancestors(path), path):
-                    file = files.get(folder)
-                    if file is not None and file.source is not None:
-                        message = (
-                            f"{quoted(path)} cannot be pruned: {quoted(folder)} is to be a file "
-                            f"({file.entry.path}, line {file.entry.node.line}){into_folder(file)}"
-                        )
-                        self._report(text, f"{layer.path}.prune[{position}]", message)
-        return tuple(sorted(paths))
-
-    def _check_empty_sources(
-        self, placed: FileSet, prune: Sequence[str], also_filled: str | None
-    ) -> None:
-        """A folder that happens to be empty must not have all deleted that it was meant to fill."""
-        for base, entry in placed.empty.items():
-            dests = [dest for dest, file in placed.by_dest.items() if file.source is not None]
-            if also_filled is not None:
-                dests.append(also_filled)
-            filled = any(at_or_below(dest, base) for dest in dests)
-            root = next((one for one in prune if at_or_below(base, one) or below(one, base)), None)
-            if root is not None and not filled:
-                lost = root if below(root, base) else base
-                self._report(
-                    entry.src or entry.node,
-                    f"{entry.path}.src",
-                    f"{quoted(str(entry.src))} holds no file, so that all below {quoted(lost)} "
-                    f"would be deleted (prune {quoted(root)}); is it a git submodule that is not "
-                    "checked out?",
-                )
 
     # -- firmware ----------------------------------------------------------------------------------
 

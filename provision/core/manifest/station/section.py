@@ -97,7 +97,7 @@ def _serial(reader: TableReader, table: Table) -> CounterSettings | TableSetting
     if "counter" in serial and "csv" in serial:
         reader.problem(serial, path, "both `counter` and `csv` are given; keep one of them")
         return None
-    csv = reader.text(serial, "csv")
+    csv = reader.source(serial, "csv")
     if csv is not None:
         key = reader.text(serial, "key")
         return TableSettings(file=str(csv), key=str(key) if key else "serial")

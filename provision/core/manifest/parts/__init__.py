@@ -1,0 +1,1 @@
+"""What one manifest is made of beside its own file: files that it includes, tables of devices."""

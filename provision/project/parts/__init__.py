@@ -1,0 +1,1 @@
+"""The files that one manifest is made of, as they are on the disk."""
