@@ -20,6 +20,10 @@ MANIFESTS = sorted((ROOT / "examples").rglob("fleet.yaml"))
 BLOCK = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
+PART = re.compile(r"# (\S+/\S+\.yaml)\n")  # a file that another includes
+REFERENCE = (ROOT / "docs" / "manifest.md").read_text("utf-8")
+
+
 class _Plain(yaml.SafeLoader):
     """Reads as an editor does, the two tags as text."""
 
@@ -69,7 +73,29 @@ def test_an_example_names_its_schema(path: Path) -> None:
 def readme_manifests() -> list[str]:
     pages = (ROOT / "README.md", ROOT / "docs/manifest.md", ROOT / "docs/firmware.md")
     text = "\n".join(page.read_text("utf-8") for page in pages)
-    return [block for block in BLOCK.findall(text) if re.search(r"^devices:", block, re.MULTILINE)]
+    blocks = [block for block in BLOCK.findall(text) if not PART.match(block)]
+    return [block for block in blocks if re.search(r"^devices:", block, re.MULTILINE)]
+
+
+def make_up(path: Path) -> None:
+    """A file that a manifest names: its reader's own, but for the table of the reference."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tables = re.findall(r"^```csv\n(.*?)^```$", REFERENCE, re.MULTILINE | re.DOTALL)
+    path.write_text(tables[0] if path.suffix == ".csv" else "")
+
+
+def test_the_manifest_in_several_files_is_valid(tmp_path: Path) -> None:
+    blocks = BLOCK.findall(REFERENCE)
+    (whole,) = [block for block in blocks if re.search(r"^include:", block, re.MULTILINE)]
+    parts = {found[1]: block for block in blocks if (found := PART.match(block))}
+    for text in (whole, *parts.values()):
+        validate_as_editors_do(text)
+    write_tree(tmp_path, {"fleet.yaml": whole, **parts, "groups/app/main.py": ""})
+    loaded = load(str(tmp_path))
+    assert set(re.findall(r"\w+/\w+\.yaml", whole)) == parts.keys()
+    assert [file.source for state in loaded.states() for file in state.files] == [
+        "groups/app/main.py"
+    ]
 
 
 @pytest.mark.parametrize("text", readme_manifests())
@@ -94,8 +120,7 @@ def test_a_manifest_in_readme_or_reference_is_valid(tmp_path: Path, text: str) -
                 if name.endswith("/"):
                     path.mkdir(parents=True)
                 else:
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    path.write_text("")
+                    make_up(path)
         else:
             return
     pytest.fail("still something missing")
