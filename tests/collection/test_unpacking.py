@@ -12,6 +12,9 @@ from types import ModuleType
 
 import pytest
 
+from provision.project.manifest_file import load
+from tests.fleets import write_tree
+
 PLACE = Path(__file__).parents[2] / "ansible/plugins/module_utils/command.py"
 
 
@@ -106,3 +109,25 @@ def test_no_link_of_an_older_project_is_followed(command: ModuleType, tmp_path: 
         pass
     assert lying_in(elsewhere) == {}
     assert lying_in(host) == {"src/main.py": "x"}
+
+
+def test_what_a_manifest_is_made_of_comes_along(tmp_path: Path) -> None:
+    pytest.importorskip("ansible", reason="needs ansible-core")
+    place = Path(__file__).parents[2] / "ansible/plugins/plugin_utils/controller.py"
+    spec = spec_from_file_location("controller", place)
+    assert spec is not None
+    assert spec.loader is not None
+    controller = module_from_spec(spec)
+    spec.loader.exec_module(controller)
+    files = {
+        "fleet.yaml": "include: [rooms/101.yaml]\ndefaults: {board: esp32}\n",
+        "rooms/101.yaml": "devices: {'desk-{{ seat }}': {csv: class.csv, files: [main.py]}}\n",
+        "rooms/class.csv": "seat\n01\n02\n",
+        "rooms/main.py": "x = 1\n",
+    }
+    write_tree(tmp_path / "project", files)
+    names = controller.files_below(str(tmp_path / "project"))
+    assert names == sorted(files)
+    write_tree(tmp_path / "host", {name: files[name] for name in names})
+    states = load(str(tmp_path / "host")).states()
+    assert [state.device for state in states] == ["desk-01", "desk-02"]
