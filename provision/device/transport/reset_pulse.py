@@ -4,7 +4,9 @@ for one that is deaf. esptool has the same and more, and takes a fifth of a seco
 from __future__ import annotations
 
 import errno
+import sys
 import time
+from typing import Any
 
 from provision.device.transport.serial_port import Port
 from provision.model.board import ResetWiring
@@ -26,9 +28,9 @@ def pulse_reset(port: Port, wiring: ResetWiring) -> bool:
     try:
         lines.rts = False
         lines.dtr = False
-        lines.rts = True
+        move_rts(lines, True)
         time.sleep(_PULSE_USB if wiring is ResetWiring.USB_JTAG else _PULSE)  # EN is low
-        lines.rts = False
+        move_rts(lines, False)
         if wiring is ResetWiring.USB_JTAG:
             time.sleep(_PULSE_USB)  # the chip comes back on the bus
     except OSError as error:
@@ -36,3 +38,11 @@ def pulse_reset(port: Port, wiring: ResetWiring) -> bool:
             return False
         raise
     return True
+
+
+def move_rts(lines: Any, value: bool) -> None:
+    """Set RTS of a port whose DTR is released. Windows' own driver for USB serial ports,
+    usbser.sys, tells the device of RTS only when DTR is set."""
+    lines.rts = value
+    if sys.platform == "win32":
+        lines.dtr = False

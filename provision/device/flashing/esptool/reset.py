@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from provision.device.flashing.esptool.library import Esptool
-from provision.device.transport.reset_pulse import NO_LINES
+from provision.device.transport.reset_pulse import NO_LINES, move_rts
 from provision.errors import ManualActionRequired, NoAnswer
 from provision.model.board import BoardProfile, ResetWiring
 
@@ -99,7 +99,8 @@ def hard_reset(tools: Esptool, port: Port, wiring: ResetWiring, baud: int | None
         port.serial.rts = False
         port.serial.dtr = False
         if baud is not None and port.serial.baudrate != baud:
-            port.serial.rts = True  # EN is low, so that not a word comes at the rate of before
+            # EN is low, so that not a word comes at the rate of before.
+            move_rts(port.serial, True)
             port.serial.baudrate = baud
         tools.resets.HardReset(port.serial, uses_usb, flow_control=flow).reset()
     except OSError as error:

@@ -110,6 +110,14 @@ def test_a_pulse_holds_en_low_and_leaves_io0_released() -> None:
     assert lines.moves == [("rts", False), ("dtr", False), ("rts", True), ("rts", False)]
 
 
+def test_windows_tells_a_device_of_rts_when_dtr_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "win32")
+    lines = Lines()
+    assert pulse_reset(port(lines), ResetWiring.USB_JTAG)
+    released = ("dtr", False)
+    assert lines.moves[2:] == [("rts", True), released, ("rts", False), released]
+
+
 def test_the_chips_own_usb_takes_the_same_pulse() -> None:
     lines = Lines()
     assert pulse_reset(port(lines), ResetWiring.USB_JTAG)
