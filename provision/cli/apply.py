@@ -120,7 +120,7 @@ def command(
             cancel=command.cancel,
         )
 
-    return run_fleet_command(request, run, open_fleet=planned.open)
+    return run_fleet_command(request, run, open_fleet=planned.open, forks=forks)
 
 
 class _Planned:

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from provision.api import Cancellation, Confirm, Fleet, RunReport, load
+from provision.cli.consent import Consent, Question
 from provision.cli.options import (
     Where,
     host_options,
@@ -22,11 +23,9 @@ from provision.cli.options import (
     secrets_option,
     variables_option,
 )
-from provision.cli.streams import typed_within
 from provision.cli.suggestions import about_the_manifest, complete
 from provision.errors import ProvisionError, UsageError
 from provision.model.event import Notice, RunFailed
-from provision.model.plan import Plan
 from provision.model.state import Part
 from provision.output.fanout import Fanout
 from provision.output.results import erase_question
@@ -178,6 +177,7 @@ def run_fleet_command(
     directory: Path | None = None,
     rereads: bool = False,
     open_fleet: Callable[[], Fleet] | None = None,
+    forks: int = 0,
 ) -> int:
     """Read the manifest, open the outputs, `run`, and return the exit code. With `console` what
     boards print is the result, also in files of `directory`; `rereads`: the run follows what
@@ -194,6 +194,7 @@ def run_fleet_command(
         console=console,
         directory=directory,
         rereads=rereads,
+        forks=forks,
     )
 
 
@@ -210,8 +211,12 @@ def run_command(
     console: bool = False,
     directory: Path | None = None,
     rereads: bool = False,
+    question: Question = erase_question,
+    forks: int = 0,
 ) -> int:
-    """The same of the fleet that `open_fleet` opens, with whatever else is looked at before."""
+    """The same of the fleet that `open_fleet` opens, with whatever else is looked at before.
+    `question` is what has to be agreed to before a plan of a device is carried out; the run works
+    on so many devices at once as `forks` says, 0 for all."""
     try:
         fleet = open_fleet()
     except ProvisionError as error:
@@ -235,12 +240,16 @@ def run_command(
     ) as outputs:
         for warning in fleet.warnings:
             outputs.handle(Notice(message=f"warning: {warning}"))
+        consent = None
+        if interactive and not json:
+            consent = Consent(outputs, cancel, question, forks=forks)
+            outputs.add(consent)
         command = FleetCommand(
             fleet=fleet,
             outputs=outputs,
             cancel=cancel,
             operator=interactive,
-            confirm=asking(outputs, cancel, erase_question) if interactive and not json else None,
+            confirm=consent,
         )
         try:
             report = run(command)
@@ -259,43 +268,3 @@ def run_command(
     code = report.exit_code(detailed=detailed)
     # Why was a notice of the run. What a board came to is said by its code all the same.
     return code or (UsageError.exit_code if outputs.lost else 0)
-
-
-def asking(
-    outputs: Fanout,
-    cancel: Cancellation,
-    question: Callable[[Plan], str],
-    *,
-    several: bool = True,
-) -> Confirm:
-    """Asks about one board at a time; of several, "all" answers for those still to come."""
-    agreed = False
-    choices = "[y/N/all]" if several else "[y/N]"
-
-    def ask(device: str, plan: Plan) -> bool:
-        nonlocal agreed
-        asked = f"{device}: {question(plan)}? {choices}: "
-        with outputs.paused():
-            while not agreed:
-                click.echo(asked, nl=False, err=True)
-                answer = _typed_line(cancel).strip().lower()
-                if several and answer == "all":
-                    agreed = True
-                elif answer in _ANSWERS:
-                    return _ANSWERS[answer]
-        return agreed
-
-    return ask
-
-
-_ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
-
-
-def _typed_line(cancel: Cancellation) -> str:
-    """A line from the terminal; Interrupted as soon as the run is cancelled. This is no main
-    thread, so that Ctrl-C does not end the reading by itself."""
-    while not typed_within(0.1):
-        if cancel.cancelled():
-            click.echo(err=True)
-            cancel.check()
-    return sys.stdin.readline()

@@ -9,7 +9,7 @@ import click
 from provision import api
 from provision.cli.board_paths import BoardsRequest, one_device_options
 from provision.cli.device_names import devices
-from provision.cli.fleet_command import FleetCommand, asking, run_command
+from provision.cli.fleet_command import FleetCommand, run_command
 from provision.core.wording import listed, plural
 from provision.errors import UsageError
 from provision.model.plan import Plan
@@ -49,24 +49,21 @@ def command(
         return opened
 
     def run(command: FleetCommand) -> api.RunReport:
-        confirm = None
-        if command.confirm is not None:  # somebody is there
-            confirm = asking(command.outputs, command.cancel, _of_restoring, several=False)
         return api.restore(
             command.fleet,
             *saved,
             new_board=new_board,
             yes=yes,
             operator=command.operator,
-            confirm=confirm,
+            confirm=command.confirm,
             on_event=command.outputs.handle,
             cancel=command.cancel,
         )
 
-    return run_command(fleet, run, json=as_json, verbose=request.verbose)
+    return run_command(fleet, run, json=as_json, verbose=request.verbose, question=_of_restoring)
 
 
-def _of_restoring(plan: Plan) -> str:
+def _of_restoring(plan: Plan, _boards: int) -> str:
     deleted = [action.kind for action in plan.actions].count("delete-file")
     what = f"make {plural(plan.change_count, 'change')} to this board"
     if deleted:

@@ -46,6 +46,20 @@ def typed_within(seconds: float) -> bool:
     return True
 
 
+def forget_typed() -> None:
+    """What was typed before a question stood there is no answer to it."""
+    if sys.platform != "win32":
+        import termios
+
+        with suppress(termios.error):
+            termios.tcflush(sys.stdin, termios.TCIFLUSH)
+        return
+    import msvcrt
+
+    while msvcrt.kbhit():
+        msvcrt.getwch()
+
+
 def is_lost_output(error: OSError) -> bool:
     """Whether an error came of writing to a standard stream: all of it goes through click."""
     trace = error.__traceback__

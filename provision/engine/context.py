@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -84,6 +86,80 @@ class RunContext:
     clock: Callable[[], float] = time.monotonic
 
 
+class RunTime:
+    """How many `seconds` a run has worked: without those in which every device that had begun
+    waited for a person."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        self._lock = threading.Lock()
+        self._begun = clock()
+        self._idle = 0.0
+        self._idle_since: float | None = None
+        self._devices = self._waiting = 0
+
+    @property
+    def seconds(self) -> float:
+        with self._lock:
+            now = self.clock()
+            idle = 0.0 if self._idle_since is None else now - self._idle_since
+            return now - self._begun - self._idle - idle
+
+    def note(self, *, devices: int = 0, waiting: int = 0) -> None:
+        """So many more devices, or fewer, have begun and not ended, and wait for a person."""
+        with self._lock:
+            now = self.clock()
+            if self._idle_since is not None:
+                self._idle += now - self._idle_since
+            self._devices += devices
+            self._waiting += waiting
+            self._idle_since = now if 0 < self._devices == self._waiting else None
+
+
+class DeviceTime:
+    """The same of one device: `seconds` without those of its own waiting."""
+
+    def __init__(self, run: RunTime) -> None:
+        self._run = run
+        self._begun = run.clock()
+        self._waited = 0.0
+        self._waiting_since: float | None = None
+        run.note(devices=1)
+
+    @property
+    def seconds(self) -> float:
+        now = self._run.clock()
+        waiting = 0.0 if self._waiting_since is None else now - self._waiting_since
+        return now - self._begun - self._waited - waiting
+
+    def wait(self) -> None:
+        """From here on, unless it is so already, a person is waited for."""
+        if self._waiting_since is None:
+            self._waiting_since = self._run.clock()
+            self._run.note(waiting=1)
+
+    def go_on(self) -> None:
+        """The person, if one was waited for, has done what was to be done."""
+        if self._waiting_since is not None:
+            self._waited += self._run.clock() - self._waiting_since
+            self._waiting_since = None
+            self._run.note(waiting=-1)
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """A person is waited for in this block."""
+        self.wait()
+        try:
+            yield
+        finally:
+            self.go_on()
+
+    def end(self) -> None:
+        """The device is done."""
+        self.go_on()
+        self._run.note(devices=-1)
+
+
 @dataclass(kw_only=True)
 class DeviceContext:
     """One device in the hands of a task: what it works with, and what is known so far.
@@ -99,6 +175,7 @@ class DeviceContext:
     desired: DesiredState
     firmware: Firmware | None
     session: Session
+    time: DeviceTime
     claim: Callable[[str], None]
     actual: ActualState | None = None
     plan: Plan | None = None

@@ -9,7 +9,7 @@ import threading
 from provision.core.planning.nvs_plan import without_secrets
 from provision.core.planning.safety import board_taken
 from provision.engine.cancellation import Cancellation
-from provision.engine.context import DeviceContext, RunContext
+from provision.engine.context import DeviceContext, DeviceTime, RunContext, RunTime
 from provision.engine.locate import Located
 from provision.engine.refusal import refused
 from provision.engine.session import Session
@@ -18,9 +18,11 @@ from provision.errors import Interrupted, ProvisionError, Refused, RolledBack, U
 from provision.model.endpoint import Endpoint
 from provision.model.event import (
     DeviceFinished,
+    Event,
     ManualActionNeeded,
     Outcome,
     SeenBoard,
+    StageStarted,
     Trace,
 )
 from provision.model.report import DeviceReport
@@ -53,6 +55,7 @@ class DeviceRun:
         context: RunContext,
         cancel: Cancellation,
         claims: Claims,
+        run_time: RunTime,
     ) -> None:
         self.report: DeviceReport | None = None
         self._target = target
@@ -61,6 +64,7 @@ class DeviceRun:
         self._context = context
         self._cancel = cancel
         self._claims = claims
+        self._run_time = run_time
         self._device: DeviceContext | None = None
 
     @property
@@ -78,11 +82,11 @@ class DeviceRun:
 
     def run(self) -> None:
         """Go all the way; never raises."""
-        started = self._context.clock()
+        time = DeviceTime(self._run_time)
         error: ProvisionError | None = None
         outcome: Outcome
         try:
-            outcome = self._work()
+            outcome = self._work(time)
         except ProvisionError as caught:
             error, outcome = caught, outcome_of(caught)
         except Exception as caught:  # noqa: BLE001 - one device's bug must not take the others down
@@ -91,7 +95,8 @@ class DeviceRun:
             outcome = "failed"
         if error is not None:
             error.on(self.name)
-        seconds = self._context.clock() - started
+        time.end()
+        seconds = time.seconds
         device = self._device
         plan = device.plan if device is not None else None
         actual = device.actual if device is not None else None
@@ -138,10 +143,10 @@ class DeviceRun:
         self.report = DeviceReport(device=self.name, outcome="skipped", seconds=0.0)
         self._context.emit(DeviceFinished(device=self.name, outcome="skipped", seconds=0.0))
 
-    def _work(self) -> Outcome:
+    def _work(self, time: DeviceTime) -> Outcome:
         if isinstance(self._located, ProvisionError):
             raise self._located
-        session = self._open(self._located)
+        session = self._open(self._located, time)
         try:
             self._device = DeviceContext(
                 run=self._context,
@@ -149,17 +154,33 @@ class DeviceRun:
                 desired=self._target.desired,
                 firmware=self._target.firmware,
                 session=session,
+                time=time,
                 claim=lambda mac: self._claims.claim(mac, self.name),
             )
             return self._task.run(self._device)
         finally:
             session.close()
 
-    def _open(self, address: str) -> Session:
+    def _open(self, address: str, time: DeviceTime) -> Session:
         context, desired = self._context, self._target.desired
 
         def trace(level: int, text: str) -> None:
             context.emit(Trace(device=desired.device, level=level, text=text))
+
+        def emit(event: Event) -> None:
+            if isinstance(event, StageStarted):
+                time.go_on()
+            context.emit(event)
+
+        def ask(instructions: str, seconds_left: float) -> bool:
+            self._cancel.check()
+            time.wait()
+            context.emit(
+                ManualActionNeeded(
+                    device=desired.device, instructions=instructions, seconds=seconds_left
+                )
+            )
+            return True
 
         connection = context.connector.connect(
             Endpoint(address=address, baud=desired.baud, transfer_baud=desired.transfer_baud),
@@ -171,17 +192,10 @@ class DeviceRun:
             desired=desired,
             address=address,
             connection=connection,
-            operator=self._ask_operator if context.operator else None,
+            operator=ask if context.operator else None,
             operator_timeout=context.manual_timeout,
-            emit=context.emit,
+            emit=emit,
         )
-
-    def _ask_operator(self, instructions: str, seconds_left: float) -> bool:
-        self._cancel.check()
-        self._context.emit(
-            ManualActionNeeded(device=self.name, instructions=instructions, seconds=seconds_left)
-        )
-        return True
 
 
 def outcome_of(error: ProvisionError) -> Outcome:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from provision.core.planning.ownership import swapped_seats
 from provision.core.planning.rollout import stopped_because
 from provision.engine.cancellation import Cancellation
-from provision.engine.context import RunContext
+from provision.engine.context import RunContext, RunTime
 from provision.engine.device_run import Claims, DeviceRun
 from provision.engine.locate import Located, locate
 from provision.engine.scheduler import FINISHING, STOPPING, run_all
@@ -48,7 +48,7 @@ def run(
     KeyboardInterrupt is passed on. `owned` are the ports of the manifest's other devices.
     `manifest`, `commit`, `host` and `resumes` are those of `RunStarted`.
     """
-    started = context.clock()
+    time = RunTime(context.clock)
     context.emit(
         RunStarted(
             task=task.name,
@@ -85,6 +85,7 @@ def run(
             context=context,
             cancel=cancel,
             claims=claims,
+            run_time=time,
         )
         for target in targets
     ]
@@ -92,8 +93,9 @@ def run(
     run_all(
         steps.of(devices),
         cancel,
-        # A device that has no port ends at once, on whichever thread is free.
-        forks=context.forks or max(1, sum(device.located for device in devices)),
+        # A device that has no port ends at once, on whichever thread is free: one always is, while
+        # others wait for an answer that is asked for once for all.
+        forks=context.forks or 1 + sum(device.located for device in devices),
         begun=steps.begun,
         may_begin=steps.may_begin,
         notice=lambda text: context.emit(Notice(message=text)),
@@ -110,7 +112,7 @@ def run(
         context.emit(Notice(message=seats))
     report = RunReport(
         devices=tuple(device.report for device in devices if device.report is not None),
-        seconds=context.clock() - started,
+        seconds=time.seconds,
         interrupted=cancel.cancelled(),
         stopped=steps.stopped,
     )

@@ -74,6 +74,11 @@ class Fanout:
         self._end: Callable[[], None] | None = None
         self._ended = False
 
+    def add(self, output: Output) -> None:
+        """Give events to this one as well, after all others."""
+        with self._lock:
+            self._outputs.append(output)
+
     @property
     def lost(self) -> bool:
         """Whether something that was asked for could not be written. A reader that went away, as

@@ -123,6 +123,10 @@ class FleetView:
             case _:
                 pass
 
+    def waited(self, seconds: float) -> None:
+        """Nothing was shown for so long, while somebody was asked: that is no time of the run."""
+        self._started += seconds
+
     def rows(self, max_rows: int) -> list[Row]:
         """At most `max_rows` rows: every device while they fit; else those that are active, the
         ones that wait for a person first."""

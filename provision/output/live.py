@@ -49,7 +49,9 @@ class Live:
         self._console = console or Console(
             file=stream, force_terminal=True, no_color=not colour, highlight=False
         )
+        self._clock = clock
         self._view = FleetView(clock)
+        self._paused_at: float | None = None
         # rich's refresh thread draws while events come in from others.
         self._view_lock = threading.RLock()
         self._plain = Plain(stream, verbosity=verbosity or QUIET, style=Style(colour), fold=True)
@@ -85,12 +87,17 @@ class Live:
 
     def pause(self) -> None:
         """Take the display away."""
+        self._paused_at = self._clock()
         if self._rich is not None:
             self._rich.stop()
             self._rich = None
 
     def resume(self) -> None:
         """Show the display again, if the run is still going on."""
+        if self._paused_at is not None:
+            with self._view_lock:
+                self._view.waited(self._clock() - self._paused_at)
+            self._paused_at = None
         if self._running and self._rich is None:
             self._rich = RichLive(
                 console=self._console,

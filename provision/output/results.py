@@ -22,7 +22,7 @@ from provision.model.event import (
 from provision.model.plan import Plan, phase_of
 from provision.output.recap import recap_lines
 from provision.output.style import PLAIN, Colour, Style
-from provision.output.text import Told, device_group, plan_lines
+from provision.output.text import Told, device_group, plan_lines, plan_shape
 
 _DIFF_COLOURS: dict[str, Colour] = {"+": "green", "-": "red", "@": "cyan"}
 
@@ -35,15 +35,17 @@ class Writer(Protocol):
     def flush(self) -> None: ...
 
 
-def erase_question(plan: Plan) -> str:
-    """What somebody has to agree to before a plan is carried out, to be put behind the device's
-    name: `erase this board and every file on it (…)`."""
+def erase_question(plan: Plan, boards: int = 1) -> str:
+    """What somebody has to agree to before a plan is carried out, to be put behind the name of the
+    device, or of the `boards` that share it: `erase this board and every file on it (…)`."""
+    this, whole = "this board", "this board and every file on it"
+    if boards > 1:
+        this, whole = "each of these boards", "these boards and every file on them"
     if not plan.flashes:
-        return f"delete {plural(len(plan.deleted), 'file')} of this board, which no run has met yet"
+        return f"delete {plural(len(plan.deleted), 'file')} of {this}, which no run has met yet"
     why = next(one.reason for one in plan.actions if phase_of(one) == "flash")
     lost = listed(plan.losses)
-    what = f"lose {lost} of this board" if lost else "erase this board and every file on it"
-    return f"{what} ({why})"
+    return f"{f'lose {lost} of {this}' if lost else f'erase {whole}'} ({why})"
 
 
 class PlanText:
@@ -53,7 +55,9 @@ class PlanText:
 
     The slowest device delays nobody: before a flash is erased or written, before an action is
     reported as done, and before a person is asked for something, the plans known so far are
-    shown. A live display can stand for the stream, to keep what is written above its own lines.
+    shown; but nobody has to read one twice, so that what is as another device's, which was shown,
+    comes when all are known. A live display can stand for the stream, to keep what is written above
+    its own lines.
     """
 
     name = "the plan"
@@ -95,16 +99,21 @@ class PlanText:
                 self.close()
             case DeviceFinished():
                 self._unplanned.discard(event.device)
-                self._show_when_due(due=event.device in self._plans)
+                self._show_when_due(due=self._is_news(event.device))
             case ActionDone():
-                self._show_when_due(due=event.device in self._plans)
+                self._show_when_due(due=self._is_news(event.device))
             case StageStarted():
                 touched = event.stage in ("erase", "flash")
-                self._show_when_due(due=touched and event.device in self._plans)
+                self._show_when_due(due=touched and self._is_news(event.device))
             case ManualActionNeeded():
                 self.pause()
             case _:
                 self._show_when_due(due=False)
+
+    def _is_news(self, device: str) -> bool:
+        """Whether a plan is to be shown that is like none which was."""
+        plan = self._plans.get(device)
+        return plan is not None and (device in self._diffs or plan_shape(plan) not in self._told)
 
     def _show_when_due(self, *, due: bool) -> None:
         """Show the plans once all are known, or when one of them is due."""

@@ -243,7 +243,7 @@ def plan_lines(
     told = {} if told is None else told
     groups: dict[object, list[Plan]] = {}
     for plan in plans:
-        groups.setdefault(_shape(plan), []).append(plan)
+        groups.setdefault(plan_shape(plan), []).append(plan)
     lines: list[str] = []
     ordered = sorted(
         groups.items(), key=lambda each: each[1][0].changes or bool(each[1][0].refusals)
@@ -254,7 +254,7 @@ def plan_lines(
     return [*lines, _plan_summary(plans, style)]
 
 
-def _shape(plan: Plan) -> object:
+def plan_shape(plan: Plan) -> object:
     """Equal for plans that people read as the same."""
     return (tuple(nameless(each, plan.device) for each in plan.actions), plan.refusals)
 

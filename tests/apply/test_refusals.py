@@ -252,7 +252,7 @@ def test_rule_2_a_board_that_nobody_knows_is_not_erased_unasked(station: Station
     assert station.lock == {"bench": mac}
 
 
-def test_rule_2_one_answer_can_be_for_all(station: Station) -> None:
+def test_rule_2_boards_with_the_same_to_lose_are_one_question(station: Station) -> None:
     station.board("bench")
     station.board("other")
     station.write(
@@ -263,11 +263,12 @@ def test_rule_2_one_answer_can_be_for_all(station: Station) -> None:
         """,
     )
     asked = station.start("apply", terminal=True)
-    asked.until(lambda run: ": erase this board" in run.err)
-    asked.answer("all\n")
+    asked.until(lambda run: ": erase these boards" in run.err)
+    asked.answer("y\n")
     agreed = asked.end()
     assert agreed.code == 0, agreed.said
-    assert agreed.err.count(": erase this board") == 1
+    assert agreed.err.count(": erase these boards and every file on them") == 1
+    assert agreed.out.count("erase the whole flash") == 1
     assert set(station.lock) == {"bench", "other"}
 
 

@@ -19,6 +19,7 @@ from provision.core.chips.esp.chips import ESP32, ESP8266
 from provision.core.chips.esp.firmware import read_firmware
 from provision.core.planning.rollout import in_batches
 from provision.engine.cancellation import Cancellation
+from provision.engine.context import DeviceTime, RunTime
 from provision.engine.run import run
 from provision.engine.task import Task
 from provision.engine.tasks.apply import ApplyTask
@@ -495,7 +496,7 @@ def test_devices_that_are_not_plugged_in_take_no_thread_of_their_own() -> None:
     states = [device(name) for name in ("gone", "a", *(f"gone{n}" for n in range(50)), "b")]
     report = go(world, *states, emit=emit)
     assert Counter(outcomes(report).values()) == {"unreachable": 51, "ok": 2}
-    assert len(threads) <= 2
+    assert len(threads) <= 3
 
 
 def test_a_bug_met_on_one_device_leaves_the_others_alone() -> None:
@@ -755,6 +756,49 @@ def test_a_board_without_reset_lines_waits_for_its_operator() -> None:
     assert outcomes(go(world, state, operator=True)) == {"kitchen": "changed"}
     asked = [event for event in world.events if isinstance(event, ManualActionNeeded)]
     assert asked[0].instructions == "Hold BOOT, press RESET."
+
+
+def test_who_waits_for_a_person_does_not_work_meanwhile() -> None:
+    """A question that is answered after a minute is no minute of a board's."""
+    seconds = [0.0]
+    states = [device(name, firmware=firmware()) for name in ("kitchen", "hall")]
+    boards = {"/dev/kitchen": FakeBoard(), "/dev/hall": converged(mac="24:6f:28:00:00:0b")}
+    world = FakeWorld(boards, {"new": image()})
+    done = threading.Event()
+
+    def emit(event: Event) -> None:
+        if isinstance(event, DeviceFinished) and event.device == "hall":
+            done.set()
+
+    def agree(_name: str, _plan: object) -> bool:
+        assert done.wait(60)  # so that nobody works meanwhile
+        seconds[0] += 60
+        return True
+
+    report = go(
+        world, *states, task=ApplyTask(), confirm=agree, emit=emit, clock=lambda: seconds[0]
+    )
+    assert outcomes(report) == {"kitchen": "changed", "hall": "ok"}
+    assert [one.seconds for one in report.devices] == [0.0, 0.0]
+    assert report.seconds == 0.0
+
+
+def test_time_counts_while_one_works_and_another_waits() -> None:
+    now = [0.0]
+    run_time = RunTime(lambda: now[0])
+    one, other = DeviceTime(run_time), DeviceTime(run_time)
+
+    def after(seconds: float, done: Callable[[], None]) -> tuple[float, float, float]:
+        now[0] += seconds
+        done()
+        return run_time.seconds, one.seconds, other.seconds
+
+    assert after(1, one.wait) == (1, 1, 1)
+    assert after(2, one.wait) == (3, 1, 3)  # the other works, and it waits already
+    assert after(4, other.wait) == (7, 1, 7)
+    assert after(8, other.go_on) == (7, 1, 7)
+    assert after(16, one.end) == (23, 1, 23)  # as if the person had come
+    assert after(32, other.end) == (55, 33, 55)
 
 
 def test_too_little_room_is_told_before_the_first_byte() -> None:

@@ -308,6 +308,20 @@ def test_an_apply_does_not_wait_for_the_slowest_where_a_plan_is_due(event: Event
     assert stream.getvalue() == f"a: 1 change\n{CHANGED}b: 1 change, as a\n"
 
 
+def test_devices_that_begin_one_by_one_have_their_plan_told_once() -> None:
+    """As thirty boards that are found one after the other."""
+    stream, output = applied(*(f"desk-{number}" for number in range(1, 7)))
+    for number in range(1, 6):
+        planned(output, f"desk-{number}")
+        output.handle(StageStarted(device=f"desk-{number}", stage="flash"))
+        assert stream.getvalue() == f"desk-1: 1 change\n{CHANGED}"
+    planned(output, "desk-6")
+    output.handle(StageStarted(device="desk-6", stage="files"))
+    assert stream.getvalue() == (
+        f"desk-1: 1 change\n{CHANGED}desk-[2:6] (5 devices): 1 change, as desk-1\n"
+    )
+
+
 def test_who_is_asked_has_seen_the_plan() -> None:
     stream, output = applied("a", "b")
     planned(output, "a")

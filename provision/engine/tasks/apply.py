@@ -112,7 +112,9 @@ def ask_consent(device: DeviceContext, actual: ActualState, plan: Plan) -> None:
     if refusal is None:
         return
     if run.confirm is not None:
-        if run.confirm(name, plan):
+        with device.time.waiting():
+            agreed = run.confirm(name, plan)
+        if agreed:
             return
         refusal = declined("erasing its board" if plan.flashes else "deleting its files")
     raise refused(refusal)

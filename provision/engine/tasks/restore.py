@@ -173,7 +173,9 @@ def _ask(device: DeviceContext, plan: Plan) -> None:
     """Ask before anything is written; Refused when the answer is no or nobody can be asked."""
     name, run = device.desired.device, device.run
     if run.confirm is not None:
-        if run.confirm(name, plan):
+        with device.time.waiting():
+            agreed = run.confirm(name, plan)
+        if agreed:
             return
         raise refused(declined())
     lost = f", {listed(plan.losses)} would be lost" if plan.losses else ""
