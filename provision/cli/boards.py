@@ -15,7 +15,7 @@ from provision.boards import profiles
 from provision.boards.releases import catalogue, names, release_profile, search
 from provision.cli.options import json_option
 from provision.core.chips.registry import family_of
-from provision.core.wording import closest, size_code
+from provision.core.wording import aligned, closest, size_code
 from provision.errors import UsageError
 from provision.model.board import BoardProfile, ResetWiring
 from provision.output.style import Style, wants_colour
@@ -134,13 +134,10 @@ def table_lines(boards: Sequence[BoardProfile], style: Style) -> Iterator[str]:
         )
         for board in boards
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for number, row in enumerate(rows):
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        if number == 0:
-            yield style("  ".join(cells).rstrip(), "dim")
-        else:
-            yield "  ".join([style(cells[0], "bold"), *cells[1:]]).rstrip()
+    head, *lines = aligned(rows)
+    yield style(head, "dim")
+    for row, line in zip(rows[1:], lines, strict=True):
+        yield style(row[0], "bold") + line.removeprefix(row[0])
 
 
 def _rates(board: BoardProfile) -> str:

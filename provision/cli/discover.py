@@ -15,7 +15,7 @@ from provision import api
 from provision.app import this_host
 from provision.cli.named_manifest import of_the_environment
 from provision.cli.options import json_option
-from provision.core.wording import harmless_line, memory_size
+from provision.core.wording import aligned, harmless_line, memory_size
 from provision.errors import ManifestError
 from provision.model.state import FirmwareIdentity
 from provision.output.style import Style, wants_colour
@@ -87,18 +87,14 @@ def table(found: Sequence[api.FoundPort], probed: bool, style: Style) -> Iterato
     rows = [tuple(map(harmless_line, _cells(one, probed))) for one in found]
     if not rows:
         return
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    yield style(_row(heads, widths), "bold")
-    for one, cells in zip(found, rows, strict=True):
-        yield _row(cells, widths)
+    head, *lines = aligned([heads, *rows])
+    yield style(head, "bold")
+    for one, line in zip(found, lines, strict=True):
+        yield line
         if one.port.links:
             # by-path differs for every socket; many bridges share one by-id name
             lasting = [link for link in one.port.links if "/by-path/" in link] or one.port.links
             yield style(f"  {harmless_line(lasting[0])}", "dim")
-
-
-def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
-    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
 
 
 def _cells(one: api.FoundPort, probed: bool) -> tuple[str, ...]:

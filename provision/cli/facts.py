@@ -19,7 +19,7 @@ from provision.cli.options import (
     secrets_option,
 )
 from provision.cli.suggestions import about_the_manifest
-from provision.core.wording import Redact, harmless, memory_size, plural
+from provision.core.wording import Redact, aligned, harmless, memory_size, plural
 from provision.model.report import DeviceReport
 from provision.model.secret import MASK
 from provision.model.state import DesiredState
@@ -143,13 +143,9 @@ def nvs_lines(report: DeviceReport, state: DesiredState, redact: Redact) -> list
         )
         for entry in entries
     ]
-    widths = [max((len(cell[column]) for cell in cells), default=0) for column in (0, 1)]
     return [
         f"{report.device}: {plural(len(cells), 'entry', 'entries')} in NVS",
-        *(
-            f"  {name.ljust(widths[0])}  {kind.ljust(widths[1])}  {text}"
-            for name, kind, text in cells
-        ),
+        *(f"  {line}" for line in aligned(cells)),
     ]
 
 
@@ -171,8 +167,4 @@ def table(rows: list[dict[str, object]], *, hosts: bool) -> list[str]:
                 f"{item['outcome']}: {item['code']}" if item["error"] else firmware,
             ]
         )
-    widths = [max(len(line[column]) for line in cells) for column in range(len(heading))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in cells
-    ]
+    return aligned(cells)

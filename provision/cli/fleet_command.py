@@ -28,6 +28,7 @@ from provision.errors import ProvisionError, UsageError
 from provision.model.event import Notice, RunFailed
 from provision.model.state import Part
 from provision.output.fanout import Fanout
+from provision.output.plain import QUIET
 from provision.output.results import erase_question
 from provision.output.setup import open_outputs, tell_failed
 
@@ -44,6 +45,7 @@ class FleetRequest:
     junit: Path | None
     html: Path | None
     verbose: int
+    quiet: bool
     diff: bool
     match_by_mac: bool
     detailed: bool
@@ -90,6 +92,8 @@ def run_options(function: Callable[..., int]) -> Callable[..., int]:
         manifest_argument,
         *_SELECTING,
         *_TELLING,
+        click.option("-q", "--quiet", is_flag=True,
+                     help="Show only what failed, what a person has to do, and the totals."),
         BY_MAC,
         click.option("--detailed-exitcode", "detailed", is_flag=True,
                      help="Exit with 6 when changes are pending."),
@@ -153,7 +157,7 @@ def _gathering(function: Callable[..., int], options: Sequence[Option]) -> Calla
 # What commands have that lack the option.
 _ABSENT: dict[str, Any] = {
     "diff": False, "accept_new": (), "only": None, "variables": {}, "detailed": False,
-    "match_by_mac": False, "manifest": None,
+    "match_by_mac": False, "manifest": None, "quiet": False,
 }  # fmt: skip
 
 
@@ -186,7 +190,7 @@ def run_fleet_command(
         open_fleet or request.load,
         run,
         json=request.json,
-        verbose=request.verbose,
+        verbose=_verbosity(request),
         log_file=request.log_file,
         junit=request.junit,
         html=request.html,
@@ -196,6 +200,12 @@ def run_fleet_command(
         rereads=rereads,
         forks=forks,
     )
+
+
+def _verbosity(request: FleetRequest) -> int:
+    if request.quiet and request.verbose:
+        raise UsageError("-q shows less and -v more", hint="leave one of them out")
+    return QUIET if request.quiet else request.verbose
 
 
 def run_command(

@@ -25,7 +25,7 @@ from provision.cli.options import (
     variables_option,
 )
 from provision.cli.problems import masked, problem_data, report_problems, report_warnings
-from provision.core.wording import Redact, harmless_line, listed
+from provision.core.wording import Redact, aligned, harmless_line, listed
 from provision.errors import ManifestError
 from provision.model.secret import MASK, Secret
 from provision.model.state import Check, DesiredFile, DesiredFirmware, DesiredState
@@ -100,11 +100,11 @@ def _show_hosts(found: api.FleetHosts, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(asdict(found), indent=2))
         return 0
-    width = max(map(len, (*found.hosts, "-")))
-    for host, devices in found.hosts.items():
-        click.echo(f"{host.ljust(width)}  {listed(devices)}")
+    rows = [(host, listed(devices)) for host, devices in found.hosts.items()]
     if found.anywhere:
-        click.echo(f"{'-'.ljust(width)}  {listed(found.anywhere)}")
+        rows.append(("-", listed(found.anywhere)))
+    for line in aligned(rows):
+        click.echo(line)
     return 0
 
 
@@ -254,10 +254,8 @@ def _table(title: str, rows: Sequence[Sequence[str]], style: Style) -> Iterator[
     if not rows:
         return
     yield f"  {style(title, 'dim')}"
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        yield ("    " + "  ".join(cells)).rstrip()
+    for line in aligned(rows):
+        yield f"    {line}"
 
 
 def _notes(file: DesiredFile) -> str:

@@ -16,7 +16,7 @@ import click
 from provision.cli import sim_firmware
 from provision.cli.options import json_option, limit_option, secrets_option
 from provision.cli.problems import report_error
-from provision.core.wording import size_code
+from provision.core.wording import aligned, size_code
 from provision.errors import SimulatorError, UsageError
 from provision.sim import client, paths
 from provision.sim.families import MODELS, model_of
@@ -158,9 +158,8 @@ def _list_faults(context: click.Context, _: click.Parameter, wanted: bool) -> No
     from provision.sim.process.faults import FAULTS, IN_FLASH
 
     told = {**{name: fault.help for name, fault in FAULTS.items()}, **IN_FLASH}
-    width = max(map(len, told))
-    for name, text in told.items():
-        click.echo(f"{name.ljust(width)}  {text}")
+    for line in aligned([*told.items()]):
+        click.echo(line)
     context.exit()
 
 
@@ -308,9 +307,8 @@ def _show(boards: Sequence[dict[str, Any]], as_json: bool) -> None:
         return
     rows = [_COLUMNS, *(_row(board) for board in boards)]
     used = [i for i in range(len(_COLUMNS)) if any(row[i] for row in rows[1:])]
-    widths = {i: max(len(row[i]) for row in rows) for i in used}
-    for row in rows:
-        click.echo("  ".join(row[i].ljust(widths[i]) for i in used).rstrip())
+    for line in aligned([[row[i] for i in used] for row in rows]):
+        click.echo(line)
     for problem in dict.fromkeys(board.get("problem") for board in boards):
         if problem:
             click.echo(f"warning: {problem}", err=True)

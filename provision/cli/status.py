@@ -24,7 +24,7 @@ from provision.cli.options import (
     secrets_option,
 )
 from provision.cli.suggestions import about_the_manifest
-from provision.core.wording import harmless_line, plural
+from provision.core.wording import aligned, harmless_line, plural
 from provision.output.setup import open_outputs
 from provision.output.style import Style, wants_colour
 
@@ -101,10 +101,10 @@ def table(found: api.FleetStatus, reports: Reports, style: Style) -> Iterator[st
     if reports:
         heads.append("OBSERVED")
     rows = [list(map(harmless_line, _cells(one, reports))) for one in found.devices]
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    yield style(_row(heads, widths), "bold")
-    for one, cells in zip(found.devices, rows, strict=True):
-        yield _row(cells, widths)
+    head, *lines = aligned([heads, *rows])
+    yield style(head, "bold")
+    for one, line in zip(found.devices, lines, strict=True):
+        yield line
         last = one.last
         if last is not None and last.error is not None:
             when = _local(last.time)
@@ -174,7 +174,3 @@ def _local(time: str) -> str:
         return f"{datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M}"
     except (ValueError, OverflowError, OSError):  # somebody wrote into the record
         return time
-
-
-def _row(cells: list[str], widths: list[int]) -> str:
-    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()

@@ -96,6 +96,40 @@ def shorten(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + CUT
 
 
+def columns(text: str) -> int:
+    """How many columns of a terminal a text takes: none for what stands above or within a letter,
+    two for letters of East Asia and for pictures."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import category, east_asian_width
+
+    return sum(
+        0 if category(char) in ("Mn", "Me", "Cf") else 1 + (east_asian_width(char) in "WF")
+        for char in text
+    )
+
+
+def padded(text: str, width: int) -> str:
+    """The text with spaces behind it, so that it takes as many columns of a terminal."""
+    return text + " " * (width - columns(text))
+
+
+def fitting(text: str, width: int) -> str:
+    """As `shorten`, to as many columns of a terminal."""
+    if columns(text) <= width:
+        return text
+    shown = text[: max(width - 1, 0)]
+    while columns(shown) > width - len(CUT):
+        shown = shown[:-1]
+    return shown + CUT
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows as lines, whose cells stand below one another."""
+    widths = [max(map(columns, cells)) for cells in zip(*rows, strict=True)]
+    return ["  ".join(map(padded, row, widths)).rstrip() for row in rows]
+
+
 def excerpt(text: str, redact: Redact, limit: int = 200, *, end: bool = False) -> str:
     """What a board or another program said, for a message: its first characters, or with `end`
     its last, as one line. Secrets are masked before anything is cut or changed, and parts of them

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from provision.core.file_names import plain_name
+from provision.core.wording import columns, padded
 from provision.errors import UsageError
 from provision.model.event import ConsoleLine, DeviceFinished, Event, Printed, RunStarted
 from provision.output.run_log import local_time
@@ -34,9 +35,9 @@ class ConsoleText:
         """Print what a board has printed."""
         match event:
             case RunStarted():
-                width = max(map(len, event.devices), default=0)
+                width = max(map(columns, event.devices), default=0)
                 for number, device in enumerate(event.devices):
-                    name = self._style(device.ljust(width), _COLOURS[number % len(_COLOURS)])
+                    name = self._style(padded(device, width), _COLOURS[number % len(_COLOURS)])
                     self._heads[device] = f"{name} | "
             case ConsoleLine():
                 self._write(self._shown(event))

@@ -23,6 +23,7 @@ from provision.model.event import (
     FileDiffed,
     ManualActionNeeded,
     Notice,
+    Outcome,
     Printed,
     RolloutStopped,
     RunFailed,
@@ -41,6 +42,7 @@ from provision.output.recap import cause
 from provision.output.style import PLAIN, Style
 
 PROGRESS_EVERY = 10.0  # seconds
+MANY = 20  # devices of which those that are as they should be are told of together
 QUIET = -1
 """The verbosity that shows only what a person must do or know: manual actions, notices and
 failures."""
@@ -66,7 +68,7 @@ class Plain:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """With `console`, what boards print is written too. With `fold`, only the first of devices
-        that fail alike is told of: the recap has all of them."""
+        that fail alike is told of, as in a large fleet: the recap has all of them."""
         self._stream = stream
         self._console = console
         self._verbosity = verbosity
@@ -74,7 +76,8 @@ class Plain:
         self._clock = clock
         self._fold = fold
         self._causes: set[tuple[str, ...]] = set()  # of the failures that were told
-        self._skipped: list[str] = []
+        self._many = False
+        self._unchanged: dict[Outcome, list[str]] = {}  # told together at the end
         self._reported_at: dict[str, float] = {}  # device: when progress was last reported
         self._seconds_left: dict[str, float] = {}  # device: seconds left when last reported
 
@@ -118,6 +121,7 @@ class Plain:
             case _ if self._verbosity < 0:
                 return []
             case RunStarted():
+                self._many = len(event.devices) > MANY
                 devices = plural(len(event.devices), "device")
                 return [f"{event.task} {one_line(event.fleet)}: {devices}"]
             case BatchStarted():
@@ -137,8 +141,11 @@ class Plain:
                 step = text.step_text(event.result)
                 return [f"{self._name(event.device)}: {step}"] if step else []
             case RunFinished():
-                skipped, self._skipped = self._skipped, []
-                return [f"{text.device_group(skipped)}: skipped"] if skipped else []
+                unchanged, self._unchanged = self._unchanged, {}
+                return [
+                    f"{text.device_group(devices)}: {self._style.outcome(outcome)}"
+                    for outcome, devices in unchanged.items()
+                ]
             case DevicePlanned() | FileDiffed() | RolloutStopped():
                 return []  # results: PlanText and Recap have them
             case RunFailed() | RunQueued():
@@ -161,19 +168,19 @@ class Plain:
         self._seconds_left.pop(event.device, None)
         if event.error is None and self._verbosity < 0:
             return []
-        if event.outcome == "skipped" and event.error is None:
-            self._skipped.append(event.device)  # which are many where one is
-            return []
         name = self._name(event.device)
-        lines = [f"{name}: {text.outcome_line(event, self._style)}"]
-        if event.error is not None:
-            known, why = len(self._causes), cause(event)
-            self._causes.add(why)
-            if len(self._causes) > known:
-                lines += [f"{name}:   {line}" for line in text.error_lines(event)]
-            elif self._fold:
+        if event.error is None:
+            # The one are many where one is; the others are no news of a large fleet.
+            if event.outcome == "skipped" or (event.outcome == "ok" and self._many):
+                self._unchanged.setdefault(event.outcome, []).append(event.device)
                 return []
-        return lines
+            return [f"{name}: {text.outcome_line(event, self._style)}"]
+        lines = [f"{name}: {text.outcome_line(event, self._style)}"]
+        why = cause(event)
+        if why not in self._causes:
+            self._causes.add(why)
+            return lines + [f"{name}:   {line}" for line in text.error_lines(event)]
+        return [] if self._fold or self._many else lines
 
     def _progress_lines(self, event: StageProgress) -> list[str]:
         now = self._clock()

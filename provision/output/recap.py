@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from provision.core.wording import one_line, plural, shorten
+from provision.core.wording import columns, fitting, one_line, padded, plural
 from provision.model.event import DeviceFinished, Outcome
 from provision.output.style import PLAIN, Style
 from provision.output.text import device_group, duration
@@ -69,12 +69,12 @@ def recap_lines(
     """The end of a run. `width` cuts long lines, if given. Devices that are `left_out` are told of
     elsewhere, and count in the totals alone."""
     rows = _rows([one for one in finished if one.device not in left_out])
-    column = max((len(row.who) for row in rows), default=0)
+    column = max((columns(row.who) for row in rows), default=0)
     lines = [style("Recap", "bold")]
     for row in rows:
         one = row.first
         changes = f"changed={one.changes}{'+' * one.partly}"  # and a part of another
-        head = f"{row.who.ljust(column)}  "
+        head = f"{padded(row.who, column)}  "
         rest = f"{changes:<12}{duration(max(each.seconds for each in row.devices)).rjust(9)}"
         if one.error is not None:
             said = one_line(one.error)
@@ -82,9 +82,9 @@ def recap_lines(
             rest += f"  {one.code or 'error'}: {f'as {one.device}: ' if differ else ''}{said}"
         elif one.left:
             rest += f"  left undone: {one_line(one.left[0])}"
-        room = None if width is None else max(width - len(head) - 13, 12)
-        if room is not None and len(rest) > room:
-            rest = shorten(rest, room)
+        room = None if width is None else max(width - columns(head) - 13, 12)
+        if room is not None:
+            rest = fitting(rest, room)
         lines.append(f"{head}{style.outcome(one.outcome, 13)}{rest}".rstrip())
         if len(row.devices) > 1 and one.hint:
             differ = any(each.hint != one.hint for each in row.devices)

@@ -69,8 +69,11 @@ class PlanText:
         *,
         style: Style = PLAIN,
         width: int | None = None,
+        quiet: bool = False,
     ) -> None:
+        """With `quiet` the totals alone, and the diffs, which are asked for."""
         self._stream = stream
+        self._quiet = quiet
         self._early = False
         self._style = style
         self._width = width
@@ -141,6 +144,8 @@ class PlanText:
             plans = sorted(self._plans.values(), key=lambda plan: self._place(plan.device))
             self._plans = {}
             lines = plan_lines(plans, self._style, self._width, self._told)
+            if self._quiet:
+                del lines[:-1]
             self._write(lines[:-1] if self._early else lines)  # the recap has the totals
         same: dict[tuple[str, ...], list[str]] = {}
         for device in sorted(self._diffs, key=self._place):
@@ -165,8 +170,17 @@ class Recap:
     name = "the recap"
     asked_for = True
 
-    def __init__(self, stream: TextIO, *, style: Style = PLAIN, width: int | None = None) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        *,
+        style: Style = PLAIN,
+        width: int | None = None,
+        quiet: bool = False,
+    ) -> None:
+        """With `quiet` only those that failed, and the totals."""
         self._stream = stream
+        self._quiet = quiet
         self._style = style
         self._width = width
         self._always = False
@@ -187,14 +201,14 @@ class Recap:
                 one.error is not None for one in self._finished.values()
             ):
                 known = [self._finished.pop(name) for name in self._order if name in self._finished]
+                finished = [*known, *self._finished.values()]
                 stopped = self._stopped
-                lines = recap_lines(
-                    [*known, *self._finished.values()],
-                    event.seconds,
-                    self._style,
-                    self._width,
-                    left_out=frozenset(stopped.not_started) if stopped is not None else (),
-                )
+                left_out = set(stopped.not_started) if stopped is not None else set()
+                if self._quiet:
+                    left_out |= {one.device for one in finished if one.error is None}
+                lines = recap_lines(finished, event.seconds, self._style, self._width, left_out)
+                if self._quiet and len(left_out) == len(finished):
+                    del lines[:-1]  # nothing went wrong
                 if stopped is not None:
                     lines += stopped_lines(stopped, self._style)
                 self._stream.write("".join(f"{line}\n" for line in lines))

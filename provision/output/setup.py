@@ -39,9 +39,10 @@ def open_outputs(
 
     Without `results` the caller shows its own. With `console` what boards print is the result,
     that of each device also in a file of `directory`, if one is given. Results go to `stdout`,
-    progress to `stderr`: live when that is a terminal. With `json_lines`, `stdout` has events only,
-    and `stderr` what a person must know. UsageError when a file that was asked for cannot be
-    written; a record that cannot be kept is a notice.
+    progress to `stderr`: live when that is a terminal. At the verbosity `plain.QUIET` there is no
+    progress, and of the results what went wrong and the totals. With `json_lines`, `stdout` has
+    events only, and `stderr` what a person must know. UsageError when a file that was asked for
+    cannot be written; a record that cannot be kept is a notice.
     """
     outputs = _reports(junit, html)
     unkept: OSError | None = None
@@ -75,7 +76,8 @@ def open_outputs(
         outputs.append(JsonLines(stdout, verbosity=verbosity))
     else:
         plans: Writer = stdout
-        if is_terminal(stderr, environment):
+        quiet = verbosity <= QUIET
+        if not quiet and is_terminal(stderr, environment):
             from provision.output.live import Live
 
             live = Live(stderr, colour=colour, verbosity=verbosity)
@@ -83,12 +85,12 @@ def open_outputs(
             if is_terminal(stdout, environment):  # the same screen: plans go above the display
                 plans = live
         else:
-            outputs.append(Plain(stderr, verbosity=verbosity, style=Style(colour)))
+            outputs.append(Plain(stderr, verbosity=verbosity, style=Style(colour), fold=quiet))
         style = Style(wants_colour(stdout, environment))
         width = shutil.get_terminal_size().columns if is_terminal(stdout, environment) else None
         if results:
-            outputs.append(PlanText(plans, style=style, width=width))
-            outputs.append(Recap(stdout, style=style, width=width))
+            outputs.append(PlanText(plans, style=style, width=width, quiet=quiet))
+            outputs.append(Recap(stdout, style=style, width=width, quiet=quiet))
     fanout = Fanout(outputs, redact, suggest)
     if unkept is not None:
         reason = unkept.strerror or str(unkept)

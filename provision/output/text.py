@@ -11,7 +11,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from textwrap import wrap
 
-from provision.core.wording import byte_size, listed, one_line, plural, printable
+from provision.core.wording import (
+    byte_size,
+    columns,
+    listed,
+    one_line,
+    padded,
+    plural,
+    printable,
+)
 from provision.model.event import DeviceFinished, DeviceUpdated, EditFailed, Stage
 from provision.model.exhaustive import assert_never
 from provision.model.plan import (
@@ -310,13 +318,13 @@ def _group(same: Sequence[Plan], style: Style, width: int | None, told: str | No
         joint_text([(each.device, each.actions[place]) for each in same])
         for place in range(len(plan.actions))
     ]
-    widest = max(len(text) for text, _ in rows)
+    widest = max(columns(text) for text, _ in rows)
     column = min(widest, max((width or _DEFAULT_WIDTH) - 34, 20))
     margin = " " * (column + 4)
     for each, (text, reason) in zip(plan.actions, rows, strict=True):
         reasons = _wrapped(reason, width, column + 4)
-        words = style(text.ljust(column), _action_colour(each))
-        if len(text) > column and width is not None:
+        words = style(padded(text, column), _action_colour(each))
+        if columns(text) > column and width is not None:
             lines.append(f"  {words}")
         else:
             lines.append(f"  {words}  {style(reasons.pop(0), 'dim')}")

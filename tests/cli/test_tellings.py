@@ -168,6 +168,17 @@ COMMAND_LINE = {
             "hint: change `mac:` of kitchen in the manifest, and leave --accept-new-board out",
         ),
     ),
+    "less and more at once": Telling(
+        words=("apply", "-q", "-v"),
+        code=2,
+        said=("error: -q shows less and -v more", "hint: leave one of them out"),
+    ),
+    "quiet, of what failed": Telling(
+        words=("apply", "--quiet", "--limit", "kitchen"),
+        code=5,
+        said=("kitchen: unreachable", "hint: "),
+        unsaid=("apply fleet",),
+    ),
     "new boards are taken by globs and lists": Telling(
         words=("apply", "--limit", "kitchen", "--accept-new-board", "kit*,k?tchen"),
         code=5,  # it has no port

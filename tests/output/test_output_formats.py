@@ -422,6 +422,27 @@ def test_a_plan_has_no_recap_unless_something_went_wrong(streams: Streams) -> No
     assert out[-1].startswith("3 devices in")
 
 
+def test_quiet_tells_what_failed_and_the_totals(streams: Streams) -> None:
+    without_diffs = tuple(event for event in RUN if not isinstance(event, FileDiffed))
+    out, err = streams.play(without_diffs, verbosity=QUIET)
+    bad = [event for event in RUN if isinstance(event, DeviceFinished) and event.error]
+    assert out[0] == "Recap"
+    assert sorted(line.split()[0] for line in out[1:-1]) == sorted(one.device for one in bad)
+    assert out[-1].startswith("3 devices in 4.5 s: ")
+    assert not any("wrote" in line or "apply greenhouse" in line for line in err)
+    assert "kitchen: Hold GPIO0. (waiting 1 min 00 s)" in err
+
+    begun = RunStarted(task="apply", changes_boards=True, fleet="f", devices=("kitchen",))
+    fine = (begun, RUN[4], DeviceFinished(device="kitchen", outcome="changed", seconds=1), RUN[-1])
+    more, err_then = streams.play(fine, verbosity=QUIET)
+    assert more[len(out) :] == ["1 device in 4.5 s: changed=1 ok=0 failed=0 unreachable=0"]
+    assert err_then == err
+    begun = RunStarted(task="plan", changes_boards=False, fleet="f", devices=("kitchen",))
+    last, err_then = streams.play((begun, *fine[1:]), verbosity=QUIET)
+    assert [line.split(":")[0] for line in last[len(more) :]] == ["Plan"]
+    assert err_then == err
+
+
 def test_nothing_that_is_shown_or_kept_has_a_secret(streams: Streams, tmp_path: Path) -> None:
     run = (
         RunStarted(task="apply", changes_boards=True, fleet="hunter2", devices=("kitchen",)),

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from provision.core.chips.esp.chips import ESP32
+from provision.core.wording import columns
 from provision.model.event import (
     ActionDone,
     DeviceFinished,
@@ -462,6 +463,45 @@ def test_what_follows_a_failure_is_told_once_for_those_that_failed_alike() -> No
         *(f"desk-{n}: unreachable after 1.0 s: there is no /dev/ttyUSB{n}" for n in (1, 2, 3)),
     ]
     assert plain(events, fold=True) == plain(events)[:2]
+
+
+def test_of_a_large_fleet_what_is_alike_is_told_once() -> None:
+    names = [f"desk-{number:02}" for number in range(1, 31)]
+    events: list[Event] = [
+        RunStarted(task="apply", changes_boards=True, fleet="class", devices=tuple(names)),
+        *(failed(name, f"there is no /dev/tty{name[-2:]}") for name in names[:12]),
+        *(DeviceFinished(device=name, outcome="ok", seconds=0.1) for name in names[12:29]),
+        DeviceFinished(device="desk-30", outcome="changed", seconds=2, changes=1),
+        RunFinished(seconds=2, exit_code=5),
+    ]
+    assert plain(events) == [
+        "apply class: 30 devices",
+        "desk-01: unreachable after 1.0 s: there is no /dev/tty01",
+        "desk-01:   hint: plug it in",
+        "desk-30: changed: 1 change in 2.0 s",
+        "desk-[13:29] (17 devices): ok",
+    ]
+
+
+def test_names_in_wide_letters_keep_the_columns() -> None:
+    """教 takes two columns of a terminal; the umlaut of the second ü, typed as its own, none."""
+    names = ("教室-一", "küche", "ku\u0308che-2", "hall")
+    finished = [DeviceFinished(device=name, outcome="ok", seconds=1) for name in names]
+    assert recap_lines(finished, 1.0)[1:-1] == [
+        "教室-一  ok           changed=0       1.0 s",
+        "küche    ok           changed=0       1.0 s",
+        "ku\u0308che-2  ok           changed=0       1.0 s",
+        "hall     ok           changed=0       1.0 s",
+    ]
+    error = "電源が入っていません、確認してください"
+    bad = [DeviceFinished(device="教室-一", outcome="failed", seconds=1, error=error, code="x")]
+    lines = recap_lines(bad, 1.0, width=60)
+    assert columns(lines[1]) in (59, 60)
+    assert lines[1].endswith("…")
+    actions = (Reset(reason="why"), RestoreFile(path="/データ/設定.py", reason="why"))
+    plan = Plan(device="a", actions=actions)
+    lines = [line for line in text.plan_lines([plan]) if line.endswith("why")]
+    assert [columns(line) for line in lines] == [30, 30]
 
 
 def test_rare_outcomes_show_in_the_totals_when_there_are_any() -> None:
