@@ -14,7 +14,7 @@ import click
 
 from provision.api import Cancellation
 from provision.cli.streams import forget_typed, typed_within
-from provision.core.wording import plural
+from provision.core.wording import device_group, plural
 from provision.model.event import (
     ActionDone,
     BatchStarted,
@@ -27,7 +27,6 @@ from provision.model.event import (
 )
 from provision.model.plan import Plan
 from provision.output.fanout import Fanout
-from provision.output.text import device_group
 
 Question = Callable[[Plan, int], str]
 """What is asked of so many boards that have the same to lose, to be put behind their names."""

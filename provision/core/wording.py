@@ -19,6 +19,7 @@ MOST_READ = 1 << 16
 """Characters of a text that are looked through for an excerpt of it."""
 
 _MEGABYTE = 1 << 20
+_NUMBERED = re.compile(r"(.*?)(\d+)(\D*)")
 _SIZE_CODE = re.compile(r"(\d{1,6})(KB|MB)")
 
 
@@ -66,6 +67,43 @@ def listed(things: Sequence[str], most: int = 8, *, joined_by: str = "and") -> s
     if len(named) < 2:
         return "".join(named)
     return f"{', '.join(named[:-1])} {joined_by} {named[-1]}"
+
+
+def device_ranges(devices: Sequence[str]) -> str:
+    """Names with commas; three and more in a row as the manifest's range: `desk-[01:30]`."""
+    parts: list[str] = []
+    run: list[str] = []
+    for device in [*devices, ""]:
+        if run and _follows(run[-1], device):
+            run.append(device)
+            continue
+        if len(run) >= 3:
+            first, last = _NUMBERED.fullmatch(run[0]), _NUMBERED.fullmatch(run[-1])
+            assert first is not None
+            assert last is not None
+            parts.append(f"{first[1]}[{first[2]}:{last[2]}]{first[3]}")
+        else:
+            parts += run
+        run = [device]
+    return ", ".join(parts)
+
+
+def _follows(name: str, following: str) -> bool:
+    """Whether a name is the next of a range: the same but for its last number, one more."""
+    first, second = _NUMBERED.fullmatch(name), _NUMBERED.fullmatch(following)
+    if first is None or second is None:
+        return False
+    return (
+        (first[1], first[3]) == (second[1], second[3])
+        and int(second[2]) == int(first[2]) + 1
+        and second[2] == str(int(second[2])).zfill(len(first[2]))
+    )
+
+
+def device_group(devices: Sequence[str]) -> str:
+    """Devices that share what follows: `kitchen`, or `desk-[01:30] (30 devices)`."""
+    who = device_ranges(devices)
+    return f"{who} ({len(devices)} devices)" if len(devices) > 1 else who
 
 
 def closest(word: str, known: Iterable[str], most: int = 1) -> list[str]:

@@ -22,7 +22,7 @@ from provision.model.event import Event, RunFinished, RunStarted
 from provision.output.fleet_view import FleetView, Row
 from provision.output.plain import QUIET, Plain
 from provision.output.style import OUTCOME_COLOURS, Style
-from provision.output.text import duration
+from provision.output.text import NARROW, duration
 
 REDRAWS_A_SECOND = 4
 _NAME_WIDTH = 24
@@ -125,6 +125,8 @@ class Live:
         )
 
     def _table(self, rows: list[Row]) -> Table:
+        if self._console.width < NARROW:
+            return self._narrow_table(rows)
         bars = self._console.width >= _BAR_FROM
         table = Table.grid(padding=(0, 1), expand=True)
         table.add_column(no_wrap=True, overflow="ellipsis", max_width=_NAME_WIDTH)
@@ -148,4 +150,19 @@ class Live:
                 "" if row.seconds is None else duration(row.seconds),
             ]
             table.add_row(*cells)
+        return table
+
+    def _narrow_table(self, rows: list[Row]) -> Table:
+        """Name and stage alone, or in place of the stage how far it is, if that is known."""
+        table = Table.grid(padding=(0, 1), expand=True)
+        table.add_column(no_wrap=True, overflow="ellipsis", max_width=self._console.width // 3)
+        table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+        for row in rows:
+            colour = "default" if row.outcome is None else OUTCOME_COLOURS[row.outcome]
+            what = row.what
+            if row.percent is not None:
+                rate = "" if row.rate is None else f" {byte_size(row.rate)}/s"
+                left = "" if row.seconds is None else f" {duration(row.seconds)}"
+                what = f"{row.percent}%{rate}{left}"
+            table.add_row(Text(row.device, style="bold"), Text(what, style=colour))
         return table

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-from provision.core.wording import one_line, plural
+from provision.core.wording import device_group, one_line, plural
 from provision.model.event import (
     ActionDone,
     BatchStarted,
@@ -125,7 +125,7 @@ class Plain:
                 devices = plural(len(event.devices), "device")
                 return [f"{event.task} {one_line(event.fleet)}: {devices}"]
             case BatchStarted():
-                who = text.device_group(event.devices)
+                who = device_group(event.devices)
                 return [f"batch {event.number} of {event.of}: {who}"]
             case StageStarted():
                 self._reported_at[event.device] = self._clock()
@@ -143,7 +143,7 @@ class Plain:
             case RunFinished():
                 unchanged, self._unchanged = self._unchanged, {}
                 return [
-                    f"{text.device_group(devices)}: {self._style.outcome(outcome)}"
+                    f"{device_group(devices)}: {self._style.outcome(outcome)}"
                     for outcome, devices in unchanged.items()
                 ]
             case DevicePlanned() | FileDiffed() | RolloutStopped():

@@ -10,14 +10,16 @@ import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import get_args
 
-from provision.core.wording import columns, fitting, one_line, padded, plural
+from provision.core.wording import columns, device_group, fitting, one_line, padded, plural
 from provision.model.event import DeviceFinished, Outcome
 from provision.output.style import PLAIN, Style
-from provision.output.text import device_group, duration
+from provision.output.text import duration
 
 UNFOLDED = 8  # devices of which each has a line of its own
+BESIDE = 45  # columns of a terminal that the outcome beside a name needs
 ALIKE = 3  # lines of a larger fleet, from which on one stands for them
 _BAD: tuple[Outcome, ...] = ("failed", "rolled-back", "refused", "unreachable", "interrupted")
 _FIRST: tuple[Outcome, ...] = (*_BAD, "skipped", "pending", "changed", "ok")
@@ -70,26 +72,36 @@ def recap_lines(
     elsewhere, and count in the totals alone."""
     rows = _rows([one for one in finished if one.device not in left_out])
     column = max((columns(row.who) for row in rows), default=0)
+    stacked = width is not None and width - column < BESIDE
     lines = [style("Recap", "bold")]
     for row in rows:
         one = row.first
+        word = style.outcome(one.outcome, 13)
         changes = f"changed={one.changes}{'+' * one.partly}"  # and a part of another
-        head = f"{padded(row.who, column)}  "
-        rest = f"{changes:<12}{duration(max(each.seconds for each in row.devices)).rjust(9)}"
-        if one.error is not None:
-            said = one_line(one.error)
-            differ = any(each.error != one.error for each in row.devices)
-            rest += f"  {one.code or 'error'}: {f'as {one.device}: ' if differ else ''}{said}"
-        elif one.left:
-            rest += f"  left undone: {one_line(one.left[0])}"
-        room = None if width is None else max(width - columns(head) - 13, 12)
-        if room is not None:
-            rest = fitting(rest, room)
-        lines.append(f"{head}{style.outcome(one.outcome, 13)}{rest}".rstrip())
+        spent = duration(max(each.seconds for each in row.devices))
+        why = _why(row)
+        if width is not None and stacked:
+            lines += [*wrap(row.who, width), f"  {word}{changes}  {spent}"]
+            lines += [fitting(f"  {why}", width)] if why else []
+        else:
+            head = f"{padded(row.who, column)}  "
+            rest = f"{changes:<12}{spent.rjust(9)}" + (f"  {why}" if why else "")
+            if width is not None:
+                rest = fitting(rest, width - columns(head) - 13)
+            lines.append(f"{head}{word}{rest}".rstrip())
         if len(row.devices) > 1 and one.hint:
             differ = any(each.hint != one.hint for each in row.devices)
             lines.append(f"  hint: {f'as {one.device}: ' if differ else ''}{one_line(one.hint)}")
     return [*lines, totals_line(finished, seconds, style)]
+
+
+def _why(row: _Row) -> str:
+    """What is said of the first that failed, or was left undone; "" where all is well."""
+    one = row.first
+    if one.error is None:
+        return f"left undone: {one_line(one.left[0])}" if one.left else ""
+    differ = any(each.error != one.error for each in row.devices)
+    return f"{one.code or 'error'}: {f'as {one.device}: ' if differ else ''}{one_line(one.error)}"
 
 
 def _rows(finished: Sequence[DeviceFinished]) -> list[_Row]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, TextIO
 
-from provision.core.wording import listed, plural
+from provision.core.wording import device_group, listed, plural
 from provision.model.event import (
     ActionDone,
     BatchStarted,
@@ -22,7 +22,7 @@ from provision.model.event import (
 from provision.model.plan import Plan, phase_of
 from provision.output.recap import recap_lines
 from provision.output.style import PLAIN, Colour, Style
-from provision.output.text import Told, device_group, plan_lines, plan_shape
+from provision.output.text import Told, plan_lines, plan_shape
 
 _DIFF_COLOURS: dict[str, Colour] = {"+": "green", "-": "red", "@": "cyan"}
 

@@ -14,6 +14,7 @@ from textwrap import wrap
 from provision.core.wording import (
     byte_size,
     columns,
+    device_group,
     listed,
     one_line,
     padded,
@@ -59,8 +60,8 @@ STAGE_TEXTS: dict[Stage, str] = {
 
 MOST_PATHS = 4  # of what an edit has changed on a board
 MOST_MISTAKES = 20  # of a project that is edited
+NARROW = 60  # columns of a terminal, with fewer of which nothing is put side by side
 _DEFAULT_WIDTH = 100  # columns, where there is no terminal to ask
-_NUMBERED = re.compile(r"(.*?)(\d+)(\D*)")
 
 
 def duration(seconds: float) -> str:
@@ -73,37 +74,6 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
-
-
-def device_ranges(devices: Sequence[str]) -> str:
-    """Names with commas; three and more in a row as the manifest's range: `desk-[01:30]`."""
-    parts: list[str] = []
-    run: list[str] = []
-    for device in [*devices, ""]:
-        if run and _follows(run[-1], device):
-            run.append(device)
-            continue
-        if len(run) >= 3:
-            first, last = _NUMBERED.fullmatch(run[0]), _NUMBERED.fullmatch(run[-1])
-            assert first is not None
-            assert last is not None
-            parts.append(f"{first[1]}[{first[2]}:{last[2]}]{first[3]}")
-        else:
-            parts += run
-        run = [device]
-    return ", ".join(parts)
-
-
-def _follows(name: str, following: str) -> bool:
-    """Whether a name is the next of a range: the same but for its last number, one more."""
-    first, second = _NUMBERED.fullmatch(name), _NUMBERED.fullmatch(following)
-    if first is None or second is None:
-        return False
-    return (
-        (first[1], first[3]) == (second[1], second[3])
-        and int(second[2]) == int(first[2]) + 1
-        and second[2] == str(int(second[2])).zfill(len(first[2]))
-    )
 
 
 def action_text(one: Action) -> str:
@@ -293,12 +263,6 @@ def joint_text(alike: Sequence[tuple[str, Action]]) -> tuple[str, str]:
     return one_line(f"write {first.path} ({' to '.join(shown)})"), reason
 
 
-def device_group(devices: Sequence[str]) -> str:
-    """Devices that share what follows: `kitchen`, or `desk-[01:30] (30 devices)`."""
-    who = device_ranges(devices)
-    return f"{who} ({len(devices)} devices)" if len(devices) > 1 else who
-
-
 def _group(same: Sequence[Plan], style: Style, width: int | None, told: str | None) -> list[str]:
     plan = same[0]
     who = device_group([each.device for each in same])
@@ -318,6 +282,8 @@ def _group(same: Sequence[Plan], style: Style, width: int | None, told: str | No
         joint_text([(each.device, each.actions[place]) for each in same])
         for place in range(len(plan.actions))
     ]
+    if width is not None and width < NARROW:
+        return lines + _stacked(plan.actions, rows, style, width)
     widest = max(columns(text) for text, _ in rows)
     column = min(widest, max((width or _DEFAULT_WIDTH) - 34, 20))
     margin = " " * (column + 4)
@@ -329,6 +295,17 @@ def _group(same: Sequence[Plan], style: Style, width: int | None, told: str | No
         else:
             lines.append(f"  {words}  {style(reasons.pop(0), 'dim')}")
         lines += [f"{margin}{style(line, 'dim')}" for line in reasons]
+    return lines
+
+
+def _stacked(
+    actions: Sequence[Action], rows: Sequence[tuple[str, str]], style: Style, width: int
+) -> list[str]:
+    """Each action above its reason, where there is no room for one beside the other."""
+    lines = []
+    for each, (text, reason) in zip(actions, rows, strict=True):
+        lines += [f"  {style(line, _action_colour(each))}" for line in _wrapped(text, width, 2)]
+        lines += [f"    {style(line, 'dim')}" for line in _wrapped(reason, width, 4)]
     return lines
 
 

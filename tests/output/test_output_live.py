@@ -133,6 +133,27 @@ def test_thirty_boards_fit_a_terminal_of_24_lines() -> None:
         assert "1%" in lines[0]
 
 
+def test_a_narrow_terminal_has_the_stage_or_how_far_it_is() -> None:
+    stream, clock = io.StringIO(), Clock()
+    console = Console(file=stream, force_terminal=True, no_color=True, width=40, height=24)
+    live = Live(stream, colour=False, console=console, clock=clock)
+    names = ("desk-01", "教室-一", "the-sensor-behind-the-house")
+    live._view.handle(RunStarted(task="apply", changes_boards=True, fleet="class", devices=names))
+    live._view.handle(StageStarted(device=names[0], stage="flash", detail="MicroPython 1.24.1"))
+    live._view.handle(StageProgress(device=names[0], stage="flash", done=0, total=90000))
+    clock.now += 2
+    live._view.handle(StageProgress(device=names[0], stage="flash", done=30000, total=90000))
+    live._view.handle(StageStarted(device=names[1], stage="observe"))
+    with console.capture() as captured:
+        console.print(live.render())
+    assert [line.rstrip() for line in harmless(captured.get()).splitlines()] == [
+        "desk-01       33% 15.0 kB/s 4.0 s",
+        "教室-一       reading the board's state",
+        "the-sensor-b… waiting",
+        "0 of 3 devices done, 2 active, 1 waitin…",
+    ]
+
+
 def live_run(*events: Event, verbosity: int = 0) -> str:
     stream = Terminal()
     console = Console(file=stream, force_terminal=True, no_color=True, width=80, height=24)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from provision.core.chips.esp.chips import ESP32
-from provision.core.wording import columns
+from provision.core.wording import columns, device_ranges
 from provision.model.event import (
     ActionDone,
     DeviceFinished,
@@ -124,7 +124,7 @@ def test_durations(seconds: float, shown: str) -> None:
     ],
 )
 def test_names_of_a_row_are_written_as_the_manifest_does(devices: list[str], shown: str) -> None:
-    assert text.device_ranges(devices) == shown
+    assert device_ranges(devices) == shown
 
 
 @pytest.mark.parametrize("action", [*ACTIONS, RestoreFile(path="/main.py", reason="held")])
@@ -502,6 +502,30 @@ def test_names_in_wide_letters_keep_the_columns() -> None:
     plan = Plan(device="a", actions=actions)
     lines = [line for line in text.plan_lines([plan]) if line.endswith("why")]
     assert [columns(line) for line in lines] == [30, 30]
+
+
+def test_on_a_narrow_terminal_nothing_stands_side_by_side() -> None:
+    finished = [
+        failed("desk-01", "there is no /dev/serial/by-path/pci-0000:00:14.0-usb-0:1:1.0-port0"),
+        DeviceFinished(device="the-sensor-behind-the-house", outcome="ok", seconds=0.3),
+    ]
+    assert recap_lines(finished, 1.0, width=40) == [
+        "Recap",
+        "desk-01",
+        "  unreachable  changed=0  1.0 s",
+        "  port-not-found: there is no /dev/seri…",
+        "the-sensor-behind-the-house",
+        "  ok           changed=0  0.3 s",
+        "2 devices in 1.0 s: changed=0 ok=1 failed=0 unreachable=1",
+    ]
+    plan = Plan(device="desk-01", actions=(ACTIONS[0], ACTIONS[5]))
+    assert text.plan_lines([plan], width=40)[:-1] == [
+        "desk-01: 2 changes",
+        "  erase the whole flash",
+        "    not MicroPython",
+        "  write /main.py (1.2 kB)",
+        "    differs",
+    ]
 
 
 def test_rare_outcomes_show_in_the_totals_when_there_are_any() -> None:

@@ -26,7 +26,7 @@ from markupsafe import Markup, escape
 
 from provision._version import __version__
 from provision.atomic_files import write_atomic
-from provision.core.wording import harmless_line, plural
+from provision.core.wording import device_group, device_ranges, harmless_line, plural
 from provision.model.event import (
     ActionDone,
     ConsoleLine,
@@ -48,8 +48,6 @@ from provision.model.plan import Action, Plan, Refusal
 from provision.model.state import StepResult
 from provision.output.results import stopped_lines
 from provision.output.text import (
-    device_group,
-    device_ranges,
     duration,
     edit_lines,
     joint_text,
