@@ -23,6 +23,7 @@ from provision.cli.options import (
     secrets_option,
     variables_option,
 )
+from provision.cli.stop_signals import shown_cursor_while_stopped
 from provision.cli.suggestions import about_the_manifest, complete
 from provision.errors import ProvisionError, UsageError
 from provision.model.event import Notice, RunFailed
@@ -262,7 +263,8 @@ def run_command(
             confirm=consent,
         )
         try:
-            report = run(command)
+            with shown_cursor_while_stopped(sys.stderr):
+                report = run(command)
         except ProvisionError as error:
             outputs.handle(RunFailed.of(error))
             raise

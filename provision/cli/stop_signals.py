@@ -7,8 +7,14 @@ the writes in progress, the second as one to abort.
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
+from typing import TextIO
 
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 
@@ -28,3 +34,29 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     raise KeyboardInterrupt
+
+
+@contextmanager
+def shown_cursor_while_stopped(terminal: TextIO) -> Iterator[None]:
+    """A display hides the cursor of its terminal; whoever stops the command meanwhile, by Ctrl-Z,
+    has a shell with a cursor."""
+    usable = sys.platform != "win32" and threading.current_thread() is threading.main_thread()
+    if not usable or not terminal.isatty():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTSTP)
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        os.write(terminal.fileno(), b"\x1b[?25h\n")
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTSTP)  # and goes on here
+        signal.signal(signal.SIGTSTP, stop)
+
+    if before is signal.SIG_IGN:  # a shell without job control
+        yield
+        return
+    signal.signal(signal.SIGTSTP, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTSTP, before)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, TextIO
 
 from provision.core.wording import device_group, listed, plural
@@ -25,6 +25,14 @@ from provision.output.style import PLAIN, Colour, Style
 from provision.output.text import Told, plan_lines, plan_shape
 
 _DIFF_COLOURS: dict[str, Colour] = {"+": "green", "-": "red", "@": "cyan"}
+
+
+Width = Callable[[], int | None]
+"""The columns of the terminal as it is now; None where there is none."""
+
+
+def no_width() -> int | None:
+    return None
 
 
 class Writer(Protocol):
@@ -68,7 +76,7 @@ class PlanText:
         stream: Writer,
         *,
         style: Style = PLAIN,
-        width: int | None = None,
+        width: Width = no_width,
         quiet: bool = False,
     ) -> None:
         """With `quiet` the totals alone, and the diffs, which are asked for."""
@@ -143,7 +151,7 @@ class PlanText:
         if self._plans:
             plans = sorted(self._plans.values(), key=lambda plan: self._place(plan.device))
             self._plans = {}
-            lines = plan_lines(plans, self._style, self._width, self._told)
+            lines = plan_lines(plans, self._style, self._width(), self._told)
             if self._quiet:
                 del lines[:-1]
             self._write(lines[:-1] if self._early else lines)  # the recap has the totals
@@ -175,7 +183,7 @@ class Recap:
         stream: TextIO,
         *,
         style: Style = PLAIN,
-        width: int | None = None,
+        width: Width = no_width,
         quiet: bool = False,
     ) -> None:
         """With `quiet` only those that failed, and the totals."""
@@ -206,7 +214,7 @@ class Recap:
                 left_out = set(stopped.not_started) if stopped is not None else set()
                 if self._quiet:
                     left_out |= {one.device for one in finished if one.error is None}
-                lines = recap_lines(finished, event.seconds, self._style, self._width, left_out)
+                lines = recap_lines(finished, event.seconds, self._style, self._width(), left_out)
                 if self._quiet and len(left_out) == len(finished):
                     del lines[:-1]  # nothing went wrong
                 if stopped is not None:

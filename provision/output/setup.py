@@ -14,7 +14,7 @@ from provision.model.event import Notice, RunFailed
 from provision.output.fanout import Fanout, Output
 from provision.output.jsonlines import JsonLines
 from provision.output.plain import QUIET, Plain
-from provision.output.results import PlanText, Recap, Writer
+from provision.output.results import PlanText, Recap, Width, Writer, no_width
 from provision.output.run_log import LogFile, RunRecord, state_directory
 from provision.output.style import Style, is_terminal, wants_colour
 
@@ -87,7 +87,9 @@ def open_outputs(
         else:
             outputs.append(Plain(stderr, verbosity=verbosity, style=Style(colour), fold=quiet))
         style = Style(wants_colour(stdout, environment))
-        width = shutil.get_terminal_size().columns if is_terminal(stdout, environment) else None
+        width: Width = no_width
+        if is_terminal(stdout, environment):
+            width = _terminal_width
         if results:
             outputs.append(PlanText(plans, style=style, width=width, quiet=quiet))
             outputs.append(Recap(stdout, style=style, width=width, quiet=quiet))
@@ -96,6 +98,10 @@ def open_outputs(
         reason = unkept.strerror or str(unkept)
         fanout.handle(Notice(message=f"no record of this run is kept: {reason}"))
     return fanout
+
+
+def _terminal_width() -> int:
+    return shutil.get_terminal_size().columns
 
 
 def tell_failed(

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from provision.core.chips.esp.chips import ESP32
+from provision.core.chips.esp.chips import ESP32, ESP8266
 from tests.apply.station import PATIENCE, Run, Station
 from tests.html_page import parsed, rows, section, texts
 
@@ -130,3 +130,29 @@ def test_sigterm_ends_any_command(station: Station) -> None:
             ended = run.end()
     assert ended.code == 130, ended.said
     assert ended.err.strip() == "interrupted"
+
+
+def test_a_run_that_is_stopped_leaves_a_cursor_and_goes_on(station: Station) -> None:
+    """By Ctrl-Z, and then `fg`; the display hides the cursor while it redraws."""
+    station.board("bare", ESP8266, wiring="none")
+    station.write("main.py", "print(1)\n")
+    station.write(
+        "fleet.yaml",
+        f"""
+        devices:
+          bare:
+            port: sim://bare
+            board: esp8266-bare
+            firmware: {{file: {station.firmware(ESP8266)}}}
+        """,
+    )
+    run = station.start("apply", "--yes", terminal=True)
+    run.until(lambda run: "by hand: " in run.err)
+    hidden, shown = "\x1b[?25l", "\x1b[?25h"
+    run.signal(signal.SIGTSTP)
+    run.until(lambda run: run.err.rfind(shown) > run.err.rfind(hidden))
+    run.signal(signal.SIGCONT)  # which it needs not here: no shell is there to stop it
+    station.press("bare", "boot", "reset")
+    ended = run.end()
+    assert ended.code == 0, ended.said
+    assert "changed=1" in ended.out
