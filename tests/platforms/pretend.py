@@ -21,6 +21,9 @@ MISSING = {
     "darwin": frozenset(),
 }
 SIGNALS = {"win32": ("SIGHUP", "SIGKILL", "SIGSTOP", "SIGCONT", "SIGUSR1"), "darwin": ()}
+CTRL_BREAK = 21
+"""The number of Windows' SIGBREAK."""
+
 # What chooses by `sys.platform` when it is imported, and is imported late.
 _LATE = (
     "asyncio", "click._termui_impl", "concurrent.futures.thread", "ctypes.util", "esptool.cmds",
@@ -29,7 +32,8 @@ _LATE = (
     "psutil", "rich.live", "rich.progress", "rich.table", "serial.rfc2217",
     "serial.tools.list_ports", "serial.urlhandler.protocol_rfc2217",
     "serial.urlhandler.protocol_socket", "shutil", "sqlite3", "ssl", "tempfile", "truststore",
-    "urllib.request", "uuid", "watchfiles", "yaml", "zoneinfo",
+    "starlette.applications", "starlette.staticfiles", "urllib.request", "uuid", "uvicorn",
+    "uvicorn.protocols.http.h11_impl", "watchfiles", "yaml", "zoneinfo",
 )  # fmt: skip
 
 
@@ -41,6 +45,7 @@ def pretend(system: str) -> None:
         delattr(signal, name)
     if system == "win32":
         sys.modules["msvcrt"] = _keyboard()
+        signal.SIGBREAK = signal.Signals(CTRL_BREAK)  # type: ignore[attr-defined]
     builtins.__import__ = _import_for(system)
     sys.platform = system
 

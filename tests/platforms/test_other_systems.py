@@ -11,7 +11,7 @@ import pytest
 
 from provision.core.chips.esp.chips import ESP32
 from tests.apply.station import Ended, Run, Station
-from tests.platforms.pretend import MISSING
+from tests.platforms.pretend import CTRL_BREAK, MISSING
 
 pytest.importorskip("micropython_unix")
 
@@ -78,6 +78,22 @@ def test_windows_is_asked_and_answers(station: Station) -> None:
     run.answer("\n")
     ended = run.end()
     assert (ended.code, "0 devices added" in ended.err) == (0, True), ended.said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"), [("serve --port 0", "http://"), ("watch", "as the manifest says")]
+)
+def test_ctrl_break_and_a_closed_window_end_a_command_on_windows(
+    station: Station, words: str, said: str
+) -> None:
+    station.board("node", ESP32, station.firmware(ESP32))
+    port = station.port("node", "rfc2217")
+    station.write("fleet.yaml", f'devices: {{node: {{board: esp32, port: "{port}"}}}}')
+    run = begun_on("win32", station, *words.split())
+    run.until(lambda run: said in run.out + run.err)
+    run.signal(CTRL_BREAK)
+    ended = run.end()
+    assert (ended.code, "internal" in ended.said) in [(130, False), (0, False)], ended.said
 
 
 @pytest.mark.parametrize(
