@@ -40,8 +40,11 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
 def shown_cursor_while_stopped(terminal: TextIO) -> Iterator[None]:
     """A display hides the cursor of its terminal; whoever stops the command meanwhile, by Ctrl-Z,
     has a shell with a cursor."""
-    usable = sys.platform != "win32" and threading.current_thread() is threading.main_thread()
-    if not usable or not terminal.isatty():
+    if sys.platform == "win32":  # which has no Ctrl-Z of that kind; mypy reads no further there
+        yield
+        return
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or not terminal.isatty():
         yield
         return
     before = signal.getsignal(signal.SIGTSTP)
