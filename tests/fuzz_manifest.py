@@ -65,6 +65,12 @@ devices:
 devices:
   kitchen: {port: /dev/ttyUSB0, board: wemos-d1-mini, firmware: 1.24.1, files: [boot.py, lib/]}
 """,
+    """\
+include: [row/room.yaml]
+defaults: {board: esp32, vars: {topic: class}}
+devices:
+  desk-{{ seat }}: {csv: class.csv, groups: [desks], mac: "{{ mac }}", port: "/dev/{{ seat }}"}
+""",
 ]
 FILES = {
     "boot.py": "boot = 1\n",
@@ -72,6 +78,8 @@ FILES = {
     "app/main.py": "main = 1\n",
     "lib/a.py": "a = 1\n",
     "row/b.py": "b = 1\n",
+    "row/room.yaml": "groups: {desks: {files: [b.py]}}\ndevices: {wall: {groups: [desks]}}\n",
+    "class.csv": "seat;mac\n01;5c:cf:7f:00:00:01\n02;\n",
     "config.json.j2": '{"topic": "{{ topic }}", "wifi": "{{ wifi }}"}',
     "secrets.yaml": "wifi_password: hunter22\n",
 }
@@ -144,8 +152,18 @@ def _damaged_text(chance: random.Random, text: str) -> str:
 
 def check(folder: Path, data: bytes) -> bool:
     """Whether the case is a valid manifest; AssertionError or anything else is a failure."""
-    path = folder / "fleet.yaml"
-    path.write_bytes(data)
+    (folder / "fleet.yaml").write_bytes(data)
+    return _ends_well(folder / "fleet.yaml")
+
+
+def check_included(folder: Path, data: bytes) -> bool:
+    """As `check`, of a file that a manifest includes."""
+    (folder / "part.yaml").write_bytes(data)
+    (folder / "whole.yaml").write_text("include: [part.yaml]\n")
+    return _ends_well(folder / "whole.yaml")
+
+
+def _ends_well(path: Path) -> bool:
     try:
         load(str(path), environment={"HOME": "/root"}).states()
     except ManifestError as error:

@@ -275,8 +275,14 @@ class _Builder:
 
     def _take_key(self, frame: _Frame, table: Table, node: Node) -> None:
         if not isinstance(node, Text) or node.tag is not None:
-            self._problem(node, "a key must be plain text")
             frame.skipped = True
+            line = self.document.line(node.line - self.document.before) or ""
+            if line[node.column - 1 : node.column + 1] == "{{":
+                return  # the inner brace was told of
+            message = "a key must be plain text"
+            if line[max(0, node.column - 2) : node.column] == "{{":
+                message = "{{ … }} begins a mapping in YAML; write it in quotes"
+            self._problem(node, message)
         elif node in table:
             first = table.key(node)
             line = first.line - self.document.before if first is not None else 0

@@ -19,6 +19,13 @@ def test_damaged_manifests_end_in_located_problems(tmp_path: Path) -> None:
     assert outcomes.count(False) > outcomes.count(True) > 0
 
 
+def test_so_do_damaged_files_that_are_included(tmp_path: Path) -> None:
+    fuzz_manifest.prepare(tmp_path)
+    damaged = fuzz_manifest.cases(150, seed=8)
+    outcomes = [fuzz_manifest.check_included(tmp_path, data) for data in damaged]
+    assert outcomes.count(False) > outcomes.count(True) > 0
+
+
 def test_the_manifests_that_are_damaged_are_valid_ones(tmp_path: Path) -> None:
     fuzz_manifest.prepare(tmp_path)
     assert all(fuzz_manifest.check(tmp_path, text.encode()) for text in fuzz_manifest.VALID)

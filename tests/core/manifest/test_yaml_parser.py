@@ -102,6 +102,8 @@ def test_an_alias_of_a_key_or_a_list_of_merges() -> None:
         ("a: !secret {b: 1}", "f.yaml:1:4: a: !secret takes one name"),
         ("a: !env", "f.yaml:1:4: a: !env takes a name"),
         ("[a, b]: 1", "f.yaml:1:1: a key must be plain text"),
+        ("a: {{ b }}", "f.yaml:1:5: a: {{ … }} begins a mapping in YAML; write it in quotes"),
+        ("{{ a }}: 1", "f.yaml:1:2: {{ … }} begins a mapping in YAML; write it in quotes"),
         ("a: {[x]: 1}", "f.yaml:1:5: a: a key must be plain text"),
         ("a:\n  ? \n  : 1", "f.yaml:2:4: a: a key is missing before the colon"),
         ("a: *b", "f.yaml:1:4: a: there is no anchor &b before this alias"),

@@ -73,8 +73,9 @@ def _template(
         message = f"there is no device {quoted(name)} to make units like"
         reader.problem(name, path, message + did_you_mean(name, devices, or_list=True))
         return None
-    if device.index is not None:
-        reader.problem(name, path, f"{quoted(name)} is one of a range; name a device of its own")
+    if device.index is not None or device.row is not None:
+        what = "a range" if device.row is None else "a table"
+        reader.problem(name, path, f"{quoted(name)} is one of {what}; name a device of its own")
         return None
     if device.layer.port is not None:
         reader.problem(

@@ -159,6 +159,10 @@ ENTRIES = [
         "line 1) (read by fleet.yaml:1)",
     ),
     (
+        "devices: {'d{{ seat }}': {csv: class.csv, board: esp32}}\nstation: {template: d01}",
+        "2:21: station.template: 'd01' is one of a table; name a device of its own",
+    ),
+    (
         "devices: {'desk-{{ seat }}': {csv: class.csv}}",
         "1:11: devices.desk-{{ seat }}: no board; name one with `board:` here",
     ),
