@@ -34,7 +34,7 @@ BUGS = (
     Bug(
         name="show the lines of a secrets file that a manifest includes",
         file="provision/project/parts/included.py",
-        before="        if name == SECRETS_NAME or Path(path) in self.secrets:\n",
+        before="        if name == SECRETS_NAME or path.casefold() in self.secrets:\n",
         after="        if name in self.secrets:\n",
         tests=("tests/security/test_hostile_manifest.py", "-k", "nor_of_its_secrets"),
     ),

@@ -214,7 +214,8 @@ def test_nor_of_its_secrets(project: Path, suffix: str) -> None:
     (project / f"mine{suffix}").write_text("wifi: of the user\n")
     (project / f"link{suffix}").symlink_to("secrets.yaml")
     (project / f"other{suffix}").symlink_to(f"mine{suffix}")
-    for path in ("secrets.yaml", f"link{suffix}", f"mine{suffix}", f"other{suffix}"):
+    names = ("secrets.yaml", "SECRETS.Yaml", f"link{suffix}", f"mine{suffix}", f"other{suffix}")
+    for path in names:
         (told,) = problems(project, manifest % path, secrets=project / f"mine{suffix}")
         assert f"'{path}' holds secrets, and is no part of a manifest" in told
 

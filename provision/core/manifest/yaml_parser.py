@@ -276,11 +276,11 @@ class _Builder:
     def _take_key(self, frame: _Frame, table: Table, node: Node) -> None:
         if not isinstance(node, Text) or node.tag is not None:
             frame.skipped = True
-            line = self.document.line(node.line - self.document.before) or ""
-            if line[node.column - 1 : node.column + 1] == "{{":
+            written = self.document.line(node.line - self.document.before) or ""
+            if written[node.column - 1 : node.column + 1] == "{{":
                 return  # the inner brace was told of
             message = "a key must be plain text"
-            if line[max(0, node.column - 2) : node.column] == "{{":
+            if written[max(0, node.column - 2) : node.column] == "{{":
                 message = "{{ … }} begins a mapping in YAML; write it in quotes"
             self._problem(node, message)
         elif node in table:

@@ -105,7 +105,8 @@ class _Reader:
         self.unreadable = False
         self.seen: set[Path] = set()
         places = [folder / SECRETS_NAME, *([secrets] if secrets is not None else [])]
-        self.secrets = {Path(os.path.realpath(place)) for place in places}
+        # Whatever the case of a name: some systems have one file for all of them.
+        self.secrets = {os.path.realpath(place).casefold() for place in places}
 
     def take(self, part: _Part, data: bytes) -> None:
         """A file that was read, and what it includes, one after the other."""
@@ -221,10 +222,10 @@ class _Reader:
 
     def _check_name(self, text: Text, path: str, suffixes: tuple[str, ...], whose: str) -> None:
         """Also of what a link leads to: other files are none whose lines problems may show."""
-        name = re.split(r"[/\\]", path)[-1]
-        if name == SECRETS_NAME or Path(path) in self.secrets:
+        name = re.split(r"[/\\]", path)[-1].casefold()
+        if name == SECRETS_NAME or path.casefold() in self.secrets:
             raise _Unusable(f"{quoted(text)} {_SECRETS}")
-        if not name.lower().endswith(suffixes):
+        if not name.endswith(suffixes):
             names = " or ".join(suffixes)
             raise _Unusable(f"{quoted(text)}: the name of {whose} file ends in {names}")
 
