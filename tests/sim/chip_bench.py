@@ -63,6 +63,8 @@ class FakeApplication:
 class Host:
     """The port's owner: collects what arrives."""
 
+    yields = False
+
     def __init__(self) -> None:
         self.arrived = bytearray()
         self.pulled = False

@@ -31,10 +31,6 @@ _TOUCH_BAUD = 1200
 _TOUCH_DELAY = 0.25  # seconds that MicroPython lets pass between the host's hanging up and leaving
 _WAIT = 0.06  # seconds until a host that is held back may try again
 
-_NO_APPLICATION = (
-    b"\r\nno MicroPython is here for virtual boards: pip install 'micropython-provision[sim]'\r\n"
-)
-
 
 class Board:
     """Off until `power_on`."""
@@ -61,6 +57,7 @@ class Board:
         self._model = model
         self._loop = loop
         self._ports: list[Port] = []
+        self._aside: list[Port] = []  # those that have made way
         self._loader: Loader | None = None
         self._asleep: Timer | None = None
         self._exchange: tuple[int, BoardSetup] | None = None
@@ -238,7 +235,8 @@ class Board:
             self._drop_ports()
 
     def _drop_ports(self) -> None:
-        ports, self._ports = self._ports, []
+        ports = [*self._ports, *self._aside]
+        self._ports, self._aside = [], []
         for port in ports:
             port.unplugged()
         self.on_port(False)
@@ -266,7 +264,7 @@ class Board:
                 self.problem = f"{error.message} ({error.hint})"
                 # Whoever waits for the app hears why none comes.
                 self._attach()
-                self.send(_NO_APPLICATION, baud=CONSOLE_BAUD)
+                self.send(f"\r\n{self.problem}\r\n".encode(), baud=CONSOLE_BAUD)
             return
         self.mode = Mode.DOWNLOAD
         self.send(self._model.download_banner(cause), baud=self._model.boot_baud)
@@ -321,12 +319,15 @@ class Board:
     @property
     def taken(self) -> bool:
         """Whether a host has the port open."""
-        return bool(self._ports)
+        return not all(port.yields for port in self._ports)
 
     def has(self, port: Port) -> bool:
-        return port in self._ports
+        return port in self._ports or port in self._aside
 
     def open(self, port: Port, *, dtr: bool, rts: bool, baud: int) -> None:
+        if not port.yields:
+            self._aside += [each for each in self._ports if each.yields]
+            self._ports = [each for each in self._ports if not each.yields]
         self._ports.append(port)
         self.host_baud = baud
         self._maybe_leave(Touch.RATE, 0.0)
@@ -347,6 +348,9 @@ class Board:
             self._ports.remove(port)
             if not self._ports:
                 self.set_lines(False, False)
+                self._ports, self._aside = self._aside, []
+        elif port in self._aside:
+            self._aside.remove(port)
 
     def set_host_baud(self, baud: int) -> None:
         if baud != self.host_baud:

@@ -77,6 +77,11 @@ class Port(Protocol):
     """One open end at the host: a connection, a terminal, a network client."""
 
     @property
+    def yields(self) -> bool:
+        """Whether it makes way for another, since nobody can tell if a host has it open."""
+        ...
+
+    @property
     def full(self) -> bool:
         """Whether the host has not fetched all that was delivered."""
         ...

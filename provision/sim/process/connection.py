@@ -94,6 +94,8 @@ class Connection:
         while self._socket.fileno() >= 0 and _hung_up(self._socket):
             self.readable()
 
+    yields = False
+
     @property
     def full(self) -> bool:
         return self._output.full

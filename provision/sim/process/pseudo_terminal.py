@@ -56,6 +56,12 @@ class Terminal:
         self._place_link()
 
     @property
+    def yields(self) -> bool:
+        """Where the system does not tell of openings (macOS; Linux where this user's watchers are
+        all in use) and nobody is seen to have it open."""
+        return self._watcher is None and not _in_use(self.device)
+
+    @property
     def full(self) -> bool:
         return self._output.full
 

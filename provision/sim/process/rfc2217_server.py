@@ -142,6 +142,8 @@ class _Client:
         """PortManager's answers."""
         self._output.put(data)
 
+    yields = False
+
     @property
     def full(self) -> bool:
         return self._output.full

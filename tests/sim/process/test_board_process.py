@@ -179,3 +179,41 @@ def test_two_that_close_a_terminal_at_once_are_seen_to_have(bench: Bench) -> Non
         holder.communicate(b"\n")
     os.kill(pid, signal.SIGCONT)
     client.open_port("a", {}, dtr=True, rts=True, baud=115200)[0].close()
+
+
+# In a namespace of its own: a user's watchers are all in use, as beside 128 virtual boards.
+WITHOUT_WATCHERS = 'echo 0 > /proc/sys/user/max_inotify_instances && exec "$@"'
+BESIDE_A_TERMINAL = """
+import os
+from provision.sim import client
+
+def refused():
+    try:
+        client.open_port("a", {}, dtr=True, rts=True, baud=115200)
+    except client.BoardTaken:
+        return client.request("a", "status")["taken"]
+
+client.ensure("a", {"chip": "esp32"})
+link = client.request("a", "pty")["pty"]
+for _ in range(2):
+    terminal = os.open(link, os.O_RDWR | os.O_NOCTTY)
+    while b"invalid header" not in os.read(terminal, 4096):  # a blank board says so for ever
+        pass
+    assert refused()
+    os.close(terminal)
+    assert not client.request("a", "status")["taken"]
+    port, _ = client.open_port("a", {}, dtr=True, rts=True, baud=115200)
+    assert refused()
+    port.close()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a namespace is Linux's")
+def test_a_terminal_that_nobody_may_have_open_makes_way(bench: Bench) -> None:
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "sh", "-c", WITHOUT_WATCHERS, "sh",
+         sys.executable, "-c", BESIDE_A_TERMINAL],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
