@@ -23,6 +23,7 @@ from provision.cli.options import (
     secrets_option,
 )
 from provision.cli.suggestions import about_the_manifest
+from provision.core.install_command import install_extra_command
 from provision.errors import Interrupted, UsageError
 
 _file_option = partial(
@@ -112,7 +113,7 @@ def command(
             raise
         raise UsageError(
             f"the pages need {error.name}, which is not installed",
-            hint="run `pip install 'micropython-provision[web]'`",
+            hint=f"run `{install_extra_command('web')}`",
         ) from error
     if (tls_cert is None) != (tls_key is None):
         raise UsageError(

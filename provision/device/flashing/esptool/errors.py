@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 
+from provision.core.install_command import install_command
 from provision.core.wording import printable
 from provision.errors import BoardError, DeviceError, FlashFailed, NoAnswer
 
@@ -30,7 +31,7 @@ def translate(error: Exception, doing: str, device: str) -> DeviceError:
         return BoardError(
             text,
             hint="a chip newer than the installed esptool needs a newer one: "
-            "`pip install --upgrade esptool`",
+            f"`{install_command('--upgrade esptool')}`",
             device=device,
         )
     changing = doing.startswith(_CHANGING)
