@@ -92,7 +92,7 @@ def up(  # noqa: PLR0917  # click passes them by name
 
 def _no_micropython() -> str | None:
     """Why no virtual board will run a program; told before one is flashed, and waited for."""
-    from provision.sim.app.interpreter import find_library  # not on Windows
+    from provision.sim.app.interpreter import find_library
 
     try:
         find_library()
