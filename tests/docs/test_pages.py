@@ -29,6 +29,7 @@ NOT_RUN = {
     "docs/guides/factory.md": 1,
     "docs/guides/offline.md": 1,
     "docs/platforms.md": 2,
+    "docs/raspberry-pi.md": 3,
     "docs/station.md": 1,
     "docs/tutorial.md": 1,
 }
