@@ -98,3 +98,16 @@ def test_what_is_to_be_installed_is_called_by_its_name() -> None:
         rb"(?<![\w-])provision\[|(?:pip|pipx|uv tool) install (?:[^`\n]* )?provision\b"
     )
     assert not [name(path) for path in texts() if other.search(path.read_bytes())]
+
+
+def test_each_extra_that_is_named_is_one_of_ours() -> None:
+    project = (ROOT / "pyproject.toml").read_text("utf-8")
+    extras = project.partition("[project.optional-dependencies]")[2].partition("\n[")[0]
+    ours = set(re.findall(r"^(\w+) = \[", extras, re.MULTILINE))
+    named = {
+        extra
+        for path in texts()
+        for one in re.findall(rb"micropython-provision\[([a-z, ]+)\]", path.read_bytes())
+        for extra in one.decode().replace(" ", "").split(",")
+    }
+    assert {"sim", "web"} <= named <= ours
