@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from provision.app import this_host
 from provision.cli.named_manifest import of_the_environment
 from provision.cli.options import json_option
 from provision.core.wording import aligned, harmless_line, memory_size
-from provision.errors import ManifestError
+from provision.errors import ManifestError, UsageError
 from provision.model.state import FirmwareIdentity
 from provision.output.style import Style, wants_colour
 from provision.project.parts.main_file import DEFAULT_NAME
@@ -69,12 +70,20 @@ def command(manifest: str | None, probing: bool, everything: bool, as_json: bool
 def find_ports(manifest: str | None, *, probe: bool) -> Sequence[api.FoundPort]:
     """A fleet.yaml that merely lies around and is invalid must not keep ports from being seen."""
     if manifest is not None:
+        if "://" in manifest or manifest.startswith("/dev/"):
+            raise UsageError(
+                f"{manifest} is a port, and `provision discover` lists the ports that there are",
+                hint=f"`provision init {shlex.quote(manifest)}` asks the board on that one, and "
+                "writes a manifest of it",
+            )
         return api.discover(manifest, probe=probe)
     found = of_the_environment() or (DEFAULT_NAME if Path(DEFAULT_NAME).is_file() else None)
     try:
         return api.discover(found, probe=probe)
     except ManifestError as error:
-        click.echo(f"{found} is ignored: {error.message}", err=True)
+        click.echo(
+            f"{found} is ignored: {error.message}; `provision validate` tells more", err=True
+        )
         return api.discover(probe=probe)
 
 

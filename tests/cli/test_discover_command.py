@@ -17,7 +17,7 @@ from provision.cli import main
 from provision.cli.discover import port_data, table
 from provision.core.chips.esp.chips import ESP32C3, ESP8266
 from provision.engine.discover import ask_boards, list_ports
-from provision.errors import NoAnswer
+from provision.errors import NoAnswer, UsageError
 from provision.interfaces import PortInfo
 from provision.model.board import BoardProfile
 from provision.model.state import (
@@ -187,3 +187,11 @@ def test_a_broken_manifest_that_lies_around_is_ignored(folder: Path) -> None:
     assert code == 0
     assert json.loads(out)["version"] == 1
     assert "fleet.yaml is ignored" in err
+    assert "`provision validate`" in err
+
+
+@pytest.mark.parametrize("port", ["rfc2217://cellar.example:4001", "/dev/ttyUSB0"])
+def test_a_port_is_no_manifest(port: str) -> None:
+    with pytest.raises(UsageError, match=f"{port} is a port") as raised:
+        discover(port)
+    assert f"`provision init {port}`" in (raised.value.hint or "")

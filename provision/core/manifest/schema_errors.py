@@ -27,6 +27,16 @@ _KINDS = {
     "boolean": "true or false",
 }
 
+# Keys that are often written one level too high.
+_ELSEWHERE = {
+    **dict.fromkeys(
+        ("src", "dest", "state", "template", "compile", "exclude", "create_only"),
+        "an entry of `files`, as `files: [{src: lib/, dest: /lib, KEY: …}]`",
+    ),
+    **dict.fromkeys(("mac", "groups"), "a device of `devices`"),
+    **dict.fromkeys(("sha256", "verify", "erase"), "an entry of `firmware`"),
+}
+
 Path = tuple[str | int, ...]
 
 
@@ -59,7 +69,7 @@ def _finding(error: ValidationError, prefix: Path) -> Iterator[Finding]:
         patterns = list(schema.get("patternProperties", {}))
         for key in node:
             if key not in known and not any(re.search(pattern, key) for pattern in patterns):
-                message = f"unknown key {quoted(key)}" + did_you_mean(key, known, or_list=True)
+                message = f"unknown key {quoted(key)}" + _meant(key, known)
                 yield Finding(node=key, path=(*path, key), message=message)
     elif keyword == "required":
         missing = [name for name in value if name not in node]
@@ -77,6 +87,14 @@ def _finding(error: ValidationError, prefix: Path) -> Iterator[Finding]:
         yield Finding(
             node=node, path=path, message=_value(keyword, value, schema, node), unusable=node
         )
+
+
+def _meant(key: str, known: Sequence[str]) -> str:
+    """What may have been meant by a key that is none here."""
+    place = _ELSEWHERE.get(key)
+    if place is None or did_you_mean(key, known):
+        return did_you_mean(key, known, or_list=True)
+    return f"; it belongs in {place.replace('KEY: …', f'{key}: …')}"
 
 
 def _value(keyword: object, value: Any, schema: Any, node: Node) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from provision.core.manifest import schema_check as validate
 from provision.core.manifest.schema_check import check_schema
-from provision.core.manifest.schema_errors import findings
+from provision.core.manifest.schema_errors import _ELSEWHERE, findings
 from provision.core.manifest.yaml_parser import parse
 from provision.core.manifest.yaml_tree import Table, dotted
 from provision.project.schemas import fleet_schema
@@ -87,3 +87,17 @@ def test_numbers_and_truth_values_are_asked_for_by_the_schema_only() -> None:
 def test_keys_with_a_dot_at_the_top_are_left_alone() -> None:
     assert checked(".x: {any: [thing]}\ndevices: {d: }") == []
     assert len(checked("x: 1\ndevices: {d: {.y: 1}}")) == 2
+
+
+def test_a_misplaced_key_belongs_where_the_schema_has_it() -> None:
+    kinds = fleet_schema()["$defs"]
+    entry = next(one["properties"] for one in kinds["file"]["anyOf"] if "properties" in one)
+    places = {
+        "`files`": set(entry),
+        "`devices`": set(kinds["device"]["properties"]),
+        "`firmware`": set(kinds["firmware"]["properties"]),
+    }
+    for key, place in _ELSEWHERE.items():
+        (named,) = (keys for name, keys in places.items() if name in place.partition(",")[0])
+        assert key in named, key
+        assert key not in kinds["layer"]["properties"]
