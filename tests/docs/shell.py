@@ -161,8 +161,7 @@ class Shell:
         """End the virtual boards."""
         boards = self.home / "boards"
         for board in boards.iterdir() if boards.is_dir() else ():
-            with suppress(client.NoSuchBoard):
-                client.stop(board.name)
+            client.stop(board.name)
 
     def _do(
         self,

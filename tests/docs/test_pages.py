@@ -62,8 +62,10 @@ def index() -> Iterator[str]:
 
 
 @pytest.fixture
-def shell(tmp_path: Path, index: str) -> Iterator[Shell]:
+def shell(tmp_path: Path, index: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
     made = Shell(tmp_path, index)
+    # Where the boards are that are ended by their names.
+    monkeypatch.setenv("PROVISION_SIM_HOME", made.environment["PROVISION_SIM_HOME"])
     try:
         yield made
     finally:
