@@ -113,6 +113,11 @@ class Serial(SerialBase):
         return self._open_socket().fileno()
 
     @property
+    def fd(self) -> int | None:
+        """As pyserial's own on POSIX: what mpremote's prompt waits for."""
+        return None if self._socket is None else self._socket.fileno()
+
+    @property
     def in_waiting(self) -> int:
         count = array.array("i", [0])
         fcntl.ioctl(self._open_socket().fileno(), termios.FIONREAD, count)

@@ -13,16 +13,17 @@ from collections.abc import Sequence
 
 LEFT_OUT = "…"
 _ANOTHER_EACH_TIME = (
+    (re.compile(r"/home/[a-z]+"), "~"),
+    (re.compile(r"127\.0\.0\.1:\d+"), "ADDRESS"),
     (re.compile(r"\b([0-9a-f]{2}:){5}[0-9a-f]{2}\b"), "MAC"),
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?\b"), "TIME"),
     (re.compile(r"\b\d{8}-\d{6}\b"), "TIME"),
     (re.compile(r"\b\d{4}-\d\d-\d\d\b"), "DATE"),
     (re.compile(r"\b(\d+ min )?\d+(\.\d+)? s\b|\b\d+ min\b"), "DURATION"),
     (re.compile(r"\b(?=[0-9a-f]*\d)[0-9a-f]{10,64}\b"), "DIGEST"),
-    (re.compile(r"\b(?=\w*\d)(?=\w*[A-Za-z])[\w-]{32}\b"), "TOKEN"),
+    (re.compile(r"(?<=token=)[\w-]{32}\b"), "TOKEN"),
     (re.compile(r"\b\d{5,}\b|^\d{2,}$"), "NUMBER"),
     (re.compile(r"\b\d{1,3}(,\d{3})+\b"), "NUMBER"),
-    (re.compile(r"127\.0\.0\.1:\d+"), "ADDRESS"),
     # Which devices an apply tells of together is a matter of who was quicker.
     (re.compile(r"^.+: (\d+ changes?), as [\w-]+$"), r"OTHERS: \1"),
     (re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r"), ""),

@@ -21,7 +21,7 @@ from tests.docs.page_script import Command
 PATIENCE = 60.0  # seconds: far beyond what a command of a page takes
 
 # What is told of a Ctrl-C, and of a machine on which too many others watch files.
-OF_NO_PAGE = ("stopping: ", "stopping; ", "the system does not tell of changes")
+OF_NO_PAGE = ("stopping: ", "stopping; ", "interrupted", "the system does not tell of changes")
 
 # What setups say in one word.
 PRELUDE = """
@@ -115,6 +115,11 @@ class Shell:
             "PROVISION_INDEX": self.index,
         }
 
+    def as_at_home(self, text: str) -> str:
+        """What was said, with the folders that its reader has."""
+        boards = "/home/you/.local/state/provision/sim"
+        return text.replace(str(self.home / "boards"), boards).replace(str(self.home), "/home/you")
+
     def run(self, command: Command) -> Said:
         """Run a command of a page with the steps that go with it."""
         text, terminal, steps = command.text, "", []
@@ -145,7 +150,7 @@ class Shell:
             if keyboard is not None:
                 os.close(keyboard)
         err = [each for each in streams.err.splitlines(True) if not each.startswith(OF_NO_PAGE)]
-        return Said(code=code, out=streams.out, err="".join(err))
+        return Said(code=code, out=streams.out, err="".join(err).rstrip("\n"))
 
     def setup(self, script: str) -> None:
         """Run lines of which each must succeed."""
