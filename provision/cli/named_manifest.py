@@ -107,6 +107,12 @@ def _missing(context: click.Context, word: str, words: Sequence[str]) -> UsageEr
                 hint=f"write `{command} --limit {devices}`",
             )
     path = Path(word)
+    if path.name == DEFAULT_NAME and path.is_dir():
+        return UsageError(
+            f"{printable(word)} is a folder, and a manifest is a file",
+            hint=f"name the manifest, as in `{command} path/to/{DEFAULT_NAME}`, or rename the "
+            "folder",
+        )
     if path.is_dir():
         path /= DEFAULT_NAME
     near = _similar(path)
@@ -118,7 +124,7 @@ def _missing(context: click.Context, word: str, words: Sequence[str]) -> UsageEr
     return UsageError(
         f"there is no {printable(str(path))}",
         hint=f"name the manifest, as in `{command} path/to/{DEFAULT_NAME}`, or change to its "
-        "folder",
+        "folder" + ("; `provision init` writes a first one" if word == DEFAULT_NAME else ""),
     )
 
 

@@ -145,6 +145,13 @@ class SourceFolder:
             known = self._listings[folder, selection] = tuple(found)
         return known
 
+    def siblings(self, path: str) -> Sequence[str]:
+        folder = Path(path).parent
+        try:
+            return [str(folder / each.name) for each in (self.folder / folder).iterdir()]
+        except (OSError, ValueError):
+            return []
+
     def withheld(self, path: str) -> str | None:
         if path not in self._reasons:
             place = Path(os.path.realpath(self.folder / path))

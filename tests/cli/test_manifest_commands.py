@@ -181,7 +181,7 @@ def test_no_manifest_is_a_usage_error(cli: Cli) -> None:
     assert ended.err == (
         "error: there is no fleet.yaml\n"
         "hint: name the manifest, as in `provision validate path/to/fleet.yaml`, or change to its "
-        "folder\n"
+        "folder; `provision init` writes a first one\n"
     )
     assert cli("validate", "bad\0name").code == 2
 

@@ -125,7 +125,8 @@ def _matches(manifest: Manifest, pattern: str, option: str) -> set[str]:
         if not groups:
             near = did_you_mean(pattern[1:], manifest.groups, or_list=True)
             raise UsageError(
-                f"no group matches {quoted(pattern)}{near}", hint="groups are written @name"
+                f"no group matches {quoted(pattern)}{near}",
+                hint="name one of the manifest, or devices; `provision show` lists them",
             )
         return {
             name

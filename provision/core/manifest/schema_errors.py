@@ -113,6 +113,7 @@ def _value(keyword: object, value: Any, schema: Any, node: Node) -> str:
         case "pattern":
             return (
                 f"expected {schema.get('patternErrorMessage', f'text like {value}')}, got {shown}"
+                + (quotes_note(node) if isinstance(node, Text) else "")
             )
         case "minimum":
             return f"{shown} is too small; the least is {value}"
@@ -162,7 +163,34 @@ def _expected(kinds: Sequence[str], node: Node) -> str:
         unquoted = Text.at(node, node.line, node.column)
         if unquoted.number is not None or unquoted.boolean is not None:
             message += "; remove the quotes"
-    return message
+    return message + _better(kinds, node)
+
+
+def _better(kinds: Sequence[str], node: Node) -> str:
+    """`; write …`, where what was meant can be told."""
+    if isinstance(node, Text) and not node.null and node.tag is None:
+        key, colon, value = node.partition(":")
+        if "object" in kinds and node.plain and colon and _KEY.fullmatch(key):
+            return f"; write {quoted(f'{key}: {value}')}, with a space after the colon"
+        if "array" in kinds and "object" not in kinds:
+            return f"; write {quoted(f'[{node}]')}"
+    first = node[0] if isinstance(node, Items) and node else None
+    if isinstance(first, Text) and kinds == ["object"]:
+        return f"; write {quoted(f'{first}:')} in place of {quoted(f'- {first}')}"
+    return ""
+
+
+_KEY = re.compile(r"[a-z_]+")
+
+
+def quotes_note(text: str) -> str:
+    """What is said of a value that begins with quotation marks of a word processor."""
+    if text[:1] in _WORD_QUOTES:
+        return f"; {text[:1]} is no quotation mark of YAML, write ' or \""
+    return ""
+
+
+_WORD_QUOTES = tuple("“”„‟‘’‚‛«»＂")
 
 
 def got(node: Node) -> str:

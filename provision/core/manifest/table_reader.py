@@ -27,6 +27,7 @@ from provision.model.board import BoardProfile
 from provision.model.state import Check
 
 NAME = re.compile(r"\w[\w.-]{0,99}")
+_RANGE_OF_OTHERS = re.compile(r"\[(\d+)(?:-|\.\.|,)(\d+)\]")
 _NVS_NAME = re.compile(r"[!-~]{1,15}")  # what the chip's own library takes
 
 
@@ -90,6 +91,11 @@ class TableReader:
         if NAME.fullmatch(name):
             return True
         message = f"{quoted(name)} cannot name a {what}; use letters, digits, _, . and -"
+        if (numbers := _RANGE_OF_OTHERS.search(name)) is not None:
+            message = (
+                f"{quoted(name)}: a range has a colon between its numbers, "
+                f"as [{numbers[1]}:{numbers[2]}]"
+            )
         self.problem(name, path, message)
         return False
 
@@ -384,7 +390,8 @@ class BoardReader(TableReader):
         if name in self.broken_boards:
             return None
         found = None
-        message = f"unknown board {quoted(name)}" + did_you_mean(name, self.boards)
+        message = f"unknown board {quoted(name)}"
+        message += did_you_mean(name, self.boards) or "; `provision boards` lists all"
         try:
             found = self._sources.find(str(name))
         except ValueError as error:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
@@ -27,6 +27,25 @@ MAX_GROWTH = 20
 FREE_GROWTH = 10_000
 
 TAGS = ("!secret", "!env")
+_UNRESOLVED = (
+    "keep the lines that are to hold and delete the <<<<<<<, ======= and >>>>>>> lines, then try "
+    "`provision validate`"
+)
+# What libyaml says, and what that comes of.
+_CAUSES = {
+    "did not find expected key": "its indentation is that of no line above it; keys of one table "
+    "stand below one another",
+    "mapping values are not allowed": "a colon where none can be: the line above lacks its own, "
+    "this one is indented too far, or a text with a colon in it needs quotes",
+    "could not find expected ':'": "a colon is missing; write `key: value`",
+    "did not find expected '-' indicator": "it stands among the lines of a list; begin it with "
+    "`- `, or indent it as the table above",
+    "while parsing a quoted scalar": "in double quotes a backslash is no letter of a path; write "
+    "/, or single quotes",
+    "found unexpected end of stream": "the quotation mark that begins here has no end",
+}
+_CONFLICT = re.compile(r"^<{7}( .*)?$", re.MULTILINE)
+_NO_BREAK_SPACES = "\u00a0\u2007\u202f\u3000"
 _STRING_TAGS = ("tag:yaml.org,2002:str", "!")
 # Anything that YAML does not allow would end libyaml with no place told.
 _UNPRINTABLE: re.Pattern[str] = Reader.NON_PRINTABLE
@@ -348,13 +367,28 @@ class _Builder:
 
     def _syntax(self, error: yaml.MarkedYAMLError) -> Problem:
         mark = error.problem_mark or error.context_mark
+        if error.context_mark is not None and "end of stream" in (error.problem or ""):
+            mark = error.context_mark  # where it begins, not where the file ends
         line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
         what = " ".join(part for part in (error.problem, error.context) if part)
-        if "found character '\\t'" in what or "found character that cannot start any token" in what:
-            text = self.document.line(line) or ""
-            if text[column - 1 : column] == "\t" or text[: column - 1].strip(" ") == "\t":
-                what = "a tab; indent with spaces"
-        return self.document.problem_at(line, column, "", f"not YAML: {what or 'unreadable'}")
+        conflict = _CONFLICT.search(self.document.text)
+        if conflict is not None:
+            number = self.document.text.count("\n", 0, conflict.start()) + 1
+            message = "a merge of version control was left unresolved here"
+            return replace(self.document.problem_at(number, 1, "", message), hint=_UNRESOLVED)
+        text = self.document.line(line) or ""
+        strange = next((each for each in text[:column] if each in _NO_BREAK_SPACES), None)
+        if strange is not None and not text[: text.index(strange)].strip():
+            message = "not YAML: a space that is none (U+{:04X}); indent with plain ones"
+            column = text.index(strange) + 1
+            return self.document.problem_at(line, column, "", message.format(ord(strange)))
+        tab = text[column - 1 : column] == "\t" or text[: column - 1].strip(" ") == "\t"
+        if tab and "found character" in what:
+            what = "a tab; indent with spaces"
+        cause = next((why for said, why in _CAUSES.items() if said in what), None)
+        return self.document.problem_at(
+            line, column, "", f"not YAML: {cause or what or 'unreadable'}"
+        )
 
 
 def _shown_tag(tag: str) -> str:

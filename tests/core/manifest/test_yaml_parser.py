@@ -119,7 +119,7 @@ def test_refused(text: str, expected: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "line"),
-    [("a: [1\nb: 2\n", 2), ("a: b: c\n", 1), ("a: 'x\n", 2), ("\ta: 1\n", 1), ("a: @x", 1)],
+    [("a: [1\nb: 2\n", 2), ("a: b: c\n", 1), ("a: 'x\n", 1), ("\ta: 1\n", 1), ("a: @x", 1)],
 )
 def test_broken_syntax_is_one_located_problem(text: str, line: int) -> None:
     (problem,) = parse(text, "f.yaml").problems

@@ -21,8 +21,9 @@ from provision.core.manifest.resolve.destinations import (
     missing_source,
 )
 from provision.core.manifest.resolve.source_filter import DEFAULT_EXCLUDES, IGNORE_FILE, Selection
+from provision.core.manifest.schema_errors import quotes_note
 from provision.core.manifest.yaml_tree import Node, Text
-from provision.core.wording import quoted
+from provision.core.wording import did_you_mean, quoted
 from provision.errors import TemplateError
 from provision.model.board_path import LIBRARY, STARTUP_FILES, ancestors, folded
 from provision.model.state import Content
@@ -45,6 +46,10 @@ class Sources(Protocol):
     def files(self, folder: str, selection: Selection) -> Sequence[str]:
         """The selected files below a folder that may go to a board, sorted, relative to it, with
         forward slashes; raises OSError, and ValueError for a pattern that cannot be matched."""
+        ...
+
+    def siblings(self, path: str) -> Sequence[str]:
+        """What lies in the folder that this path names something in; nothing where it is none."""
         ...
 
     def withheld(self, path: str) -> str | None:
@@ -329,7 +334,9 @@ class FilePlacer:
         elif "*" in src:
             message = f"no such file: {shown}; patterns are not expanded, name the folder instead"
         else:
-            message = missing_source("no such file or folder", src)
+            message = missing_source("no such file or folder", src) + quotes_note(src)
+            if not quotes_note(src):
+                message += did_you_mean(src, self.sources.siblings(src))
         self.report(entry.src, _source_path(entry), message)
 
     def _check_nesting(self, files: FileSet) -> None:

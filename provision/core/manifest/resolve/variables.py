@@ -96,7 +96,13 @@ class Variables:
         else:
             found = self._secrets.get(name)
             message = f"unknown secret {quoted(name)}"
-            message += did_you_mean(name, self._secrets) or self._no_secrets
+            near = did_you_mean(name, self._secrets)
+            message += near or self._no_secrets
+            if not near:
+                hint = (
+                    f"write `{printable(name, 60)}: …` into secrets.yaml beside the manifest, or "
+                    "name another file with `--secrets FILE`"
+                )
             if name in self._secret_faults:
                 message = f"the secret {quoted(name)} {self._secret_faults[name]}"
                 hint = "`provision config` shows the command and its folders; try it by hand"
