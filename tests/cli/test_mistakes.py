@@ -17,6 +17,8 @@ ROWS = [line for line in PAGE.read_text("utf-8").splitlines() if re.match(r"\| \
 @pytest.mark.parametrize("number", range(len(ALL)), ids=lambda number: ALL[number].title)
 def test_a_mistake_is_told_as_the_page_says(number: int, tmp_path: Path) -> None:
     mistake: Mistake = ALL[number]
+    if mistake.before:  # a virtual board
+        pytest.importorskip("micropython_unix")
     told = seen(mistake, tmp_path)
     assert told.code == mistake.code, told.text
     for part in (mistake.where, mistake.why, mistake.then):

@@ -494,6 +494,21 @@ BUGS = (
         tests=("tests/engine/test_locate.py",),
     ),
     Bug(
+        name="take what was typed before a question for its answer",
+        file="provision/cli/consent.py",
+        before="                forget_typed()\n",
+        after="",
+        tests=("tests/cli/test_consent.py", "-k", "typed_before"),
+    ),
+    Bug(
+        name="take one yes for boards that are asked about each",
+        file="provision/cli/consent.py",
+        before="                return dict.fromkeys(devices, answer in _YES)",
+        after="                self._agreed |= answer in _YES\n"
+        "                return dict.fromkeys(devices, answer in _YES)",
+        tests=("tests/cli/test_consent.py", "-k", "each_can_be or yet"),
+    ),
+    Bug(
         name="show a secret in an f-string",
         file="provision/model/secret.py",
         before="        return format(MASK, spec)",
