@@ -121,7 +121,7 @@ MISTAKES = [
     ("a: \x00\n", "rooms/a.yaml:1:4: the character U+0000 is not allowed in YAML (included by"),
     (
         "devices: {d: {board: esp32, files: [x.py]}}\n",
-        "rooms/a.yaml:1:37: devices.d.files[0].src: no such file or folder: 'rooms/x.py' (",
+        "rooms/a.yaml:1:37: devices.d.files[0].src: no such file or folder: 'rooms/x.py'",
     ),
     (
         "devices: {d: {board: esp32, vars: {a: !secret x}}}\n",
