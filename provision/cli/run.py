@@ -22,16 +22,24 @@ _STDIN = "-"
 
 
 @click.command(name="run")
-@click.argument("file", required=False)
+@click.argument("files", nargs=-1, metavar="[FILE]")
 @click.option("-c", "code", metavar="CODE", help="Run this code instead of a file.")
 @console_options(BY_MAC, FORKS)
-def command(*, request: FleetRequest, forks: int, file: str | None, code: str | None) -> int:
+def command(*, request: FleetRequest, forks: int, files: tuple[str, ...], code: str | None) -> int:
     """Run FILE, or the CODE of -c, on boards, and print what they print.
 
     It runs in the interpreter of the app, which it interrupts and which is started again
     afterwards. FILE may be - for standard input. The exit code is 4 when code on some board raised
     an exception. Ctrl-C stops the code on all of them.
     """
+    if len(files) > 1:
+        meant = next((each for each in files if Path(each).suffix == ".py"), files[-1])
+        boards = ",".join(each for each in files if each != meant)
+        raise UsageError(
+            f"run takes one file, and there are {len(files)}: {', '.join(files)}",
+            hint=f"boards are chosen so: `provision run {meant} --limit {boards}`",
+        )
+    file = files[0] if files else None
     if (file is None) == (code is None):
         raise UsageError(
             "run needs either a file or -c CODE",

@@ -287,6 +287,12 @@ class Loaded:
             raise ManifestError([self.redactor.problem(each) for each in problems])
 
 
+_OF_AN_EMPTY_ONE = (
+    "write your boards into it, or remove it: `provision init` then writes one of the boards that "
+    "are plugged in"
+)
+
+
 def load(
     manifest: str | None = None,
     *,
@@ -326,7 +332,10 @@ def load(
     secrets_known = KnownSecrets(known, hidden, folder, secrets_command, lookup)
     redactor = secrets_known.redactor
     if text.tree is None:
-        raise ManifestError([redactor.problem(each) for each in problems])
+        empty = [each.message for each in problems] == [f"{file} is empty"]
+        raise ManifestError(
+            [redactor.problem(each) for each in problems], hint=_OF_AN_EMPTY_ONE if empty else None
+        )
     built, mistakes = build(
         text.tree,
         text.document,

@@ -104,7 +104,7 @@ WRITING = [
         then="write '[sensors]'",
     ),
     Mistake(title="An empty manifest", files={"fleet.yaml": ""},
-            where="fleet.yaml:1:1", why="fleet.yaml is empty", then=CORRECT),
+            where="fleet.yaml:1:1", why="fleet.yaml is empty", then="`provision init`"),
     Mistake(
         title="A manifest in UTF-16", files={"fleet.yaml": KITCHEN.encode("utf-16")},
         where="fleet.yaml:1:1", why="not UTF-8 text", then="save the file as UTF-8",
@@ -270,6 +270,10 @@ COMMANDS = [
     Mistake(title="init where there is a manifest", files=kitchen(""), words=("init",), code=2,
             where="fleet.yaml", why="is there already, and is not overwritten",
             then="`provision init --walk`"),
+    Mistake(title="A board named in front of the file to run", files=GONE, code=2,
+            words=("run", "kitchen", "test.py"),
+            where="kitchen, test.py", why="run takes one file",
+            then="`provision run test.py --limit kitchen`"),
     Mistake(title="A prompt in a pipe", files=GONE, words=("repl", "kitchen"), code=2,
             where="prompt", why="needs a terminal, and this is none", then="`provision run`"),
 ]  # fmt: skip
