@@ -13,7 +13,7 @@ from html import unescape
 from pathlib import Path
 from xml.etree import ElementTree
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from provision.core.manifest.redact import Redactor
@@ -136,6 +136,7 @@ class Exchange:
 
 
 @settings(max_examples=60)
+@example("abcdefghijkmnp\rq\xa0", "HTML in ASCII", "observe", False, "", False)
 @given(
     secret=secrets,
     name=forms,

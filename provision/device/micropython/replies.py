@@ -147,10 +147,11 @@ def read_flash_reply(text: str, size: int) -> bytes | None:
 
 
 def lines(text: str) -> Iterator[str]:
-    lines = text.replace("\r", "").split("\n")
+    """What stands between line ends, each as it is: a secret is known by every character."""
+    lines = text.split("\n")
     if len(lines) > _MAX_LINES:
         raise BoardError(f"the board lists more than {_MAX_LINES} files")
-    return (line for line in lines if line)
+    return (line for line in (each.strip("\r") for each in lines) if line)
 
 
 def literal(line: str) -> object:
