@@ -7,6 +7,7 @@ modules, so that its branches of ours are what runs. Paths, locks and the consol
 
 from __future__ import annotations
 
+import asyncio
 import builtins
 import importlib
 import select
@@ -46,6 +47,7 @@ def pretend(system: str) -> None:
     if system == "win32":
         sys.modules["msvcrt"] = _keyboard()
         signal.SIGBREAK = signal.Signals(CTRL_BREAK)  # type: ignore[attr-defined]
+        asyncio.ProactorEventLoop = asyncio.SelectorEventLoop  # type: ignore[attr-defined]
     builtins.__import__ = _import_for(system)
     sys.platform = system
 

@@ -81,7 +81,7 @@ def test_windows_is_asked_and_answers(station: Station) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"), [("serve --port 0", "http://"), ("watch", "as the manifest says")]
+    ("words", "said"), [("serve --port 0", "Ctrl-C ends it"), ("watch", "as the manifest says")]
 )
 def test_ctrl_break_and_a_closed_window_end_a_command_on_windows(
     station: Station, words: str, said: str

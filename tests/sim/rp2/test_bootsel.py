@@ -75,12 +75,14 @@ def test_another_chips_image_is_nothing_to_it(bench: Bench, chip: Chip) -> None:
 
 
 def test_a_filesystem_in_the_same_file_must_keep_to_sectors_on_an_rp2040(bench: Bench) -> None:
-    """What the ROM gets wrong, it gets wrong here (pico-bootrom-rp2040, issue 19)."""
+    """What the ROM gets wrong, it gets wrong here (pico-bootrom-rp2040, issue 19). Not at the
+    filesystem's own place, 0xA0000: the firmware, which starts at once, formats that."""
+    place = 0x90000
     data = b"".join(page for _, page in read_uf2(build(RP2040, "1.24.1", size=16640)))
     files = bytes(range(256)) * (2 * SECTOR // 256)
     for padded, right in ((len(data), False), (5 * SECTOR, True)):
         family = FAMILIES["rp2040"]
-        parts = [(data.ljust(padded, b"\xff"), XIP), (files, XIP + 0xA0000)]
+        parts = [(data.ljust(padded, b"\xff"), XIP), (files, XIP + place)]
         pages = [
             (base + at, part[at : at + 256])
             for part, base in parts
@@ -89,7 +91,7 @@ def test_a_filesystem_in_the_same_file_must_keep_to_sectors_on_an_rp2040(bench: 
         pico = Pico(bench, name=f"padded-{right}")
         flash = bench.home / pico.name / "flash.bin"
         with flash.open("r+b") as file:  # something was there before
-            file.seek(0xA0000)
+            file.seek(place)
             file.write(b"\x0f" * (2 * SECTOR))
         pico.copy(
             b"".join(
@@ -98,7 +100,7 @@ def test_a_filesystem_in_the_same_file_must_keep_to_sectors_on_an_rp2040(bench: 
             )
         )
         pico.until(lambda status: not status["volume"])
-        assert (pico.flash[0xA0000 : 0xA0000 + len(files)] == files) is right
+        assert (pico.flash[place : place + len(files)] == files) is right
 
 
 def test_what_lies_beyond_the_flash_comes_in_at_its_beginning(bench: Bench) -> None:
