@@ -166,12 +166,15 @@ def command(
                 "show; give --tls-cert and --tls-key"
             )
         shown = _shown_host(address, names)
-        for role, token in access.tokens.items():
-            what = "to operate" if role == "operate" else "to look only"
-            click.echo(f"{what}: {scheme}://{shown}:{port}/?token={token}")
-        _say("Ctrl-C ends it")
         running = server.PageServer(create_app(site, doorkeeper), site, tls=tls, say=_say)
-        running.serve_pages(listening)
+
+        def announce() -> None:
+            for role, token in access.tokens.items():
+                what = "to operate" if role == "operate" else "to look only"
+                click.echo(f"{what}: {scheme}://{shown}:{port}/?token={token}")
+            _say("Ctrl-C ends it")
+
+        running.serve_pages(listening, announce)
     return Interrupted.exit_code if running.cut else 0
 
 

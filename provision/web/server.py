@@ -109,10 +109,13 @@ class PageServer(uvicorn.Server):
         self._stopping = False
         self.cut = False  # whether a job was running when the signal came
 
-    def serve_pages(self, listening: socket.socket) -> None:
-        """Serve until a signal has come and the last job has ended."""
-        self._site.queue.start()
-        self.run(sockets=[listening])
+    def serve_pages(self, listening: socket.socket, announce: Callable[[], None]) -> None:
+        """Serve until a signal has come and the last job has ended. `announce` says that it does:
+        from then on a signal may come, and `run` heeds one only when its loop goes."""
+        with self.capture_signals():
+            self._site.queue.start()
+            announce()
+            self.run(sockets=[listening])
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -44,6 +44,31 @@ def running(station: Station, serve: Serve) -> Iterator[tuple[Run, httpx.Client]
     assert ended.err == "Ctrl-C ends it\n"
 
 
+AT_ITS_FIRST_WORDS = """
+import os, signal, sys
+write = sys.stderr.write
+def interrupted(text):
+    written = write(text)
+    if "Ctrl-C" in text:
+        os.kill(os.getpid(), signal.SIGINT)
+    return written
+sys.stderr.write = interrupted
+from provision.__main__ import main
+sys.argv = ["provision", "serve", "--port", "0"]
+main()
+"""
+
+
+def test_ctrl_c_ends_it_as_soon_as_it_says_so(station: Station) -> None:
+    station.write("fleet.yaml", "devices: {a: {board: esp32, port: /dev/none}}\n")
+    ended = subprocess.run(
+        [sys.executable, "-c", AT_ITS_FIRST_WORDS],
+        cwd=station.work, env=station.environment, timeout=PATIENCE, check=False,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (0, "Ctrl-C ends it\n")
+
+
 def raw(client: httpx.Client, request: str) -> socket.socket:
     place = urlsplit(str(client.base_url))
     assert place.hostname is not None
