@@ -1,5 +1,5 @@
-"""`python3 examples/classroom`: its manifest, on virtual twins of three of its thirty boards, and the teacher's own, which differ in their
-lesson alone.
+"""`python3 examples/classroom`: its manifest, on virtual twins of three of its thirty boards
+and the teacher's own, which differ in their lesson alone.
 
 On the real ones: `provision apply examples/classroom`.
 """

@@ -1,5 +1,5 @@
-"""`python3 examples/greenhouse`: its manifest, on virtual twins of two of its boards, a sensor and a pump, with a placeholder for the
-secret that a checkout lacks.
+"""`python3 examples/greenhouse`: its manifest, on virtual twins of two of its boards, a
+sensor and a pump, with a placeholder for the secret that a checkout lacks.
 
 On the real ones: `provision apply examples/greenhouse`.
 """

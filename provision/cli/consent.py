@@ -31,6 +31,9 @@ from provision.output.fanout import Fanout
 Question = Callable[[Plan, int], str]
 """What is asked of so many boards that have the same to lose, to be put behind their names."""
 
+Losses = tuple[str, tuple[str, ...]]
+"""What a plan has a board lose: the question, and the files that it deletes."""
+
 _YES, _NO = ("y", "yes"), ("n", "no", "")
 _POLL = 0.1  # seconds between looks whether the run was cancelled
 
@@ -62,7 +65,7 @@ class Consent:
         self._asking: dict[str, Plan] = {}
         self._answers: dict[str, bool] = {}
         self._being_asked = False
-        self._agreed = False  # to all that may come, too
+        self._agreed: set[Losses] = set()  # whoever may come, too
 
     def handle(self, event: Event) -> None:
         """Note who may still ask."""
@@ -147,16 +150,25 @@ class Consent:
         return (self._order.get(device, len(self._order)), device)
 
     def _ask(self, plans: dict[str, Plan]) -> dict[str, bool]:
-        if not self._agreed:
+        answers = dict.fromkeys(plans, True)
+        left = {name: plan for name, plan in plans.items() if not self._has_agreed(plan)}
+        if left:
             with self._outputs.paused():
                 forget_typed()
-                return self._ask_groups(_alike(plans, self._question))
-        return dict.fromkeys(plans, True)
+                answers |= self._ask_groups(_alike(left, self._question))
+        return answers
+
+    def _losses(self, plan: Plan) -> Losses:
+        return self._question(plan, 1), tuple(plan.deleted)
+
+    def _has_agreed(self, plan: Plan) -> bool:
+        return self._losses(plan) in self._agreed
 
     def _ask_groups(self, groups: Sequence[dict[str, Plan]]) -> dict[str, bool]:
         """One question about groups of devices, each of which has the same to lose."""
         devices = [device for group in groups for device in group]
-        if self._agreed:
+        plans = [plan for group in groups for plan in group.values()]
+        if all(map(self._has_agreed, plans)):
             return dict.fromkeys(devices, True)
         lines = [
             f"{device_group([*group])}: {self._question(next(iter(group.values())), len(group))}"
@@ -175,7 +187,7 @@ class Consent:
             if answer in (*_YES, *_NO):
                 return dict.fromkeys(devices, answer in _YES)
             if answer == "all" and "all" in choices:
-                self._agreed = True
+                self._agreed |= set(map(self._losses, plans))
                 return dict.fromkeys(devices, True)
             if answer == "each" and "each" in choices:
                 parts = groups

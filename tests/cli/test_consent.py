@@ -189,6 +189,22 @@ def test_nobody_is_waited_for_who_has_nothing_to_ask(
     assert asked.ask("bare")  # unasked
 
 
+def test_a_yes_for_all_that_may_come_is_none_for_one_that_loses_more(
+    asked: Asked, pool: ThreadPoolExecutor
+) -> None:
+    asked.begin(*names(3), forks=1)
+    for name, losses, shown in (
+        ("desk-01", (), "desk-01: erase this board and every file on it (blank)? [y/N/all]: "),
+        ("desk-02", ("its Wi-Fi settings",), "desk-02: lose its Wi-Fi settings of this board"),
+    ):
+        answer = pool.submit(asked.ask, name, *losses)
+        asked.until(shown)
+        asked.type("all\n" if not losses else "n\n")
+        assert answer.result(PATIENCE) is (not losses)
+        asked.handle(DeviceFinished(device=name, outcome="changed", seconds=1))
+    assert asked.ask("desk-03")  # unasked: it loses what the first did
+
+
 def test_who_has_no_thread_yet_is_not_waited_for(asked: Asked, pool: ThreadPoolExecutor) -> None:
     asked.begin(*names(4), forks=2)
     first = [pool.submit(asked.ask, name) for name in names(2)]

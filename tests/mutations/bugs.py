@@ -504,9 +504,16 @@ BUGS = (
         name="take one yes for boards that are asked about each",
         file="provision/cli/consent.py",
         before="                return dict.fromkeys(devices, answer in _YES)",
-        after="                self._agreed |= answer in _YES\n"
+        after="                self._agreed |= set(map(self._losses, plans))\n"
         "                return dict.fromkeys(devices, answer in _YES)",
         tests=("tests/cli/test_consent.py", "-k", "each_can_be or yet"),
+    ),
+    Bug(
+        name="take a yes for all that may come for one to whatever they lose",
+        file="provision/cli/consent.py",
+        before="return self._losses(plan) in self._agreed",
+        after="return bool(self._agreed)",
+        tests=("tests/cli/test_consent.py", "-k", "loses_more"),
     ),
     Bug(
         name="show a secret in an f-string",
