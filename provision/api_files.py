@@ -5,7 +5,7 @@ looked at, copied, backed up, restored and rolled back. `api.py` has it with the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from pathlib import Path
 from posixpath import basename
@@ -24,6 +24,7 @@ from provision.engine.tasks.rollback import RollbackTask
 from provision.engine.tasks.send import SendTask
 from provision.errors import UsageError
 from provision.interfaces import FileSink
+from provision.model.language import record
 from provision.model.report import RunReport
 from provision.model.state import BoardEntry
 from provision.output.scrub import scrub
@@ -32,7 +33,7 @@ from provision.project.fleet import Fleet
 from provision.project.received_files import ReceivedFiles
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class ShownFile:
     """A file of a board with the manifest's secrets in it `masked`, if there were any."""
 

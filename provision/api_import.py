@@ -8,7 +8,6 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 
@@ -25,6 +24,7 @@ from provision.errors import ManifestError, ProvisionError, UsageError
 from provision.interfaces import FileSink
 from provision.lockfile.store import read_lock
 from provision.model.board_path import LIBRARY
+from provision.model.language import record
 from provision.model.report import RunReport
 from provision.model.state import BoardEntry, DesiredFile
 from provision.output.scrub import scrub
@@ -38,7 +38,7 @@ _HIDDEN = "a name that begins with a dot is a setting for programs of this compu
 _KEYS = ("packages", "files")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Imported:
     """What the manifest has of the board from now on: files in `folder` (None where there were
     none) and packages. `left` are paths on the board that it has not, each with the reason."""

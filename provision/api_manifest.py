@@ -8,7 +8,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from provision.app import load_manifest
@@ -33,12 +33,13 @@ from provision.lockfile.entries import Lock
 from provision.lockfile.merge import Merged, merge_devices
 from provision.lockfile.store import read_lock, update_lock
 from provision.lockfile.yaml_format import parse_lock
+from provision.model.language import record
 from provision.model.state import ActualState, PortSelector
 from provision.project.manifest_draft import ManifestDraft, manifest_path
 from provision.project.parts.main_file import STDIN, STDIN_FILE
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class NamedBoard:
     """A device that was written into a manifest: the board's name in it, the port where it was, its
     profile (None where the manifest's defaults say it), and what it said of itself."""
@@ -49,7 +50,7 @@ class NamedBoard:
     actual: ActualState
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class NewManifest:
     """The manifest that `init` wrote, and the ports that it left out, each with the reason."""
 
@@ -58,7 +59,7 @@ class NewManifest:
     left_out: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class FleetHosts:
     """Which devices hang on which computer, by `host:`, and in which `groups` each device is;
     `anywhere` are those that name none. All in the manifest's order; `lock` is its path."""
@@ -215,7 +216,7 @@ def _why(asked: FoundPort) -> str:
     return (asked.error or "nothing answers").removeprefix(f"{asked.port.path}: ")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class _Entry:
     """A device to be written: how its port is called where nobody else is there, and the rest."""
 

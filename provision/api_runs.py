@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from provision.core.wording import Redact
 from provision.model.event import Event
+from provision.model.language import record
 from provision.output.fanout import Fanout, Output
 from provision.output.results import erase_question
 from provision.output.run_log import RunRecord
@@ -79,7 +79,7 @@ def keep_run(listener: Callable[[Event], None], *, suggest: Redact = str) -> Kep
     return KeptRun(listener, suggest)
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class _Listener:
     """Implements `Output`."""
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,13 +15,14 @@ from provision.core.manifest.resolve.units import UnitValues
 from provision.core.planning.port_choice import matching
 from provision.errors import UsageError
 from provision.interfaces import PortInfo
+from provision.model.language import record
 from provision.model.state import DesiredFirmware, DesiredState, PortSelector
 from provision.model.station import StationSettings
 from provision.project.fleet import Fleet
 from provision.project.git.commit import commit_of
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class MadeUnit:
     """What a unit that passed was made of. `files` are sha256 by path, without those that hold
     secrets."""
@@ -32,7 +33,7 @@ class MadeUnit:
     files: Mapping[str, str]
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class StationManifest:
     """A manifest that has a station, read once; what is written to it later is for the next start.
     `table` has the rows of its CSV file by their numbers, and is empty for a counter."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -29,6 +28,7 @@ from provision.engine.task import Task
 from provision.lockfile.entries import Lock
 from provision.lockfile.store import LearnedMacs, read_lock
 from provision.model.event import Event, Printed
+from provision.model.language import record
 from provision.model.plan import Batches
 from provision.model.report import RunReport
 from provision.output.download_progress import TerminalProgress
@@ -229,7 +229,7 @@ def _masking(confirm: Confirm, redact: Redact) -> Confirm:
     return lambda device, plan: confirm(device, scrub(plan, redact))
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class Supplies:
     """A manifest with its packages and bytecode supplied, and where its images come from."""
 

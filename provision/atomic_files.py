@@ -163,18 +163,31 @@ def take_lock(path: Path, *, wait: bool) -> BinaryIO | None:
     file stays where it is: removing it would let two callers lock two files of one name. Its
     content is the holder's to write; on Windows nobody else can read the first byte.
     """
-    from filelock import lock_descriptor  # here, since most commands take no lock
-
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     file = os.fdopen(descriptor, "r+b", buffering=0)
     try:
-        if lock_descriptor(descriptor, blocking=wait, poll_interval=_POLL_INTERVAL):
+        if _lock(descriptor, wait):
             return file
     except BaseException:
         file.close()
         raise
     file.close()
     return None
+
+
+def _lock(descriptor: int, wait: bool) -> bool:
+    if sys.platform == "win32":
+        from filelock import lock_descriptor
+
+        return lock_descriptor(descriptor, blocking=wait, poll_interval=_POLL_INTERVAL)
+    # What filelock does there as well, whose import takes as long as a look at a board does.
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from provision.core.wording import did_you_mean
 from provision.errors import UsageError
 from provision.lockfile.entries import VENDOR
 from provision.lockfile.store import update_lock
+from provision.model.language import record
 from provision.project.user.known_secrets import Lookup
 from provision.sources.bytecode import bytecode_check
 from provision.sources.cache import Cache
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from provision.sources.vendoring import Vendored
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class ValidManifest:
     """What `validate` found in a manifest without problems, and the secrets that it left to the
     user's command; secrets in its texts are masked."""
@@ -38,7 +38,7 @@ class ValidManifest:
     not_looked_up: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class LockResult:
     """What `lock` changed in the lock at `path`, or would; `warnings` of manifest and packages."""
 
@@ -47,7 +47,7 @@ class LockResult:
     warnings: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class VendorResult:
     """What `vendor` left in a directory; `found` where commands find it by themselves."""
 

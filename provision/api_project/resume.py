@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from provision.app import run_history
 from provision.core.planning.rollout import remaining
 from provision.core.wording import printable
 from provision.errors import UsageError
+from provision.model.language import record
 from provision.model.plan import Batches
 from provision.output.run_log import user_key
 from provision.output.saved.history import LAST, PastRun
 from provision.project.fleet import Fleet
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class GoingOn:
     """What an earlier run, `run`, left to do: these devices, in these batches (None where it had
     none). Those that are done `again` have to be something else since."""

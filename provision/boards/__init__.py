@@ -8,7 +8,7 @@ same keys. A profile that `extends` another says only what differs.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from functools import cache
 from pathlib import Path
@@ -20,31 +20,41 @@ from provision.core.manifest.yaml_tree import Items, Node, Table, Text
 from provision.core.wording import parse_size_code
 from provision.model.board import BoardProfile, ResetWiring
 from provision.model.chip import Chip
-from provision.model.exhaustive import assert_never
+from provision.model.language import assert_never
 
 _E = TypeVar("_E", bound=Enum)
 
 
 @cache
 def profiles() -> Mapping[str, BoardProfile]:
-    """The built-in profiles by name, sorted."""
-    import yaml
+    """The built-in profiles by name, sorted; each is read when it is asked for."""
+    return _Profiles()
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    written = {
-        path.stem: yaml.load(path.read_text("utf-8"), Loader=loader)
-        for path in Path(__file__).parent.glob("*.yaml")
-    }
-    made: dict[str, BoardProfile] = {}
 
-    def make(name: str) -> BoardProfile:
-        if name not in made:
-            data = written[name]
-            base = make(data["extends"]) if "extends" in data else None
-            made[name] = _profile(name, data, base)
-        return made[name]
+class _Profiles(Mapping[str, BoardProfile]):
+    def __init__(self) -> None:
+        files = {path.stem: path for path in Path(__file__).parent.glob("*.yaml")}
+        self._files = dict(sorted(files.items()))
+        self._made: dict[str, BoardProfile] = {}
 
-    return MappingProxyType({name: make(name) for name in sorted(written)})
+    def __getitem__(self, name: str) -> BoardProfile:
+        if name not in self._made:
+            import yaml
+
+            loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+            data = yaml.load(self._files[name].read_text("utf-8"), Loader=loader)
+            base = self[data["extends"]] if "extends" in data else None
+            self._made[name] = _profile(name, data, base)
+        return self._made[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._files
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
 
 
 def profile_from(name: str, data: Mapping[str, object], base: BoardProfile | None) -> BoardProfile:

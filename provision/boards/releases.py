@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from types import MappingProxyType
 
 from provision.boards import profiles
 from provision.core.chips.registry import CHIPS
 from provision.core.wording import closest, quoted
 from provision.model.board import BoardProfile
+from provision.model.language import record
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class ReleaseBoard:
     """One board.json: `name` is the release's, `variants` are its other builds with a word on
     each."""
@@ -45,7 +46,7 @@ class ReleaseBoard:
         return all(word.lower() in said for word in words)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Catalogue:
     """What was imported. `others` are boards of ports that no chip family takes, with the port."""
 
@@ -57,7 +58,7 @@ class Catalogue:
 @cache
 def catalogue() -> Catalogue:
     """The imported list, in the order of its names."""
-    data = json.loads(files(__package__).joinpath("micropython.json").read_text("utf-8"))
+    data = json.loads(Path(__file__).with_name("micropython.json").read_text("utf-8"))
     return Catalogue(
         version=data["micropython"],
         boards=MappingProxyType(

@@ -10,7 +10,7 @@ import functools
 import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from provision.cli.options import (
 from provision.cli.suggestions import about_the_manifest
 from provision.core.wording import printable
 from provision.errors import UsageError
+from provision.model.language import record
 from provision.output.fanout import Fanout
 from provision.output.setup import open_outputs
 
@@ -35,7 +36,7 @@ _WORD = re.compile(r"(?P<device>[^/\\:]*):(?P<path>/.*|)", re.DOTALL)
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class BoardPath:
     """`devices` is "" for those that `--limit` selects; `into` where the path ended in a slash."""
 
@@ -72,7 +73,7 @@ def needs_board_path(word: str) -> BoardPath:
     return found
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class BoardsRequest:
     """What the command line said of manifest and devices, whichever the command."""
 

@@ -6,13 +6,13 @@ import json
 import os
 import shlex
 from collections.abc import Iterator, Mapping, MutableMapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
 from provision.cli.options import json_option
 from provision.core.wording import harmless
+from provision.model.language import record
 from provision.project.user.config import UserConfig, read_config
 from provision.project.user.config_path import config_file
 
@@ -23,7 +23,7 @@ BUILT_IN = "built in"
 FORKS_VARIABLE, CACHE_VARIABLE = "PROVISION_FORKS", "PROVISION_CACHE_DIR"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Setting:
     """One setting as it holds; `source` is an environment variable, the file, or BUILT_IN."""
 

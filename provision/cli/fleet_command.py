@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from provision.cli.stop_signals import shown_cursor_while_stopped
 from provision.cli.suggestions import about_the_manifest, complete
 from provision.errors import ProvisionError, UsageError
 from provision.model.event import Notice, RunFailed
+from provision.model.language import record
 from provision.model.state import Part
 from provision.output.fanout import Fanout
 from provision.output.plain import QUIET
@@ -34,7 +35,7 @@ from provision.output.results import erase_question
 from provision.output.setup import open_outputs, tell_failed
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class FleetRequest:
     """What the command line asked for, whichever the command."""
 
@@ -162,7 +163,7 @@ _ABSENT: dict[str, Any] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class FleetCommand:
     """A command about to run: the fleet, the outputs, and whom it can ask. `operator` says
     whether somebody is there to press buttons; `confirm` is None where nobody can be asked."""

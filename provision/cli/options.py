@@ -6,7 +6,6 @@ import functools
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,9 +16,10 @@ from provision.cli.named_manifest import named_by_option, the_manifest, the_mani
 from provision.cli.suggestions import complete, remember
 from provision.core.hosts import host_fault
 from provision.errors import ManifestError, ProvisionError, UsageError
+from provision.model.language import record
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Where:
     """Whether only the devices `here` are meant; what this computer is called, if that is said."""
 

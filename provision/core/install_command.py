@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from dataclasses import dataclass
 from pathlib import PurePath
+
+from provision.model.language import record
 
 DISTRIBUTION = "micropython-provision"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Installation:
     """The environment that provision runs in; `activated`, if `pip` is the one of it."""
 

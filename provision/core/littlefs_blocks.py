@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from provision.model.language import record
+
 VERSION_2_0 = 0x00020000
 VERSION_2_1 = 0x00020001
 
@@ -45,7 +47,7 @@ def checksum(data: bytes, start: int = _NULL) -> int:
     return zlib.crc32(data, start ^ _NULL) ^ _NULL
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class Tag:
     """One entry of a commit: its type of 11 bits, the number of the file in the block that it is
     about, its data; `deleted` where the tag says that there is none."""
@@ -62,7 +64,7 @@ class Tag:
         return self.type << 20 | self.id << 10 | size
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class Commit:
     """One valid commit, from `start` to `end` (after its padding), offsets within the block.
 
@@ -84,7 +86,7 @@ class Commit:
         return self.closing ^ ((self.closing >> 20 & 1) << 31)
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class MetadataBlock:
     """A block as far as its commits are valid. `unwritten`: nothing of another commit follows, by
     the valid bit of its first tag."""
@@ -139,7 +141,7 @@ class Contents:
         return tuple(pair for pair in pairs if pair is not None)
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class Pair:
     """One metadata pair; `current` is its block that counts and what that holds, None where no
     block of it has a valid commit."""

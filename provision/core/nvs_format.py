@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from provision.model.language import record
 from provision.model.unit_data import NvsEntry, NvsType
 
 PAGE = 4096
@@ -36,7 +37,7 @@ _TEXT, _BLOB, _PIECE, _INDEX = 0x21, 0x41, 0x42, 0x48  # _BLOB: of IDF before 4.
 _NAMES = 0  # the namespace that holds the namespaces
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class NvsItem:
     """One item with the data that it spans: `page` is the number of its page in the order of
     writing. `data` is None where only the item itself was read."""

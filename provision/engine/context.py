@@ -30,6 +30,7 @@ from provision.interfaces import (
 from provision.model.event import ActionDone, Event, Printed
 from provision.model.firmware import Firmware, Region
 from provision.model.kept import KeptState
+from provision.model.language import record
 from provision.model.plan import Action, Plan, phase_of
 from provision.model.state import ActualState, DesiredState, StepResult
 from provision.model.unit_data import CertificateFacts, NvsEntry
@@ -49,7 +50,7 @@ NvsMaker = Callable[[Sequence[NvsEntry], int], bytes]
 """Makes a partition of so many bytes that holds these entries; OutOfSpace where they do not fit."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class RunContext:
     """The adapters a run works with, and how it goes about them whatever its task.
 

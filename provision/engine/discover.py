@@ -6,8 +6,7 @@ No run: nothing is compared or changed. `app.py` gives it the ports and how to a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from provision.core.planning.port_choice import matching
@@ -15,6 +14,7 @@ from provision.engine.locate import likely_boards
 from provision.errors import ProvisionError
 from provision.interfaces import PortInfo
 from provision.model.board import BoardProfile
+from provision.model.language import record
 from provision.model.state import ActualState, DesiredState
 
 Probe = Callable[[str, BoardProfile], ActualState]
@@ -22,7 +22,7 @@ Probe = Callable[[str, BoardProfile], ActualState]
 answers."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class FoundPort:
     """One port. `devices` are those of the manifest that name it, or whose MAC answered there;
     `named` says that somebody asked for this very port; `actual` and `error` are what came of
@@ -130,6 +130,8 @@ def ask_boards(
         device = by_mac.get(actual.mac or "")
         known = (device,) if device and device not in each.devices else ()
         return replace(each, actual=actual, devices=each.devices + known)
+
+    from concurrent.futures import ThreadPoolExecutor  # here, since few runs need it
 
     with ThreadPoolExecutor(max_workers=max(len(found), 1)) as pool:
         return list(pool.map(one, found))

@@ -33,7 +33,7 @@ from provision.errors import (
 from provision.interfaces import Repl
 from provision.model.board_path import STARTUP_FILES
 from provision.model.event import ActionDone
-from provision.model.exhaustive import assert_never
+from provision.model.language import assert_never
 from provision.model.plan import (
     DeleteFile,
     EraseFlash,

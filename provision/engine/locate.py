@@ -12,8 +12,6 @@ import functools
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from provision.core.planning.port_choice import candidates
 from provision.core.wording import plural
@@ -21,6 +19,7 @@ from provision.errors import DeviceError, NoAnswer, PortNotFound, ProvisionError
 from provision.interfaces import Connector, Discovery, PortInfo
 from provision.model.board import BoardProfile, ResetWiring
 from provision.model.endpoint import Endpoint
+from provision.model.language import record
 from provision.model.state import ActualState, DesiredState, PortSelector
 
 Located = str | ProvisionError
@@ -81,7 +80,7 @@ def locate(
     return _distinct(located)
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class _Answers:
     """On which addresses each MAC answered, and how many were asked."""
 
@@ -116,6 +115,8 @@ def _ask(
                 *(one for one in others if (one.chip.family, one.reset) != mine),
             ]
     by_mac: dict[str, list[str]] = {}
+    from concurrent.futures import ThreadPoolExecutor  # here, since few runs need it
+
     with ThreadPoolExecutor(max_workers=max(1, len(ways))) as pool:
         answers = pool.map(lambda one: _probe_quietly(connector, one[0], one[1]), ways.items())
         for address, actual in zip(ways, answers, strict=True):

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from provision.engine.context import DeviceContext, RunContext
 from provision.model.event import Outcome
 from provision.model.firmware import Firmware
+from provision.model.language import record
 from provision.model.state import DesiredState
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class Target:
     """One device as a task asks for it: its desired state, completed by what the task looked up,
     and the image that its board shall run, where the task needs one."""

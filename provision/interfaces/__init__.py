@@ -7,7 +7,7 @@ Every method raises errors of `provision.errors` and nothing else.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, Protocol
 
 from provision.interfaces.certificates import CertificateAuthority as CertificateAuthority
@@ -30,6 +30,7 @@ from provision.model.board import BoardProfile
 from provision.model.endpoint import Capabilities, Endpoint
 from provision.model.firmware import FilesystemPlace, Firmware, Region
 from provision.model.kept import KnownImage
+from provision.model.language import record
 from provision.model.plan import FileAction
 from provision.model.state import (
     ActualState,
@@ -48,7 +49,7 @@ FlashRead = Callable[[int, int], bytes]
 """Offset and size in flash to the bytes there; raises an error of ours, never returns less."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class ScanRequest:
     """What to look at on a board's filesystem.
 
@@ -269,7 +270,7 @@ class Images(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class StoredContents:
     """All that a filesystem holds: the bytes of each file by path, and every directory but "/".
 
@@ -336,7 +337,7 @@ class FilesystemStore(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class SavedFlash:
     """What was read off a board before its flash is erased, to be written back: every file, with
     start-up files under their own names, and regions beside firmware and filesystem (NVS)."""

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from provision.model.language import record
 from provision.model.state import PortSelector
 
 VolumeKind = Literal["uf2", "circuitpython", "daplink"]
 """A boot loader that takes UF2 files, CircuitPython's own drive, a micro:bit or its like."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Volume:
     """The USB drive that a board is at the moment. `path` is where it is mounted, None where it is
     not; `device` what can be mounted (`/dev/sda1`); `info` what its text file says of the board, by
@@ -43,7 +43,7 @@ class Volumes(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class PortInfo:
     """One serial port that is plugged in, as the operating system tells; or the `drive` of a board
     that has none while it takes firmware, whose `path` is where it is mounted, or its device."""

@@ -7,9 +7,11 @@ writes the file. Keys that this version does not know are kept in `unknown` and 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+
+from provision.model.language import record
 
 if TYPE_CHECKING:
     from provision.model.state import FirmwareSource
@@ -30,7 +32,7 @@ def _unknown() -> Any:
     return field(default_factory=lambda: MappingProxyType({}), compare=False)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class LockedDevice:
     """The board that a device was found to be; `mac` is six or eight lower-case hex pairs
     with colons."""
@@ -39,7 +41,7 @@ class LockedDevice:
     unknown: Mapping[str, object] = _empty()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class LockedFile:
     """One file: `size` in bytes; `url` is empty for a file of the manifest's own directory."""
 
@@ -49,7 +51,7 @@ class LockedFile:
     unknown: Mapping[str, object] = _unknown()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class LockedFirmware:
     """One image: where its bytes come from, and the version that its banner tells."""
 
@@ -57,7 +59,7 @@ class LockedFirmware:
     version: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class LockedPackage:
     """What one package request resolved to for one bytecode version, dependencies included.
 
@@ -69,7 +71,7 @@ class LockedPackage:
     unknown: Mapping[str, object] = _unknown()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Lock:
     """The content of one fleet.lock.
 

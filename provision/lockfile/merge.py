@@ -8,12 +8,13 @@ a conflict that a person decides, and so is a board that is two devices'.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from provision.lockfile.entries import Lock
+from provision.model.language import record
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Conflict:
     """A device whose board in the other lock cannot be taken over. `ours` is the board that it has
     here, `owner` the device whose board `theirs` is here, where it is one's. `declared`: the
@@ -26,7 +27,7 @@ class Conflict:
     declared: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Merged:
     """`lock` has what could be taken over; `learned` are the boards that are new in it."""
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from provision.model.firmware import FlashPart
+from provision.model.language import record
 from provision.model.state import FirmwareIdentity
 
 BACKUP_VERSION = 1
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class BackedUpFile:
     """Bytes of a board, or about it: `file` is where they are, relative to the backup, with
     forward slashes; `path` is where they were on the board, "" for what is no file there."""
@@ -22,7 +22,7 @@ class BackedUpFile:
     sha256: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Backup:
     """`through` says how its files were read. `image` is the firmware's image, where this computer
     had it, `flash` the whole flash, where that was asked for. `left_out` are other filesystems, and

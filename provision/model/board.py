@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from provision.model.chip import Chip
+from provision.model.language import record
 
 
 class ResetWiring(str, Enum):
@@ -23,7 +24,7 @@ class ResetWiring(str, Enum):
     NONE = "none"  # not wired: a person's fingers
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class BoardProfile:
     """One board. `flash_size` is that of the flash chip on it, in bytes; `settings` are what only
     boards of its chip's family have, as the family reads them (`ChipFamily.board_settings`).

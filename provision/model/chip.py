@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from provision.model.language import record
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Chip:
     """One chip. `name` is what flashing tools and manifests call it, `label` how its maker
     writes it, `family` the name of the chip family in `core.chips`."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from provision.model.language import record
 from provision.model.secret import Secret
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Endpoint:
     """A serial path or URL, the rate of the REPL there in bits a second, the highest one for
     sending files (0 for no other, None where the board profile says it), and what the other end
@@ -19,7 +18,7 @@ class Endpoint:
     credentials: Secret | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Capabilities:
     """What a link to a board can do, as its transport and the board's wiring together have it.
 

@@ -7,11 +7,12 @@ EVENT_VERSION: it grows by new optional keys; anything else raises it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar, Literal
 
 from provision.errors import ManifestError, ProvisionError
 from provision.model.chip import Chip
+from provision.model.language import record
 from provision.model.plan import Action, Batches, Plan
 from provision.model.state import FirmwareIdentity, StepResult
 
@@ -46,7 +47,7 @@ Outcome = Literal[
 ]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class RunStarted:
     """`manifest` is an absolute path; `commit` what its git checkout was at, where it is in one;
     `host` the computer that the run is on; `rollout` has the batches that the devices are begun in,
@@ -64,7 +65,7 @@ class RunStarted:
     resumes: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class RunQueued:
     """A run waits for its turn in the queue of `provision serve`: in its record alone, which has
     `RunStarted` once it has begun. The rest as there."""
@@ -75,7 +76,7 @@ class RunQueued:
     manifest: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class BatchStarted:
     """The devices of a batch are about to begin; it is number `number`, from 1, `of` so many."""
 
@@ -85,7 +86,7 @@ class BatchStarted:
     devices: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class StageStarted:
     kind: ClassVar[str] = "stage-started"
     device: str
@@ -93,7 +94,7 @@ class StageStarted:
     detail: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class StageProgress:
     """`done` of `total` bytes over the wire."""
 
@@ -104,7 +105,7 @@ class StageProgress:
     total: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class ManualActionNeeded:
     """A person must act: `instructions` from the board profile, seconds left to do it."""
 
@@ -114,14 +115,14 @@ class ManualActionNeeded:
     seconds: float
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class DevicePlanned:
     kind: ClassVar[str] = "device-planned"
     device: str
     plan: Plan
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class FileDiffed:
     """How one file would change: the lines of a unified diff, without secrets."""
 
@@ -131,14 +132,14 @@ class FileDiffed:
     lines: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class ActionDone:
     kind: ClassVar[str] = "action-done"
     device: str
     action: Action
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class StepChecked:
     """One step of a check has come to its end, passed or not."""
 
@@ -147,7 +148,7 @@ class StepChecked:
     result: StepResult
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Notice:
     """Something worth knowing that is no failure; `device` is None for the whole run."""
 
@@ -156,7 +157,7 @@ class Notice:
     device: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Trace:
     """One piece of the conversation with a board, for -v (level 1) and -vv (level 2)."""
 
@@ -166,7 +167,7 @@ class Trace:
     text: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class SeenBoard:
     """Which board a device was, as it was last observed in a run; None for what it did not tell."""
 
@@ -175,7 +176,7 @@ class SeenBoard:
     firmware: FirmwareIdentity | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class ConsoleLine:
     """What a board has printed: a line, or where that has not `ended` a piece of one. Bytes that
     are no text are written `\\xff`. `traceback`: MicroPython has said it of code that was run."""
@@ -187,7 +188,7 @@ class ConsoleLine:
     traceback: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Printed:
     """Lines that a board has printed, those that were read at once: no event, but many, which need
     not be dealt with one by one. All have ended but for the last, which may not have."""
@@ -203,7 +204,7 @@ class Printed:
             yield ConsoleLine(device=self.device, text=text, ended=self.ended or number < last)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class DeviceUpdated:
     """A board follows an edit of the project, amid a run that goes on: `paths` are the files that
     were written or deleted, `seconds` since the edit was noticed. With an `error` it does not
@@ -219,7 +220,7 @@ class DeviceUpdated:
     code: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class DeviceFinished:
     """`error` is what the user reads, `code` its stable word, `board_state` what
     becomes of the board as it was left. `changes` are those that were made, also before an error;
@@ -242,7 +243,7 @@ class DeviceFinished:
     left: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class RolloutStopped:
     """Devices that failed in the batch of this number, from 1, kept others from beginning:
     `message` says why, and `not_started` which those are."""
@@ -258,7 +259,7 @@ class RolloutStopped:
     )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class RunFinished:
     """`macs` are the boards of the run's devices by fleet.lock as it is now."""
 
@@ -269,7 +270,7 @@ class RunFinished:
     macs: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Mistake:
     """One located mistake in a manifest, a template or a lock; `path` is its dotted key path."""
 
@@ -280,7 +281,7 @@ class Mistake:
     message: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class RunFailed:
     """The run ended before any board was touched, by what is no device's: an invalid manifest, an
     image that cannot be had. `problems` are the located mistakes, where there are some."""
@@ -303,7 +304,7 @@ class RunFailed:
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class EditFailed:
     """An edit left the project invalid, amid a run that goes on with what it was before; the rest
     as of `RunFailed`."""

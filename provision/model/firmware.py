@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Literal
 
 from provision.model.chip import Chip
+from provision.model.language import record
 from provision.model.state import FirmwareIdentity
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Region:
     """Bytes to be in flash at an offset: "bootloader", "partition table", "app", "filesystem"."""
 
@@ -22,7 +23,7 @@ class Region:
     data: bytes
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class Firmware:
     """One image that was read and found whole: `data` is flashed at offset `base`. A file that was
     merged to be flashed at 0 has `padding` blank bytes (0xFF) before it.
@@ -70,7 +71,7 @@ LITTLEFS_BLOCK = 4096
 """Bytes of a block of LittleFS, on every port of MicroPython that this tool builds one for."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class FilesystemPlace:
     """Where in flash a firmware keeps its LittleFS: `blocks` blocks of `block` bytes."""
 
@@ -90,7 +91,7 @@ class FilesystemPlace:
 DataKind = Literal["nvs", "littlefs", "fat", "other"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class FlashData:
     """Data in flash that no image brings: what erasing the whole of it would lose. `name` is for
     people; `blank` where nothing was ever written there, as far as samples of it tell."""
@@ -102,7 +103,7 @@ class FlashData:
     blank: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class FlashPart:
     """One row of the partition table that lies in a flash; `kind` in words: "data nvs"."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from provision.model.firmware import Region
+from provision.model.language import record
 from provision.model.state import Check, FirmwareIdentity
 
 ApplyPhase = Literal["writing", "applied", "rolling-back", "rolled-back"]
@@ -14,7 +15,7 @@ ApplyPhase = Literal["writing", "applied", "rolling-back", "rolled-back"]
 passed, "rolling-back" from before the first write of the rollback until the check of then ended."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class KnownImage:
     """An image that a board was proved to run, as this computer may find it again: by the sha256 of
     its file, and the path that the manifest had for it, relative to its folder."""
@@ -23,7 +24,7 @@ class KnownImage:
     file: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class KeptFlash:
     """What an apply replaces in flash beside the filesystem: the `image` that the board started
     from, as the bytes of a file called `name`, and the `data` that lay beside it, as NVS; `written`
@@ -35,7 +36,7 @@ class KeptFlash:
     data: tuple[Region, ...] = field(default=(), repr=False)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class KeptState:
     """The last apply of one board, together with those before it that ended in the middle.
 

@@ -4,15 +4,14 @@ batches of devices plans are carried out."""
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from provision.model.exhaustive import assert_never
+from provision.model.language import assert_never, record
 from provision.model.state import Check, FirmwareIdentity
 from provision.model.unit_data import NvsType
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class EraseFlash:
     """Erase the flash, but for what it `spares`; `losses` is what goes and nothing brings back,
     in words: files that no entry manages, NVS, a filesystem that cannot be read."""
@@ -23,7 +22,7 @@ class EraseFlash:
     spares: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class RewriteFilesystem:
     """Read the filesystem, and write it anew where and as the new firmware reads it: all its
     `files` are kept, and what lies beside it in flash. `losses` as of EraseFlash."""
@@ -34,14 +33,14 @@ class RewriteFilesystem:
     losses: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class WriteFirmware:
     kind: ClassVar[str] = "write-firmware"
     identity: FirmwareIdentity
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class RestoreFile:
     """Give a start-up file its name back, which an interrupted update had taken from it."""
 
@@ -50,7 +49,7 @@ class RestoreFile:
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class DeleteFile:
     """Delete a file; one that is gone already is no error."""
 
@@ -59,7 +58,7 @@ class DeleteFile:
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class RemoveDirectory:
     """Remove a directory that this plan leaves empty; one that is not is left alone."""
 
@@ -68,7 +67,7 @@ class RemoveDirectory:
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class MakeDirectory:
     """Make one directory; its parent exists. One that is there already is no error."""
 
@@ -77,7 +76,7 @@ class MakeDirectory:
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class WriteFile:
     """Write one file whole; of one that is `sensitive` no content and no digest is ever shown."""
 
@@ -88,7 +87,7 @@ class WriteFile:
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class WriteNvs:
     """Set one entry of NVS, whose value of `size` bytes is never shown where it is `sensitive`.
     `replaces`: one of another type has its name and goes before."""
@@ -108,13 +107,13 @@ class WriteNvs:
         return self.namespace, self.key
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Reset:
     kind: ClassVar[str] = "reset"
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class RunCheck:
     kind: ClassVar[str] = "check"
     check: Check
@@ -148,7 +147,7 @@ def phase_of(action: Action) -> Phase:
             return assert_never(action)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Refusal:
     """Why a board must not be touched: `kind` is a stable word, `message` for people."""
 
@@ -157,7 +156,7 @@ class Refusal:
     hint: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Plan:
     """Actions in the order they are carried out. With any refusal there are no actions."""
 
@@ -210,7 +209,7 @@ SAVED_PLAN = "provision plan"
 _SHARE = re.compile(r"([0-9]{1,6})(%?)", re.ASCII)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Share:
     """So many devices of a run, or so many percent of them."""
 
@@ -235,7 +234,7 @@ class Share:
         return total * self.number // 100 if self.percent else self.number
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Rollout:
     """How a run goes from a few devices to all: the sizes of its batches, the last of which goes on
     until no device is left, and how many devices may fail before no further one is begun."""
@@ -244,7 +243,7 @@ class Rollout:
     max_failures: Share = Share(number=0)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Batches:
     """The devices of a run in the batches that they are begun in. `proving` says that the first of
     them is that of the whole rollout, which has to converge whole before any other is begun."""

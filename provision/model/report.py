@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from provision.errors import ProvisionError
 from provision.model.event import Outcome
+from provision.model.language import record
 from provision.model.plan import Plan
 from provision.model.state import ActualState, StepResult
 from provision.model.unit_data import CertificateFacts
@@ -13,7 +12,7 @@ from provision.model.unit_data import CertificateFacts
 _FAILED: frozenset[Outcome] = frozenset({"failed", "rolled-back", "refused"})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class DeviceReport:
     """How one device fared. `actual` is the last state observed; `plan` what had to be done;
     `measured` what the steps of its check gave, in order."""
@@ -29,7 +28,7 @@ class DeviceReport:
     error: ProvisionError | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class RunReport:
     """All devices in manifest order; `interrupted` when the user stopped the run, `stopped` is why
     devices that failed kept others from beginning."""

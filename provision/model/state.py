@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from types import MappingProxyType
 from typing import Literal
 
 from provision.model.board import BoardProfile
 from provision.model.chip import Chip
+from provision.model.language import record
 from provision.model.unit_data import DesiredCertificate, NvsEntry
 
 PortKind = Literal["path", "url", "serial", "location", "usb", "mac", "any"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class PortSelector:
     """How the manifest names a port: a path, a pyserial URL, or a property to look for."""
 
@@ -34,7 +35,7 @@ class PortSelector:
         return self.value if self.kind in ("path", "url") else f"{self.kind} {self.value}"
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class Content:
     """The bytes of one file; `secrets` are the secret texts that went into them.
 
@@ -57,7 +58,7 @@ class Content:
         return hashlib.sha256(self.data).hexdigest()
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class UnreadContent(Content):
     """What stays on the board as it is, and is known here by its size and digest alone: a key."""
 
@@ -72,7 +73,7 @@ class UnreadContent(Content):
         return self.length
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class DesiredFile:
     """One file the board must hold at `dest`; `source` is what the manifest calls it.
 
@@ -86,7 +87,7 @@ class DesiredFile:
     template: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class FirmwareIdentity:
     """What a MicroPython says of itself in its banner.
 
@@ -104,7 +105,7 @@ class FirmwareIdentity:
         return (self.version, self.machine, self.chip) == (other.version, other.machine, other.chip)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class FirmwareSource:
     """Where the manifest says an image comes from: exactly one of file, url, version is set
     (a file or url may also declare the version and board it expects to find). `file` is
@@ -121,7 +122,7 @@ class FirmwareSource:
     sha256: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class DesiredFirmware:
     """The firmware a board must run. `identity` is None until the image has been read.
 
@@ -136,7 +137,7 @@ class DesiredFirmware:
     verify: Literal["banner", "flash"] = "banner"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Check:
     """Proof that the app runs: an expression that must be true, or with `min` or `max` a number
     within them; or a line on the console; or several of these, its `steps`, one after the other,
@@ -175,7 +176,7 @@ class Check:
 _FALSE = frozenset({"False", "None", "0", "''", "[]", "()", "{}"})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class StepResult:
     """What one step of a check gave: the `value` of its expression, as its repr and cut where it is
     long, or the line that its console printed; None where neither came. `name` is the step's, or
@@ -192,7 +193,7 @@ class StepResult:
 CheckOutcome = Literal["begun", "passed", "failed"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class CheckRecord:
     """What is remembered of a board's last check: what came of it, and the digest of the state
     that it was run on (`planning.check_state`); "begun" of a run that never ended it."""
@@ -201,7 +202,7 @@ class CheckRecord:
     state: str = field(default="", repr=False)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class BoardOwner:
     """Whose board a MAC is: declared in the manifest, else learned in the lock."""
 
@@ -214,7 +215,7 @@ Part = Literal["files", "firmware"]
 firmware."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class DesiredState:
     """What one device must be, everything resolved. `files` is sorted by dest, one each; `owners`
     are the boards that manifest and lock know, this device's and the others', by MAC. `directories`
@@ -257,7 +258,7 @@ class DesiredState:
         return MappingProxyType({file.dest: file for file in self.files})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class FileState:
     """One file on a board. `sha256` is None where it is there but its content is unknown."""
 
@@ -265,7 +266,7 @@ class FileState:
     sha256: str | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class BoardEntry:
     """What has a name on a board. A "mount" is another filesystem, as a card's, on which nobody has
     looked. Bytes of a path that are not UTF-8 are surrogates (`path_of_bytes`)."""
@@ -276,7 +277,7 @@ class BoardEntry:
     sha256: str | None = None  # of a file, where that was asked for
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Filesystem:
     """What was seen of a board's filesystem: files by path, directories (without "/"), room.
 
@@ -296,7 +297,7 @@ class Filesystem:
     mounts: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class FlashContents:
     """What the flash itself holds besides a firmware, in view of the firmware that is wanted.
 
@@ -315,7 +316,7 @@ class FlashContents:
     unspared: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class ActualState:
     """What was read from a board, by its REPL, its flasher or both. None means that nobody could
     look, or that the board does not tell.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 
+from provision.model.language import record
 from provision.model.state import PortSelector
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class CounterSettings:
     """Numbers from `start` to `end` (None: no end), each written by `format`, as `{:06d}`."""
 
@@ -18,7 +19,7 @@ class CounterSettings:
     format: str = "{}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class TableSettings:
     """Numbers of a CSV file of the project, from its column `key`."""
 
@@ -26,7 +27,7 @@ class TableSettings:
     key: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Hook:
     """A program of the manifest's that is run for each unit: its words, and its seconds."""
 
@@ -34,7 +35,7 @@ class Hook:
     timeout: float = 60.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class StationSettings:
     """`template` is the device that each unit is made like, `name` the template of a unit's name,
     `sockets` where boards are plugged in (none: any port that appears), `ledger` a path relative

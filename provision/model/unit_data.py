@@ -6,8 +6,10 @@ firmware, Wi-Fi settings among them; a program reads it without a filesystem.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, get_args
+
+from provision.model.language import record
 
 NvsType = Literal["u8", "i8", "u16", "i16", "u32", "i32", "u64", "i64", "str", "blob"]
 NVS_TYPES: tuple[NvsType, ...] = get_args(NvsType)
@@ -19,7 +21,7 @@ MICROPYTHON_TYPES: frozenset[NvsType] = frozenset({"i32", "blob"})
 """What MicroPython reads and writes of NVS; it has functions for no other type."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class NvsEntry:
     """One key and its value. `data` are the bytes as they are stored: whole numbers little-endian
     in the width of their type, text in UTF-8 without the NUL at its end; None of an entry whose
@@ -73,7 +75,7 @@ def number_data(kind: NvsType, number: int) -> bytes:
     return number.to_bytes(int(kind[1:]) // 8, "little", signed=kind.startswith("i"))
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class DesiredCertificate:
     """The key and the certificate that a board must have, made for it alone: at `dest_cert` and
     `dest_key`, in PEM where the name ends so, else in DER. `ca` is what messages call the CA, whose
@@ -95,7 +97,7 @@ class DesiredCertificate:
         return frozenset({self.dest_cert, self.dest_key})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class CertificateFacts:
     """What may be told of a certificate: the sha256 of its DER as hex, who it is for, its serial
     number as hex, and the day it expires, as ISO 8601."""
@@ -106,7 +108,7 @@ class CertificateFacts:
     expires: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class IssuedCertificate:
     """A key and its certificate as they go to the board."""
 

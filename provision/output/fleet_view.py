@@ -24,6 +24,7 @@ from provision.model.event import (
     StageProgress,
     StageStarted,
 )
+from provision.model.language import record
 from provision.output.text import STAGE_TEXTS, duration
 
 RATE_WINDOW = 5.0  # seconds that a rate is averaged over
@@ -56,7 +57,7 @@ class RateMeter:
         return None if rate is None else max(total - self._points[-1][1], 0) / rate
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Row:
     """One device's line. `rate` is in bytes per second; `seconds` are those that are left or, once
     there is an `outcome`, those that it took."""

@@ -36,7 +36,7 @@ from provision.model.event import (
     StepChecked,
     Trace,
 )
-from provision.model.exhaustive import assert_never
+from provision.model.language import assert_never
 from provision.output import text
 from provision.output.recap import cause
 from provision.output.style import PLAIN, Style

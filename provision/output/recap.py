@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from textwrap import wrap
 from typing import get_args
 
 from provision.core.wording import columns, device_group, fitting, one_line, padded, plural
 from provision.model.event import DeviceFinished, Outcome
+from provision.model.language import record
 from provision.output.style import PLAIN, Style
 from provision.output.text import duration
 
@@ -49,7 +49,7 @@ def cause(finished: DeviceFinished) -> tuple[str, ...]:
     return (finished.outcome, finished.code or "", *alike)
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class _Row:
     """What one line tells of: devices that ended alike."""
 

@@ -8,7 +8,6 @@ be looked up there, though nobody asked for a log at the time.
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
@@ -70,14 +69,25 @@ def user_key() -> bytes:
     digested with them tells nobody else anything. New ones each time where none can be kept."""
     path = state_directory() / "key"
     try:
-        with locked("key", str(path)):
-            if not path.exists() or path.stat().st_size != _KEY_BYTES:  # as a full disk leaves it
-                private_directory(path.parent)
-                write_atomic(path, secrets.token_bytes(_KEY_BYTES), mode=0o600)
-            found = read_plain_file(path, most=_KEY_BYTES, root=None)
+        found = _kept_key(path)
+        if found is None:
+            with locked("key", str(path)):  # of two that make one, the second takes the first's
+                found = _kept_key(path)
+                if found is None:
+                    private_directory(path.parent)
+                    write_atomic(path, os.urandom(_KEY_BYTES), mode=0o600)
+                    found = _kept_key(path)
     except (OSError, UsageError):
-        found = b""
-    return found if len(found) == _KEY_BYTES else secrets.token_bytes(_KEY_BYTES)
+        found = None
+    return found or os.urandom(_KEY_BYTES)
+
+
+def _kept_key(path: Path) -> bytes | None:
+    """None where there is none, or as a full disk leaves it."""
+    if not path.exists() or path.stat().st_size != _KEY_BYTES:
+        return None
+    found = read_plain_file(path, most=_KEY_BYTES, root=None)
+    return found if len(found) == _KEY_BYTES else None
 
 
 class RunRecord:

@@ -22,7 +22,7 @@ from provision.core.wording import (
     printable,
 )
 from provision.model.event import DeviceFinished, DeviceUpdated, EditFailed, Stage
-from provision.model.exhaustive import assert_never
+from provision.model.language import assert_never
 from provision.model.plan import (
     Action,
     DeleteFile,

@@ -13,12 +13,13 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 from provision.atomic_files import private_directory, read_plain_file, write_atomic
 from provision.model.event import DeviceFinished, Event, RunStarted
+from provision.model.language import record
 
 _VERSION = 1
 _MOST = 64 * 1024  # bytes of a record
@@ -26,7 +27,7 @@ _ERROR_MOST = 4000  # characters of an error: in JSON, each is at most twelve by
 _MADE = ("ok", "changed")  # the outcomes of a board that is as the manifest says
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Applied:
     """When an apply left a device as the manifest said, at which commit, and on which board.
 
@@ -42,7 +43,7 @@ class Applied:
     machine: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class LastApply:
     """A device's last apply: when it ended, with which outcome, and the error if there was one;
     `mac` is that of the board on its port, the device's own or not.

@@ -4,15 +4,15 @@ apply and check, and whether their ports are plugged in."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from provision.errors import PortNotFound, UsageError
+from provision.model.language import record
 from provision.model.state import CheckOutcome, DesiredState, PortSelector
 from provision.project.apply_records import ApplyRecords, LastApply
 from provision.project.check_records import CheckRecords
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class DeviceStatus:
     """`check` is what the last check of a device came to; `port` how the manifest names its port,
     `address` where that is plugged in. `plugged_in` is None where only the board itself could
@@ -26,7 +26,7 @@ class DeviceStatus:
     plugged_in: bool | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class FleetStatus:
     """The status of devices in manifest order, and the commit that the manifest is at now."""
 

@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from provision.interfaces import Images
 from provision.lockfile.entries import bytecode_name
 from provision.lockfile.store import read_lock
 from provision.model.firmware import Firmware
+from provision.model.language import record
 from provision.model.plan import Rollout
 from provision.model.state import Content, DesiredState
 from provision.project.manifest_file import Loaded
@@ -30,7 +30,7 @@ def state_digest(key: bytes) -> Callable[[DesiredState, Firmware | None], str]:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class Fleet:
     """A manifest as it was read, and its devices with everything resolved: those that `load` was
     asked for, or all. `host` is what this computer is called in it. Of a station, a `unit` is its

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -35,6 +35,7 @@ from provision.core.manifest.station.table import read_rows
 from provision.core.manifest.yaml_parser import NotText
 from provision.core.manifest.yaml_tree import Node
 from provision.errors import ManifestError, Problem
+from provision.model.language import record
 from provision.model.secret import PLACEHOLDER
 from provision.model.state import Content, DesiredState, PortSelector
 from provision.model.station import TableSettings
@@ -54,7 +55,7 @@ from provision.project.user.known_secrets import FilledEnvironment, KnownSecrets
 from provision.project.user.secrets_command import SecretsCommand
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class Loaded:
     """A valid manifest. `file` is its name for messages, `folder` what its paths are relative
     to, `warnings` what the user should know, `redactor` masks every secret it knows of."""

@@ -11,13 +11,14 @@ import os
 import shlex
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from provision.atomic_files import project_root, read_plain_file
 from provision.core.manifest.yaml_parser import NotText, decode, parse
 from provision.core.manifest.yaml_tree import Document, Table, Text
 from provision.errors import Problem, UsageError
+from provision.model.language import record
 from provision.model.secret import Secret
 from provision.project.git.index import is_tracked
 
@@ -42,7 +43,7 @@ _SAFE_MESSAGES = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class SecretsFiles:
     """The secrets; `unknown_note` completes the message about an unknown one. Of a file that is
     `encrypted` there are none."""

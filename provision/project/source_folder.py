@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from provision.core.manifest.resolve.file_placement import Kind
 from provision.core.manifest.resolve.source_filter import Matcher, Selection
 from provision.core.wording import memory_size
 from provision.errors import ImageError
+from provision.model.language import record
 from provision.model.plan import SAVED_PLAN
 from provision.model.state import Content
 
@@ -73,7 +73,7 @@ _IMAGE_NAMES = (".bin", ".uf2")
 _UF2 = b"UF2\n"
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class _Directory:
     """A directory to look through: its path below the source, where it really is, and the real
     places of the directories that lead to it, itself included."""

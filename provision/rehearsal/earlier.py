@@ -7,12 +7,12 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from provision.core.rehearsal.schedule import Start
 from provision.core.wording import listed, printable
 from provision.errors import ManifestError, ProvisionError, UsageError
+from provision.model.language import record
 from provision.model.state import DesiredState
 from provision.project.fleet import Fleet
 from provision.rehearsal.history import History, NoHistory
@@ -22,7 +22,7 @@ _MOST_TOLD = 3
 _LONGEST = 700  # characters of why there is none: that many commits, each with its first problem
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class EarlierStates:
     """Looks for them. `manifest` is today's, `fleet` what it says, `folder` where the files of
     commits are put."""

@@ -4,16 +4,16 @@ for it first, without a reset."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from provision.engine.context import DeviceContext, RunContext
 from provision.engine.task import Target
 from provision.model.event import Outcome
+from provision.model.language import record
 from provision.model.state import DesiredState
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class PromptTask:
     """ "ok" of a board that gives it; NoAnswer of one that does not."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from provision.core.wording import listed, printable
 from provision.errors import SourceError
 from provision.interfaces import Images
 from provision.lockfile.store import read_lock
+from provision.model.language import record
 from provision.model.state import DesiredState, FirmwareSource, PortSelector
 from provision.project.fleet import Fleet
 from provision.project.secrets_files import FILE_NAME as SECRETS
@@ -25,7 +26,7 @@ from provision.rehearsal.stand_ins import FACTORY, StandInImages, stand_in
 from provision.rehearsal.twins import Twin
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class Options:
     """What a rehearsal was asked for, apart from its runs. `stand_in_firmware`: for images that are
     not to be had; `checks`: whether the manifest's checks are run; `yes` is apply's; `allow`: codes
@@ -74,7 +75,7 @@ def placeholders(fleet: Fleet) -> tuple[str, ...]:
     return (f"placeholders stand for the secrets {printable(listed(names))}",) if names else ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class TwinFleet:
     """A fleet whose boards are `twins`, by device, and what is to be known of it."""
 

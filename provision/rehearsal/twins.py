@@ -8,7 +8,6 @@ import re
 import shutil
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from littlefs import LittleFSError
 
@@ -17,6 +16,7 @@ from provision.core.rehearsal.verdict import Files
 from provision.errors import SimulatorError
 from provision.model.board import ResetWiring
 from provision.model.firmware import LITTLEFS_BLOCK
+from provision.model.language import record
 from provision.model.state import DesiredState
 from provision.sim import client, paths
 from provision.sim.chip.flash import Flash
@@ -29,7 +29,7 @@ NEVER = 10**9
 _STARTED_AT_ONCE = 4
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class Twin:
     """The virtual board `name` of a device, with the settings of its address."""
 

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from provision.engine.task import Task
 from provision.engine.tasks.apply import ApplyTask
 from provision.errors import Interrupted, ProvisionError, SimulatorError
 from provision.model.event import Event, ManualActionNeeded
+from provision.model.language import record
 from provision.model.plan import Plan, phase_of
 from provision.model.report import DeviceReport
 from provision.model.state import DesiredState
@@ -57,7 +58,7 @@ NO_ROOM_HINT = "see that the computer has memory and disk left, then run again"
 _SAMPLE = b"what a board has made itself\n" * 8
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class Job:
     """`older` is the manifest as it was at the commit of the run's start. `folder` is this job's
     own; it is removed in the end."""

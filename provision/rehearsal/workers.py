@@ -21,6 +21,7 @@ from provision.core.rehearsal.report import BROKE_OFF, Finding, RunResult, TwinR
 from provision.core.rehearsal.schedule import PlannedRun, in_groups
 from provision.core.wording import printable
 from provision.errors import UsageError
+from provision.model.language import record
 from provision.rehearsal.twin_fleet import Options
 from provision.rehearsal.worker import NO_ROOM_HINT, Job, twin_report
 
@@ -47,7 +48,7 @@ def room_for_twins() -> Iterator[None]:
         ) from error
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class _Part:
     """What a worker has answered, and how long it took."""
 

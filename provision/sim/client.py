@@ -17,12 +17,12 @@ import sys
 import time
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from provision.atomic_files import private_directory
 from provision.errors import SimulatorError
+from provision.model.language import record
 from provision.sim import paths
 
 if sys.platform != "win32":
@@ -98,7 +98,7 @@ def ensure(name: str, query: dict[str, str]) -> dict[str, Any]:
         return _send_request(connection, {"do": "status", "query": query}, name)
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class Volume:
     """The volume that a board shows to its host: the folder that stands for it, and the USB serial
     number of its device."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -33,6 +33,7 @@ from provision.core.chips.rp2.chips import RP2040, RP2350
 from provision.errors import SimulatorError
 from provision.model.board import ResetWiring
 from provision.model.chip import Chip
+from provision.model.language import record
 
 _E = TypeVar("_E", bound=Enum)
 
@@ -88,7 +89,7 @@ class ResetKind(str, Enum):
     RAM = "ram"  # into a program that was loaded there
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class ResetRequest:
     """The program that runs on the chip ends; `seconds` until deep sleep does, None for never."""
 
@@ -102,7 +103,7 @@ class Send(Protocol):
     def __call__(self, data: bytes, *, baud: int | None = None) -> None: ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class WireModel:
     """The line between host and chip. All off: bytes arrive at once and none are lost.
 
@@ -120,7 +121,7 @@ class WireModel:
     ring: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class BoardSetup:
     """One virtual board. Sizes in bytes.
 

@@ -19,7 +19,6 @@ import re
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
@@ -33,6 +32,7 @@ from provision.atomic_files import (
     write_atomic,
 )
 from provision.errors import SourceError, UsageError
+from provision.model.language import record
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _DAY = 86400.0
@@ -47,7 +47,7 @@ def user_cache() -> Path:
     return Path(named) if named else platformdirs.user_cache_path("provision")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class CacheEntry:
     """One object of a cache; `used` is when it was last read, in seconds since 1970."""
 
@@ -58,7 +58,7 @@ class CacheEntry:
     url: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class PartialDownload:
     """A download under way: its file, and a note beside it on where the bytes come from."""
 

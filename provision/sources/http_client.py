@@ -15,13 +15,13 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urljoin
 
 from provision._version import __version__
 from provision.core.wording import plural
 from provision.errors import SourceError
+from provision.model.language import record
 from provision.sources.http_response import (
     HttpSettings,
     TransientError,
@@ -63,7 +63,7 @@ T = TypeVar("T")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class DownloadRequest:
     """One file to download: `name` is for messages, `limit` the most bytes it may have.
 

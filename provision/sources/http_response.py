@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from provision.errors import SourceError
+from provision.model.language import record
 
 if TYPE_CHECKING:
     import httpx
@@ -22,7 +22,7 @@ CHANGED_HINT = (
 _RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class HttpSettings:
     """Times are in seconds. A response slower than `slow_rate` bytes per second over `slow_window`
     counts as stalled."""

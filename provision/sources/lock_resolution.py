@@ -7,7 +7,6 @@ is to be upgraded. Images that are files are read every time: they are part of t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from provision.core.wording import did_you_mean, plural
@@ -20,7 +19,7 @@ from provision.lockfile.entries import (
     bytecode_name,
     request_key,
 )
-from provision.model.exhaustive import assert_never
+from provision.model.language import assert_never, record
 from provision.sources.bytecode import package_bytecode
 from provision.sources.packages import PackageRequest
 
@@ -45,7 +44,7 @@ class PackageLookup(Protocol):
     def resolve(self, text: str, bytecode: str) -> LockedPackage: ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Requirements:
     """What the devices of a manifest ask for, each once, in its order.
 
@@ -101,7 +100,7 @@ class Requirements:
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Change:
     """One difference between two locks; `before` and `after` are versions, or None."""
 

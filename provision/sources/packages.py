@@ -14,7 +14,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
@@ -23,6 +23,7 @@ from provision.core.wording import closest
 from provision.errors import SourceError
 from provision.lockfile.entries import SOURCE_CODE, LockedFile, LockedPackage, bytecode_name
 from provision.model.board_path import TEMPORARY_NAME
+from provision.model.language import record
 from provision.sources.http_client import DownloadRequest
 from provision.sources.http_response import check_url, looks_like_html, public_url
 
@@ -78,7 +79,7 @@ def check_path(path: object, package: str) -> str:
     return path
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class PackageRequest:
     """One entry of a manifest's `packages:`, parsed. `version` is "" when none is given."""
 
@@ -121,7 +122,7 @@ def _not_a_package(text: str) -> SourceError:
     )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class PackageFile:
     """One file for /lib: `path` below it."""
 
@@ -318,7 +319,7 @@ class PackageResolver:
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class _Listing:
     """One package.json: files as (path, URL, digest or "") and dependencies."""
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 
 from provision.core.chips.registry import chip_of_release, family_of
 from provision.errors import SourceError
+from provision.model.language import record
 from provision.sources.http_response import public_url
 from provision.sources.releases import LATEST, Version
 
@@ -35,7 +35,7 @@ _FILE = re.compile(
 _BOARD = re.compile(r"[A-Za-z0-9_]+")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class IndexUrls:
     """The indexes to look things up in: base URLs without a trailing slash."""
 
@@ -55,7 +55,7 @@ class IndexUrls:
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Release:
     """One build that a page links; `date` is as in the file name, 20241129."""
 

@@ -7,11 +7,11 @@ file name, and an image in its banner. This module compares the three.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from provision.core.chips.registry import chip_of_release, family_of, is_generic_release
 from provision.errors import SourceError
+from provision.model.language import record
 
 if TYPE_CHECKING:
     from provision.model.state import FirmwareIdentity, FirmwareSource
@@ -23,7 +23,7 @@ _VERSION = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class Version:
     """One version: three numbers and what follows the dash ("preview.31.g1234567" or "").
 

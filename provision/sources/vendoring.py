@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from provision.errors import SourceError
 from provision.lockfile.entries import Lock
+from provision.model.language import record
 from provision.sources.cache import Cache
 from provision.sources.http_client import DownloadRequest, HttpClient
 from provision.sources.http_response import public_url
@@ -16,7 +16,7 @@ from provision.sources.images import image_request
 from provision.sources.packages import package_file_request
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Vendored:
     """How many files are in the directory, of how many bytes, and how many were removed."""
 

@@ -12,7 +12,6 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Literal
@@ -20,6 +19,7 @@ from uuid import uuid4
 
 from provision.core.wording import did_you_mean, harmless_line, quoted
 from provision.errors import LedgerError
+from provision.model.language import record
 from provision.station.ledger_file import connect, failure, transaction
 from provision.station.numbers import Counter, Numbers, exhausted
 from provision.station.records import Attempt, AttemptOutcome, Evidence, Unit, UnitResult
@@ -29,7 +29,7 @@ _NOTHING = Evidence()
 _MOST_TEXT = 2000  # characters of a reason, which a board may have had a say in
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Visit:
     """Who is at which socket: what every attempt has in common."""
 
@@ -39,7 +39,7 @@ class Visit:
     operator: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Reservation:
     """A board's number, and the attempt that was begun. `known`: it had it before."""
 
@@ -48,7 +48,7 @@ class Reservation:
     known: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Totals:
     """Of a whole ledger: units by state, attempts by kind and outcome, and the seconds that those
     took which made a unit."""

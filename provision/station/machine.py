@@ -16,15 +16,17 @@ printed).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
+
+from provision.model.language import record
 
 GRACE = 3.0  # seconds that a board's own USB may take to come back after its last reset
 
 Phase = Literal["empty", "found", "proving", "working", "passed", "failed"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class SeenPort:
     """A port as the system lists it; `serial` is the USB serial number of a chip's own USB, None
     of a bridge: the number of many is the same on every board."""
@@ -33,7 +35,7 @@ class SeenPort:
     serial: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Verdict:
     """What became of a board. `advice` is what to do next, `known` that its number was its own
     before, `look` that it was only looked at, `cut` that the station was stopped. `again`: it was
@@ -52,7 +54,7 @@ class Verdict:
     again: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Counts:
     """Since the start: how many boards passed and failed, and the seconds that those that passed
     took. Boards that were only `looked` at (done before, or a station that is dry), of which some
@@ -104,7 +106,7 @@ class Counts:
         return ", ".join(said)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class SocketState:
     """`lost` is since when the port of a board that was begun is not there, `replugged` whether
     a hand has taken it away meanwhile; `verdict` is of the board that is there, or of the last

@@ -13,10 +13,11 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from provision.core.wording import listed
 from provision.errors import LedgerError
+from provision.model.language import record
 from provision.station.ledger import Ledger
 from provision.station.ledger_file import transaction
 from provision.station.records import Attempt, Unit
@@ -26,7 +27,7 @@ _RANK = {"free": 0, "reserved": 1, "done": 1, "scrapped": 2}
 _OWNED = ("reserved", "done")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Merged:
     """How many numbers were new here, how many went further there, how many attempts came."""
 

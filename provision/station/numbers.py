@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 
+from provision.model.language import record
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+
+@record
 class Counter:
     """Numbers from `start` on, up to `end` where there is one, each written by `format`."""
 
@@ -19,7 +21,7 @@ class Counter:
         return self.format.format(value)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Table:
     """The rows of a CSV file in their order, by the column that holds the numbers."""
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from provision import api
 from provision.errors import ManifestError, ProvisionError
+from provision.model.language import record
 from provision.station.ledger import Ledger
 from provision.station.numbers import Numbers
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Proved:
     """A board has said who it is; its number, None where none was reserved."""
 
@@ -19,7 +20,7 @@ class Proved:
     number: str | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Progress:
     """What is being done with it, and how far that is, from 0 to 1."""
 
@@ -30,7 +31,7 @@ class Progress:
 Tell = Callable[[Proved | Progress], None]
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class Orders:
     """What is done with every board. `yes`: boards may be erased; `rework`: those that are done are
     made again; `dry`: nothing is written, neither to boards nor into the ledger; `hooks`: the
@@ -48,7 +49,7 @@ class Orders:
     cancel: api.Cancellation = field(default_factory=api.Cancellation)
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class Place:
     """Where a board is: at a socket, its port when it was found, and `where` that is now, for one
     that is another USB device since; None while nothing is there."""

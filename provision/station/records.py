@@ -10,17 +10,19 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from io import StringIO
 from types import MappingProxyType
 from typing import Any, Literal
+
+from provision.model.language import record
 
 UnitState = Literal["free", "reserved", "done", "scrapped"]
 AttemptOutcome = Literal["working", "passed", "failed", "released", "interrupted", "killed"]
 """`released`: it failed before anything was written; `killed`: the station ended amid it."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Evidence:
     """What is kept of the board itself: what the steps of its `check` gave, up to the one that
     failed, and what may be told of the certificate that it was given (`CertificateFacts`)."""
@@ -29,7 +31,7 @@ class Evidence:
     certificate: Mapping[str, str] | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Attempt:
     """One visit of a board to a socket. `kind`: whether it was to be made, or only looked at."""
 
@@ -47,7 +49,7 @@ class Attempt:
     evidence: Evidence = field(default_factory=Evidence)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class UnitResult:
     """What is kept of a board that passed. `files` are the sha256 of its files by path, without
     those that hold secrets."""
@@ -59,7 +61,7 @@ class UnitResult:
     evidence: Evidence = field(default_factory=Evidence)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Unit:
     """One number. `counter` is the number that it was made of, None of one from a table; `reason`
     is why it was scrapped."""

@@ -11,11 +11,12 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from types import MappingProxyType
 
 from provision.core.planning.port_choice import matching
 from provision.interfaces import PortInfo
+from provision.model.language import record
 from provision.model.state import PortSelector
 from provision.station import machine
 from provision.station.machine import GRACE, Counts, SeenPort, SocketState, Verdict
@@ -32,7 +33,7 @@ of a board: that of a CP2102 is 0001 on most."""
 Ports = Callable[[], Sequence[PortInfo]]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Layout:
     """Where boards are plugged in: at named sockets, or (`anywhere`) at any port that appears and
     is not of a board among those `left_alone`, each with the time when it was last there."""

@@ -7,7 +7,6 @@ this module of the station imports rich. What is shown comes from `view.py`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TextIO
 
 from rich import box
@@ -21,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from provision.core.wording import shorten
+from provision.model.language import record
 from provision.station.machine import Counts, SocketState
 from provision.station.view import LiveView, SocketView
 
@@ -40,7 +40,7 @@ _LETTERS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class _Look:
     """How a tile looks: its colours, its word and its symbol."""
 

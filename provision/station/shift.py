@@ -13,7 +13,6 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,6 +21,7 @@ from provision.atomic_files import lock_path, project_root, take_lock
 from provision.core.wording import harmless_line, listed
 from provision.errors import UsageError
 from provision.interfaces import PortInfo
+from provision.model.language import record
 from provision.model.station import StationSettings, TableSettings
 from provision.station.ledger import Ledger
 from provision.station.machine import Counts
@@ -31,7 +31,7 @@ from provision.station.runner import Layout, Station, seen_port
 from provision.station.telling import Teller
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class ShiftOptions:
     """What whoever starts a station says. `ledger` is in place of the manifest's; `station` and
     `operator` are the computer's name and the user's when left out; `yes`: boards may be erased;
@@ -48,7 +48,7 @@ class ShiftOptions:
     stop_after: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class ShiftResult:
     """What a shift came to, and how many boards were stopped in the middle."""
 
@@ -56,7 +56,7 @@ class ShiftResult:
     cut: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class Shift:
     """A station that may begin. `sockets` are those that the manifest names, in its order."""
 

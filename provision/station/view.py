@@ -9,9 +9,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from provision.core.wording import harmless_line
+from provision.model.language import record
 from provision.station.machine import Counts, Phase, SocketState, Verdict
 
 _MOST_NOTICES = 200
@@ -26,7 +27,7 @@ _ADVICE: Mapping[Phase, str] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Working:
     """What is being done with a board, and how far that is, from 0 to 1 (None: nobody knows)."""
 
@@ -34,7 +35,7 @@ class Working:
     fraction: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class SocketView:
     """One socket. `seconds` are those of the board that is there: so far, or until its verdict;
     `advice` is what a person does next; `last` is what became of the board before, while none is
@@ -52,7 +53,7 @@ class SocketView:
     last: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class StationView:
     """All sockets in their order, what came to so far, and what was said, the newest last."""
 

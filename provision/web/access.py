@@ -17,12 +17,12 @@ import secrets
 import stat
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 from provision.atomic_files import read_plain_file
 from provision.errors import UsageError
+from provision.model.language import record
 
 Role = Literal["operate", "view"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -32,7 +32,7 @@ _MOST_FILE = 4096
 _TOKEN = re.compile(r"[\w~.-]+", re.ASCII)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Session:
     """Somebody who is logged in. `csrf` must be in each form that this session sends."""
 

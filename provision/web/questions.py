@@ -9,14 +9,15 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from provision.api import Cancellation
 from provision.api_runs import erase_question
+from provision.model.language import record
 from provision.model.plan import Plan
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class Question:
     """One device's plan, which loses something. `losses` is what, in words."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Literal
 
 from provision.api_runs import RunState
@@ -31,6 +31,7 @@ from provision.model.event import (
     StageStarted,
     StepChecked,
 )
+from provision.model.language import record
 from provision.model.plan import Action, Plan
 from provision.model.state import StepResult
 
@@ -41,7 +42,7 @@ HEAD, FAILURES = "head", "failures"  # the pieces of a page beside its rows
 State = Literal["asking"] | RunState
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Row:
     """One device in a run. `percent` is of the stage's bytes."""
 

@@ -15,7 +15,6 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -23,6 +22,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from provision.errors import Interrupted, UsageError
+from provision.model.language import record
 from provision.web.live import MOST_STREAMS
 from provision.web.site import Site
 
@@ -31,7 +31,7 @@ BACKLOG = 256
 CLOSING_SECONDS = 5  # for answers that are under way when the server ends
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Certificate:
     """What TLS needs: two files in PEM, the certificate with those between it and its CA."""
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from provision.api import DeviceStatus, LastApply
 from provision.api_runs import STAGE_TEXTS, RecordedRun
 from provision.core.wording import plural
+from provision.model.language import record
 from provision.model.state import DesiredState
 from provision.web.project import Project
 from provision.web.run_view import BAD, Row, RunView
@@ -34,7 +34,7 @@ FILTERS: Mapping[str, tuple[str, ...]] = {
 """The states that somebody looks for, and the words of tiles that are of each."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Seen:
     """What a run has told of a device: `changes` as its plan counts them, None where it is not
     known how many."""
@@ -48,7 +48,7 @@ class Seen:
     hint: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Tile:
     """All that the page says of one device. Times are in seconds since the epoch."""
 

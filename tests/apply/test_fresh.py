@@ -55,7 +55,11 @@ def test_what_nobody_named_goes_and_apps_start(lesson: Station) -> None:
     run.until(lambda run: "does not name from desk and new? [y/N]: " in run.err)
     assert starts(lesson) == before
     run.answer("y\n")
-    run.until(lambda run: "new: delete 3 files of this board, which no run has met yet?" in run.err)
+    asked = (
+        "new: delete 3 files of this board, which no run has met yet (/games/snake.py, /notes.txt "
+        "and /boot.py)?"
+    )
+    run.until(lambda run: asked in " ".join(run.err.split()))
     run.answer("n\n")
     ended = run.end()
     assert ended.code == 4

@@ -47,9 +47,9 @@ from provision.model.board_path import STARTUP_FILES, ancestors, at_or_below, di
 from provision.model.chip import Chip
 from provision.model.endpoint import Capabilities, Endpoint
 from provision.model.event import Event
-from provision.model.exhaustive import assert_never
 from provision.model.firmware import FilesystemPlace, Firmware, Region
 from provision.model.kept import KeptState, KnownImage
+from provision.model.language import assert_never
 from provision.model.plan import DeleteFile, FileAction, MakeDirectory, RemoveDirectory, WriteFile
 from provision.model.state import (
     ActualState,

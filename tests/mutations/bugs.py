@@ -952,6 +952,20 @@ BUGS = (
         tests=("tests/core/manifest/resolve/test_source_filter.py", "-k", "backtrack"),
     ),
     Bug(
+        name="values that can be changed",
+        file="provision/model/language.py",
+        before='        "__setattr__": _refuse_to_set,\n',
+        after="",
+        tests=("tests/model/test_language.py",),
+    ),
+    Bug(
+        name="leave out of every folder what git would take",
+        file="provision/core/manifest/resolve/source_filter.py",
+        before='[name for name in plain if not name.endswith("/")]',
+        after='[name.rstrip("/") for name in plain]',
+        tests=("tests/core/manifest/resolve/test_source_filter.py",),
+    ),
+    Bug(
         name="restart a board to be rid of its app without disabling it",
         file="provision/engine/safe_boot.py",
         before="    if repl.disable_startup():\n        note_state(STARTUP_DISABLED)\n",

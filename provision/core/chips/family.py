@@ -7,13 +7,13 @@ lists them. Everything here is pure: bytes and facts in, values out.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from provision.interfaces import FlashRead, IsBlank
 from provision.model.board import BoardProfile
 from provision.model.chip import Chip
 from provision.model.firmware import FilesystemPlace, Firmware, FlashData, FlashPart, Region
+from provision.model.language import record
 from provision.model.plan import Refusal
 from provision.model.state import ActualState, FirmwareIdentity
 
@@ -21,7 +21,7 @@ SettingReader = Callable[[str, object], str]
 """Reads one setting of a board profile, key and value; ValueError names the valid choices."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Pace:
     """How a stream of files is cut for a chip.
 
@@ -34,7 +34,7 @@ class Pace:
     lead: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class RateRegisters:
     """The registers that set the rate of the UART that a chip's REPL is on.
 

@@ -119,7 +119,7 @@ class _Builder(BoardReader):
             groups=MappingProxyType(self.groups),
             devices=MappingProxyType(devices),
             firmware=MappingProxyType(self.firmware),
-            boards=MappingProxyType(self.boards),
+            boards=self.boards,
             firmware_index=firmware_index,
             package_index=package_index,
             rollout=self._rollout(tree),
@@ -242,7 +242,7 @@ class _Builder(BoardReader):
         if board is not None and board not in self.boards:
             found = self.found_board(board, (*path, "board"))
             if found is not None:
-                self.boards[str(board)] = found
+                self.own_boards[str(board)] = found
         elif board is None and table.value("board") is not None:
             board = Text.at("", table.line, table.column)  # named, and refused by the schema
         baud, transfer_baud = self.text(table, "baud"), self.text(table, "transfer_baud")

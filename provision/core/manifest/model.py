@@ -7,19 +7,20 @@ templates and secrets are still as they were written; `resolve/` resolves them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Literal
 
 from provision.core.manifest.yaml_tree import Node, Table, Text
 from provision.model.board import BoardProfile
+from provision.model.language import record
 from provision.model.plan import Rollout
 from provision.model.state import Check, PortKind
 from provision.model.station import StationSettings
 from provision.model.unit_data import NVS_TYPES, NvsType
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class FileEntry:
     """One entry of a `files` list; `path` is its dotted path in the manifest."""
 
@@ -34,7 +35,7 @@ class FileEntry:
     exclude: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class PackageEntry:
     """One entry of a `packages` list; `path` is its dotted path in the manifest."""
 
@@ -53,7 +54,7 @@ NvsForm = NvsType | Literal["hex", "base64", "file"]
 NVS_FORMS: tuple[NvsForm, ...] = (*NVS_TYPES, "hex", "base64", "file")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class NvsSetting:
     """One entry of `nvs` as written; `value` may use variables or be a secret, `path` is its
     dotted path in the manifest."""
@@ -69,7 +70,7 @@ class NvsSetting:
         return str(self.namespace), str(self.key)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class CertificateEntry:
     """`certificate` as written; its texts may use variables, but for the CA's files."""
 
@@ -85,7 +86,7 @@ class CertificateEntry:
     renew: int = 30
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class PortEntry:
     """A port as written; `value` may use variables, `path` is its dotted path."""
 
@@ -94,7 +95,7 @@ class PortEntry:
     value: Text
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class FirmwareEntry:
     """One firmware image as written. `name` is its key in the firmware table, or its version."""
 
@@ -112,7 +113,7 @@ class FirmwareEntry:
     erase: Literal["auto", "always", "never"] = "auto"
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class Layer:
     """What defaults, one group or one device say; None and empty where they say nothing."""
 
@@ -132,7 +133,7 @@ class Layer:
     check: Check | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class DeviceEntry:
     """One device. Those of a range share `key` and `layer`; `index` is what the range put into
     this one's name ("07"), `number` its position in the range, from 1. Those of a table share
@@ -148,7 +149,7 @@ class DeviceEntry:
     row: Text | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class StationEntry:
     """The station: its settings, and what only a unit resolves. `template` is a device of the
     manifest, and none of `Manifest.devices`."""
@@ -159,7 +160,7 @@ class StationEntry:
     settings: StationSettings
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Manifest:
     """A whole manifest. `boards` holds the built-in profiles and its own; the indexes are base
     URLs of its own for firmware releases and packages, or None."""

@@ -9,14 +9,15 @@ from __future__ import annotations
 import itertools
 import re
 import string
-from dataclasses import dataclass
+
+from provision.model.language import record
 
 MAX_DEVICES = 20_000
 
 _RANGE = re.compile(r"\[([^\[\]]*:[^\[\]]*)\]")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Member:
     """One name of a range: `index` is what stands in place of the brackets ("07"; joined by "-"
     for several), `number` its position from 1. Both are None for a name without a range."""

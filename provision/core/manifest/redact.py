@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import html
 import json
 import re
 from bisect import bisect_left
@@ -295,7 +294,9 @@ def _escaped(text: str) -> set[str]:
     """A text as Python and MicroPython, JSON and XML write it inside of another."""
     if _NOTHING_TO_ESCAPE.fullmatch(text):
         return set()
-    plain = html.escape(text, quote=False)
+    from html import escape  # here, since it reads a table of all of HTML's names
+
+    plain = escape(text, quote=False)
     as_json = json.dumps(text)[1:-1]
     return {
         *_as_repr(text),

@@ -12,19 +12,18 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from provision.core.manifest.schema_errors import Finding, findings
 from provision.core.manifest.yaml_tree import Document, Items, Node, Table, Text, dotted
 from provision.errors import Problem
-from provision.model.exhaustive import assert_never
+from provision.model.language import assert_never, record
 
 # Parts of the manifest with many entries of one kind, and the schema of each entry.
 _REPEATED = {"devices": "device", "groups": "layer"}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class SchemaReport:
     """The problems, and the identities of the nodes that must not be read any further."""
 

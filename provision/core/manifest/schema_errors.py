@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from provision.core.manifest.yaml_tree import Items, Node, Table, Text
 from provision.core.wording import did_you_mean, quoted
-from provision.model.exhaustive import assert_never
+from provision.model.language import assert_never, record
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
@@ -40,7 +39,7 @@ _ELSEWHERE = {
 Path = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Finding:
     """A mistake at `node`; `unusable` is the value that cannot be used because of it, if any."""
 

@@ -8,8 +8,9 @@ not get; the schema's report has said already what is wrong with them. `BoardRea
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from typing import cast
 
 from provision.core.manifest.check_expression import expression_fault
 from provision.core.manifest.console_pattern import compile_console
@@ -24,6 +25,7 @@ from provision.core.manifest.yaml_tree import Document, Items, Node, Table, Text
 from provision.core.wording import did_you_mean, quoted
 from provision.errors import Problem
 from provision.model.board import BoardProfile
+from provision.model.language import record
 from provision.model.state import Check
 
 NAME = re.compile(r"\w[\w.-]{0,99}")
@@ -321,7 +323,7 @@ BoardFinder = Callable[[str], BoardProfile | None]
 """A board that is in no table, by its name; raises ValueError, which says why it cannot be had."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class BoardSources:
     """Where profiles of boards come from: the built-in ones, what makes and what finds others."""
 
@@ -335,7 +337,10 @@ class BoardReader(TableReader):
 
     def __init__(self, document: Document, unusable: frozenset[int], sources: BoardSources) -> None:
         super().__init__(document, unusable)
-        self.boards: dict[str, BoardProfile] = dict(sources.profiles)
+        self.own_boards: dict[str, BoardProfile] = {}
+        # A chain reads all but its first, and the built-in ones are loaded as they are asked for.
+        built_in = cast("MutableMapping[str, BoardProfile]", sources.profiles)
+        self.boards: Mapping[str, BoardProfile] = ChainMap(self.own_boards, built_in)
         self.broken_boards: set[str] = set()
         self._sources = sources
 
@@ -380,7 +385,7 @@ class BoardReader(TableReader):
             self.broken_boards.add(name)
             return
         try:
-            self.boards[name] = self._sources.make(name, body, base)
+            self.own_boards[name] = self._sources.make(name, body, base)
         except ValueError as error:
             self.problem(key, path, str(error))
             self.broken_boards.add(name)
@@ -389,13 +394,12 @@ class BoardReader(TableReader):
         """A board that is in no table; that there is none is told, unless its own fault was."""
         if name in self.broken_boards:
             return None
-        found = None
-        message = f"unknown board {quoted(name)}"
-        message += did_you_mean(name, self.boards) or "; `provision boards` lists all"
         try:
             found = self._sources.find(str(name))
         except ValueError as error:
-            message = str(error)
+            self.problem(name, path, str(error))
+            return None
         if found is None:
-            self.problem(name, path, message)
+            other = did_you_mean(name, self.boards) or "; `provision boards` lists all"
+            self.problem(name, path, f"unknown board {quoted(name)}{other}")
         return found

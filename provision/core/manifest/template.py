@@ -12,12 +12,12 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from provision.core.wording import did_you_mean
 from provision.errors import Place, Problem, TemplateError
+from provision.model.language import record
 from provision.model.secret import Secret
 from provision.model.state import Content
 
@@ -55,14 +55,14 @@ def render_path(text: str, *, variables: Mapping[str, object]) -> str:
 PATH = "<path>"
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class _Compiled:
     template: Template
     names: frozenset[str]  # every variable it reads, and perhaps some it sets itself
     static_cost: int  # what going through it costs
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class _Failure:
     line: int
     message: str

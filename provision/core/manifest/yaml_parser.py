@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import yaml
@@ -18,6 +18,7 @@ from yaml.reader import Reader
 
 from provision.core.manifest.yaml_tree import Document, Items, Node, Table, Text, dotted
 from provision.errors import Problem
+from provision.model.language import record
 
 MAX_CHARACTERS = 32 * 1024 * 1024
 MAX_NODES = 4_000_000
@@ -51,7 +52,7 @@ _STRING_TAGS = ("tag:yaml.org,2002:str", "!")
 _UNPRINTABLE: re.Pattern[str] = Reader.NON_PRINTABLE
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Parsed:
     """What came of a text: the top-level table if there is one, every problem met, and the names
     that `!env` asks for anywhere in it (their values are secrets). `nodes` is how many values there

@@ -7,14 +7,14 @@ decides.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from provision.core.wording import listed, memory_size
 from provision.model.board import BoardProfile, ResetWiring
 from provision.model.chip import Chip
+from provision.model.language import record
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class BoardGuess:
     """A profile, and why it was chosen, for a person to check."""
 

@@ -19,7 +19,7 @@ from provision.core.planning.nvs_plan import nvs_actions, nvs_refusals
 from provision.core.planning.safety import refusals
 from provision.core.wording import plural, printable
 from provision.model.board_path import STARTUP_FILES, ancestors, at_or_below, below, depth
-from provision.model.exhaustive import assert_never
+from provision.model.language import assert_never
 from provision.model.plan import (
     Action,
     DeleteFile,

@@ -7,10 +7,11 @@ Pure.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from provision.core.planning.diff import diff
 from provision.core.planning.flash_plan import flash_actions
+from provision.model.language import record
 from provision.model.plan import DeleteFile, MakeDirectory, Plan, Reset, RestoreFile, WriteFile
 from provision.model.state import ActualState, DesiredState, FileState
 
@@ -20,7 +21,7 @@ MOST_AT_ONCE = 8 * 1024
 takes the line longer than a look at the whole board does, and may go at a raised rate."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Meaning:
     """`files` is what the board can be kept at meanwhile: the manifest's files on the firmware that
     it has. `flash` is why firmware or NVS is to be written, which only `apply` does; `waits` why

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from provision.model.board_path import below
-from provision.model.exhaustive import assert_never
+from provision.model.language import assert_never
 from provision.model.plan import (
     Action,
     DeleteFile,

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from provision.core.wording import plural
 from provision.model.board_path import below
 from provision.model.kept import ApplyPhase, KeptState
+from provision.model.language import record
 from provision.model.plan import DeleteFile, MakeDirectory, Plan, RemoveDirectory, WriteFile
 from provision.model.state import (
     ActualState,
@@ -160,7 +161,7 @@ def _secrets(desired: DesiredState, path: str) -> frozenset[str]:
     return file.content.secrets if file is not None else frozenset()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class FilesFound:
     """The files that the last apply changes, by what a board has of them: as they were before; as
     they were to be since; neither, of which it is `lost` to put back the old ones; and the board's

@@ -6,8 +6,6 @@ still holds may be last year's password.
 
 from __future__ import annotations
 
-import difflib
-
 from provision.model.state import Content
 
 MAX_LINES = 5_000
@@ -36,7 +34,9 @@ def file_diff(
         return (f"{sizes}; not shown, it is not text",)
     if max(len(before_text), len(after_text)) > MAX_LINES:
         return (f"{sizes}; not shown, it is too long",)
-    lines = difflib.unified_diff(
+    from difflib import unified_diff  # here, since few runs need it
+
+    lines = unified_diff(
         before_text,
         after_text,
         fromfile="(none)" if old is None else f"board:{path}",

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from provision.model.language import record
 
 CABLE = 0.3  # seconds for which a cable is out that is only briefly unplugged
 SUPPLY = 0.2  # seconds for which the power is gone that comes back by itself
@@ -24,7 +25,7 @@ _WIDEST = {"cut-write": 8.0}  # as powers of 2
 _MOST_BYTES = 17.5
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class BoardFault:
     """`bytes`: over the wire before the cable is pulled; `after`: erases or writes of the flash
     before the power goes; `stays`: whether the power is gone until somebody brings it back."""

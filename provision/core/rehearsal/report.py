@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from provision.core.rehearsal.schedule import PlannedRun
 from provision.core.wording import listed
+from provision.model.language import record
 
 FAILED = 4
 INTERRUPTED = 130
@@ -16,7 +17,7 @@ BROKE_OFF = "internal"
 """The code of what is no fault of the manifest: the rehearsal itself did not come to its end."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Finding:
     """Something that is not as it has to be: a `code`, what happened and why, what to do next.
     `detail` is what else there is to it, and another each time; `allowed`: the user has said that
@@ -33,7 +34,7 @@ class Finding:
         return f"{self.message}; {self.detail}" if self.detail else self.message
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class TwinReport:
     """How the twin of one device fared; `faults` are what was ordered to go wrong, and `struck` is
     whether the apply that they were meant for ended in any other way than well."""
@@ -49,7 +50,7 @@ class TwinReport:
         return any(not finding.allowed for finding in self.findings)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class RunResult:
     """One run: its twins in the manifest's order, and what is to be known of it besides."""
 
@@ -74,7 +75,7 @@ class RunResult:
         return replace(self, twins=tuple(twins))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Told:
     """One finding, and all the runs that came to it, each with the devices: for people, once."""
 
@@ -83,7 +84,7 @@ class Told:
     runs: tuple[PlannedRun, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class Rehearsal:
     """The whole: `notes` are what a rehearsal of this manifest could not do, or did in another way
     than `apply` does. `command` repeats it, without seed and runs, and without what had `limits`

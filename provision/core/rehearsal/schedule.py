@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal, get_args
+
+from provision.model.language import record
 
 StartKind = Literal["blank", "locked", "older"]
 KINDS: tuple[StartKind, ...] = get_args(StartKind)
@@ -23,7 +24,7 @@ _COMMIT = re.compile(r"[0-9a-f]{4,64}")
 _SHOWN = 10  # digits of a commit
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Start:
     """What a twin holds before: see `KINDS`. `commit` is that of "older", None for the first that
     there is."""
@@ -58,7 +59,7 @@ class Start:
         raise ValueError("a start is blank, locked, older or older:COMMIT")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class PlannedRun:
     """One run of a rehearsal."""
 

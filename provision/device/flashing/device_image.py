@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from provision.core.chips.registry import family_of
 from provision.device.flashing.littlefs import build_filesystem
@@ -11,11 +11,12 @@ from provision.device.flashing.nvs_image import nvs_partition
 from provision.errors import Refused, UsageError
 from provision.model.board import BoardProfile
 from provision.model.firmware import FilesystemPlace, Firmware, Region
+from provision.model.language import record
 from provision.model.state import ActualState, DesiredState
 from provision.model.unit_data import NVS_NAME
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class DeviceImage:
     """All that `apply` would put on a device's blank board: the file that the chip's own tool
     writes, what is in it from `firmware.base` on.

@@ -8,7 +8,7 @@ partition may hold anything.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import cast
 
 import littlefs
@@ -19,6 +19,7 @@ from provision.core.wording import file_size, memory_size, plural
 from provision.errors import ImageError, OutOfSpace
 from provision.model.board_path import ancestors
 from provision.model.firmware import LITTLEFS_BLOCK, FilesystemPlace, Region
+from provision.model.language import record
 
 _READ = 32
 _PROG = 32
@@ -33,7 +34,7 @@ _NAMES = "latin-1"
 _GAP = 4
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class FilesystemImage:
     """A whole filesystem. `data` fills `place`; `used` are the blocks that matter, sorted."""
 

@@ -8,7 +8,6 @@ written again without a loss. What is read may be damaged or forged: what makes 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 
 from provision.core.littlefs_blocks import (
     CHECKSUM,
@@ -21,6 +20,7 @@ from provision.core.littlefs_blocks import (
     Tag,
     checksum,
 )
+from provision.model.language import record
 
 _MOVE_STATE = 0x7FF
 _NULL = 0xFFFFFFFF
@@ -33,7 +33,7 @@ Pair = tuple[int, int]
 _PAIR = struct.Struct("<II")
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class Entry:
     """What a directory says of one name. `kind` is REGULAR, DIRECTORY or SUPERBLOCK; `layout` and
     `data` tell where its content is, and `attributes` are kept as they are."""
@@ -45,7 +45,7 @@ class Entry:
     attributes: tuple[tuple[int, bytes], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class GlobalState:
     """What all pairs of a filesystem add up to, by exclusive or: a move that was begun and whose
     source, entry `id` of `pair`, does not count any more."""
@@ -67,7 +67,7 @@ class GlobalState:
         return GlobalState(self.tag & 0x800003FF)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Log:
     """What the whole commits of one block say. `tail` is the pair that comes next; the directory
     goes on there where `continued`."""

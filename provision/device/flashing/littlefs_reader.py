@@ -29,6 +29,7 @@ from provision.device.flashing.littlefs_metadata import Entry, GlobalState, Log,
 from provision.errors import BoardError
 from provision.interfaces import FlashRead
 from provision.model.firmware import FilesystemPlace
+from provision.model.language import record
 
 _READ_AHEAD = 16  # blocks of a file that are read at once, as long as they lie side by side
 _MOST_NAMES = 1 << 24  # characters of all paths together: beyond that somebody made them up
@@ -40,7 +41,7 @@ class Damaged(Exception):
     """What is read makes no sense; the text says what."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class StoredFile:
     """Where the content of a file is: `inline`, or in a list of blocks that ends with `head`."""
 

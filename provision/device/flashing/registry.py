@@ -8,13 +8,13 @@ and what a connection needs besides, to take a board to download mode and out of
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from provision.device.flashing.uf2.site import Site
 from provision.device.transport.serial_port import Port
 from provision.interfaces import Flasher
 from provision.model.board import BoardProfile
+from provision.model.language import record
 
 WaitForOperator = Callable[[float], bool]
 """Told how many seconds are left for a person to act; False gives up."""
@@ -45,7 +45,7 @@ class Attach(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class FlasherKind:
     """A flasher as a connection has to know it before it is attached."""
 

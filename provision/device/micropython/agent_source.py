@@ -9,12 +9,10 @@ Modules are imported by the names that reach the firmware's own, `uos` and its l
 
 from __future__ import annotations
 
-import ast
 import hashlib
-import io
 import keyword
 import re
-import tokenize
+import symtable
 import zlib
 from functools import cache
 from pathlib import Path
@@ -179,6 +177,20 @@ def by_plain_names(code: bytes) -> bytes:
     return _OWN_NAME.sub(rb"\1", code)
 
 
+# As much of Python's lexer as the agent's files need: `tokenize` takes ten times as long, which is
+# time that each run's first words wait for. A line end goes with the blanks of the next line.
+_TOKEN = re.compile(
+    r'''
+    (?P<string>(?:\b[bBrR]{1,2})?(?:"""(?:[^\\]|\\.)*?"""|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'))
+    |(?P<name>[^\W\d]\w*)
+    |(?P<line_end>(?:[ \t]*(?:\#[^\n]*)?\n)+(?P<indent>[ \t]*))
+    |(?P<blank>[ \t]+)
+    |(?P<rest>\d[\w.]*|.)
+    ''',
+    re.VERBOSE | re.DOTALL,
+)
+
+
 def minified(code: str) -> str:
     """The same program without comments, docstrings and needless blanks, its own names short.
 
@@ -188,32 +200,28 @@ def minified(code: str) -> str:
     names = _short_names(code)
     out: list[str] = []
     previous = ""
-    depth = 0
+    nested = 0  # in brackets, where a line end means nothing
+    indents = [0]
     fresh = True  # at the start of a line
-    tokens = [
-        token
-        for token in tokenize.generate_tokens(io.StringIO(code).readline)
-        if token.type not in (tokenize.COMMENT, tokenize.NL, tokenize.ENDMARKER)
-    ]
-    for index, token in enumerate(tokens):
-        if token.type == tokenize.INDENT:
-            depth += 1
-        elif token.type == tokenize.DEDENT:
-            depth -= 1
-        elif token.type == tokenize.NEWLINE:
+    for token in _TOKEN.finditer(f"\n{code.strip()}\n"):
+        kind, word = token.lastgroup, token[0]
+        if kind == "line_end":
+            if nested:
+                continue
             if not fresh:
                 out.append("\n")
             fresh, previous = True, ""
-        elif not (
-            fresh
-            and token.type == tokenize.STRING
-            and tokens[index + 1].type == tokenize.NEWLINE  # a docstring
-        ):
-            word = token.string
-            if token.type == tokenize.NAME and previous != ".":
+            width = len(token["indent"])
+            while width < indents[-1]:
+                indents.pop()
+            if width > indents[-1]:
+                indents.append(width)
+        elif kind != "blank" and not (kind == "string" and fresh):  # a docstring
+            nested += (word in "([{") - (word in ")]}")
+            if kind == "name" and previous != ".":
                 word = names.get(word, word)
             if fresh:
-                out.append(" " * depth)
+                out.append(" " * (len(indents) - 1))
             elif _is_wordy(previous[-1:]) and _is_wordy(word[0]):
                 out.append(" ")
             out.append(word)
@@ -226,23 +234,23 @@ def _is_wordy(character: str) -> bool:
 
 
 def _short_names(code: str) -> dict[str, str]:
+    given = set(_GIVEN.findall(code))
     bound: set[str] = set()
     kept: set[str] = set(keyword.kwlist)
-    for node in ast.walk(ast.parse(code)):
-        if isinstance(node, ast.FunctionDef):
-            bound.add(node.name)
-        elif isinstance(node, ast.arg):
-            bound.add(node.arg)
-        elif isinstance(node, ast.ExceptHandler) and node.name:
-            bound.add(node.name)
-        elif isinstance(node, ast.alias):
-            (bound if node.asname else kept).add(node.asname or node.name)
-        elif isinstance(node, ast.Name):
-            (bound if isinstance(node.ctx, ast.Store) else kept).add(node.id)
-    bound = {name for name in bound if not name.startswith("_")}
+    tables = [symtable.symtable(code, "", "exec")]
+    for table in tables:
+        tables += table.get_children()
+        for symbol in table.get_symbols():
+            name = symbol.get_name()
+            imported = symbol.is_imported() and name not in given
+            own = (symbol.is_assigned() or symbol.is_parameter()) and not imported
+            (bound if own and not name.startswith("_") else kept).add(name)
     kept -= bound
     free = (name for name in _candidates() if name not in kept)
     return {name: next(free) for name in sorted(bound)}
+
+
+_GIVEN = re.compile(r"\bas (\w+)")
 
 
 def _candidates() -> list[str]:

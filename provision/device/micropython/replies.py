@@ -12,7 +12,6 @@ import binascii
 import hashlib
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TypeVar
 
 from provision.core.chips.registry import chip_of_machine
@@ -20,6 +19,7 @@ from provision.core.wording import printable
 from provision.device.micropython.raw_repl import RawRepl
 from provision.errors import BoardError
 from provision.model.board_path import path_of_bytes
+from provision.model.language import record
 from provision.model.state import ActualState, FirmwareIdentity
 
 T = TypeVar("T")
@@ -107,7 +107,7 @@ def identity(build: str, machine: str) -> FirmwareIdentity:
     return FirmwareIdentity(version=version, machine=machine, chip=chip, date=date.strip())
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class MountReply:
     """What agent/mount.py tells: `settled` where the flash is at `/` now, or there is none that
     could be; the names of what is mounted below `/`."""

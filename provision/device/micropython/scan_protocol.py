@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from posixpath import basename
 
@@ -25,6 +24,7 @@ from provision.model.board_path import (
     path_bytes,
     path_of_bytes,
 )
+from provision.model.language import record
 from provision.model.state import FileState, Filesystem
 
 BUCKETS = 32
@@ -39,7 +39,7 @@ FILTER_BITS = 12  # bits a path, below that
 READ_AHEAD = 256
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class ScanQuery:
     """A scan request in the form that goes over the wire. `mounts` are the names of what is
     mounted below `/`, for a scan that has to look across them; None where there is nothing."""
@@ -179,7 +179,7 @@ def _key(path: str) -> bytes:
     return hashlib.sha256(path_bytes(path)).digest()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class DirectoryEntry:
     """One line of a listing."""
 
@@ -189,14 +189,14 @@ class DirectoryEntry:
     sha256: str | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class FreeSpace:
     block: int
     free: int
     total: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class ScanReply:
     """What the first answer tells. `sums` is None when all is as expected; `unmanaged` is what
     lies in the trees and was not asked for by name, and left-over temporary files."""

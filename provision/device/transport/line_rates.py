@@ -8,16 +8,16 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from provision.atomic_files import private_directory, write_atomic
+from provision.model.language import record
 
 _RATE = re.compile(rb"\d{4,7}\n")
 WEEK = 7 * 24 * 3600.0  # seconds
 
 
-@dataclass(frozen=True)
+@record(kw_only=False, slots=False)
 class LineRates:
     """The memory of all lines, in a directory."""
 
@@ -30,7 +30,7 @@ class LineRates:
         return LineMemory(self.directory / name, self.now)
 
 
-@dataclass(frozen=True)
+@record(kw_only=False, slots=False)
 class LineMemory:
     """Implements `RateMemory` of `device.micropython.line_rate` in one file."""
 

@@ -9,19 +9,20 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import BinaryIO
 
 from provision.atomic_files import lock_path, take_lock
 from provision.device.transport.transports import scheme_of, transport_of
+from provision.model.language import record
 
 # What stands first in the lock file: Windows locks that byte against reading.
 _LOCKED_BYTE = b"\n"
 _MASTER_SIDES = frozenset({"/dev/ptmx", "/dev/pts/ptmx"})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Owner:
     """A process that has a port; `device` when it is a run of ours that said so."""
 

@@ -9,18 +9,19 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
 import serial
 
+from provision.model.language import record
+
 WRITE_TIMEOUT = 10.0
 """Seconds for a write to be taken: esptool's own figure; a board that reads takes far less."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Transport:
     """One kind of link. `unopened` makes its pyserial object, not open yet, from an address and
     settings; `has_lines` says of an open one whether DTR and RTS arrive at the other end."""

@@ -5,7 +5,7 @@ that there is nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from provision.core.chips.registry import family_of
@@ -16,12 +16,13 @@ from provision.engine.session import Session
 from provision.errors import BoardError, NoAnswer
 from provision.interfaces import FlashRead, IsBlank, ScanRequest, StoredFilesystem
 from provision.model.firmware import FilesystemPlace
+from provision.model.language import record
 from provision.model.state import Filesystem, FirmwareIdentity, FlashContents
 
 WHOLE = "/"  # the tree that every file of a board lies in
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class Survey:
     """What the flash holds; `stored` is its filesystem where it can be read, and `seen` every
     file in that."""

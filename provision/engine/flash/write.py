@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from provision.core.chips.registry import family_of
 from provision.core.planning.diff import diff
@@ -22,6 +22,7 @@ from provision.interfaces import Flasher, FlashMode, SavedFlash, ScanRequest
 from provision.model.board_path import STARTUP_FILES
 from provision.model.event import Notice
 from provision.model.firmware import Firmware, Region
+from provision.model.language import record
 from provision.model.plan import (
     Action,
     EraseFlash,
@@ -37,7 +38,7 @@ from provision.model.state import ActualState
 WRITTEN_VERSION = 0x00020000  # of LittleFS: every driver reads it, newer ones raise it
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class Prepared:
     """What a visit to download mode will write; `preloaded` tells whether the whole filesystem
     with the manifest's files is among it, `nvs` whether its entries of NVS are, `saved` is what was

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import ClassVar
 
@@ -24,11 +24,12 @@ from provision.engine.tasks.reset import restart_proved
 from provision.engine.tasks.rollback import roll_back
 from provision.errors import CheckFailed, FlashFailed, NoAnswer
 from provision.model.event import Outcome
+from provision.model.language import record
 from provision.model.plan import Plan
 from provision.model.state import ActualState, DesiredState, Part
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class ApplyTask:
     """`yes`: erase without asking; `accept_new`: the devices that may have got another board;
     `contents`: also tell how the files that are written change; `fresh`: whatever no entry manages

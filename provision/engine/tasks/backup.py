@@ -6,7 +6,7 @@ A backup is one once all of it is there: until then it has another name.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timezone
 from typing import ClassVar, Protocol
 
@@ -24,6 +24,7 @@ from provision.interfaces import FileSink
 from provision.model.backup import BackedUpFile, Backup
 from provision.model.event import Notice, Outcome
 from provision.model.firmware import Firmware, FlashPart
+from provision.model.language import record
 from provision.model.state import ActualState, BoardEntry, DesiredState
 
 _PIECE = 64 << 10  # bytes of flash at a time: a run that is cancelled ends after one
@@ -54,7 +55,7 @@ class BackupInProgress(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class BackupTask:
     """`begin` begins one for a device; with `flash` the whole flash goes along. `made` is where
     each is that was finished, by device."""

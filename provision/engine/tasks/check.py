@@ -7,7 +7,6 @@ says whether its app runs, but proves nothing of what the manifest wants.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from provision.engine.app_check import begin_check, prove_app, report_passed, run_check
@@ -16,12 +15,13 @@ from provision.engine.task import Target
 from provision.engine.tasks.last_apply import proved
 from provision.engine.tasks.plan import look_and_compare, read_targets
 from provision.model.event import Outcome
+from provision.model.language import record
 from provision.model.state import DesiredState
 
 ASKED = "as was asked for"
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class CheckTask:
     """For devices with a check; those without one are "ok", untouched."""
 

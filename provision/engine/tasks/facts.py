@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from provision.core.chips.registry import family_of
@@ -13,10 +13,11 @@ from provision.engine.task import Target
 from provision.engine.tasks.plan import with_known_boards
 from provision.interfaces import ScanRequest
 from provision.model.event import Outcome
+from provision.model.language import record
 from provision.model.state import DesiredState
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class FactsTask:
     """What is read from a board is the `actual` of its report. No file is looked at, and a board
     that is not the one the manifest means is reported like any other. `nvs`: what its NVS holds is

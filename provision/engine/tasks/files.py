@@ -6,7 +6,7 @@ What was found is on the task when the run is over, by device. Nothing on a boar
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar, Protocol
 
 from provision.core.wording import byte_size, printable
@@ -18,12 +18,13 @@ from provision.engine.tasks.plan import with_known_boards
 from provision.errors import BoardError
 from provision.interfaces import FileSink
 from provision.model.event import Notice, Outcome
+from provision.model.language import record
 from provision.model.state import BoardEntry, DesiredState
 
 MOST_SHOWN = 16 << 20  # bytes of a file that is shown: it is kept in memory
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class ListTask:
     """`paths` by device; `deep` lists what lies below as well, `hashed` has the sha256 of files."""
 
@@ -52,7 +53,7 @@ class ListTask:
         return "ok"
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class CatTask:
     """`paths` by device; `found` are their contents."""
 
@@ -104,7 +105,7 @@ class Destination(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class FetchTask:
     """Copies what lies at `paths` of each device, folders whole."""
 

@@ -7,7 +7,6 @@ runs it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from provision.engine.context import DeviceContext, RunContext
@@ -17,10 +16,11 @@ from provision.engine.tasks.files import tell_left_out
 from provision.engine.tasks.plan import with_known_boards
 from provision.interfaces import FileSink
 from provision.model.event import Outcome
+from provision.model.language import record
 from provision.model.state import BoardEntry, DesiredState
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class ImportTask:
     """For one device: `choose` takes from all files of its board, with their sha256, those that are
     fetched, and `begin` makes what they go to."""

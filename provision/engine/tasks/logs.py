@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from provision.engine.context import DeviceContext, RunContext
@@ -11,10 +10,11 @@ from provision.engine.task import Target
 from provision.engine.tasks.plan import with_known_boards
 from provision.engine.tasks.reset import restart
 from provision.model.event import Notice, Outcome
+from provision.model.language import record
 from provision.model.state import DesiredState
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class LogsTask:
     """For so many `seconds`, or until the run is cancelled; with `since_boot` boards are restarted
     first. Otherwise nothing is sent, and so nobody is asked which board it is."""

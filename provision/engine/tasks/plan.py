@@ -7,7 +7,7 @@ compare.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from provision.core.chips.registry import family_of
@@ -37,11 +37,12 @@ from provision.engine.unit_data.certificate import with_certificate
 from provision.errors import OutOfSpace
 from provision.model.event import DevicePlanned, FileDiffed, Notice, Outcome
 from provision.model.firmware import Firmware
+from provision.model.language import record
 from provision.model.plan import Plan, Refusal, WriteFile
 from provision.model.state import ActualState, DesiredState, Filesystem, Part
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class PlanTask:
     """`contents`: also tell how the files that would be written change; `accept_new`: the devices
     that may have got another board; `fresh`: whatever no entry manages is to go; `only`: the part

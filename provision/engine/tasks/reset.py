@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from provision.engine.context import DeviceContext, RunContext
@@ -13,11 +12,12 @@ from provision.engine.tasks.plan import with_known_boards
 from provision.errors import NoAnswer
 from provision.interfaces import ScanRequest
 from provision.model.event import ActionDone, Outcome
+from provision.model.language import record
 from provision.model.plan import Reset
 from provision.model.state import DesiredState
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class ResetTask:
     """Files and firmware are not looked at; another board than the one that is meant is left
     alone."""

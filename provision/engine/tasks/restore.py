@@ -8,7 +8,7 @@ keeps beside files and firmware stays.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from provision.core.planning.diff import diff
@@ -26,6 +26,7 @@ from provision.errors import NoAnswer, Refused, SourceError, UsageError
 from provision.model.backup import Backup
 from provision.model.event import Notice, Outcome
 from provision.model.firmware import Firmware
+from provision.model.language import record
 from provision.model.plan import Plan, Refusal
 from provision.model.state import (
     ActualState,
@@ -39,7 +40,7 @@ from provision.model.state import (
 NEW_BOARD = "plug the right board into this port, or add --new-board where this one replaces it"
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class RestoreTask:
     """`contents` are the backup's files by path, `image` is its firmware's, where it has one.
     `new_board`: onto whichever board the device has now; `yes`: without a question."""

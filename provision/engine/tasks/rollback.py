@@ -5,7 +5,7 @@ the last apply, as a desired state like any other, and run the check that it had
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from provision.core.planning.diff import diff
@@ -30,6 +30,7 @@ from provision.errors import CheckFailed, Interrupted, ProvisionError, RolledBac
 from provision.interfaces import ScanRequest
 from provision.model.event import DevicePlanned, Notice, Outcome
 from provision.model.kept import KeptState
+from provision.model.language import record
 from provision.model.plan import Plan, Refusal
 from provision.model.state import DesiredState
 
@@ -37,7 +38,7 @@ ROLLING_BACK = "a rollback has begun: every file is intact, some still those of 
 NO_CHECK = "no check is known that they had passed, so none was run"
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class RollbackTask:
     """`yes`: also lose what was changed on the board since."""
 

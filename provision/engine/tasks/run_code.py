@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from provision.engine.context import DeviceContext, RunContext
@@ -12,10 +11,11 @@ from provision.engine.task import Target
 from provision.engine.tasks.plan import with_known_boards
 from provision.errors import CodeRaised, Interrupted, NoAnswer
 from provision.model.event import ConsoleLine, Outcome
+from provision.model.language import record
 from provision.model.state import DesiredState
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class RunCodeTask:
     """`file` is what its code is called in tracebacks."""
 

@@ -7,7 +7,7 @@ what stands in the way is told before anything is written.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from provision.core.wording import printable
@@ -18,12 +18,13 @@ from provision.engine.task import Target
 from provision.engine.tasks.plan import observe_and_plan, with_known_boards
 from provision.model.board_path import at_or_below, below
 from provision.model.event import Notice, Outcome
+from provision.model.language import record
 from provision.model.state import Content, DesiredFile, DesiredState
 
 SOURCE = "cp"  # what the plan calls where the files come from
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class SendTask:
     """`contents` by device and path on its board."""
 

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from provision.core.planning.edits import concerns
 from provision.engine.context import RunContext
 from provision.engine.task import Target
 from provision.engine.tasks.plan import read_targets
 from provision.interfaces import Images
+from provision.model.language import record
 from provision.model.state import DesiredState
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Edit:
     """What one device must be, as of its edit `number`; `noticed` on the run's clock."""
 

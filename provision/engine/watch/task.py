@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from provision.engine.context import DeviceContext, RunContext
@@ -12,10 +11,11 @@ from provision.engine.tasks.plan import read_targets
 from provision.engine.watch.board import WatchedBoard
 from provision.engine.watch.edits import Edits
 from provision.model.event import Outcome
+from provision.model.language import record
 from provision.model.state import DesiredState
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class WatchTask:
     """Until the run is cancelled. `edits` is where the project's reader puts what devices must be
     from then on; with `reset` apps are started anew after each change of their files."""

@@ -44,6 +44,7 @@ from provision.model.event import (
     RunStarted,
     StepChecked,
 )
+from provision.model.language import record
 from provision.model.plan import Action, Plan, Refusal
 from provision.model.state import StepResult
 from provision.output.results import stopped_lines
@@ -78,7 +79,7 @@ _AGAIN = ("apply", "plan", "check", "rollback")  # tasks that take a manifest an
 ActionState = Literal["done", "planned", "not done"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class ActionRow:
     """An action of a plan, and what became of it."""
 
@@ -87,7 +88,7 @@ class ActionRow:
     state: ActionState
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class ChangeGroup:
     """Devices with the same plan, and the same of it done."""
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from provision.model.event import DeviceFinished, Event, RunStarted
+from provision.model.language import record
 from provision.model.plan import Batches
 from provision.output.saved.event_reader import read_events
 
@@ -21,7 +22,7 @@ _DONE = frozenset({"ok", "changed"})
 _NOT_BEGUN = "skipped"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class PastRun:
     """One run. `outcomes` are those of the devices that ended; `states` tell, where a device was
     left as it had to be, what that was (`DeviceFinished.state`). `resumes` is the id of the run

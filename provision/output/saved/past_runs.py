@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
@@ -15,6 +15,7 @@ import psutil
 
 from provision.errors import Interrupted
 from provision.model.event import Event, Outcome, RunFailed, RunFinished, RunQueued, RunStarted
+from provision.model.language import record
 from provision.output.run_log import state_directory
 from provision.output.saved.event_reader import read_events
 
@@ -28,7 +29,7 @@ _TAIL = 1 << 20  # bytes that its end is within: it names them again
 _CLOCK_STEP = 2.0  # seconds that the clocks of a process and of its record may differ
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class RecordedRun:
     """One run that this computer remembers. `started` is in seconds since the epoch, of one that
     never began since when it waited; "failed" is one that ended before any board was touched,

@@ -13,7 +13,6 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from provision._version import __version__
 from provision.atomic_files import read_plain_file, write_atomic
 from provision.core.wording import listed, printable, quoted
 from provision.errors import Place, Problem, SavedPlanError, UsageError
+from provision.model.language import record
 from provision.model.plan import SAVED_PLAN, Action, Plan
 from provision.model.state import ActualState
 from provision.output.jsonlines import plain_data
@@ -34,7 +34,7 @@ _END = "end"
 MOST_NAMED = 4  # actions, or files, in one message
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class SavedDevice:
     """What was planned for one device, on the board with this MAC: actions as plain data, each with
     what it `does` in words."""
@@ -66,7 +66,7 @@ class SavedDevice:
         return "; ".join(parts) or "it takes the same to be done, for other reasons"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class SavedPlan:
     """A plan as it is on disk at `path`. `manifest` is relative to the folder of that; `loaded` are
     the devices that the plan was asked for, `left_out` why some of them have none. `inputs` tell

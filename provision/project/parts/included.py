@@ -25,6 +25,7 @@ from provision.core.manifest.yaml_parser import (
 from provision.core.manifest.yaml_tree import Document, Items, Node, Table, Text, dotted, path_from
 from provision.core.wording import quoted
 from provision.errors import Problem
+from provision.model.language import record
 from provision.model.state import Content
 from provision.project.parts.main_file import MOST, STDIN_FILE, SUFFIXES
 from provision.project.schema_passes import SchemaPasses
@@ -78,7 +79,7 @@ def read_parts(
     return reader.finished()
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class _Part:
     """A file, where it is included (`rooms/a.yaml:3`, the last first), and the real places of those
     that lead to it, itself included."""

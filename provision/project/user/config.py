@@ -12,13 +12,13 @@ import shlex
 import stat
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from provision.core.manifest.schema_check import check_schema
 from provision.core.manifest.yaml_parser import NotText, decode, parse
 from provision.core.manifest.yaml_tree import Document, Items, Node, Table, Text
 from provision.errors import ConfigError, Problem, UsageError
+from provision.model.language import record
 from provision.project.schemas import config_schema
 from provision.project.user.config_path import FILE_VARIABLE, config_file
 
@@ -28,7 +28,7 @@ _MOST = 1024 * 1024  # bytes
 _LEADING_FOLDER = re.compile(r"(?:--?[\w-]+=)?\{folder\}(?=/|\\|$)")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class SecretsSettings:
     """How secrets are looked up by a command; `folders` are those whose manifests may, None for
     all. `source` is the file that says so."""
@@ -44,7 +44,7 @@ class SecretsSettings:
         return any(NAME in argument for argument in self.command)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class UserConfig:
     """What the file says; None for what it leaves out."""
 

@@ -12,21 +12,20 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock, Thread
 from time import monotonic
 from typing import IO
 
 from provision.core.wording import memory_size
+from provision.model.language import record
 
 AT_ONCE = 8
 _MOST_COMPLAINT = 64 * 1024  # bytes of its standard error that are kept, from the end
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Ended:
     """A program that was run, or could not be: `why` it did not end well, None where it did, and
     what it printed to its standard output and error."""
@@ -44,6 +43,8 @@ def run_all(
     if not lines:
         return []
     running = _Running()
+    from concurrent.futures import ThreadPoolExecutor  # here, since few runs need it
+
     with ThreadPoolExecutor(min(AT_ONCE, len(lines)), "provision-secrets") as pool:
         try:
             asked = [pool.submit(_run, line, timeout, most, folder, running) for line in lines]

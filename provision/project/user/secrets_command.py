@@ -12,18 +12,22 @@ import json
 import re
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from provision.core.manifest.redact import Redactor
 from provision.core.manifest.yaml_parser import parse
 from provision.core.manifest.yaml_tree import Text
 from provision.core.wording import Redact, did_you_mean, excerpt
+from provision.model.language import record
 from provision.model.secret import Secret
 from provision.project.user.config import FOLDER, NAME, SecretsSettings, read_config
-from provision.project.user.programs import Ended, run_all
+
+if TYPE_CHECKING:
+    from provision.project.user.programs import Ended
 
 MOST_OF_ONE = 64 * 1024  # bytes
 MOST_OF_ALL = 1024 * 1024
@@ -31,7 +35,7 @@ _NAME = re.compile(r"\w[\w.@+-]*(?:/\w[\w.@+-]*)*", re.ASCII)
 _MOST_NAME = 200  # characters
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class Answers:
     """What a command printed: `values` of secrets, and why there are none of others."""
 
@@ -39,7 +43,7 @@ class Answers:
     faults: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class _Said:
     """What came of one command line: the secrets in its output, or the fault."""
 
@@ -120,6 +124,8 @@ class SecretsCommand:
     def _run(self, lines: Iterable[tuple[str, ...]]) -> Mapping[tuple[str, ...], _Said]:
         one_by_one = self.settings.one_by_one
         asked = [line for line in lines if line not in self._known]
+        from provision.project.user.programs import run_all  # here, since few runs need it
+
         ended = run_all(
             asked,
             timeout=self.settings.timeout,

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+from provision.model.language import record
 
 Stamp = tuple[int, ...]
 """What differs between a file, or a folder, before and after a change; () where there is none."""
 
 
-@dataclass(frozen=True)
+@record(kw_only=False, slots=False)
 class Places:
     """`files` may be missing, and matter when they come; of `folders` any entry matters."""
 

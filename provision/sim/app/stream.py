@@ -7,12 +7,13 @@ chip's line ends, and the unix port's banner is replaced by that of the flashed 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from provision.model.language import record
 
 RAW_PROMPT = b"raw REPL; CTRL-B to exit\r\n"
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class Frame:
     """One message of the prelude: a letter and its payload."""
 

@@ -7,12 +7,12 @@ folder of its own (`provision/sim/esp`) and is listed in `provision/sim/families
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
 from provision.model.firmware import FilesystemPlace
+from provision.model.language import record
 from provision.sim.chip.flash import Flash
 from provision.sim.event_loop import EventLoop
 from provision.sim.line.noise import Noise
@@ -115,7 +115,7 @@ class Touch(Enum):
     HANG_UP = "hang-up"  # when the host lets DTR and RTS go
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Started:
     """The chip has come to an application. `output` is what it printed until then; `port` is None
     for an application that is not MicroPython."""
@@ -125,12 +125,12 @@ class Started:
     touch: Touch = Touch.NONE
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class Crashed:
     """The chip has jumped into what is no program: nothing is heard of it until it is reset."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class FailedStart:
     """One way through the ROM that ends in a reset: what is printed (all at the ROM's baud), and
     the seconds until the next attempt."""

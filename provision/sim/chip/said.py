@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from provision.model.language import record
 from provision.model.state import FirmwareIdentity
 
 # The sub-version of the bytecode's format 6, and the first release with it.
 _SUB_VERSIONS = ((1, 23), 3), ((1, 22), 2), ((1, 20), 1)
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class Said:
     """By the identity that was flashed."""
 

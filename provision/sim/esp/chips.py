@@ -7,7 +7,7 @@ banner, baud). Addresses and fields are those that esptool's `targets/` read.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from provision.core.chips.esp.chips import (
     ESP32,
@@ -23,6 +23,7 @@ from provision.core.chips.esp.chips import (
     ESP8266,
 )
 from provision.model.chip import Chip
+from provision.model.language import record
 from provision.sim.esp import efuses
 from provision.sim.esp.efuses import Security
 from provision.sim.line.uart import ClockSelect, UartFacts
@@ -65,7 +66,7 @@ DETECT_REGISTER = 0x40001000  # differs on every chip; tells the ones without se
 WATCHDOG_KEY = 0x50D83AA1
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class SpiRegisters:
     """Offsets of the SPI controller that drives the flash; lengths in `usr1` where no `miso`."""
 
@@ -85,7 +86,7 @@ class SpiRegisters:
         return self.base + 4
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class WatchdogRegisters:
     """The RTC watchdog, which esptool's `--after watchdog-reset` starts."""
 
@@ -93,7 +94,7 @@ class WatchdogRegisters:
     protect: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class SecurityBits:
     """Where eFuses say that secure boot or flash encryption is on: (register, bits)."""
 
@@ -101,7 +102,7 @@ class SecurityBits:
     encryption: tuple[int, int]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class ChipFacts:
     """One chip. `security_info` is the length of its answer to GET_SECURITY_INFO, 0 for none;
     `rom_flash` how much flash its ROM believes in until it is told by SPI_SET_PARAMS."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
+from provision.model.language import record
 from provision.sim.setup import BoardSetup
 
 _FILE = "efuses.json"
@@ -24,7 +25,7 @@ _EMBEDDED_C5_PSRAM = {4 << 20: 1, 8 << 20: 2}
 _EMBEDDED_H2 = {4 << 20: 1, 2 << 20: 2, 1 << 20: 3}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Security:
     """What is burned into the eFuses; `download` is secure download mode, which shuts most of
     the ROM loader."""

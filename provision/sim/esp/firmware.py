@@ -12,7 +12,6 @@ import hashlib
 import random
 import re
 import struct
-from dataclasses import dataclass
 
 from provision.core.chips.esp.chips import (
     ESP32,
@@ -41,6 +40,7 @@ from provision.core.chips.esp.image import (
 from provision.core.chips.esp.partition_table import TABLE_OFFSET, Partition, build_table
 from provision.errors import UsageError
 from provision.model.chip import Chip
+from provision.model.language import record
 
 DATE = "2024-11-29"
 
@@ -81,7 +81,7 @@ _APP_OFFSET = 0x10000
 _APP_SIZE = 0x1F0000  # as MicroPython's partitions-4MiB.csv
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class _Map:
     """Where a chip maps read-only data from flash, and has RAM for code and for its bootloader."""
 

@@ -7,7 +7,6 @@ that the first boot writes, modules that came with a version, the heap.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from provision.core.chips.esp.boot import Bootable
 from provision.core.chips.esp.chips import (
@@ -28,6 +27,7 @@ from provision.core.chips.esp.filesystem_place import filesystem_place
 from provision.core.chips.esp.image import size_bytes
 from provision.core.chips.esp.partition_table import Partition
 from provision.model.firmware import FilesystemPlace
+from provision.model.language import record
 from provision.model.state import FirmwareIdentity
 from provision.sim.chip.flash import Flash
 from provision.sim.chip.model import DriverView
@@ -97,7 +97,7 @@ gc.collect()
 """
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class EspPort(SpeakingPort):
     """One firmware, as flashed; see `MicroPythonPort`. `found` is where it lies in `flash`."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from provision.core.chips.esp.boot import Bootable, NotBootable, boot_of
 from provision.core.chips.esp.chips import ESP8266
@@ -12,6 +11,7 @@ from provision.core.chips.esp.image import size_bytes
 from provision.errors import SimulatorError
 from provision.model.chip import Chip
 from provision.model.firmware import FilesystemPlace
+from provision.model.language import record
 from provision.sim.chip.flash import Flash
 from provision.sim.chip.model import FailedStart, Started
 from provision.sim.esp.boot_output import boot_lines, calibration_fault, failed_boot
@@ -31,7 +31,7 @@ _RING = {ESP8266: 255}
 _RING_ESP32 = 259
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class EspModel:
     """One chip; see `ChipModel`."""
 

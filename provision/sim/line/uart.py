@@ -6,15 +6,14 @@ choose. A program on the board writes them through `machine.mem32`; the wire fol
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from provision.model.language import record
 from provision.sim.setup import CONSOLE_BAUD
 
 _WORD = 0xFFFFFFFF
 _SIXTEENTH = 20  # where the fraction begins in the divider's register
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class ClockSelect:
     """A bit that puts the UART on another clock, of `hertz`, while it is set; `idle` is what the
     register holds besides, `most` the highest rate that a console has on the slow one."""
@@ -26,7 +25,7 @@ class ClockSelect:
     most: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class UartFacts:
     """One chip's console UART.
 

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from provision.model.language import record
 from provision.sim.event_loop import EventLoop, Timer
 from provision.sim.setup import WireModel
 
@@ -25,7 +26,7 @@ _INSTANT = 1e-9  # seconds: what sums of times in floating point may be off
 _TO_CHIP = 0.001  # the most a bridge takes to pass on what the host has written
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class Fifo:
     """How a UART hands on what it hears: when `full` bytes have come, or when nothing has for as
     long as `silence` bytes take."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from provision.core.chips.esp.chips import CHIPS as ESP_CHIPS
 from provision.errors import SimulatorError
+from provision.model.language import record
 from provision.sim.chip.board import Board
 from provision.sim.chip.flash import Work
 from provision.sim.esp.efuses import burn_efuses
@@ -20,7 +21,7 @@ from provision.sim.event_loop import EventLoop
 from provision.sim.setup import BoardSetup
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class FaultTarget:
     """What a fault acts on. `replug` plugs the cable in again, under another name if one is given,
     and returns what the request `replug` answers."""
@@ -119,7 +120,7 @@ def _power(target: FaultTarget, on: bool) -> dict[str, Any]:
     return {}
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class Fault:
     """What it is, for `--list`; the arguments it takes; what it does."""
 

@@ -6,7 +6,6 @@ Read from the sources of both boot ROMs (pico-bootrom-rp2040, pico-bootrom-rp235
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from provision.core.chips.rp2.chips import RP2040, RP2350
@@ -19,9 +18,10 @@ from provision.core.chips.rp2.uf2 import (
     RP2350_RISCV_FAMILY,
 )
 from provision.model.chip import Chip
+from provision.model.language import record
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class ChipFacts:
     """One chip.
 

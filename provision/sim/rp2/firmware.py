@@ -22,6 +22,7 @@ from provision.core.chips.rp2.uf2 import (
 )
 from provision.errors import UsageError
 from provision.model.chip import Chip
+from provision.model.language import record
 from provision.sim.rp2.program import (
     BLOCK_END,
     BLOCK_START,
@@ -39,7 +40,7 @@ from provision.sim.rp2.program import (
 DATE = "2024-11-29"
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class Release:
     """What a release of micropython.org says of its board, the pico-sdk's name of that, and the
     bytes of flash that it expects and keeps for its filesystem (mpconfigboard.h of each)."""

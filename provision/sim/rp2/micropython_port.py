@@ -6,11 +6,11 @@ From the sources of ports/rp2, releases 1.19 to 1.29.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from provision.core.chips.rp2.chips import RP2040, RP2350
 from provision.core.chips.rp2.memory import XIP_BASE
 from provision.model.firmware import FilesystemPlace
+from provision.model.language import record
 from provision.model.state import FirmwareIdentity
 from provision.sim.chip.flash import Flash
 from provision.sim.chip.model import DriverView
@@ -40,7 +40,7 @@ _CLOCK_START = 1609459200
 _USB_AFTER_BOOT = (1, 23)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Rp2Port(SpeakingPort):
     """One firmware, as flashed, with its filesystem's place; see `MicroPythonPort`."""
 

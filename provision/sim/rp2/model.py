@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from provision.core.chips.rp2.memory import PAGE, SECTOR
 from provision.errors import SimulatorError
 from provision.model.chip import Chip
 from provision.model.firmware import FilesystemPlace
+from provision.model.language import record
 from provision.sim.chip.flash import Flash
 from provision.sim.chip.model import Crashed, FailedStart, Started, Touch
 from provision.sim.event_loop import EventLoop
@@ -26,7 +26,7 @@ from provision.sim.setup import CONSOLE_BAUD, BoardSetup, ResetCause, ResetReque
 _TOUCHED_BOARD = "Arduino Nano RP2040 Connect"
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class Rp2Model:
     """One chip; see `ChipModel`."""
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass
 
 from provision.core.chips.identity import read_banner
 from provision.core.chips.rp2.binary_info import read_binary_info
@@ -22,6 +21,7 @@ from provision.core.chips.rp2.firmware import place_of
 from provision.core.chips.rp2.memory import PAGE
 from provision.model.chip import Chip
 from provision.model.firmware import FilesystemPlace
+from provision.model.language import record
 from provision.model.state import FirmwareIdentity
 
 BOOT2 = 256
@@ -49,7 +49,7 @@ _CHIP_RP2350 = 1
 _ERASED = b"\xff" * PAGE
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Program:
     """What is started. `whole`: it can run. `usb_stdio`: it has a port though it is not
     MicroPython. `identity` is None for what is not, `filesystem` for what has none."""

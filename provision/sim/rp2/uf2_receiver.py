@@ -7,9 +7,9 @@ counts, any other is forgotten. Pure: what is to be done to the flash comes out 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 
 from provision.core.chips.rp2.memory import PAGE, SECTOR, XIP_BASE
+from provision.model.language import record
 from provision.sim.rp2.chips import ChipFacts
 
 BLOCK = 512
@@ -23,7 +23,7 @@ _FAMILY_PRESENT = 0x00002000
 _BLOCKS_OF_A_SECTOR = SECTOR // PAGE
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class Page:
     """256 bytes to be programmed at an offset of the flash, after a sector is erased if it is to
     be. `offset` is None for a page of RAM."""

@@ -9,10 +9,11 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from provision.core.file_names import plain_name
 from provision.core.wording import Redact, harmless
+from provision.model.language import record
 from provision.model.state import ActualState, BoardEntry
 
 MOST_READ = 32 << 20  # bytes of all files that are remembered; the last one is, however large
@@ -20,7 +21,7 @@ MOST_SHOWN = 256 << 10  # characters of a file that a page shows; all of it can 
 _TEXT = frozenset(range(32, 256)) | frozenset(b"\t\n\r\f\x1b")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Listing:
     """What lies on a board, as it was seen. `when` is in seconds since the epoch."""
 
@@ -36,7 +37,7 @@ class Listing:
         return sum(entry.size for entry in self.entries.values())
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class ReadFile:
     """A file as it is on the board, secrets included; `shown` is its text without them, None of
     what is no text. `masked`: the two differ."""

@@ -8,7 +8,6 @@ a value, either what would run or what the chip would complain of.
 from __future__ import annotations
 
 import binascii
-from dataclasses import dataclass
 from typing import Literal
 
 from provision.core.chips.esp.chips import ESP8266
@@ -17,12 +16,13 @@ from provision.core.chips.esp.image import BOOT_OFFSETS, Buffer, EspImage, Fault
 from provision.core.chips.esp.partition_table import TABLE_OFFSET, Partition, TableFault, read_table
 from provision.core.chips.identity import read_banner
 from provision.model.chip import Chip
+from provision.model.language import record
 from provision.model.state import FirmwareIdentity
 
 _OTA_ENTRY = 32
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Bootable:
     """A sound app; `identity` is None where it is not MicroPython. `boot` is the image that the
     ROM loads, whose header tells the flash parameters in force."""
@@ -33,7 +33,7 @@ class Bootable:
     identity: FirmwareIdentity | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class NotBootable:
     """No app can run. `stage` is who notices: the ROM, the second-stage bootloader, or the app
     itself, which crashes (an ESP8266's ROM does not check the code that runs from flash).

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from provision.core.chips.esp.chips import CHIPS, ESP8266
 from provision.core.chips.esp.image import (
@@ -36,6 +35,7 @@ from provision.core.chips.identity import read_banner
 from provision.errors import ImageError
 from provision.model.board import BoardProfile
 from provision.model.firmware import Firmware, FlashPart, Region
+from provision.model.language import record
 
 # MicroPython's ESP8266 image (its makeimg.py): the segments that the ROM loads, padding, at
 # 0x8FFC the length of all that is covered by the MD5, then the code that runs from flash, then
@@ -55,7 +55,7 @@ _NVS_SUBTYPES = frozenset({0x02, 0x04})
 _OTA_DATA_SUBTYPE = 0x00
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class EspFirmware(Firmware):
     """`boot` is the image that the ROM loads and `app` the one that holds MicroPython (the same on
     an ESP8266, whose `partitions` are empty). Offsets inside `boot` and `app` count from the start

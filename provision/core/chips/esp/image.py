@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
@@ -29,6 +28,7 @@ from provision.core.chips.esp.chips import (
 )
 from provision.errors import UsageError
 from provision.model.chip import Chip
+from provision.model.language import record
 
 Buffer = bytes | bytearray | memoryview
 
@@ -115,7 +115,7 @@ _OTHER_FREQUENCIES: Mapping[Chip, Mapping[str, int]] = {
 FaultKind = Literal["missing", "magic", "segments", "truncated", "chip", "checksum", "digest"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Fault:
     """What is wrong with an image at `offset` of the bytes looked at.
 
@@ -129,7 +129,7 @@ class Fault:
     expected: int = 0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Segment:
     """`size` bytes at `offset` of the image's bytes, loaded or mapped at `address`."""
 
@@ -138,7 +138,7 @@ class Segment:
     size: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class EspImage:
     """An image whose checksum holds, and whose digest holds if it has one.
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from dataclasses import dataclass
 from typing import Literal
 
 from provision.core.chips.esp.image import Buffer
 from provision.core.wording import printable
+from provision.model.language import record
 
 TABLE_OFFSET = 0x8000  # CONFIG_PARTITION_TABLE_OFFSET; every MicroPython build has it here
 TABLE_SIZE = 0xC00  # 95 entries and the MD5 row
@@ -32,7 +32,7 @@ _DATA_SUBTYPES = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Partition:
     """One entry: `offset` and `size` in bytes of flash, type and subtype as the chip numbers them
     (type 0 is an app, 1 is data)."""
@@ -66,7 +66,7 @@ class Partition:
         return f"0x{self.type:02x} 0x{self.subtype:02x}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class TableFault:
     """Why there is no usable table; `found` is the number that the second-stage bootloader
     prints ("partition 0 invalid magic number 0xffff")."""

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from provision.core.chips.rp2.memory import SECTOR, XIP_BASE
 from provision.interfaces import FlashRead
+from provision.model.language import record
 
 _MARKER_START = 0x7188EBF2
 _MARKER_END = 0xE71AA390
@@ -36,7 +37,7 @@ _SDK_VERSION = 0x5360B3AB
 _READABLE, _WRITABLE = 1, 2
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class BlockDevice:
     """A part of the flash that the program keeps something in: `offset` counts from the start of
     the flash."""
@@ -51,7 +52,7 @@ class BlockDevice:
         return self.offset + self.size
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class BinaryInfo:
     """What a program says of itself; "" and None for what it does not. `end` is where it ends in
     flash, in bytes from its start."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from provision.core.chips.identity import read_banner
 from provision.core.chips.rp2.binary_info import BinaryInfo, BlockDevice, read_binary_info
@@ -18,12 +18,13 @@ from provision.core.chips.rp2.uf2 import MAGIC, RP2350_RISCV_FAMILY, read_uf2
 from provision.core.wording import printable
 from provision.errors import ImageError
 from provision.model.firmware import LITTLEFS_BLOCK, FilesystemPlace, Firmware, Region
+from provision.model.language import record
 
 _CIRCUITPYTHON = re.compile(rb"Adafruit CircuitPython ([\x21-\x7e]{1,40})")
 _ARM, _RISCV = "ARM", "RISC-V"
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class Rp2Firmware(Firmware):
     """`data` is what the file writes to flash, from offset `base` on; `uf2` is the file."""
 

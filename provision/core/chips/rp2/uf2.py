@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from provision.core.chips.rp2.chips import RP2040, RP2350
 from provision.core.chips.rp2.memory import PAGE, SECTOR, WINDOW, XIP_BASE
@@ -18,6 +18,7 @@ from provision.core.wording import listed, plural
 from provision.errors import ImageError
 from provision.model.chip import Chip
 from provision.model.firmware import Region
+from provision.model.language import record
 
 MAGIC = b"UF2\n"
 BLOCK = 512
@@ -60,7 +61,7 @@ _AGAIN = "download the image again"
 _BLANK_PAGE = b"\xff" * PAGE
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class Uf2:
     """A file that was read and found whole: `data` lies in flash from `offset` on, 0xFF where no
     block of it is."""
@@ -74,7 +75,7 @@ class Uf2:
         return CHIP_OF_FAMILY[self.family]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class _Block:
     flags: int
     address: int

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 
 from provision.core.manifest.ranges import is_range
 from provision.core.manifest.table_reader import NAME
 from provision.core.wording import printable
+from provision.model.language import record
 from provision.model.state import PortSelector
 
 _COMMENT_MOST = 160  # characters
@@ -22,7 +22,7 @@ _WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
 _LAST_NUMBER = re.compile(r"(.*?)([0-9]+)([^0-9]*)", re.ASCII | re.DOTALL)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Setting:
     """A key of a device; `value` is YAML of one line, as `scalar` makes it."""
 
@@ -31,7 +31,7 @@ class Setting:
     comment: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class NewDevice:
     """A device to be written; `notes` are comments of its own, each a line."""
 

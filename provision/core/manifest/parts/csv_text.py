@@ -11,13 +11,13 @@ import codecs
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from provision.core.manifest.ranges import MAX_DEVICES
 from provision.core.manifest.yaml_parser import NotText, decode
 from provision.core.manifest.yaml_tree import LINE_BREAK, Document, Text
 from provision.core.wording import plural, quoted
 from provision.errors import Problem
+from provision.model.language import record
 
 MAX_BYTES = 16 * 1024 * 1024
 MAX_COLUMNS = 1_000
@@ -28,7 +28,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class CsvTable:
     """The names of the columns, and rows with as many cells each; blank rows are left out. `file`
     is its name for messages. A column without a name has nothing in it."""

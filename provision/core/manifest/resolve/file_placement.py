@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, Protocol
 
 from provision.core.manifest.device_checks import uses_variables
@@ -26,6 +26,7 @@ from provision.core.manifest.yaml_tree import Node, Text
 from provision.core.wording import did_you_mean, quoted
 from provision.errors import TemplateError
 from provision.model.board_path import LIBRARY, STARTUP_FILES, ancestors, folded
+from provision.model.language import record
 from provision.model.state import Content
 
 TEMPLATE_SUFFIX = ".j2"
@@ -66,7 +67,7 @@ class Sources(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class FilePlacement:
     """One destination: the file that goes there, or none (`source` is None) for `absent`."""
 
@@ -77,7 +78,7 @@ class FilePlacement:
     compile: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class FileSet:
     """Destinations of one layer, or of several joined. `shared` when no variable went in; `empty`
     are the folders without a file, by where their files would go."""

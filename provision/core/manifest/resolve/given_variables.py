@@ -14,7 +14,7 @@ from provision.core.manifest.model import DeviceEntry, Layer, Manifest
 from provision.core.manifest.resolve.variables import BUILT_IN
 from provision.core.manifest.yaml_tree import Items, Node, Table, Text
 from provision.core.wording import did_you_mean
-from provision.model.exhaustive import assert_never
+from provision.model.language import assert_never
 from provision.model.secret import Secret
 
 

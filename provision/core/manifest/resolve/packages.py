@@ -8,7 +8,6 @@ that replaces it, so it must be gone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from provision.core.manifest.model import Layer, PackageEntry
@@ -19,6 +18,7 @@ from provision.core.wording import quoted
 from provision.errors import CompileError, SourceError
 from provision.model.board_path import LIBRARY, ancestors, below, folded
 from provision.model.chip import Chip
+from provision.model.language import record
 from provision.model.state import Content, DesiredFile, FirmwareSource
 
 
@@ -28,7 +28,7 @@ class Report(Protocol):
     def __call__(self, node: Node, path: str, message: str, *, hint: str | None = None) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class LibraryFile:
     """One file of a package, by its path below /lib."""
 

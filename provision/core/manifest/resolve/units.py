@@ -7,7 +7,7 @@ made of it then is what is made of any device.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from types import MappingProxyType
 
 from provision.core.manifest.device_checks import uses_variables
@@ -18,6 +18,7 @@ from provision.core.manifest.template import render_path
 from provision.core.manifest.yaml_tree import Node, Text
 from provision.core.wording import quoted
 from provision.errors import TemplateError
+from provision.model.language import record
 from provision.model.state import PortSelector
 
 VARIABLES = BUILT_IN | {"serial", "mac", "station"}
@@ -26,7 +27,7 @@ VARIABLES = BUILT_IN | {"serial", "mac", "station"}
 _SAMPLE_MAC = "02:00:00:00:00:00"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class UnitValues:
     """What a unit differs by: its number, its board's MAC (None of one that has not said who it is
     yet) and port, the station, and the columns of its row in the table."""

@@ -14,7 +14,7 @@ from provision.core.manifest.model import DeviceEntry, Layer, Manifest
 from provision.core.manifest.resolve.packages import Report
 from provision.core.manifest.yaml_tree import Document, Items, Node, Table, Text
 from provision.core.wording import did_you_mean, printable, quoted
-from provision.model.exhaustive import assert_never
+from provision.model.language import assert_never
 from provision.model.secret import PLACEHOLDER, Secret
 
 _TRUTHS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}

@@ -12,9 +12,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from provision.model.language import record
 
 Trace = Callable[[int, str], None]
 """Called with a level (1: what esptool says, 2: every packet) and one line of text."""
@@ -24,7 +25,7 @@ _lock = threading.Lock()
 _loaded: Esptool | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Esptool:
     """The parts of esptool that the bootloader adapter uses; all of them documented API."""
 

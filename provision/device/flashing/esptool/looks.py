@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from provision.core.chips.esp.erase_plan import Stretches
 from provision.model.firmware import Region
+from provision.model.language import record
 
 STUB_WINDOW = 1 << 15  # bytes that the stub inflates before it writes them
 DIGESTED = 2_000_000
@@ -22,7 +22,7 @@ _LEAST = 1 << 16  # bytes: less is not worth two round trips
 _BITS = 10  # of a byte on the line
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Look:
     """A part of the flash, and the MD5 of what it should hold."""
 

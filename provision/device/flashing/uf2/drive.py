@@ -13,7 +13,6 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from provision.core.chips.rp2.chips import RP2040, RP2350
@@ -21,6 +20,7 @@ from provision.core.wording import listed
 from provision.errors import FlashFailed, PortDenied, PortLost, Refused
 from provision.interfaces import Progress, Volume
 from provision.model.chip import Chip
+from provision.model.language import record
 
 CHIPS = {"RPI-RP2": RP2040, "RP2350": RP2350}
 """By the Board-ID of INFO_UF2.TXT."""
@@ -36,7 +36,7 @@ _SECTOR_IN_FILE = 16 * 512
 _LOOK = 0.05  # seconds between two looks
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Bootsel:
     """A board in BOOTSEL mode. `mac` is its id, where its ROM tells it as an RP2350's does, or a
     run followed it there."""

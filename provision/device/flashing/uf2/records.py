@@ -12,18 +12,19 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from provision.atomic_files import private_directory, state_not_written, write_atomic
 from provision.interfaces import Volume, Volumes
+from provision.model.language import record
 
 _ID = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){7}")
 _ID_DIGITS = 16
 _MOST = 4096  # bytes of a record
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Sent:
     """A board on its way: its id, the port it was on, and its USB socket where that is known."""
 

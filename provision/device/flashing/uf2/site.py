@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from provision.device.flashing.uf2.drive import Bootsel, boards_in_bootsel, is_at
@@ -13,10 +12,11 @@ from provision.device.transport.serial_port import Port
 from provision.device.transport.whereabouts import Whereabouts, place_of
 from provision.errors import PortLost
 from provision.interfaces import Volumes
+from provision.model.language import record
 from provision.model.state import ActualState
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class Drives:
     """The drives of boards, and what is remembered of the boards that were sent to be one."""
 
@@ -38,7 +38,7 @@ class Drives:
         return next((each for each in boards if is_at(each, address, place)), None)
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class Site:
     """`place` is the board's USB socket, None where the system does not tell; `name` what it is
     remembered by. `absent`: its port is not there. `running` is who answered at its REPL just now,

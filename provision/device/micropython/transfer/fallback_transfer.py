@@ -19,7 +19,7 @@ from provision.device.transport.buffered_serial import BufferedSerial, ReadTimeo
 from provision.errors import BoardError, NoAnswer
 from provision.interfaces import Progress
 from provision.model.board_path import TEMPORARY_NAME, path_bytes
-from provision.model.exhaustive import assert_never
+from provision.model.language import assert_never
 from provision.model.plan import DeleteFile, FileAction, MakeDirectory, RemoveDirectory, WriteFile
 from provision.model.state import Content
 

@@ -10,14 +10,13 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 
 from provision.core.chips.family import Pace
 from provision.device.micropython.transfer.deflate import FleetDeflate
 from provision.errors import BoardError
 from provision.model.board_path import path_bytes
-from provision.model.exhaustive import assert_never
+from provision.model.language import assert_never, record
 from provision.model.plan import DeleteFile, FileAction, MakeDirectory, RemoveDirectory, WriteFile
 from provision.model.state import Content
 
@@ -38,7 +37,7 @@ _PROBE = 512  # compressed bytes between two copies of the inflater
 _DEFLATE = {window: FleetDeflate(window) for window in range(9, 16)}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@record
 class Stream:
     """`data` as it is sent. Frame k has arrived with byte `stops[k]` and is part of action
     `action_of_frame[k]` (len(actions) for the end)."""
@@ -48,7 +47,7 @@ class Stream:
     action_of_frame: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class Frame:
     kind: int
     payload: bytes

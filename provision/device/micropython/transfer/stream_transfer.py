@@ -7,6 +7,7 @@ It says when that cannot be: where the firmware has no `deflate` (before MicroPy
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -83,17 +84,14 @@ def transfer(
     """Carry out the actions in order, at the first of `choices` that the board has memory for;
     see `interfaces.Repl.transfer`. StreamUnsupported before anything was done, StreamDamaged
     amid it. With `exchange` the line is at a higher rate meanwhile, where that saves time."""
-    stream = None
+    composing = _Composing(actions, contents, choices[0])
     if exchange is not None:
         size = sum(len(contents[one.path].data) for one in actions if isinstance(one, WriteFile))
         if size < LARGE:
-            stream = compose(actions, contents, choices[0])
-            size = len(stream.data)
+            size = len(composing.stream().data)
         if not exchange.pays(size):
             exchange = None
     start_receiver(raw, choices, exchange)
-    if stream is None:
-        stream = compose(actions, contents, choices[0])  # while the board compiles the receiver
     try:
         choice = _started(raw, choices, exchange)
     except BoardException as error:
@@ -106,10 +104,44 @@ def transfer(
             raise BoardError(f"the board raised {raw.raised(error)}") from error
         raise StreamUnsupported(error.last, has_deflate=error.name != "ImportError") from error
     pace = choices[choice]
-    if choice:
-        stream = compose(actions, contents, pace)
+    try:
+        stream = compose(actions, contents, pace) if choice else composing.stream()
+    except BaseException:
+        with suppress(Unreachable, OSError):
+            raw.recover()
+        raise
     raw.trace(1, f"stream of {len(stream.data)} bytes in {len(stream.stops)} frames at {pace}")
     send_stream(raw, actions, stream, pace, progress, exchange=exchange)
+
+
+class _Composing:
+    """A stream that is composed on a thread of its own: zlib does that beside this end's waiting
+    for the line and for a board that compiles."""
+
+    def __init__(
+        self, actions: Sequence[FileAction], contents: Mapping[str, Content], pace: Pace
+    ) -> None:
+        self._composed: Stream | Exception | None = None
+        self._thread = threading.Thread(
+            target=self._work, args=(actions, contents, pace), name="provision-deflate", daemon=True
+        )
+        self._thread.start()
+
+    def _work(
+        self, actions: Sequence[FileAction], contents: Mapping[str, Content], pace: Pace
+    ) -> None:
+        try:
+            self._composed = compose(actions, contents, pace)
+        except Exception as error:  # noqa: BLE001 - whoever waits for the stream has it
+            self._composed = error
+
+    def stream(self) -> Stream:
+        """It, once it is whole; raises as `compose`."""
+        self._thread.join()
+        if isinstance(self._composed, Exception):
+            raise self._composed
+        assert self._composed is not None
+        return self._composed
 
 
 def paces(chip: Chip | None, *, lossless: bool) -> Sequence[Pace]:

@@ -7,7 +7,6 @@ neither, or damages them, gets mpremote's commands.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from provision.device.micropython.agent_runner import AgentRunner
 from provision.device.micropython.raw_repl import RawRepl
@@ -16,11 +15,12 @@ from provision.device.micropython.transfer.line_rate import LineRate
 from provision.device.transport.buffered_serial import Tracer
 from provision.interfaces import Progress
 from provision.model.chip import Chip
+from provision.model.language import record
 from provision.model.plan import FileAction
 from provision.model.state import Content
 
 
-@dataclass(frozen=True)
+@record(kw_only=False, slots=False)
 class Way:
     """To one board at its raw REPL; `lossless` tells whether the link holds bytes back."""
 

@@ -133,6 +133,25 @@ def test_patterns_without_end_are_refused() -> None:
         take("a.py", exclude=tuple(f"*{number}*x*y*z*" for number in range(2000)))
 
 
+# Names like those that are left out, and like what a name of a pattern is not.
+LITTER = st.one_of(
+    st.sampled_from([pattern.strip("/").replace("\\\\", "") for pattern in DEFAULT_EXCLUDES]),
+    st.sampled_from(
+        ["a.swp", "a.swq", ".#a", "#a#", "a~", "._", "A.PYC", "x.ledger-wal", "a.pyc.py"]
+    ),
+    st.text("ab.#~_\n*é", min_size=1, max_size=4),
+)
+
+
+@given(parts=st.lists(LITTER, min_size=1, max_size=3))
+def test_what_is_left_out_everywhere_is_as_git_reads_it(parts: list[str]) -> None:
+    quick = Selection().matcher()
+    git = matcher(("a-pattern-of-ones-own",))
+    assert type(quick) is not type(git)
+    path = "/".join(parts)
+    assert (quick.takes(path), quick.looks_into(path)) == (git.takes(path), git.looks_into(path))
+
+
 def test_a_name_that_is_no_text_is_matched_all_the_same() -> None:
     name = b"caf\xe9.md".decode("utf-8", "surrogateescape")
     assert take(name, "a.py", exclude=("*.md",)) == ["a.py"]
