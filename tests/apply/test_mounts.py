@@ -65,10 +65,12 @@ SEEN = {
 
 
 def sees(station: Station, name: str) -> bytes:
-    """What the board's app sees at `/`, after whatever else was printed."""
+    """What the board's app sees at `/`, after whatever else was printed; the port may be opened in
+    the middle of a line."""
     with station.console(name) as port:
         port.timeout = PATIENCE
-        return port.read_until(b"] .")[-200:].rpartition(b"sees")[2]
+        port.read_until(b"sees")
+        return port.read_until(b"] .").rpartition(b"sees")[2]
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import random
 import signal
-from dataclasses import dataclass
 
 from provision.core.rehearsal.faults import BoardFault, draw_amounts
+from provision.model.language import record
 
 FAMILIES = {
     "none": "none",
@@ -53,7 +53,7 @@ EVERY_DEVICE = ("disk-full", "read-only", "rival")
 """Faults that every device may meet."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(slots=False)
 class Fault(BoardFault):
     """`after`: also starts before the board is exchanged; `rate`: of bytes lost or changed; `event`
     and `delay`: after which line that the tool says, and how many seconds later, it happens;
