@@ -30,6 +30,7 @@ from provision.errors import Interrupted, UsageError
 
 _MOST_LINKS = 40  # that lead from one to the next, as Linux has it
 _POLL_INTERVAL = 0.01  # seconds between two attempts at a lock that another one holds
+_LOCKED_BY_ANOTHER = (errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK)
 # Seconds that Windows' virus scanner, an indexer or another run may have a file open.
 _OPENED_ELSEWHERE = 3.0 if sys.platform == "win32" else 0.0
 
@@ -180,14 +181,21 @@ def _lock(descriptor: int, wait: bool) -> bool:
         from filelock import lock_descriptor
 
         return lock_descriptor(descriptor, blocking=wait, poll_interval=_POLL_INTERVAL)
-    # What filelock does there as well, whose import takes as long as a look at a board does.
+    # What filelock does there as well, whose import takes as long as a look at a board. Nor does it
+    # wait within the call, which some network filesystems refuse.
     import fcntl
 
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        return False
-    return True
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in _LOCKED_BY_ANOTHER:
+                raise
+        else:
+            return True
+        if not wait:
+            return False
+        time.sleep(_POLL_INTERVAL)
 
 
 @contextmanager

@@ -44,7 +44,8 @@ class _Profiles(Mapping[str, BoardProfile]):
             loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
             data = yaml.load(self._files[name].read_text("utf-8"), Loader=loader)
             base = self[data["extends"]] if "extends" in data else None
-            self._made[name] = _profile(name, data, base)
+            # A manifest's word knows its place there, which is no matter of the next manifest.
+            self._made[name] = _profile(str(name), data, base)
         return self._made[name]
 
     def __contains__(self, name: object) -> bool:

@@ -155,11 +155,18 @@ class Consent:
         if left:
             with self._outputs.paused():
                 forget_typed()
-                answers |= self._ask_groups(_alike(left, self._question))
+                answers |= self._ask_groups(self._alike(left))
         return answers
 
     def _losses(self, plan: Plan) -> Losses:
         return self._question(plan, 1), tuple(plan.deleted)
+
+    def _alike(self, plans: dict[str, Plan]) -> list[dict[str, Plan]]:
+        """By what they lose, each with its devices in their order."""
+        groups: dict[Losses, dict[str, Plan]] = {}
+        for device, plan in plans.items():
+            groups.setdefault(self._losses(plan), {})[device] = plan
+        return list(groups.values())
 
     def _has_agreed(self, plan: Plan) -> bool:
         return self._losses(plan) in self._agreed
@@ -208,11 +215,3 @@ class Consent:
                 click.echo(err=True)
                 self._cancel.check()
         return sys.stdin.readline()
-
-
-def _alike(plans: dict[str, Plan], question: Question) -> list[dict[str, Plan]]:
-    """By what is asked of them, each with its devices in their order."""
-    groups: dict[str, dict[str, Plan]] = {}
-    for device, plan in plans.items():
-        groups.setdefault(question(plan, 1), {})[device] = plan
-    return list(groups.values())

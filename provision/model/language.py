@@ -37,7 +37,8 @@ def record(made: type | None = None, /, *, kw_only: bool = True, slots: bool = T
 
     `dataclass` compiles six methods for each class, a millisecond in all, and a command imports two
     hundred of them: a quarter of a second before it did anything. Here those methods are closures.
-    `fields`, `replace`, `asdict`, `field` and `__post_init__` work as with any dataclass.
+    `fields`, `replace`, `asdict`, `field` and `__post_init__` work as with any dataclass. What does
+    not: `InitVar`, fields without `init`, and classes of which some fields alone are `kw_only`.
     """
     if made is None:
         return lambda class_: _record(class_, kw_only, slots)
@@ -93,7 +94,7 @@ def _initialiser(made: Any) -> Callable[..., None]:
     def initialise(self: Any, /, *values: Any, **given: Any) -> None:
         nonlocal used
         used += 1
-        if used == OFTEN:
+        if used >= OFTEN:
             made.__init__ = _compiled(made)
         if values:
             given = {**_named(made, order, values, given.keys()), **given}
@@ -159,7 +160,9 @@ def _take_state(self: Any, state: list[Any]) -> None:
 
 
 def _values(names: Sequence[str]) -> Callable[[Any], Any]:
-    return attrgetter(*names) if names else lambda _record: ()
+    if len(names) < 2:  # of one, `attrgetter` gives the value itself, which may be unlike itself
+        return lambda record: tuple(getattr(record, name) for name in names)
+    return attrgetter(*names)
 
 
 def _comparison(names: Sequence[str]) -> Callable[[Any, object], Any]:

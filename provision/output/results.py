@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol, TextIO
 
-from provision.core.wording import device_group, harmless_line, listed, plural
+from provision.core.wording import device_group, listed, plural, quoted
 from provision.model.event import (
     ActionDone,
     BatchStarted,
@@ -50,7 +50,7 @@ def erase_question(plan: Plan, boards: int = 1) -> str:
     if boards > 1:
         this, whole = "each of these boards", "these boards and every file on them"
     if not plan.flashes:
-        names = listed([harmless_line(path) for path in plan.deleted])
+        names = listed([quoted(path) for path in plan.deleted])
         which = f"of {this}, which no run has met yet ({names})"
         return f"delete {plural(len(plan.deleted), 'file')} {which}"
     why = next(one.reason for one in plan.actions if phase_of(one) == "flash")

@@ -56,8 +56,8 @@ def test_what_nobody_named_goes_and_apps_start(lesson: Station) -> None:
     assert starts(lesson) == before
     run.answer("y\n")
     asked = (
-        "new: delete 3 files of this board, which no run has met yet (/games/snake.py, /notes.txt "
-        "and /boot.py)?"
+        "new: delete 3 files of this board, which no run has met yet ('/games/snake.py', "
+        "'/notes.txt' and '/boot.py')?"
     )
     run.until(lambda run: asked in " ".join(run.err.split()))
     run.answer("n\n")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import pickle
+import pkgutil
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError, asdict, dataclass, field, fields, replace
+from dataclasses import FrozenInstanceError, asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any, ClassVar
 
 import pytest
 
+import provision
+from provision.model import language
 from provision.model.language import OFTEN, record
 
 Make = Callable[[Any], Any]
@@ -160,6 +164,37 @@ def test_fields_stand_in_their_order_where_that_is_allowed(made_before: int) -> 
     for wrong in (lambda: Point(1, 2, 3), lambda: Point(1, x=1), lambda: Point(y=1)):  # type: ignore[call-arg, misc]
         with pytest.raises(TypeError):
             wrong()
+
+
+def every_record() -> list[type]:
+    modules = pkgutil.walk_packages(provision.__path__, "provision.")
+    found = (
+        thing
+        for module in modules
+        if not module.name.startswith(("provision.sim.", "provision.__main__"))
+        for thing in vars(importlib.import_module(module.name)).values()
+    )
+    return list({thing for thing in found if is_dataclass(thing) and isinstance(thing, type)})
+
+
+def test_every_record_can_be_one() -> None:
+    records = [each for each in every_record() if each.__setattr__ is language._refuse_to_set]
+    assert len(records) > 200
+    for each in records:
+        assert all(one.init for one in fields(each)), each
+        assert len({one.kw_only for one in fields(each)}) <= 1, each
+        assert callable(language._compiled(each)), each
+
+
+def test_a_value_that_is_unlike_itself_is_the_same_record_with_it() -> None:
+    for make in RECORDS.values():
+
+        @make
+        class Measured:
+            volts: float
+
+        one = Measured(volts=float("nan"))
+        assert one == copy.copy(one)
 
 
 def test_a_record_goes_through_pickle() -> None:

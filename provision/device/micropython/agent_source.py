@@ -242,6 +242,8 @@ def _short_names(code: str) -> dict[str, str]:
         tables += table.get_children()
         for symbol in table.get_symbols():
             name = symbol.get_name()
+            if not name.isidentifier():  # what some Pythons call the loop of a comprehension
+                continue
             imported = symbol.is_imported() and name not in given
             own = (symbol.is_assigned() or symbol.is_parameter()) and not imported
             (bound if own and not name.startswith("_") else kept).add(name)

@@ -147,9 +147,10 @@ def _defaults() -> Matcher:
 
 
 def _encodable(path: str) -> str:
-    """The name as RE2 takes it: one whose bytes are no UTF-8 has marks in their place. A line end,
-    which no pattern can name, is as good as a blank; the `.` of pathspec's expressions is none."""
-    path = path.replace("\n", " ")
+    """The name as RE2 takes it: one whose bytes are no UTF-8 has marks in their place. A line end
+    is none for the `.` of pathspec's expressions: a character that no pattern names is there then.
+    """
+    path = path.replace("\n", "\ue000")
     return (
         path if path.isascii() else path.encode("utf-8", "surrogateescape").decode(errors="replace")
     )

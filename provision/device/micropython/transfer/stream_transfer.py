@@ -115,8 +115,8 @@ def transfer(
 
 
 class _Composing:
-    """A stream that is composed on a thread of its own: zlib does that beside this end's waiting
-    for the line and for a board that compiles."""
+    """A stream that is composed on a thread of its own, where one is to be had: zlib does that
+    beside this end's waiting for the line and for a board that compiles."""
 
     def __init__(
         self, actions: Sequence[FileAction], contents: Mapping[str, Content], pace: Pace
@@ -125,7 +125,10 @@ class _Composing:
         self._thread = threading.Thread(
             target=self._work, args=(actions, contents, pace), name="provision-deflate", daemon=True
         )
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:  # no more of them
+            self._work(actions, contents, pace)
 
     def _work(
         self, actions: Sequence[FileAction], contents: Mapping[str, Content], pace: Pace
@@ -137,7 +140,8 @@ class _Composing:
 
     def stream(self) -> Stream:
         """It, once it is whole; raises as `compose`."""
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
         if isinstance(self._composed, Exception):
             raise self._composed
         assert self._composed is not None

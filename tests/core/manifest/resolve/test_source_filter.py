@@ -152,6 +152,11 @@ def test_what_is_left_out_everywhere_is_as_git_reads_it(parts: list[str]) -> Non
     assert (quick.takes(path), quick.looks_into(path)) == (git.takes(path), git.looks_into(path))
 
 
+def test_a_line_end_in_a_name_is_no_blank() -> None:
+    assert take("a\nb", "a b", exclude=("a b",)) == ["a\nb"]
+    assert take("a\nb", "a\nb/x", exclude=("a?b",)) == []
+
+
 def test_a_name_that_is_no_text_is_matched_all_the_same() -> None:
     name = b"caf\xe9.md".decode("utf-8", "surrogateescape")
     assert take(name, "a.py", exclude=("*.md",)) == ["a.py"]
